@@ -1,0 +1,102 @@
+import type { LossReason } from '../common/errors.js';
+import type { Ms } from '../common/system.js';
+import type { Kind } from '../protocol/messages.js';
+
+/** What a backend can do and what it promises. What it cannot do it refuses with a typed error; it never pretends. */
+export interface Capabilities {
+  /** What a lost connection costs: the lock at once, or nothing before its lease is over. */
+  ownership: 'connection' | 'lease';
+  /** The order in which waiters are served: of all, within a process, none. */
+  order: 'strict' | 'per-process' | 'none';
+  fence: 'none' | 'per-key';
+  semaphores: boolean;
+  tickets: boolean;
+  signals: boolean;
+  /** `dump`: isLocked reads everything the server knows. */
+  inspect: 'key' | 'dump' | 'none';
+  leaseUnitMs: Ms;
+  minLeaseMs: Ms;
+  waitUnitMs: Ms;
+  maxKeyBytes: number;
+  /** A hold can outlive its process (minimum hold). */
+  keepAfterRelease: boolean;
+}
+
+export interface AcquireRequest {
+  /** The key on the wire: namespace included, not yet encoded. */
+  readonly key: string;
+  readonly kind: Kind;
+  /** 1 for a lock. */
+  readonly limit: number;
+  /** 0: the server's default. */
+  readonly leaseMs: Ms;
+  /** Monotonic point in time at which waiting ends. */
+  readonly deadline: Ms;
+}
+
+/**
+ * Evidence that a lock is held: at least until min(validFrom + leaseMs, owner.provenUntil()). `validFrom` is never later
+ * than the server's own start of the lease: the send time of the request that was answered.
+ */
+export interface Proof {
+  readonly validFrom: Ms;
+  readonly leaseMs: Ms;
+}
+
+/** What a grant hangs on: a connection to dflockd, the engine in this process, a lease id, … */
+export interface Owner {
+  readonly id: string;
+  /** Until when the owner is known to be alive; Infinity where a connection costs nothing. */
+  provenUntil(): Ms;
+  /** Called in the turn in which the owner is lost. Returns the unsubscription. */
+  onLost(callback: (reason: LossReason, error?: Error) => void): () => void;
+}
+
+export interface Grant extends Proof {
+  readonly req: AcquireRequest;
+  readonly token: string;
+  /** Rises with each grant of a key, where the backend has such a thing. */
+  readonly fence?: bigint;
+  /** Routed once: renew and release go there and nowhere else. */
+  readonly server: string;
+  readonly owner: Owner;
+}
+
+/** A place in line, from the moment enqueue() returned. */
+export interface Pending {
+  readonly placed: Promise<'acquired' | 'queued'>;
+  /** Rejects with AcquireTimeoutError at the deadline, LockUnavailableError, MaxLocksError, …; after cancel with its error. */
+  readonly grant: Promise<Grant>;
+  /** Synchronous; a grant which still arrives is freed by the backend. */
+  cancel(reason: Error): void;
+}
+
+/** A link to a server went up or down. */
+export interface LinkEvent {
+  readonly server: string;
+  readonly state: 'up' | 'down' | 'draining';
+  readonly error?: Error;
+}
+
+/** The seam between what users hold (lib/locks) and where locks live. */
+export interface LockBackend {
+  readonly name: string;
+  /** Connects and probes. Throws ConfigError, AuthError, LockUnavailableError. */
+  start(): Promise<Capabilities>;
+  /** One try that does not wait; null if somebody else has it. */
+  tryAcquire(req: AcquireRequest): Promise<Grant | null>;
+  /** `ticket`: a place of its own, taken at once; its deadline may be Infinity. */
+  enqueue(req: AcquireRequest, mode: 'line' | 'ticket'): Pending;
+  /** Throws LockLostError (final) or LockUnavailableError (to be retried while the proof lasts). */
+  renew(grant: Grant, leaseMs: Ms): Promise<Proof>;
+  /** 'gone': was not held any more. `keepMs`: shorten or extend the lease to this instead of freeing. */
+  release(grant: Grant, keepMs?: Ms): Promise<'released' | 'gone'>;
+  /** Frees it somehow, or leaves it to the lease. Never throws. */
+  abandon(grant: Grant): void;
+  isLocked?(key: string, kind: Kind): Promise<boolean>;
+  /** One element per server. */
+  stats(): Promise<unknown[]>;
+  ping(): Promise<void>;
+  onLink(callback: (event: LinkEvent) => void): () => void;
+  close(graceMs: Ms): Promise<void>;
+}

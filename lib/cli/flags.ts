@@ -1,0 +1,91 @@
+/** One flag of a command, and the environment variables that stand for it. */
+export interface FlagSpec {
+  readonly name: string;
+  readonly type: 'int' | 'bool' | 'string';
+  readonly env?: string;
+  /** An older variable, still read; `name` is told. */
+  readonly alias?: string;
+  readonly help: string;
+}
+
+export type FlagValue = number | boolean | string;
+
+/** The flags or an environment as they cannot be understood. */
+export class FlagSyntaxError extends Error {}
+
+const TRUE = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
+const FALSE = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False']);
+
+/** Decimal, 0x, 0o, 0b, a leading 0 for octal, and underscores between digits. */
+const INTEGER = /^[+-]?(?:0[xX](?:_?[\da-fA-F])+|0[bB](?:_?[01])+|0[oO]?(?:_?[0-7])+|0|[1-9](?:_?\d)*)$/;
+
+function integer(text: string): number | undefined {
+  if (!INTEGER.test(text)) return undefined;
+  const digits = text.replace(/^[+-]/, '').replaceAll('_', '');
+  const value = Number(/^0[0-7]/.test(digits) ? `0o${digits.slice(1)}` : digits);
+  return text.startsWith('-') ? -value : value;
+}
+
+function parse(spec: FlagSpec, text: string): FlagValue | undefined {
+  if (spec.type === 'string') return text;
+  if (spec.type === 'int') return integer(text);
+  return TRUE.has(text) ? true : FALSE.has(text) ? false : undefined;
+}
+
+/**
+ * Flags in the manner of Go's flag package (spec 8): one dash or two, the value after `=` or, unless boolean, as the next
+ * argument; `--` or the first argument that is no flag ends them.
+ * @throws FlagSyntaxError
+ */
+export function parseFlags(specs: readonly FlagSpec[], args: readonly string[]): Map<string, FlagValue> {
+  const values = new Map<string, FlagValue>();
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    if (arg === '--' || arg === '-' || !arg.startsWith('-')) break;
+    const [, name, given] = /^--?([^=]*)(?:=([\s\S]*))?$/.exec(arg)!;
+    if (!name || name.startsWith('-')) throw new FlagSyntaxError(`bad flag syntax: ${arg}`);
+    const spec = specs.find((s) => s.name === name);
+    if (!spec) {
+      if (name === 'help' || name === 'h') throw new FlagSyntaxError('help requested');
+      throw new FlagSyntaxError(`flag provided but not defined: -${name}`);
+    }
+    const text = given ?? (spec.type === 'bool' ? 'true' : args[++i]);
+    if (text === undefined) throw new FlagSyntaxError(`flag needs an argument: -${name}`);
+    const value = parse(spec, text);
+    if (value === undefined) throw new FlagSyntaxError(`invalid value ${JSON.stringify(text)} for flag -${name}`);
+    values.set(name, value);
+  }
+  return values;
+}
+
+/** Of an environment variable: plain decimal, words for booleans. What cannot be parsed is ignored (spec 8). */
+function parseEnv(spec: FlagSpec, text: string): FlagValue | undefined {
+  if (spec.type === 'string') return text;
+  if (spec.type === 'int') return /^[+-]?\d+$/.test(text) ? Number(text) : undefined;
+  if (/^(1|yes|true)$/i.test(text)) return true;
+  return /^(0|no|false)$/i.test(text) ? false : undefined;
+}
+
+/** What the environment says, for flags with a variable; an empty one counts as unset. */
+export function readEnv(
+  specs: readonly FlagSpec[],
+  env: Readonly<Record<string, string | undefined>>,
+  warn: (text: string) => void,
+): Map<string, FlagValue> {
+  const values = new Map<string, FlagValue>();
+  for (const spec of specs) {
+    const old = spec.alias !== undefined && !env[spec.env!] && env[spec.alias] ? spec.alias : undefined;
+    const text = spec.env === undefined ? undefined : env[old ?? spec.env];
+    if (!text) continue;
+    if (old) warn(`${old} is deprecated, use ${spec.env}`);
+    const value = parseEnv(spec, text);
+    if (value !== undefined) values.set(spec.name, value);
+  }
+  return values;
+}
+
+export const usage = (command: string, specs: readonly FlagSpec[]): string =>
+  [
+    `Usage of ${command}:`,
+    ...specs.map((s) => `  -${s.name}${s.type === 'bool' ? '' : ` ${s.type}`}\n    \t${s.help}`),
+  ].join('\n');

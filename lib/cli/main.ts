@@ -1,0 +1,47 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { daemonCommand } from './daemon-command.js';
+
+const HELP = `nestjs-dflockd: distributed locks for NestJS
+
+Usage:
+  nestjs-dflockd daemon [flags]   run a lock daemon (flags: nestjs-dflockd daemon --help)
+  nestjs-dflockd --version
+  nestjs-dflockd --help
+`;
+
+/** Of the package; this file is three folders below its root, in either build. */
+const version = (): string =>
+  (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+
+async function main(args: readonly string[]): Promise<number> {
+  const [command, ...rest] = args;
+  switch (command) {
+    case 'daemon':
+      return daemonCommand(rest, {
+        env: process.env,
+        out: (text) => void process.stdout.write(text),
+        err: (text) => void process.stderr.write(text),
+        onStop(callback) {
+          process.on('SIGINT', callback);
+          process.on('SIGTERM', callback);
+        },
+        version: version(),
+      });
+    case '--version':
+    case '-v':
+      process.stdout.write(`${version()}\n`);
+      return 0;
+    case '--help':
+    case '-h':
+    case 'help':
+    case undefined:
+      process.stdout.write(HELP);
+      return 0;
+    default:
+      process.stderr.write(`unknown command ${JSON.stringify(command)}\n\n${HELP}`);
+      return 1;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

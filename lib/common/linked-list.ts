@@ -1,0 +1,40 @@
+/** An element that is a member of at most one list at a time. */
+export interface Linked<T> {
+  prev: T | undefined;
+  next: T | undefined;
+}
+
+/** A doubly linked list through its own elements: append, and removal of any member, in constant time. */
+export class LinkedList<T extends Linked<T>> {
+  head: T | undefined = undefined;
+  private tail: T | undefined = undefined;
+  size = 0;
+
+  push(item: T): void {
+    item.prev = this.tail;
+    item.next = undefined;
+    if (this.tail) this.tail.next = item;
+    else this.head = item;
+    this.tail = item;
+    this.size++;
+  }
+
+  /** `item` must be a member of this list. */
+  remove(item: T): void {
+    if (item.prev) item.prev.next = item.next;
+    else this.head = item.next;
+    if (item.next) item.next.prev = item.prev;
+    else this.tail = item.prev;
+    item.prev = item.next = undefined;
+    this.size--;
+  }
+
+  *[Symbol.iterator](): Generator<T, void> {
+    // The successor is read first, so that the visited element may be removed.
+    for (let item = this.head; item;) {
+      const next: T | undefined = item.next;
+      yield item;
+      item = next;
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * The one place where lib touches the machine's clocks, timers and randomness. Everything else has them passed in,
+ * so that it can be run on virtual time (the lint rules keep it so).
+ */
+import { randomFillSync } from 'node:crypto';
+import { uptime } from 'node:os';
+
+/** Milliseconds. Points in time are those of a monotonic clock unless said otherwise. */
+export type Ms = number;
+
+/** Opaque; made by `Clock.setTimer`. */
+export type Timer = object;
+
+export interface Clock {
+  /** Monotonic, never decreasing, with a fraction. */
+  now(): Ms;
+  /** Runs `fn` once after `delay`. Does not keep the process alive unless `keepAlive`. */
+  setTimer(fn: () => void, delay: Ms, keepAlive?: boolean): Timer;
+  clearTimer(timer: Timer): void;
+  /**
+   * Runs `fn` after the host has polled its sockets once more. What arrived before the call has been read by then:
+   * the way to look again before a deadline destroys something.
+   */
+  afterPoll(fn: () => void): void;
+  /** Milliseconds of the machine's life, suspended time included. */
+  uptime(): Ms;
+  /** Milliseconds since the epoch; may jump. For display and for seeding fences only. */
+  wall(): Ms;
+}
+
+export interface Entropy {
+  /** Fills with bytes nobody can guess. */
+  fill(bytes: Uint8Array): void;
+  /** Evenly distributed in [0, 1); for jitter. */
+  unit(): number;
+}
+
+/** Node's timers overflow above this and would fire at once. */
+const LONGEST_TIMER: Ms = 2 ** 31 - 1;
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  setTimer(fn, delay, keepAlive = false) {
+    // Rounded up: Node truncates fractions, and a timer that fires early makes its owner arm it again.
+    const timer = setTimeout(fn, Math.min(Math.max(Math.ceil(delay), 0), LONGEST_TIMER));
+    return keepAlive ? timer : timer.unref();
+  },
+  clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout),
+  // Asked from the handler of a socket, the first of the two still belongs to the poll that is under way.
+  afterPoll: (fn) => void setImmediate(() => setImmediate(fn)),
+  uptime: () => uptime() * 1000,
+  wall: () => Date.now(),
+};
+
+export const systemEntropy: Entropy = {
+  fill: (bytes) => void randomFillSync(bytes),
+  unit: () => Math.random(),
+};

@@ -1,0 +1,328 @@
+import { ExpiryHeap } from '../common/expiry-heap.js';
+import type { Ms } from '../common/system.js';
+import type { PlainStatus } from '../protocol/messages.js';
+import { LeaseBook } from './lease-book.js';
+import { Hold, type Resource, type Ticket, Waiter } from './resource.js';
+import { ResourceTable } from './resource-table.js';
+import { Session } from './session.js';
+import { SignalHub } from './signal-hub.js';
+import { statsJson } from './stats.js';
+import type { Answer, Command, EngineOptions, OpId, SessionSink, TokenSource } from './types.js';
+
+type Of<T extends Command['t']> = Extract<Command, { t: T }>;
+
+/** Answers without fields, made once. */
+const plain = (s: PlainStatus): Answer => Object.freeze({ s });
+const OK = plain('ok');
+const QUEUED = plain('queued');
+const TIMEOUT = plain('timeout');
+const ERROR = plain('error');
+const CANCELLED: Answer = Object.freeze({ s: 'cancelled' });
+
+/**
+ * The lock engine (spec 4): a state machine without I/O. Time, tokens and the sinks of its sessions are passed in. The
+ * host calls `advance` with its clock, exec for each request, and wakes it at `nextWake`; requests of one session
+ * come one at a time, except where the door knows better (cancel).
+ */
+export class Engine {
+  private readonly table: ResourceTable;
+  private readonly leases: LeaseBook;
+  private readonly waits = new ExpiryHeap<Waiter>();
+  private readonly signals: SignalHub;
+  private readonly sessions = new Set<Session>();
+  private lastSession = 0;
+  /** Set by drain: nothing is granted any more. */
+  draining = false;
+
+  /** @param now the ticks of sweep and garbage collection count from here */
+  constructor(
+    private readonly options: EngineOptions,
+    private readonly tokens: TokenSource,
+    now: Ms,
+  ) {
+    this.table = new ResourceTable(options, now);
+    this.leases = new LeaseBook(options.sweepIntervalMs, now);
+    this.signals = new SignalHub(options.maxSubscriptions);
+  }
+
+  /** @param peer who it is, for logs and inspection */
+  open(sink: SessionSink, peer: string): Session {
+    const session = new Session(++this.lastSession, sink, peer);
+    this.sessions.add(session);
+    return session;
+  }
+
+  exec(session: Session, op: OpId, cmd: Command, now: Ms): void {
+    if (this.draining) return session.sink.reply(op, plain('draining'));
+    switch (cmd.t) {
+      case 'acquire':
+        return this.acquire(session, op, cmd, now);
+      case 'release':
+        return this.release(session, op, cmd, now);
+      case 'renew':
+        return this.renew(session, op, cmd, now);
+      case 'enqueue':
+        return this.enqueue(session, op, cmd, now);
+      case 'wait':
+        return this.wait(session, op, cmd, now);
+      case 'listen':
+        return session.sink.reply(op, this.signals.listen(session, cmd.pattern, cmd.group) ? OK : ERROR);
+      case 'unlisten':
+        this.signals.unlisten(session, cmd.pattern, cmd.group);
+        return session.sink.reply(op, OK);
+      case 'signal':
+        return session.sink.reply(op, { s: 'delivered', count: this.signals.publish(cmd.channel, cmd.payload) });
+    }
+  }
+
+  /**
+   * The caller of a waiting operation has gone: it leaves the queue and is answered `cancelled`. False if the operation
+   * does not wait (any more): a grant it may have been given is the caller's to release.
+   */
+  cancel(session: Session, op: OpId, now: Ms): boolean {
+    const waiter = session.waiting.get(op);
+    if (!waiter) return false;
+    this.leaveQueue(waiter, now);
+    session.sink.reply(op, CANCELLED);
+    return true;
+  }
+
+  /** The connection is gone (spec 4.6): no reply to its open operations. `releaseHeld`: auto-release. */
+  close(session: Session, now: Ms, releaseHeld: boolean): void {
+    if (session.closed) return;
+    session.closed = true;
+    this.sessions.delete(session);
+    this.signals.drop(session);
+    for (const waiter of [...session.waiting.values()]) this.leaveQueue(waiter, now);
+    for (const { waiter } of [...session.tickets.values()]) if (waiter) this.leaveQueue(waiter, now);
+    for (const hold of session.holds) {
+      hold.ticket = undefined;
+      if (releaseHeld) this.free(hold, now);
+    }
+    session.tickets.clear();
+  }
+
+  /**
+   * Lets time pass. Every judgement that a lease or a wait is over uses `inputSeen`: the time until which the
+   * host has read and executed what its peers sent. `now` is never before it.
+   */
+  advance(now: Ms, inputSeen: Ms): void {
+    this.leases.notice(inputSeen);
+    if (this.draining) return;
+    for (const res of this.leases.takeSwept(inputSeen)) this.evictLapsed(res, now);
+    while (this.waits.firstDue <= inputSeen) {
+      const waiter = this.waits.first!;
+      const op = waiter.op!;
+      this.leaveQueue(waiter, now);
+      waiter.session.sink.reply(op, TIMEOUT);
+    }
+    this.table.collect(inputSeen);
+  }
+
+  /** When `advance` has something to do; Infinity if nothing is to come. */
+  nextWake(): Ms {
+    if (this.draining) return Infinity;
+    return Math.min(this.waits.firstDue, this.leases.nextWake, this.table.nextCollection);
+  }
+
+  /** Shutdown (spec 7): open waits are answered `error`, whatever comes later `draining`; nothing is granted any more. */
+  drain(now: Ms): void {
+    this.draining = true;
+    for (const session of this.sessions) {
+      for (const [op, waiter] of [...session.waiting]) {
+        this.leaveQueue(waiter, now);
+        session.sink.reply(op, ERROR);
+      }
+    }
+  }
+
+  /** The body of a `stats` reply (spec 5). @param connections as the door counts them */
+  stats(connections: number, now: Ms): string {
+    return statsJson(connections, this.table, this.signals, now);
+  }
+
+  /** Whether a key is held at the moment. */
+  isHeld(kind: Resource['kind'], key: string): boolean {
+    return (this.table.get(kind, key)?.holders.size ?? 0) > 0;
+  }
+
+  private acquire(session: Session, op: OpId, cmd: Of<'acquire'>, now: Ms): void {
+    const res = this.enter(session, op, cmd, now);
+    if (!res) return;
+    const leaseMs = cmd.leaseMs || this.options.defaultLeaseMs;
+    if (this.isFree(res)) {
+      const { token } = this.grant(res, session, leaseMs, now);
+      session.sink.reply(op, { s: 'granted', token, leaseMs });
+    } else if (this.isQueueFull(res)) {
+      session.sink.reply(op, plain('max_waiters'));
+    } else if (cmd.waitMs <= 0) {
+      session.sink.reply(op, TIMEOUT);
+    } else {
+      const waiter = new Waiter(res, session, leaseMs, undefined);
+      res.queue.push(waiter);
+      this.await(waiter, op, now + cmd.waitMs);
+    }
+  }
+
+  private release(session: Session, op: OpId, cmd: Of<'release'>, now: Ms): void {
+    const hold = this.table.get(cmd.kind, cmd.key)?.holders.get(cmd.token);
+    if (!hold) return session.sink.reply(op, ERROR);
+    this.free(hold, now);
+    session.sink.reply(op, OK);
+  }
+
+  /** Sets the end of the lease to now + the given lease or the server's default, not that of the acquire (spec 4.4). */
+  private renew(session: Session, op: OpId, cmd: Of<'renew'>, now: Ms): void {
+    const hold = this.table.get(cmd.kind, cmd.key)?.holders.get(cmd.token);
+    if (!hold || hold.lapsed) {
+      if (hold) this.evictLapsed(hold.res, now);
+      return session.sink.reply(op, ERROR);
+    }
+    const leaseMs = cmd.leaseMs || this.options.defaultLeaseMs;
+    this.extend(hold, now + leaseMs);
+    session.sink.reply(op, { s: 'renewed', leaseMs });
+  }
+
+  private enqueue(session: Session, op: OpId, cmd: Of<'enqueue'>, now: Ms): void {
+    const known = this.table.get(cmd.kind, cmd.key);
+    if (known && session.tickets.has(known)) return session.sink.reply(op, plain('already_enqueued'));
+    const res = this.enter(session, op, cmd, now);
+    if (!res) return;
+    const leaseMs = cmd.leaseMs || this.options.defaultLeaseMs;
+    const ticket: Ticket = { leaseMs, waiter: undefined, hold: undefined };
+    if (this.isFree(res)) {
+      session.tickets.set(res, ticket);
+      ticket.hold = this.grant(res, session, leaseMs, now);
+      ticket.hold.ticket = ticket;
+      session.sink.reply(op, { s: 'acquired', token: ticket.hold.token, leaseMs });
+    } else if (this.isQueueFull(res)) {
+      session.sink.reply(op, plain('max_waiters'));
+    } else {
+      session.tickets.set(res, ticket);
+      ticket.waiter = new Waiter(res, session, leaseMs, ticket);
+      res.queue.push(ticket.waiter);
+      session.sink.reply(op, QUEUED);
+    }
+  }
+
+  private wait(session: Session, op: OpId, cmd: Of<'wait'>, now: Ms): void {
+    const res = this.table.get(cmd.kind, cmd.key);
+    const ticket = res && session.tickets.get(res);
+    if (!ticket) return session.sink.reply(op, plain('not_enqueued'));
+    const { hold, waiter } = ticket;
+    if (hold) {
+      if (hold.lapsed) {
+        this.evictLapsed(res, now);
+        return session.sink.reply(op, plain('lease_expired'));
+      }
+      this.consume(session, hold);
+      this.extend(hold, now + ticket.leaseMs);
+      return session.sink.reply(op, { s: 'granted', token: hold.token, leaseMs: ticket.leaseMs });
+    }
+    if (waiter!.op !== undefined) return session.sink.reply(op, ERROR);
+    if (cmd.waitMs <= 0) {
+      this.leaveQueue(waiter!, now);
+      return session.sink.reply(op, TIMEOUT);
+    }
+    this.await(waiter!, op, now + cmd.waitMs);
+  }
+
+  /** The first two checks of an acquire or enqueue (spec 4.2); undefined if it has been refused. */
+  private enter(session: Session, op: OpId, cmd: Of<'acquire' | 'enqueue'>, now: Ms): Resource | undefined {
+    const res = this.table.open(cmd.kind, cmd.key, cmd.limit);
+    if (typeof res === 'string') {
+      session.sink.reply(op, plain(res));
+      return undefined;
+    }
+    if (res.holders.hasLapsed) this.evictLapsed(res, now);
+    return res;
+  }
+
+  /** Newcomers never overtake (spec 4.3). */
+  private isFree(res: Resource): boolean {
+    return res.queue.size === 0 && res.hasFreeSlot;
+  }
+
+  private isQueueFull(res: Resource): boolean {
+    return this.options.maxWaiters > 0 && res.queue.size >= this.options.maxWaiters;
+  }
+
+  private grant(res: Resource, session: Session, leaseMs: Ms, now: Ms): Hold {
+    const hold = new Hold(res, session, this.tokens.next(), now + leaseMs);
+    res.holders.add(hold);
+    session.holds.push(hold);
+    this.leases.track(res);
+    this.table.settle(res, now);
+    return hold;
+  }
+
+  private extend(hold: Hold, due: Ms): void {
+    hold.res.holders.extend(hold, due);
+    this.leases.track(hold.res);
+  }
+
+  /** The `enqueue` behind this hold has been answered: it is an ordinary hold from now on. */
+  private consume(session: Session, hold: Hold): void {
+    session.tickets.delete(hold.res);
+    hold.ticket = undefined;
+  }
+
+  /** An operation waits until it is granted or `due`. */
+  private await(waiter: Waiter, op: OpId, due: Ms): void {
+    waiter.op = op;
+    waiter.session.waiting.set(op, waiter);
+    if (due !== Infinity) this.waits.set(waiter, due);
+  }
+
+  /** The hold ends, whatever the reason, and the slot goes on. */
+  private free(hold: Hold, now: Ms): void {
+    this.takeAway(hold);
+    this.serve(hold.res, now);
+  }
+
+  private evictLapsed(res: Resource, now: Ms): void {
+    for (const hold of res.holders.lapsed()) this.takeAway(hold);
+    this.serve(res, now);
+  }
+
+  private takeAway(hold: Hold): void {
+    const { res, session } = hold;
+    res.holders.remove(hold);
+    session.holds.remove(hold);
+    if (hold.ticket) this.consume(session, hold);
+    this.leases.track(res);
+  }
+
+  /** Free slots go to the heads of the queue (spec 4.3). */
+  private serve(res: Resource, now: Ms): void {
+    while (!this.draining && res.queue.head && res.hasFreeSlot) {
+      const waiter = res.queue.head;
+      const { session, op, ticket, leaseMs } = waiter;
+      this.unqueue(waiter);
+      const hold = this.grant(res, session, leaseMs, now);
+      if (op !== undefined) {
+        if (ticket) session.tickets.delete(res);
+        session.sink.reply(op, { s: 'granted', token: hold.token, leaseMs });
+      } else {
+        // Enqueued and nobody waits yet: the lease runs already (spec 4.5).
+        ticket!.waiter = undefined;
+        ticket!.hold = hold;
+        hold.ticket = ticket;
+      }
+    }
+    this.table.settle(res, now);
+  }
+
+  /** A waiter goes without a grant; the order of the others stays. */
+  private leaveQueue(waiter: Waiter, now: Ms): void {
+    this.unqueue(waiter);
+    if (waiter.ticket) waiter.session.tickets.delete(waiter.res);
+    this.table.settle(waiter.res, now);
+  }
+
+  private unqueue(waiter: Waiter): void {
+    waiter.res.queue.remove(waiter);
+    this.waits.remove(waiter);
+    if (waiter.op !== undefined) waiter.session.waiting.delete(waiter.op);
+  }
+}

@@ -1,0 +1,120 @@
+import { ExpiryHeap } from '../common/expiry-heap.js';
+import type { Ms } from '../common/system.js';
+import type { Hold } from './resource.js';
+
+/** The holders of one resource, by token and by the end of their leases. */
+export interface HolderSet {
+  readonly size: number;
+  get(token: string): Hold | undefined;
+  add(hold: Hold): void;
+  remove(hold: Hold): void;
+  /** Sets the end of a lease that has not lapsed. */
+  extend(hold: Hold, due: Ms): void;
+  /** The earliest end of a lease that has not lapsed; Infinity if there is none. */
+  readonly nextDue: Ms;
+  /** Marks what is due at `seen` as lapsed. */
+  lapse(seen: Ms): void;
+  readonly hasLapsed: boolean;
+  lapsed(): Hold[];
+  [Symbol.iterator](): Iterator<Hold>;
+}
+
+/** A lock has at most one holder; no map and no heap for it. */
+export class OneHolder implements HolderSet {
+  private hold: Hold | undefined = undefined;
+
+  get size(): number {
+    return this.hold ? 1 : 0;
+  }
+
+  get(token: string): Hold | undefined {
+    return this.hold?.token === token ? this.hold : undefined;
+  }
+
+  add(hold: Hold): void {
+    this.hold = hold;
+  }
+
+  remove(_hold: Hold): void {
+    this.hold = undefined;
+  }
+
+  extend(hold: Hold, due: Ms): void {
+    hold.due = due;
+  }
+
+  get nextDue(): Ms {
+    return this.hold && !this.hold.lapsed ? this.hold.due : Infinity;
+  }
+
+  lapse(seen: Ms): void {
+    if (this.hold && this.hold.due <= seen) this.hold.lapsed = true;
+  }
+
+  get hasLapsed(): boolean {
+    return this.hold !== undefined && this.hold.lapsed;
+  }
+
+  lapsed(): Hold[] {
+    return this.hasLapsed ? [this.hold!] : [];
+  }
+
+  *[Symbol.iterator](): Iterator<Hold> {
+    if (this.hold) yield this.hold;
+  }
+}
+
+/** The holders of a semaphore; its limit may be large, so nothing here looks at all of them. */
+export class ManyHolders implements HolderSet {
+  private readonly byToken = new Map<string, Hold>();
+  private readonly leases = new ExpiryHeap<Hold>();
+  private readonly overdue = new Set<Hold>();
+
+  get size(): number {
+    return this.byToken.size;
+  }
+
+  get(token: string): Hold | undefined {
+    return this.byToken.get(token);
+  }
+
+  add(hold: Hold): void {
+    this.byToken.set(hold.token, hold);
+    this.leases.set(hold, hold.due);
+  }
+
+  remove(hold: Hold): void {
+    this.byToken.delete(hold.token);
+    this.leases.remove(hold);
+    this.overdue.delete(hold);
+  }
+
+  extend(hold: Hold, due: Ms): void {
+    this.leases.set(hold, due);
+  }
+
+  get nextDue(): Ms {
+    return this.leases.firstDue;
+  }
+
+  lapse(seen: Ms): void {
+    while (this.leases.firstDue <= seen) {
+      const hold = this.leases.first!;
+      this.leases.remove(hold);
+      hold.lapsed = true;
+      this.overdue.add(hold);
+    }
+  }
+
+  get hasLapsed(): boolean {
+    return this.overdue.size > 0;
+  }
+
+  lapsed(): Hold[] {
+    return [...this.overdue];
+  }
+
+  [Symbol.iterator](): Iterator<Hold> {
+    return this.byToken.values();
+  }
+}

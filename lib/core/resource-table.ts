@@ -1,0 +1,70 @@
+import { LinkedList } from '../common/linked-list.js';
+import type { Ms } from '../common/system.js';
+import { ownBytes } from '../protocol/bytes.js';
+import type { Kind, Limit } from '../protocol/messages.js';
+import { Resource } from './resource.js';
+
+/** All resources by kind and key, and the collection of those that lie idle (spec 4.1, 4.7). */
+export class ResourceTable {
+  private readonly byKey: Readonly<Record<Kind, Map<string, Resource>>> = { lock: new Map(), sem: new Map() };
+  /** Oldest first. */
+  private readonly idle = new LinkedList<Resource>();
+
+  constructor(
+    private readonly options: { maxLocks: number; gcIntervalMs: Ms; gcMaxIdleMs: Ms },
+    private readonly start: Ms,
+  ) {}
+
+  get size(): number {
+    return this.byKey.lock.size + this.byKey.sem.size;
+  }
+
+  get(kind: Kind, key: string): Resource | undefined {
+    return this.byKey[kind].get(key);
+  }
+
+  /** The resource of a key, made if need be; or why there is none. */
+  open(kind: Kind, key: string, limit: Limit): Resource | 'limit_mismatch' | 'max_locks' {
+    const known = this.byKey[kind].get(key);
+    if (known) return known.limit === limit ? known : 'limit_mismatch';
+    if (this.size >= this.options.maxLocks) return 'max_locks';
+    const made = new Resource(kind, ownBytes(key), limit);
+    this.byKey[kind].set(made.key, made);
+    return made;
+  }
+
+  /** To be called after holders or waiters of a resource changed: it becomes idle, or is idle no more. */
+  settle(res: Resource, now: Ms): void {
+    const empty = res.holders.size === 0 && res.queue.size === 0;
+    if (empty === (res.idleSince !== undefined)) return;
+    if (empty) {
+      res.idleSince = now;
+      this.idle.push(res);
+    } else {
+      res.idleSince = undefined;
+      this.idle.remove(res);
+    }
+  }
+
+  /** The first tick at which the longest idle resource may be forgotten: its idle time must exceed the maximum. */
+  get nextCollection(): Ms {
+    const oldest = this.idle.head;
+    if (!oldest) return Infinity;
+    const { gcIntervalMs, gcMaxIdleMs } = this.options;
+    const tick = Math.floor((oldest.idleSince! + gcMaxIdleMs - this.start) / gcIntervalMs) + 1;
+    return this.start + tick * gcIntervalMs;
+  }
+
+  collect(now: Ms): void {
+    while (this.nextCollection <= now) {
+      const oldest = this.idle.head!;
+      this.idle.remove(oldest);
+      this.byKey[oldest.kind].delete(oldest.key);
+    }
+  }
+
+  *[Symbol.iterator](): Generator<Resource, void> {
+    yield* this.byKey.lock.values();
+    yield* this.byKey.sem.values();
+  }
+}

@@ -1,0 +1,76 @@
+import type { Expiring } from '../common/expiry-heap.js';
+import { LinkedList, type Linked } from '../common/linked-list.js';
+import type { Ms } from '../common/system.js';
+import type { Kind, Limit } from '../protocol/messages.js';
+import { type HolderSet, ManyHolders, OneHolder } from './holders.js';
+import type { Session } from './session.js';
+import type { OpId } from './types.js';
+
+/** A slot of a resource in somebody's hands. Member of its session's list, and of its resource's holders. */
+export class Hold implements Linked<Hold>, Expiring {
+  prev: Hold | undefined = undefined;
+  next: Hold | undefined = undefined;
+  slot = -1;
+  /** Judged to be over, and not yet taken away. */
+  lapsed = false;
+  /** While an `enqueue` that led to this hold has not been answered by a `wait`. */
+  ticket: Ticket | undefined = undefined;
+
+  constructor(
+    readonly res: Resource,
+    readonly session: Session,
+    readonly token: string,
+    /** End of the lease. */
+    public due: Ms,
+  ) {}
+}
+
+/** A place in a resource's queue. */
+export class Waiter implements Linked<Waiter>, Expiring {
+  prev: Waiter | undefined = undefined;
+  next: Waiter | undefined = undefined;
+  slot = -1;
+  /** End of the wait; Infinity while nobody waits on an enqueued place. */
+  due: Ms = Infinity;
+  /** To be answered when granted; undefined while enqueued without a `wait`. */
+  op: OpId | undefined = undefined;
+
+  constructor(
+    readonly res: Resource,
+    readonly session: Session,
+    readonly leaseMs: Ms,
+    readonly ticket: Ticket | undefined,
+  ) {}
+}
+
+/** Two-phase state of one session and resource (spec 4.5): QUEUED while `waiter` is set, GRANTED while `hold` is. */
+export interface Ticket {
+  /** As given to `enqueue`; applied again when `wait` is answered. */
+  readonly leaseMs: Ms;
+  waiter: Waiter | undefined;
+  hold: Hold | undefined;
+}
+
+/** Key, limit, holders and one FIFO queue (spec 4.1). */
+export class Resource implements Linked<Resource>, Expiring {
+  prev: Resource | undefined = undefined;
+  next: Resource | undefined = undefined;
+  slot = -1;
+  due: Ms = Infinity;
+  readonly queue = new LinkedList<Waiter>();
+  readonly holders: HolderSet;
+  /** Since when there has been neither holder nor waiter; undefined while there is one. */
+  idleSince: Ms | undefined = undefined;
+
+  constructor(
+    readonly kind: Kind,
+    readonly key: string,
+    readonly limit: Limit,
+  ) {
+    this.holders = limit === 1 ? new OneHolder() : new ManyHolders();
+  }
+
+  get hasFreeSlot(): boolean {
+    return this.holders.size < this.limit;
+  }
+}

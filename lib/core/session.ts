@@ -1,0 +1,19 @@
+import { LinkedList } from '../common/linked-list.js';
+import type { Hold, Resource, Ticket, Waiter } from './resource.js';
+import type { OpId, SessionSink } from './types.js';
+
+/** One connection, as the engine knows it: what it holds, what it waits for, its two-phase states. */
+export class Session {
+  readonly holds = new LinkedList<Hold>();
+  /** Open operations that stand in a queue. */
+  readonly waiting = new Map<OpId, Waiter>();
+  readonly tickets = new Map<Resource, Ticket>();
+  closed = false;
+
+  constructor(
+    /** Counts from 1 for each engine (spec 4.1). */
+    readonly id: number,
+    readonly sink: SessionSink,
+    readonly peer: string,
+  ) {}
+}

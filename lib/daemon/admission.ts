@@ -1,0 +1,31 @@
+/** How many connections there are, in all and from each address, and whether one more may come (spec 4.7). */
+export class Admission {
+  private readonly byAddress = new Map<string, number>();
+  count = 0;
+
+  /** @param most @param mostPerAddress 0 = unlimited */
+  constructor(
+    private readonly most: number,
+    private readonly mostPerAddress: number,
+  ) {}
+
+  /** Counts a connection in, unless it is one too many. */
+  admit(address: string): boolean {
+    const here = this.byAddress.get(address) ?? 0;
+    if (this.most > 0 && this.count >= this.most) return false;
+    if (this.mostPerAddress > 0 && here >= this.mostPerAddress) return false;
+    this.byAddress.set(address, here + 1);
+    this.count++;
+    return true;
+  }
+
+  leave(address: string): void {
+    const here = this.byAddress.get(address)!;
+    if (here > 1) this.byAddress.set(address, here - 1);
+    else this.byAddress.delete(address);
+    this.count--;
+  }
+}
+
+/** An IPv4 address is the same whether the socket is a dual-stack one or not. */
+export const plainAddress = (address: string | undefined): string => (address ?? '').replace(/^::ffff:(?=[\d.]+$)/, '');

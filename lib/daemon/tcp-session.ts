@@ -1,0 +1,266 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import type { Ms } from '../common/system.js';
+import type { EngineDriver, Woken } from '../core/driver.js';
+import type { Session } from '../core/session.js';
+import type { Answer, OpId, SessionSink } from '../core/types.js';
+import { AUTH_CLOSE_DELAY_MS, BLOCKED_GRACE_MS, BLOCKED_TAIL_CAP, SIGNAL_BUFFER_FRAMES } from '../protocol/limits.js';
+import type { Reply, Request } from '../protocol/messages.js';
+import { encodePush, encodeReply } from '../protocol/reply-encoder.js';
+import { RequestDecoder } from '../protocol/request-decoder.js';
+import type { Bounded, Deadlines } from './deadlines.js';
+import { Outbox } from './outbox.js';
+
+/** What all sessions of a listener share. */
+export interface SessionHost {
+  readonly driver: EngineDriver;
+  readonly deadlines: Deadlines;
+  readonly readTimeoutMs: Ms;
+  /** 0 = none. */
+  readonly writeTimeoutMs: Ms;
+  readonly autoRelease: boolean;
+  /** Undefined: no authentication. */
+  readonly authToken: Buffer | undefined;
+  /** Open connections, as `stats` tells them. */
+  readonly connections: number;
+}
+
+/**
+ * auth → ready ⇄ blocked (a command waits in a queue) → leaving (the last line is on its way) → closed.
+ * `choked` is ready with a peer that does not read: nothing is executed until it does.
+ */
+type State = 'auth' | 'ready' | 'choked' | 'blocked' | 'leaving' | 'closed';
+
+/** How long a peer may take to read the last line where no write timeout is set. */
+const LAST_LINE_MS: Ms = 5_000;
+
+/** One client on a byte stream: requests in strict order, one reply each (spec 1). */
+export class TcpSession implements SessionSink, Woken, Bounded {
+  due: Ms = Infinity;
+  slot = -1;
+
+  private state: State;
+  private readonly session: Session;
+  private readonly decoder = new RequestDecoder();
+  private readonly outbox: Outbox;
+  private op: OpId = 0;
+  private answered = false;
+  private evicted = false;
+  /** The peer has said that it will send no more. */
+  private ended = false;
+  /** When the line that is being read began (spec 1.5). */
+  private lineSince: Ms;
+  private blockedSince: Ms = 0;
+  private leaveAt: Ms = 0;
+
+  constructor(
+    private readonly stream: Duplex,
+    private readonly host: SessionHost,
+    readonly peer: string,
+  ) {
+    this.session = host.driver.engine.open(this, peer);
+    this.outbox = new Outbox(stream, host.writeTimeoutMs);
+    this.state = host.authToken ? 'auth' : 'ready';
+    this.lineSince = host.driver.clock.now();
+    host.deadlines.atMost(this, this.lineSince + host.readTimeoutMs);
+    stream.on('data', (chunk: Buffer) => this.onData(chunk));
+    stream.on('end', () => this.onEnd());
+    stream.on('drain', () => this.onDrain());
+    stream.on('error', () => this.drop());
+    stream.on('close', () => this.drop());
+  }
+
+  /** SessionSink. A reply to a blocked command: its later requests are taken up by `resume`. */
+  reply(_op: OpId, answer: Answer): void {
+    this.answered = true;
+    this.outbox.add(encodeReply(answer as Reply));
+    if (this.state !== 'blocked') return;
+    this.state = 'ready';
+    this.host.driver.wake(this);
+  }
+
+  /** SessionSink. */
+  push(channel: string, payload: string): boolean {
+    if (!this.outbox.addFrame(encodePush({ channel, payload }), SIGNAL_BUFFER_FRAMES)) return false;
+    this.host.driver.wake(this);
+    return true;
+  }
+
+  /** SessionSink. */
+  evict(): void {
+    this.evicted = true;
+    this.host.driver.wake(this);
+  }
+
+  /** Woken: the engine had something to say. */
+  resume(now: Ms): void {
+    if (this.state === 'closed' || this.state === 'leaving') return;
+    if (this.evicted) return this.drop();
+    if (this.state === 'ready') this.lineSince = now;
+    this.run(now);
+  }
+
+  /** Ends the connection without a word. */
+  drop(): void {
+    if (this.state === 'closed') return;
+    this.release(this.host.driver.clock.now());
+    this.state = 'closed';
+    this.host.deadlines.remove(this);
+    this.stream.destroy();
+    this.host.driver.touch();
+  }
+
+  /** Bounded. */
+  expire(seen: Ms, now: Ms): Ms {
+    const due = this.nextDeadline();
+    if (due > seen) return due;
+    const reads = this.state === 'ready' || this.state === 'auth';
+    if (reads && this.lineSince + this.host.readTimeoutMs <= seen) {
+      this.refuse(this.state === 'auth' ? 'auth' : 'error', now);
+      return this.nextDeadline();
+    }
+    if (this.outbox.due <= seen && this.outbox.progress(now)) return this.nextDeadline();
+    this.drop();
+    return Infinity;
+  }
+
+  private onData(chunk: Buffer): void {
+    if (this.state === 'closed' || this.state === 'leaving') return;
+    const now = this.host.driver.clock.now();
+    this.decoder.push(chunk.toString('latin1'));
+    if (this.state === 'blocked') this.watchTail(now);
+    else this.run(now);
+    this.host.driver.touch();
+  }
+
+  private onEnd(): void {
+    this.ended = true;
+    // Since 1.15 a peer that closes while it waits is gone, half-closed or not (spec 1.7).
+    if (this.state === 'blocked') return this.drop();
+    if (this.state === 'closed' || this.state === 'leaving') return;
+    this.run(this.host.driver.clock.now());
+    this.host.driver.touch();
+  }
+
+  private onDrain(): void {
+    if (this.state !== 'choked') return;
+    this.state = 'ready';
+    this.stream.resume();
+    const now = this.host.driver.clock.now();
+    this.lineSince = now;
+    this.run(now);
+    this.host.driver.touch();
+  }
+
+  /** Executes what can be executed, then writes all replies at once. */
+  private run(now: Ms): void {
+    const { completed } = this.decoder;
+    while (this.state === 'ready' || this.state === 'auth') {
+      const frame = this.decoder.next();
+      if (frame === 'more') {
+        if (this.ended) this.farewell(now);
+        break;
+      }
+      this.take(frame, now);
+      if (this.outbox.isFull) this.write(now);
+    }
+    if (this.decoder.completed !== completed) this.lineSince = now;
+    this.write(now);
+    if (this.state !== 'closed') this.host.deadlines.atMost(this, this.nextDeadline());
+  }
+
+  private take(frame: Request | 'malformed' | 'too_long', now: Ms): void {
+    if (this.state === 'auth') return this.authenticate(frame, now);
+    if (frame === 'malformed') return this.outbox.add('error\n');
+    if (frame === 'too_long') return this.refuse('error', now);
+    const { engine } = this.host.driver;
+    if (engine.draining) return this.refuse('draining', now);
+    switch (frame.t) {
+      case 'ping':
+        return this.outbox.add('ok\n');
+      case 'auth':
+        return this.outbox.add('error\n');
+      case 'stats':
+        return this.outbox.add(encodeReply({ s: 'stats', json: engine.stats(this.host.connections, now) }));
+      default:
+        this.answered = false;
+        engine.exec(this.session, ++this.op, frame, now);
+        if (!this.answered) this.block(now);
+    }
+  }
+
+  /** The first request must be `auth`; whatever else it is, the comparison takes its time (spec 2). */
+  private authenticate(frame: Request | 'malformed' | 'too_long', now: Ms): void {
+    const said = typeof frame === 'object' && frame.t === 'auth' ? frame.token : undefined;
+    const token = Buffer.from(said ?? '', 'latin1');
+    const right = this.host.authToken!;
+    const same = timingSafeEqual(token.length === right.length ? token : Buffer.alloc(right.length), right);
+    if (said === undefined || token.length !== right.length || !same) return this.refuse('auth', now);
+    this.state = 'ready';
+    this.outbox.add('ok\n');
+  }
+
+  private block(now: Ms): void {
+    this.state = 'blocked';
+    this.blockedSince = now;
+    this.watchTail(now);
+  }
+
+  /** Too much behind a command that really blocks kills the connection (spec 1.7). */
+  private watchTail(now: Ms): void {
+    if (this.decoder.unread < BLOCKED_TAIL_CAP) return;
+    if (now >= this.blockedSince + BLOCKED_GRACE_MS) this.drop();
+    else this.host.deadlines.atMost(this, this.blockedSince + BLOCKED_GRACE_MS);
+  }
+
+  /** The peer will send no more, and all it asked has been answered. */
+  private farewell(now: Ms): void {
+    if (this.state === 'auth') this.refuse('auth', now);
+    else if (this.decoder.overlong) this.refuse('error', now);
+    else this.leave(now, 0);
+  }
+
+  private refuse(status: 'error' | 'auth' | 'draining', now: Ms): void {
+    this.outbox.add(encodeReply({ s: status }));
+    this.leave(now, status === 'auth' ? AUTH_CLOSE_DELAY_MS : 0);
+  }
+
+  /** What is in the outbox is the last word. The locks go at once; nothing more is read. */
+  private leave(now: Ms, delayMs: Ms): void {
+    this.release(now);
+    this.state = 'leaving';
+    this.leaveAt = now + (delayMs || this.host.writeTimeoutMs || LAST_LINE_MS);
+    this.write(now);
+    if (delayMs === 0) this.stream.end(() => this.drop());
+    this.host.deadlines.atMost(this, this.leaveAt);
+  }
+
+  private write(now: Ms): void {
+    this.outbox.flush(now);
+    if (this.state !== 'ready' || !this.outbox.isFull) return;
+    this.state = 'choked';
+    this.stream.pause();
+  }
+
+  private release(now: Ms): void {
+    this.host.driver.engine.close(this.session, now, this.host.autoRelease);
+  }
+
+  private nextDeadline(): Ms {
+    switch (this.state) {
+      case 'auth':
+      case 'ready':
+        return Math.min(this.lineSince + this.host.readTimeoutMs, this.outbox.due);
+      case 'choked':
+        return this.outbox.due;
+      case 'blocked':
+        return this.decoder.unread < BLOCKED_TAIL_CAP
+          ? this.outbox.due
+          : Math.min(this.outbox.due, this.blockedSince + BLOCKED_GRACE_MS);
+      case 'leaving':
+        return this.leaveAt;
+      case 'closed':
+        return Infinity;
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { LockHandle } from './lock-handle.js';
+
+/** A hold and the holds around it. */
+interface Context {
+  readonly lock: LockHandle;
+  readonly ended: () => boolean;
+  readonly outer: Context | undefined;
+}
+
+const contexts = new AsyncLocalStorage<Context>();
+
+/** Runs `body` with `lock` as its current lock, on top of those that are current already. */
+export const runWithLock = <R>(lock: LockHandle, ended: () => boolean, body: () => R): R =>
+  contexts.run({ lock, ended, outer: contexts.getStore() }, body);
+
+/**
+ * The innermost lock that the calling code runs under (`withLock`, `@WithLock`, …); undefined outside and after its
+ * release, also in a task that the locked code left behind.
+ */
+export function currentLock(): LockHandle | undefined {
+  for (const lock of currentLocks()) return lock;
+  return undefined;
+}
+
+/** All locks that the calling code runs under, innermost first. */
+export function* currentLocks(): Generator<LockHandle> {
+  for (let context = contexts.getStore(); context; context = context.outer) {
+    if (!context.ended()) yield context.lock;
+  }
+}

@@ -1,0 +1,44 @@
+import type { LockLostError, LossReason } from '../common/errors.js';
+import type { Ms } from '../common/system.js';
+
+/** One key's part in a hold. */
+export interface HeldGrant {
+  readonly key: string;
+  readonly token: string;
+  readonly fence?: bigint;
+  readonly server: string;
+}
+
+interface About {
+  /** The keys as the caller wrote them, without namespace. */
+  readonly keys: readonly string[];
+  /** Wall clock, milliseconds since the epoch; for display. */
+  readonly at: Ms;
+}
+
+export interface LockLostEvent extends About {
+  readonly type: 'lost';
+  readonly grants: readonly HeldGrant[];
+  /** Of a semaphore. */
+  readonly limit?: number;
+  readonly reason: LossReason;
+  readonly heldMs: Ms;
+  readonly server: string;
+  readonly error?: LockLostError;
+}
+
+/** What happens to locks and links, as `events$` tells it. */
+export type LockEvent =
+  | (About & { readonly type: 'acquired'; readonly waitedMs: Ms; readonly grants: readonly HeldGrant[] })
+  /** An acquire has taken its place in line. */
+  | (About & { readonly type: 'queued' })
+  /** `acquireTimeoutS` ran out. */
+  | (About & { readonly type: 'timeout'; readonly waitedMs: Ms })
+  /** A locked method was not run because the lock was busy (`onBusy: 'skip'`). */
+  | (About & { readonly type: 'skipped' })
+  | (About & { readonly type: 'renewed'; readonly leaseMs: Ms })
+  | (About & { readonly type: 'released'; readonly heldMs: Ms })
+  | LockLostEvent
+  | { readonly type: 'connected'; readonly server: string; readonly at: Ms }
+  | { readonly type: 'disconnected'; readonly server: string; readonly at: Ms; readonly error?: Error }
+  | { readonly type: 'degraded'; readonly server: string; readonly at: Ms; readonly detail: string };

@@ -1,0 +1,49 @@
+import { ConfigError } from '../common/errors.js';
+import { MESSAGES } from './dflockd.messages.js';
+import { lockMethod } from './locked-method.wrapper.js';
+import type { Fn, LockDecorator } from './with-lock.types.js';
+
+export interface CronLockOptions {
+  /**
+   * Seconds for which the lock is kept at least, counted from its acquisition: longer than the clocks of the instances
+   * differ, shorter than the time between two ticks. Without it, an instance that is late finds the lock free again and
+   * runs the job a second time.
+   */
+  minHoldS: number;
+  /** Seconds. Default: the module's. */
+  leaseTtlS?: number;
+  /** The `instance` given to `forRoot`. */
+  instance?: string;
+}
+
+const KNOWN: readonly string[] = ['minHoldS', 'leaseTtlS', 'instance'];
+
+/**
+ * For a `@Cron` method, above or below it: of all instances of the application, one runs the job per tick; the others skip.
+ * @throws ConfigError when the class is defined, if the key or an option cannot work
+ *
+ * @example
+ * ```ts
+ * @Cron('0 3 * * *')
+ * @CronLock('nightly-report', { minHoldS: 30 })
+ * async report(): Promise<void> { … }
+ * ```
+ */
+export function CronLock<T extends object, M extends Fn>(
+  key: [ReturnType<M>] extends [Promise<void>] ? string : 'a @CronLock method must return Promise<void>',
+  options: CronLockOptions,
+): LockDecorator<T, M> {
+  return lockMethod('@CronLock', key, options, forCron) as LockDecorator<T, M>;
+}
+
+function forCron(where: string, key: unknown, options: unknown): object {
+  if (typeof key !== 'string') throw new ConfigError(MESSAGES.badOption(where, 'key', key, 'a string'));
+  if (/[{}]/.test(key)) throw new ConfigError(MESSAGES.cronTemplate(where, key));
+  const given = (options ?? {}) as Record<string, unknown>;
+  const unknown = Object.keys(given).find((option) => !KNOWN.includes(option));
+  if (unknown !== undefined) throw new ConfigError(MESSAGES.unknownOption(where, unknown, KNOWN));
+  if (given.minHoldS === undefined) {
+    throw new ConfigError(MESSAGES.badOption(where, 'minHoldS', undefined, 'a number of seconds, 0 or more'));
+  }
+  return { ...given, onBusy: 'skip' };
+}

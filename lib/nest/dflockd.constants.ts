@@ -1,0 +1,26 @@
+/**
+ * Injection tokens and metadata keys. All from the global symbol registry: where an application ends up with the ESM and
+ * the CommonJS copy of this package, both still mean the same thing by them.
+ */
+
+/** Name of the instance that `forRoot()` without `instance` makes. */
+export const DEFAULT_INSTANCE = 'default';
+
+/** Context of everything this package logs. */
+export const LOG_CONTEXT = 'Dflockd';
+
+/** Where a module keeps its resolved options. */
+export const MODULE_OPTIONS = Symbol.for('nestjs-dflockd:options');
+
+/** Where a module says which instance it makes; how the modules of one application find each other. */
+export const MODULE_INFO = Symbol.for('nestjs-dflockd:module-info');
+
+/** A module's own service and holder, whatever its instance is called. Not exported from the module. */
+export const OWN_SERVICE = Symbol.for('nestjs-dflockd:own-service');
+export const OWN_HOLDER = Symbol.for('nestjs-dflockd:own-holder');
+
+/** Metadata on a prototype: its locked methods. */
+export const LOCKED_METHODS = Symbol.for('nestjs-dflockd:locked-methods');
+
+/** Token of an instance's holder, and the property under which it is injected into classes with locked methods. */
+export const holderToken = (instance: string): symbol => Symbol.for(`nestjs-dflockd:holder:${instance}`);

@@ -1,0 +1,99 @@
+/** Every text a developer reads from this room, in one place. */
+
+const show = (value: unknown): string => {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
+  if (typeof value === 'object' && value !== null) {
+    return Array.isArray(value) ? 'an array' : `an object (${value.constructor?.name ?? 'no prototype'})`;
+  }
+  return String(value);
+};
+
+export const MESSAGES = {
+  // Decorators: where they cannot stand
+  standardDecorator: (name: string) =>
+    `${name} is a TypeScript (legacy) decorator: set "experimentalDecorators": true, as Nest itself needs it`,
+  staticMethod: (name: string, method: string) =>
+    `${name} on ${method}: static methods have no instance that could reach the module; lock in an instance method or call DflockdService.withLock`,
+  notAMethod: (name: string, method: string) =>
+    `${name} on ${method}: only methods can be locked, not fields, getters or setters; make it a method`,
+  generator: (name: string, method: string) =>
+    `${name} on ${method}: a generator runs after the method has returned, that is, unlocked; return a Promise`,
+  asyncGenerator: (name: string, method: string) =>
+    `${name} on ${method}: async generators are not supported yet; lock inside with DflockdService.withLock`,
+
+  // Decorators: options
+  unknownOption: (where: string, option: string, known: readonly string[]) =>
+    `${where}: unknown option ${show(option)}; known are ${known.join(', ')}`,
+  badOption: (where: string, option: string, value: unknown, expected: string) =>
+    `${where}: ${option} is ${show(value)}, expected ${expected}`,
+  optionNotYet: (where: string, option: string, value: unknown) =>
+    `${where}: ${option} (${show(value)}) is not supported yet`,
+  severalKeys: (where: string) => `${where}: several keys are not supported yet; give one key`,
+
+  // Keys
+  badKey: (where: string, key: unknown) => `${where}: the key is ${show(key)}, expected a string or a function`,
+  emptyKey: (where: string) => `${where}: the key is empty`,
+  unbalancedBrace: (where: string, key: string) =>
+    `${where}: the key template ${show(key)} has a brace without its partner; placeholders look like {0} or {0.id}`,
+  badPath: (where: string, key: string, path: string) =>
+    `${where}: {${path}} in the key template ${show(key)} is no path into the arguments; write {0}, {1}, {0.id}, …`,
+  touchingPlaceholders: (where: string, key: string) =>
+    `${where}: two placeholders touch in the key template ${show(key)}, so that different values could give one key; put a character between them`,
+  cronTemplate: (where: string, key: string) =>
+    `${where}: the key ${show(key)} has a placeholder, but a cron method is called without arguments`,
+  badKeyResult: (where: string, value: unknown) =>
+    `${where}: the key function returned ${show(value)}, expected a string that is not empty`,
+
+  // Reaching the module
+  detached: (method: string) =>
+    `${method} has a lock and was called without its object ("this" is missing); call it on the object or bind it`,
+  unreachable: (method: string, instance: string) =>
+    `${method} has a lock, but its object was not created by Nest, or no DflockdModule${ofInstance(instance)} is visible where it was. ` +
+    `Import DflockdModule.forRoot(${instance === 'default' ? '' : `{ instance: ${show(instance)} }`}), and let Nest create the object: list its class in "providers"; ` +
+    `in a test, with Test.createTestingModule({ imports: [DflockdModule.forRoot({ embedded: true })], providers: [${method.split('.')[0]}] })`,
+  notReady: (method: string) =>
+    `${method} has a lock and was called before DflockdModule was ready, as from a constructor or a provider's factory; call it in onModuleInit or later`,
+  replaced: (method: string) =>
+    `${method} has a lock, but DflockdService was replaced by something else (a mock?); ` +
+    `keep the real one, with DflockdModule.forRoot({ embedded: true }) in tests`,
+
+  // Boot
+  instanceMissing: (method: string, instance: string, module: string, known: readonly string[]) =>
+    `${method} uses the lock instance ${show(instance)}, which is not visible in ${module}; ` +
+    (known.length ? `there ${known.length === 1 ? 'is' : 'are'} ${known.map(show).join(', ')}` : 'there is none') +
+    `. Correct the name, or import the module that has it into ${module}`,
+  twoGlobals: (instance: string) =>
+    `two global DflockdModules make the instance ${show(instance)}; import forRoot once, or give one of them another "instance" or "isGlobal: false"`,
+  requestScoped: (instance: string) =>
+    `DflockdModule.forRootAsync (instance ${show(instance)}): its dependencies are request-scoped, but locks live as long as the application; inject only singletons`,
+  noAsyncSource: 'DflockdModule.forRootAsync: give one of useFactory, useClass, useExisting',
+  notOptions: (value: unknown) => `DflockdModule: the options are ${show(value)}, expected an object`,
+  misplacedExtra: (option: string, value: unknown) =>
+    `DflockdModule.forRootAsync: ${option} (${show(value)}) belongs beside useFactory, not into its result`,
+  skipOnResponse: (method: string) =>
+    `${method}: onBusy: 'skip' with @Res() would leave the client without an answer; use @Res({ passthrough: true }) or another onBusy`,
+  lockOnSse: (method: string) =>
+    `${method}: a lock on an @Sse handler is not supported yet, it would end before the first event`,
+  throwingCron: (method: string) =>
+    `${method}: @Cron with a throwing @WithLock runs the job once on every instance, one after the other, or fails with a timeout; ` +
+    `use @CronLock(key, { minHoldS }) to run it once per tick`,
+
+  // Results that go on after the method has returned
+  liveResult: (method: string, kind: string, hint: string) =>
+    `${method} has a lock and returned ${kind}, which would go on after the lock is released; ${hint}`,
+
+  // Log
+  connected: (server: string) => `connected to ${server}`,
+  disconnected: (server: string, error?: Error) =>
+    `connection to ${server} lost${error ? `: ${error.message}` : ''}; reconnecting`,
+  degraded: (server: string, detail: string) => `${server}: ${detail}`,
+  lost: (keys: readonly string[], reason: string, heldMs: number, server: string) =>
+    `lock lost: ${keys.join(', ')} (${reason}) after ${Math.round(heldMs)} ms, server ${server}`,
+  skipped: (keys: readonly string[]) => `skipped, lock is busy: ${keys.join(', ')}`,
+} as const;
+
+function ofInstance(instance: string): string {
+  return instance === 'default' ? '' : ` of instance ${show(instance)}`;
+}

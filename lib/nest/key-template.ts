@@ -1,0 +1,58 @@
+import { ConfigError, LockKeyError } from '../common/errors.js';
+import { checkKey, delimitersOf, encodeKeyValue } from '../locks/keys.js';
+import { MESSAGES } from './dflockd.messages.js';
+
+/** Makes the key of one call. */
+export type KeyMaker = (self: unknown, args: readonly unknown[]) => string;
+
+const PATH = /^\d+(\.[^.{}]+)*$/;
+
+/**
+ * Turns the key given to a decorator into a function of the call.
+ * @param where decorator and method, for messages
+ * @throws ConfigError if it cannot be a key, whatever the call
+ */
+export function compileKey(where: string, key: unknown): KeyMaker {
+  if (typeof key === 'string') return compileTemplate(where, key);
+  if (typeof key === 'function') return (self, args) => keyFrom(where, Reflect.apply(key, self, args));
+  if (Array.isArray(key)) throw new ConfigError(MESSAGES.severalKeys(where));
+  throw new ConfigError(MESSAGES.badKey(where, key));
+}
+
+function keyFrom(where: string, result: unknown): string {
+  if (Array.isArray(result)) throw new ConfigError(MESSAGES.severalKeys(where));
+  if (typeof result !== 'string' || result === '') throw new LockKeyError(MESSAGES.badKeyResult(where, result));
+  return result;
+}
+
+function compileTemplate(where: string, key: string): KeyMaker {
+  if (key === '') throw new ConfigError(MESSAGES.emptyKey(where));
+  // Literals have even indices, the paths between them odd ones.
+  const parts = key.split(/\{([^{}]*)\}/);
+  const literals = parts.filter((_, index) => index % 2 === 0);
+  const paths = parts.filter((_, index) => index % 2 === 1);
+  if (literals.some((literal) => /[{}]/.test(literal))) throw new ConfigError(MESSAGES.unbalancedBrace(where, key));
+  const bad = paths.find((path) => !PATH.test(path));
+  if (bad !== undefined) throw new ConfigError(MESSAGES.badPath(where, key, bad));
+  if (literals.slice(1, -1).includes('')) throw new ConfigError(MESSAGES.touchingPlaceholders(where, key));
+  literals.filter(Boolean).forEach((literal) => checkLiteral(where, literal));
+  if (paths.length === 0) return () => key;
+
+  const delimiters = delimitersOf(literals);
+  const fields = paths.map((path) => ({ steps: path.split('.'), name: `${where}: {${path}}` }));
+  return (_, args) =>
+    literals.reduce((made, literal, index) => {
+      const { steps, name } = fields[index - 1]!;
+      const value = steps.reduce<any>((at, step) => at?.[step], args);
+      return made + encodeKeyValue(value, delimiters, name) + literal;
+    });
+}
+
+/** What no key can have is refused now, not at the first call. */
+function checkLiteral(where: string, literal: string): void {
+  try {
+    checkKey(literal);
+  } catch (cause) {
+    throw new ConfigError(`${where}: ${(cause as Error).message}`, { cause });
+  }
+}

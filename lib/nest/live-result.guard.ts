@@ -1,0 +1,39 @@
+import { StreamableFile } from '@nestjs/common';
+import { isObservable } from 'rxjs';
+import { ConfigError } from '../common/errors.js';
+import { MESSAGES } from './dflockd.messages.js';
+
+interface NodeStream {
+  pipe(target: unknown): unknown;
+  on(event: string, listener: () => void): unknown;
+  destroy?(): unknown;
+}
+
+/**
+ * Refuses a result that goes on after the method has returned, and with it after the lock is released: to hand it out
+ * would be work without a lock that looks as if it had one.
+ * @throws ConfigError
+ */
+export function refuseLiveResult(method: string, result: unknown): void {
+  if (typeof result !== 'object' || result === null) return;
+  const inside = 'do the work inside the method, or lock inside with DflockdService.withLock';
+  if (isObservable(result)) {
+    throw new ConfigError(MESSAGES.liveResult(method, 'an Observable', `${inside}; Observables are not supported yet`));
+  }
+  if (Object.prototype.toString.call(result) === '[object AsyncGenerator]') {
+    throw new ConfigError(
+      MESSAGES.liveResult(method, 'an async generator', `${inside}; generators are not supported yet`),
+    );
+  }
+  const stream = result instanceof StreamableFile ? result.getStream() : result;
+  if (!isStream(stream)) return;
+  // Nobody will read it now; what it has open must not stay open.
+  stream.on('error', () => undefined);
+  stream.destroy?.();
+  throw new ConfigError(MESSAGES.liveResult(method, 'a stream', `${inside}; streams are not supported yet`));
+}
+
+function isStream(value: object): value is NodeStream {
+  const { pipe, on } = value as Partial<NodeStream>;
+  return typeof pipe === 'function' && typeof on === 'function';
+}

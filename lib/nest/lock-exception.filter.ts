@@ -1,0 +1,65 @@
+import { STATUS_CODES } from 'node:http';
+import { Catch, HttpException, Inject, Optional, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { BaseExceptionFilter, HttpAdapterHost } from '@nestjs/core';
+import { throwError } from 'rxjs';
+import { LockError } from '../common/errors.js';
+import { MODULE_OPTIONS } from './dflockd.constants.js';
+import type { DflockdModuleOptions } from './dflockd.options.js';
+import { answerTo, INTERNAL, type EdgeAnswer } from './lock-exception.table.js';
+
+/** Seconds after which a client may try again. */
+const RETRY_AFTER = '1';
+
+/**
+ * Answers requests that failed over a lock. Registered by the module (option `exceptionFilter`) for the whole application.
+ *
+ * HTTP: busy 423 with `Retry-After: 1`; unreachable, lost, overloaded, shutting down 503; what is a mistake in the
+ * application 500, logged by Nest. Elsewhere the error goes on in the form that the transport sends to clients. No answer
+ * names a key.
+ */
+@Catch(LockError)
+export class LockExceptionFilter implements ExceptionFilter<LockError> {
+  private readonly busyStatus: number | undefined;
+
+  constructor(
+    @Inject(HttpAdapterHost) private readonly adapters: HttpAdapterHost,
+    @Optional() @Inject(MODULE_OPTIONS) options?: DflockdModuleOptions,
+  ) {
+    const setting = options?.exceptionFilter;
+    if (typeof setting === 'object') this.busyStatus = setting.busyStatus;
+  }
+
+  catch(error: LockError, host: ArgumentsHost): unknown {
+    const answer = answerTo(error);
+    const context = host.getType<string>();
+    if (context === 'http') return this.overHttp(error, answer, host);
+    const { message } = answer ?? INTERNAL;
+    const payload = { status: 'error', message, code: error.code };
+    if (context === 'rpc') return throwError(() => payload);
+    if (context === 'ws') {
+      host.switchToWs().getClient<{ emit(event: string, data: unknown): void }>().emit('exception', payload);
+      return undefined;
+    }
+    // GraphQL and others take what is thrown here; `extensions` reaches GraphQL's clients.
+    throw Object.assign(new Error(message, { cause: error }), { extensions: { code: error.code } });
+  }
+
+  private overHttp(error: LockError, answer: EdgeAnswer | undefined, host: ArgumentsHost): void {
+    const adapter = this.adapters.httpAdapter;
+    const nest = new BaseExceptionFilter(adapter);
+    if (!answer) return nest.catch(error, host);
+    const status = (answer.busy ? this.busyStatus : undefined) ?? answer.status;
+    const response: unknown = host.switchToHttp().getResponse();
+    if (answer.busy && !adapter.isHeadersSent(response)) adapter.setHeader(response, 'Retry-After', RETRY_AFTER);
+    const body = { statusCode: status, message: answer.message, error: STATUS_CODES[status], code: error.code };
+    return nest.catch(new HttpException(body, status, { cause: error }), host);
+  }
+}
+
+/** Stands where an application wants no filter: Nest needs one, and catches nothing with this. */
+@Catch(class Nothing {})
+export class NoExceptionFilter implements ExceptionFilter {
+  catch(error: unknown): never {
+    throw error;
+  }
+}

@@ -1,0 +1,18 @@
+import 'reflect-metadata';
+
+type AnyFunction = (...args: any[]) => unknown;
+
+/**
+ * Makes `wrapper` look like `original` to everything that inspects functions: other decorators' Reflect metadata, `name`,
+ * `length`, and own properties. Thus routes, guards, cron jobs and API documentation see no difference, whatever side of
+ * the lock their decorator stands on.
+ */
+export function disguise(wrapper: AnyFunction, original: AnyFunction): void {
+  for (const key of Reflect.ownKeys(original)) {
+    if (key === 'prototype' || key === 'arguments' || key === 'caller') continue;
+    Object.defineProperty(wrapper, key, { ...Object.getOwnPropertyDescriptor(original, key)!, configurable: true });
+  }
+  for (const key of Reflect.getOwnMetadataKeys(original)) {
+    Reflect.defineMetadata(key, Reflect.getOwnMetadata(key, original), wrapper);
+  }
+}

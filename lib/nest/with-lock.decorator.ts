@@ -1,0 +1,25 @@
+import { lockMethod } from './locked-method.wrapper.js';
+import type { Fn, KeyOf, LockDecorator, Opts } from './with-lock.types.js';
+
+/**
+ * Runs the method under a lock: no two calls with the same key run at once, in this process or any other.
+ *
+ * @param key a template with paths into the arguments (`'order:{0.id}'`), or a function called with the method's `this`
+ * and arguments
+ * @param options see WithLockOptions
+ * @throws ConfigError when the class is defined, if the key or an option cannot work. The method then rejects with
+ * AcquireTimeoutError (busy), LockLostError, LockKeyError (a value that makes no key), NestedLockError (the key is held by
+ * the caller itself), LockUnavailableError and the other errors of DflockdService.acquire.
+ *
+ * @example
+ * ```ts
+ * @WithLock('account:{0}')
+ * async withdraw(id: string, amount: number): Promise<void> { … }
+ * ```
+ */
+export function WithLock<T extends object, M extends Fn, const S extends string>(
+  key: KeyOf<T, M, S>,
+  ...options: Opts<M>
+): LockDecorator<T, M> {
+  return lockMethod('@WithLock', key, options[0]) as LockDecorator<T, M>;
+}

@@ -1,0 +1,96 @@
+import type { Observable } from 'rxjs';
+import type { AcquireTimeoutError } from '../common/errors.js';
+import type { Defaults, LockKey } from '../locks/options.js';
+
+type Fn = (...args: any[]) => any;
+type Leaf = string | number | bigint | boolean;
+
+// A template's paths: 'order:{0.id}' has '0.id'. Each is looked up in the tuple of the method's parameters.
+type Paths<S extends string> = S extends `${string}{${infer P}}${infer R}` ? P | Paths<R> : never;
+type IsAny<T> = 0 extends 1 & T ? true : false;
+type Get<T, K extends string> =
+  IsAny<T> extends true
+    ? any
+    : T extends readonly unknown[]
+      ? K extends keyof T
+        ? T[K]
+        : number extends T['length']
+          ? T[number]
+          : never
+      : K extends keyof T
+        ? T[K]
+        : never;
+type At<T, P extends string> =
+  IsAny<T> extends true ? any : P extends `${infer H}.${infer R}` ? At<Get<T, H>, R> : Get<T, P>;
+type BadPath<S extends string, A> =
+  Paths<S> extends infer P
+    ? P extends string
+      ? IsAny<At<A, P>> extends true
+        ? never
+        : [At<A, P>] extends [never]
+          ? P
+          : [Exclude<At<A, P>, undefined | null>] extends [Leaf]
+            ? never
+            : P
+      : never
+    : never;
+
+/** A key template whose placeholders all lead to a string, number, bigint or boolean; else a text that says which does not. */
+export type Template<S extends string, A> = string extends S
+  ? S
+  : [BadPath<S, A>] extends [never]
+    ? S
+    : `{${BadPath<S, A>}} is not a string, number, bigint or boolean argument`;
+
+type Value<M extends Fn> = ReturnType<M> extends Promise<infer V> ? V : never;
+type MaySkip<M extends Fn> = undefined extends Value<M> ? 'skip' : void extends Value<M> ? 'skip' : never;
+type Settles = Promise<any> | Observable<any> | AsyncGenerator<any, any, any>;
+
+/** What may be the key of a method `M` of the class `T`. */
+export type KeyOf<T, M extends Fn, S extends string> = [ReturnType<M>] extends [Settles]
+  ? Template<S, Parameters<M>> | readonly Template<S, Parameters<M>>[] | ((this: T, ...args: Parameters<M>) => LockKey)
+  : 'a locked method must return a Promise, an Observable or an AsyncGenerator';
+
+export interface WithLockOptions<M extends Fn = Fn> extends Defaults {
+  /**
+   * What happens when the lock was not free in time (`acquireTimeoutS`):
+   * - `'throw'` (default): the AcquireTimeoutError;
+   * - `'skip'`: the method is not run, the result is undefined. Without an `acquireTimeoutS` of its own it does not wait.
+   *   Only for methods whose result may be undefined;
+   * - a function: its result becomes the method's. Called with the method's `this` and arguments.
+   *
+   * An unreachable server is not "busy": it always throws.
+   */
+  onBusy?:
+    | 'throw'
+    | MaySkip<M>
+    | ((busy: AcquireTimeoutError, ...args: Parameters<M>) => ReturnType<M> | Awaited<ReturnType<M>>);
+  /**
+   * What happens when the lock was lost before the method had finished: `'throw'` (default) a LockLostError, with the
+   * result in its `settled`; `'ignore'`: the result, as if nothing had happened. The method's own error comes first.
+   */
+  onLost?: 'throw' | 'ignore';
+  /** Not supported yet: the same key inside its own hold is a NestedLockError. */
+  onNested?: 'throw' | 'join' | 'wait';
+  /** How many may hold the key at once. A semaphore of a name does not exclude a lock of the same name. Default 1: a lock. */
+  limit?: number;
+  /** Seconds for which the lock is kept at least. The caller has its result at once, the hold goes on behind. Default 0. */
+  minHoldS?: number;
+  /** The `instance` given to `forRoot`. Default: the one without a name. */
+  instance?: string;
+  /** Not supported yet. */
+  returns?: 'observable';
+}
+
+/** A method that returns an Observable must say so. */
+export type Opts<M extends Fn> = [ReturnType<M>] extends [Observable<any>]
+  ? 0 extends 1 & ReturnType<M>
+    ? [options?: WithLockOptions<M>]
+    : [options: WithLockOptions<M> & { returns: 'observable' }]
+  : [options?: WithLockOptions<M>];
+
+/** Infers the method it stands on, and still is a MethodDecorator for `applyDecorators`. */
+export type LockDecorator<T, M> = MethodDecorator &
+  ((target: T, property: string | symbol, descriptor: TypedPropertyDescriptor<M>) => void);
+
+export type { Fn };

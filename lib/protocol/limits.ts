@@ -1,0 +1,27 @@
+/** The constants of the wire protocol, with their sections of the specification (docs/protocol.md). */
+
+/** Bytes of a line, LF excluded and CR included (1.2). */
+export const LINE_CAP = 256;
+/** Bytes of the third line of `auth` and `signal` since 1.15 (1.2). */
+export const LONG_LINE_CAP = 65_536;
+/** Bytes of later requests that a server buffers behind a blocked one; this many kill the connection (1.7). */
+export const BLOCKED_TAIL_CAP = 4096;
+/** A command that is answered within this time never counts as blocked (1.7). */
+export const BLOCKED_GRACE_MS = 10;
+/** Time between `error_auth` and the close (2). */
+export const AUTH_CLOSE_DELAY_MS = 100;
+/** Most seconds that a duration on the wire may have since 1.15 (1.3). */
+export const MAX_SECONDS = 9_223_372_036;
+/** Most bytes of a pushed line `sig <channel> <payload>` (6.2). */
+export const SIGNAL_LINE_CAP = 65_536;
+/** Frames that wait for one listener; one more and it is disconnected (6.4). */
+export const SIGNAL_BUFFER_FRAMES = 64;
+/** Most bytes of a reply line that a client takes; `stats` grows with the keys (1.2). */
+export const REPLY_LINE_CAP = 64 * 1024 * 1024;
+
+export const DEFAULT_HOST = '127.0.0.1';
+export const DEFAULT_PORT = 6388;
+/** Seconds (8). */
+export const DEFAULT_LEASE_TTL_S = 33;
+/** Seconds a connection may say nothing (1.5). */
+export const DEFAULT_READ_TIMEOUT_S = 23;

@@ -1,0 +1,29 @@
+import type { Push, Reply } from './messages.js';
+import { STATUS_WORDS } from './status.js';
+
+/** The line of a reply, LF included (spec 3). */
+export function encodeReply(r: Reply): string {
+  switch (r.s) {
+    case 'granted':
+      return `ok ${r.token} ${r.leaseMs / 1000}\n`;
+    case 'acquired':
+      return `acquired ${r.token} ${r.leaseMs / 1000}\n`;
+    case 'renewed':
+      return `ok ${r.leaseMs / 1000}\n`;
+    case 'ok':
+      return 'ok\n';
+    case 'timeout':
+      return 'timeout\n';
+    case 'delivered':
+      return `ok ${r.count}\n`;
+    case 'stats':
+      return `ok ${r.json}\n`;
+    case 'not_leader':
+      return r.leader === '' ? 'error_not_leader\n' : `error_not_leader ${r.leader}\n`;
+    default:
+      return `${STATUS_WORDS[r.s]}\n`;
+  }
+}
+
+/** The unsolicited line of a signal (spec 6.2). */
+export const encodePush = (p: Push): string => `sig ${p.channel} ${p.payload}\n`;

@@ -1,0 +1,121 @@
+import { splitFields, trimBytes } from './bytes.js';
+import { MAX_SECONDS, SIGNAL_LINE_CAP } from './limits.js';
+import type { Kind, Limit, Request } from './messages.js';
+import { isChannel, isPattern } from './patterns.js';
+
+/** The meaning of three lines (trailing CRs removed), or undefined for what is answered `error` (spec 1.4, 3). */
+export function parseRequest(command: string, key: string, argument: string): Request | undefined {
+  switch (command) {
+    case 'l':
+      return acquire('lock', key, splitFields(argument), 1);
+    case 'sl':
+      return acquire('sem', key, splitFields(argument));
+    case 'r':
+      return release('lock', key, argument);
+    case 'sr':
+      return release('sem', key, argument);
+    case 'n':
+      return renew('lock', key, argument);
+    case 'sn':
+      return renew('sem', key, argument);
+    case 'e':
+      return enqueue('lock', key, splitFields(argument), 1);
+    case 'se':
+      return enqueue('sem', key, splitFields(argument));
+    case 'w':
+      return wait('lock', key, argument);
+    case 'sw':
+      return wait('sem', key, argument);
+    case 'ping':
+      return { t: 'ping' };
+    case 'stats':
+      return { t: 'stats' };
+    case 'auth':
+      return { t: 'auth', token: trimBytes(argument) };
+    case 'listen':
+    case 'unlisten':
+      return isKey(key) && isPattern(key) ? { t: command, pattern: key, group: trimBytes(argument) } : undefined;
+    case 'signal':
+      return signal(key, argument);
+    default:
+      return undefined;
+  }
+}
+
+/** Not empty, no SP, HT, LF, CR; every other byte is legal (spec 1.3). */
+export function isKey(key: string): boolean {
+  for (let i = 0; i < key.length; i++) {
+    const code = key.charCodeAt(i);
+    if (code <= 0x20 && (code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d)) return false;
+  }
+  return key.length > 0;
+}
+
+const INTEGER = /^[+-]?[0-9]+$/;
+const INT64_MAX = 2n ** 63n - 1n;
+
+/** ASCII decimal in the range of int64 (spec 1.3); undefined if it is none or not above zero. */
+function positive(field: string | undefined): Limit | undefined {
+  if (field === undefined || !INTEGER.test(field)) return undefined;
+  const value = Number(field);
+  if (Number.isSafeInteger(value)) return value > 0 ? value : undefined;
+  const exact = BigInt(field.replace('+', ''));
+  return exact > 0n && exact <= INT64_MAX ? exact : undefined;
+}
+
+/** Seconds on the wire as milliseconds; undefined if out of range (spec 1.3, 1.4). */
+function seconds(field: string | undefined, least: 0 | 1): number | undefined {
+  if (field === undefined || !INTEGER.test(field)) return undefined;
+  const value = Number(field) || 0; // not -0
+  return value >= least && value <= MAX_SECONDS ? value * 1000 : undefined;
+}
+
+/** An optional last field: absent means the server's default, 0 here. */
+const lease = (fields: readonly string[], at: number): number | undefined =>
+  fields.length === at ? 0 : fields.length === at + 1 ? seconds(fields[at], 1) : undefined;
+
+/** `l`: timeout [lease]; `sl`: timeout limit [lease]. */
+function acquire(kind: Kind, key: string, fields: readonly string[], fixed?: Limit): Request | undefined {
+  if (!isKey(key)) return undefined;
+  const waitMs = seconds(fields[0], 0);
+  const limit = fixed ?? positive(fields[1]);
+  const leaseMs = lease(fields, fixed ? 1 : 2);
+  if (waitMs === undefined || limit === undefined || leaseMs === undefined) return undefined;
+  return { t: 'acquire', kind, key, limit, waitMs, leaseMs };
+}
+
+/** `e`: [lease]; `se`: limit [lease]. */
+function enqueue(kind: Kind, key: string, fields: readonly string[], fixed?: Limit): Request | undefined {
+  if (!isKey(key)) return undefined;
+  const limit = fixed ?? positive(fields[0]);
+  const leaseMs = lease(fields, fixed ? 0 : 1);
+  if (limit === undefined || leaseMs === undefined) return undefined;
+  return { t: 'enqueue', kind, key, limit, leaseMs };
+}
+
+function wait(kind: Kind, key: string, argument: string): Request | undefined {
+  const fields = splitFields(argument);
+  const waitMs = fields.length === 1 ? seconds(fields[0], 0) : undefined;
+  return isKey(key) && waitMs !== undefined ? { t: 'wait', kind, key, waitMs } : undefined;
+}
+
+function renew(kind: Kind, key: string, argument: string): Request | undefined {
+  const fields = splitFields(argument);
+  const token = fields[0];
+  const leaseMs = lease(fields, 1);
+  if (!isKey(key) || token === undefined || leaseMs === undefined) return undefined;
+  return { t: 'renew', kind, key, token, leaseMs };
+}
+
+/** The whole line is the token: inner spaces are kept and never match (spec 3). */
+function release(kind: Kind, key: string, argument: string): Request | undefined {
+  const token = trimBytes(argument);
+  return isKey(key) && token !== '' ? { t: 'release', kind, key, token } : undefined;
+}
+
+/** The payload is the line verbatim (spec 6.2). */
+function signal(channel: string, payload: string): Request | undefined {
+  if (!isKey(channel) || !isChannel(channel) || trimBytes(payload) === '') return undefined;
+  if ('sig  '.length + channel.length + payload.length > SIGNAL_LINE_CAP) return undefined;
+  return { t: 'signal', channel, payload };
+}
