@@ -1,8 +1,6 @@
 import type { DflockdServerOptions } from '../daemon/options.js';
 import type { FlagSpec, FlagValue } from './flags.js';
 
-type Option = keyof DflockdServerOptions;
-
 /** A flag's option in camelCase. */
 export const optionOf = (flag: string): string =>
   flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
@@ -61,8 +59,5 @@ export function daemonOptions(
     else merged.delete(name);
   }
   for (const name of ['debug', 'version']) merged.delete(name);
-  return Object.fromEntries([...merged].map(([name, value]) => [optionOf(name), value])) as Pick<
-    DflockdServerOptions,
-    Option
-  >;
+  return Object.fromEntries([...merged].map(([name, value]) => [optionOf(name), value]));
 }

@@ -3,15 +3,17 @@ import type { Ms } from '../common/system.js';
 import { ownBytes } from '../protocol/bytes.js';
 import type { Kind, Limit } from '../protocol/messages.js';
 import { Resource } from './resource.js';
+import type { EngineOptions } from './types.js';
 
 /** All resources by kind and key, and the collection of those that lie idle (spec 4.1, 4.7). */
 export class ResourceTable {
+  private nearlyFull = false;
   private readonly byKey: Readonly<Record<Kind, Map<string, Resource>>> = { lock: new Map(), sem: new Map() };
   /** Oldest first. */
   private readonly idle = new LinkedList<Resource>();
 
   constructor(
-    private readonly options: { maxLocks: number; gcIntervalMs: Ms; gcMaxIdleMs: Ms },
+    private readonly options: Pick<EngineOptions, 'maxLocks' | 'gcIntervalMs' | 'gcMaxIdleMs' | 'onNearlyFull'>,
     private readonly start: Ms,
   ) {}
 
@@ -30,6 +32,10 @@ export class ResourceTable {
     if (this.size >= this.options.maxLocks) return 'max_locks';
     const made = new Resource(kind, ownBytes(key), limit);
     this.byKey[kind].set(made.key, made);
+    if (!this.nearlyFull && this.size >= this.options.maxLocks * 0.8) {
+      this.nearlyFull = true;
+      this.options.onNearlyFull?.(this.size);
+    }
     return made;
   }
 
@@ -61,6 +67,7 @@ export class ResourceTable {
       this.idle.remove(oldest);
       this.byKey[oldest.kind].delete(oldest.key);
     }
+    if (this.size < this.options.maxLocks / 2) this.nearlyFull = false;
   }
 
   *[Symbol.iterator](): Generator<Resource, void> {

@@ -3,7 +3,8 @@ import { quoteBytes as quote } from './json-text.js';
 import type { Resource } from './resource.js';
 import type { SignalHub } from './signal-hub.js';
 
-const seconds = (ms: Ms): number => Math.max(ms, 0) / 1000;
+/** To the nanosecond, as the original's clock counts. */
+const seconds = (ms: Ms): number => Math.round(Math.max(ms, 0) * 1e6) / 1e9;
 
 /** A lock, or a semaphore of limit 1: classified by limit alone (spec 5). Without holder: owner 0, lease 0. */
 function heldLock(res: Resource, now: Ms): string {

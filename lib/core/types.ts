@@ -43,6 +43,8 @@ export interface EngineOptions {
   maxWaiters: number;
   /** Distinct subscriptions of a session; 0 = unlimited. */
   maxSubscriptions: number;
+  /** Called when four fifths of `maxLocks` are reached, and again only after half of them had been free. */
+  onNearlyFull?: (resources: number) => void;
 }
 
 export const DEFAULT_ENGINE_OPTIONS: Readonly<EngineOptions> = {

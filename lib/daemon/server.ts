@@ -29,7 +29,12 @@ export interface ListeningAddress {
 const seconds = (s: number): number => s * 1000;
 
 /** The engine that a server's options describe. */
-export function createEngine(options: ResolvedServerOptions, clock: Clock, entropy: Entropy): EngineDriver {
+export function createEngine(
+  options: ResolvedServerOptions,
+  clock: Clock,
+  entropy: Entropy,
+  log: DaemonLogger,
+): EngineDriver {
   const engine = new Engine(
     {
       defaultLeaseMs: seconds(options.defaultLeaseTtl),
@@ -39,6 +44,11 @@ export function createEngine(options: ResolvedServerOptions, clock: Clock, entro
       maxLocks: options.maxLocks,
       maxWaiters: options.maxWaiters,
       maxSubscriptions: options.maxSubscriptions,
+      onNearlyFull: (keys) =>
+        log('warn', 'many keys: released ones count until they are forgotten; raise max-locks', {
+          keys,
+          maxLocks: options.maxLocks,
+        }),
     },
     new FencedTokens(entropy, fenceSeed(clock.wall())),
     clock.now(),
@@ -66,7 +76,8 @@ export class DflockdServer {
     this.options = resolveServerOptions(options);
     this.log = deps.logger ?? silent;
     this.ownsEngine = deps.driver === undefined;
-    this.driver = deps.driver ?? createEngine(this.options, deps.clock ?? systemClock, deps.entropy ?? systemEntropy);
+    this.driver =
+      deps.driver ?? createEngine(this.options, deps.clock ?? systemClock, deps.entropy ?? systemEntropy, this.log);
     this.admission = new Admission(this.options.maxConnections, this.options.maxConnectionsPerIp);
     this.host = this.sessionHost();
   }

@@ -1,0 +1,28 @@
+import type { ConnectionOptions } from 'node:tls';
+import type { Ms } from '../common/system.js';
+
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+  /** `host:port`, for people. */
+  readonly label: string;
+}
+
+/** How to reach one or several dflockd servers: checked, complete, frozen. */
+export interface RemoteConfig {
+  /** At least one; several are shards. */
+  readonly endpoints: readonly Endpoint[];
+  readonly tls: ConnectionOptions | undefined;
+  readonly auth: string | undefined;
+  /** Undefined: crc32 of the key (spec 11). */
+  readonly shardingStrategy: ((key: string, numServers: number) => number) | undefined;
+  readonly connectTimeoutMs: Ms;
+  readonly requestTimeoutMs: Ms;
+  /** After so much silence the server closes a connection (spec 1.5). */
+  readonly readTimeoutMs: Ms;
+  readonly reconnect: { readonly minDelayMs: Ms; readonly maxDelayMs: Ms };
+  /** Per server. */
+  readonly commandLanes: number;
+  /** Per server. */
+  readonly maxWaitLanes: number;
+}

@@ -1,0 +1,100 @@
+import type { LockBackend } from '../backends/backend.js';
+import type { EmbeddedConfig } from '../backends/embedded-config.js';
+import type { RemoteConfig } from '../client/config.js';
+import { ConfigError } from '../common/errors.js';
+import type { Ms } from '../common/system.js';
+import { checkKey } from './keys.js';
+import { checkNames, checkNumber, checkObject, wrong } from './option-checks.js';
+import type { LockClientOptions } from './options.js';
+import { resolveEmbedded } from './resolve-embedded.js';
+import { DEFAULT_RENEW_RATIO, resolveRemote } from './resolve-remote.js';
+
+export type BackendChoice =
+  | { readonly kind: 'remote'; readonly config: RemoteConfig }
+  | { readonly kind: 'embedded'; readonly config: EmbeddedConfig }
+  | { readonly kind: 'custom'; readonly backend: LockBackend };
+
+/** The options of a client: checked, complete, frozen. */
+export interface ResolvedOptions {
+  readonly namespace: string | undefined;
+  readonly acquireTimeoutMs: Ms;
+  /** 0: the server's default. */
+  readonly leaseMs: Ms;
+  readonly startup: 'connect' | 'require' | 'lazy';
+  readonly shutdownTimeoutMs: Ms;
+  readonly renewRatio: number;
+  readonly backend: BackendChoice;
+}
+
+/** Longest lease and wait: what a signed 32-bit count of milliseconds holds is enough for anybody and safe for timers. */
+const MOST_SECONDS = 2_147_483;
+const DEFAULT_ACQUIRE_TIMEOUT_S = 10;
+const DEFAULT_SHUTDOWN_TIMEOUT_S = 10;
+const STARTUPS = ['connect', 'require', 'lazy'];
+
+const KNOWN = [
+  'servers', 'remote', 'embedded', 'backend', 'acquireTimeoutS', 'leaseTtlS', 'namespace', 'startup', 'shutdownTimeoutS',
+]; // prettier-ignore
+
+/** Milliseconds to wait. @throws ConfigError */
+export const checkAcquireTimeout = (value: unknown): Ms | undefined => {
+  const seconds = checkNumber('acquireTimeoutS', value, { min: 0, max: MOST_SECONDS });
+  return seconds === undefined ? undefined : seconds * 1000;
+};
+
+/** Milliseconds of lease. @throws ConfigError */
+export const checkLease = (value: unknown): Ms | undefined => {
+  const seconds = checkNumber('leaseTtlS', value, { min: 0, max: MOST_SECONDS, open: true });
+  return seconds === undefined ? undefined : seconds * 1000;
+};
+
+/** @throws ConfigError that names option and value */
+export function resolveOptions(given: LockClientOptions = {}): ResolvedOptions {
+  const options = checkObject('options', given);
+  checkNames('', options, KNOWN);
+  const startup = options.startup ?? 'connect';
+  if (!STARTUPS.includes(startup as string)) throw wrong('startup', `one of ${STARTUPS.join(', ')}`, startup);
+  return Object.freeze({
+    namespace: checkNamespace(options.namespace),
+    acquireTimeoutMs: checkAcquireTimeout(options.acquireTimeoutS) ?? DEFAULT_ACQUIRE_TIMEOUT_S * 1000,
+    leaseMs: checkLease(options.leaseTtlS) ?? 0,
+    startup: startup as ResolvedOptions['startup'],
+    shutdownTimeoutMs:
+      (checkNumber('shutdownTimeoutS', options.shutdownTimeoutS, { min: 0, max: MOST_SECONDS }) ??
+        DEFAULT_SHUTDOWN_TIMEOUT_S) * 1000,
+    renewRatio: given.remote?.renewRatio ?? DEFAULT_RENEW_RATIO,
+    backend: chooseBackend(options),
+  });
+}
+
+function checkNamespace(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  try {
+    checkKey(value);
+  } catch (error) {
+    throw new ConfigError(`option namespace: ${(error as Error).message}`);
+  }
+  return value;
+}
+
+function chooseBackend(options: Readonly<Record<string, unknown>>): BackendChoice {
+  const { servers, remote, embedded, backend } = options;
+  const ways = ['servers', 'remote', 'embedded', 'backend'].filter((name) => options[name] !== undefined);
+  if ((embedded !== undefined || backend !== undefined) && ways.length > 1) {
+    throw new ConfigError(`options ${ways.join(' and ')} contradict each other: name one place where locks live`);
+  }
+  if (backend !== undefined) return { kind: 'custom', backend: checkBackend(backend) };
+  if (embedded !== undefined) return { kind: 'embedded', config: resolveEmbedded(embedded) };
+  return { kind: 'remote', config: resolveRemote(servers, remote) };
+}
+
+const BACKEND_METHODS = [
+  'start', 'tryAcquire', 'enqueue', 'renew', 'release', 'abandon', 'stats', 'ping', 'onLink', 'close',
+] as const; // prettier-ignore
+
+function checkBackend(value: unknown): LockBackend {
+  const backend = checkObject('backend', value);
+  const missing = BACKEND_METHODS.filter((name) => typeof backend[name] !== 'function');
+  if (missing.length > 0) throw wrong('backend', `a LockBackend (${missing.join(', ')} missing)`, value);
+  return value as LockBackend;
+}
