@@ -1,13 +1,13 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import { Alarms } from '../common/alarms.js';
 import { ConfigError } from '../common/errors.js';
 import { type Clock, type Entropy, systemClock, systemEntropy } from '../common/system.js';
 import { EngineDriver } from '../core/driver.js';
 import { Engine } from '../core/engine.js';
 import { FencedTokens, fenceSeed } from '../core/tokens.js';
 import { Admission, plainAddress } from './admission.js';
-import { Deadlines } from './deadlines.js';
 import { type DaemonLogger, silent } from './logger.js';
 import { type DflockdServerOptions, type ResolvedServerOptions, resolveServerOptions } from './options.js';
 import { type SessionHost, TcpSession } from './tcp-session.js';
@@ -208,7 +208,7 @@ export class DflockdServer {
     const { driver, options, admission } = this;
     return {
       driver,
-      deadlines: new Deadlines(driver.clock, () => driver.touch()),
+      alarms: new Alarms(driver.clock),
       readTimeoutMs: seconds(options.readTimeout),
       writeTimeoutMs: seconds(options.writeTimeout),
       autoRelease: options.autoReleaseOnDisconnect,

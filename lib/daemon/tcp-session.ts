@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Duplex } from 'node:stream';
+import type { Alarm, Alarms } from '../common/alarms.js';
 import type { Ms } from '../common/system.js';
 import type { EngineDriver, Woken } from '../core/driver.js';
 import type { Session } from '../core/session.js';
@@ -8,13 +9,12 @@ import { AUTH_CLOSE_DELAY_MS, BLOCKED_GRACE_MS, BLOCKED_TAIL_CAP, SIGNAL_BUFFER_
 import type { Reply, Request } from '../protocol/messages.js';
 import { encodePush, encodeReply } from '../protocol/reply-encoder.js';
 import { RequestDecoder } from '../protocol/request-decoder.js';
-import type { Bounded, Deadlines } from './deadlines.js';
 import { Outbox } from './outbox.js';
 
 /** What all sessions of a listener share. */
 export interface SessionHost {
   readonly driver: EngineDriver;
-  readonly deadlines: Deadlines;
+  readonly alarms: Alarms;
   readonly readTimeoutMs: Ms;
   /** 0 = none. */
   readonly writeTimeoutMs: Ms;
@@ -35,7 +35,7 @@ type State = 'auth' | 'ready' | 'choked' | 'blocked' | 'leaving' | 'closed';
 const LAST_LINE_MS: Ms = 5_000;
 
 /** One client on a byte stream: requests in strict order, one reply each (spec 1). */
-export class TcpSession implements SessionSink, Woken, Bounded {
+export class TcpSession implements SessionSink, Woken, Alarm {
   due: Ms = Infinity;
   slot = -1;
 
@@ -62,7 +62,7 @@ export class TcpSession implements SessionSink, Woken, Bounded {
     this.outbox = new Outbox(stream, host.writeTimeoutMs);
     this.state = host.authToken ? 'auth' : 'ready';
     this.lineSince = host.driver.clock.now();
-    host.deadlines.atMost(this, this.lineSince + host.readTimeoutMs);
+    this.lookBy(this.lineSince + host.readTimeoutMs);
     stream.on('data', (chunk: Buffer) => this.onData(chunk));
     stream.on('end', () => this.onEnd());
     stream.on('drain', () => this.onDrain());
@@ -105,23 +105,20 @@ export class TcpSession implements SessionSink, Woken, Bounded {
     if (this.state === 'closed') return;
     this.release(this.host.driver.clock.now());
     this.state = 'closed';
-    this.host.deadlines.remove(this);
+    this.host.alarms.cancel(this);
     this.stream.destroy();
     this.host.driver.touch();
   }
 
-  /** Bounded. */
-  expire(seen: Ms, now: Ms): Ms {
-    const due = this.nextDeadline();
-    if (due > seen) return due;
-    const reads = this.state === 'ready' || this.state === 'auth';
-    if (reads && this.lineSince + this.host.readTimeoutMs <= seen) {
-      this.refuse(this.state === 'auth' ? 'auth' : 'error', now);
-      return this.nextDeadline();
-    }
-    if (this.outbox.due <= seen && this.outbox.progress(now)) return this.nextDeadline();
-    this.drop();
-    return Infinity;
+  /**
+   * Alarm. Deadlines are lazy: a session that lives on does not move its alarm with every line, but looks again when it
+   * rings. Before anything is judged, the sockets are read once more.
+   */
+  ring(seen: Ms): void {
+    this.host.driver.clock.afterPoll(() => {
+      this.judge(seen);
+      this.host.driver.touch();
+    });
   }
 
   private onData(chunk: Buffer): void {
@@ -166,7 +163,7 @@ export class TcpSession implements SessionSink, Woken, Bounded {
     }
     if (this.decoder.completed !== completed) this.lineSince = now;
     this.write(now);
-    if (this.state !== 'closed') this.host.deadlines.atMost(this, this.nextDeadline());
+    this.lookBy(this.nextDeadline());
   }
 
   private take(frame: Request | 'malformed' | 'too_long', now: Ms): void {
@@ -210,7 +207,7 @@ export class TcpSession implements SessionSink, Woken, Bounded {
   private watchTail(now: Ms): void {
     if (this.decoder.unread < BLOCKED_TAIL_CAP) return;
     if (now >= this.blockedSince + BLOCKED_GRACE_MS) this.drop();
-    else this.host.deadlines.atMost(this, this.blockedSince + BLOCKED_GRACE_MS);
+    else this.lookBy(this.blockedSince + BLOCKED_GRACE_MS);
   }
 
   /** The peer will send no more, and all it asked has been answered. */
@@ -232,7 +229,7 @@ export class TcpSession implements SessionSink, Woken, Bounded {
     this.leaveAt = now + (delayMs || this.host.writeTimeoutMs || LAST_LINE_MS);
     this.write(now);
     if (delayMs === 0) this.stream.end(() => this.drop());
-    this.host.deadlines.atMost(this, this.leaveAt);
+    this.lookBy(this.leaveAt);
   }
 
   private write(now: Ms): void {
@@ -244,6 +241,24 @@ export class TcpSession implements SessionSink, Woken, Bounded {
 
   private release(now: Ms): void {
     this.host.driver.engine.close(this.session, now, this.host.autoRelease);
+  }
+
+  /** Something may be over by `due`. */
+  private lookBy(due: Ms): void {
+    if (due === Infinity || (this.slot >= 0 && this.due <= due)) return;
+    this.host.alarms.set(this, due);
+  }
+
+  private judge(seen: Ms): void {
+    const due = this.nextDeadline();
+    if (due > seen) return this.lookBy(due);
+    const now = this.host.driver.clock.now();
+    const reads = this.state === 'ready' || this.state === 'auth';
+    if (reads && this.lineSince + this.host.readTimeoutMs <= seen) {
+      return this.refuse(this.state === 'auth' ? 'auth' : 'error', now);
+    }
+    if (this.outbox.due > seen || !this.outbox.progress(now)) return this.drop();
+    this.lookBy(this.nextDeadline());
   }
 
   private nextDeadline(): Ms {
