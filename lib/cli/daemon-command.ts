@@ -1,7 +1,8 @@
 import { ConfigError } from '../common/errors.js';
 import { systemClock } from '../common/system.js';
+import { type DflockdServerOptions, resolveServerOptions } from '../daemon/options.js';
 import { DflockdServer } from '../daemon/server.js';
-import { DAEMON_FLAGS, daemonOptions } from './daemon-flags.js';
+import { DAEMON_FLAGS, daemonOptions, flagOf } from './daemon-flags.js';
 import { FlagSyntaxError, parseFlags, readEnv, usage } from './flags.js';
 import { slog } from './slog.js';
 
@@ -25,13 +26,16 @@ export async function daemonCommand(args: readonly string[], around: Surrounding
     const env = readEnv(DAEMON_FLAGS, around.env, (text) => around.err(`${text}\n`));
     const debug = (flags.get('debug') ?? env.get('debug')) === true;
     const log = slog(systemClock, debug, (line) => around.err(line));
-    const server = configure(() => new DflockdServer(daemonOptions(flags, env), { logger: log }));
+    const options = daemonOptions(flags, env);
+    check(options);
+    const server = new DflockdServer(options, { logger: log });
     if (flags.get('version') === true) {
       around.out(`${around.version}\n`);
       return 0;
     }
+    const stop = new Promise<void>((resolve) => around.onStop(resolve));
     await server.listen();
-    await new Promise<void>((resolve) => around.onStop(resolve));
+    await stop;
     await server.close();
     return 0;
   } catch (error) {
@@ -42,9 +46,10 @@ export async function daemonCommand(args: readonly string[], around: Surrounding
   }
 }
 
-function configure(make: () => DflockdServer): DflockdServer {
+/** Wrong options, told in the words of the command line. */
+function check(options: DflockdServerOptions): void {
   try {
-    return make();
+    resolveServerOptions(options, (option) => `flag -${flagOf(option)}`);
   } catch (error) {
     if (error instanceof ConfigError) throw new ConfigError(`configuration error: ${error.message}`, { cause: error });
     throw error;

@@ -5,6 +5,9 @@ import type { FlagSpec, FlagValue } from './flags.js';
 export const optionOf = (flag: string): string =>
   flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
+/** An option's flag. */
+export const flagOf = (option: string): string => option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
 const flag = (name: string, type: FlagSpec['type'], help: string, rest: Partial<FlagSpec> = {}): FlagSpec => ({
   name,
   type,

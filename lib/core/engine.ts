@@ -175,7 +175,7 @@ export class Engine {
   private renew(session: Session, op: OpId, cmd: Of<'renew'>, now: Ms): void {
     const hold = this.table.get(cmd.kind, cmd.key)?.holders.get(cmd.token);
     if (!hold || hold.lapsed) {
-      if (hold) this.evictLapsed(hold.res, now);
+      if (hold) this.free(hold, now);
       return session.sink.reply(op, ERROR);
     }
     const leaseMs = cmd.leaseMs || this.options.defaultLeaseMs;
@@ -212,7 +212,7 @@ export class Engine {
     const { hold, waiter } = ticket;
     if (hold) {
       if (hold.lapsed) {
-        this.evictLapsed(res, now);
+        this.free(hold, now);
         return session.sink.reply(op, plain('lease_expired'));
       }
       this.consume(session, hold);

@@ -96,71 +96,92 @@ const NUMBERS: Readonly<Record<NumberOption, { least: number; above?: true; most
 
 const show = (value: unknown): string => (typeof value === 'string' ? JSON.stringify(value) : String(value));
 
-const wrong = (option: string, value: unknown, want: string): ConfigError =>
-  new ConfigError(`daemon option ${option} must be ${want}, got ${show(value)}`);
+/** How an option is called where it was given. */
+export type NameOfOption = (option: string) => string;
 
 /** @throws ConfigError naming the option and the value */
-export function resolveServerOptions(options: DflockdServerOptions = {}): ResolvedServerOptions {
+export function resolveServerOptions(
+  options: DflockdServerOptions = {},
+  nameOf: NameOfOption = (option) => `daemon option ${option}`,
+): ResolvedServerOptions {
   for (const name of Object.keys(options)) {
     if (!(name in DEFAULTS) && !TEXTS.includes(name as never)) {
-      throw new ConfigError(`unknown daemon option ${name} (value ${show(options[name as never])})`);
+      throw new ConfigError(`unknown ${nameOf(name)} (value ${show(options[name as never])})`);
     }
   }
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const all = { ...DEFAULTS, ...given } as Required<Omit<DflockdServerOptions, Text>> &
-    Pick<DflockdServerOptions, Text>;
-  for (const [name, rule] of Object.entries(NUMBERS)) checkNumber(name, all[name as NumberOption], rule);
-  if (typeof all.host !== 'string' || all.host === '') throw wrong('host', all.host, 'a host name or address');
-  if (typeof all.autoReleaseOnDisconnect !== 'boolean') {
-    throw wrong('autoReleaseOnDisconnect', all.autoReleaseOnDisconnect, 'true or false');
+  return new Resolution(options, nameOf).result();
+}
+
+class Resolution {
+  private readonly all: Required<Omit<DflockdServerOptions, Text>> & Pick<DflockdServerOptions, Text>;
+
+  constructor(
+    options: DflockdServerOptions,
+    private readonly nameOf: NameOfOption,
+  ) {
+    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+    this.all = { ...DEFAULTS, ...given };
   }
-  for (const name of TEXTS) {
-    if (all[name] !== undefined && typeof all[name] !== 'string') throw wrong(name, all[name], 'a string');
+
+  result(): ResolvedServerOptions {
+    for (const name of Object.keys(NUMBERS) as NumberOption[]) this.checkNumber(name);
+    const { host, autoReleaseOnDisconnect } = this.all;
+    if (typeof host !== 'string' || host === '') throw this.wrong('host', 'a host name or address');
+    if (typeof autoReleaseOnDisconnect !== 'boolean') throw this.wrong('autoReleaseOnDisconnect', 'true or false');
+    for (const name of TEXTS) {
+      if (this.all[name] !== undefined && typeof this.all[name] !== 'string') throw this.wrong(name, 'a string');
+    }
+    const { tlsCert, tlsKey, authToken, authTokenFile, ...rest } = this.all;
+    return Object.freeze({ ...rest, tls: this.tls(tlsCert, tlsKey), authToken: this.token(authToken, authTokenFile) });
   }
-  const { tlsCert, tlsKey, authToken, authTokenFile, ...rest } = all;
-  return Object.freeze({ ...rest, tls: readTls(tlsCert, tlsKey), authToken: readToken(authToken, authTokenFile) });
-}
 
-function checkNumber(name: string, value: unknown, rule: (typeof NUMBERS)[NumberOption]): void {
-  const { least, above = false, most = Number.MAX_SAFE_INTEGER, whole = false } = rule;
-  const fits =
-    typeof value === 'number' &&
-    (above ? value > least : value >= least) &&
-    value <= most &&
-    (!whole || Number.isInteger(value));
-  if (fits) return;
-  const range = above ? `above ${least}` : most < Number.MAX_SAFE_INTEGER ? `${least}–${most}` : `${least} or more`;
-  throw wrong(name, value, `${whole ? 'a whole number' : 'a number'}, ${range}`);
-}
-
-function readTls(cert: string | undefined, key: string | undefined): ResolvedServerOptions['tls'] {
-  if (!cert && !key) return undefined;
-  if (!cert) throw new ConfigError(`daemon option tlsKey (${show(key)}) needs tlsCert beside it`);
-  if (!key) throw new ConfigError(`daemon option tlsCert (${show(cert)}) needs tlsKey beside it`);
-  return { cert: readFile('tlsCert', cert), key: readFile('tlsKey', key) };
-}
-
-function readFile(option: string, path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new ConfigError(`daemon option ${option}: cannot read ${show(path)}: ${(error as Error).message}`, {
-      cause: error,
-    });
+  private wrong(option: keyof DflockdServerOptions, want: string): ConfigError {
+    return new ConfigError(`${this.nameOf(option)} must be ${want}, got ${show(this.all[option])}`);
   }
-}
 
-/** An empty token counts as none given; a blank one is a mistake. */
-function readToken(token: string | undefined, file: string | undefined): string | undefined {
-  if (token) return checkToken('authToken', token);
-  if (file) return checkToken('authTokenFile', readFile('authTokenFile', file).toString('utf8'));
-  return undefined;
-}
+  private checkNumber(name: NumberOption): void {
+    const value: unknown = this.all[name];
+    const { least, above = false, most = Number.MAX_SAFE_INTEGER, whole = false } = NUMBERS[name];
+    const fits =
+      typeof value === 'number' &&
+      (above ? value > least : value >= least) &&
+      value <= most &&
+      (!whole || Number.isInteger(value));
+    if (fits) return;
+    const range = above ? `above ${least}` : most < Number.MAX_SAFE_INTEGER ? `${least}–${most}` : `${least} or more`;
+    throw this.wrong(name, `${whole ? 'a whole number' : 'a number'}, ${range}`);
+  }
 
-function checkToken(option: string, text: string): string {
-  const token = trimBytes(toBytes(text));
-  // The value is a secret: it is not repeated.
-  if (token === '') throw new ConfigError(`daemon option ${option} must not be blank`);
-  if (/[\r\n]/.test(token)) throw new ConfigError(`daemon option ${option} must not hold a line break`);
-  return token;
+  private tls(cert: string | undefined, key: string | undefined): ResolvedServerOptions['tls'] {
+    if (!cert && !key) return undefined;
+    if (!cert)
+      throw new ConfigError(`${this.nameOf('tlsKey')} (${show(key)}) needs ${this.nameOf('tlsCert')} beside it`);
+    if (!key)
+      throw new ConfigError(`${this.nameOf('tlsCert')} (${show(cert)}) needs ${this.nameOf('tlsKey')} beside it`);
+    return { cert: this.file('tlsCert', cert), key: this.file('tlsKey', key) };
+  }
+
+  private file(option: Text, path: string): Buffer {
+    try {
+      return readFileSync(path);
+    } catch (error) {
+      const { message } = error as Error;
+      throw new ConfigError(`${this.nameOf(option)}: cannot read ${show(path)}: ${message}`, { cause: error });
+    }
+  }
+
+  /** An empty token counts as none given; a blank one is a mistake. */
+  private token(token: string | undefined, file: string | undefined): string | undefined {
+    if (token) return this.checkToken('authToken', token);
+    if (file) return this.checkToken('authTokenFile', this.file('authTokenFile', file).toString('utf8'));
+    return undefined;
+  }
+
+  private checkToken(option: Text, text: string): string {
+    const token = trimBytes(toBytes(text));
+    // The value is a secret: it is not repeated.
+    if (token === '') throw new ConfigError(`${this.nameOf(option)} must not be blank`);
+    if (/[\r\n]/.test(token)) throw new ConfigError(`${this.nameOf(option)} must not hold a line break`);
+    return token;
+  }
 }

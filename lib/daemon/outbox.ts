@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Ms } from '../common/system.js';
+import { SIGNAL_BUFFER_FRAMES, SIGNAL_LINE_CAP } from '../protocol/limits.js';
 
 /** Bytes that may wait for a peer before nothing more is executed for it. */
 const FULL = 256 * 1024;
@@ -7,7 +8,9 @@ const FULL = 256 * 1024;
 /** What is to be said to one peer: collected while requests run, written at once, and watched until the peer took it. */
 export class Outbox {
   private text = '';
-  private frames = 0;
+  /** Pushed frames in `text`, and those handed to the stream which it has not passed on. */
+  private fresh = 0;
+  private waiting = 0;
   /** Bytes handed to the stream so far; and of those, how many must be gone by `due`. */
   private handed = 0;
   private mark = 0;
@@ -24,20 +27,24 @@ export class Outbox {
     this.text += line;
   }
 
-  /** A pushed line, unless so many are waiting already (spec 6.4). */
-  addFrame(line: string, most: number): boolean {
-    // Frames of one turn must not count as backlog of a peer that reads: they are handed over first.
-    if (this.frames >= most) this.hand();
-    if (this.stream.writableLength === 0 && this.text === '') this.frames = 0;
-    if (this.frames >= most) return false;
-    this.frames++;
+  /**
+   * A pushed line, unless so many are waiting already (spec 6.4). Those of the turn that is under way do not count: a peer
+   * cannot have read them.
+   */
+  addFrame(line: string): boolean {
+    if (this.waiting >= SIGNAL_BUFFER_FRAMES || this.backlog >= SIGNAL_BUFFER_FRAMES * SIGNAL_LINE_CAP) return false;
+    this.fresh++;
     this.text += line;
     return true;
   }
 
   /** So much waits, here or in the stream, that the peer must read first. */
   get isFull(): boolean {
-    return this.text.length + this.stream.writableLength >= FULL;
+    return this.backlog >= FULL;
+  }
+
+  private get backlog(): number {
+    return this.text.length + this.stream.writableLength;
   }
 
   /** Hands everything to the stream in one write. */
@@ -60,9 +67,16 @@ export class Outbox {
   }
 
   private hand(): void {
-    const { text } = this;
+    const { text, fresh } = this;
     this.text = '';
+    this.fresh = 0;
     this.handed += text.length;
-    if (this.stream.writable) this.stream.write(text, 'latin1');
+    if (!this.stream.writable) return;
+    if (fresh === 0) {
+      this.stream.write(text, 'latin1');
+      return;
+    }
+    this.waiting += fresh;
+    this.stream.write(text, 'latin1', () => (this.waiting -= fresh));
   }
 }

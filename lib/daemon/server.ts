@@ -104,7 +104,7 @@ export class DflockdServer {
     }
     listener.on('error', (error) => this.log('error', 'accept failed', { err: error.message }));
     const address = this.address()!;
-    this.log('info', 'listening', { addr: `${address.host}:${address.port}` });
+    this.log('info', 'listening', { addr: hostPort(address.host, address.port) });
     return address;
   }
 
@@ -148,6 +148,7 @@ export class DflockdServer {
       await empty;
       if (timer) clock.clearTimer(timer);
     }
+    this.host.alarms.clear();
     if (this.ownsEngine) this.driver.close();
     this.log('info', 'shut down');
   }
@@ -165,8 +166,13 @@ export class DflockdServer {
       return;
     }
     this.track(socket, peer);
-    if (this.tls) this.tls.emit('connection', socket);
-    else this.serve(socket, peer);
+    if (this.tls) {
+      // Who closes inside the handshake is gone; half-open, nobody would notice.
+      socket.allowHalfOpen = false;
+      this.tls.emit('connection', socket);
+    } else {
+      this.serve(socket, peer);
+    }
   }
 
   private track(stream: Duplex, peer: string): void {
@@ -191,9 +197,11 @@ export class DflockdServer {
         ...tls,
         minVersion: 'TLSv1.2',
         handshakeTimeout: seconds(readTimeout),
-        allowHalfOpen: true,
       });
-      server.on('secureConnection', (socket) => this.serve(socket, plainAddress(socket.remoteAddress)));
+      server.on('secureConnection', (socket) => {
+        socket.allowHalfOpen = true;
+        this.serve(socket, plainAddress(socket.remoteAddress));
+      });
       server.on('tlsClientError', (error, socket) => {
         this.log('debug', 'TLS handshake failed', { err: error.message });
         socket.destroy();
@@ -220,8 +228,11 @@ export class DflockdServer {
   }
 }
 
+/** An IPv6 address in brackets. */
+const hostPort = (host: string, port: number): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+
 function listenError(host: string, port: number, error: NodeJS.ErrnoException): ConfigError {
-  const where = `${host}:${port}`;
+  const where = hostPort(host, port);
   const text =
     error.code === 'EADDRINUSE'
       ? `${where} is in use already. If a dflockd runs there, connect to it with the option servers: ['${where}']`

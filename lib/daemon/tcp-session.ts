@@ -5,7 +5,7 @@ import type { Ms } from '../common/system.js';
 import type { EngineDriver, Woken } from '../core/driver.js';
 import type { Session } from '../core/session.js';
 import type { Answer, OpId, SessionSink } from '../core/types.js';
-import { AUTH_CLOSE_DELAY_MS, BLOCKED_GRACE_MS, BLOCKED_TAIL_CAP, SIGNAL_BUFFER_FRAMES } from '../protocol/limits.js';
+import { AUTH_CLOSE_DELAY_MS, BLOCKED_GRACE_MS, BLOCKED_TAIL_CAP } from '../protocol/limits.js';
 import type { Reply, Request } from '../protocol/messages.js';
 import { encodePush, encodeReply } from '../protocol/reply-encoder.js';
 import { RequestDecoder } from '../protocol/request-decoder.js';
@@ -81,7 +81,7 @@ export class TcpSession implements SessionSink, Woken, Alarm {
 
   /** SessionSink. */
   push(channel: string, payload: string): boolean {
-    if (!this.outbox.addFrame(encodePush({ channel, payload }), SIGNAL_BUFFER_FRAMES)) return false;
+    if (!this.outbox.addFrame(encodePush({ channel, payload }))) return false;
     this.host.driver.wake(this);
     return true;
   }
