@@ -6,7 +6,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const tsc = createRequire(import.meta.url).resolve('@typescript/native/bin/tsc');
+// The package exports no path to its command.
+const compiler = createRequire(import.meta.url).resolve('@typescript/native/package.json');
+const tsc = join(dirname(compiler), 'bin/tsc');
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 for (const [folder, type] of [
   ['esm', 'module'],

@@ -1,4 +1,5 @@
 import type { Ms } from '../common/system.js';
+import { MAX_SECONDS } from '../protocol/limits.js';
 import { quoteBytes as quote } from './json-text.js';
 import type { Resource } from './resource.js';
 import type { SignalHub } from './signal-hub.js';
@@ -9,7 +10,8 @@ const seconds = (ms: Ms): number => Math.round(Math.max(ms, 0) * 1e6) / 1e9;
 /** A lock, or a semaphore of limit 1: classified by limit alone (spec 5). Without holder: owner 0, lease 0. */
 function heldLock(res: Resource, now: Ms): string {
   const [hold] = res.holders;
-  const lease = hold ? seconds(hold.due - now) : 0;
+  // A lease without end, which only a user of the engine in this process can have, is the longest the wire knows.
+  const lease = hold ? Math.min(seconds(hold.due - now), MAX_SECONDS) : 0;
   return `{"key":${quote(res.key)},"owner_conn_id":${hold?.session.id ?? 0},"lease_expires_in_s":${lease},"waiters":${res.queue.size}}`;
 }
 

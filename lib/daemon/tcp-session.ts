@@ -198,6 +198,8 @@ export class TcpSession implements SessionSink, Woken, Alarm {
   }
 
   private block(now: Ms): void {
+    // The peer closed before this was its turn; no other `end` will come.
+    if (this.ended) return this.drop();
     this.state = 'blocked';
     this.blockedSince = now;
     this.watchTail(now);

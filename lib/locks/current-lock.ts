@@ -19,13 +19,13 @@ export const runWithLock = <R>(lock: LockHandle, ended: () => boolean, body: () 
  * release, also in a task that the locked code left behind.
  */
 export function currentLock(): LockHandle | undefined {
-  for (const lock of currentLocks()) return lock;
-  return undefined;
+  return findCurrentLock(() => true);
 }
 
-/** All locks that the calling code runs under, innermost first. */
-export function* currentLocks(): Generator<LockHandle> {
+/** The innermost of the locks that the calling code runs under for which `matches` says so. */
+export function findCurrentLock(matches: (lock: LockHandle) => boolean): LockHandle | undefined {
   for (let context = contexts.getStore(); context; context = context.outer) {
-    if (!context.ended()) yield context.lock;
+    if (!context.ended() && matches(context.lock)) return context.lock;
   }
+  return undefined;
 }

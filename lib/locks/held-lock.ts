@@ -1,9 +1,10 @@
-import type { Grant } from '../backends/backend.js';
+import type { AcquireRequest, Grant } from '../backends/backend.js';
 import { LockLostError, type LossReason } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import type { HeldGrant, LockEvent, LockLostEvent } from './events.js';
 import { Lease, type LeaseHolder, type LeaseKeeper } from './lease.js';
 import type { LockHandle } from './lock-handle.js';
+import { checkLease } from './resolve-options.js';
 
 /** Where a hold reports to. */
 export interface HoldObserver {
@@ -62,9 +63,10 @@ export class HeldLock implements LockHandle, LeaseHolder {
     return this.lease.grant.fence;
   }
 
-  /** The key on the wire and the kind, for comparison with another request. */
-  get request() {
-    return this.lease.grant.req;
+  /** Whether this hold stands in the way of that request. */
+  isFor(req: AcquireRequest): boolean {
+    const mine = this.lease.grant.req;
+    return !this.isOver && mine.limit === 1 && mine.kind === req.kind && mine.key === req.key;
   }
 
   get isHeld(): boolean {
@@ -103,7 +105,7 @@ export class HeldLock implements LockHandle, LeaseHolder {
     // A hold that is being released has nothing left to renew.
     if (this.lease.ended) throw this.lossOf('expired');
     try {
-      return await this.lease.renew(leaseTtlS === undefined ? undefined : leaseTtlS * 1000);
+      return await this.lease.renew(checkLease(leaseTtlS));
     } catch (error) {
       throw this.loss ?? (error instanceof LockLostError ? this.lossOf(error.reason, error) : error);
     }

@@ -45,7 +45,7 @@ export function wireKey(namespace: string | undefined, key: unknown): string {
   const bytes = Buffer.from(whole, 'utf8');
   let end = READABLE_BYTES;
   while ((bytes[end]! & 0xc0) === 0x80) end--;
-  return `${bytes.utf8Slice(0, end)}#${createHash('sha256').update(bytes).digest('hex')}`;
+  return `${bytes.toString('utf8', 0, end)}#${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
 /** What may stand in a key's variable parts. */

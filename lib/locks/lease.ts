@@ -77,7 +77,7 @@ export class Lease implements Alarm {
   ring(now: Ms): void {
     if (this.state !== 'live') return;
     if (now >= this.sureUntil) {
-      this.keeper.clock.afterPoll(() => this.confirm());
+      this.keeper.clock.afterPoll(() => this.confirm(now));
       return;
     }
     if (now >= this.renewAt && !this.renewing) this.renewQuietly();
@@ -91,7 +91,9 @@ export class Lease implements Alarm {
   check(): boolean | Promise<boolean> {
     if (this.state !== 'live') return false;
     if (this.isHeld) return true;
-    return new Promise((resolve) => this.keeper.clock.afterPoll(() => resolve(this.confirm())));
+    const { clock } = this.keeper;
+    const seen = clock.now();
+    return new Promise((resolve) => clock.afterPoll(() => resolve(this.confirm(seen))));
   }
 
   /** Renews now, behind a renewal that is under way. @throws LockLostError, LockUnavailableError */
@@ -130,11 +132,11 @@ export class Lease implements Alarm {
     if (this.state !== 'live') throw new LockLostError(this.grant.req.key, 'expired');
   }
 
-  /** Declares the loss unless there is proof by now. */
-  private confirm(): boolean {
+  /** Declares the loss unless there is proof. @param seen all input that had arrived by then has been read */
+  private confirm(seen: Ms): boolean {
     if (this.state !== 'live') return false;
     const { validFrom, leaseMs } = this.proof;
-    if (this.keeper.clock.now() < this.sureUntil) {
+    if (seen < this.sureUntil) {
       this.arm();
       return true;
     }

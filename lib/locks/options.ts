@@ -67,7 +67,10 @@ export type LockClientOptions = Defaults & {
 } & BackendOptions;
 
 export interface AcquireOptions extends Defaults {
-  /** More than one slot makes it a semaphore, a namespace of its own: it does not exclude a lock of the same name. */
+  /**
+   * Slots, an integer of at least 1. Makes it a semaphore, also with one slot: semaphores have a namespace of their own,
+   * so that they do not exclude a lock of the same name. All who use the key must name the same limit.
+   */
   limit?: number;
   /** Gives up waiting; has no effect on a lock that has been acquired. */
   signal?: AbortSignal;

@@ -23,7 +23,11 @@ export function resolveEmbedded(value: unknown): EmbeddedConfig {
   }
   const count = (name: string, min: number) =>
     checkNumber(`embedded.${name}`, options[name], { min, max: Number.MAX_SAFE_INTEGER, integer: true });
-  const lease = checkNumber('embedded.defaultLeaseTtl', options.defaultLeaseTtl, { min: 0, max: 2_147_483, open: true });
+  const lease = checkNumber('embedded.defaultLeaseTtl', options.defaultLeaseTtl, {
+    min: 0,
+    max: 2_147_483,
+    open: true,
+  });
   return Object.freeze({
     listen: listen === undefined ? undefined : parseAddress('embedded.listen', listen, 0),
     authToken,

@@ -68,7 +68,8 @@ function resolveReconnect(value: unknown = {}): RemoteConfig['reconnect'] {
   const delay = (name: string) => checkNumber(`remote.reconnect.${name}`, options[name], { min: 1, max: MOST_MS });
   const minDelayMs = delay('minDelayMs') ?? Math.min(DEFAULT_MIN_DELAY_MS, delay('maxDelayMs') ?? Infinity);
   const maxDelayMs = delay('maxDelayMs') ?? Math.max(DEFAULT_MAX_DELAY_MS, minDelayMs);
-  if (maxDelayMs < minDelayMs) throw wrong('remote.reconnect.maxDelayMs', `at least minDelayMs (${minDelayMs})`, maxDelayMs);
+  if (maxDelayMs < minDelayMs)
+    throw wrong('remote.reconnect.maxDelayMs', `at least minDelayMs (${minDelayMs})`, maxDelayMs);
   return Object.freeze({ minDelayMs, maxDelayMs });
 }
 
@@ -89,7 +90,11 @@ export function parseAddress(option: string, value: unknown, least: 0 | 1 = 1): 
   const [host, port] = splitAddress(value);
   const number = typeof port === 'string' && /^[0-9]+$/.test(port) ? Number(port) : port;
   const valid =
-    typeof host === 'string' && /^[^\s[\]]+$/.test(host) && Number.isInteger(number) && Number(number) >= least && Number(number) <= 65_535;
+    typeof host === 'string' &&
+    /^[^\s[\]]+$/.test(host) &&
+    Number.isInteger(number) &&
+    Number(number) >= least &&
+    Number(number) <= 65_535;
   if (!valid) throw wrong(option, 'host, host:port or [host, port]', value);
   return endpoint(host, Number(number));
 }

@@ -1,5 +1,6 @@
 import { ConfigError } from '../common/errors.js';
-import { MESSAGES } from './dflockd.messages.js';
+import { checkNames, checkObject, wrong } from '../locks/option-checks.js';
+import { located, MESSAGES } from './dflockd.messages.js';
 import { lockMethod } from './locked-method.wrapper.js';
 import type { Fn, LockDecorator } from './with-lock.types.js';
 
@@ -15,8 +16,6 @@ export interface CronLockOptions {
   /** The `instance` given to `forRoot`. */
   instance?: string;
 }
-
-const KNOWN: readonly string[] = ['minHoldS', 'leaseTtlS', 'instance'];
 
 /**
  * For a `@Cron` method, above or below it: of all instances of the application, one runs the job per tick; the others skip.
@@ -37,13 +36,12 @@ export function CronLock<T extends object, M extends Fn>(
 }
 
 function forCron(where: string, key: unknown, options: unknown): object {
-  if (typeof key !== 'string') throw new ConfigError(MESSAGES.badOption(where, 'key', key, 'a string'));
-  if (/[{}]/.test(key)) throw new ConfigError(MESSAGES.cronTemplate(where, key));
-  const given = (options ?? {}) as Record<string, unknown>;
-  const unknown = Object.keys(given).find((option) => !KNOWN.includes(option));
-  if (unknown !== undefined) throw new ConfigError(MESSAGES.unknownOption(where, unknown, KNOWN));
-  if (given.minHoldS === undefined) {
-    throw new ConfigError(MESSAGES.badOption(where, 'minHoldS', undefined, 'a number of seconds, 0 or more'));
-  }
-  return { ...given, onBusy: 'skip' };
+  return located(where, () => {
+    if (typeof key !== 'string') throw wrong('key', 'a string', key);
+    if (/[{}]/.test(key)) throw new ConfigError(MESSAGES.cronTemplate(key));
+    const given = checkObject('options', options);
+    checkNames('', given, ['minHoldS', 'leaseTtlS', 'instance']);
+    if (given.minHoldS === undefined) throw wrong('minHoldS', 'a number of at least 0', undefined);
+    return { ...given, onBusy: 'skip' };
+  });
 }

@@ -18,11 +18,13 @@ export interface DecoratedMethod {
 export function methodToWrap(
   decorator: string,
   target: object,
-  property: unknown,
+  property: string | symbol | DecoratorContext | undefined,
   descriptor: PropertyDescriptor | undefined,
 ): DecoratedMethod {
   // A decorator of the ECMAScript proposal gets (value, context) instead of (prototype, name, descriptor).
-  if (typeof property === 'object' || property === undefined) throw new ConfigError(MESSAGES.standardDecorator(decorator));
+  if (typeof property === 'object' || property === undefined) {
+    throw new ConfigError(MESSAGES.standardDecorator(decorator));
+  }
   if (typeof target === 'function') {
     throw new ConfigError(MESSAGES.staticMethod(decorator, `${target.name}.${String(property)}`));
   }

@@ -15,9 +15,11 @@ export const MODULE_OPTIONS = Symbol.for('nestjs-dflockd:options');
 /** Where a module says which instance it makes; how the modules of one application find each other. */
 export const MODULE_INFO = Symbol.for('nestjs-dflockd:module-info');
 
-/** A module's own service and holder, whatever its instance is called. Not exported from the module. */
+/** Parts of a module, whatever its instance is called. Not exported from it. */
 export const OWN_SERVICE = Symbol.for('nestjs-dflockd:own-service');
-export const OWN_HOLDER = Symbol.for('nestjs-dflockd:own-holder');
+export const OWN_LOG = Symbol.for('nestjs-dflockd:own-log');
+export const OWN_FILTER = Symbol.for('nestjs-dflockd:own-filter');
+export const OWN_WIRING = Symbol.for('nestjs-dflockd:own-wiring');
 
 /** Metadata on a prototype: its locked methods. */
 export const LOCKED_METHODS = Symbol.for('nestjs-dflockd:locked-methods');

@@ -1,3 +1,5 @@
+import { ConfigError } from '../common/errors.js';
+
 /** Every text a developer reads from this room, in one place. */
 
 const show = (value: unknown): string => {
@@ -23,13 +25,6 @@ export const MESSAGES = {
   asyncGenerator: (name: string, method: string) =>
     `${name} on ${method}: async generators are not supported yet; lock inside with DflockdService.withLock`,
 
-  // Decorators: options
-  unknownOption: (where: string, option: string, known: readonly string[]) =>
-    `${where}: unknown option ${show(option)}; known are ${known.join(', ')}`,
-  badOption: (where: string, option: string, value: unknown, expected: string) =>
-    `${where}: ${option} is ${show(value)}, expected ${expected}`,
-  optionNotYet: (where: string, option: string, value: unknown) =>
-    `${where}: ${option} (${show(value)}) is not supported yet`,
   severalKeys: (where: string) => `${where}: several keys are not supported yet; give one key`,
 
   // Keys
@@ -41,8 +36,8 @@ export const MESSAGES = {
     `${where}: {${path}} in the key template ${show(key)} is no path into the arguments; write {0}, {1}, {0.id}, …`,
   touchingPlaceholders: (where: string, key: string) =>
     `${where}: two placeholders touch in the key template ${show(key)}, so that different values could give one key; put a character between them`,
-  cronTemplate: (where: string, key: string) =>
-    `${where}: the key ${show(key)} has a placeholder, but a cron method is called without arguments`,
+  cronTemplate: (key: string) =>
+    `the key ${show(key)} has a placeholder, but a cron method is called without arguments`,
   badKeyResult: (where: string, value: unknown) =>
     `${where}: the key function returned ${show(value)}, expected a string that is not empty`,
 
@@ -69,9 +64,8 @@ export const MESSAGES = {
   requestScoped: (instance: string) =>
     `DflockdModule.forRootAsync (instance ${show(instance)}): its dependencies are request-scoped, but locks live as long as the application; inject only singletons`,
   noAsyncSource: 'DflockdModule.forRootAsync: give one of useFactory, useClass, useExisting',
-  notOptions: (value: unknown) => `DflockdModule: the options are ${show(value)}, expected an object`,
   misplacedExtra: (option: string, value: unknown) =>
-    `DflockdModule.forRootAsync: ${option} (${show(value)}) belongs beside useFactory, not into its result`,
+    `${option} (${show(value)}) belongs beside useFactory, not into its result`,
   skipOnResponse: (method: string) =>
     `${method}: onBusy: 'skip' with @Res() would leave the client without an answer; use @Res({ passthrough: true }) or another onBusy`,
   lockOnSse: (method: string) =>
@@ -85,6 +79,8 @@ export const MESSAGES = {
     `${method} has a lock and returned ${kind}, which would go on after the lock is released; ${hint}`,
 
   // Log
+  embedded: 'locks live in this process and exclude no other; embedded.listen or servers shares them',
+  closing: 'the application is closing; locks work until its servers are closed',
   connected: (server: string) => `connected to ${server}`,
   disconnected: (server: string, error?: Error) =>
     `connection to ${server} lost${error ? `: ${error.message}` : ''}; reconnecting`,
@@ -93,6 +89,15 @@ export const MESSAGES = {
     `lock lost: ${keys.join(', ')} (${reason}) after ${Math.round(heldMs)} ms, server ${server}`,
   skipped: (keys: readonly string[]) => `skipped, lock is busy: ${keys.join(', ')}`,
 } as const;
+
+/** Puts the place before what a check says. @throws ConfigError */
+export function located<R>(where: string, check: () => R): R {
+  try {
+    return check();
+  } catch (cause) {
+    throw new ConfigError(`${where}: ${(cause as Error).message}`, { cause });
+  }
+}
 
 function ofInstance(instance: string): string {
   return instance === 'default' ? '' : ` of instance ${show(instance)}`;

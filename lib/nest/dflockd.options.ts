@@ -1,5 +1,6 @@
 import type { LoggerService } from '@nestjs/common';
 import { ConfigError } from '../common/errors.js';
+import { checkNames, checkNumber, checkObject, wrong } from '../locks/option-checks.js';
 import type { LockClientOptions } from '../locks/options.js';
 import { MESSAGES } from './dflockd.messages.js';
 
@@ -32,37 +33,30 @@ const LOGGER_METHODS = ['log', 'warn', 'error'] as const;
  * @throws ConfigError naming option and value
  */
 export function clientOptionsOf(options: unknown): LockClientOptions {
-  if (typeof options !== 'object' || options === null) throw new ConfigError(MESSAGES.notOptions(options));
-  const { exceptionFilter, logger, ...rest } = options as DflockdModuleOptions & Extras;
-  for (const extra of ['instance', 'isGlobal'] as const) {
+  const { exceptionFilter, logger, ...rest } = checkObject('options', options);
+  for (const extra of ['instance', 'isGlobal']) {
     if (extra in rest) throw new ConfigError(MESSAGES.misplacedExtra(extra, rest[extra]));
   }
-  const bad = (option: string, value: unknown, expected: string) =>
-    new ConfigError(MESSAGES.badOption('DflockdModule', option, value, expected));
-  if (typeof exceptionFilter === 'object') {
-    const status: unknown = (exceptionFilter as { busyStatus?: unknown } | null)?.busyStatus;
-    if (!Number.isInteger(status) || (status as number) < 400 || (status as number) > 599) {
-      throw bad('exceptionFilter.busyStatus', status, 'an HTTP status from 400 to 599');
-    }
-  } else if (exceptionFilter !== undefined && typeof exceptionFilter !== 'boolean') {
-    throw bad('exceptionFilter', exceptionFilter, 'true, false or { busyStatus }');
-  }
-  const isLogger = (value: unknown) =>
-    typeof value === 'object' &&
-    value !== null &&
-    LOGGER_METHODS.every((method) => typeof (value as Record<string, unknown>)[method] === 'function');
-  if (logger !== undefined && logger !== false && !isLogger(logger)) {
-    throw bad('logger', logger, 'a LoggerService or false');
+  if (exceptionFilter !== undefined && typeof exceptionFilter !== 'boolean') checkFilter(exceptionFilter);
+  if (logger !== undefined && logger !== false) {
+    const methods = checkObject('logger', logger);
+    const missing = LOGGER_METHODS.filter((method) => typeof methods[method] !== 'function');
+    if (missing.length > 0) throw wrong('logger', `a LoggerService (${missing.join(', ')} missing) or false`, logger);
   }
   return rest;
+}
+
+function checkFilter(setting: unknown): void {
+  const filter = checkObject('exceptionFilter', setting);
+  checkNames('exceptionFilter', filter, ['busyStatus']);
+  if (filter.busyStatus === undefined) throw wrong('exceptionFilter.busyStatus', 'an HTTP status', undefined);
+  checkNumber('exceptionFilter.busyStatus', filter.busyStatus, { min: 400, max: 599, integer: true });
 }
 
 /** @throws ConfigError */
 export function checkExtras({ instance, isGlobal }: { instance?: unknown; isGlobal?: unknown }): void {
   if (instance !== undefined && (typeof instance !== 'string' || instance === '')) {
-    throw new ConfigError(MESSAGES.badOption('DflockdModule', 'instance', instance, 'a name'));
+    throw wrong('instance', 'a name', instance);
   }
-  if (isGlobal !== undefined && typeof isGlobal !== 'boolean') {
-    throw new ConfigError(MESSAGES.badOption('DflockdModule', 'isGlobal', isGlobal, 'true or false'));
-  }
+  if (isGlobal !== undefined && typeof isGlobal !== 'boolean') throw wrong('isGlobal', 'true or false', isGlobal);
 }

@@ -1,6 +1,6 @@
 import { ConfigError, LockKeyError } from '../common/errors.js';
 import { checkKey, delimitersOf, encodeKeyValue } from '../locks/keys.js';
-import { MESSAGES } from './dflockd.messages.js';
+import { located, MESSAGES } from './dflockd.messages.js';
 
 /** Makes the key of one call. */
 export type KeyMaker = (self: unknown, args: readonly unknown[]) => string;
@@ -35,7 +35,8 @@ function compileTemplate(where: string, key: string): KeyMaker {
   const bad = paths.find((path) => !PATH.test(path));
   if (bad !== undefined) throw new ConfigError(MESSAGES.badPath(where, key, bad));
   if (literals.slice(1, -1).includes('')) throw new ConfigError(MESSAGES.touchingPlaceholders(where, key));
-  literals.filter(Boolean).forEach((literal) => checkLiteral(where, literal));
+  // What no key can have is refused now, not at the first call.
+  literals.filter(Boolean).forEach((literal) => located(where, () => checkKey(literal)));
   if (paths.length === 0) return () => key;
 
   const delimiters = delimitersOf(literals);
@@ -46,13 +47,4 @@ function compileTemplate(where: string, key: string): KeyMaker {
       const value = steps.reduce<any>((at, step) => at?.[step], args);
       return made + encodeKeyValue(value, delimiters, name) + literal;
     });
-}
-
-/** What no key can have is refused now, not at the first call. */
-function checkLiteral(where: string, literal: string): void {
-  try {
-    checkKey(literal);
-  } catch (cause) {
-    throw new ConfigError(`${where}: ${(cause as Error).message}`, { cause });
-  }
 }

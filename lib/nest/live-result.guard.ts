@@ -3,8 +3,9 @@ import { isObservable } from 'rxjs';
 import { ConfigError } from '../common/errors.js';
 import { MESSAGES } from './dflockd.messages.js';
 
-interface NodeStream {
+interface ReadableStream {
   pipe(target: unknown): unknown;
+  read(): unknown;
   on(event: string, listener: () => void): unknown;
   destroy?(): unknown;
 }
@@ -26,14 +27,15 @@ export function refuseLiveResult(method: string, result: unknown): void {
     );
   }
   const stream = result instanceof StreamableFile ? result.getStream() : result;
-  if (!isStream(stream)) return;
+  if (!isReadable(stream)) return;
   // Nobody will read it now; what it has open must not stay open.
   stream.on('error', () => undefined);
   stream.destroy?.();
   throw new ConfigError(MESSAGES.liveResult(method, 'a stream', `${inside}; streams are not supported yet`));
 }
 
-function isStream(value: object): value is NodeStream {
-  const { pipe, on } = value as Partial<NodeStream>;
-  return typeof pipe === 'function' && typeof on === 'function';
+/** What can be read. A response, which some handlers return, can only be written. */
+function isReadable(value: object): value is ReadableStream {
+  const { pipe, read } = value as Partial<ReadableStream>;
+  return typeof pipe === 'function' && typeof read === 'function';
 }

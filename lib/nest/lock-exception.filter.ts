@@ -1,9 +1,8 @@
 import { STATUS_CODES } from 'node:http';
-import { Catch, HttpException, Inject, Optional, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { BaseExceptionFilter, HttpAdapterHost } from '@nestjs/core';
 import { throwError } from 'rxjs';
 import { LockError } from '../common/errors.js';
-import { MODULE_OPTIONS } from './dflockd.constants.js';
 import type { DflockdModuleOptions } from './dflockd.options.js';
 import { answerTo, INTERNAL, type EdgeAnswer } from './lock-exception.table.js';
 
@@ -19,15 +18,9 @@ const RETRY_AFTER = '1';
  */
 @Catch(LockError)
 export class LockExceptionFilter implements ExceptionFilter<LockError> {
-  private readonly busyStatus: number | undefined;
+  private busyStatus: number | undefined;
 
-  constructor(
-    @Inject(HttpAdapterHost) private readonly adapters: HttpAdapterHost,
-    @Optional() @Inject(MODULE_OPTIONS) options?: DflockdModuleOptions,
-  ) {
-    const setting = options?.exceptionFilter;
-    if (typeof setting === 'object') this.busyStatus = setting.busyStatus;
-  }
+  constructor(@Inject(HttpAdapterHost) private readonly adapters: HttpAdapterHost) {}
 
   catch(error: LockError, host: ArgumentsHost): unknown {
     const answer = answerTo(error);
@@ -44,6 +37,12 @@ export class LockExceptionFilter implements ExceptionFilter<LockError> {
     throw Object.assign(new Error(message, { cause: error }), { extensions: { code: error.code } });
   }
 
+  /** @internal */
+  configure(setting: DflockdModuleOptions['exceptionFilter']): void {
+    if (setting === false) Catch(class Nothing {})(this.constructor);
+    else if (typeof setting === 'object') this.busyStatus = setting.busyStatus;
+  }
+
   private overHttp(error: LockError, answer: EdgeAnswer | undefined, host: ArgumentsHost): void {
     const adapter = this.adapters.httpAdapter;
     const nest = new BaseExceptionFilter(adapter);
@@ -56,10 +55,10 @@ export class LockExceptionFilter implements ExceptionFilter<LockError> {
   }
 }
 
-/** Stands where an application wants no filter: Nest needs one, and catches nothing with this. */
-@Catch(class Nothing {})
-export class NoExceptionFilter implements ExceptionFilter {
-  catch(error: unknown): never {
-    throw error;
-  }
+/**
+ * The filter of a module. Nest wants it before the options are known, and reads from its class what it catches: so each
+ * has a class of its own.
+ */
+export function moduleFilter(adapters: HttpAdapterHost): LockExceptionFilter {
+  return new (class extends LockExceptionFilter {})(adapters);
 }

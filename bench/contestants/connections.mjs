@@ -1,0 +1,33 @@
+import { slice } from '../support/stage.mjs';
+
+const ECHO_GOAL = 0.8;
+
+const echoName = (connections) => `echo server, ${connections} connections`;
+
+/** As many connections to a bare echo server, with as many round trips and as many bytes up. */
+export const echoConnections = (connections) => ({
+  name: echoName(connections),
+  unit: 'pairs',
+  async start(stage) {
+    const server = await stage.server('echo-server.mjs', 'connections');
+    const client = await stage.client('echo-client.mjs');
+    const { host, port } = server;
+    await client.ask('connect', { host, port, connections });
+    return { slice: (ms) => slice(client, server, ms) };
+  },
+});
+
+/** Connections that acquire and release a key of their own, one request at a time. */
+export const lockConnections = (connections) => ({
+  name: `daemon, ${connections} connections`,
+  unit: 'pairs',
+  versus: echoName(connections),
+  goal: { ratio: ECHO_GOAL },
+  async start(stage) {
+    const server = await stage.server('daemon.mjs', 'connections');
+    const client = await stage.client('lock-client.mjs');
+    const { host, port } = server;
+    await client.ask('connect', { host, port, connections, depth: 1 });
+    return { slice: (ms) => slice(client, server, ms) };
+  },
+});

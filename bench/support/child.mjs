@@ -1,0 +1,82 @@
+/**
+ * Processes that answer questions over IPC. Each contestant has its client and its server in processes of their own;
+ * the parent only conducts, so that it costs nothing while a slice runs.
+ */
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+/** CPU time that this process has used, in milliseconds. */
+const cpuMs = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
+/**
+ * In the child: answers each question with what its handler returns. `cpu` is always answered.
+ *
+ * @param {Record<string, (argument: any) => unknown>} handlers
+ */
+export function answer(handlers) {
+  const all = { cpu: cpuMs, ...handlers };
+  process.on('message', async ({ id, question, argument }) => {
+    try {
+      process.send({ id, value: await all[question](argument) });
+    } catch (error) {
+      process.send({ id, error: error.stack });
+    }
+  });
+  process.on('disconnect', () => process.exit());
+}
+
+/**
+ * In the child: runs a measured piece of work and says what it cost.
+ *
+ * @param {() => number | Promise<number>} work what has been counted
+ */
+export async function measured(work) {
+  const cpuBefore = cpuMs();
+  const start = performance.now();
+  const count = await work();
+  const ms = performance.now() - start;
+  return { count, ms, cpuMs: cpuMs() - cpuBefore };
+}
+
+/** In the parent: a child that can be asked. */
+export class Child {
+  #process;
+  #last = 0;
+  #open = new Map();
+
+  /** @param {string} name a file of bench/processes  @param {string[]} [args] @param {string[]} [execArgv] */
+  constructor(name, args = [], execArgv = []) {
+    const file = fileURLToPath(new URL(`../processes/${name}`, import.meta.url));
+    this.#process = fork(file, args, { execArgv });
+    this.#process.on('message', ({ id, value, error }) => {
+      const { resolve, reject } = this.#open.get(id);
+      this.#open.delete(id);
+      if (error === undefined) resolve(value);
+      else reject(new Error(`${name}: ${error}`));
+    });
+    this.#process.on('exit', (code) => {
+      for (const { reject } of this.#open.values()) reject(new Error(`${name} has exited with code ${code}`));
+      this.#open.clear();
+    });
+  }
+
+  /** @returns {Promise<any>} */
+  ask(question, argument) {
+    const id = ++this.#last;
+    return new Promise((resolve, reject) => {
+      this.#open.set(id, { resolve, reject });
+      this.#process.send({ id, question, argument }, (error) => error && reject(error));
+    });
+  }
+
+  /** Resolves when the process is gone. */
+  async stop() {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    const gone = new Promise((resolve) => this.#process.once('exit', resolve));
+    if (this.#process.connected) this.#process.disconnect();
+    await gone;
+  }
+}

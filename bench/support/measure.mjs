@@ -1,0 +1,70 @@
+import { spread, sum } from './statistics.mjs';
+
+/**
+ * Slices of all contestants in turn, round after round: whatever else the machine does meets them all alike.
+ *
+ * @param {import('../contestants/index.mjs').Contestant[]} contestants
+ * @param {{ rounds: number, warmUp: number, sliceMs: number }} plan `warmUp` rounds are not counted
+ * @returns {Promise<Map<string, import('../contestants/index.mjs').Slice[]>>} by name, one for each round
+ */
+export async function measureAll(contestants, stage, plan, onRound) {
+  const running = [];
+  for (const contestant of contestants) running.push([contestant.name, await contestant.start(stage)]);
+  const slices = new Map(contestants.map(({ name }) => [name, []]));
+  for (let round = -plan.warmUp; round < plan.rounds; round++) {
+    onRound(round);
+    // Forwards and backwards in turn, so that nobody always comes after the same neighbour.
+    for (const [name, contestant] of round % 2 === 0 ? running : [...running].reverse()) {
+      const slice = await contestant.slice(plan.sliceMs);
+      if (round >= 0) slices.get(name).push(slice);
+    }
+  }
+  return slices;
+}
+
+const rateOf = ({ count, ms }) => (count / ms) * 1000;
+
+/**
+ * The figures of each contestant.
+ *
+ * @param {import('../contestants/index.mjs').Contestant[]} contestants the first is the baseline
+ */
+export function summarize(contestants, slices) {
+  const ratesOf = (name) => slices.get(name).map(rateOf);
+  return contestants.map(({ name, unit, versus, goal }) => {
+    const own = slices.get(name);
+    const ratioTo = (other) => {
+      const theirs = ratesOf(other);
+      return spread(own.map((slice, round) => rateOf(slice) / theirs[round]));
+    };
+    const figures = {
+      name,
+      unit,
+      perSecond: spread(own.map(rateOf)),
+      toBaseline: ratioTo(contestants[0].name),
+      versus: versus && { name: versus, rate: ratioTo(versus), serverCpu: cpuPerCount(slices.get(versus)) / cpuPerCount(own) },
+      cpu: cpuOf(own),
+    };
+    return { ...figures, goal: goal && { ...goal, met: isMet(goal, figures) } };
+  });
+}
+
+const isMet = (goal, { perSecond, versus }) =>
+  (goal.perSecond === undefined || perSecond.median >= goal.perSecond) &&
+  (goal.ratio === undefined || versus.rate.median >= goal.ratio);
+
+/** Milliseconds of the server's CPU for each thing counted. */
+const cpuPerCount = (slices) =>
+  sum(slices.map(({ serverCpuMs }) => serverCpuMs)) / sum(slices.map(({ count }) => count));
+
+/** Shares of one core, and what one thing counted costs. */
+function cpuOf(slices) {
+  const total = sum(slices.map(({ ms }) => ms));
+  const count = sum(slices.map((slice) => slice.count));
+  const side = (key) => {
+    if (slices[0][key] === undefined) return undefined;
+    const used = sum(slices.map((slice) => slice[key]));
+    return { share: used / total, usEach: (used / count) * 1000 };
+  };
+  return { client: side('clientCpuMs'), server: side('serverCpuMs') };
+}

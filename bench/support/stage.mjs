@@ -1,0 +1,65 @@
+import { pathToFileURL } from 'node:url';
+import { Child } from './child.mjs';
+
+/**
+ * What contestants stand on: the build that is measured, and servers, each started once and shared by all contestants
+ * that name it.
+ */
+export class Stage {
+  #servers = new Map();
+  #children = [];
+
+  /** @param {string} build folder of the built package @param {string[]} nodeFlags for the processes that are measured */
+  constructor(build, nodeFlags = []) {
+    this.build = build;
+    this.nodeFlags = nodeFlags;
+  }
+
+  /** A module of the build, as a URL. @param {string} path */
+  moduleUrl(path) {
+    return pathToFileURL(`${this.build}/${path}`).href;
+  }
+
+  /** @param {string} file of bench/processes */
+  async client(file, args = [], execArgv = []) {
+    const child = new Child(file, args, execArgv);
+    this.#children.push(child);
+    return child;
+  }
+
+  /**
+   * A server of ours in a process of its own.
+   *
+   * @param {'echo-server.mjs' | 'daemon.mjs'} file @param {string} name servers of one name are one
+   * @param {string} [build] another build than the one that is measured
+   */
+  server(file, name, build = this.build) {
+    const key = `${file} ${name} ${build}`;
+    if (!this.#servers.has(key)) this.#servers.set(key, this.#start(file, build));
+    return this.#servers.get(key);
+  }
+
+  async #start(file, build) {
+    const isDaemon = file === 'daemon.mjs';
+    const args = isDaemon ? [pathToFileURL(`${build}/entries/daemon.js`).href] : [];
+    const child = await this.client(file, args, this.nodeFlags);
+    const address = await child.ask('listen');
+    return { ...address, cpu: () => child.ask('cpu') };
+  }
+
+  async clear() {
+    await Promise.all(this.#children.map((child) => child.stop()));
+  }
+}
+
+/**
+ * A slice of a client against a server.
+ *
+ * @param {Child} client @param {{ cpu?: () => Promise<number> } | undefined} server without `cpu`: not ours
+ */
+export async function slice(client, server, ms) {
+  const before = await server?.cpu?.();
+  const { cpuMs, ...rest } = await client.ask('slice', ms);
+  const after = await server?.cpu?.();
+  return { ...rest, clientCpuMs: cpuMs, serverCpuMs: after === undefined ? undefined : after - before };
+}

@@ -1,0 +1,61 @@
+import type { Clock } from '../common/system.js';
+import type { EngineDriver } from '../core/driver.js';
+import type { Session } from '../core/session.js';
+import type { Answer, Command, OpId, SessionSink } from '../core/types.js';
+
+/** Gets the answer in the middle of the engine's work: only notes it. */
+export type OnAnswer = (answer: Answer) => void;
+
+/** This process as one session of an engine. */
+export class EmbeddedDoor implements SessionSink {
+  private readonly open = new Map<OpId, OnAnswer>();
+  private readonly session: Session;
+  private lastOp: OpId = 0;
+
+  constructor(
+    private readonly driver: EngineDriver,
+    private readonly clock: Clock,
+  ) {
+    this.session = driver.engine.open(this, 'embedded');
+  }
+
+  /** Returns the operation, for cancel(). */
+  exec(command: Command, onAnswer: OnAnswer): OpId {
+    const op = ++this.lastOp;
+    this.open.set(op, onAnswer);
+    this.driver.engine.exec(this.session, op, command, this.clock.now());
+    this.driver.touch();
+    return op;
+  }
+
+  /** A waiting operation is answered `cancelled`; one that has been answered stays so. */
+  cancel(op: OpId): void {
+    this.driver.engine.cancel(this.session, op, this.clock.now());
+    this.driver.touch();
+  }
+
+  close(): void {
+    this.driver.engine.close(this.session, this.clock.now(), true);
+    this.driver.touch();
+    const open = [...this.open.values()];
+    this.open.clear();
+    for (const onAnswer of open) onAnswer({ s: 'cancelled' });
+  }
+
+  /** SessionSink */
+  reply(op: OpId, answer: Answer): void {
+    const onAnswer = this.open.get(op);
+    this.open.delete(op);
+    onAnswer?.(answer);
+  }
+
+  /** SessionSink. This session listens to nothing. */
+  push(): boolean {
+    return false;
+  }
+
+  /** SessionSink */
+  evict(): void {
+    // Only listeners are evicted.
+  }
+}

@@ -1,0 +1,162 @@
+import { Alarms } from '../common/alarms.js';
+import { LockLostError, ShuttingDownError, UnsupportedError } from '../common/errors.js';
+import type { Clock, Entropy, Ms } from '../common/system.js';
+import { EngineDriver } from '../core/driver.js';
+import { Engine } from '../core/engine.js';
+import { FencedTokens, fenceSeed } from '../core/tokens.js';
+import { type Answer, type Command, DEFAULT_ENGINE_OPTIONS } from '../core/types.js';
+import { DflockdServer } from '../daemon/server.js';
+import { fromBytes, toBytes } from '../protocol/bytes.js';
+import { LINE_CAP } from '../protocol/limits.js';
+import type { Kind } from '../protocol/messages.js';
+import type { AcquireRequest, Capabilities, Grant, LinkEvent, LockBackend, Pending, Proof } from './backend.js';
+import { EmbeddedAcquire } from './embedded-acquire.js';
+import type { EmbeddedConfig } from './embedded-config.js';
+import { EmbeddedDoor } from './embedded-door.js';
+import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
+import { refusal } from './refusal.js';
+
+const CAPABILITIES: Capabilities = Object.freeze({
+  ownership: 'lease',
+  order: 'strict',
+  fence: 'per-key',
+  semaphores: true,
+  tickets: false,
+  signals: false,
+  inspect: 'key',
+  leaseUnitMs: 1,
+  minLeaseMs: 1,
+  waitUnitMs: 1,
+  maxKeyBytes: LINE_CAP,
+  keepAfterRelease: false,
+});
+
+/** Leases may be shorter than a second here; waiters should not wait a whole one for the next sweep. */
+const SWEEP_INTERVAL_MS: Ms = 100;
+
+/** The lock engine in this process, open to others through a TCP door if wanted. */
+export class EmbeddedBackend implements LockBackend {
+  readonly name = EMBEDDED;
+  private readonly driver: EngineDriver;
+  private readonly door: EmbeddedDoor;
+  private readonly waits: Alarms;
+  private server: DflockdServer | undefined;
+  private starting: Promise<Capabilities> | undefined;
+  private closed = false;
+
+  constructor(
+    private readonly config: EmbeddedConfig,
+    private readonly clock: Clock,
+    private readonly entropy: Entropy,
+  ) {
+    const { maxLocks, maxWaiters, defaultLeaseMs } = config;
+    const options = {
+      ...DEFAULT_ENGINE_OPTIONS,
+      maxLocks,
+      maxWaiters,
+      defaultLeaseMs,
+      sweepIntervalMs: SWEEP_INTERVAL_MS,
+    };
+    const tokens = new FencedTokens(entropy, fenceSeed(clock.wall()));
+    this.driver = new EngineDriver(new Engine(options, tokens, clock.now()), clock);
+    this.door = new EmbeddedDoor(this.driver, clock);
+    this.waits = new Alarms(clock, true);
+  }
+
+  /** Where other processes find this engine; undefined without `listen`. */
+  get address(): { readonly host: string; readonly port: number } | undefined {
+    return this.server?.address();
+  }
+
+  /** @throws ConfigError if the port is in use: there is an engine already, and a second one would mean two holders */
+  start(): Promise<Capabilities> {
+    return (this.starting ??= this.listen());
+  }
+
+  async tryAcquire(req: AcquireRequest): Promise<Grant | null> {
+    this.assertOpen();
+    const { kind, limit, leaseMs } = req;
+    const key = toBytes(req.key);
+    const validFrom = this.clock.now();
+    const answer = await this.ask({ t: 'acquire', kind, key, limit, waitMs: 0, leaseMs });
+    if (answer.s === 'granted') return new EmbeddedGrant(req, key, answer.token, validFrom, answer.leaseMs);
+    if (answer.s === 'timeout' || answer.s === 'max_waiters') return null;
+    throw refusal(answer, 'acquire', { key: req.key, server: EMBEDDED });
+  }
+
+  enqueue(req: AcquireRequest, mode: 'line' | 'ticket'): Pending {
+    if (mode === 'ticket') throw new UnsupportedError('tickets are not supported yet');
+    this.assertOpen();
+    return new EmbeddedAcquire(req, this.door, this.clock, this.waits);
+  }
+
+  async renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
+    const { req, token, bytes: key } = grant as EmbeddedGrant;
+    const validFrom = this.clock.now();
+    const answer = await this.ask({ t: 'renew', kind: req.kind, key, token, leaseMs });
+    if (answer.s === 'renewed') return { validFrom, leaseMs: answer.leaseMs };
+    throw new LockLostError(req.key, 'rejected', { server: EMBEDDED });
+  }
+
+  async release(grant: Grant, keepMs = 0): Promise<'released' | 'gone'> {
+    const { req, token, bytes: key } = grant as EmbeddedGrant;
+    const answer = await (keepMs > 0
+      ? this.ask({ t: 'renew', kind: req.kind, key, token, leaseMs: keepMs })
+      : this.ask({ t: 'release', kind: req.kind, key, token }));
+    return answer.s === 'ok' || answer.s === 'renewed' ? 'released' : 'gone';
+  }
+
+  abandon(grant: Grant): void {
+    this.release(grant).catch(() => undefined);
+  }
+
+  async isLocked(key: string, kind: Kind): Promise<boolean> {
+    return this.driver.engine.isHeld(kind, toBytes(key));
+  }
+
+  async stats(): Promise<unknown[]> {
+    const text = fromBytes(this.driver.engine.stats(1, this.clock.now()));
+    return [{ server: EMBEDDED, ...(JSON.parse(text) as object) }];
+  }
+
+  async ping(): Promise<void> {
+    this.assertOpen();
+  }
+
+  /** There is no link that could go up or down. */
+  onLink(_callback: (event: LinkEvent) => void): () => void {
+    return () => undefined;
+  }
+
+  async close(_graceMs: Ms): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await this.starting?.catch(() => undefined);
+    this.door.close();
+    await this.server?.close();
+    this.driver.close();
+    this.waits.clear();
+  }
+
+  private async listen(): Promise<Capabilities> {
+    const { listen, authToken } = this.config;
+    if (!listen) return CAPABILITIES;
+    const { clock, entropy, driver } = this;
+    const { host, port } = listen;
+    this.server = new DflockdServer({ host, port, authToken }, { clock, entropy, driver });
+    await this.server.listen();
+    return CAPABILITIES;
+  }
+
+  /** The engine answers what does not wait at once. */
+  private ask(command: Command): Promise<Answer> {
+    return new Promise((resolve) => {
+      if (this.closed) resolve({ s: 'cancelled' });
+      else this.door.exec(command, resolve);
+    });
+  }
+
+  private assertOpen(): void {
+    if (this.closed) throw new ShuttingDownError({ server: EMBEDDED });
+  }
+}

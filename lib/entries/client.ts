@@ -1,0 +1,31 @@
+/** Locks without Nest: `nestjs-dflockd/client`. */
+export type {
+  AcquireRequest,
+  Capabilities,
+  Grant,
+  LinkEvent,
+  LockBackend,
+  Owner,
+  Pending,
+  Proof,
+} from '../backends/backend.js';
+export * from '../common/errors.js';
+export type { Clock, Entropy, Ms, Timer } from '../common/system.js';
+export { currentLock } from '../locks/current-lock.js';
+export type { HeldGrant, LockEvent, LockLostEvent } from '../locks/events.js';
+export { type KeyValue, lockKey } from '../locks/keys.js';
+export { LockClient, type LockClientDeps, type WithLockOptions } from '../locks/lock-client.js';
+export type { LockHandle } from '../locks/lock-handle.js';
+export type { LockScope, ScopeOptions } from '../locks/lock-scope.js';
+export type {
+  AcquireOptions,
+  BackendOptions,
+  Defaults,
+  EmbeddedOptions,
+  LockClientOptions,
+  LockKey,
+  RemoteOptions,
+  ServerAddress,
+  ShardingStrategy,
+} from '../locks/options.js';
+export type { ServerStats } from '../locks/server-stats.js';

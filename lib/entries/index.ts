@@ -1,0 +1,26 @@
+/** `nestjs-dflockd`: the Nest module and everything its users name. */
+export * from '../common/errors.js';
+export type { Capabilities, LockBackend } from '../backends/backend.js';
+export { currentLock } from '../locks/current-lock.js';
+export type { HeldGrant, LockEvent, LockLostEvent } from '../locks/events.js';
+export { lockKey } from '../locks/keys.js';
+export type { LockHandle } from '../locks/lock-handle.js';
+export type {
+  AcquireOptions,
+  Defaults,
+  EmbeddedOptions,
+  LockKey,
+  RemoteOptions,
+  ServerAddress,
+  ShardingStrategy,
+} from '../locks/options.js';
+export type { ServerStats } from '../locks/server-stats.js';
+export { CronLock, type CronLockOptions } from '../nest/cron-lock.decorator.js';
+export { DflockdModule, type DflockdModuleAsyncOptions } from '../nest/dflockd.module.js';
+export type { DflockdModuleOptions, DflockdOptionsFactory, Extras } from '../nest/dflockd.options.js';
+export { DflockdService } from '../nest/dflockd.service.js';
+export { getDflockdToken } from '../nest/dflockd.token.js';
+export { InjectDflockd } from '../nest/inject-dflockd.decorator.js';
+export { LockExceptionFilter } from '../nest/lock-exception.filter.js';
+export { WithLock } from '../nest/with-lock.decorator.js';
+export type { KeyOf, LockDecorator, Opts, Template, WithLockOptions } from '../nest/with-lock.types.js';

@@ -1,0 +1,118 @@
+import type { AcquireRequest, Grant, LockBackend } from '../backends/backend.js';
+import { Alarms, newAlarm } from '../common/alarms.js';
+import { LockUnavailableError } from '../common/errors.js';
+import type { Clock, Entropy, Ms } from '../common/system.js';
+import { type AcquireContext, Acquisition } from './acquisition.js';
+
+/** Something that waits and can be made to give up. */
+interface Waiter {
+  cancel(reason: unknown): void;
+}
+
+/** Takes locks from a backend for callers with a deadline and an AbortSignal. Everybody who waits can be sent away. */
+export class Acquirer {
+  private readonly waiters = new Set<Waiter>();
+  private readonly context: AcquireContext;
+
+  constructor(backend: LockBackend, clock: Clock, entropy: Entropy) {
+    this.context = { backend, clock, entropy, alarms: new Alarms(clock, true) };
+  }
+
+  /** Calls that wait at the moment. */
+  get waiting(): number {
+    return this.waiters.size;
+  }
+
+  /**
+   * Waits for the lock until the deadline of the request, and tries again what may be passing.
+   * @param queued called when the request has its place in a line
+   * @throws AcquireTimeoutError, the reason of the signal, or the error that the last attempt met
+   */
+  acquire(req: AcquireRequest, signal: AbortSignal | undefined, queued: (() => void) | undefined): Promise<Grant> {
+    if (signal?.aborted) return Promise.reject(signal.reason as Error);
+    const acquisition = new Acquisition(this.context, req, queued, this.ended);
+    this.waiters.add(acquisition);
+    acquisition.start();
+    return signal ? this.abortable(signal, acquisition, acquisition.promise) : acquisition.promise;
+  }
+
+  /** One try. @throws the reason of the signal, or the backend's error */
+  tryAcquire(req: AcquireRequest, signal: AbortSignal | undefined): Promise<Grant | null> {
+    const { backend } = this.context;
+    return this.giveUpOn(
+      () => backend.tryAcquire(req),
+      signal,
+      (grant) => grant && backend.abandon(grant),
+    );
+  }
+
+  /** Waits for something else before an acquire, no longer than until the deadline. */
+  async until(ready: Promise<unknown>, deadline: Ms, signal: AbortSignal | undefined): Promise<void> {
+    let give: ((reason: unknown) => void) | undefined;
+    const { alarms } = this.context;
+    const late = newAlarm(() => give?.(new LockUnavailableError('not connected in time')));
+    alarms.set(late, deadline);
+    try {
+      await this.giveUpOn(
+        () => ready,
+        signal,
+        () => undefined,
+        (cancel) => (give = cancel),
+      );
+    } finally {
+      alarms.cancel(late);
+    }
+  }
+
+  /** Attempts that pause try again now. */
+  wake(): void {
+    for (const waiter of [...this.waiters]) if (waiter instanceof Acquisition) waiter.wake();
+  }
+
+  /** Rejects all that wait. */
+  cancelAll(reason: Error): void {
+    for (const waiter of [...this.waiters]) waiter.cancel(reason);
+  }
+
+  private readonly ended = (waiter: Waiter): void => {
+    this.waiters.delete(waiter);
+  };
+
+  /** @param late gets what comes although nobody waits for it any more */
+  private giveUpOn<T>(
+    begin: () => Promise<T>,
+    signal: AbortSignal | undefined,
+    late: (value: T) => void,
+    canceller?: (cancel: (reason: unknown) => void) => void,
+  ): Promise<T> {
+    if (signal?.aborted) return Promise.reject(signal.reason as Error);
+    let over = false;
+    const waiter: Waiter = { cancel: () => undefined };
+    const promise = new Promise<T>((resolve, reject) => {
+      const once = (settle: () => void): void => {
+        over = true;
+        this.waiters.delete(waiter);
+        settle();
+      };
+      // Rejections keep the reason that the caller gave, whatever it is.
+      waiter.cancel = (reason) => over || once(() => reject(reason as Error));
+      canceller?.(waiter.cancel);
+      this.waiters.add(waiter);
+      begin().then(
+        (value) => (over ? late(value) : once(() => resolve(value))),
+        (error: Error) => over || once(() => reject(error)),
+      );
+    });
+    return signal ? this.abortable(signal, waiter, promise) : promise;
+  }
+
+  private async abortable<T>(signal: AbortSignal, waiter: Waiter, promise: Promise<T>): Promise<T> {
+    const abort = (): void => waiter.cancel(signal.reason);
+    signal.addEventListener('abort', abort);
+    try {
+      return await promise;
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+}

@@ -1,0 +1,143 @@
+import type { AcquireRequest, Grant, LockBackend } from '../backends/backend.js';
+import { type Alarm, type Alarms } from '../common/alarms.js';
+import {
+  LeaseExpiredError,
+  LockUnavailableError,
+  MaxLocksError,
+  MaxWaitersError,
+  NotLeaderError,
+  PoolExhaustedError,
+  ProtocolError,
+  ServerDrainingError,
+} from '../common/errors.js';
+import type { Clock, Entropy, Ms } from '../common/system.js';
+
+/** What all acquisitions of a client share. */
+export interface AcquireContext {
+  readonly backend: LockBackend;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  /** Keep the process alive: somebody waits. */
+  readonly alarms: Alarms;
+}
+
+/** What may be over soon: worth another attempt while there is time. */
+const PASSING = [
+  LockUnavailableError,
+  ServerDrainingError,
+  NotLeaderError,
+  ProtocolError,
+  LeaseExpiredError,
+  MaxWaitersError,
+  MaxLocksError,
+  PoolExhaustedError,
+];
+
+const isPassing = (error: unknown): boolean => PASSING.some((type) => error instanceof type);
+
+/** Between attempts; the bound doubles, the delay is its upper half at random. */
+const LEAST_PAUSE_MS: Ms = 25;
+const MOST_PAUSE_MS: Ms = 250;
+
+/** starting → attempting ⇄ pausing (until the alarm) → over. */
+type Step = { in: 'starting' | 'pausing' | 'over' } | { in: 'attempting'; cancel: (reason: Error) => void };
+
+/** One caller that waits for a lock, through as many attempts as there is time for. */
+export class Acquisition implements Alarm {
+  due: Ms = Infinity;
+  slot = -1;
+  readonly promise: Promise<Grant>;
+  private resolve!: (grant: Grant) => void;
+  private reject!: (reason: unknown) => void;
+  private step: Step = { in: 'starting' };
+  private pauseMs = LEAST_PAUSE_MS;
+  /** What the last attempt met; what the caller is told if there is no time for another. */
+  private lastError: unknown;
+
+  /**
+   * @param queued called when the request has its place in a line
+   * @param ended called once, when the promise is settled
+   */
+  constructor(
+    private readonly context: AcquireContext,
+    private readonly req: AcquireRequest,
+    private readonly queued: (() => void) | undefined,
+    private readonly ended: (acquisition: Acquisition) => void,
+  ) {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+
+  start(): void {
+    this.attempt();
+  }
+
+  /** Gives up; the caller is rejected with `reason` at once. */
+  cancel(reason: unknown): void {
+    const { step } = this;
+    if (step.in === 'over') return;
+    this.finish();
+    this.reject(reason);
+    if (step.in === 'attempting') step.cancel(reason as Error);
+  }
+
+  /** A pause ends now: what was missing may be there. */
+  wake(): void {
+    if (this.step.in === 'pausing') this.attempt();
+  }
+
+  /** Alarm: a pause is over. */
+  ring(now: Ms): void {
+    if (now < this.req.deadline) return this.attempt();
+    this.finish();
+    this.reject(this.lastError);
+  }
+
+  private attempt(): void {
+    this.context.alarms.cancel(this);
+    try {
+      const pending = this.context.backend.enqueue(this.req, 'line');
+      this.step = { in: 'attempting', cancel: (reason) => pending.cancel(reason) };
+      if (this.queued) {
+        const { queued } = this;
+        pending.placed.then(
+          (place) => place === 'queued' && queued(),
+          () => undefined,
+        );
+      }
+      pending.grant.then(this.granted, this.failed);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  private readonly granted = (grant: Grant): void => {
+    // Granted and given up in the same turn.
+    if (this.step.in === 'over') return this.context.backend.abandon(grant);
+    this.finish();
+    this.resolve(grant);
+  };
+
+  private readonly failed = (error: unknown): void => {
+    if (this.step.in === 'over') return;
+    const { clock, entropy, alarms } = this.context;
+    const left = this.req.deadline - clock.now();
+    if (!isPassing(error) || left <= 0) {
+      this.finish();
+      return this.reject(error);
+    }
+    this.lastError = error;
+    this.step = { in: 'pausing' };
+    const pause = this.pauseMs * (0.5 + entropy.unit() / 2);
+    this.pauseMs = Math.min(2 * this.pauseMs, MOST_PAUSE_MS);
+    alarms.set(this, clock.now() + Math.min(left, pause));
+  };
+
+  private finish(): void {
+    this.step = { in: 'over' };
+    this.context.alarms.cancel(this);
+    this.ended(this);
+  }
+}

@@ -1,0 +1,85 @@
+import type { Grant } from '../backends/backend.js';
+import { LockLostError } from '../common/errors.js';
+import type { Ms } from '../common/system.js';
+import type { EventHub } from './event-hub.js';
+import type { LockEvent, LockLostEvent } from './events.js';
+import { HeldLock, type HoldObserver, type HoldStart } from './held-lock.js';
+import type { LeaseKeeper } from './lease.js';
+
+/** All locks that a client holds, and the bodies that run under some of them. */
+export class Holds implements HoldObserver {
+  private readonly held = new Set<HeldLock>();
+  private readonly scopes = new Set<HeldLock>();
+  private whenLeft: (() => void) | undefined;
+
+  constructor(
+    private readonly keeper: LeaseKeeper,
+    private readonly events: EventHub<LockEvent>,
+    private readonly losses: EventHub<LockLostEvent>,
+  ) {}
+
+  add(grant: Grant, start: HoldStart): HeldLock {
+    const hold = new HeldLock(this.keeper, grant, start, this);
+    this.held.add(hold);
+    if (this.events.observed) {
+      const { keys, grants, waitedMs } = hold;
+      this.events.emit({ type: 'acquired', keys, grants, waitedMs, at: this.keeper.clock.wall() });
+    }
+    return hold;
+  }
+
+  has(hold: HeldLock): boolean {
+    return this.held.has(hold);
+  }
+
+  /** A body begins under this hold. */
+  enter(hold: HeldLock): void {
+    this.scopes.add(hold);
+  }
+
+  /** The body has settled and given its lock back. */
+  leave(hold: HeldLock): void {
+    this.scopes.delete(hold);
+    if (this.scopes.size === 0) this.whenLeft?.();
+  }
+
+  get observed(): boolean {
+    return this.events.observed;
+  }
+
+  emit(event: LockEvent): void {
+    this.events.emit(event);
+  }
+
+  lost(event: LockLostEvent): void {
+    if (this.losses.observed) this.losses.emit(event);
+    if (this.events.observed) this.events.emit(event);
+  }
+
+  ended(hold: HeldLock): void {
+    this.held.delete(hold);
+  }
+
+  /**
+   * Asks holders without a body to stop, waits for bodies for so long, and gives back what is left then, which may take
+   * another `graceMs`.
+   */
+  async finish(timeoutMs: Ms, graceMs: Ms): Promise<void> {
+    for (const hold of this.held) {
+      if (!this.scopes.has(hold)) hold.notify(new LockLostError(hold.keys[0]!, 'shutdown'));
+    }
+    if (this.scopes.size > 0) await this.within(timeoutMs, new Promise<void>((resolve) => (this.whenLeft = resolve)));
+    const returned = Promise.all([...this.held].map((hold) => hold.revoke('shutdown')));
+    await this.within(graceMs, returned);
+  }
+
+  private within(limit: Ms, work: Promise<unknown>): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.keeper.clock.setTimer(resolve, limit, true);
+      void work.then(() => {
+        this.keeper.clock.clearTimer(timer);
+        resolve();
+      });
+    });
+  }
+}

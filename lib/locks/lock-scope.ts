@@ -1,0 +1,71 @@
+import type { LockLostError } from '../common/errors.js';
+import type { Clock, Ms } from '../common/system.js';
+import { runWithLock } from './current-lock.js';
+import type { HeldLock } from './held-lock.js';
+import type { Holds } from './holds.js';
+import type { LockHandle } from './lock-handle.js';
+import { checkNumber, wrong } from './option-checks.js';
+import type { AcquireOptions } from './options.js';
+
+export interface ScopeOptions extends AcquireOptions {
+  /**
+   * Seconds since the acquire for which the lock keeps others out at least, also when the body is done earlier. On
+   * dflockd such a lock ends with its process, as any lock does there.
+   */
+  minHoldS?: number;
+}
+
+/** @throws ConfigError */
+export const checkMinHold = (value: unknown): Ms =>
+  (checkNumber('minHoldS', value, { min: 0, max: 2_147_483 }) ?? 0) * 1000;
+
+/** @throws ConfigError */
+export function checkOnLost(value: unknown): void {
+  if (value !== 'throw' && value !== 'ignore') throw wrong('onLost', "'throw' or 'ignore'", value);
+}
+
+/** A lock around a piece of work. */
+export class LockScope {
+  private readonly since: Ms;
+  private left = false;
+  private leaving: Promise<LockLostError | undefined> | undefined;
+
+  constructor(
+    private readonly held: HeldLock,
+    private readonly holds: Holds,
+    private readonly clock: Clock,
+    private readonly minHoldMs: Ms,
+  ) {
+    this.since = clock.now();
+    holds.enter(held);
+  }
+
+  get lock(): LockHandle {
+    return this.held;
+  }
+
+  /** Runs a part of the work with the lock as `currentLock()`; as often as there are parts. */
+  run<R>(part: () => R): R {
+    return runWithLock(this.held, () => this.left, part);
+  }
+
+  /**
+   * The work has settled: releases the lock. Returns the loss if it had been lost before. Idempotent; never throws.
+   */
+  leave(): Promise<LockLostError | undefined> {
+    return (this.leaving ??= this.end());
+  }
+
+  private async end(): Promise<LockLostError | undefined> {
+    this.left = true;
+    try {
+      const loss = await this.held.settle();
+      if (loss) return loss;
+      const keepMs = this.since + this.minHoldMs - this.clock.now();
+      await (keepMs > 0 ? this.held.releaseAfter(keepMs) : this.held.release());
+      return undefined;
+    } finally {
+      this.holds.leave(this.held);
+    }
+  }
+}

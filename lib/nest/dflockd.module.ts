@@ -1,0 +1,122 @@
+import {
+  ConfigurableModuleBuilder,
+  Module,
+  type ConfigurableModuleAsyncOptions,
+  type DynamicModule,
+  type Provider,
+} from '@nestjs/common';
+import { APP_FILTER, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { ConfigError } from '../common/errors.js';
+import { LockClient } from '../locks/lock-client.js';
+import {
+  DEFAULT_INSTANCE,
+  holderToken,
+  MODULE_INFO,
+  MODULE_OPTIONS,
+  OWN_FILTER,
+  OWN_LOG,
+  OWN_SERVICE,
+  OWN_WIRING,
+} from './dflockd.constants.js';
+import { DflockdExplorer } from './dflockd.explorer.js';
+import { DflockdLifecycle } from './dflockd.lifecycle.js';
+import { located, MESSAGES } from './dflockd.messages.js';
+import { checkExtras, clientOptionsOf, type DflockdModuleOptions, type Extras } from './dflockd.options.js';
+import { DflockdService } from './dflockd.service.js';
+import { getDflockdToken } from './dflockd.token.js';
+import { eventLogger, logTo, type Log } from './event.logger.js';
+import { moduleFilter, type LockExceptionFilter } from './lock-exception.filter.js';
+import { LockRunner } from './lock.runner.js';
+import { refuseTwins, type ModuleInfo } from './module-info.js';
+import { ServiceHolder } from './service-holder.js';
+
+/** For `forRootAsync`: `useFactory` with `inject`, or `useClass` / `useExisting` with a DflockdOptionsFactory. */
+export type DflockdModuleAsyncOptions = ConfigurableModuleAsyncOptions<DflockdModuleOptions, 'createDflockdOptions'> &
+  Extras;
+
+const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleOptions>({
+  optionsInjectionToken: MODULE_OPTIONS,
+})
+  .setClassMethodName('forRoot')
+  .setFactoryMethodName('createDflockdOptions')
+  .setExtras<Extras>({ instance: undefined, isGlobal: true }, (definition, extras) => {
+    located('DflockdModule', () => checkExtras(extras));
+    const info = { instance: extras.instance ?? DEFAULT_INSTANCE, isGlobal: extras.isGlobal ?? true };
+    return {
+      ...definition,
+      global: info.isGlobal,
+      providers: [...(definition.providers ?? []), ...providersOf(info)],
+      exports: [getDflockdToken(info.instance), holderToken(info.instance)],
+    };
+  })
+  .build();
+
+/**
+ * The lock service of an application.
+ *
+ * @example
+ * ```ts
+ * @Module({ imports: [DflockdModule.forRoot({ servers: ['127.0.0.1:6388'] })] })
+ * ```
+ */
+@Module({})
+export class DflockdModule extends ConfigurableModuleClass {
+  /** @throws ConfigError at start, for options that are wrong, unknown or contradict each other */
+  static override forRoot(options: DflockdModuleOptions & Extras = {}): DynamicModule {
+    return super.forRoot(options);
+  }
+
+  /** @throws ConfigError at start, as forRoot; also if what is injected is request-scoped */
+  static override forRootAsync(options: DflockdModuleAsyncOptions): DynamicModule {
+    if (!options.useFactory && !options.useClass && !options.useExisting) {
+      throw new ConfigError(MESSAGES.noAsyncSource);
+    }
+    return super.forRootAsync(options);
+  }
+}
+
+function providersOf(info: ModuleInfo): Provider[] {
+  const service = getDflockdToken(info.instance);
+  const holder = holderToken(info.instance);
+  return [
+    { provide: MODULE_INFO, useValue: info },
+    {
+      provide: OWN_LOG,
+      useFactory: (options: DflockdModuleOptions) => logTo(options?.logger),
+      inject: [MODULE_OPTIONS],
+    },
+    // A factory, not a value: two applications made of the same module must not share it.
+    { provide: holder, useFactory: () => new ServiceHolder() },
+    {
+      provide: service,
+      useFactory: async (options: DflockdModuleOptions, log: Log, modules: ModulesContainer) => {
+        refuseTwins(modules, info);
+        return new DflockdService(await startClient(options, log));
+      },
+      inject: [MODULE_OPTIONS, OWN_LOG, ModulesContainer],
+    },
+    { provide: OWN_SERVICE, useExisting: service },
+    { provide: OWN_FILTER, useFactory: moduleFilter, inject: [HttpAdapterHost] },
+    { provide: APP_FILTER, useExisting: OWN_FILTER },
+    {
+      provide: OWN_WIRING,
+      useFactory: (own: ServiceHolder, its: unknown, filter: LockExceptionFilter, options: DflockdModuleOptions) => {
+        own.fill(its instanceof DflockdService ? new LockRunner(its.client) : undefined);
+        filter.configure(options.exceptionFilter);
+      },
+      inject: [holder, service, OWN_FILTER, MODULE_OPTIONS],
+    },
+    DflockdExplorer,
+    DflockdLifecycle,
+  ];
+}
+
+async function startClient(options: DflockdModuleOptions, log: Log): Promise<LockClient> {
+  const client = located('DflockdModule', () => new LockClient(clientOptionsOf(options), { log }));
+  // Events cost something as soon as somebody listens.
+  if (options.logger !== false) client.events$.subscribe(eventLogger(log));
+  const { backend } = client.options;
+  if (backend.kind === 'embedded' && !backend.config.listen) log('log', MESSAGES.embedded);
+  await client.start();
+  return client;
+}

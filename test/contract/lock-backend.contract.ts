@@ -1,0 +1,287 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { AcquireRequest, Capabilities, Grant, LockBackend } from '../../lib/backends/backend.js';
+import { AcquireTimeoutError, LimitMismatchError, LockLostError } from '../../lib/common/errors.js';
+import { systemClock } from '../../lib/common/system.js';
+import { inTime, until } from '../support/until.js';
+
+/** A place where locks live, and backends that reach it. */
+export interface Fixture {
+  /** One more process, so to speak; embedded engines know only one. */
+  connect(): LockBackend;
+  close(): Promise<void>;
+}
+
+interface Entry {
+  key: string;
+  waiters?: number;
+  holders?: number;
+  lease_expires_in_s?: number;
+}
+
+interface Stats {
+  locks: Entry[];
+  semaphores: Entry[];
+}
+
+const { now } = systemClock;
+
+let lastKey = 0;
+const request = (change: Partial<AcquireRequest> = {}, waitMs = 5000): AcquireRequest => ({
+  key: `key-${++lastKey}`,
+  kind: 'lock',
+  limit: 1,
+  leaseMs: 10_000,
+  deadline: now() + waitMs,
+  ...change,
+});
+
+/** What every backend promises, whatever it stands on. */
+export function describeLockBackend(name: string, setUp: () => Promise<Fixture>): void {
+  describe(`a LockBackend: ${name}`, () => {
+    let fixture: Fixture;
+    let a: LockBackend;
+    let b: LockBackend;
+    let caps: Capabilities;
+
+    beforeEach(async () => {
+      fixture = await setUp();
+      a = fixture.connect();
+      b = fixture.connect();
+      caps = await a.start();
+      await b.start();
+    });
+
+    afterEach(async () => {
+      await Promise.all([a.close(1000), b.close(1000)]);
+      await fixture.close();
+    });
+
+    const take = async (backend: LockBackend, req: AcquireRequest): Promise<Grant> => {
+      const grant = await backend.tryAcquire(req);
+      if (!grant) throw new Error(`${req.key} is busy`);
+      return grant;
+    };
+
+    /** Waiters and holders of all servers. */
+    const leftOvers = async (): Promise<{ waiters: number; holders: number }> => {
+      const all = (await a.stats()) as Stats[];
+      const entries = all.flatMap((stats) => [...stats.locks, ...stats.semaphores]);
+      return {
+        waiters: entries.reduce((sum, entry) => sum + (entry.waiters ?? 0), 0),
+        holders: entries.reduce(
+          (sum, { holders, lease_expires_in_s }) => sum + (holders ?? (lease_expires_in_s! > 0 ? 1 : 0)),
+          0,
+        ),
+      };
+    };
+
+    it('gives a free lock, with proof that began before the answer', async () => {
+      const before = now();
+      const req = request();
+      const grant = await take(a, req);
+      expect(grant.req).toBe(req);
+      expect(grant.token).toMatch(/^[0-9a-f]{32}$/);
+      expect(grant.leaseMs).toBe(10_000);
+      expect(grant.validFrom).toBeGreaterThanOrEqual(before);
+      expect(grant.validFrom).toBeLessThanOrEqual(now());
+      expect(grant.owner.provenUntil()).toBeGreaterThan(now());
+      expect(await a.release(grant)).toBe('released');
+    });
+
+    it('refuses a lock that somebody has, here and elsewhere, and gives it after its release', async () => {
+      const req = request();
+      const grant = await take(a, req);
+      expect(await a.tryAcquire(req)).toBeNull();
+      expect(await b.tryAcquire(req)).toBeNull();
+      await a.release(grant);
+      const next = await take(b, req);
+      expect(next.token).not.toBe(grant.token);
+      if (caps.fence === 'per-key') expect(next.fence!).toBeGreaterThan(grant.fence!);
+      else expect(next.fence).toBeUndefined();
+    });
+
+    it('uses the default lease of the server for a request that names none', async () => {
+      expect((await take(a, request({ leaseMs: 0 }))).leaseMs).toBe(33_000);
+    });
+
+    it('grants leases in its own unit', async () => {
+      const { leaseMs } = await take(a, request({ leaseMs: 1500 }));
+      expect(leaseMs).toBe(Math.ceil(1500 / caps.leaseUnitMs) * caps.leaseUnitMs);
+    });
+
+    it('lets a caller wait, and says that it waits', async () => {
+      const req = request();
+      const held = await take(a, req);
+      const pending = b.enqueue(req, 'line');
+      expect(await inTime(pending.placed, 'the place')).toBe('queued');
+      await a.release(held);
+      const grant = await inTime(pending.grant, 'the grant');
+      expect(grant.validFrom + grant.leaseMs).toBeGreaterThan(now());
+      expect(await b.release(grant)).toBe('released');
+    });
+
+    it('grants a free lock to a caller that would wait', async () => {
+      const pending = a.enqueue(request(), 'line');
+      await inTime(pending.grant, 'the grant');
+      expect(await pending.placed).toBe('acquired');
+    });
+
+    it('serves callers in the order in which they came', async () => {
+      const req = request({}, 20_000);
+      let held = await take(a, req);
+      const order: number[] = [];
+      const waiting = [];
+      for (let i = 0; i < 6; i++) {
+        const pending = (i % 2 ? a : b).enqueue(req, 'line');
+        await inTime(pending.placed, 'the place');
+        await until(async () => (await leftOvers()).waiters === i + 1, `waiter ${i}`);
+        waiting.push(
+          pending.grant.then((grant) => {
+            order.push(i);
+            return grant;
+          }),
+        );
+      }
+      for (const [i, next] of waiting.entries()) {
+        await (i === 0 || i % 2 === 0 ? a : b).release(held);
+        held = await inTime(next, `the grant of waiter ${i}`);
+      }
+      expect(order).toEqual([0, 1, 2, 3, 4, 5]);
+    });
+
+    it('ends a wait at its deadline and leaves nothing behind', async () => {
+      const req = request({}, 300);
+      const held = await take(a, { ...req, deadline: now() + 5000 });
+      const began = now();
+      const pending = b.enqueue({ ...req, deadline: now() + 300 }, 'line');
+      await expect(inTime(pending.grant, 'the refusal')).rejects.toBeInstanceOf(AcquireTimeoutError);
+      expect(now() - began).toBeGreaterThanOrEqual(299);
+      expect(now() - began).toBeLessThan(800);
+      await until(async () => (await leftOvers()).waiters === 0, 'the waiter to leave');
+      await a.release(held);
+      expect((await leftOvers()).holders).toBe(0);
+    });
+
+    it('ends a wait when it is told to, with the reason it is given, and leaves nothing behind', async () => {
+      const req = request();
+      const held = await take(a, req);
+      const pending = b.enqueue(req, 'line');
+      await inTime(pending.placed, 'the place');
+      const reason = new Error('changed my mind');
+      pending.cancel(reason);
+      pending.cancel(new Error('again'));
+      await expect(pending.grant).rejects.toBe(reason);
+      await until(async () => (await leftOvers()).waiters === 0, 'the waiter to leave');
+      await a.release(held);
+      await until(async () => (await leftOvers()).holders === 0, 'nobody to hold it');
+    });
+
+    it('frees a grant that comes although it was cancelled', async () => {
+      const all = Array.from({ length: 50 }, () => {
+        const pending = a.enqueue(request(), 'line');
+        pending.cancel(new Error('at once'));
+        // What was granted before the cancellation is the caller's.
+        return pending.grant.then(
+          (grant) => a.abandon(grant),
+          (error: Error) => expect(error.message).toBe('at once'),
+        );
+      });
+      await Promise.all(all);
+      await until(async () => (await leftOvers()).holders === 0, 'nobody to hold anything');
+    });
+
+    it('renews, with the lease it is given', async () => {
+      const grant = await take(a, request());
+      const before = now();
+      const proof = await a.renew(grant, 60_000);
+      expect(proof.leaseMs).toBe(60_000);
+      expect(proof.validFrom).toBeGreaterThanOrEqual(before);
+    });
+
+    it('says that a released lock is gone', async () => {
+      const grant = await take(a, request());
+      expect(await a.release(grant)).toBe('released');
+      expect(await a.release(grant)).toBe('gone');
+      await expect(a.renew(grant, 10_000)).rejects.toBeInstanceOf(LockLostError);
+    });
+
+    it('abandons without a word', async () => {
+      const req = request();
+      const grant = await take(a, req);
+      a.abandon(grant);
+      await until(async () => (await leftOvers()).holders === 0, 'the lock to be free');
+      a.abandon(grant);
+      await take(b, req);
+    });
+
+    it('lets a released lock lapse after the time it is to be kept', async () => {
+      const req = request();
+      const grant = await take(a, req);
+      expect(await a.release(grant, 1000)).toBe('released');
+      expect(await b.tryAcquire(req)).toBeNull();
+      const began = now();
+      await until(() => b.tryAcquire(req), 'the lock to be free');
+      expect(now() - began).toBeGreaterThan(800);
+    });
+
+    it('gives as many slots as the limit says, and refuses another limit', async () => {
+      const req = request({ kind: 'sem', limit: 3 });
+      await take(a, req);
+      await take(b, req);
+      const third = await take(a, req);
+      expect(await b.tryAcquire(req)).toBeNull();
+      await expect(a.tryAcquire({ ...req, limit: 2 })).rejects.toBeInstanceOf(LimitMismatchError);
+      await a.release(third);
+      await take(b, req);
+    });
+
+    it('keeps locks and semaphores of one name apart', async () => {
+      const req = request();
+      await take(a, req);
+      await take(b, { ...req, kind: 'sem' });
+    });
+
+    it('takes keys of any characters as bytes', async () => {
+      const req = request({ key: 'schl\u00fcssel:\u{1f511}' });
+      const decomposed = request({ key: 'schlu\u0308ssel:\u{1f511}' });
+      const grant = await take(a, req);
+      expect(await b.tryAcquire(req)).toBeNull();
+      await take(b, decomposed);
+      expect(((await a.stats()) as Stats[]).flatMap((s) => s.locks.map((l) => l.key))).toContain(req.key);
+      expect(await a.release(grant)).toBe('released');
+    });
+
+    it('frees on close what it holds', async () => {
+      const c = fixture.connect();
+      if (c === a) return;
+      await c.start();
+      const req = request();
+      await take(c, req);
+      await c.close(1000);
+      await until(() => b.tryAcquire(req), 'the lock to be free');
+    });
+
+    it('never lets two hold one key', async () => {
+      let holders = 0;
+      let turns = 0;
+      const req = request({}, 20_000);
+      const work = async (backend: LockBackend): Promise<void> => {
+        for (let i = 0; i < 10; i++) {
+          const grant = await backend.enqueue(req, 'line').grant;
+          expect(++holders).toBe(1);
+          await new Promise((resolve) => setImmediate(resolve));
+          holders--;
+          turns++;
+          expect(await backend.release(grant)).toBe('released');
+        }
+      };
+      await inTime(Promise.all([a, b, a, b, a, b].map(work)), 'all turns', 20_000);
+      expect(turns).toBe(60);
+      expect(await leftOvers()).toEqual({ waiters: 0, holders: 0 });
+    });
+
+    it('answers a ping', async () => {
+      await a.ping();
+    });
+  });
+}

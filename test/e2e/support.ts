@@ -1,0 +1,142 @@
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import type { INestApplication, LoggerService, ModuleMetadata } from '@nestjs/common';
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Test, type TestingModule } from '@nestjs/testing';
+import { DflockdServer } from '../../lib/daemon/server.js';
+
+const opened: (() => Promise<unknown>)[] = [];
+
+/** Closes what the helpers below have opened, the youngest first. For `afterEach`. */
+export async function closeAll(): Promise<void> {
+  for (const close of opened.splice(0).reverse()) await close();
+}
+
+/** Has `closeAll` close something more. */
+export const closing = (close: () => Promise<unknown>): unknown => opened.push(close);
+
+/** Waits until the condition holds; fails after a while. */
+export async function until(condition: () => unknown, within = 5000): Promise<void> {
+  const end = performance.now() + within;
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`waited ${within} ms in vain for ${condition.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** A point that a test lets others pass. */
+export class Gate {
+  open!: () => void;
+  readonly opened = new Promise<void>((resolve) => (this.open = resolve));
+}
+
+export interface HttpApp {
+  readonly app: INestApplication;
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+}
+
+/** An application as users make one, on a port of its own. */
+export async function bootHttp(metadata: ModuleMetadata, logger: LoggerService | false = false): Promise<HttpApp> {
+  @Module(metadata)
+  class AppModule {}
+  const app = await NestFactory.create(AppModule, { logger, abortOnError: false });
+  opened.push(() => app.close());
+  await app.listen(0, '127.0.0.1');
+  const url = await app.getUrl();
+  return { app, fetch: (path, init) => fetch(url + path, init) };
+}
+
+/** An application without HTTP, started. */
+export async function boot(metadata: ModuleMetadata): Promise<TestingModule> {
+  const app = await Test.createTestingModule(metadata).setLogger(silent).compile();
+  opened.push(() => app.close());
+  return app.init();
+}
+
+/** The error with which an application refuses to start. */
+export async function bootError(metadata: ModuleMetadata): Promise<Error> {
+  try {
+    await boot(metadata);
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('the application has started');
+}
+
+export const silent: LoggerService = { log() {}, warn() {}, error() {}, debug() {} };
+
+/** Keeps what is logged: `level context: message`. */
+export class LogBook implements LoggerService {
+  readonly lines: string[] = [];
+  log = this.writer('log');
+  warn = this.writer('warn');
+  error = this.writer('error');
+  debug = this.writer('debug');
+
+  private writer(level: string) {
+    return (message: unknown, ...rest: unknown[]) => {
+      this.lines.push(`${level} ${String(rest.at(-1))}: ${String(message)}`);
+    };
+  }
+
+  matching(pattern: RegExp): string[] {
+    return this.lines.filter((line) => pattern.test(line));
+  }
+}
+
+/** A daemon on a free port; returns the address for `servers`. */
+export async function daemon(): Promise<string> {
+  const server = new DflockdServer({ port: 0, shutdownTimeout: 0.1 });
+  opened.push(() => server.close());
+  const { host, port } = await server.listen();
+  return `${host}:${port}`;
+}
+
+/** A wire between clients and a daemon that can be cut. */
+export class Wire {
+  private readonly sockets = new Set<Socket>();
+  private readonly server = createServer((near) => {
+    const far = connect({ host: this.host, port: this.port });
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      this.sockets.add(socket);
+      socket.pipe(other);
+      socket.on('error', () => other.destroy());
+      socket.on('close', () => {
+        this.sockets.delete(socket);
+        other.destroy();
+      });
+    }
+  });
+  private readonly host: string;
+  private readonly port: number;
+
+  private constructor(target: string) {
+    const colon = target.lastIndexOf(':');
+    this.host = target.slice(0, colon);
+    this.port = Number(target.slice(colon + 1));
+  }
+
+  static async to(target: string): Promise<Wire> {
+    const wire = new Wire(target);
+    await new Promise<void>((resolve) => wire.server.listen(0, '127.0.0.1', resolve));
+    opened.push(() => wire.close());
+    return wire;
+  }
+
+  get address(): string {
+    return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  /** Ends all connections; new ones are taken again. */
+  cut(): void {
+    for (const socket of this.sockets) socket.destroy();
+  }
+
+  private close(): Promise<void> {
+    this.cut();
+    return new Promise((resolve) => this.server.close(() => resolve()));
+  }
+}

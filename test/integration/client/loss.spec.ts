@@ -1,0 +1,162 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { LockLostError } from '../../../lib/common/errors.js';
+import type { LockLostEvent } from '../../../lib/locks/events.js';
+import type { LockClient } from '../../../lib/locks/lock-client.js';
+import { inTime, until } from '../../support/until.js';
+import { Proxy } from './support/proxy.js';
+import { World } from './support/world.js';
+
+let world: World;
+let proxy: Proxy;
+
+beforeEach(async () => {
+  world = await World.open();
+  proxy = await Proxy.to(world.port);
+  world.later(() => proxy.close());
+});
+
+afterEach(() => world.close());
+
+const nextLoss = (client: LockClient): Promise<LockLostEvent> =>
+  new Promise((resolve) => client.lockLost$.subscribe(resolve));
+
+describe('a lost connection', () => {
+  it.each(['command', 'wait'] as const)('on a %s lane: told within 50 ms', async (lane) => {
+    const client = await world.client([proxy.address]);
+    const other = await world.client();
+    const blocker = lane === 'wait' ? await other.acquire('key') : undefined;
+    const acquiring = client.acquire('key');
+    await blocker?.release();
+    const lock = await acquiring;
+    expect(lock.isHeld).toBe(true);
+    const { signal } = lock;
+    const lost = nextLoss(client);
+    const cut = performance.now();
+    proxy.reset();
+    const event = await inTime(lost, 'the loss');
+    expect(performance.now() - cut).toBeLessThan(50);
+    expect(event).toMatchObject({ type: 'lost', keys: ['key'], reason: 'disconnected' });
+    expect(signal.aborted).toBe(true);
+    expect(signal.reason).toBeInstanceOf(LockLostError);
+    expect(lock.isHeld).toBe(false);
+    expect(lock.remainingMs).toBe(0);
+    expect(() => lock.assertHeld()).toThrow(LockLostError);
+    expect(await lock.release()).toBe(false);
+    // The daemon has freed it, and the client works on.
+    const again = await inTime(client.acquire('key'), 'the lock again');
+    expect(again.isHeld).toBe(true);
+  });
+
+  it('is told before the daemon frees the lock when nothing is heard any more', async () => {
+    const short = await world.server({ readTimeout: 1 });
+    const hole = await Proxy.to(short.address()!.port);
+    world.later(() => hole.close());
+    const client = await world.client([hole.address], { readTimeoutS: 1, requestTimeoutMs: 300 });
+    const other = await world.client([`127.0.0.1:${short.address()!.port}`]);
+    const lock = await client.acquire('key', { leaseTtlS: 60 });
+    const lost = nextLoss(client);
+    hole.freeze();
+    const free = other.acquire('key', { acquireTimeoutS: 5 }).then(() => performance.now());
+    const told = await inTime(
+      lost.then(() => performance.now()),
+      'the loss',
+    );
+    expect(lock.isHeld).toBe(false);
+    expect(told).toBeLessThan(await free);
+  });
+
+  it('outlives a read timeout that is shorter than the lease, because lanes speak', async () => {
+    const short = await world.server({ readTimeout: 0.5 });
+    const address = `127.0.0.1:${short.address()!.port}`;
+    const client = await world.client([address], { readTimeoutS: 0.5 });
+    const other = await world.client([address], { readTimeoutS: 0.5 });
+    const first = await client.acquire('a', { leaseTtlS: 60 });
+    const second = other.acquire('a', { leaseTtlS: 60 });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(first.isHeld).toBe(true);
+    await first.release();
+    const waited = await inTime(second, 'the waiter');
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(waited.isHeld).toBe(true);
+    expect(await waited.release()).toBe(true);
+  });
+
+  it('by draining says so', async () => {
+    const draining = await world.server({ shutdownTimeout: 5 });
+    const client = await world.client([`127.0.0.1:${draining.address()!.port}`], { readTimeoutS: 0.6 });
+    await client.acquire('key');
+    const lost = nextLoss(client);
+    const closing = draining.close();
+    expect(await inTime(lost, 'the loss')).toMatchObject({ reason: 'draining' });
+    await closing;
+  });
+});
+
+describe('a lease', () => {
+  it('is renewed for as long as it is held', async () => {
+    const client = await world.client();
+    const lock = await client.acquire('key', { leaseTtlS: 1 });
+    const other = await world.client();
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    expect(lock.isHeld).toBe(true);
+    expect(await other.tryAcquire('key')).toBeNull();
+    expect(await lock.release()).toBe(true);
+  });
+
+  it('reads as over at the first look after the process has stalled for longer', async () => {
+    const client = await world.client();
+    const lock = await client.acquire('key', { leaseTtlS: 1 });
+    const { signal } = lock;
+    const wake = performance.now() + 1100;
+    while (performance.now() < wake);
+    expect(lock.isHeld).toBe(false);
+    expect(() => lock.assertHeld()).toThrow(LockLostError);
+    await until(() => signal.aborted, 'the signal');
+  });
+
+  it('that somebody else released is noticed at its next renewal', async () => {
+    const client = await world.client();
+    const lock = await client.acquire('key', { leaseTtlS: 1 });
+    const lost = nextLoss(client);
+    const thief = await world.client();
+    // By token, as any connection can.
+    const socket = (await import('node:net')).connect(world.port);
+    socket.write(`r\nkey\n${lock.token}\n`);
+    expect(await inTime(lost, 'the loss')).toMatchObject({ reason: 'rejected' });
+    expect(await thief.tryAcquire('key')).not.toBeNull();
+    socket.destroy();
+  });
+});
+
+describe('withLock', () => {
+  it('rejects with the loss and what the body returned', async () => {
+    const client = await world.client([proxy.address]);
+    const running = client.withLock('key', async (lock) => {
+      proxy.reset();
+      await until(() => lock.signal.aborted, 'the signal');
+      return 'done all the same';
+    });
+    const error = await running.catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(LockLostError);
+    expect((error as LockLostError).settled).toEqual({ value: 'done all the same' });
+  });
+
+  it("prefers the body's own error, and returns its result if losses are to be ignored", async () => {
+    const client = await world.client([proxy.address]);
+    const cut = async (lock: { signal: AbortSignal }): Promise<void> => {
+      proxy.reset();
+      await until(() => lock.signal.aborted, 'the signal');
+    };
+    await expect(
+      client.withLock('key', async (lock) => {
+        await cut(lock);
+        throw new Error('own');
+      }),
+    ).rejects.toThrow('own');
+    const result = await client.withLock('key', { onLost: 'ignore' }, async (lock) => {
+      await cut(lock);
+      return 7;
+    });
+    expect(result).toBe(7);
+  });
+});

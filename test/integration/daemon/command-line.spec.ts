@@ -1,0 +1,241 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { CommandLine, type Command } from '../../support/command-line.js';
+import { until } from '../../support/until.js';
+import { Wire } from '../../support/wire.js';
+import { GRANT, PING, acquire, turns } from './harness.js';
+
+interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+describe('nestjs-dflockd daemon (spec 7, 8)', () => {
+  let commandLine: CommandLine;
+  let folder: string;
+  const running: Command[] = [];
+
+  beforeAll(async () => {
+    commandLine = await CommandLine.build();
+    folder = await mkdtemp(join(tmpdir(), 'nestjs-dflockd-'));
+    await writeFile(join(folder, 'token'), ' from-file \n');
+  }, 30_000);
+  afterEach(async () => {
+    await Promise.all(running.splice(0).map((command) => command.kill()));
+  });
+  afterAll(async () => {
+    await commandLine.remove();
+    await rm(folder, { recursive: true });
+  });
+
+  function start(args: string[], env?: Record<string, string>): Command {
+    const command = commandLine.start(args, env);
+    running.push(command);
+    return command;
+  }
+
+  async function ended(args: string[], env?: Record<string, string>): Promise<Ended> {
+    const command = start(args, env);
+    const code = await command.exit;
+    return { code, stdout: command.stdout, stderr: command.stderr };
+  }
+
+  const daemon = (args: string[], env?: Record<string, string>): Command =>
+    start(['daemon', '-port', '0', ...args], env);
+
+  async function talk(command: Command): Promise<Wire> {
+    return Wire.tcp(await command.listening());
+  }
+
+  /** Whether a daemon wants this token. */
+  async function wants(token: string, args: string[], env?: Record<string, string>): Promise<boolean> {
+    const wire = await talk(daemon(args, env));
+    const answer = await wire.ask(`auth\n_\n${token}\n`);
+    wire.destroy();
+    return answer === 'ok';
+  }
+
+  it('prints help and version of the package', async () => {
+    const { version } = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
+    expect(await ended(['--help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('daemon'), stderr: '' });
+    expect(await ended(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+    expect(await ended(['daemon', '--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
+  it('refuses an unknown command', async () => {
+    expect(await ended(['demon'])).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('"demon"') });
+  });
+
+  it('logs where it listens, and ends with 0 at SIGTERM and SIGINT', async () => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      const command = daemon([]);
+      const { host, port } = await command.listening();
+      expect(command.stderr).toMatch(
+        new RegExp(`^time=\\S+ level=INFO msg=listening addr=${host.replaceAll('.', '\\.')}:${port}$`, 'm'),
+      );
+      expect(command.stdout).toBe('');
+      command.signal(signal);
+      expect(await command.exit).toBe(0);
+    }
+  });
+
+  it('ignores a second signal while it waits for who is connected', async () => {
+    const command = daemon([]);
+    const wire = await talk(command);
+    expect(await wire.ask(acquire('k'))).toMatch(GRANT);
+    command.signal('SIGTERM');
+    await until(() => command.stderr.includes('shutting down'), 'the shutdown');
+    command.signal('SIGTERM');
+    command.signal('SIGINT');
+    expect(await wire.ask(PING)).toBe('error_draining');
+    expect(await command.exit).toBe(0);
+  });
+
+  it.each([
+    [['-bogus'], 'bogus'],
+    [['--bogus=1'], 'bogus'],
+    [['-port'], 'port'],
+    [['-port', 'x'], '"x"'],
+    [['-port=1.5'], '"1.5"'],
+    [['-port=1e3'], '"1e3"'],
+    [['-port='], 'port'],
+    [['-max-locks', '08'], '"08"'],
+    [['-max-locks', '1__0'], '"1__0"'],
+    [['-debug=yes'], '"yes"'],
+    [['-debug=tRUE'], '"tRUE"'],
+    [['---port=1'], '---port=1'],
+    [['-=1'], '-=1'],
+    [['--help'], 'help'],
+    [['-h'], 'help'],
+  ])('explains the wrong syntax of %j with the usage, and ends with 1', async (args, what) => {
+    const { code, stdout, stderr } = await ended(['daemon', ...args]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain(what);
+    expect(stderr).toMatch(/-port int/);
+  });
+
+  it.each([
+    [['-port', '65536'], /port.*65536/],
+    [['-port', '-1'], /port.*-1/],
+    [['-max-locks', '0'], /max-?locks.*0/i],
+    [['-read-timeout', '0'], /read-?timeout.*0/i],
+    [['-gc-max-idle', '-1'], /gc-?max-?idle.*-1/i],
+    [['-tls-cert', 'x'], /tls-?cert.*tls-?key/i],
+    [['-auth-token', ' '], /auth-?token/i],
+    [['-auth-token-file', '/nowhere'], /auth-?token-?file.*\/nowhere/i],
+    [['-version', '-port', '70000'], /port.*70000/],
+  ])('refuses the configuration %j, and ends with 1', async (args, message) => {
+    const { code, stdout, stderr } = await ended(['daemon', ...args]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^configuration error: /);
+    expect(stderr).toMatch(message);
+  });
+
+  it('names the flag, not only the option of the library', async () => {
+    expect((await ended(['daemon', '-max-locks', '0'])).stderr).toContain('max-locks');
+  });
+
+  it('says that a port is in use, and ends with 1', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await until(() => server.listening);
+    const { port } = server.address() as AddressInfo;
+    const { code, stderr } = await ended(['daemon', '-port', String(port)]);
+    server.close();
+    expect(code).toBe(1);
+    expect(stderr).toMatch(new RegExp(`127\\.0\\.0\\.1:${port}.*in use`));
+  });
+
+  it.each([
+    ['one dash and =', ['-default-lease-ttl=7'], 7],
+    ['two dashes and a further argument', ['--default-lease-ttl', '7'], 7],
+    ['hexadecimal', ['-default-lease-ttl=0x1F'], 31],
+    ['octal', ['-default-lease-ttl', '0o17'], 15],
+    ['octal with a leading 0', ['-default-lease-ttl', '017'], 15],
+    ['binary', ['-default-lease-ttl', '0b101'], 5],
+    ['underscores', ['-default-lease-ttl', '1_000'], 1000],
+    ['the last of several', ['-default-lease-ttl=7', '-default-lease-ttl=8'], 8],
+    ['a boolean that takes no argument', ['-debug', '-default-lease-ttl=7'], 7],
+    ['a boolean with =', ['-debug=F', '-default-lease-ttl=7'], 7],
+    ['what follows --', ['--', '-default-lease-ttl=7'], 33],
+    ['what follows an argument that is no flag', ['x', '-default-lease-ttl=7'], 33],
+    ['what follows a word behind a boolean', ['-debug', 'false', '-default-lease-ttl=7'], 33],
+  ])('understands %s', async (_, args, lease) => {
+    const wire = await talk(daemon(args));
+    expect(await wire.ask(acquire('k'))).toMatch(new RegExp(` ${lease}$`));
+    wire.destroy();
+  });
+
+  it.each<[string, string[], Record<string, string>, number]>([
+    ['the variable over the default', [], { DFLOCKD_DEFAULT_LEASE_TTL_S: '7' }, 7],
+    ['the flag over the variable', ['-default-lease-ttl=8'], { DFLOCKD_DEFAULT_LEASE_TTL_S: '7' }, 8],
+    ['an empty variable as unset', [], { DFLOCKD_DEFAULT_LEASE_TTL_S: '' }, 33],
+    ['a variable that is no decimal as unset', [], { DFLOCKD_DEFAULT_LEASE_TTL_S: '0x10' }, 33],
+    ['a variable with underscores as unset', [], { DFLOCKD_DEFAULT_LEASE_TTL_S: '1_0' }, 33],
+    ['a variable of words as unset', [], { DFLOCKD_DEFAULT_LEASE_TTL_S: 'ten' }, 33],
+  ])('takes %s', async (_, args, env, lease) => {
+    const wire = await talk(daemon(args, env));
+    expect(await wire.ask(acquire('k'))).toMatch(new RegExp(` ${lease}$`));
+    wire.destroy();
+  });
+
+  it('checks variables as it checks flags', async () => {
+    const { code, stderr } = await ended(['daemon'], { DFLOCKD_PORT: '70000' });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^configuration error: .*70000/);
+  });
+
+  it.each(['0', 'no', 'FALSE', 'No'])('takes DFLOCKD_AUTO_RELEASE_ON_DISCONNECT=%s as false', async (value) => {
+    const command = daemon([], { DFLOCKD_AUTO_RELEASE_ON_DISCONNECT: value });
+    const [holder, other] = [await talk(command), await talk(command)];
+    expect(await holder.ask(acquire('k'))).toMatch(GRANT);
+    holder.destroy();
+    await until(async () => (await other.ask('stats\n_\n\n')).includes('"connections":1'), 'the end of the holder');
+    expect(await other.ask(acquire('k'))).toBe('timeout');
+    other.destroy();
+  });
+
+  it('reads older variables and warns of them', async () => {
+    const command = daemon([], { DFLOCKD_GC_LOOP_SLEEP: '2', DFLOCKD_GC_MAX_UNUSED_TIME: '3' });
+    await command.listening();
+    expect(command.stderr).toContain('DFLOCKD_GC_LOOP_SLEEP');
+    expect(command.stderr).toContain('DFLOCKD_GC_MAX_UNUSED_TIME');
+    const silent = daemon([], { DFLOCKD_GC_INTERVAL_S: '2', DFLOCKD_GC_LOOP_SLEEP: '3' });
+    await silent.listening();
+    expect(silent.stderr).not.toContain('DFLOCKD_GC_LOOP_SLEEP');
+  });
+
+  it('takes the token of the flag, then of the file flag, then of the variables', async () => {
+    const file = join(folder, 'token');
+    const env = { DFLOCKD_AUTH_TOKEN: 'from-env', DFLOCKD_AUTH_TOKEN_FILE: file };
+    expect(await wants('from-flag', ['-auth-token', 'from-flag', '-auth-token-file', file], env)).toBe(true);
+    expect(await wants('from-file', ['-auth-token-file', file], env)).toBe(true);
+    expect(await wants('from-env', [], env)).toBe(true);
+    expect(await wants('from-file', [], { DFLOCKD_AUTH_TOKEN_FILE: file })).toBe(true);
+    expect(await wants('from-env', ['-auth-token='], env)).toBe(true);
+    expect(await wants('from-flag', ['-auth-token', ' from-flag\t'], env)).toBe(true);
+  }, 20_000);
+
+  it('listens on IPv6 and writes the address as one', async () => {
+    const command = daemon(['-host', '::1']);
+    const address = await command.listening().catch(() => undefined);
+    if (!address) return; // a machine without IPv6
+    expect(command.stderr).toContain(`addr=[::1]:${address.port}`);
+  });
+
+  it('says nothing of the token, not even with -debug', async () => {
+    const command = daemon(['-debug', '-auth-token', 'very-secret']);
+    const wire = await talk(command);
+    expect(await wire.ask('auth\n_\nother-secret\n')).toBe('error_auth');
+    await wire.whenClosed();
+    await turns();
+    command.signal('SIGTERM');
+    expect(await command.exit).toBe(0);
+    expect(command.stderr).not.toContain('secret');
+  });
+});

@@ -1,0 +1,115 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DflockdServer } from '../../../lib/daemon/server.js';
+
+const make = (options: Record<string, unknown>) => (): DflockdServer => new DflockdServer(options);
+
+const configError = (...parts: string[]): object =>
+  expect.objectContaining({ code: 'CONFIG', message: expect.stringMatching(new RegExp(parts.join('.*'))) });
+
+describe('options (spec 8)', () => {
+  it('have the defaults of the original', () => {
+    expect(new DflockdServer().options).toMatchObject({
+      host: '127.0.0.1',
+      port: 6388,
+      defaultLeaseTtl: 33,
+      leaseSweepInterval: 1,
+      gcInterval: 5,
+      gcMaxIdle: 60,
+      maxLocks: 1024,
+      maxConnections: 0,
+      maxConnectionsPerIp: 0,
+      maxWaiters: 0,
+      maxSubscriptions: 0,
+      readTimeout: 23,
+      writeTimeout: 5,
+      shutdownTimeout: 30,
+      autoReleaseOnDisconnect: true,
+    });
+  });
+
+  it('cannot be changed afterwards', () => {
+    expect(Object.isFrozen(new DflockdServer().options)).toBe(true);
+  });
+
+  it('that are undefined count as not given', () => {
+    expect(new DflockdServer({ port: undefined, authToken: undefined }).options.port).toBe(6388);
+  });
+
+  const POSITIVE = ['defaultLeaseTtl', 'leaseSweepInterval', 'gcInterval', 'maxLocks', 'readTimeout'];
+  const ZERO_TOO = [
+    ...['port', 'gcMaxIdle', 'maxConnections', 'maxConnectionsPerIp', 'maxWaiters', 'maxSubscriptions'],
+    ...['writeTimeout', 'shutdownTimeout'],
+  ];
+
+  it.each(POSITIVE)('%s must be above 0', (option) => {
+    for (const value of [0, -1, NaN, Infinity, '1', null, true, {}]) {
+      let error: unknown;
+      try {
+        make({ [option]: value })();
+      } catch (e) {
+        error = e;
+      }
+      expect(error).toEqual(configError(option));
+    }
+    make({ [option]: 1 })();
+  });
+
+  it.each(ZERO_TOO)('%s may be 0, not less', (option) => {
+    make({ [option]: 0 })();
+    for (const value of [-1, NaN, Infinity, '0', null]) expect(make({ [option]: value })).toThrow(option);
+  });
+
+  it.each<[string, unknown, string]>([
+    ['port', 65_536, '65536'],
+    ['port', 1.5, '1.5'],
+    ['maxLocks', 1.5, '1.5'],
+    ['maxWaiters', '7', '"7"'],
+    ['host', '', '""'],
+    ['host', 7, '7'],
+    ['autoReleaseOnDisconnect', 'yes', '"yes"'],
+    ['autoReleaseOnDisconnect', 0, '0'],
+    ['authToken', 7, '7'],
+    ['tlsCert', 7, '7'],
+    ['maxlocks', 7, '7'],
+    ['max-locks', 7, '7'],
+    ['httpPort', 8080, '8080'],
+  ])('%s cannot be %p, and the message says so', (option, value, shown) => {
+    expect(make({ [option]: value })).toThrow(new RegExp(`${option}.*${shown}`));
+  });
+
+  it.each(['  ', '\t', '\u2003', 'a\nb', 'a\rb'])('an auth token cannot be %j, and is not repeated', (authToken) => {
+    let message = '';
+    try {
+      make({ authToken })();
+    } catch (error) {
+      message = (error as Error).message;
+    }
+    expect(message).toContain('authToken');
+    expect(message).not.toContain(authToken);
+  });
+
+  describe('of files', () => {
+    let folder: string;
+    beforeAll(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'nestjs-dflockd-'));
+      await writeFile(join(folder, 'token'), '  s3cret\n');
+      await writeFile(join(folder, 'blank'), ' \n');
+    });
+    afterAll(() => rm(folder, { recursive: true }));
+
+    it('take the token of a file, trimmed, where none is given', () => {
+      const authTokenFile = join(folder, 'token');
+      expect(make({ authTokenFile })().options.authToken).toBe('s3cret');
+      expect(make({ authTokenFile, authToken: '' })().options.authToken).toBe('s3cret');
+      expect(make({ authTokenFile, authToken: ' other ' })().options.authToken).toBe('other');
+    });
+
+    it('refuse a blank file and a missing one', () => {
+      expect(make({ authTokenFile: join(folder, 'blank') })).toThrow(/authTokenFile/);
+      expect(make({ authTokenFile: join(folder, 'none') })).toThrow(/authTokenFile.*none/);
+    });
+  });
+});

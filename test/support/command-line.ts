@@ -1,0 +1,78 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { until } from './until.js';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** The command line of the package, compiled into a folder of its own. */
+export class CommandLine {
+  private constructor(private readonly folder: string) {}
+
+  static async build(): Promise<CommandLine> {
+    const folder = await mkdtemp(join(tmpdir(), 'nestjs-dflockd-'));
+    await copyFile(join(ROOT, 'package.json'), join(folder, 'package.json'));
+    const built = new CommandLine(folder);
+    const compiler = join(ROOT, 'node_modules/@typescript/native/bin/tsc');
+    const args = [compiler, '-p', join(ROOT, 'tsconfig.esm.json'), '--outDir', join(folder, 'dist/esm')];
+    const output = await new Promise<string>((resolve) =>
+      execFile(process.execPath, args, (_, stdout, stderr) => resolve(stdout + stderr)),
+    );
+    // Complaints about other rooms do not matter here.
+    if (!existsSync(built.main)) throw new Error(`the command line was not built:\n${output}`);
+    return built;
+  }
+
+  remove(): Promise<void> {
+    return rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** Starts it; `env` is all the environment it gets. */
+  start(args: readonly string[], env: Record<string, string> = {}): Command {
+    return new Command(spawn(process.execPath, [this.main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] }));
+  }
+
+  private get main(): string {
+    return join(this.folder, 'dist/esm/cli/main.js');
+  }
+}
+
+/** A running command. */
+export class Command {
+  stdout = '';
+  stderr = '';
+  /** The exit code; null if a signal killed it. */
+  readonly exit: Promise<number | null>;
+  private exitCode: number | null | undefined;
+
+  constructor(private readonly child: ChildProcess) {
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
+    this.exit = new Promise((resolve) => child.on('close', (code) => resolve((this.exitCode = code))));
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name);
+  }
+
+  /** Where the daemon says that it listens. */
+  async listening(): Promise<{ host: string; port: number }> {
+    const said = await until(
+      () => {
+        if (this.exitCode !== undefined) throw new Error(`exited with ${this.exitCode}: ${this.stderr}`);
+        return /msg=listening addr=(\S+):(\d+)/.exec(this.stderr);
+      },
+      'the port of the daemon',
+      20_000,
+    );
+    return { host: said[1]!.replace(/^\[|\]$/g, ''), port: Number(said[2]) };
+  }
+
+  async kill(): Promise<void> {
+    if (this.exitCode === undefined) this.child.kill('SIGKILL');
+    await this.exit;
+  }
+}

@@ -1,0 +1,134 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { AcquireRequest } from '../../../lib/backends/backend.js';
+import { EmbeddedBackend } from '../../../lib/backends/embedded.js';
+import { ConfigError, MaxLocksError, ShuttingDownError, UnsupportedError } from '../../../lib/common/errors.js';
+import { LockClient } from '../../../lib/locks/lock-client.js';
+import { resolveEmbedded } from '../../../lib/locks/resolve-embedded.js';
+import { FakeClock, FakeEntropy, settlePromises } from '../../support/fake-clock.js';
+
+const request = (clock: FakeClock, change: Partial<AcquireRequest> = {}): AcquireRequest => ({
+  key: 'k',
+  kind: 'lock',
+  limit: 1,
+  leaseMs: 10_000,
+  deadline: clock.now() + 5000,
+  ...change,
+});
+
+const make = (options: Parameters<typeof resolveEmbedded>[0] = true) => {
+  const clock = new FakeClock({ now: 1000 });
+  return { clock, backend: new EmbeddedBackend(resolveEmbedded(options), clock, new FakeEntropy()) };
+};
+
+describe('the embedded backend on virtual time', () => {
+  it('passes an expired lock on, to the millisecond of its sweep', async () => {
+    const { clock, backend } = make();
+    await backend.tryAcquire(request(clock, { leaseMs: 250 }));
+    let granted = 0;
+    const pending = backend.enqueue(request(clock), 'line');
+    void pending.grant.then(() => (granted = clock.now()));
+    await clock.advanceAsync(200);
+    expect(granted).toBe(0);
+    await clock.advanceAsync(200);
+    expect(granted).toBeGreaterThanOrEqual(1250);
+    expect(granted).toBeLessThanOrEqual(1350);
+  });
+
+  it('lets fences rise with each grant', async () => {
+    const { clock, backend } = make();
+    const fences: bigint[] = [];
+    for (let i = 0; i < 5; i++) {
+      const grant = (await backend.tryAcquire(request(clock)))!;
+      fences.push(grant.fence!);
+      await backend.release(grant);
+    }
+    expect([...fences].sort((a, b) => (a < b ? -1 : 1))).toEqual(fences);
+    expect(new Set(fences).size).toBe(5);
+  });
+
+  it('keeps the process alive while somebody waits, and only then', async () => {
+    const { clock, backend } = make();
+    const held = (await backend.tryAcquire(request(clock)))!;
+    const timers = clock.pendingTimers;
+    const pending = backend.enqueue(request(clock), 'line');
+    expect(clock.pendingTimers).toBeGreaterThan(timers);
+    await backend.release(held);
+    await backend.release(await pending.grant);
+    await backend.close(0);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('refuses more keys than maxLocks, and says which flag', async () => {
+    const { clock, backend } = make({ maxLocks: 1 });
+    await backend.tryAcquire(request(clock));
+    await expect(backend.tryAcquire(request(clock, { key: 'other' }))).rejects.toBeInstanceOf(MaxLocksError);
+    expect(await backend.isLocked('k', 'lock')).toBe(true);
+    expect(await backend.isLocked('other', 'lock')).toBe(false);
+  });
+
+  it('has nothing to give after its close', async () => {
+    const { clock, backend } = make();
+    const grant = (await backend.tryAcquire(request(clock)))!;
+    const waiting = backend.enqueue(request(clock), 'line');
+    const outcome = expect(waiting.grant).rejects.toBeInstanceOf(ShuttingDownError);
+    await backend.close(0);
+    await outcome;
+    await backend.close(0);
+    await settlePromises();
+    expect(() => backend.enqueue(request(clock), 'line')).toThrow(ShuttingDownError);
+    await expect(backend.tryAcquire(request(clock))).rejects.toBeInstanceOf(ShuttingDownError);
+    await expect(backend.ping()).rejects.toBeInstanceOf(ShuttingDownError);
+    expect(await backend.release(grant)).toBe('gone');
+  });
+
+  it('has no tickets yet', () => {
+    const { clock, backend } = make();
+    expect(() => backend.enqueue(request(clock), 'ticket')).toThrow(UnsupportedError);
+  });
+});
+
+describe('an embedded engine with a door', () => {
+  const clients: LockClient[] = [];
+  afterEach(async () => {
+    for (const client of clients.splice(0).reverse()) await client.close();
+  });
+
+  it('shares its locks with other processes, and refuses a port in use by naming `servers`', async () => {
+    const inside = new EmbeddedBackend(
+      resolveEmbedded({ listen: '127.0.0.1:0', authToken: 'secret' }),
+      new FakeClock(),
+      new FakeEntropy(),
+    );
+    await inside.start();
+    const { port } = inside.address!;
+    try {
+      const second = LockClient.connect({ embedded: { listen: `127.0.0.1:${port}` } });
+      await expect(second).rejects.toBeInstanceOf(ConfigError);
+      await expect(second).rejects.toThrow(/servers/);
+      await expect(second).rejects.toThrow(`127.0.0.1:${port}`);
+    } finally {
+      await inside.close(0);
+    }
+  });
+
+  it('serves one queue to those inside and outside', async () => {
+    const probe = new EmbeddedBackend(resolveEmbedded({ listen: '127.0.0.1:0' }), new FakeClock(), new FakeEntropy());
+    await probe.start();
+    const { port } = probe.address!;
+    await probe.close(0);
+    const inside = await LockClient.connect({ embedded: { listen: `127.0.0.1:${port}` } });
+    clients.push(inside);
+    const outside = await LockClient.connect({ servers: [`127.0.0.1:${port}`] });
+    clients.push(outside);
+    const lock = await inside.acquire('k');
+    expect(await outside.tryAcquire('k')).toBeNull();
+    const waiting = outside.acquire('k');
+    await lock.release();
+    const theirs = await waiting;
+    expect(await inside.tryAcquire('k')).toBeNull();
+    await theirs.release();
+    expect(inside.capabilities).toMatchObject({ ownership: 'lease', fence: 'per-key', leaseUnitMs: 1 });
+    expect(outside.capabilities).toMatchObject({ ownership: 'connection', fence: 'none', leaseUnitMs: 1000 });
+    expect((await inside.stats())[0]).toMatchObject({ server: 'embedded', locks: [] });
+  });
+});

@@ -1,0 +1,300 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { AcquireRequest, Grant, LinkEvent } from '../../../lib/backends/backend.js';
+import { RemoteBackend } from '../../../lib/backends/remote.js';
+import {
+  AcquireTimeoutError,
+  LockLostError,
+  LockUnavailableError,
+  NotLeaderError,
+  ProtocolError,
+  UnsupportedError,
+} from '../../../lib/common/errors.js';
+import { systemClock } from '../../../lib/common/system.js';
+import type { RemoteOptions } from '../../../lib/locks/options.js';
+import { resolveRemote } from '../../../lib/locks/resolve-remote.js';
+import { FakeEntropy } from '../../support/fake-clock.js';
+import { inTime, until } from '../../support/until.js';
+import { FakeServer, obliging, type Script } from '../client/support/fake-server.js';
+
+const TOKEN = '0123456789abcdef0123456789abcdef';
+const { now } = systemClock;
+
+let server: FakeServer;
+let backend: RemoteBackend;
+let links: LinkEvent[];
+
+/** Tries are refused, waits are not answered, everything else is granted. */
+const busy: Script = (request, peer) => {
+  if (request.t !== 'acquire') return obliging(request, peer);
+  return request.waitMs === 0 ? 'timeout\n' : undefined;
+};
+
+beforeEach(async () => {
+  server = await FakeServer.start(obliging);
+});
+
+afterEach(async () => {
+  await backend.close(50);
+  await server.close();
+});
+
+async function start(options: RemoteOptions = {}): Promise<RemoteBackend> {
+  backend = new RemoteBackend(resolveRemote([server.endpoint.label], options), systemClock, new FakeEntropy());
+  links = [];
+  backend.onLink((event) => links.push(event));
+  await backend.start();
+  return backend;
+}
+
+const request = (change: Partial<AcquireRequest> = {}): AcquireRequest => ({
+  key: 'k',
+  kind: 'lock',
+  limit: 1,
+  leaseMs: 10_000,
+  deadline: now() + 5000,
+  ...change,
+});
+
+/** Begins to wait, and returns the connection on which it does. */
+async function waitOnServer(req = request()) {
+  server.script = busy;
+  const pending = backend.enqueue(req, 'line');
+  await inTime(pending.placed, 'the place');
+  const peer = await until(() => server.peers.find((p) => p.requests.some((r) => r.t === 'acquire' && r.waitMs > 0)));
+  return { pending, peer };
+}
+
+const acquired = async (): Promise<Grant> => (await backend.tryAcquire(request()))!;
+
+describe('waiting', () => {
+  it('has a connection of its own, and asks for the rest of the time, rounded up', async () => {
+    await start();
+    const { pending, peer } = await waitOnServer(request({ deadline: now() + 2100 }));
+    expect(peer).not.toBe(server.peers[0]);
+    expect(peer.requests).toEqual([expect.objectContaining({ t: 'acquire', waitMs: 3000 })]);
+    peer.say(`ok ${TOKEN} 10\n`);
+    const grant = await pending.grant;
+    expect(grant.owner.id).toMatch(/^wait/);
+    server.script = obliging;
+    expect(await backend.release(grant)).toBe('released');
+    expect(peer.requests.at(-1)).toMatchObject({ t: 'release', token: TOKEN });
+    expect(backend.counts()).toEqual([{ command: 1, wait: 1, free: 1, grants: 0 }]);
+  });
+
+  it('closes its connection when it is given up, which is the only way', async () => {
+    await start();
+    const { pending, peer } = await waitOnServer();
+    pending.cancel(new Error('enough'));
+    await expect(pending.grant).rejects.toThrow('enough');
+    await until(() => peer.ended, 'the connection to close');
+    expect(backend.counts()[0]).toMatchObject({ wait: 0 });
+  });
+
+  it('does not hand over what may be stale: it renews first', async () => {
+    await start();
+    const { pending, peer } = await waitOnServer(request({ leaseMs: 1000 }));
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    server.script = obliging;
+    const answered = now();
+    peer.say(`ok ${TOKEN} 1\n`);
+    const grant = await inTime(pending.grant, 'the grant');
+    expect(peer.requests.at(-1)).toMatchObject({ t: 'renew', token: TOKEN, leaseMs: 1000 });
+    expect(grant.validFrom).toBeGreaterThanOrEqual(answered - 1);
+  });
+
+  it('is unavailable when such a renewal fails, or is given up meanwhile', async () => {
+    await start();
+    const first = await waitOnServer(request({ leaseMs: 1000 }));
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    server.script = () => 'error\n';
+    first.peer.say(`ok ${TOKEN} 1\n`);
+    await expect(first.pending.grant).rejects.toBeInstanceOf(LockUnavailableError);
+    await until(() => first.peer.ended, 'the connection to close');
+
+    const second = await waitOnServer(request({ leaseMs: 1000, key: 'other' }));
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    server.script = () => undefined;
+    const peer = server.peers.at(-1)!;
+    peer.say(`ok ${TOKEN} 1\n`);
+    await until(() => peer.requests.some((r) => r.t === 'renew'), 'the renewal');
+    second.pending.cancel(new Error('enough'));
+    await expect(second.pending.grant).rejects.toThrow('enough');
+    await until(() => peer.ended, 'the connection to close');
+  });
+
+  it('treats a bare error as the end of its connection', async () => {
+    await start();
+    const { pending, peer } = await waitOnServer();
+    peer.say('error\n');
+    await expect(pending.grant).rejects.toBeInstanceOf(ProtocolError);
+    await until(() => peer.ended, 'the connection to close');
+  });
+
+  it('is unavailable when the connection is lost', async () => {
+    await start();
+    const { pending, peer } = await waitOnServer();
+    peer.reset();
+    await expect(pending.grant).rejects.toBeInstanceOf(LockUnavailableError);
+  });
+
+  it('ends when the server says so', async () => {
+    await start();
+    const { pending, peer } = await waitOnServer();
+    peer.say('timeout\n');
+    await expect(pending.grant).rejects.toBeInstanceOf(AcquireTimeoutError);
+  });
+
+  it('keeps others of this process from trying past it', async () => {
+    await start();
+    const { pending, peer } = await waitOnServer();
+    const tries = server.peers[0]!.requests.length;
+    expect(await backend.tryAcquire(request())).toBeNull();
+    const second = backend.enqueue(request(), 'line');
+    await inTime(second.placed, 'the place');
+    expect(server.peers[0]!.requests).toHaveLength(tries);
+    // Another limit is another resource's affair.
+    expect(await backend.tryAcquire(request({ kind: 'sem' }))).toBeNull();
+    expect(server.peers[0]!.requests).toHaveLength(tries + 1);
+    pending.cancel(new Error('x'));
+    second.cancel(new Error('x'));
+    await Promise.allSettled([pending.grant, second.grant]);
+    expect(peer.requests).toHaveLength(1);
+    expect(await backend.tryAcquire(request())).toBeNull();
+    expect(server.peers[0]!.requests).toHaveLength(tries + 2);
+  });
+});
+
+describe('a deadline', () => {
+  it('that passes without any answer is not "busy"', async () => {
+    await start();
+    server.script = () => undefined;
+    const pending = backend.enqueue(request({ deadline: now() + 60 }), 'line');
+    await expect(pending.grant).rejects.toThrow('no answer in time');
+    await expect(pending.placed).rejects.toBeInstanceOf(LockUnavailableError);
+    // The grant that comes after all is given back.
+    server.peers[0]!.say(`ok ${TOKEN} 33\n`);
+    await until(() => server.peers[0]!.requests.at(-1)?.t === 'release', 'the release');
+  });
+});
+
+describe('release', () => {
+  it('that is not answered goes over another connection, by the token', async () => {
+    await start({ requestTimeoutMs: 50 });
+    const grant = await acquired();
+    server.script = (r, peer) => (peer === server.peers[0] ? undefined : obliging(r, peer));
+    // The lane is suspect by now, and its replacement is up.
+    await expect(backend.renew(grant, 1000)).rejects.toBeInstanceOf(LockUnavailableError);
+    await until(() => backend.counts()[0]!.command === 2 && server.peers.length === 2, 'the replacement');
+    expect(await backend.release(grant)).toBe('released');
+    expect(server.peers[1]!.requests).toEqual([{ t: 'release', kind: 'lock', key: 'k', token: TOKEN }]);
+  });
+
+  it('on a connection that ends has succeeded', async () => {
+    await start();
+    const grant = await acquired();
+    server.script = (_, peer) => {
+      peer.reset();
+      return undefined;
+    };
+    expect(await backend.release(grant)).toBe('released');
+  });
+
+  it('of what an ended connection owned finds it gone', async () => {
+    await start();
+    const grant = await acquired();
+    server.peers[0]!.reset();
+    await until(() => links.some((link) => link.state === 'down'), 'the loss');
+    expect(await backend.release(grant)).toBe('gone');
+    backend.abandon(grant);
+  });
+
+  it('with a time to keep: the connection stays until then', async () => {
+    await start();
+    const { pending, peer } = await waitOnServer();
+    server.script = obliging;
+    peer.say(`ok ${TOKEN} 10\n`);
+    const grant = await pending.grant;
+    expect(await backend.release(grant, 900)).toBe('released');
+    expect(peer.requests.at(-1)).toMatchObject({ t: 'renew', leaseMs: 1000 });
+    expect(backend.counts()[0]).toMatchObject({ wait: 1, free: 0 });
+    await until(() => backend.counts()[0]!.free === 1, 'the connection to be free');
+  });
+
+  it('with a time to keep of what is not held any more', async () => {
+    await start();
+    const grant = await acquired();
+    server.script = (r) => (r.t === 'renew' ? 'error\n' : 'ok\n');
+    expect(await backend.release(grant, 900)).toBe('gone');
+  });
+});
+
+describe('answers that make no sense', () => {
+  it.each<[string, string, new (...args: any[]) => Error]>([
+    ['acquire', 'error_not_leader 10.0.0.1:1\n', NotLeaderError],
+    ['acquire', 'queued\n', ProtocolError],
+    ['acquire', 'error\n', ProtocolError],
+    ['acquire', 'ok\n', ProtocolError],
+    ['acquire', 'ok \n', ProtocolError],
+  ])('%s: %j', async (_, answer, type) => {
+    await start();
+    server.script = () => answer;
+    await expect(backend.tryAcquire(request())).rejects.toBeInstanceOf(type);
+  });
+
+  it.each([['stats'], ['{'], ['error']])('stats: %s', async (text) => {
+    await start();
+    server.script = () => (text === 'error' ? 'error\n' : `ok ${text}\n`);
+    await expect(backend.stats()).rejects.toBeInstanceOf(ProtocolError);
+  });
+});
+
+describe('the rest', () => {
+  it('renewals say what is lost and what may come back', async () => {
+    await start();
+    const grant = await acquired();
+    server.script = () => 'error\n';
+    await expect(backend.renew(grant, 1000)).rejects.toBeInstanceOf(LockLostError);
+    server.script = () => 'error_not_leader\n';
+    await expect(backend.renew(grant, 1000)).rejects.toBeInstanceOf(NotLeaderError);
+    server.peers[0]!.reset();
+    await expect(backend.renew(grant, 1000)).rejects.toBeInstanceOf(LockUnavailableError);
+  });
+
+  it('a ping is answered by any life', async () => {
+    await start();
+    server.script = () => 'error\n';
+    await backend.ping();
+    server.script = (_, peer) => {
+      peer.reset();
+      return undefined;
+    };
+    await expect(backend.ping()).rejects.toBeInstanceOf(LockUnavailableError);
+  });
+
+  it('draining is told as such', async () => {
+    await start();
+    server.script = () => 'error_draining\n';
+    await backend.ping().catch(() => undefined);
+    await until(() => links.length >= 3, 'the links');
+    expect(links.slice(0, 3).map((link) => link.state)).toEqual(['up', 'draining', 'down']);
+  });
+
+  it('tickets come later', async () => {
+    await start();
+    expect(() => backend.enqueue(request(), 'ticket')).toThrow(UnsupportedError);
+  });
+
+  it('wait lanes that run out are said so', async () => {
+    backend = new RemoteBackend(
+      { ...resolveRemote([server.endpoint.label]), maxWaitLanes: 1 },
+      systemClock,
+      new FakeEntropy(),
+    );
+    await backend.start();
+    const first = await waitOnServer();
+    const second = backend.enqueue(request({ key: 'other' }), 'line');
+    await expect(second.grant).rejects.toMatchObject({ code: 'POOL_EXHAUSTED' });
+    first.pending.cancel(new Error('x'));
+    await expect(first.pending.grant).rejects.toThrow('x');
+  });
+});

@@ -1,0 +1,15 @@
+import { describe, expect, it } from '@jest/globals';
+import { Backoff } from '../../../lib/client/backoff.js';
+
+describe('a back-off', () => {
+  it('doubles its bound up to the maximum, with full jitter, and begins anew after a success', () => {
+    let unit = 1;
+    const backoff = new Backoff(50, 300, { unit: () => unit, fill: () => undefined });
+    expect([1, 2, 3, 4, 5].map(() => backoff.next())).toEqual([50, 100, 200, 300, 300]);
+    unit = 0;
+    expect(backoff.next()).toBe(0);
+    backoff.reset();
+    unit = 0.5;
+    expect(backoff.next()).toBe(25);
+  });
+});

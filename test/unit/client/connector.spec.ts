@@ -1,0 +1,141 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { Socket } from 'node:net';
+import { createServer as createTls, type Server as TlsServer } from 'node:tls';
+import type { AddressInfo } from 'node:net';
+import { Connector, type Target } from '../../../lib/client/connector.js';
+import { Alarms } from '../../../lib/common/alarms.js';
+import { AuthError, ConfigError, type LockError, LockUnavailableError } from '../../../lib/common/errors.js';
+import { systemClock } from '../../../lib/common/system.js';
+import { selfSigned } from '../../support/certificates.js';
+import { inTime } from '../../support/until.js';
+import { FakeServer } from './support/fake-server.js';
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function serve(script?: Parameters<typeof FakeServer.start>[0]): Promise<FakeServer> {
+  const server = await FakeServer.start(script);
+  closers.push(() => server.close());
+  return server;
+}
+
+function attempt(target: Partial<Target> & Pick<Target, 'endpoint'>): Promise<Socket> {
+  const alarms = new Alarms(systemClock);
+  return inTime(
+    new Promise<Socket>((resolve, reject) => {
+      new Connector({ tls: undefined, auth: undefined, connectTimeoutMs: 1000, ...target }, systemClock, alarms, {
+        connected: (socket) => {
+          closers.push(() => socket.destroy());
+          expect(alarms.size).toBe(0);
+          expect(['data', 'close', 'error'].map((event) => socket.listenerCount(event)).slice(0, 1)).toEqual([0]);
+          socket.on('error', () => undefined);
+          resolve(socket);
+        },
+        failed: (error: LockError) => {
+          expect(alarms.size).toBe(0);
+          reject(error);
+        },
+      });
+    }),
+    'the attempt',
+  );
+}
+
+describe('a connector', () => {
+  it('connects', async () => {
+    const { endpoint } = await serve();
+    expect((await attempt({ endpoint })).destroyed).toBe(false);
+  });
+
+  it('authenticates before anything else', async () => {
+    const server = await serve(() => 'ok\n');
+    await attempt({ endpoint: server.endpoint, auth: 'geheim ü' });
+    expect(server.peers[0]!.requests).toEqual([{ t: 'auth', token: Buffer.from('geheim ü').toString('latin1') }]);
+  });
+
+  it.each<[string, string | undefined, new (...args: any[]) => LockError, RegExp]>([
+    ['error_auth', 'error_auth\n', AuthError, /authentication failed/],
+    ['error, from a server without token', 'error\n', ConfigError, /option remote.auth/],
+    ['nonsense', 'hello\n', LockUnavailableError, /unexpected answer to auth: "hello"/],
+    ['more than one line', 'ok\nok\n', LockUnavailableError, /more than one answer/],
+    ['a line without end', 'x'.repeat(300), LockUnavailableError, /without end/],
+    ['silence', undefined, LockUnavailableError, /no connection within 100 ms/],
+  ])('auth answered by %s', async (_, answer, type, text) => {
+    const { endpoint } = await serve(() => answer);
+    const outcome = attempt({ endpoint, auth: 'token', connectTimeoutMs: answer === undefined ? 100 : 1000 });
+    await expect(outcome).rejects.toThrow(text);
+    await expect(outcome).rejects.toBeInstanceOf(type);
+  });
+
+  it('says where it failed when nobody listens', async () => {
+    const server = await FakeServer.start();
+    const { endpoint } = server;
+    await server.close();
+    await expect(attempt({ endpoint })).rejects.toThrow(new RegExp(`cannot reach ${endpoint.label}: .*ECONNREFUSED`));
+  });
+
+  it('says that the server closed without a word', async () => {
+    const server = await serve();
+    server.script = (_, peer) => {
+      peer.socket.end();
+      return undefined;
+    };
+    await expect(attempt({ endpoint: server.endpoint, auth: 'token' })).rejects.toThrow('without a word');
+  });
+
+  it('calls nothing after an abort', async () => {
+    const { endpoint } = await serve();
+    const alarms = new Alarms(systemClock);
+    const told: string[] = [];
+    const target = { endpoint, tls: undefined, auth: undefined, connectTimeoutMs: 1000 };
+    const connector = new Connector(target, systemClock, alarms, {
+      connected: () => told.push('connected'),
+      failed: () => told.push('failed'),
+    });
+    connector.abort();
+    connector.abort();
+    await attempt({ endpoint });
+    expect(told).toEqual([]);
+    expect(alarms.size).toBe(0);
+  });
+});
+
+describe('TLS', () => {
+  const listen = async (server: TlsServer) => {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    closers.push(() => new Promise((resolve) => server.close(resolve)));
+    const { port } = server.address() as AddressInfo;
+    return { host: '127.0.0.1', port, label: `127.0.0.1:${port}` };
+  };
+
+  it('connects to a server whose certificate is trusted', async () => {
+    const { key, cert } = await selfSigned();
+    const endpoint = await listen(createTls({ key, cert }, (socket) => socket.on('error', () => undefined).resume()));
+    await attempt({ endpoint, tls: { ca: cert } });
+  });
+
+  it('refuses another one for good', async () => {
+    const { key, cert } = await selfSigned();
+    const endpoint = await listen(createTls({ key, cert }));
+    await expect(attempt({ endpoint, tls: {} })).rejects.toThrow(/option remote.tls: 127.0.0.1:\d+: /);
+    await expect(attempt({ endpoint, tls: {} })).rejects.toBeInstanceOf(ConfigError);
+  });
+
+  it('names options that Node does not take', () => {
+    const target = {
+      endpoint: { host: 'x', port: 1, label: 'x:1' },
+      tls: { ca: 'no pem', minVersion: 'no' as any },
+      auth: undefined,
+      connectTimeoutMs: 1000,
+    };
+    const make = () =>
+      new Connector(target, systemClock, new Alarms(systemClock), {
+        connected: () => undefined,
+        failed: () => undefined,
+      });
+    expect(make).toThrow(ConfigError);
+    expect(make).toThrow(/option remote.tls/);
+  });
+});

@@ -1,0 +1,229 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { EngineDriver } from '../../../lib/core/driver.js';
+import { Engine } from '../../../lib/core/engine.js';
+import { FencedTokens } from '../../../lib/core/tokens.js';
+import { type Answer, type Command, DEFAULT_ENGINE_OPTIONS, type SessionSink } from '../../../lib/core/types.js';
+import { FakeClock, FakeEntropy } from '../../support/fake-clock.js';
+
+const START = 7_300;
+
+/** A door as the daemon's are: it uses the engine, then touches the driver. */
+class Door {
+  readonly answers: Answer[] = [];
+  readonly resumed: number[] = [];
+  onAnswer: () => void = () => undefined;
+  onResume: () => void = () => undefined;
+  private readonly sink: SessionSink = {
+    reply: (_op, answer) => {
+      this.answers.push(answer);
+      this.onAnswer();
+    },
+    push: () => true,
+    evict: () => undefined,
+  };
+  private readonly session;
+  private op = 0;
+
+  constructor(readonly driver: EngineDriver) {
+    this.session = driver.engine.open(this.sink, 'door');
+  }
+
+  /** Executes without a word to the driver. */
+  exec(cmd: Command): Answer | undefined {
+    const before = this.answers.length;
+    this.driver.engine.exec(this.session, ++this.op, cmd, this.driver.clock.now());
+    return this.answers[before];
+  }
+
+  ask(cmd: Command): Answer | undefined {
+    const answer = this.exec(cmd);
+    this.driver.touch();
+    return answer;
+  }
+
+  resume(now: number): void {
+    this.resumed.push(now);
+    this.onResume();
+  }
+}
+
+const acquire = (key: string, leaseMs = 0, waitMs = 0): Command => ({
+  t: 'acquire',
+  kind: 'lock',
+  key,
+  limit: 1,
+  waitMs,
+  leaseMs,
+});
+
+describe('EngineDriver', () => {
+  let clock: FakeClock;
+  let driver: EngineDriver;
+  let door: Door;
+
+  beforeEach(() => {
+    clock = new FakeClock({ now: START });
+    driver = new EngineDriver(
+      new Engine(DEFAULT_ENGINE_OPTIONS, new FencedTokens(new FakeEntropy(), 0n), START),
+      clock,
+    );
+    door = new Door(driver);
+  });
+
+  const held = (key: string): boolean => driver.engine.isHeld('lock', key);
+  const tokenOf = (answer: Answer | undefined): string => (answer as { token: string }).token;
+
+  it('has no timer while there is nothing to come', () => {
+    driver.touch();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('ends leases and waits in time, with one timer', () => {
+    door.ask(acquire('a', 1_500));
+    door.ask(acquire('b', 2_500));
+    const other = new Door(driver);
+    other.ask(acquire('b', 0, 700));
+    expect(clock.pendingTimers).toBe(1);
+    clock.advance(699);
+    expect(other.answers).toEqual([]);
+    clock.advance(1);
+    expect(other.answers).toEqual([{ s: 'timeout' }]);
+    clock.advance(1_299);
+    expect(held('a')).toBe(true);
+    clock.advance(1);
+    expect([held('a'), held('b')]).toEqual([false, true]);
+    clock.advance(1_000);
+    expect(held('b')).toBe(false);
+    expect(clock.pendingTimers).toBe(1);
+    clock.advance(70_000);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('moves its timer only to an earlier time', () => {
+    let set = 0;
+    const { setTimer } = FakeClock.prototype;
+    clock.setTimer = (...args) => (set++, setTimer.apply(clock, args));
+    const token = tokenOf(door.ask(acquire('a', 5_000)));
+    for (let i = 0; i < 50; i++) {
+      door.ask({ t: 'renew', kind: 'lock', key: 'a', token, leaseMs: 6_000 + i });
+      door.ask(acquire(`b${i}`, 60_000));
+    }
+    expect(set).toBe(1);
+    door.ask(acquire('c', 1_000));
+    expect([set, clock.pendingTimers, clock.nextDue]).toEqual([2, 1, START + 1_000]);
+  });
+
+  it('judges after the host has polled once more: a renewal that waits in a buffer is in time', () => {
+    const token = tokenOf(door.ask(acquire('a', 1_000)));
+    clock.stall(3_000);
+    // What is in a buffer is read in the poll phase that follows the timers.
+    clock.afterPoll(() => door.ask({ t: 'renew', kind: 'lock', key: 'a', token, leaseMs: 1_000 }));
+    const other = new Door(driver);
+    other.exec(acquire('a'));
+    expect(other.answers).toEqual([{ s: 'timeout' }]);
+    clock.advance(0);
+    expect(held('a')).toBe(true);
+    clock.advance(999);
+    expect(held('a')).toBe(true);
+    clock.advance(1);
+    expect(held('a')).toBe(false);
+  });
+
+  it('judges by the time at which its timer fired, not by that of the judgement', () => {
+    // The poll phase between the two takes 10 ms.
+    clock.setTimer(() => clock.afterPoll(() => clock.stall(10)), 1_000);
+    const a = tokenOf(door.ask(acquire('a', 1_000)));
+    const b = tokenOf(door.ask(acquire('b', 1_005)));
+    clock.advance(1_000);
+    expect(clock.now()).toBe(START + 1_010);
+    expect(door.ask({ t: 'renew', kind: 'lock', key: 'b', token: b, leaseMs: 0 })).toMatchObject({ s: 'renewed' });
+    expect(door.ask({ t: 'renew', kind: 'lock', key: 'a', token: a, leaseMs: 0 })).toEqual({ s: 'error' });
+  });
+
+  it('waits for what is further away than a timer of Node can be', () => {
+    const far = 3 * 2 ** 31;
+    door.ask(acquire('a', far));
+    expect(clock.nextDue - START).toBe(2 ** 31 - 1);
+    clock.advance(far - 1_000);
+    expect(held('a')).toBe(true);
+    clock.advance(2_000);
+    expect(held('a')).toBe(false);
+  });
+
+  it('asks nothing of the clock after its close', () => {
+    door.ask(acquire('a', 1_000));
+    driver.close();
+    expect(clock.pendingTimers).toBe(0);
+    door.ask(acquire('b', 500));
+    expect(clock.pendingTimers).toBe(0);
+    clock.advance(5_000);
+    expect(held('a')).toBe(true);
+  });
+
+  it('judges nothing when it is closed between the timer and the poll', () => {
+    door.ask(acquire('a', 1_000));
+    clock.setTimer(() => driver.close(), 1_000);
+    clock.advance(5_000);
+    expect(held('a')).toBe(true);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  describe('woken sessions', () => {
+    it('are resumed by the touch of whoever woke them, not before', () => {
+      const other = new Door(driver);
+      const token = tokenOf(door.ask(acquire('a')));
+      other.ask(acquire('a', 0, 60_000));
+      other.onAnswer = () => driver.wake(other);
+      clock.advance(10);
+      door.exec({ t: 'release', kind: 'lock', key: 'a', token });
+      expect(other.answers).toHaveLength(1);
+      expect(other.resumed).toEqual([]);
+      driver.touch();
+      expect(other.resumed).toEqual([START + 10]);
+      driver.touch();
+      expect(other.resumed).toHaveLength(1);
+    });
+
+    it('are resumed after the timer too', () => {
+      const other = new Door(driver);
+      door.ask(acquire('a', 500));
+      other.ask(acquire('a', 0, 60_000));
+      other.onAnswer = () => driver.wake(other);
+      clock.advance(1_000);
+      expect(other.resumed).toEqual([START + 1_000]);
+    });
+
+    it('may use the engine and wake others, who are resumed in the same touch', () => {
+      const [second, third] = [new Door(driver), new Door(driver)];
+      const token = tokenOf(door.ask(acquire('a')));
+      second.ask(acquire('a', 0, 60_000));
+      third.ask(acquire('a', 0, 60_000));
+      second.onAnswer = () => driver.wake(second);
+      third.onAnswer = () => driver.wake(third);
+      second.onResume = () => {
+        second.onAnswer = () => undefined;
+        const [granted] = second.answers;
+        second.ask({ t: 'release', kind: 'lock', key: 'a', token: tokenOf(granted) });
+        // Not inside another's turn.
+        expect(third.resumed).toEqual([]);
+      };
+      door.ask({ t: 'release', kind: 'lock', key: 'a', token });
+      expect([second.resumed.length, third.resumed.length]).toEqual([1, 1]);
+    });
+
+    it('have what they asked for seen by the timer', () => {
+      const other = new Door(driver);
+      other.onResume = () => other.ask(acquire('b', 300));
+      driver.wake(other);
+      driver.touch();
+      expect(clock.nextDue).toBe(START + 300);
+    });
+
+    it('are resumed also after the close', () => {
+      driver.close();
+      driver.wake(door);
+      driver.touch();
+      expect(door.resumed).toHaveLength(1);
+    });
+  });
+});

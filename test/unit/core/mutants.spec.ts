@@ -1,0 +1,377 @@
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, sep } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+
+/**
+ * Do the tests of the engine notice when it is wrong? Each mutant is a copy of the engine and its tests with one text
+ * replaced; all copies are run by one jest, and in each but the original some test must fail. Takes about a minute:
+ *
+ *     MUTANTS=1 npm test -- test/unit/core/mutants
+ *
+ * Without MUTANTS only that every mutation still applies is looked at.
+ */
+interface Mutation {
+  /** What is broken. */
+  name: string;
+  /** In lib/core. */
+  file: string;
+  /** Occurs once. */
+  from: string;
+  to: string;
+}
+
+const MUTATIONS: Mutation[] = [
+  {
+    name: 'newcomers overtake the queue when a slot is free (4.3)',
+    file: 'engine.ts',
+    from: 'return res.queue.size === 0 && res.hasFreeSlot;',
+    to: 'return res.hasFreeSlot;',
+  },
+  {
+    name: 'an acquire does not evict lapsed holders (4.2, step 2)',
+    file: 'engine.ts',
+    from: 'if (res.holders.hasLapsed) this.evictLapsed(res, now);',
+    to: '',
+  },
+  {
+    name: 'a try on a full queue times out (4.2, step 4 before 5)',
+    file: 'engine.ts',
+    from: "} else if (this.isQueueFull(res)) {\n      session.sink.reply(op, plain('max_waiters'));\n    } else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);",
+    to: "} else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);\n    } else if (this.isQueueFull(res)) {\n      session.sink.reply(op, plain('max_waiters'));",
+  },
+  {
+    name: 'only one head is served when several slots become free (4.3)',
+    file: 'engine.ts',
+    from: 'while (!this.draining && res.queue.head && res.hasFreeSlot) {',
+    to: 'if (!this.draining && res.queue.head && res.hasFreeSlot) {',
+  },
+  {
+    name: 'max-waiters lets one too many in (4.7)',
+    file: 'engine.ts',
+    from: 'res.queue.size >= this.options.maxWaiters',
+    to: 'res.queue.size > this.options.maxWaiters',
+  },
+  {
+    name: 'who waited gets the default lease (4.4)',
+    file: 'engine.ts',
+    from: 'this.unqueue(waiter);\n      const hold = this.grant(res, session, leaseMs, now);',
+    to: 'this.unqueue(waiter);\n      const hold = this.grant(res, session, this.options.defaultLeaseMs, now);',
+  },
+  {
+    name: 'a renewal adds to the lease in place of setting it (4.4)',
+    file: 'engine.ts',
+    from: 'this.extend(hold, now + leaseMs);',
+    to: 'this.extend(hold, hold.due + leaseMs);',
+  },
+  {
+    name: 'a lapsed lease can be renewed until the sweep (4.4)',
+    file: 'engine.ts',
+    from: 'if (!hold || hold.lapsed) {',
+    to: 'if (!hold) {',
+  },
+  {
+    name: 'a late renewal does not hand the slot on (4.4)',
+    file: 'engine.ts',
+    from: 'if (hold) this.free(hold, now);',
+    to: '',
+  },
+  {
+    name: 'a lapsed hold cannot be released (4.4)',
+    file: 'engine.ts',
+    from: 'if (!hold) return session.sink.reply(op, ERROR);',
+    to: 'if (!hold || hold.lapsed) return session.sink.reply(op, ERROR);',
+  },
+  {
+    name: 'w does not start the lease again (4.5)',
+    file: 'engine.ts',
+    from: 'this.extend(hold, now + ticket.leaseMs);',
+    to: '',
+  },
+  {
+    name: 'w returns a lapsed grant (4.5)',
+    file: 'engine.ts',
+    from: 'if (hold.lapsed) {',
+    to: 'if (hold.lapsed && cmd.waitMs < 0) {',
+  },
+  {
+    name: 'w leaves the two-phase state behind (4.5)',
+    file: 'engine.ts',
+    from: 'this.consume(session, hold);\n      this.extend',
+    to: 'this.extend',
+  },
+  {
+    name: 'a release leaves the two-phase state behind (4.5)',
+    file: 'engine.ts',
+    from: 'if (hold.ticket) this.consume(session, hold);',
+    to: '',
+  },
+  {
+    name: 'a waiting w keeps its state after the grant (4.5)',
+    file: 'engine.ts',
+    from: 'if (ticket) session.tickets.delete(res);',
+    to: '',
+  },
+  {
+    name: 'a timed-out w keeps its state (4.5)',
+    file: 'engine.ts',
+    from: 'if (waiter.ticket) waiter.session.tickets.delete(waiter.res);',
+    to: '',
+  },
+  {
+    name: 'a cancelled operation is granted later (cancel against grant)',
+    file: 'engine.ts',
+    from: 'if (!waiter) return false;\n    this.leaveQueue(waiter, now);',
+    to: 'if (!waiter) return false;\n    session.waiting.delete(op);',
+  },
+  {
+    name: 'a session that ends stays in the queues (4.6)',
+    file: 'engine.ts',
+    from: 'for (const waiter of [...session.waiting.values()]) this.leaveQueue(waiter, now);',
+    to: '',
+  },
+  {
+    name: 'a session that ends leaves its enqueued places (4.6)',
+    file: 'engine.ts',
+    from: 'for (const { waiter } of [...session.tickets.values()]) if (waiter) this.leaveQueue(waiter, now);',
+    to: '',
+  },
+  {
+    name: 'auto-release cannot be switched off (4.6)',
+    file: 'engine.ts',
+    from: 'if (releaseHeld) this.free(hold, now);',
+    to: 'this.free(hold, now);',
+  },
+  {
+    name: 'leases are judged by the clock, not by what the host has read (stall guard)',
+    file: 'engine.ts',
+    from: 'this.leases.notice(inputSeen);',
+    to: 'this.leases.notice(now);',
+  },
+  {
+    name: 'timeouts come before the grants of the same moment (4.3)',
+    file: 'engine.ts',
+    from: `    for (const res of this.leases.takeSwept(inputSeen)) this.evictLapsed(res, now);
+    while (this.waits.firstDue <= inputSeen) {
+      const waiter = this.waits.first!;
+      const op = waiter.op!;
+      this.leaveQueue(waiter, now);
+      waiter.session.sink.reply(op, TIMEOUT);
+    }
+`,
+    to: `    while (this.waits.firstDue <= inputSeen) {
+      const waiter = this.waits.first!;
+      const op = waiter.op!;
+      this.leaveQueue(waiter, now);
+      waiter.session.sink.reply(op, TIMEOUT);
+    }
+    for (const res of this.leases.takeSwept(inputSeen)) this.evictLapsed(res, now);
+`,
+  },
+  {
+    name: 'nextWake forgets the collection of idle keys (4.7)',
+    file: 'engine.ts',
+    from: 'Math.min(this.waits.firstDue, this.leases.nextWake, this.table.nextCollection)',
+    to: 'Math.min(this.waits.firstDue, this.leases.nextWake)',
+  },
+  {
+    name: 'an engine that drains still grants (7)',
+    file: 'engine.ts',
+    from: 'while (!this.draining && res.queue.head',
+    to: 'while (res.queue.head',
+  },
+  {
+    name: 'sweeps tick from zero, not from the start (4.4)',
+    file: 'lease-book.ts',
+    from: 'return this.start + Math.ceil((time - this.start) / this.sweepIntervalMs) * this.sweepIntervalMs;',
+    to: 'return Math.ceil(time / this.sweepIntervalMs) * this.sweepIntervalMs;',
+  },
+  {
+    name: 'nextWake forgets the sweep (4.4)',
+    file: 'lease-book.ts',
+    from: 'return this.lapsed.size > 0 && this.sweepAt < firstDue ? this.sweepAt : firstDue;',
+    to: 'return firstDue;',
+  },
+  {
+    name: 'a lease is over only after its end (4.4: now ≥ deadline)',
+    file: 'lease-book.ts',
+    from: 'while (this.running.firstDue <= seen) {',
+    to: 'while (this.running.firstDue < seen) {',
+  },
+  {
+    name: 'renewals of a key do not move its place in the lease book',
+    file: 'lease-book.ts',
+    from: 'else if (res.slot < 0 || res.due !== due) this.running.set(res, due);',
+    to: 'else if (res.slot < 0) this.running.set(res, due);',
+  },
+  {
+    name: 'all holders of a semaphore lapse with the first (4.4)',
+    file: 'holders.ts',
+    from: 'while (this.leases.firstDue <= seen) {',
+    to: 'while (this.leases.size > 0) {',
+  },
+  {
+    name: 'a lock has no token of its own: any will do (4.1)',
+    file: 'holders.ts',
+    from: 'return this.hold?.token === token ? this.hold : undefined;',
+    to: 'return this.hold;',
+  },
+  {
+    name: 'locks and semaphores share a namespace (4.1)',
+    file: 'resource-table.ts',
+    from: '{ lock: new Map(), sem: new Map() };',
+    to: '(() => {\n    const all = new Map();\n    return { lock: all, sem: all };\n  })();',
+  },
+  {
+    name: 'a key keeps no limit (4.1)',
+    file: 'resource-table.ts',
+    from: "return known.limit === limit ? known : 'limit_mismatch';",
+    to: 'return known;',
+  },
+  {
+    name: 'idle keys do not count for max-locks (4.7)',
+    file: 'resource-table.ts',
+    from: 'if (this.size >= this.options.maxLocks)',
+    to: 'if (this.size - this.idle.size >= this.options.maxLocks)',
+  },
+  {
+    name: 'keys are forgotten when idle for as long as they may (4.7: longer)',
+    file: 'resource-table.ts',
+    from: 'const tick = Math.floor((oldest.idleSince! + gcMaxIdleMs - this.start) / gcIntervalMs) + 1;',
+    to: 'const tick = Math.ceil((oldest.idleSince! + gcMaxIdleMs - this.start) / gcIntervalMs);',
+  },
+  {
+    name: 'a fence does not carry into its upper half (10)',
+    file: 'tokens.ts',
+    from: 'if (this.low === 0) this.high++;',
+    to: '',
+  },
+  {
+    name: 'a listener hears a signal once for each of its patterns (6.3)',
+    file: 'signal-hub.ts',
+    from: 'if (served.has(session)) continue;',
+    to: '',
+  },
+  {
+    name: 'a full member of a group is evicted though another can take the signal (6.4)',
+    file: 'signal-hub.ts',
+    from: 'if (taker) copies++;\n      else group',
+    to: 'if (taker) copies++;\n      group',
+  },
+  {
+    name: 'the driver judges before the host has polled again (stall guard)',
+    file: 'driver.ts',
+    from: 'this.engine.advance(this.clock.now(), seen);',
+    to: 'this.engine.advance(this.clock.now(), this.clock.now());',
+  },
+];
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, '../../..');
+const sourceOf = (file: string): string => readFileSync(join(root, 'lib/core', file), 'utf8');
+
+/** The outcome of one copy's tests. */
+interface Outcome {
+  tests: number;
+  failed: string[];
+}
+
+/** The engine, its tests and what they use, in a folder of their own; one spec file stands for all. */
+function copyTo(folder: string): void {
+  for (const part of ['lib/common', 'lib/protocol', 'lib/core', 'test/support', 'test/unit/core']) {
+    cpSync(join(root, part), join(folder, part), { recursive: true });
+  }
+  const specs = readdirSync(here).filter((name) => name.endsWith('.spec.ts') && !name.startsWith('mutants'));
+  const imports = specs.map((name) => `import './${name.replace(/\.ts$/, '.js')}';\n`);
+  writeFileSync(join(folder, 'test/unit/core/all.spec.ts'), imports.join(''));
+}
+
+/** Runs the tests of the original and of every mutant; outcomes by the name of the mutant, the original's under ''. */
+function runAll(mutations: readonly Mutation[]): Map<string, Outcome> {
+  const base = realpathSync(mkdtempSync(join(tmpdir(), 'mutants-')));
+  try {
+    const folders = new Map([['original', '']]);
+    copyTo(join(base, 'original'));
+    mutations.forEach(({ name, file, from, to }, i) => {
+      const folder = `mutant-${i + 1}`;
+      folders.set(folder, name);
+      copyTo(join(base, folder));
+      // A function, so that no `$` in the text has a meaning.
+      writeFileSync(
+        join(base, folder, 'lib/core', file),
+        sourceOf(file).replace(from, () => to),
+      );
+    });
+    symlinkSync(join(root, 'node_modules'), join(base, 'node_modules'));
+    const config = join(base, 'jest.config.mjs');
+    writeFileSync(
+      config,
+      `import config from ${JSON.stringify(pathToFileURL(join(root, 'jest.config.mjs')).href)};
+export default { ...config, rootDir: ${JSON.stringify(base)}, roots: ['<rootDir>'], testMatch: ['**/all.spec.ts'] };
+`,
+    );
+    const report = join(base, 'report.json');
+    const jest = join(root, 'node_modules/jest/bin/jest.js');
+    const args = ['--config', config, '--json', '--outputFile', report, '--cacheDirectory', join(base, 'cache')];
+    spawnSync(process.execPath, ['--experimental-vm-modules', '--no-warnings', jest, ...args], {
+      cwd: base,
+      stdio: 'ignore',
+      timeout: 10 * 60_000,
+      env: { ...process.env, MUTANTS: '', PROPERTY_RUNS: '100', PROPERTY_SEED: '1' },
+    });
+    const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as JestReport;
+    return new Map(
+      testResults.map(({ name, assertionResults }) => [
+        folders.get(relative(base, name).split(sep)[0]!)!,
+        {
+          tests: assertionResults.length,
+          failed: assertionResults.filter(({ status }) => status === 'failed').map(({ fullName }) => fullName),
+        },
+      ]),
+    );
+  } finally {
+    rmSync(base, { recursive: true, force: true });
+  }
+}
+
+interface JestReport {
+  testResults: { name: string; assertionResults: { status: string; fullName: string }[] }[];
+}
+
+describe('mutations of the engine', () => {
+  it.each(MUTATIONS)('apply: $name', ({ file, from, to }) => {
+    expect(sourceOf(file).split(from)).toHaveLength(2);
+    expect(to).not.toBe(from);
+  });
+
+  (process.env['MUTANTS'] ? describe : describe.skip)('are noticed', () => {
+    let outcomes: Map<string, Outcome>;
+    beforeAll(() => {
+      outcomes = runAll(MUTATIONS);
+    }, 11 * 60_000);
+
+    it('the original passes', () => {
+      expect(outcomes.get('')).toMatchObject({ failed: [] });
+    });
+
+    it.each(MUTATIONS)('$name', ({ name }) => {
+      const { tests, failed } = outcomes.get(name)!;
+      // All tests ran: it was a test that failed, not the mutant that could not be read.
+      expect(tests).toBe(outcomes.get('')!.tests);
+      const byUnit = failed.filter((test) => !test.startsWith('any history'));
+      process.stdout.write(`${name}: ${byUnit.length} tests, ${failed.length - byUnit.length} properties\n`);
+      expect(byUnit.length).toBeGreaterThan(0);
+    });
+  });
+});

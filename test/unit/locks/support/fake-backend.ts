@@ -1,0 +1,138 @@
+import type {
+  AcquireRequest,
+  Capabilities,
+  Grant,
+  LinkEvent,
+  LockBackend,
+  Owner,
+  Pending,
+  Proof,
+} from '../../../../lib/backends/backend.js';
+import { LockLostError, type LossReason } from '../../../../lib/common/errors.js';
+import type { Clock, Ms } from '../../../../lib/common/system.js';
+
+/** A connection that a test can cut. */
+export class FakeOwner implements Owner {
+  readonly id = 'fake';
+  proven: Ms = Infinity;
+  readonly callbacks = new Set<(reason: LossReason, error?: Error) => void>();
+
+  provenUntil(): Ms {
+    return this.proven;
+  }
+
+  onLost(callback: (reason: LossReason, error?: Error) => void): () => void {
+    this.callbacks.add(callback);
+    return () => this.callbacks.delete(callback);
+  }
+
+  cut(reason: LossReason = 'disconnected'): void {
+    for (const callback of [...this.callbacks]) callback(reason, new Error('cut'));
+  }
+}
+
+/** A backend that does what a test tells it to; by default it grants everything. */
+export class FakeBackend implements LockBackend {
+  readonly name = 'fake';
+  readonly log: string[] = [];
+  readonly owner = new FakeOwner();
+  capabilities: Capabilities = {
+    ownership: 'connection',
+    order: 'strict',
+    fence: 'none',
+    semaphores: true,
+    tickets: false,
+    signals: false,
+    inspect: 'none',
+    leaseUnitMs: 1,
+    minLeaseMs: 1,
+    waitUnitMs: 1,
+    maxKeyBytes: 256,
+    keepAfterRelease: false,
+  };
+  onStart: () => Promise<Capabilities> = async () => this.capabilities;
+  onTry: (req: AcquireRequest) => Promise<Grant | null> = async (req) => this.grantFor(req);
+  onEnqueue: (req: AcquireRequest) => Promise<Grant> = async (req) => this.grantFor(req);
+  placed: Promise<'acquired' | 'queued'> = Promise.resolve('acquired');
+  onRenew: (grant: Grant, leaseMs: Ms) => Promise<Proof> = async (_, leaseMs) => ({
+    validFrom: this.clock?.now() ?? 0,
+    leaseMs,
+  });
+  onRelease: (grant: Grant, keepMs?: Ms) => Promise<'released' | 'gone'> = async () => 'released';
+  private readonly watchers = new Set<(event: LinkEvent) => void>();
+  private tokens = 0;
+
+  constructor(private readonly clock?: Clock) {}
+
+  grantFor(req: AcquireRequest): Grant {
+    const validFrom = this.clock?.now() ?? 0;
+    return {
+      req,
+      token: String(++this.tokens),
+      fence: BigInt(this.tokens),
+      server: 'fake',
+      owner: this.owner,
+      validFrom,
+      leaseMs: req.leaseMs || 30_000,
+    };
+  }
+
+  start(): Promise<Capabilities> {
+    this.log.push('start');
+    return this.onStart();
+  }
+
+  tryAcquire(req: AcquireRequest): Promise<Grant | null> {
+    this.log.push(`try ${req.kind} ${req.key} ${req.limit}`);
+    return this.onTry(req);
+  }
+
+  enqueue(req: AcquireRequest): Pending {
+    this.log.push(`enqueue ${req.key}`);
+    let cancel!: (reason: Error) => void;
+    const cancelled = new Promise<never>((_, reject) => {
+      cancel = (reason) => {
+        this.log.push(`cancel ${req.key}`);
+        reject(reason);
+      };
+    });
+    return { placed: this.placed, grant: Promise.race([this.onEnqueue(req), cancelled]), cancel };
+  }
+
+  renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
+    this.log.push(`renew ${grant.token} ${leaseMs}`);
+    return this.onRenew(grant, leaseMs);
+  }
+
+  release(grant: Grant, keepMs?: Ms): Promise<'released' | 'gone'> {
+    this.log.push(keepMs === undefined ? `release ${grant.token}` : `keep ${grant.token} ${keepMs}`);
+    return this.onRelease(grant, keepMs);
+  }
+
+  abandon(grant: Grant): void {
+    this.log.push(`abandon ${grant.token}`);
+  }
+
+  async stats(): Promise<unknown[]> {
+    return [{ server: 'fake' }];
+  }
+
+  async ping(): Promise<void> {
+    this.log.push('ping');
+  }
+
+  onLink(callback: (event: LinkEvent) => void): () => void {
+    this.watchers.add(callback);
+    return () => this.watchers.delete(callback);
+  }
+
+  link(event: LinkEvent): void {
+    for (const watcher of [...this.watchers]) watcher(event);
+  }
+
+  async close(): Promise<void> {
+    this.log.push('close');
+  }
+}
+
+export const rejected = (key: string): LockLostError => new LockLostError(key, 'rejected');

@@ -1,0 +1,22 @@
+import { holderToken } from '../../../lib/nest/dflockd.constants.js';
+import type { LockPlan } from '../../../lib/nest/lock-plan.js';
+import { ServiceHolder, type PlanRunner } from '../../../lib/nest/service-holder.js';
+
+/** Notes the keys that locked methods ask for, and runs them without a lock. */
+export class KeyRecorder implements PlanRunner {
+  readonly keys: string[] = [];
+  readonly plans: LockPlan[] = [];
+
+  async run(plan: LockPlan, self: object, args: readonly unknown[], body: () => unknown): Promise<unknown> {
+    this.plans.push(plan);
+    this.keys.push(plan.key(self, args));
+    return body();
+  }
+}
+
+/** Gives an object what Nest would inject. */
+export function attach<T extends object>(object: T, runner: PlanRunner, instance = 'default'): T {
+  const holder = new ServiceHolder();
+  holder.fill(runner);
+  return Object.assign(object, { [holderToken(instance)]: holder });
+}

@@ -1,0 +1,304 @@
+import { PassThrough, Writable } from 'node:stream';
+import 'reflect-metadata';
+import { describe, expect, it } from '@jest/globals';
+import { StreamableFile } from '@nestjs/common';
+import { of } from 'rxjs';
+import { ConfigError } from '../../../lib/common/errors.js';
+import { CronLock } from '../../../lib/nest/cron-lock.decorator.js';
+import { ServiceHolder } from '../../../lib/nest/service-holder.js';
+import { holderToken } from '../../../lib/nest/dflockd.constants.js';
+import { WithLock } from '../../../lib/nest/with-lock.decorator.js';
+import { attach, KeyRecorder } from './attach.js';
+
+/** Decorators without their types, for what the compiler would not let through. */
+const withLock = WithLock as unknown as (key: unknown, options?: unknown) => any;
+const cronLock = CronLock as unknown as (key: unknown, options?: unknown) => any;
+
+/** What `decorate` says when the class is defined. */
+function refusal(decorate: () => unknown): string {
+  try {
+    decorate();
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as Error).message;
+  }
+  throw new Error('accepted');
+}
+
+describe('a locked method', () => {
+  class Orders {
+    constructor(readonly prefix = 'p') {}
+
+    @WithLock('order:{0}')
+    async pay(id: string, amount: number, note = 'none'): Promise<string> {
+      return `${this.prefix}${id}${amount}${note}`;
+    }
+  }
+
+  it('keeps its name, its length and its metadata', () => {
+    const original = async (_a: number, _b: number) => {};
+    Reflect.defineMetadata('path', '/orders', original);
+    const symbol = Symbol('other');
+    Reflect.defineMetadata(symbol, [1], original);
+    Object.assign(original, { own: 'property' });
+    const descriptor = { value: original, configurable: true, writable: true };
+    withLock('k')(class A {}.prototype, 'pay', descriptor);
+    expect(descriptor.value).not.toBe(original);
+    expect(descriptor.value.name).toBe('original');
+    expect(descriptor.value).toHaveLength(2);
+    expect(Reflect.getMetadata('path', descriptor.value)).toBe('/orders');
+    expect(Reflect.getMetadata(symbol, descriptor.value)).toEqual([1]);
+    expect(descriptor.value).toHaveProperty('own', 'property');
+    expect(Orders.prototype.pay).toHaveLength(2);
+  });
+
+  it('runs with its own this and arguments', async () => {
+    const runner = new KeyRecorder();
+    const orders = attach(new Orders('x'), runner);
+    await expect(orders.pay('7', 5)).resolves.toBe('x75none');
+    expect(runner.keys).toEqual(['order:7']);
+  });
+
+  it('leaves no visible property on its object', () => {
+    const orders = attach(new Orders(), new KeyRecorder());
+    expect(orders).toEqual(new Orders());
+    expect(Reflect.ownKeys({ ...orders })).toEqual(['prefix']);
+  });
+
+  it('works through a Proxy and on objects derived from its own', async () => {
+    const runner = new KeyRecorder();
+    const orders = attach(new Orders(), runner);
+    await new Proxy(orders, {}).pay('1', 1);
+    await (Object.create(orders) as Orders).pay('2', 1);
+    expect(runner.keys).toEqual(['order:1', 'order:2']);
+  });
+
+  it('says what to do where Nest did not make its object', async () => {
+    const failure = new Orders().pay('1', 1);
+    await expect(failure).rejects.toThrow(ConfigError);
+    await expect(failure).rejects.toThrow(
+      /Orders\.pay.*not created by Nest.*DflockdModule\.forRoot\(\).*providers: \[Orders\]/,
+    );
+  });
+
+  it('says so when it is called without its object', async () => {
+    const { pay } = new Orders();
+    await expect(pay('1', 1)).rejects.toThrow(/Orders\.pay.*"this" is missing/);
+  });
+
+  it('says so when the module is not ready or was replaced', async () => {
+    const orders = new Orders();
+    const holder = new ServiceHolder();
+    Object.assign(orders, { [holderToken('default')]: holder });
+    await expect(orders.pay('1', 1)).rejects.toThrow(/before DflockdModule was ready/);
+    holder.fill(undefined);
+    await expect(orders.pay('1', 1)).rejects.toThrow(/was replaced by something else/);
+  });
+
+  it('takes nothing but a holder for a holder', async () => {
+    const mock = new Proxy(() => undefined, { get: () => () => undefined });
+    const orders = Object.assign(new Orders(), { [holderToken('default')]: mock });
+    await expect(orders.pay('1', 1)).rejects.toThrow(ConfigError);
+  });
+
+  it('carries two locks, the upper one outside', async () => {
+    class Transfers {
+      @WithLock('from:{0}')
+      @WithLock('to:{1}')
+      async run(_from: string, _to: string): Promise<void> {}
+    }
+    const runner = new KeyRecorder();
+    await attach(new Transfers(), runner).run('a', 'b');
+    expect(runner.keys).toEqual(['from:a', 'to:b']);
+  });
+
+  it('uses the instance that its decorator names', async () => {
+    class Two {
+      @WithLock('a')
+      async one(): Promise<void> {}
+      @WithLock('b', { instance: 'second' })
+      async two(): Promise<void> {}
+    }
+    const [first, second] = [new KeyRecorder(), new KeyRecorder()];
+    const two = attach(attach(new Two(), first), second, 'second');
+    await two.one();
+    await two.two();
+    expect([first.keys, second.keys]).toEqual([['a'], ['b']]);
+  });
+
+  it('is inherited, and an override without lock is without lock', async () => {
+    class Child extends Orders {
+      override async pay(id: string): Promise<string> {
+        return `child ${id}`;
+      }
+    }
+    class Grandchild extends Orders {}
+    const runner = new KeyRecorder();
+    await expect(attach(new Child(), runner).pay('1')).resolves.toBe('child 1');
+    await attach(new Grandchild(), runner).pay('2', 1);
+    expect(runner.keys).toEqual(['order:2']);
+  });
+});
+
+describe('where a lock cannot stand', () => {
+  it('static methods', () => {
+    const message = refusal(() => {
+      class A {
+        @withLock('k')
+        static async pay(): Promise<void> {}
+      }
+      return A;
+    });
+    expect(message).toMatch(/A\.pay.*static/);
+  });
+
+  it('getters, setters and fields', () => {
+    const accessor = refusal(() => {
+      class A {
+        @withLock('k')
+        get pay(): Promise<void> {
+          return Promise.resolve();
+        }
+      }
+      return A;
+    });
+    const field = refusal(() => {
+      class A {
+        @withLock('k')
+        pay = async () => {};
+      }
+      return A;
+    });
+    expect(accessor).toMatch(/A\.pay.*only methods/);
+    expect(field).toMatch(/A\.pay.*only methods/);
+  });
+
+  it('generators', () => {
+    const plain = refusal(() => withLock('k')(class A {}.prototype, 'pay', { value: function* () {} }));
+    const async = refusal(() => withLock('k')(class A {}.prototype, 'pay', { value: async function* () {} }));
+    expect(plain).toMatch(/A\.pay.*generator/);
+    expect(async).toMatch(/A\.pay.*async generators are not supported yet/);
+  });
+
+  it('standard decorators', () => {
+    expect(refusal(() => withLock('k')(async () => {}, { kind: 'method', name: 'pay' }))).toMatch(
+      /experimentalDecorators/,
+    );
+    expect(refusal(() => withLock('k')(class A {}))).toMatch(/experimentalDecorators/);
+  });
+});
+
+describe('the options of @WithLock', () => {
+  const decorate = (options: unknown) => () =>
+    withLock('k', options)(class A {}.prototype, 'm', { value: async () => {} });
+
+  it.each<[object, RegExp]>([
+    [{ timeout: 5 }, /timeout is unknown, got 5/],
+    [{ limit: 0 }, /limit.*got 0/],
+    [{ limit: 1.5 }, /limit.*got 1\.5/],
+    [{ leaseTtlS: 0 }, /leaseTtlS.*got 0/],
+    [{ leaseTtlS: NaN }, /leaseTtlS.*got NaN/],
+    [{ leaseTtlS: '30' }, /leaseTtlS.*got "30"/],
+    [{ acquireTimeoutS: -1 }, /acquireTimeoutS.*got -1/],
+    [{ minHoldS: Infinity }, /minHoldS.*got Infinity/],
+    [{ instance: '' }, /instance.*got ""/],
+    [{ onBusy: 'wait' }, /onBusy.*got "wait"/],
+    [{ onLost: 'skip' }, /onLost.*got "skip"/],
+    [{ onNested: 'join' }, /onNested is not supported yet/],
+    [{ returns: 'observable' }, /returns is not supported yet/],
+  ])('%p is refused with its value', (options, message) => {
+    const text = refusal(decorate(options));
+    expect(text).toMatch(/^@WithLock on A\.m: /);
+    expect(text).toMatch(message);
+  });
+
+  it.each([null, 7, 'skip', []])('%p are no options', (options) => {
+    expect(refusal(decorate(options))).toMatch(/options/);
+  });
+
+  it('do not wait when busy is skipped, unless told to', async () => {
+    class A {
+      @WithLock('k', { onBusy: 'skip' })
+      async a(): Promise<void> {}
+      @WithLock('k', { onBusy: 'skip', acquireTimeoutS: 3 })
+      async b(): Promise<void> {}
+      @WithLock('k')
+      async c(): Promise<void> {}
+    }
+    const runner = new KeyRecorder();
+    const a = attach(new A(), runner);
+    await a.a();
+    await a.b();
+    await a.c();
+    expect(runner.plans.map((plan) => plan.acquire)).toEqual([{ acquireTimeoutS: 0 }, { acquireTimeoutS: 3 }, {}]);
+  });
+});
+
+describe('@CronLock', () => {
+  const decorate = (key: unknown, options?: unknown) => () =>
+    cronLock(key, options)(class A {}.prototype, 'm', { value: async () => {} });
+
+  it('skips when busy and holds for a minimum', async () => {
+    class A {
+      @CronLock('nightly', { minHoldS: 30, leaseTtlS: 60 })
+      async m(): Promise<void> {}
+    }
+    const runner = new KeyRecorder();
+    await attach(new A(), runner).m();
+    expect(runner.plans[0]).toMatchObject({
+      onBusy: 'skip',
+      minHoldS: 30,
+      acquire: { acquireTimeoutS: 0, leaseTtlS: 60 },
+    });
+  });
+
+  it.each<[unknown, unknown, RegExp]>([
+    ['k', undefined, /options/],
+    ['k', {}, /minHoldS/],
+    ['k', { minHoldS: -1 }, /minHoldS.*-1/],
+    ['k', { minHoldS: 1, onBusy: 'throw' }, /onBusy is unknown/],
+    ['k:{0}', { minHoldS: 1 }, /placeholder/],
+    ['', { minHoldS: 1 }, /empty/],
+    [() => 'k', { minHoldS: 1 }, /key/],
+  ])('of %p with %p is refused', (key, options, message) => {
+    expect(refusal(decorate(key, options))).toMatch(message);
+  });
+});
+
+describe('results that outlive the method', () => {
+  const stream = new PassThrough();
+  it.each<[string, () => unknown, RegExp]>([
+    ['an Observable', () => of(1), /Observable/],
+    ['a Promise of an Observable', async () => of(1), /Observable/],
+    ['an async generator', () => (async function* () {})(), /async generator/],
+    ['a StreamableFile', () => new StreamableFile(stream), /stream/],
+    ['a stream', () => new PassThrough(), /stream/],
+  ])('%s is refused', async (_, result, message) => {
+    class A {
+      @withLock('k')
+      m(): unknown {
+        return result();
+      }
+    }
+    const failure = attach(new A(), new KeyRecorder()).m();
+    await expect(failure).rejects.toThrow(ConfigError);
+    await expect(failure).rejects.toThrow(/^A\.m/);
+    await expect(failure).rejects.toThrow(message);
+  });
+
+  it('what can only be written is none of them: a response', async () => {
+    const response = new Writable();
+    class A {
+      @WithLock('k')
+      async m(): Promise<Writable> {
+        return response;
+      }
+    }
+    await expect(attach(new A(), new KeyRecorder()).m()).resolves.toBe(response);
+    expect(response.destroyed).toBe(false);
+  });
+
+  it('leaves no stream open', () => {
+    expect(stream.destroyed).toBe(true);
+  });
+});

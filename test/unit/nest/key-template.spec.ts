@@ -1,0 +1,100 @@
+import { describe, expect, it } from '@jest/globals';
+import { ConfigError, LockKeyError } from '../../../lib/common/errors.js';
+import { lockKey } from '../../../lib/locks/keys.js';
+import { compileKey } from '../../../lib/nest/key-template.js';
+
+const make = (key: unknown, ...args: unknown[]) => compileKey('@WithLock on A.m', key)({ tenant: 'acme' }, args);
+
+describe('a key template', () => {
+  it.each<[template: string, args: unknown[], key: string]>([
+    ['nightly', [], 'nightly'],
+    ['order:{0}', ['a1'], 'order:a1'],
+    ['order:{0.id}', [{ id: 7 }], 'order:7'],
+    ['{0}', ['x'], 'x'],
+    ['{1}/{0}', ['a', 'b'], 'b/a'],
+    ['{0}:{0}', ['a'], 'a:a'],
+    ['sku:{0.lines.1.sku}', [{ lines: [{ sku: 1 }, { sku: 22 }] }], 'sku:22'],
+    ['{0}-{1}-{2}', [true, 10n, -1.5], 'true-10-%2D1.5'],
+    ['order:{0}', ['a:b'], 'order:a%3Ab'],
+    ['order/{0}', ['a:b'], 'order/a:b'],
+    ['order:{0}', ['100%'], 'order:100%25'],
+    ['order:{0}', ['a b\n'], 'order:a%20b%0A'],
+    ['ö→{0}', ['→ö'], 'ö→%E2%86%92ö'],
+    ['{0}', [0], '0'],
+  ])('%j of %j is %j', (template, args, key) => {
+    expect(make(template, ...args)).toBe(key);
+  });
+
+  it('makes the same key as lockKey', () => {
+    for (const id of ['a', 'a:b', '%', 'ü x', '🙂']) expect(make('order:{0}.x', id)).toBe(lockKey`order:${id}.x`);
+  });
+
+  it.each<[string, unknown]>([
+    ['undefined', undefined],
+    ['null', null],
+    ['an object', {}],
+    ['an array', ['a']],
+    ['a date', new Date(0)],
+    ['a function', () => 'a'],
+    ['a symbol', Symbol('a')],
+    ['an empty string', ''],
+    ['NaN', NaN],
+    ['Infinity', Infinity],
+  ])('refuses %s as value and names placeholder and method', (_, value) => {
+    expect(() => make('order:{0.id}', { id: value })).toThrow(LockKeyError);
+    expect(() => make('order:{0.id}', { id: value })).toThrow(/@WithLock on A\.m.*\{0\.id\}/);
+  });
+
+  it('refuses a path that ends early', () => {
+    expect(() => make('order:{0.a.b.c}', { a: null })).toThrow(LockKeyError);
+    expect(() => make('order:{3}', 'a')).toThrow(LockKeyError);
+  });
+
+  it.each<[string, string]>([
+    ['empty', ''],
+    ['a name instead of a number', '{id}'],
+    ['an empty placeholder', 'a:{}'],
+    ['an empty step', 'a:{0..b}'],
+    ['an open brace', 'a:{0'],
+    ['a closing brace', 'a:0}'],
+    ['nested braces', 'a:{{0}}'],
+    ['touching placeholders', 'a:{0}{1}'],
+    ['white space', 'my key:{0}'],
+    ['a control character', 'a\n{0}'],
+  ])('is refused at once: %s', (_, template) => {
+    expect(() => compileKey('@WithLock on A.m', template)).toThrow(ConfigError);
+    expect(() => compileKey('@WithLock on A.m', template)).toThrow(/@WithLock on A\.m/);
+  });
+});
+
+describe('a key function', () => {
+  it('gets this and the arguments', () => {
+    const key = function (this: { tenant: string }, a: string, b: number) {
+      return `${this.tenant}:${a}:${b}`;
+    };
+    expect(make(key, 'x', 2)).toBe('acme:x:2');
+  });
+
+  it.each([undefined, null, '', 7, {}, Promise.resolve('a')])('must return a string, not %p', (result) => {
+    expect(() => make(() => result)).toThrow(LockKeyError);
+  });
+
+  it('keeps its own error', () => {
+    expect(() =>
+      make(() => {
+        throw new RangeError('mine');
+      }),
+    ).toThrow(RangeError);
+  });
+});
+
+describe('several keys', () => {
+  it('are refused as not supported yet', () => {
+    expect(() => compileKey('@WithLock on A.m', ['a', 'b'])).toThrow(/several keys are not supported yet/);
+    expect(() => make(() => ['a', 'b'])).toThrow(ConfigError);
+  });
+
+  it.each([undefined, null, 7, {}, Symbol('k')])('%p is no key', (key) => {
+    expect(() => compileKey('@WithLock on A.m', key)).toThrow(/the key is/);
+  });
+});

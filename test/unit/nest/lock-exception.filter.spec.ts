@@ -1,0 +1,62 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import type { ArgumentsHost } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { firstValueFrom, type Observable } from 'rxjs';
+import * as errors from '../../../lib/common/errors.js';
+import { LockExceptionFilter } from '../../../lib/nest/lock-exception.filter.js';
+import { answerTo } from '../../../lib/nest/lock-exception.table.js';
+
+const filter = new LockExceptionFilter(new HttpAdapterHost());
+const host = (type: string, client?: unknown) =>
+  ({ getType: () => type, switchToWs: () => ({ getClient: () => client }) }) as unknown as ArgumentsHost;
+const busy = new errors.AcquireTimeoutError('secret');
+
+describe('the answers to errors', () => {
+  it.each<[errors.LockError, number | undefined]>([
+    [busy, 423],
+    [new errors.MaxWaitersError(), 423],
+    [new errors.LockUnavailableError('x'), 503],
+    [new errors.LockLostError('secret', 'expired'), 503],
+    [new errors.PoolExhaustedError('x'), 503],
+    [new errors.MaxLocksError(), 503],
+    [new errors.ServerDrainingError(), 503],
+    [new errors.ShuttingDownError(), 503],
+    [new errors.NestedLockError('secret'), undefined],
+    [new errors.ConfigError('x'), undefined],
+    [new errors.LockKeyError('x'), undefined],
+    [new errors.LimitMismatchError(), undefined],
+    [new errors.AuthError(), undefined],
+    [new errors.ProtocolError('x'), undefined],
+  ])('%s is %p', (error, status) => {
+    expect(answerTo(error)?.status).toBe(status);
+    expect(answerTo(error)?.message ?? '').not.toContain('secret');
+  });
+});
+
+describe('outside HTTP', () => {
+  const payload = { status: 'error', message: 'The resource is in use, try again later', code: 'ACQUIRE_TIMEOUT' };
+
+  it('RPC clients get a fixed text and the code', async () => {
+    const result = filter.catch(busy, host('rpc')) as Observable<unknown>;
+    await expect(firstValueFrom(result)).rejects.toEqual(payload);
+  });
+
+  it('WebSocket clients get an exception event', () => {
+    const emit = jest.fn();
+    filter.catch(busy, host('ws', { emit }));
+    expect(emit).toHaveBeenCalledWith('exception', payload);
+  });
+
+  it('GraphQL clients get the code as extension, and no details of a mistake', () => {
+    const thrown = (error: errors.LockError) => {
+      try {
+        filter.catch(error, host('graphql'));
+      } catch (e) {
+        return e as Error;
+      }
+      throw new Error('nothing thrown');
+    };
+    expect(thrown(busy)).toMatchObject({ message: payload.message, extensions: { code: 'ACQUIRE_TIMEOUT' } });
+    expect(thrown(new errors.ConfigError('secret')).message).toBe('Internal server error');
+  });
+});

@@ -1,0 +1,49 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { isChannel, isPattern, isWildcard, matcher } from '../../../lib/protocol/patterns.js';
+
+describe('patterns (spec 6.1)', () => {
+  it.each(['a', '>', '*', 'a.>', '*.>', 'a.*.c', 'a..b', '.', 'a.'])('%s is valid', (pattern) => {
+    expect(isPattern(pattern)).toBe(true);
+  });
+
+  it.each(['a*', '*a', '**', 'a.*>', 'a.b>', '>>', '>.a', 'a.>.b', '*>', 'a.**.b'])('%s is invalid', (pattern) => {
+    expect(isPattern(pattern)).toBe(false);
+  });
+
+  it.each([
+    ['a.>', ['a.b', 'a.b.c', 'a.'], ['a', 'b.a', 'A.b']],
+    ['>', ['a', 'a.b', '.', 'a..b', '..'], []],
+    ['*', ['a', 'A'], ['a.b', '.', 'a.']],
+    ['a.*', ['a.b', 'a.'], ['a', 'a.b.c']],
+    ['*.>', ['a.b', 'a.b.c', '.'], ['a']],
+    ['a.*.c', ['a.b.c', 'a..c'], ['a.c', 'a.b.b.c']],
+    ['a..b', ['a..b'], ['a.b', 'a.x.b']],
+    ['a', ['a'], ['b', 'a.', 'A', 'aa']],
+    ['.', ['.'], ['', 'a.', '..']],
+  ])('%s matches %j, not %j', (pattern, yes, no) => {
+    const matches = matcher(pattern);
+    expect(yes.filter((channel) => !matches(channel))).toEqual([]);
+    expect(no.filter(matches)).toEqual([]);
+  });
+
+  it('know a channel and a wildcard', () => {
+    expect(['a', 'a.b', '.', 'a b'].map(isChannel)).toEqual([true, true, true, true]);
+    expect(['*', 'a*', '>', 'a.>'].map(isChannel)).toEqual([false, false, false, false]);
+    expect(['a.*', '>', 'a'].map(isWildcard)).toEqual([true, true, false]);
+  });
+
+  it('match as a regular expression made of them does', () => {
+    const tokens = fc.array(fc.constantFrom('', 'a', 'b', '*', '>'), { minLength: 1, maxLength: 4 });
+    const names = fc.array(fc.constantFrom('', 'a', 'b'), { minLength: 1, maxLength: 5 });
+    fc.assert(
+      fc.property(tokens, names, (want, have) => {
+        const pattern = want.join('.');
+        fc.pre(isPattern(pattern));
+        const parts = want.map((token) => (token === '*' ? '[^.]*' : token === '>' ? '.*' : token));
+        expect(matcher(pattern)(have.join('.'))).toBe(new RegExp(`^${parts.join('\\.')}$`).test(have.join('.')));
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
