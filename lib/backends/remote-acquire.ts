@@ -31,6 +31,7 @@ export class RemoteAcquire implements Pending {
   private readonly outcome = new Deferred<Grant | null>();
   private placing: Deferred<'acquired' | 'queued'> | undefined;
   private place: 'acquired' | 'queued' | undefined;
+  private error: Error | undefined;
   private phase: Phase = { in: 'over' };
   private readonly key: string;
   private readonly deadline = newAlarm(() => this.pool.clock.afterPoll(() => this.onDeadline()));
@@ -68,6 +69,7 @@ export class RemoteAcquire implements Pending {
     if (!this.placing) {
       this.placing = new Deferred<'acquired' | 'queued'>().quiet();
       if (this.place) this.placing.resolve(this.place);
+      else if (this.error) this.placing.reject(this.error);
     }
     return this.placing.promise;
   }
@@ -83,7 +85,7 @@ export class RemoteAcquire implements Pending {
         phase.cancel();
         break;
       case 'trying':
-        phase.lane.giveUp(phase.exchange);
+        phase.lane.forget(phase.exchange);
         break;
       case 'blocked':
         // The only way to leave the server's queue (spec 1.7).
@@ -200,7 +202,8 @@ export class RemoteAcquire implements Pending {
   private onDeadline(): void {
     const { key } = this.req;
     const { server } = this.pool;
-    if (this.phase.in === 'blocked') this.cancel(new AcquireTimeoutError(key, { server }));
+    // Who waits, or is about to, knows that the lock is busy; before that nothing is known.
+    if (this.waiting) this.cancel(new AcquireTimeoutError(key, { server }));
     else this.cancel(new LockUnavailableError(`${server}: no answer in time`, { key, server }));
   }
 
@@ -217,6 +220,7 @@ export class RemoteAcquire implements Pending {
 
   private fail(error: Error): void {
     this.finish();
+    this.error = error;
     this.placing?.reject(error);
     this.outcome.reject(error);
   }

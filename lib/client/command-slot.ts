@@ -2,7 +2,8 @@ import { type Alarm, newAlarm } from '../common/alarms.js';
 import { AuthError, ConfigError, LockError, LockUnavailableError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import type { Backoff } from './backoff.js';
-import { Lane, type LaneContext } from './lane.js';
+import { Lane } from './lane.js';
+import type { LaneContext } from './lane-context.js';
 
 /** Told once for each change; `down` also when the first attempt fails. */
 export type SlotChanged = (error?: LockError) => void;

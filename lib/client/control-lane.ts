@@ -3,7 +3,8 @@ import { LockError, LockUnavailableError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import type { Request } from '../protocol/messages.js';
 import type { Done } from './exchange.js';
-import { Lane, type LaneContext } from './lane.js';
+import { Lane } from './lane.js';
+import type { LaneContext } from './lane-context.js';
 
 const KEEP_MS: Ms = 2000;
 

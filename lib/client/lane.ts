@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import type { Alarm, Alarms } from '../common/alarms.js';
 import {
   AuthError,
   LockError,
@@ -9,45 +8,21 @@ import {
   type LossReason,
 } from '../common/errors.js';
 import { guardOf } from '../common/guard.js';
-import type { Clock, Ms } from '../common/system.js';
+import type { Ms } from '../common/system.js';
 import type { Reply, Request } from '../protocol/messages.js';
+import { REPLY_LINE_CAP } from '../protocol/limits.js';
 import { LineDecoder, parseReply } from '../protocol/reply-decoder.js';
 import { encodeRequest } from '../protocol/request-encoder.js';
-import { Connector, type Target } from './connector.js';
+import { Connector } from './connector.js';
 import { type Done, Exchange, ExchangeQueue } from './exchange.js';
+import type { LaneContext, LaneHooks, Role } from './lane-context.js';
 import { type LaneEvent, type LaneState, nextState } from './lane-state.js';
-
-/**
- * command: shared, pipelined, never blocks. wait: one blocking acquire, then what belongs to the lock it got. control:
- * stats; owns nothing, because a long answer may cost it.
- */
-export type Role = 'command' | 'wait' | 'control';
-
-export interface LaneContext {
-  readonly target: Target;
-  readonly requestTimeoutMs: Ms;
-  readonly readTimeoutMs: Ms;
-  readonly clock: Clock;
-  /** Alarms that do not keep the process alive. */
-  readonly alarms: Alarms;
-  /** A lane has ended; after its own hooks. */
-  readonly laneEnded: () => void;
-}
-
-/** Called by the lane in the turn in which it happens. */
-export interface LaneHooks {
-  connected?(lane: Lane): void;
-  /** Nothing is outstanding and nothing is owned. */
-  freed?(lane: Lane): void;
-  /** It has become suspect. */
-  doubted?(lane: Lane): void;
-  ended(lane: Lane, error: LockError): void;
-}
+import { LaneWatch, type Watched } from './lane-watch.js';
 
 type LostCallback = (reason: LossReason, error?: Error) => void;
 
-/** Parts of the server's read timeout after which a lane that is to stay says something. */
-const BEATS_PER_READ_TIMEOUT = 3;
+/** Most bytes of a reply; only what goes over a control lane may be long. */
+const SHORT_REPLY_CAP = 65_536;
 
 const isBlocking = (r: Request): boolean => (r.t === 'acquire' || r.t === 'wait') && r.waitMs > 0;
 
@@ -57,9 +32,7 @@ let lastId = 0;
  * One connection. Requests may be sent at any time; those of one turn of the event loop leave in one write. It owns the
  * grants that its requests brought (spec 4.1): when it ends, whatever the reason, their holders are told in that turn.
  */
-export class Lane implements Alarm {
-  due: Ms = Infinity;
-  slot = -1;
+export class Lane implements Watched {
   state: LaneState = 'connecting';
   /** Grants that live as long as this connection. */
   grants = 0;
@@ -68,17 +41,17 @@ export class Lane implements Alarm {
   readonly id: string;
   readonly server: string;
   private readonly connector: Connector;
+  private readonly watch: LaneWatch;
   private socket: Socket | undefined;
   private readonly flight = new ExchangeQueue();
   private firstUnsent: Exchange | undefined;
   private out = '';
-  private lastSend: Ms = 0;
+  lastSend: Ms = 0;
   private overdue = 0;
-  private doubtedAt: Ms = Infinity;
   private referenced = false;
   private ending: { readonly reason: LossReason; readonly error: LockError } | undefined;
   private readonly owners = new Set<LostCallback>();
-  private readonly decoder = new LineDecoder((line) => this.onLine(line));
+  private readonly decoder: LineDecoder;
 
   /** @throws ConfigError for TLS options that Node refuses */
   constructor(
@@ -88,6 +61,8 @@ export class Lane implements Alarm {
   ) {
     this.server = context.target.endpoint.label;
     this.id = `${role}#${++lastId}@${this.server}`;
+    this.decoder = new LineDecoder((line) => this.onLine(line), role === 'control' ? REPLY_LINE_CAP : SHORT_REPLY_CAP);
+    this.watch = new LaneWatch(this, context);
     this.connector = new Connector(context.target, context.clock, context.alarms, {
       connected: (socket) => this.onConnected(socket),
       failed: (error) => this.end(error),
@@ -129,7 +104,7 @@ export class Lane implements Alarm {
   adopt(): void {
     this.grants++;
     this.to('count');
-    if (this.grants === 1) this.arm();
+    if (this.grants === 1) this.watch.arm();
   }
 
   /** A grant is released, or nobody cares for it any more. */
@@ -163,7 +138,7 @@ export class Lane implements Alarm {
   }
 
   /** Nobody waits for this answer any more; a grant in it is released. */
-  giveUp(exchange: Exchange): void {
+  forget(exchange: Exchange): void {
     exchange.done = undefined;
   }
 
@@ -179,7 +154,7 @@ export class Lane implements Alarm {
     if (this.ending) return;
     this.ending = { reason, error };
     this.to('end');
-    this.context.alarms.cancel(this);
+    this.watch.stop();
     this.connector.abort();
     // Never half-closed (spec 14.3).
     this.socket?.destroy();
@@ -191,16 +166,41 @@ export class Lane implements Alarm {
     this.context.laneEnded();
   }
 
-  /** Alarm: an answer is overdue, or it is time to say something. */
-  ring(now: Ms): void {
-    const { head } = this.flight;
-    if ((head && head.dueAt <= now) || this.hopelessAt <= now) {
-      // After a stall timers run before input: the answer may have arrived.
-      this.context.clock.afterPoll(() => this.judge(now));
-    } else {
-      this.beat(now);
-      this.arm();
+  /** Watched */
+  get oldest(): Exchange | undefined {
+    return this.flight.head;
+  }
+
+  /** Watched */
+  get stays(): boolean {
+    return this.isUsable && (this.role === 'command' || this.grants > 0);
+  }
+
+  /** Watched */
+  get isSuspect(): boolean {
+    return this.state === 'suspect';
+  }
+
+  /** Watched. What is overdue is given up, not the lane. */
+  doubt(late: readonly Exchange[]): void {
+    this.overdue += late.length;
+    this.to('doubt');
+    this.hooks.doubted?.(this);
+    for (const exchange of late) {
+      const { done } = exchange;
+      exchange.done = undefined;
+      done?.(this.gone(`no answer within ${exchange.patience} ms`), exchange.sentAt);
     }
+  }
+
+  /** Watched */
+  giveUp(): void {
+    this.end(this.gone('the server does not answer'));
+  }
+
+  /** Watched */
+  beat(): void {
+    this.send({ t: 'ping' }, () => undefined);
   }
 
   private to(event: LaneEvent): void {
@@ -216,7 +216,7 @@ export class Lane implements Alarm {
     socket.on('close', () => this.end(this.gone('the connection closed')));
     this.to('connected');
     this.flush();
-    this.arm();
+    this.watch.arm();
     this.hooks.connected?.(this);
   }
 
@@ -237,7 +237,7 @@ export class Lane implements Alarm {
       socket.ref();
     }
     socket.write(text, 'latin1');
-    this.arm();
+    this.watch.arm();
   };
 
   private onData(chunk: Buffer): void {
@@ -246,7 +246,7 @@ export class Lane implements Alarm {
     this.referenced = false;
     this.socket!.unref();
     // The alarm was set for the answer, which may be later than the next heartbeat.
-    this.arm();
+    this.watch.arm();
     this.rest();
   }
 
@@ -267,7 +267,10 @@ export class Lane implements Alarm {
   private answered(exchange: Exchange, reply: Reply): void {
     this.lastAckedSend = exchange.sentAt;
     if (isBlocking(exchange.request)) this.to('unblock');
-    if (exchange.late && --this.overdue === 0) this.trust();
+    if (exchange.late && --this.overdue === 0) {
+      this.watch.trust();
+      this.to('trust');
+    }
     if (exchange.done) exchange.done(reply, exchange.sentAt);
     else this.bury(exchange.request, reply);
   }
@@ -283,71 +286,6 @@ export class Lane implements Alarm {
     if (this.flight.size > 0) return;
     if (this.state === 'closing') this.end(this.gone('closed'));
     else if (this.state === 'free') this.hooks.freed?.(this);
-  }
-
-  private trust(): void {
-    this.doubtedAt = Infinity;
-    this.to('trust');
-  }
-
-  /** When nothing good is to be expected of a suspect lane any more. */
-  private get hopelessAt(): Ms {
-    if (this.state !== 'suspect') return Infinity;
-    const { readTimeoutMs, requestTimeoutMs } = this.context;
-    const patient = this.doubtedAt + requestTimeoutMs;
-    return this.grants > 0 ? Math.max(this.lastAckedSend + readTimeoutMs, patient) : patient;
-  }
-
-  /**
-   * What is overdue is given up, not the lane.
-   * @param seen all input that had arrived by then has been read; what became due later has not had its look yet
-   */
-  private judge(seen: Ms): void {
-    if (this.ending) return;
-    const late: Exchange[] = [];
-    for (let x = this.flight.head; x && x.dueAt <= seen; x = x.next) {
-      if (x.late) continue;
-      x.late = true;
-      late.push(x);
-    }
-    if (late.length > 0) this.doubt(late, seen);
-    if (this.ending) return;
-    if (this.hopelessAt <= seen) return this.end(this.gone('the server does not answer'));
-    this.beat(this.context.clock.now());
-    this.arm();
-  }
-
-  private doubt(late: readonly Exchange[], now: Ms): void {
-    this.overdue += late.length;
-    this.doubtedAt = Math.min(this.doubtedAt, now);
-    this.to('doubt');
-    this.hooks.doubted?.(this);
-    for (const exchange of late) {
-      const { done } = exchange;
-      exchange.done = undefined;
-      done?.(this.gone(`no answer within ${exchange.patience} ms`), exchange.sentAt);
-    }
-  }
-
-  /** Lanes that are to stay say something before the server takes them for dead (spec 1.5). 1.10 answers `error`: fine. */
-  private beat(now: Ms): void {
-    if (this.beatAt <= now) this.send({ t: 'ping' }, () => undefined);
-  }
-
-  private get beatAt(): Ms {
-    const stays = this.isUsable && (this.role === 'command' || this.grants > 0);
-    if (!stays || this.flight.size > 0) return Infinity;
-    return this.lastSend + this.context.readTimeoutMs / BEATS_PER_READ_TIMEOUT;
-  }
-
-  /** One alarm for everything: it is moved only to be earlier, and looks again when it rings too early. */
-  private arm(): void {
-    if (!this.socket || this.ending) return;
-    // Late exchanges have been dealt with; only the end of all hope is left for them.
-    let next = this.flight.head;
-    while (next?.late) next = next.next;
-    const due = Math.min(next?.dueAt ?? Infinity, this.beatAt, this.hopelessAt);
-    if (this.slot < 0 || due < this.due) this.context.alarms.set(this, due);
   }
 
   private gone(what: string, cause?: Error): LockUnavailableError {

@@ -7,7 +7,8 @@ import { CommandSlot } from './command-slot.js';
 import type { Endpoint, RemoteConfig } from './config.js';
 import { ControlLane } from './control-lane.js';
 import type { Done } from './exchange.js';
-import type { Lane, LaneContext } from './lane.js';
+import type { Lane } from './lane.js';
+import type { LaneContext } from './lane-context.js';
 import { type Taken, WaitLanes } from './wait-lanes.js';
 
 /** The connector explains better than an alarm what went wrong: it gets so much longer. */

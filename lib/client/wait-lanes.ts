@@ -1,7 +1,8 @@
 import { newAlarm } from '../common/alarms.js';
 import { LockError, LockUnavailableError, PoolExhaustedError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
-import { Lane, type LaneContext } from './lane.js';
+import { Lane } from './lane.js';
+import type { LaneContext } from './lane-context.js';
 
 /** A lane nobody needs is kept for the next one who waits, well below the server's read timeout. */
 const KEEP_MS: Ms = 2000;

@@ -6,7 +6,7 @@ import { type AcquireContext, Acquisition } from './acquisition.js';
 
 /** Something that waits and can be made to give up. */
 interface Waiter {
-  cancel(reason: unknown): void;
+  cancel(reason: Error): void;
 }
 
 /** Takes locks from a backend for callers with a deadline and an AbortSignal. Everybody who waits can be sent away. */
@@ -47,21 +47,13 @@ export class Acquirer {
   }
 
   /** Waits for something else before an acquire, no longer than until the deadline. */
-  async until(ready: Promise<unknown>, deadline: Ms, signal: AbortSignal | undefined): Promise<void> {
-    let give: ((reason: unknown) => void) | undefined;
-    const { alarms } = this.context;
-    const late = newAlarm(() => give?.(new LockUnavailableError('not connected in time')));
-    alarms.set(late, deadline);
-    try {
-      await this.giveUpOn(
-        () => ready,
-        signal,
-        () => undefined,
-        (cancel) => (give = cancel),
-      );
-    } finally {
-      alarms.cancel(late);
-    }
+  until(ready: Promise<void>, deadline: Ms, signal: AbortSignal | undefined): Promise<void> {
+    return this.giveUpOn(
+      () => ready,
+      signal,
+      () => undefined,
+      deadline,
+    );
   }
 
   /** Attempts that pause try again now. */
@@ -83,31 +75,34 @@ export class Acquirer {
     begin: () => Promise<T>,
     signal: AbortSignal | undefined,
     late: (value: T) => void,
-    canceller?: (cancel: (reason: unknown) => void) => void,
+    deadline: Ms = Infinity,
   ): Promise<T> {
     if (signal?.aborted) return Promise.reject(signal.reason as Error);
+    const { alarms } = this.context;
     let over = false;
     const waiter: Waiter = { cancel: () => undefined };
+    const alarm = newAlarm(() => waiter.cancel(new LockUnavailableError('not connected in time')));
     const promise = new Promise<T>((resolve, reject) => {
       const once = (settle: () => void): void => {
         over = true;
         this.waiters.delete(waiter);
+        alarms.cancel(alarm);
         settle();
       };
-      // Rejections keep the reason that the caller gave, whatever it is.
-      waiter.cancel = (reason) => over || once(() => reject(reason as Error));
-      canceller?.(waiter.cancel);
-      this.waiters.add(waiter);
+      waiter.cancel = (reason) => over || once(() => reject(reason));
       begin().then(
         (value) => (over ? late(value) : once(() => resolve(value))),
         (error: Error) => over || once(() => reject(error)),
       );
     });
+    this.waiters.add(waiter);
+    alarms.set(alarm, deadline);
     return signal ? this.abortable(signal, waiter, promise) : promise;
   }
 
   private async abortable<T>(signal: AbortSignal, waiter: Waiter, promise: Promise<T>): Promise<T> {
-    const abort = (): void => waiter.cancel(signal.reason);
+    // Whatever it is: callers get the reason that they gave.
+    const abort = (): void => waiter.cancel(signal.reason as Error);
     signal.addEventListener('abort', abort);
     try {
       return await promise;

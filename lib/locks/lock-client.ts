@@ -1,27 +1,20 @@
 import type { Observable } from 'rxjs';
-import type { Capabilities, Grant, LinkEvent, LockBackend } from '../backends/backend.js';
+import type { Capabilities, LinkEvent, LockBackend } from '../backends/backend.js';
 import { Alarms } from '../common/alarms.js';
-import {
-  AcquireTimeoutError,
-  LockError,
-  LockUnavailableError,
-  NestedLockError,
-  ShuttingDownError,
-  UnsupportedError,
-} from '../common/errors.js';
+import { LockUnavailableError } from '../common/errors.js';
 import { type Clock, type Entropy, systemClock, systemEntropy } from '../common/system.js';
-import { Acquirer } from './acquirer.js';
 import { makeBackend } from './backend-factory.js';
-import { findCurrentLock } from './current-lock.js';
+import { BackendStart } from './backend-start.js';
 import { EventHub } from './event-hub.js';
 import type { LockEvent, LockLostEvent } from './events.js';
-import { HeldLock } from './held-lock.js';
+import type { HeldLock } from './held-lock.js';
 import { Holds } from './holds.js';
 import type { LeaseKeeper } from './lease.js';
 import type { LockHandle } from './lock-handle.js';
-import { checkRequest, type LockRequest, onlyKey } from './lock-request.js';
+import { checkRequest, onlyKey } from './lock-request.js';
 import { checkMinHold, checkOnLost, LockScope, type ScopeOptions } from './lock-scope.js';
 import type { AcquireOptions, LockClientOptions, LockKey } from './options.js';
+import { LockTaker } from './lock-taker.js';
 import { resolveOptions, type ResolvedOptions } from './resolve-options.js';
 import type { ServerStats } from './server-stats.js';
 
@@ -50,15 +43,13 @@ export class LockClient {
   private readonly clock: Clock;
   private readonly log: (level: 'warn', message: string) => void;
   private readonly backend: LockBackend;
-  private readonly acquirer: Acquirer;
+  private readonly taker: LockTaker;
   private readonly keeper: LeaseKeeper;
   private readonly events = new EventHub<LockEvent>();
   private readonly losses = new EventHub<LockLostEvent>();
   private readonly holds: Holds;
-  private known: Capabilities | undefined;
-  private startFailed = false;
+  private readonly backendStart: BackendStart;
   private starting: Promise<void> | undefined;
-  private connecting: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
 
   /** Every lock that was lost while held. Hot; completes when the client closes. */
@@ -76,7 +67,7 @@ export class LockClient {
     this.log = deps.log ?? (() => undefined);
     const entropy = deps.entropy ?? systemEntropy;
     this.backend = makeBackend(this.options.backend, this.clock, entropy);
-    this.acquirer = new Acquirer(this.backend, this.clock, entropy);
+    this.backendStart = new BackendStart(this.backend);
     this.keeper = {
       backend: this.backend,
       clock: this.clock,
@@ -85,6 +76,7 @@ export class LockClient {
       renewRatio: this.options.renewRatio,
     };
     this.holds = new Holds(this.keeper, this.events, this.losses);
+    this.taker = new LockTaker(this.backend, this.backendStart, this.holds, this.events, this.clock, entropy);
     this.backend.onLink((event) => this.linkChanged(event));
   }
 
@@ -108,8 +100,9 @@ export class LockClient {
 
   /** What the locks of this client promise. @throws LockUnavailableError before the first connection */
   get capabilities(): Capabilities {
-    if (!this.known) throw new LockUnavailableError('the capabilities are known once a server has been reached');
-    return this.known;
+    const { capabilities } = this.backendStart;
+    if (!capabilities) throw new LockUnavailableError('the capabilities are known once a server has been reached');
+    return capabilities;
   }
 
   /**
@@ -119,7 +112,7 @@ export class LockClient {
    *   reason of `options.signal`
    */
   acquire(key: LockKey, options: AcquireOptions = NO_OPTIONS): Promise<LockHandle> {
-    return this.acquireFor(key, options);
+    return this.take(key, options);
   }
 
   /** Tries once and never waits for a holder: null if the lock is busy. @throws as acquire, but AcquireTimeoutError */
@@ -127,7 +120,7 @@ export class LockClient {
     key: LockKey,
     options: Omit<AcquireOptions, 'acquireTimeoutS'> = NO_OPTIONS,
   ): Promise<LockHandle | null> {
-    return this.tryChecked(checkRequest(key, { ...options, acquireTimeoutS: 0 }, this.options, this.clock.now()));
+    return this.taker.tryAcquire(checkRequest(key, { ...options, acquireTimeoutS: 0 }, this.options, this.clock.now()));
   }
 
   /**
@@ -169,7 +162,7 @@ export class LockClient {
   async enter(key: LockKey, options: ScopeOptions = NO_OPTIONS): Promise<LockScope> {
     const { minHoldS, ...acquire } = options;
     const minHoldMs = checkMinHold(minHoldS);
-    const lock = await this.acquireFor(key, acquire);
+    const lock = await this.take(key, acquire);
     return new LockScope(lock, this.holds, this.clock, minHoldMs);
   }
 
@@ -180,13 +173,13 @@ export class LockClient {
 
   /** One exchange with every server. @throws LockUnavailableError */
   async ping(): Promise<void> {
-    await this.begin(this.clock.now() + this.options.acquireTimeoutMs, undefined);
+    await this.ready();
     await this.backend.ping();
   }
 
   /** What each server says about itself. @throws LockUnavailableError */
   async stats(): Promise<ServerStats[]> {
-    await this.begin(this.clock.now() + this.options.acquireTimeoutMs, undefined);
+    await this.ready();
     return (await this.backend.stats()) as ServerStats[];
   }
 
@@ -199,108 +192,12 @@ export class LockClient {
     return (this.closing ??= this.shutDown());
   }
 
-  private async acquireFor(name: LockKey, options: AcquireOptions): Promise<HeldLock> {
-    const request = checkRequest(name, options, this.options, this.clock.now());
-    if (request.waitMs === 0) {
-      const lock = await this.tryChecked(request, 'throw');
-      if (lock) return lock;
-      throw this.timedOut(request);
-    }
-    if (this.isNested(request)) throw new NestedLockError(request.key);
-    const { wire, signal, key } = request;
-    const since = this.clock.now();
-    if (!this.known) await this.begin(wire.deadline, signal);
-    this.assertUsable(request);
-    const queued = this.events.observed
-      ? () => this.emit({ type: 'queued', keys: [key], at: this.clock.wall() })
-      : undefined;
-    let grant: Grant;
-    try {
-      grant = await this.acquirer.acquire(wire, signal, queued);
-    } catch (error) {
-      throw error instanceof AcquireTimeoutError ? this.timedOut(request) : this.explained(error, key);
-    }
-    return this.hold(request, grant, since);
+  private async take(key: LockKey, options: AcquireOptions): Promise<HeldLock> {
+    return this.taker.acquire(checkRequest(key, options, this.options, this.clock.now()));
   }
 
-  private async tryChecked(request: LockRequest, nested: 'null' | 'throw' = 'null'): Promise<HeldLock | null> {
-    if (this.isNested(request)) {
-      if (nested === 'throw') throw new NestedLockError(request.key);
-      return null;
-    }
-    const { wire, signal, key } = request;
-    const since = this.clock.now();
-    if (!this.known) await this.begin(Infinity, signal);
-    this.assertUsable(request);
-    let grant: Grant | null;
-    try {
-      grant = await this.acquirer.tryAcquire(wire, signal);
-    } catch (error) {
-      throw this.explained(error, key);
-    }
-    return grant && this.hold(request, grant, since);
-  }
-
-  private hold(request: LockRequest, grant: Grant, since: number): HeldLock {
-    if (this.closing) {
-      this.backend.abandon(grant);
-      throw new ShuttingDownError({ key: request.key });
-    }
-    const waitedMs = this.clock.now() - since;
-    return this.holds.add(grant, { key: request.key, waitedMs, leaseMs: request.wire.leaseMs });
-  }
-
-  /** Whether the calling code runs under this very lock: waiting for it would be waiting for itself. */
-  private isNested({ wire }: LockRequest): boolean {
-    if (wire.limit !== 1) return false;
-    return (
-      findCurrentLock((lock) => lock instanceof HeldLock && this.holds.has(lock) && lock.isFor(wire)) !== undefined
-    );
-  }
-
-  private assertUsable({ key, wire }: LockRequest): void {
-    if (this.closing) throw new ShuttingDownError({ key });
-    if (wire.kind === 'sem' && this.known?.semaphores === false) {
-      throw new UnsupportedError(`${this.backend.name} has no semaphores (option limit)`, { key });
-    }
-  }
-
-  private timedOut({ key, waitMs }: LockRequest): AcquireTimeoutError {
-    this.emit({ type: 'timeout', keys: [key], waitedMs: waitMs, at: this.clock.wall() });
-    return new AcquireTimeoutError(key);
-  }
-
-  /** The backend knows keys as they are on the wire; users see what they wrote. */
-  private explained(error: unknown, key: string): unknown {
-    if (error instanceof LockError && error.key !== undefined) Object.assign(error, { key });
-    return error;
-  }
-
-  /** Starts the backend if it has not been, and waits no longer than until the deadline. */
-  private async begin(deadline: number, signal: AbortSignal | undefined): Promise<void> {
-    if (this.closing) throw new ShuttingDownError();
-    // Once a start has failed, the backend goes on trying and says itself what it can do meanwhile.
-    if (this.known || this.startFailed) return;
-    try {
-      await this.acquirer.until(this.connect(), deadline, signal);
-    } catch (error) {
-      if (!(error instanceof LockUnavailableError)) throw error;
-    }
-  }
-
-  private connect(): Promise<void> {
-    return (this.connecting ??= this.backend.start().then(
-      (capabilities) => {
-        this.known = Object.freeze({ ...capabilities });
-      },
-      (error: unknown) => {
-        if (error instanceof LockUnavailableError) {
-          this.startFailed = true;
-          this.connecting = undefined;
-        }
-        throw error;
-      },
-    ));
+  private ready(): Promise<void> {
+    return this.taker.ready(this.clock.now() + this.options.acquireTimeoutMs);
   }
 
   private async startUp(): Promise<void> {
@@ -313,7 +210,7 @@ export class LockClient {
     }
     if (startup === 'lazy') return;
     try {
-      await this.connect();
+      await this.backendStart.run();
     } catch (error) {
       if (startup === 'connect' && error instanceof LockUnavailableError) {
         this.log('warn', `no connection yet: ${error.message}; trying on`);
@@ -328,9 +225,8 @@ export class LockClient {
     const at = this.clock.wall();
     if (state === 'up') {
       this.emit({ type: 'connected', server, at });
-      // Where the start had found no server, its answer is still due.
-      if (this.startFailed && !this.known && !this.closing) this.connect().catch(() => undefined);
-      this.acquirer.wake();
+      if (!this.closing) this.backendStart.linkUp();
+      this.taker.wake();
     } else if (state === 'down') {
       this.emit({ type: 'disconnected', server, at, ...(error ? { error } : undefined) });
     } else {
@@ -343,7 +239,7 @@ export class LockClient {
   }
 
   private async shutDown(): Promise<void> {
-    this.acquirer.cancelAll(new ShuttingDownError());
+    this.taker.close();
     await this.holds.finish(this.options.shutdownTimeoutMs, CLOSE_GRACE_MS);
     await this.backend.close(CLOSE_GRACE_MS);
     this.keeper.alarms.clear();

@@ -7,6 +7,8 @@ const AHEAD = 40;
 interface Job {
   weight: number;
   run(): Promise<void>;
+  /** Decides in its stead when `run` has failed: nothing else runs meanwhile. */
+  alone?(failure: unknown): Promise<void>;
 }
 
 /**
@@ -39,13 +41,21 @@ export class Schedule {
   }
 
   private async run(job: Job): Promise<void> {
-    const weight = Math.min(job.weight, CAPACITY);
+    try {
+      await this.admitted(job.weight, () => job.run());
+    } catch (failure) {
+      if (!job.alone) throw failure;
+      await this.admitted(CAPACITY, () => job.alone!(failure));
+    }
+  }
+
+  private async admitted(weight: number, work: () => Promise<void>): Promise<void> {
     await new Promise<void>((start) => {
       this.queue.push({ weight, start });
       this.admit();
     });
     try {
-      await job.run();
+      await work();
     } finally {
       this.used -= weight;
       this.admit();

@@ -12,6 +12,8 @@ const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\
 /** What the placeholders of one scenario stand for. */
 export class Bindings {
   private readonly values = new Map<string, string>();
+  /** Which name has a token. */
+  private readonly tokens = new Map<string, string>();
 
   /** The bytes of a text to send. */
   fill(text: string): string {
@@ -70,12 +72,11 @@ export class Bindings {
   }
 
   private note(id: string, value: string): string | undefined {
-    if (id.startsWith('tok:')) {
-      for (const [other, known] of this.values) {
-        if (other.startsWith('tok:') && known === value) return `${id} is the same token as ${other}`;
-      }
-    }
     this.values.set(id, value);
+    if (!id.startsWith('tok:')) return undefined;
+    const other = this.tokens.get(value);
+    if (other !== undefined) return `${id} is the same token as ${other}`;
+    this.tokens.set(value, id);
     return undefined;
   }
 }

@@ -85,6 +85,15 @@ describe('a process', () => {
     },
   );
 
+  it('ends by itself with a client that was never used', async () => {
+    const { code, out } = await run(`
+      await LockClient.connect({ servers });
+      console.log('unused');
+    `);
+    expect(out).toBe('unused\n');
+    expect(code).toBe(0);
+  });
+
   it.each([['{ servers }'], ['{ embedded: true }'], ["{ servers: ['127.0.0.1:1'] }"]])(
     'does not end while somebody waits: %s',
     async (options) => {

@@ -33,6 +33,25 @@ describe('connection limits (spec 4.7)', () => {
     expect(await daemon.pair('192.0.2.1').ask(PING)).toBe('ok');
   });
 
+  it('gives each place of an address free once', async () => {
+    const daemon = await start({ maxConnectionsPerIp: 2 });
+    const other = daemon.pair('192.0.2.9');
+    for (let round = 0; round < 3; round++) {
+      const [a, b, refused] = [daemon.pair('192.0.2.1'), daemon.pair('192.0.2.1'), daemon.pair('192.0.2.1')];
+      expect([await a.ask(PING), await b.ask(PING)]).toEqual(['ok', 'ok']);
+      await refused.whenClosed();
+      a.destroy();
+      await until(async () => (await statsOf(other))['connections'] === 2, 'the place of a');
+      const next = daemon.pair('192.0.2.1');
+      expect(await next.ask(PING)).toBe('ok');
+      const full = daemon.pair('192.0.2.1');
+      await full.whenClosed();
+      b.destroy();
+      next.destroy();
+      await until(async () => (await statsOf(other))['connections'] === 1, 'all places');
+    }
+  });
+
   it('counts an IPv4 address the same on a socket of both families', async () => {
     const daemon = await start({ host: '::', maxConnectionsPerIp: 1 }).catch(() => undefined);
     if (!daemon) return; // a machine without IPv6

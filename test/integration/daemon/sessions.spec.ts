@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
+import { FakeClock } from '../../support/fake-clock.js';
 import { until } from '../../support/until.js';
 import type { Wire } from '../../support/wire.js';
 import { GRANT, PING, STATS, acquire, release, statsOf, tokenOf, turns, useDaemons } from './harness.js';
@@ -57,6 +58,19 @@ describe('a peer that does not read (spec 1.5, 1.6)', () => {
     expect(most).toBeLessThan(100e6);
     expect(await other.ask(PING)).toBe('ok');
   }, 60_000);
+
+  it('keeps no lock while its last line waits to be read', async () => {
+    const clock = new FakeClock();
+    const daemon = await start({ writeTimeout: 5 }, { clock });
+    const [deaf, other] = [daemon.pair(), daemon.pair()];
+    expect(await deaf.ask(acquire('k'))).toMatch(GRANT);
+    deaf.pause();
+    deaf.send(`${PING.repeat(50_000)}${'x'.repeat(300)}\n`);
+    await until(async () => GRANT.test(await other.ask(acquire('k'))), 'the lock');
+    expect(await statsOf(other)).toMatchObject({ connections: 2 });
+    clock.advance(5_000);
+    await until(async () => (await statsOf(other))['connections'] === 1, 'the end of the deaf connection');
+  });
 
   it('gets every reply in order once it reads again', async () => {
     const daemon = await start({ writeTimeout: 0 });

@@ -165,6 +165,19 @@ describe('waiting', () => {
 });
 
 describe('a deadline', () => {
+  it('that passes while the connection for the wait is being made means "busy"', async () => {
+    await start();
+    server.script = (r, peer) => {
+      if (r.t !== 'acquire') return obliging(r, peer);
+      // The next connection is not accepted in time: the process is busy until the deadline has passed.
+      const wake = performance.now() + 80;
+      while (performance.now() < wake);
+      return 'timeout\n';
+    };
+    const pending = backend.enqueue(request({ deadline: now() + 81 }), 'line');
+    await expect(pending.grant).rejects.toBeInstanceOf(AcquireTimeoutError);
+  });
+
   it('that passes without any answer is not "busy"', async () => {
     await start();
     server.script = () => undefined;

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Lane, type LaneContext, type LaneHooks, type Role } from '../../../lib/client/lane.js';
+import { Lane } from '../../../lib/client/lane.js';
+import type { LaneContext, LaneHooks, Role } from '../../../lib/client/lane-context.js';
 import { Alarms } from '../../../lib/common/alarms.js';
 import { LockError, LockUnavailableError, ProtocolError, ServerDrainingError } from '../../../lib/common/errors.js';
 import { systemClock } from '../../../lib/common/system.js';
@@ -215,7 +216,7 @@ describe('an answer nobody waits for', () => {
     const exchange = lane.send(acquire('a'), () => {
       throw new Error('must not be called');
     });
-    lane.giveUp(exchange);
+    lane.forget(exchange);
     await until(() => server.peers[0]?.requests.length === 2, 'the release');
     expect(server.peers[0]!.requests[1]).toEqual(release('a'));
   });

@@ -214,7 +214,7 @@ describe('close', () => {
     await expect(wait()).rejects.toThrow('shutting down');
     await expect(command()).rejects.toThrow('shutting down');
     await expect(
-      new Promise((_, reject) => pool.ask({ t: 'ping' }, (outcome) => reject(outcome as Error))),
+      new Promise((_, reject) => pool.ask({ t: 'ping' }, (outcome) => outcome instanceof LockError && reject(outcome))),
     ).rejects.toThrow('shutting down');
   });
 });

@@ -7,6 +7,16 @@ import { FakeClock, FakeEntropy } from '../../support/fake-clock.js';
 
 const START = 7_300;
 
+/** Notices a driver that sets its timer for now again and again. */
+class FiniteClock extends FakeClock {
+  private set = 0;
+
+  override setTimer(...args: Parameters<FakeClock['setTimer']>): ReturnType<FakeClock['setTimer']> {
+    if (++this.set > 1_000) throw new Error('a thousand timers');
+    return super.setTimer(...args);
+  }
+}
+
 /** A door as the daemon's are: it uses the engine, then touches the driver. */
 class Door {
   readonly answers: Answer[] = [];
@@ -62,7 +72,7 @@ describe('EngineDriver', () => {
   let door: Door;
 
   beforeEach(() => {
-    clock = new FakeClock({ now: START });
+    clock = new FiniteClock({ now: START });
     driver = new EngineDriver(
       new Engine(DEFAULT_ENGINE_OPTIONS, new FencedTokens(new FakeEntropy(), 0n), START),
       clock,

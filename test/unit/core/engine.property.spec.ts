@@ -10,9 +10,11 @@ import { EngineModel, type ModelAnswer, type ModelGrant, sorted } from '../../su
 /**
  * Random histories of several sessions, on the engine and on the naive model at once. A short run by default;
  * PROPERTY_RUNS=20000 for a long one. A failure prints its seed and path: put them in PROPERTY_SEED, PROPERTY_PATH.
+ * PROPERTY_SHRINK=off ends at the first failure, without looking for a shorter history.
  */
 const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 400);
-const REPLAY: { seed?: number; path?: string } = {
+const REPLAY: { seed?: number; path?: string; endOnFailure?: boolean } = {
+  endOnFailure: process.env['PROPERTY_SHRINK'] === 'off',
   ...(process.env['PROPERTY_SEED'] && { seed: Number(process.env['PROPERTY_SEED']) }),
   ...(process.env['PROPERTY_PATH'] && { path: process.env['PROPERTY_PATH'] }),
 };

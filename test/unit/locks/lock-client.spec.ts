@@ -53,7 +53,7 @@ describe('acquire', () => {
   it('asks for the key on the wire, with limit, lease and deadline', async () => {
     make({ namespace: 'shop', leaseTtlS: 7 });
     let asked: unknown;
-    backend.onEnqueue = async (req) => backend.grantFor((asked = req) as never);
+    backend.onEnqueue = async (req) => backend.grantFor((asked = req));
     await client.acquire('a', { limit: 3, acquireTimeoutS: 2.5 });
     expect(asked).toEqual({ key: 'shop:a', kind: 'sem', limit: 3, leaseMs: 7000, deadline: 3500 });
   });

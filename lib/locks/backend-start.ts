@@ -1,0 +1,41 @@
+import type { Capabilities, LockBackend } from '../backends/backend.js';
+import { LockUnavailableError } from '../common/errors.js';
+
+/** The start of a backend: once, however many ask for it, and again while no server has been found. */
+export class BackendStart {
+  /** Known once a start has succeeded. */
+  capabilities: Capabilities | undefined;
+  private attempt: Promise<void> | undefined;
+  private failed = false;
+
+  constructor(private readonly backend: LockBackend) {}
+
+  /**
+   * Whether it is of no use to wait for the start: it has succeeded, or it has found no server, in which case the backend
+   * goes on trying and says itself what it can do meanwhile.
+   */
+  get isDecided(): boolean {
+    return this.capabilities !== undefined || this.failed;
+  }
+
+  /** @throws what the backend's start throws; after LockUnavailableError the next call tries again */
+  run(): Promise<void> {
+    return (this.attempt ??= this.backend.start().then(
+      (capabilities) => {
+        this.capabilities = Object.freeze({ ...capabilities });
+      },
+      (error: unknown) => {
+        if (error instanceof LockUnavailableError) {
+          this.failed = true;
+          this.attempt = undefined;
+        }
+        throw error;
+      },
+    ));
+  }
+
+  /** A server can be reached: what an earlier start could not learn is learnt now. */
+  linkUp(): void {
+    if (this.failed && !this.capabilities) this.run().catch(() => undefined);
+  }
+}
