@@ -33,23 +33,4 @@ describe('Schedule', () => {
     await expect(schedule.result(1)).rejects.toThrow('second');
     await schedule.result(2);
   });
-
-  it('lets a job that failed decide again with nothing beside it', async () => {
-    let beside = 0;
-    const busy = async (): Promise<void> => {
-      beside++;
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      beside--;
-    };
-    let besideFirst = -1;
-    const schedule = new Schedule([
-      { weight: 1, run: () => Promise.reject(new Error('crowded')), alone: async () => void (besideFirst = beside) },
-      ...Array.from({ length: 30 }, () => ({ weight: 1, run: busy })),
-      { weight: 1, run: () => Promise.reject(new Error('no')), alone: () => Promise.reject(new Error('still no')) },
-    ]);
-    await schedule.result(0);
-    expect(besideFirst).toBe(0);
-    await expect(schedule.result(31)).rejects.toThrow('still no');
-    await schedule.settled();
-  });
 });

@@ -7,8 +7,6 @@ const AHEAD = 40;
 interface Job {
   weight: number;
   run(): Promise<void>;
-  /** Decides in its stead when `run` has failed: nothing else runs meanwhile. */
-  alone?(failure: unknown): Promise<void>;
 }
 
 /**
@@ -34,19 +32,11 @@ export class Schedule {
 
   private start(index: number): void {
     if (this.results.has(index)) return;
-    const result = this.run(this.jobs[index]!);
+    const job = this.jobs[index]!;
+    const result = this.admitted(job.weight, () => job.run());
     // It is looked at when its turn comes.
     result.catch(() => {});
     this.results.set(index, result);
-  }
-
-  private async run(job: Job): Promise<void> {
-    try {
-      await this.admitted(job.weight, () => job.run());
-    } catch (failure) {
-      if (!job.alone) throw failure;
-      await this.admitted(CAPACITY, () => job.alone!(failure));
-    }
   }
 
   private async admitted(weight: number, work: () => Promise<void>): Promise<void> {

@@ -19,11 +19,7 @@ const casesOf = (line: Line): Case[] =>
 /** A test for each scenario of the corpus, against daemons of ours, with the answers of the 1.16 line. */
 export function conformanceSuite(transport: Transport): void {
   const servers = new Servers(transport);
-  scenarioTests(
-    casesOf('1.16'),
-    (one) => servers.use(one, (target) => replay(one.steps, target)),
-    (one, failure) => alone(one, failure, servers),
-  );
+  scenarioTests(casesOf('1.16'), (one) => servers.use(one, (target) => replay(one.steps, target)));
   afterAll(() => servers.stop());
 }
 
@@ -36,34 +32,11 @@ export function runningDaemonSuite(address: { host: string; port: number }, line
   scenarioTests(shareable, ({ steps }) => replay(steps, target));
 }
 
-/**
- * A scenario that failed among others, where a busy machine may have let a lease run out, is replayed with nothing
- * beside it, on a server of its own. That counts; but it is told.
- */
-async function alone({ scenario, ...one }: Case, first: unknown, servers: Servers): Promise<void> {
-  try {
-    await servers.use({ scenario: { ...scenario, fresh: true }, ...one }, (target) => replay(one.steps, target));
-  } catch (second) {
-    throw new Error(`${(second as Error).message}\n\nBefore, among others: ${(first as Error).message}`);
-  }
-  console.warn(`${scenario.name} passed only when nothing ran beside it. Before: ${(first as Error).message}`);
-}
-
 /** How much of the machine's attention a scenario wants. */
 const weightOf = ({ steps }: Case): number => (needsProcess(steps) ? 4 : isTimed(steps) ? 3 : 1);
 
-function scenarioTests(
-  cases: Case[],
-  run: (one: Case) => Promise<void>,
-  again?: (one: Case, failure: unknown) => Promise<void>,
-): void {
-  const schedule = new Schedule(
-    cases.map((one) => ({
-      weight: weightOf(one),
-      run: () => run(one),
-      ...(again && { alone: (failure: unknown) => again(one, failure) }),
-    })),
-  );
+function scenarioTests(cases: Case[], run: (one: Case) => Promise<void>): void {
+  const schedule = new Schedule(cases.map((one) => ({ weight: weightOf(one), run: () => run(one) })));
   for (const file of new Set(cases.map((one) => one.file))) {
     describe(file, () => {
       cases.forEach((one, index) => {
