@@ -9,16 +9,17 @@ import { Stage } from './support/stage.mjs';
 
 const HELP = `npm run bench -- [options]
 
-  --quick         shorter slices
-  --json FILE     the figures, and every slice, as JSON
-  --only TEXT     only contestants whose names contain TEXT (and what they are compared with)
-  --build FOLDER  another ESM build than dist/esm
+  --quick           fewer and shorter slices
+  --json FILE       the figures, and every slice, as JSON
+  --only TEXT       only contestants whose names contain TEXT (and what they are compared with)
+  --build FOLDER    another ESM build than dist/esm
   --profile FOLDER  CPU profiles of the servers, to be opened in a browser's developer tools
   --help
 `;
 
-const FULL = { rounds: 25, warmUp: 5, sliceMs: 200 };
-const QUICK = { rounds: 15, warmUp: 5, sliceMs: 60 };
+// Many short slices rather than few long ones: on a busy machine medians of their ratios are far steadier.
+const FULL = { rounds: 60, warmUp: 8, sliceMs: 80 };
+const QUICK = { rounds: 20, warmUp: 8, sliceMs: 40 };
 
 const { values: options } = parseArgs({
   options: {

@@ -42,7 +42,11 @@ export function summarize(contestants, slices) {
       unit,
       perSecond: spread(own.map(rateOf)),
       toBaseline: ratioTo(contestants[0].name),
-      versus: versus && { name: versus, rate: ratioTo(versus), serverCpu: cpuPerCount(slices.get(versus)) / cpuPerCount(own) },
+      versus: versus && {
+        name: versus,
+        rate: ratioTo(versus),
+        serverCpu: cpuPerCount(slices.get(versus)) / cpuPerCount(own),
+      },
       cpu: cpuOf(own),
     };
     return { ...figures, goal: goal && { ...goal, met: isMet(goal, figures) } };

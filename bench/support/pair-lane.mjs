@@ -5,7 +5,8 @@ const K = 0x6b;
 const TOKEN_COLUMN = 3;
 const TOKEN_LENGTH = 32;
 
-export const acquireOf = (key) => `l\n${key}\n0\n`;
+/** A try, with a lease: what the client of this package sends. */
+export const acquireOf = (key) => `l\n${key}\n0 30\n`;
 /** With room for the token. */
 export const releaseOf = (key) => `r\n${key}\n${'-'.repeat(TOKEN_LENGTH)}\n`;
 

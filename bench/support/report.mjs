@@ -64,5 +64,6 @@ const LEGEND = [
   'A pair is an acquire and its release; for an echo server, two round trips with as many bytes up.',
   'ping-pongs: the ratio to the first line, round by round. CPU: shares of one core, all threads of the process together.',
   'µs each: CPU time of the server (of the engine, where it is alone) for each thing counted.',
-  'A client near 100 % or above its server is what limits the figure: the server could do more.',
+  'A client near 100 % is what limits the figure: the server could do more. Both far below it, where more than one request',
+  'is under way: the machine was busy with something else, and only ratios count.',
 ];

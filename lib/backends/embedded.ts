@@ -115,7 +115,7 @@ export class EmbeddedBackend implements LockBackend {
   }
 
   async stats(): Promise<unknown[]> {
-    const text = fromBytes(this.driver.engine.stats(1, this.clock.now()));
+    const text = fromBytes(this.driver.engine.stats(this.server?.connections ?? 0, this.clock.now()));
     return [{ server: EMBEDDED, ...(JSON.parse(text) as object) }];
   }
 
@@ -133,6 +133,9 @@ export class EmbeddedBackend implements LockBackend {
     this.closed = true;
     await this.starting?.catch(() => undefined);
     this.door.close();
+    // Nothing is passed on to others any more: their connections end next.
+    this.driver.engine.drain(this.clock.now());
+    this.driver.touch();
     await this.server?.close();
     this.driver.close();
     this.waits.clear();

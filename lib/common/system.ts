@@ -22,6 +22,8 @@ export interface Clock {
    * the way to look again before a deadline destroys something.
    */
   afterPoll(fn: () => void): void;
+  /** Runs `fn` when what the host has found to be read has been read, before it waits for more. */
+  endOfTurn(fn: () => void): void;
   /** Milliseconds of the machine's life, suspended time included. */
   uptime(): Ms;
   /** Milliseconds since the epoch; may jump. For display and for seeding fences only. */
@@ -48,6 +50,7 @@ export const systemClock: Clock = {
   clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout),
   // Asked from the handler of a socket, the first of the two still belongs to the poll that is under way.
   afterPoll: (fn) => void setImmediate(() => setImmediate(fn)),
+  endOfTurn: (fn) => void setImmediate(fn),
   uptime: () => uptime() * 1000,
   wall: () => Date.now(),
 };

@@ -11,6 +11,7 @@ import { Admission, plainAddress } from './admission.js';
 import { type DaemonLogger, silent } from './logger.js';
 import { type DflockdServerOptions, type ResolvedServerOptions, resolveServerOptions } from './options.js';
 import { type SessionHost, TcpSession } from './tcp-session.js';
+import { Turn } from './turn.js';
 
 /** What a server may be given instead of its own. */
 export interface ServerDependencies {
@@ -112,6 +113,11 @@ export class DflockdServer {
   address(): ListeningAddress | undefined {
     const address = this.listener?.address() as AddressInfo | null | undefined;
     return address ? { host: address.address, port: address.port } : undefined;
+  }
+
+  /** Open connections, those in a TLS handshake included. */
+  get connections(): number {
+    return this.admission.count;
   }
 
   /** Serves one client on a stream: an accepted socket, a TLS socket, one half of a pair. */
@@ -217,6 +223,7 @@ export class DflockdServer {
     return {
       driver,
       alarms: new Alarms(driver.clock),
+      turn: new Turn(driver.clock, () => driver.touch()),
       readTimeoutMs: seconds(options.readTimeout),
       writeTimeoutMs: seconds(options.writeTimeout),
       autoRelease: options.autoReleaseOnDisconnect,

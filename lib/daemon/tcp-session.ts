@@ -10,11 +10,13 @@ import type { Reply, Request } from '../protocol/messages.js';
 import { encodePush, encodeReply } from '../protocol/reply-encoder.js';
 import { RequestDecoder } from '../protocol/request-decoder.js';
 import { Outbox } from './outbox.js';
+import type { Talker, Turn } from './turn.js';
 
 /** What all sessions of a listener share. */
 export interface SessionHost {
   readonly driver: EngineDriver;
   readonly alarms: Alarms;
+  readonly turn: Turn;
   readonly readTimeoutMs: Ms;
   /** 0 = none. */
   readonly writeTimeoutMs: Ms;
@@ -35,7 +37,7 @@ type State = 'auth' | 'ready' | 'choked' | 'blocked' | 'leaving' | 'closed';
 const LAST_LINE_MS: Ms = 5_000;
 
 /** One client on a byte stream: requests in strict order, one reply each (spec 1). */
-export class TcpSession implements SessionSink, Woken, Alarm {
+export class TcpSession implements SessionSink, Woken, Alarm, Talker {
   due: Ms = Infinity;
   slot = -1;
 
@@ -48,6 +50,8 @@ export class TcpSession implements SessionSink, Woken, Alarm {
   private evicted = false;
   /** The peer has said that it will send no more. */
   private ended = false;
+  /** Its replies are written at the end of this turn. */
+  private talks = false;
   /** When the line that is being read began (spec 1.5). */
   private lineSince: Ms;
   private blockedSince: Ms = 0;
@@ -126,8 +130,18 @@ export class TcpSession implements SessionSink, Woken, Alarm {
     const now = this.host.driver.clock.now();
     this.decoder.push(chunk.toString('latin1'));
     if (this.state === 'blocked') this.watchTail(now);
-    else this.run(now);
+    else this.execute(now);
+    if (this.talks) return;
+    this.talks = this.host.turn.defers(this);
+    if (this.talks) return;
+    this.speak(now);
     this.host.driver.touch();
+  }
+
+  /** Talker. */
+  speak(now: Ms): void {
+    this.talks = false;
+    if (this.state !== 'closed') this.settle(now);
   }
 
   private onEnd(): void {
@@ -151,6 +165,11 @@ export class TcpSession implements SessionSink, Woken, Alarm {
 
   /** Executes what can be executed, then writes all replies at once. */
   private run(now: Ms): void {
+    this.execute(now);
+    this.settle(now);
+  }
+
+  private execute(now: Ms): void {
     const { completed } = this.decoder;
     while (this.state === 'ready' || this.state === 'auth') {
       const frame = this.decoder.next();
@@ -162,6 +181,9 @@ export class TcpSession implements SessionSink, Woken, Alarm {
       if (this.outbox.isFull) this.write(now);
     }
     if (this.decoder.completed !== completed) this.lineSince = now;
+  }
+
+  private settle(now: Ms): void {
     this.write(now);
     this.lookBy(this.nextDeadline());
   }

@@ -31,7 +31,7 @@ const LEADING = new RegExp(`^${SPACE}+`);
 const SPACES = new RegExp(`${SPACE}+`);
 
 /** Whether a byte may be white space or begin it; almost every argument has none. */
-const maySpace = (code: number): boolean => code <= 0x20 || code >= 0xc2;
+export const maySpace = (code: number): boolean => code <= 0x20 || code >= 0xc2;
 
 const plain = (bytes: string): boolean => {
   for (let i = 0; i < bytes.length; i++) if (maySpace(bytes.charCodeAt(i))) return false;
@@ -53,9 +53,13 @@ export function trimBytes(bytes: string): string {
   }
 }
 
+/** Words with one space between each two: what well-behaved clients send. */
+const WORDS = /^[!-\x7f]+(?: [!-\x7f]+)*$/;
+
 /** The fields between runs of white space; none for a blank line. */
 export function splitFields(bytes: string): string[] {
   if (bytes === '') return [];
   if (plain(bytes)) return [bytes];
+  if (WORDS.test(bytes)) return bytes.split(' ');
   return bytes.split(SPACES).filter((field) => field !== '');
 }

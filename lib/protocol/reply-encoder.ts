@@ -1,11 +1,23 @@
 import type { Push, Reply } from './messages.js';
 import { STATUS_WORDS } from './status.js';
 
+/** The last lease that was written out: most are like the one before. */
+let lastMs = -1;
+let lastField = '';
+
+function leaseField(leaseMs: number): string {
+  if (leaseMs !== lastMs) {
+    lastField = ` ${leaseMs / 1000}\n`;
+    lastMs = leaseMs;
+  }
+  return lastField;
+}
+
 /** The line of a reply, LF included (spec 3). */
 export function encodeReply(r: Reply): string {
   switch (r.s) {
     case 'granted':
-      return `ok ${r.token} ${r.leaseMs / 1000}\n`;
+      return 'ok ' + r.token + leaseField(r.leaseMs);
     case 'acquired':
       return `acquired ${r.token} ${r.leaseMs / 1000}\n`;
     case 'renewed':

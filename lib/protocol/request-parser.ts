@@ -42,6 +42,31 @@ export function parseRequest(command: string, key: string, argument: string): Re
   }
 }
 
+/**
+ * The same for the usual shape of a request: no white space in `command` and `key`, and in `argument` at most one, a space
+ * between two fields, at `space` (-1: none). Nothing is searched twice.
+ */
+export function parseUsual(command: string, key: string, argument: string, space: number): Request | undefined {
+  if (key === '' || argument === '') return parseRequest(command, key, argument);
+  switch (command) {
+    case 'l': {
+      const waitMs = seconds(space < 0 ? argument : argument.slice(0, space), 0);
+      const leaseMs = space < 0 ? 0 : seconds(argument.slice(space + 1), 1);
+      if (waitMs === undefined || leaseMs === undefined) return undefined;
+      return { t: 'acquire', kind: 'lock', key, limit: 1, waitMs, leaseMs };
+    }
+    case 'r':
+      return { t: 'release', kind: 'lock', key, token: argument };
+    case 'n': {
+      const leaseMs = space < 0 ? 0 : seconds(argument.slice(space + 1), 1);
+      if (leaseMs === undefined) return undefined;
+      return { t: 'renew', kind: 'lock', key, token: space < 0 ? argument : argument.slice(0, space), leaseMs };
+    }
+    default:
+      return parseRequest(command, key, argument);
+  }
+}
+
 /** Not empty, no SP, HT, LF, CR; every other byte is legal (spec 1.3). */
 export function isKey(key: string): boolean {
   for (let i = 0; i < key.length; i++) {
@@ -63,10 +88,24 @@ function positive(field: string | undefined): Limit | undefined {
   return exact > 0n && exact <= INT64_MAX ? exact : undefined;
 }
 
+/** The number that up to nine digits are; -1 for any other text. */
+function fewDigits(field: string): number {
+  if (field.length === 0 || field.length > 9) return -1;
+  let value = 0;
+  for (let i = 0; i < field.length; i++) {
+    const digit = field.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
 /** Seconds on the wire as milliseconds; undefined if out of range (spec 1.3, 1.4). */
 function seconds(field: string | undefined, least: 0 | 1): number | undefined {
-  if (field === undefined || !INTEGER.test(field)) return undefined;
-  const value = Number(field) || 0; // not -0
+  if (field === undefined) return undefined;
+  const few = fewDigits(field);
+  if (few < 0 && !INTEGER.test(field)) return undefined;
+  const value = few < 0 ? Number(field) || 0 : few; // not -0
   return value >= least && value <= MAX_SECONDS ? value * 1000 : undefined;
 }
 

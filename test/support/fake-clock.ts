@@ -52,6 +52,11 @@ export class FakeClock implements Clock {
     this.polls.push(fn);
   }
 
+  /** Turns are those of the host: they take no time. */
+  endOfTurn(fn: () => void): void {
+    setImmediate(fn);
+  }
+
   /** How many timers are armed. */
   get pendingTimers(): number {
     return this.timers.size;

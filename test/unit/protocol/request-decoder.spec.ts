@@ -185,3 +185,66 @@ describe('the recorded transcripts', () => {
 });
 
 const printable = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? `${value}n` : value);
+
+describe('the short way for usual requests', () => {
+  const word = fc.constantFrom(
+    'l',
+    'r',
+    'n',
+    'e',
+    'w',
+    'sl',
+    'sn',
+    'ping',
+    'auth',
+    'signal',
+    'x',
+    '',
+    'l ',
+    ' l',
+    'l\r',
+  );
+  const key = fc.oneof(
+    fc.constantFrom('k', '', 'a b', 'k\r', '\rk', '\t', 'é'.repeat(3), '\xc2\xa0', '\xe3\x80\x80', 'k'.repeat(256)),
+    fc.string({ unit: 'binary-ascii', maxLength: 6 }),
+  );
+  const argument = fc.oneof(
+    fc.constantFrom(
+      '0',
+      '10 60',
+      '-0',
+      '+5',
+      '007',
+      ' 1',
+      '1 ',
+      '1  2',
+      '1 2 3',
+      '',
+      'tok 30',
+      'tok\xa030',
+      'tok\xc2\xa030',
+    ),
+    fc.constantFrom(
+      '9223372036',
+      '9223372037',
+      '1'.repeat(10),
+      '0 0',
+      '0 -1',
+      '0 1\r',
+      '0'.repeat(256),
+      '0'.repeat(257),
+    ),
+    fc.string({ unit: 'binary-ascii', maxLength: 8 }),
+  );
+  const frame = fc.tuple(word, key, argument).map((lines) => `${lines.join('\n')}\n`);
+
+  it('means what the long way means, which bytes one at a time take', () => {
+    fc.assert(
+      fc.property(fc.array(frame, { minLength: 1, maxLength: 4 }), (frames) => {
+        const text = frames.join('');
+        expect(decode([text])).toEqual(decode(bytewise(text)));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
