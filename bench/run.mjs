@@ -1,30 +1,40 @@
-// Measures the daemon and its engine beside raw TCP. `node bench/run.mjs --help` tells how.
+// Measures this package beside raw TCP and other lock libraries. `node bench/run.mjs --help` tells how.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { CONTESTANTS } from './contestants/index.mjs';
+import { GROUPS } from './contestants/index.mjs';
 import { buildFolder } from './support/build.mjs';
 import { measureAll, summarize } from './support/measure.mjs';
-import { circumstances, markdown } from './support/report.mjs';
+import { circumstances, headline, LEGEND, markdown } from './support/report.mjs';
 import { Stage } from './support/stage.mjs';
 
 const HELP = `npm run bench -- [options]
 
   --quick           fewer and shorter slices
   --json FILE       the figures, and every slice, as JSON
+  --group NAME      only this group (may be repeated): ${GROUPS.map(({ name }) => name).join(', ')}
   --only TEXT       only contestants whose names contain TEXT (and what they are compared with)
   --build FOLDER    another ESM build than dist/esm
-  --profile FOLDER  CPU profiles of the servers, to be opened in a browser's developer tools
+  --profile FOLDER  CPU profiles of daemon and LockClient, to be opened in a browser's developer tools
   --help
+
+DFLOCKD_BENCH_ADDR=host:port adds a daemon that runs already: the remote contestants are measured with it, too.
 `;
 
 // Many short slices rather than few long ones: on a busy machine medians of their ratios are far steadier.
-const FULL = { rounds: 60, warmUp: 8, sliceMs: 80 };
-const QUICK = { rounds: 20, warmUp: 8, sliceMs: 40 };
+const FULL = {
+  short: { rounds: 60, warmUp: 8, sliceMs: 80 },
+  long: { rounds: 10, warmUp: 1, sliceMs: 1000 },
+};
+const QUICK = {
+  short: { rounds: 20, warmUp: 8, sliceMs: 40 },
+  long: { rounds: 5, warmUp: 1, sliceMs: 600 },
+};
 
 const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     json: { type: 'string' },
+    group: { type: 'string', multiple: true },
     only: { type: 'string' },
     build: { type: 'string' },
     profile: { type: 'string' },
@@ -33,28 +43,45 @@ const { values: options } = parseArgs({
 });
 
 async function main() {
-  const plan = options.quick ? QUICK : FULL;
-  const contestants = chosen(options.only);
-  const stage = new Stage(buildFolder(options.build), profiling(options.profile));
+  const build = buildFolder(options.build);
   const where = circumstances();
+  const groups = [];
+  process.stdout.write(headline(where));
+  for (const group of chosenGroups(options.group)) {
+    const plan = (options.quick ? QUICK : FULL)[group.slices];
+    const { contestants, notes } = group.make();
+    const entered = chosen(contestants, options.only);
+    if (entered.length === 0) continue;
+    const { slices, figures } = await race(entered, plan, build);
+    process.stdout.write(markdown({ title: group.title, notes }, figures, plan));
+    groups.push({ group: group.name, plan, figures, slices: Object.fromEntries(slices) });
+  }
+  process.stdout.write(LEGEND);
+  if (options.json) writeFileSync(options.json, JSON.stringify({ ...where, groups }, undefined, 2) + '\n');
+}
+
+/** A group on a stage of its own. */
+async function race(contestants, plan, build) {
+  const stage = new Stage(build, profiling(options.profile));
   try {
     const slices = await measureAll(contestants, stage, plan, progress(plan));
-    const figures = summarize(contestants, slices);
-    process.stdout.write(markdown(figures, plan, where));
-    if (options.json) {
-      const all = Object.fromEntries(slices);
-      writeFileSync(options.json, JSON.stringify({ ...where, plan, figures, slices: all }, undefined, 2) + '\n');
-    }
+    return { slices, figures: summarize(contestants, slices) };
   } finally {
     await stage.clear();
   }
 }
 
-function chosen(text) {
-  if (text === undefined) return CONTESTANTS;
-  const wanted = CONTESTANTS.filter(({ name }) => name.includes(text));
-  const names = new Set(wanted.flatMap(({ name, versus }) => [name, versus]));
-  return CONTESTANTS.filter(({ name }, i) => i === 0 || names.has(name));
+function chosenGroups(names = GROUPS.map(({ name }) => name)) {
+  const stranger = names.find((name) => !GROUPS.some((group) => group.name === name));
+  if (stranger !== undefined) throw new Error(`there is no group "${stranger}"`);
+  return GROUPS.filter(({ name }) => names.includes(name));
+}
+
+function chosen(contestants, text = '') {
+  const wanted = contestants.filter(({ name }) => name.includes(text));
+  if (wanted.length === 0) return [];
+  const names = new Set(wanted.flatMap(({ name, versus = [] }) => [name, ...versus]));
+  return contestants.filter(({ name }, i) => i === 0 || names.has(name));
 }
 
 function profiling(folder) {

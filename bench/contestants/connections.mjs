@@ -1,3 +1,4 @@
+import { times } from '../support/goals.mjs';
 import { slice } from '../support/stage.mjs';
 
 const ECHO_GOAL = 0.8;
@@ -12,7 +13,7 @@ export const echoConnections = (connections) => ({
     const server = await stage.server('echo-server.mjs', 'connections');
     const client = await stage.client('echo-client.mjs');
     const { host, port } = server;
-    await client.ask('connect', { host, port, connections });
+    await client.ask('connect', { host, port, connections, depth: 1 });
     return { slice: (ms) => slice(client, server, ms) };
   },
 });
@@ -21,8 +22,8 @@ export const echoConnections = (connections) => ({
 export const lockConnections = (connections) => ({
   name: `daemon, ${connections} connections`,
   unit: 'pairs',
-  versus: echoName(connections),
-  goal: { ratio: ECHO_GOAL },
+  versus: [echoName(connections)],
+  goals: [times(ECHO_GOAL, echoName(connections), 'echo')],
   async start(stage) {
     const server = await stage.server('daemon.mjs', 'connections');
     const client = await stage.client('lock-client.mjs');

@@ -3,12 +3,12 @@ import { slice } from '../support/stage.mjs';
 /**
  * A minimal pipelining client: one connection, `depth` keys of its own.
  *
- * @param {number} depth @param {{ goal?: object }} [rest]
+ * @param {number} depth @param {import('../support/goals.mjs').Goal[]} [goals]
  */
-export const pipelined = (depth, rest = {}) => ({
+export const pipelined = (depth, goals = []) => ({
   name: `daemon, pipelined, depth ${depth}`,
   unit: 'pairs',
-  ...rest,
+  goals,
   async start(stage) {
     const server = await stage.server('daemon.mjs', 'pipelined');
     const client = await stage.client('lock-client.mjs');

@@ -1,4 +1,4 @@
-import { acquireOf, releaseOf } from './pair-lane.mjs';
+import { acquireOf, releaseOf } from './requests.mjs';
 
 const ACQUIRE = Buffer.from(acquireOf('bench:0000:0000'), 'latin1');
 const RELEASE = Buffer.from(releaseOf('bench:0000:0000'), 'latin1');

@@ -30,36 +30,43 @@ const rateOf = ({ count, ms }) => (count / ms) * 1000;
  * @param {import('../contestants/index.mjs').Contestant[]} contestants the first is the baseline
  */
 export function summarize(contestants, slices) {
-  const ratesOf = (name) => slices.get(name).map(rateOf);
-  return contestants.map(({ name, unit, versus, goal }) => {
+  return contestants.map(({ name, unit, versus = [], goals = [] }) => {
     const own = slices.get(name);
-    const ratioTo = (other) => {
-      const theirs = ratesOf(other);
-      return spread(own.map((slice, round) => rateOf(slice) / theirs[round]));
-    };
     const figures = {
+      perSecond: spread(own.map(rateOf)),
+      ratioTo: (other) => ratios(own, slices.get(other)),
+      measure: (measure) => spread(own.map(({ measures }) => measures[measure])),
+    };
+    return {
       name,
       unit,
-      perSecond: spread(own.map(rateOf)),
-      toBaseline: ratioTo(contestants[0].name),
-      versus: versus && {
-        name: versus,
-        rate: ratioTo(versus),
-        serverCpu: cpuPerCount(slices.get(versus)) / cpuPerCount(own),
-      },
+      perSecond: figures.perSecond,
+      toFirst: figures.ratioTo(contestants[0].name),
+      versus: versus.filter((other) => slices.has(other)).map((other) => compare(other, own, slices.get(other))),
+      goals: goals.map((goal) => judge(goal, figures)),
       cpu: cpuOf(own),
     };
-    return { ...figures, goal: goal && { ...goal, met: isMet(goal, figures) } };
   });
 }
 
-const isMet = (goal, { perSecond, versus }) =>
-  (goal.perSecond === undefined || perSecond.median >= goal.perSecond) &&
-  (goal.ratio === undefined || versus.rate.median >= goal.ratio);
+/** Rate by rate, round by round. */
+function ratios(own, others) {
+  return others && spread(own.map((slice, round) => rateOf(slice) / rateOf(others[round])));
+}
 
-/** Milliseconds of the server's CPU for each thing counted. */
+function compare(name, own, others) {
+  const serverCpu = cpuPerCount(others) / cpuPerCount(own);
+  return { name, rate: ratios(own, others), serverCpu: Number.isNaN(serverCpu) ? undefined : serverCpu };
+}
+
+function judge({ text, of, met, shown }, figures) {
+  const value = of(figures);
+  return { text, value, shown, met: value && met(value.median) };
+}
+
+/** Milliseconds of the server's CPU for each thing counted; NaN if unknown. */
 const cpuPerCount = (slices) =>
-  sum(slices.map(({ serverCpuMs }) => serverCpuMs)) / sum(slices.map(({ count }) => count));
+  sum(slices.map(({ serverCpuMs }) => serverCpuMs ?? NaN)) / sum(slices.map(({ count }) => count));
 
 /** Shares of one core, and what one thing counted costs. */
 function cpuOf(slices) {

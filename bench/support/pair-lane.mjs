@@ -1,14 +1,10 @@
+import { acquireOf, releaseOf, TOKEN_LENGTH } from './requests.mjs';
+
 const LF = 0x0a;
 const O = 0x6f;
 const K = 0x6b;
-/** Where the token stands in `ok <token> <seconds>`, and its length. */
+/** Where the token stands in `ok <token> <seconds>`. */
 const TOKEN_COLUMN = 3;
-const TOKEN_LENGTH = 32;
-
-/** A try, with a lease: what the client of this package sends. */
-export const acquireOf = (key) => `l\n${key}\n0 30\n`;
-/** With room for the token. */
-export const releaseOf = (key) => `r\n${key}\n${'-'.repeat(TOKEN_LENGTH)}\n`;
 
 /**
  * One connection that acquires and releases keys of its own, each key in turn, with one request of each key under way.

@@ -1,9 +1,5 @@
 import { cpus, loadavg } from 'node:os';
-
-const WHOLE = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
-const whole = (n) => WHOLE.format(n);
-const ratio = (n) => n.toFixed(n < 10 ? 2 : 1);
-const percent = (n) => `${Math.round(n * 100)} %`;
+import { percent, ratio, whole, withSpread } from './format.mjs';
 
 /** Where and when it was measured. */
 export const circumstances = () => ({
@@ -15,55 +11,67 @@ export const circumstances = () => ({
   loadAverage: loadavg().map((load) => Number(load.toFixed(2))),
 });
 
-/** @param {ReturnType<import('./measure.mjs').summarize>} figures */
-export function markdown(figures, plan, where) {
-  const header = ['contestant', 'per second (quartiles)', 'ping-pongs', 'goal', 'CPU client', 'CPU server', 'µs each'];
+/** The circumstances, above all tables. */
+export const headline = ({ date, node, platform, cpu, cores, loadAverage }) =>
+  `${date}, node ${node}, ${platform}, ${cores} × ${cpu}, load average ${loadAverage.join(' ')}\n`;
+
+/** One group. @param {ReturnType<import('./measure.mjs').summarize>} figures */
+export function markdown({ title, notes = [] }, figures, plan) {
+  const header = [
+    'contestant',
+    'per second (quartiles)',
+    '× first line',
+    'goal',
+    'CPU client',
+    'CPU server',
+    'µs each',
+  ];
   const rows = figures.map((f) => [
     f.name,
     `${whole(f.perSecond.median)} ${f.unit} (${whole(f.perSecond.q1)}–${whole(f.perSecond.q3)})`,
-    `${ratio(f.toBaseline.median)} (${ratio(f.toBaseline.q1)}–${ratio(f.toBaseline.q3)})`,
-    goalText(f),
+    withSpread(f.toFirst, ratio),
+    f.goals.map(goalText).join('; '),
     f.cpu.client ? percent(f.cpu.client.share) : '',
     f.cpu.server ? percent(f.cpu.server.share) : '',
     (f.cpu.server ?? f.cpu.client)?.usEach.toFixed(2) ?? '',
   ]);
-  const { node, platform, cpu, cores, loadAverage, date } = where;
   return [
-    `${date}, node ${node}, ${platform}, ${cores} × ${cpu}, load average ${loadAverage.join(' ')}`,
-    `medians of ${plan.rounds} interleaved slices of ${plan.sliceMs} ms`,
+    '',
+    `## ${title}`,
+    '',
+    `Medians of ${plan.rounds} interleaved slices of ${plan.sliceMs} ms.`,
+    ...notes,
     '',
     line(header),
     line(['---', '---:', '---:', '---', '---:', '---:', '---:']),
     ...rows.map(line),
     '',
-    ...figures.filter((f) => f.versus).map(comparison),
-    ...LEGEND,
+    ...figures.flatMap(comparisons),
     '',
   ].join('\n');
 }
 
 const line = (cells) => `| ${cells.join(' | ')} |`;
 
-function goalText({ goal, versus }) {
-  if (!goal) return '';
-  const want = goal.perSecond ? `≥ ${whole(goal.perSecond)}` : `≥ ${goal.ratio} × echo`;
-  const have = versus ? ` (${ratio(versus.rate.median)})` : '';
-  return `${want}: ${goal.met ? 'met' : 'missed'}${have}`;
+function goalText({ text, value, met, shown }) {
+  if (value === undefined) return `${text}: not measured`;
+  return `${text}: ${met ? 'met' : 'missed'}${shown ? `, ${withSpread(value, ratio)}` : ''}`;
 }
 
-function comparison({ name, versus }) {
-  const { rate, serverCpu, name: other } = versus;
-  return (
-    `${name}: ${ratio(rate.median)} (${ratio(rate.q1)}–${ratio(rate.q3)}) × ${other}` +
-    `; counted in the server's CPU time alone: ${ratio(serverCpu)}`
+const comparisons = ({ name, versus }) =>
+  versus.map(
+    ({ name: other, rate, serverCpu }) =>
+      `- ${name}: ${withSpread(rate, ratio)} × ${other}` +
+      (serverCpu === undefined ? '' : `; counted in the server's CPU time alone: ${ratio(serverCpu)}`),
   );
-}
 
-const LEGEND = [
+/** What the words in the tables mean. */
+export const LEGEND = [
   '',
   'A pair is an acquire and its release; for an echo server, two round trips with as many bytes up.',
-  'ping-pongs: the ratio to the first line, round by round. CPU: shares of one core, all threads of the process together.',
-  'µs each: CPU time of the server (of the engine, where it is alone) for each thing counted.',
+  '× first line: the ratio to the first line, round by round. CPU: shares of one core, all threads of a process together.',
+  'µs each: CPU time of the server (of the client, where there is none) for each thing counted.',
   'A client near 100 % is what limits the figure: the server could do more. Both far below it, where more than one request',
   'is under way: the machine was busy with something else, and only ratios count.',
-];
+  '',
+].join('\n');

@@ -30,19 +30,18 @@ export class Stage {
   /**
    * A server of ours in a process of its own.
    *
-   * @param {'echo-server.mjs' | 'daemon.mjs'} file @param {string} name servers of one name are one
-   * @param {string} [build] another build than the one that is measured
+   * @param {'echo-server.mjs' | 'daemon.mjs' | 'redis.mjs'} file @param {string} name servers of one name are one
+   * @param {string} [argument] for the process; the daemon gets its module
    */
-  server(file, name, build = this.build) {
-    const key = `${file} ${name} ${build}`;
-    if (!this.#servers.has(key)) this.#servers.set(key, this.#start(file, build));
+  server(file, name, argument) {
+    const key = `${file} ${name}`;
+    if (!this.#servers.has(key)) this.#servers.set(key, this.#start(file, argument));
     return this.#servers.get(key);
   }
 
-  async #start(file, build) {
-    const isDaemon = file === 'daemon.mjs';
-    const args = isDaemon ? [pathToFileURL(`${build}/entries/daemon.js`).href] : [];
-    const child = await this.client(file, args, this.nodeFlags);
+  async #start(file, argument) {
+    const given = file === 'daemon.mjs' ? this.moduleUrl('entries/daemon.js') : argument;
+    const child = await this.client(file, given === undefined ? [] : [given], this.nodeFlags);
     const address = await child.ask('listen');
     return { ...address, cpu: () => child.ask('cpu') };
   }

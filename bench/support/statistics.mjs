@@ -1,5 +1,5 @@
 /** Linear interpolation between the two nearest values. @param {number[]} sorted @param {number} part 0–1 */
-function quantile(sorted, part) {
+export function quantile(sorted, part) {
   const at = (sorted.length - 1) * part;
   const below = sorted[Math.floor(at)];
   const above = sorted[Math.ceil(at)];

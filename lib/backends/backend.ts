@@ -67,20 +67,27 @@ export interface Pending {
   readonly placed: Promise<'acquired' | 'queued'>;
   /** Rejects with AcquireTimeoutError at the deadline, LockUnavailableError, MaxLocksError, …; after cancel with its error. */
   readonly grant: Promise<Grant>;
-  /** Synchronous; a grant which still arrives is freed by the backend. */
-  cancel(reason: Error): void;
+  /** Gives up at once; `grant` rejects with `reason`, whatever it is. A grant which still arrives is freed by the backend. */
+  cancel(reason: unknown): void;
 }
 
-/** A link to a server went up or down. */
+/**
+ * Something about a server. `up`, `down`: the connection was made, was lost. `draining`: it shuts down; its locks stay
+ * until their connections end. `degraded`: it serves less well than it should, as `detail` says.
+ */
 export interface LinkEvent {
   readonly server: string;
-  readonly state: 'up' | 'down' | 'draining';
+  readonly state: 'up' | 'down' | 'draining' | 'degraded';
   readonly error?: Error;
+  /** Of `degraded`: what, and which option changes it. */
+  readonly detail?: string;
 }
 
 /** The seam between what users hold (lib/locks) and where locks live. */
 export interface LockBackend {
   readonly name: string;
+  /** What it promises, known before the start. */
+  readonly capabilities: Capabilities;
   /** Connects and probes. Throws ConfigError, AuthError, LockUnavailableError. */
   start(): Promise<Capabilities>;
   /** One try that does not wait; null if somebody else has it. */

@@ -1,8 +1,8 @@
-/** A promise that is settled from outside. It counts as handled: whoever awaits it is told all the same. */
+/** A promise that is settled from outside. */
 export class Deferred<T> {
   readonly promise: Promise<T>;
   resolve!: (value: T) => void;
-  reject!: (error: Error) => void;
+  reject!: (reason: unknown) => void;
 
   constructor() {
     this.promise = new Promise<T>((resolve, reject) => {
@@ -11,7 +11,7 @@ export class Deferred<T> {
     });
   }
 
-  /** For promises that nobody may look at. */
+  /** For promises that nobody may look at: a rejection counts as handled. Whoever awaits it is told all the same. */
   quiet(): this {
     this.promise.catch(() => undefined);
     return this;

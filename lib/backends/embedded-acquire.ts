@@ -5,6 +5,7 @@ import type { Answer, OpId } from '../core/types.js';
 import { toBytes } from '../protocol/bytes.js';
 import type { AcquireRequest, Grant, Pending } from './backend.js';
 import { Deferred } from './deferred.js';
+import { Placing } from './placing.js';
 import type { EmbeddedDoor } from './embedded-door.js';
 import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
 import { refusal } from './refusal.js';
@@ -15,7 +16,7 @@ const LATE_MS = 1000;
 /** One acquire from the engine in this process; it waits in the engine's queue. */
 export class EmbeddedAcquire implements Pending {
   private readonly outcome = new Deferred<Grant>();
-  private readonly placing = new Deferred<'acquired' | 'queued'>().quiet();
+  private readonly placing = new Placing();
   private readonly op: OpId;
   private isOver = false;
   /** The engine's own timer does not keep the process alive; somebody who waits does. */
@@ -42,7 +43,7 @@ export class EmbeddedAcquire implements Pending {
     });
     if (this.isOver) return;
     waits.set(this.wake, deadline + LATE_MS);
-    this.placing.resolve('queued');
+    this.placing.is('queued');
   }
 
   get grant(): Promise<Grant> {
@@ -53,7 +54,7 @@ export class EmbeddedAcquire implements Pending {
     return this.placing.promise;
   }
 
-  cancel(reason: Error): void {
+  cancel(reason: unknown): void {
     if (this.isOver) return;
     this.fail(reason);
     this.door.cancel(this.op);
@@ -61,14 +62,14 @@ export class EmbeddedAcquire implements Pending {
 
   private succeed(grant: Grant): void {
     this.finish();
-    this.placing.resolve('acquired');
+    this.placing.is('acquired');
     this.outcome.resolve(grant);
   }
 
-  private fail(error: Error): void {
+  private fail(error: unknown): void {
     if (this.isOver) return;
     this.finish();
-    this.placing.reject(error);
+    this.placing.failed(error);
     this.outcome.reject(error);
   }
 
@@ -82,5 +83,5 @@ function errorOf(answer: Answer, { key }: AcquireRequest): Error {
   const details = { key, server: EMBEDDED };
   if (answer.s === 'timeout') return new AcquireTimeoutError(key, details);
   if (answer.s === 'cancelled') return new ShuttingDownError(details);
-  return refusal(answer, 'acquire', details);
+  return refusal(answer, 'acquire', toBytes(key), EMBEDDED);
 }

@@ -1,5 +1,5 @@
 import { Alarms } from '../common/alarms.js';
-import { LockLostError, ShuttingDownError, UnsupportedError } from '../common/errors.js';
+import { LockLostError, ShuttingDownError } from '../common/errors.js';
 import type { Clock, Entropy, Ms } from '../common/system.js';
 import { EngineDriver } from '../core/driver.js';
 import { Engine } from '../core/engine.js';
@@ -21,7 +21,7 @@ const CAPABILITIES: Capabilities = Object.freeze({
   order: 'strict',
   fence: 'per-key',
   semaphores: true,
-  tickets: false,
+  tickets: true,
   signals: false,
   inspect: 'key',
   leaseUnitMs: 1,
@@ -37,6 +37,7 @@ const SWEEP_INTERVAL_MS: Ms = 100;
 /** The lock engine in this process, open to others through a TCP door if wanted. */
 export class EmbeddedBackend implements LockBackend {
   readonly name = EMBEDDED;
+  readonly capabilities = CAPABILITIES;
   private readonly driver: EngineDriver;
   private readonly door: EmbeddedDoor;
   private readonly waits: Alarms;
@@ -81,11 +82,11 @@ export class EmbeddedBackend implements LockBackend {
     const answer = await this.ask({ t: 'acquire', kind, key, limit, waitMs: 0, leaseMs });
     if (answer.s === 'granted') return new EmbeddedGrant(req, key, answer.token, validFrom, answer.leaseMs);
     if (answer.s === 'timeout' || answer.s === 'max_waiters') return null;
-    throw refusal(answer, 'acquire', { key: req.key, server: EMBEDDED });
+    throw refusal(answer, 'acquire', key, EMBEDDED);
   }
 
-  enqueue(req: AcquireRequest, mode: 'line' | 'ticket'): Pending {
-    if (mode === 'ticket') throw new UnsupportedError('tickets are not supported yet');
+  /** Every caller has a place of its own in the engine's queue, with a ticket or without. */
+  enqueue(req: AcquireRequest, _mode: 'line' | 'ticket'): Pending {
     this.assertOpen();
     return new EmbeddedAcquire(req, this.door, this.clock, this.waits);
   }

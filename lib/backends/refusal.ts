@@ -1,20 +1,9 @@
-import { type LockError, type LockErrorDetails, NotLeaderError, ProtocolError } from '../common/errors.js';
+import { refused } from '../client/refused.js';
+import { type LockError, ProtocolError } from '../common/errors.js';
 import type { Answer } from '../core/types.js';
-import { errorOfStatus } from '../protocol/status.js';
 
-/** The error that stands for an answer which is not what was asked for. */
-export function refusal(answer: Answer, operation: string, details: LockErrorDetails): LockError {
-  switch (answer.s) {
-    case 'not_leader':
-      return new NotLeaderError(answer.leader || undefined, details);
-    case 'granted':
-    case 'acquired':
-    case 'renewed':
-    case 'delivered':
-    case 'stats':
-    case 'cancelled':
-      return new ProtocolError(`${operation}: the answer "${answer.s}" makes no sense`, details);
-    default:
-      return errorOfStatus(answer.s, operation, details);
-  }
+/** The error that stands for an answer which is not what was asked for. `key`: as bytes. */
+export function refusal(answer: Answer, operation: string, key: string | undefined, server: string): LockError {
+  if (answer.s !== 'cancelled') return refused(answer, operation, key, server);
+  return new ProtocolError(`${operation}: the answer "cancelled" makes no sense`, { server });
 }

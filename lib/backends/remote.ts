@@ -1,36 +1,39 @@
-import { ServerPool } from '../client/server-pool.js';
+import { ServerPool, type PoolStats } from '../client/server-pool.js';
 import type { RemoteConfig } from '../client/config.js';
-import { ConfigError, LockError, ProtocolError, ServerDrainingError, UnsupportedError } from '../common/errors.js';
+import { ConfigError } from '../common/errors.js';
 import type { Clock, Entropy, Ms } from '../common/system.js';
-import { fromBytes } from '../protocol/bytes.js';
 import { LINE_CAP } from '../protocol/limits.js';
+import type { Kind } from '../protocol/messages.js';
 import { shardOf } from '../protocol/shard.js';
 import type { AcquireRequest, Capabilities, Grant, LinkEvent, LockBackend, Pending, Proof } from './backend.js';
-import { LocalWaiters } from './local-waiters.js';
-import { refusal } from './refusal.js';
+import { FenceBook } from './fence-book.js';
 import { RemoteAcquire } from './remote-acquire.js';
-import type { RemoteGrant } from './remote-grant.js';
+import { isLockedOn, pingOne, statsOf } from './remote-asks.js';
+import type { RemoteHold } from './remote-hold.js';
+import { RemoteSite } from './remote-site.js';
+import { RemoteTicket } from './remote-ticket.js';
 
-const CAPABILITIES: Capabilities = Object.freeze({
-  ownership: 'connection',
-  order: 'strict',
-  fence: 'none',
-  semaphores: true,
-  tickets: false,
-  signals: false,
-  inspect: 'dump',
-  leaseUnitMs: 1000,
-  minLeaseMs: 1000,
-  waitUnitMs: 1000,
-  maxKeyBytes: LINE_CAP,
-  keepAfterRelease: false,
-});
+const capabilitiesOf = ({ autoRelease, waitersPerKey, fencing }: RemoteConfig): Capabilities =>
+  Object.freeze({
+    ownership: autoRelease ? 'connection' : 'lease',
+    order: waitersPerKey === Infinity ? 'strict' : 'per-process',
+    fence: fencing === 'token' ? 'per-key' : 'none',
+    semaphores: true,
+    tickets: true,
+    signals: false,
+    inspect: 'dump',
+    leaseUnitMs: 1000,
+    minLeaseMs: 1000,
+    waitUnitMs: 1000,
+    maxKeyBytes: LINE_CAP,
+    keepAfterRelease: !autoRelease,
+  });
 
 /** Locks on one or several dflockd servers; several are shards: a key lives on one of them. */
 export class RemoteBackend implements LockBackend {
   readonly name = 'dflockd';
-  private readonly pools: readonly ServerPool[];
-  private readonly waiters: readonly LocalWaiters[];
+  readonly capabilities: Capabilities;
+  private readonly sites: readonly RemoteSite[];
   private readonly watchers = new Set<(event: LinkEvent) => void>();
 
   constructor(
@@ -38,45 +41,61 @@ export class RemoteBackend implements LockBackend {
     clock: Clock,
     entropy: Entropy,
   ) {
-    const link = (server: string, state: 'up' | 'down', error?: LockError) => this.tell({ server, state, error });
-    this.pools = config.endpoints.map((endpoint) => new ServerPool(endpoint, config, clock, entropy, { link }));
-    this.waiters = this.pools.map(() => new LocalWaiters());
+    this.capabilities = capabilitiesOf(config);
+    const degraded = (server: string, detail: string): void => this.tell({ server, state: 'degraded', detail });
+    this.sites = config.endpoints.map((endpoint) => {
+      const pool = new ServerPool(endpoint, config, clock, entropy, {
+        link: (server, state, error) => this.tell({ server, state, ...(error ? { error } : undefined) }),
+        degraded,
+      });
+      const hasFences = config.fencing === 'token';
+      return new RemoteSite(pool, hasFences ? new FenceBook((detail) => degraded(pool.server, detail)) : undefined);
+    });
   }
 
   /** Connects to every server; after a rejection with LockUnavailableError it goes on trying by itself. */
   async start(): Promise<Capabilities> {
-    await Promise.all(this.pools.map((pool) => pool.start()));
-    return CAPABILITIES;
+    await Promise.all(this.sites.map(({ pool }) => pool.start()));
+    return this.capabilities;
   }
 
-  async tryAcquire(req: AcquireRequest): Promise<Grant | null> {
-    return this.begin(req, 'try').result;
+  tryAcquire(req: AcquireRequest): Promise<Grant | null> {
+    try {
+      return new RemoteAcquire(req, 'try', this.siteOf(req.key)).result;
+    } catch (error) {
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   enqueue(req: AcquireRequest, mode: 'line' | 'ticket'): Pending {
-    if (mode === 'ticket') throw new UnsupportedError('tickets are not supported yet');
-    return this.begin(req, 'line');
+    const site = this.siteOf(req.key);
+    return mode === 'ticket' ? new RemoteTicket(req, site) : new RemoteAcquire(req, 'line', site);
   }
 
   renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
-    return (grant as RemoteGrant).renew(leaseMs);
+    return (grant as RemoteHold).renew(leaseMs);
   }
 
   release(grant: Grant, keepMs = 0): Promise<'released' | 'gone'> {
-    const remote = grant as RemoteGrant;
-    return keepMs > 0 ? remote.keep(keepMs) : remote.release();
+    const hold = grant as RemoteHold;
+    return keepMs > 0 ? hold.keep(keepMs) : hold.release();
   }
 
   abandon(grant: Grant): void {
-    (grant as RemoteGrant).abandon();
+    (grant as RemoteHold).abandon();
   }
 
   async ping(): Promise<void> {
-    await Promise.all(this.pools.map((pool) => pingOne(pool)));
+    await Promise.all(this.sites.map(({ pool }) => pingOne(pool)));
   }
 
   stats(): Promise<unknown[]> {
-    return Promise.all(this.pools.map((pool) => statsOf(pool)));
+    return Promise.all(this.sites.map(({ pool }) => statsOf(pool)));
+  }
+
+  /** Reads everything that the server of the key knows. */
+  async isLocked(key: string, kind: Kind): Promise<boolean> {
+    return isLockedOn(this.siteOf(key).pool, key, kind);
   }
 
   onLink(callback: (event: LinkEvent) => void): () => void {
@@ -85,69 +104,29 @@ export class RemoteBackend implements LockBackend {
   }
 
   /** Connections to each server, for tests and diagnosis. */
-  counts(): ReturnType<ServerPool['counts']>[] {
-    return this.pools.map((pool) => pool.counts());
+  lanes(): PoolStats[] {
+    return this.sites.map(({ pool }) => pool.stats());
   }
 
   async close(graceMs: Ms): Promise<void> {
-    await Promise.all(this.pools.map((pool) => pool.close(graceMs)));
+    await Promise.all(this.sites.map(({ pool }) => pool.close(graceMs)));
     this.watchers.clear();
   }
 
-  private begin(req: AcquireRequest, mode: 'try' | 'line'): RemoteAcquire {
-    const shard = this.shardOf(req.key);
-    const { readTimeoutMs, requestTimeoutMs } = this.config;
-    return new RemoteAcquire(req, mode, this.pools[shard]!, this.waiters[shard]!, readTimeoutMs, requestTimeoutMs);
-  }
-
   /** Asked once for each acquire; what follows goes to the server that granted (strategies may be random). */
-  private shardOf(key: string): number {
-    const { length } = this.pools;
+  private siteOf(key: string): RemoteSite {
+    const { sites } = this;
+    const { length } = sites;
     const { shardingStrategy } = this.config;
-    if (!shardingStrategy) return length === 1 ? 0 : shardOf(key, length);
+    if (!shardingStrategy) return sites[length === 1 ? 0 : shardOf(key, length)]!;
     const shard: unknown = shardingStrategy(key, length);
-    if (Number.isInteger(shard) && (shard as number) >= 0 && (shard as number) < length) return shard as number;
+    if (Number.isInteger(shard) && (shard as number) >= 0 && (shard as number) < length) return sites[shard as number]!;
     throw new ConfigError(
       `option remote.shardingStrategy: expected an index of 0 to ${length - 1}, got ${String(shard)}`,
     );
   }
 
   private tell(event: LinkEvent): void {
-    const { error } = event;
-    // That it drains is known from the answer that ended the connection.
-    if (error instanceof ServerDrainingError) this.emit({ ...event, state: 'draining' });
-    this.emit(event);
-  }
-
-  private emit(event: LinkEvent): void {
     for (const watcher of [...this.watchers]) watcher(event);
   }
-}
-
-function pingOne(pool: ServerPool): Promise<void> {
-  return new Promise((resolve, reject) => {
-    pool.whenCommand(Infinity, (lane) => {
-      if (lane instanceof LockError) return reject(lane);
-      lane.send({ t: 'ping' }, (outcome) => {
-        if (outcome instanceof LockError) reject(outcome);
-        // Before 1.14 the answer is `error`, which is a sign of life too (spec 15).
-        else resolve();
-      });
-    });
-  });
-}
-
-function statsOf(pool: ServerPool): Promise<unknown> {
-  const { server } = pool;
-  return new Promise((resolve, reject) => {
-    pool.ask({ t: 'stats' }, (outcome) => {
-      if (outcome instanceof LockError) return reject(outcome);
-      if (outcome.s !== 'stats') return reject(refusal(outcome, 'stats', { server }));
-      try {
-        resolve({ server, ...(JSON.parse(fromBytes(outcome.json)) as object) });
-      } catch (cause) {
-        reject(new ProtocolError(`${server}: stats that are no JSON`, { server, cause }));
-      }
-    });
-  });
 }

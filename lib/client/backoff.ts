@@ -4,16 +4,18 @@ import type { Entropy, Ms } from '../common/system.js';
 export class Backoff {
   private bound: Ms;
 
+  /** @param floor the part of the bound that a delay has at least */
   constructor(
     private readonly minMs: Ms,
     private readonly maxMs: Ms,
     private readonly entropy: Entropy,
+    private readonly floor = 0,
   ) {
     this.bound = minMs;
   }
 
   next(): Ms {
-    const delay = this.bound * this.entropy.unit();
+    const delay = this.bound * (this.floor + (1 - this.floor) * this.entropy.unit());
     this.bound = Math.min(this.bound * 2, this.maxMs);
     return delay;
   }

@@ -5,7 +5,7 @@ import type { Backoff } from './backoff.js';
 import { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
 
-/** Told once for each change; `down` also when the first attempt fails. */
+/** Told when a lane is connected, and when none can be, for which `error` is the reason. */
 export type SlotChanged = (error?: LockError) => void;
 
 /** idle (before the first use) → dialing → up; down waits for the next attempt; failed and closed are for ever. */
@@ -17,7 +17,7 @@ type Waiting = (outcome: Lane | LockError) => void;
 export class CommandSlot {
   private state: State = 'idle';
   private current: Lane | undefined;
-  /** Suspect lanes, kept for the grants they own. */
+  /** Suspect and draining lanes, kept for the grants they own. */
   private readonly elders = new Set<Lane>();
   private readonly waiting = new Set<Waiting>();
   private readonly redial: Alarm = newAlarm(() => this.dial());
@@ -65,6 +65,11 @@ export class CommandSlot {
     return () => undefined;
   }
 
+  /** The server shuts down. */
+  drain(): void {
+    for (const lane of this.lanes) lane.drain();
+  }
+
   /** No more attempts; the lanes end when their last answers have come. */
   retire(error: LockError): void {
     this.finish('closed', error);
@@ -84,6 +89,7 @@ export class CommandSlot {
         connected: (lane) => this.connected(lane),
         freed: (lane) => this.dismiss(lane),
         doubted: (lane) => this.setAside(lane),
+        trusted: (lane) => lane === this.current && this.tell(lane),
         ended: (lane, error) => this.ended(lane, error),
       });
     } catch (error) {
@@ -95,14 +101,12 @@ export class CommandSlot {
     this.state = 'up';
     this.backoff.reset();
     this.lastError = undefined;
-    if (this.told !== 'up') {
-      this.told = 'up';
-      this.changed();
-    }
+    this.told = 'up';
+    this.changed();
     this.tell(lane);
   }
 
-  /** A suspect lane keeps its grants; new work goes to another. */
+  /** The lane keeps its grants; new work goes to another. */
   private setAside(lane: Lane): void {
     if (lane !== this.current || this.state !== 'up') return;
     this.elders.add(lane);

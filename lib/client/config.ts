@@ -23,6 +23,12 @@ export interface RemoteConfig {
   readonly reconnect: { readonly minDelayMs: Ms; readonly maxDelayMs: Ms };
   /** Per server. */
   readonly commandLanes: number;
-  /** Per server. */
+  /** Per server; may be Infinity. */
   readonly maxWaitLanes: number;
+  /** Places of this process in the server's queue of one key; Infinity only if maxWaitLanes is. */
+  readonly waitersPerKey: number;
+  /** Whether the server frees what a closed connection owned (its flag `auto-release-on-disconnect`, spec 4.6). */
+  readonly autoRelease: boolean;
+  /** `token`: the first half of a token is a fence (spec 10). */
+  readonly fencing: 'none' | 'token';
 }

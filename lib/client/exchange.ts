@@ -5,6 +5,16 @@ import type { Reply, Request } from '../protocol/messages.js';
 /** What came of a request. `sentAt`: when it was handed to the socket. Called in the turn in which it is known. */
 export type Done = (outcome: Reply | LockError, sentAt: Ms) => void;
 
+/** Stalls what is behind it on its connection (spec 1.7). */
+export const isBlocking = (r: Request): boolean => (r.t === 'acquire' || r.t === 'wait') && r.waitMs > 0;
+
+/** How long the server may take for a blocking request: it counts whole seconds. */
+export const waitOf = (r: Request): Ms => Math.ceil((r as { waitMs: Ms }).waitMs / 1000) * 1000;
+
+/** A bare `error` to these may as well announce the end of an idle connection (rule 7). */
+export const isAmbiguous = (r: Request): boolean =>
+  r.t === 'renew' || r.t === 'release' || (r.t === 'acquire' && r.waitMs === 0);
+
 /** A request and its answer to come. Its place in the line of its lane outlives its caller: answers come in order. */
 export class Exchange {
   sentAt: Ms = 0;

@@ -2,16 +2,21 @@ import type { LockError } from '../common/errors.js';
 import type { Target } from './connector.js';
 import type { Lane } from './lane.js';
 import type { WatchContext } from './lane-watch.js';
+import type { OwnerRound } from './owner-round.js';
 
 /**
  * command: shared, pipelined, never blocks. wait: one blocking acquire, then what belongs to the lock it got. control:
- * stats; owns nothing, because a long answer may cost it.
+ * stats and probes; owns nothing, because a long answer may cost it.
  */
 export type Role = 'command' | 'wait' | 'control';
 
 /** Its alarms do not keep the process alive. */
 export interface LaneContext extends WatchContext {
   readonly target: Target;
+  /** Asked before a lane that owns grants says something of its own accord (rule 9). */
+  readonly round: Pick<OwnerRound, 'ask'>;
+  /** The server shuts down. Told before anybody else. */
+  readonly drained: () => void;
   /** A lane has ended; after its own hooks. */
   readonly laneEnded: () => void;
 }
@@ -21,7 +26,9 @@ export interface LaneHooks {
   connected?(lane: Lane): void;
   /** Nothing is outstanding and nothing is owned. */
   freed?(lane: Lane): void;
-  /** It has become suspect. */
+  /** It is of no use for new work for some time, or for ever: an answer is overdue, or its server shuts down. */
   doubted?(lane: Lane): void;
+  /** It can be used again. */
+  trusted?(lane: Lane): void;
   ended(lane: Lane, error: LockError): void;
 }

@@ -36,6 +36,8 @@ export class LaneWatch implements Alarm {
   due: Ms = Infinity;
   slot = -1;
   private doubtedAt: Ms = Infinity;
+  /** When a heartbeat was asked for last; it may leave later. */
+  private lastBeat: Ms = -Infinity;
 
   constructor(
     private readonly lane: Watched,
@@ -95,12 +97,15 @@ export class LaneWatch implements Alarm {
 
   /** The server takes silence for death (spec 1.5). 1.10 answers `error` to a ping: a sign of life too. */
   private beat(now: Ms): void {
-    if (this.beatAt <= now) this.lane.beat();
+    if (this.beatAt > now) return;
+    this.lastBeat = now;
+    this.lane.beat();
   }
 
   private get beatAt(): Ms {
     const { stays, oldest, lastSend } = this.lane;
-    return stays && !oldest ? lastSend + this.context.readTimeoutMs / BEATS_PER_READ_TIMEOUT : Infinity;
+    if (!stays || oldest) return Infinity;
+    return Math.max(lastSend, this.lastBeat) + this.context.readTimeoutMs / BEATS_PER_READ_TIMEOUT;
   }
 
   /** A suspect lane is kept for its grants until the server must have closed it. */

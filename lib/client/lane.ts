@@ -1,12 +1,5 @@
 import type { Socket } from 'node:net';
-import {
-  AuthError,
-  LockError,
-  LockUnavailableError,
-  ProtocolError,
-  ServerDrainingError,
-  type LossReason,
-} from '../common/errors.js';
+import { AuthError, type LockError, type LossReason } from '../common/errors.js';
 import { guardOf } from '../common/guard.js';
 import type { Ms } from '../common/system.js';
 import type { Reply, Request } from '../protocol/messages.js';
@@ -14,17 +7,17 @@ import { REPLY_LINE_CAP } from '../protocol/limits.js';
 import { LineDecoder, parseReply } from '../protocol/reply-decoder.js';
 import { encodeRequest } from '../protocol/request-encoder.js';
 import { Connector } from './connector.js';
-import { type Done, Exchange, ExchangeQueue } from './exchange.js';
+import { type Done, Exchange, ExchangeQueue, isAmbiguous, isBlocking, waitOf } from './exchange.js';
 import type { LaneContext, LaneHooks, Role } from './lane-context.js';
+import { draining, gone, violation } from './lane-errors.js';
+import { LaneOwners, type LostCallback } from './lane-owners.js';
 import { type LaneEvent, type LaneState, nextState } from './lane-state.js';
 import { LaneWatch, type Watched } from './lane-watch.js';
-
-type LostCallback = (reason: LossReason, error?: Error) => void;
 
 /** Most bytes of a reply; only what goes over a control lane may be long. */
 const SHORT_REPLY_CAP = 65_536;
 
-const isBlocking = (r: Request): boolean => (r.t === 'acquire' || r.t === 'wait') && r.waitMs > 0;
+const nothing = (): void => undefined;
 
 let lastId = 0;
 
@@ -48,9 +41,11 @@ export class Lane implements Watched {
   private out = '';
   lastSend: Ms = 0;
   private overdue = 0;
+  /** Was answered with a bare `error`; what follows tells whether that was its answer (rule 7). */
+  private questioned: Exchange | undefined;
   private referenced = false;
-  private ending: { readonly reason: LossReason; readonly error: LockError } | undefined;
-  private readonly owners = new Set<LostCallback>();
+  private ending: LockError | undefined;
+  private readonly owners = new LaneOwners();
   private readonly decoder: LineDecoder;
 
   /** @throws ConfigError for TLS options that Node refuses */
@@ -90,14 +85,7 @@ export class Lane implements Watched {
 
   /** Calls back in the turn in which the lane ends; in a microtask if it has ended already. */
   onLost(callback: LostCallback): () => void {
-    if (this.ending) {
-      const { reason, error } = this.ending;
-      let wanted = true;
-      queueMicrotask(() => wanted && callback(reason, error));
-      return () => (wanted = false);
-    }
-    this.owners.add(callback);
-    return () => this.owners.delete(callback);
+    return this.owners.add(callback);
   }
 
   /** A grant hangs on this connection from now on. */
@@ -118,12 +106,10 @@ export class Lane implements Watched {
   send(request: Request, done: Done): Exchange {
     const blocking = isBlocking(request);
     const { requestTimeoutMs } = this.context;
-    const patience = blocking
-      ? Math.ceil((request as { waitMs: Ms }).waitMs / 1000) * 1000 + requestTimeoutMs
-      : requestTimeoutMs;
+    const patience = blocking ? waitOf(request) + requestTimeoutMs : requestTimeoutMs;
     const exchange = new Exchange(request, done, patience);
-    if (this.ending) {
-      done(this.ending.error, 0);
+    if (this.ending || this.state === 'draining') {
+      done(this.ending ?? draining(this.server), 0);
       return exchange;
     }
     if (blocking) this.to('block');
@@ -149,19 +135,26 @@ export class Lane implements Watched {
     this.rest();
   }
 
+  /** Its server shuts down: the lane says nothing more, and stays for the locks that it owns (rule 9). */
+  drain(): void {
+    if (this.ending || this.state === 'connecting') return;
+    this.to('drain');
+    this.hooks.doubted?.(this);
+    this.rest();
+  }
+
   /** Ends now: owners, the pool and all that wait for an answer are told, in this order. */
-  end(error: LockError, reason: LossReason = 'disconnected'): void {
+  end(error: LockError, reason: LossReason = this.state === 'draining' ? 'draining' : 'disconnected'): void {
     if (this.ending) return;
-    this.ending = { reason, error };
+    this.ending = error;
     this.to('end');
     this.watch.stop();
     this.connector.abort();
     // Never half-closed (spec 14.3).
     this.socket?.destroy();
-    const owners = [...this.owners];
-    this.owners.clear();
-    for (const lost of owners) lost(reason, error);
+    this.owners.tell(reason, error);
     this.hooks.ended(this, error);
+    this.questioned?.done?.(error, this.questioned.sentAt);
     for (let x = this.flight.shift(); x; x = this.flight.shift()) x.done?.(error, x.sentAt);
     this.context.laneEnded();
   }
@@ -173,7 +166,7 @@ export class Lane implements Watched {
 
   /** Watched */
   get stays(): boolean {
-    return this.isUsable && (this.role === 'command' || this.grants > 0);
+    return this.isUsable && (this.role !== 'wait' || this.grants > 0);
   }
 
   /** Watched */
@@ -189,18 +182,20 @@ export class Lane implements Watched {
     for (const exchange of late) {
       const { done } = exchange;
       exchange.done = undefined;
-      done?.(this.gone(`no answer within ${exchange.patience} ms`), exchange.sentAt);
+      done?.(gone(this.server, `no answer within ${exchange.patience} ms`), exchange.sentAt);
     }
   }
 
   /** Watched */
   giveUp(): void {
-    this.end(this.gone('the server does not answer'));
+    this.end(gone(this.server, 'the server does not answer'));
   }
 
   /** Watched */
   beat(): void {
-    this.send({ t: 'ping' }, () => undefined);
+    const ping = (): unknown => this.isUsable && this.send({ t: 'ping' }, nothing);
+    if (this.grants === 0) ping();
+    else this.context.round.ask((error) => error ?? ping());
   }
 
   private to(event: LaneEvent): void {
@@ -211,9 +206,9 @@ export class Lane implements Watched {
     this.socket = socket;
     this.lastSend = this.context.clock.now();
     socket.on('data', (chunk: Buffer) => this.onData(chunk));
-    socket.on('end', () => this.end(this.gone('the server closed the connection')));
-    socket.on('error', (error) => this.end(this.gone(error.message, error)));
-    socket.on('close', () => this.end(this.gone('the connection closed')));
+    socket.on('end', () => this.end(gone(this.server, 'the server closed the connection')));
+    socket.on('error', (error) => this.end(gone(this.server, error.message, error)));
+    socket.on('close', () => this.end(gone(this.server, 'the connection closed')));
     this.to('connected');
     this.flush();
     this.watch.arm();
@@ -241,7 +236,7 @@ export class Lane implements Watched {
   };
 
   private onData(chunk: Buffer): void {
-    if (!this.decoder.push(chunk)) this.end(this.violation('a line that is too long'));
+    if (!this.decoder.push(chunk)) this.end(violation(this.server, 'a line that is too long'));
     if (this.ending || this.flight.size > 0) return;
     this.referenced = false;
     this.socket!.unref();
@@ -255,46 +250,69 @@ export class Lane implements Watched {
     const { head } = this.flight;
     if (!head || head === this.firstUnsent) {
       // Said before the server closes an idle connection (spec 1.1); anything else is a violation.
-      return this.end(line === 'error' ? this.gone('the server closed the idle connection') : this.violation(line));
+      return this.end(
+        line === 'error' ? gone(this.server, 'the server closed the idle connection') : violation(this.server, line),
+      );
     }
     const reply = parseReply(line, head.request.t);
-    if (!reply) return this.end(this.violation(line));
-    if (reply.s === 'draining') return this.end(new ServerDrainingError({ server: this.server }), 'draining');
+    if (!reply) return this.end(violation(this.server, line));
+    if (reply.s === 'draining') return this.expel();
     if (reply.s === 'auth') return this.end(new AuthError({ server: this.server }));
+    // The server says nothing after an `error` that announces the end: the one before was an answer.
+    if (this.questioned && !this.acquit(this.questioned)) return;
     this.answered(this.flight.shift()!, reply);
   }
 
   private answered(exchange: Exchange, reply: Reply): void {
+    const { request } = exchange;
+    if (exchange.late && --this.overdue === 0) this.trust();
+    if (reply.s === 'error' && this.state !== 'draining' && isAmbiguous(request)) return this.question(exchange);
     this.lastAckedSend = exchange.sentAt;
-    if (isBlocking(exchange.request)) this.to('unblock');
-    if (exchange.late && --this.overdue === 0) {
-      this.watch.trust();
-      this.to('trust');
-    }
+    if (isBlocking(request)) this.to('unblock');
     if (exchange.done) exchange.done(reply, exchange.sentAt);
-    else this.bury(exchange.request, reply);
+    else this.bury(request, reply);
+  }
+
+  /** No new work until the next line, or the end; something is on its way that brings one of them. */
+  private question(exchange: Exchange): void {
+    this.questioned = exchange;
+    this.to('doubt');
+    if (this.flight.size === 0) this.send({ t: 'ping' }, nothing);
+  }
+
+  /** False if that has ended the lane. */
+  private acquit(exchange: Exchange): boolean {
+    this.questioned = undefined;
+    this.lastAckedSend = exchange.sentAt;
+    this.trust();
+    exchange.done?.({ s: 'error' }, exchange.sentAt);
+    return !this.ending;
+  }
+
+  private trust(): void {
+    if (this.overdue === 0) this.watch.trust();
+    if (this.overdue > 0 || this.questioned || this.state === 'closed') return;
+    this.to('trust');
+    if (this.isUsable) this.hooks.trusted?.(this);
+  }
+
+  /** The pool learns that the server shuts down before the owners of this lane learn that they have lost. */
+  private expel(): void {
+    this.context.drained();
+    this.end(draining(this.server), 'draining');
   }
 
   /** What an answer gives that nobody waits for is given back. */
   private bury(request: Request, reply: Reply): void {
-    if (reply.s !== 'granted' || request.t !== 'acquire') return;
-    this.send({ t: 'release', kind: request.kind, key: request.key, token: reply.token }, () => undefined);
+    if (reply.s !== 'granted' || (request.t !== 'acquire' && request.t !== 'wait')) return;
+    this.send({ t: 'release', kind: request.kind, key: request.key, token: reply.token }, nothing);
   }
 
   /** Nothing is outstanding: a lane that is to end ends, a free one may be used for something else. */
   private rest(): void {
     if (this.flight.size > 0) return;
-    if (this.state === 'closing') this.end(this.gone('closed'));
+    if (this.state === 'closing') this.end(gone(this.server, 'closed'));
+    else if (this.state === 'draining' && this.grants === 0) this.end(draining(this.server));
     else if (this.state === 'free') this.hooks.freed?.(this);
-  }
-
-  private gone(what: string, cause?: Error): LockUnavailableError {
-    return new LockUnavailableError(`${this.server}: ${what}`, { server: this.server, cause });
-  }
-
-  private violation(line: string): ProtocolError {
-    return new ProtocolError(`${this.server}: unexpected line ${JSON.stringify(line.slice(0, 80))}`, {
-      server: this.server,
-    });
   }
 }

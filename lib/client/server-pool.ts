@@ -7,57 +7,90 @@ import { CommandSlot } from './command-slot.js';
 import type { Endpoint, RemoteConfig } from './config.js';
 import { ControlLane } from './control-lane.js';
 import type { Done } from './exchange.js';
+import { KeyMarks, type Mark } from './key-marks.js';
 import type { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
-import { type Taken, WaitLanes } from './wait-lanes.js';
+import type { LinePool } from './line.js';
+import { Lines } from './lines.js';
+import { NO_ROUND, OwnerRound } from './owner-round.js';
+import { type Taken, WaitLanes, type WhyWait } from './wait-lanes.js';
 
 /** The connector explains better than an alarm what went wrong: it gets so much longer. */
 const EXPLAIN_MS: Ms = 50;
 
 export interface PoolHooks {
-  /** The first command lane is up, the last one down. */
-  link(server: string, state: 'up' | 'down', error?: LockError): void;
+  /** up: the first command lane is there. down: the last one is lost. draining: the server said so; once. */
+  link(server: string, state: 'up' | 'down' | 'draining', error?: LockError): void;
+  /** It serves less well than it should. */
+  degraded(server: string, detail: string): void;
+}
+
+/** What a pool consists of at the moment: lanes by what they do, and the lines that poll for want of one. */
+export interface PoolStats {
+  /** Command lanes of any state. */
+  readonly command: number;
+  /** Wait lanes on their way, in a queue of the server, or closing. */
+  readonly blocked: number;
+  /** Wait lanes that own a grant. */
+  readonly holding: number;
+  /** Wait lanes kept for the next who waits. */
+  readonly free: number;
+  /** Lines without a lane. */
+  readonly polling: number;
 }
 
 /** All connections to one server. */
-export class ServerPool {
+export class ServerPool implements LinePool {
   readonly server: string;
-  readonly clock: Clock;
   /** Of callers that wait: they keep the process alive. */
   readonly waits: Alarms;
   /** Everything else. */
   readonly alarms: Alarms;
+  readonly lines: Lines;
+  readonly marks = new KeyMarks<Mark>();
+  /** Asked before an owner speaks of its own accord (rule 9). */
+  readonly round: Pick<OwnerRound, 'ask'>;
   private readonly slots: readonly CommandSlot[];
   private readonly waitLanes: WaitLanes;
   private readonly control: ControlLane;
   private told: 'up' | 'down' | undefined;
+  private isDraining = false;
   private whenEmptier: (() => void) | undefined;
-  private readonly context: LaneContext;
 
   constructor(
     endpoint: Endpoint,
-    private readonly config: RemoteConfig,
-    clock: Clock,
-    entropy: Entropy,
+    readonly config: RemoteConfig,
+    readonly clock: Clock,
+    readonly entropy: Entropy,
     private readonly hooks: PoolHooks,
   ) {
     this.server = endpoint.label;
-    this.clock = clock;
     this.waits = new Alarms(clock, true);
     this.alarms = new Alarms(clock);
     const { tls, auth, connectTimeoutMs, requestTimeoutMs, readTimeoutMs, reconnect } = config;
-    const target = { endpoint, tls, auth, connectTimeoutMs };
-    const laneEnded = () => this.whenEmptier?.();
-    this.context = { target, requestTimeoutMs, readTimeoutMs, clock, alarms: this.alarms, laneEnded };
-    this.slots = Array.from(
-      { length: config.commandLanes },
-      () =>
-        new CommandSlot(this.context, new Backoff(reconnect.minDelayMs, reconnect.maxDelayMs, entropy), (error) =>
-          this.linked(error),
-        ),
-    );
-    this.waitLanes = new WaitLanes(this.context, config.maxWaitLanes);
-    this.control = new ControlLane(this.context);
+    const ask = (request: Request, done: Done) => this.control.send(request, done);
+    this.round = config.autoRelease ? new OwnerRound({ clock, alarms: this.alarms, requestTimeoutMs, ask }) : NO_ROUND;
+    const context: LaneContext = {
+      target: { endpoint, tls, auth, connectTimeoutMs },
+      requestTimeoutMs,
+      readTimeoutMs,
+      clock,
+      alarms: this.alarms,
+      round: this.round,
+      drained: () => this.drain(),
+      laneEnded: () => this.whenEmptier?.(),
+    };
+    const backoff = () => new Backoff(reconnect.minDelayMs, reconnect.maxDelayMs, entropy);
+    const linked = (error?: LockError) => this.linked(error);
+    this.slots = Array.from({ length: config.commandLanes }, () => new CommandSlot(context, backoff(), linked));
+    this.waitLanes = new WaitLanes(context, config.maxWaitLanes, () => this.lines.spare());
+    this.control = new ControlLane(context, backoff());
+    this.lines = new Lines(this, (detail) => hooks.degraded(this.server, detail));
+  }
+
+  /** Whether the server has said that it shuts down, and no new one has been found at its address since. */
+  get draining(): boolean {
+    return this.isDraining;
   }
 
   /** Resolves when a command lane is up; rejects with the error of the first attempt. */
@@ -105,9 +138,12 @@ export class ServerPool {
     return cancel;
   }
 
-  /** An exclusive lane. Returns the cancellation. */
-  wait(callback: Taken): () => void {
-    return this.waitLanes.take(callback);
+  /**
+   * An exclusive lane. Returns the cancellation; undefined if there is none to be had.
+   * @throws ConfigError for TLS options that Node refuses; ShuttingDownError
+   */
+  wait(why: WhyWait, callback: Taken): (() => void) | undefined {
+    return this.waitLanes.take(why, callback);
   }
 
   /** A request that owns nothing and may have a long answer. */
@@ -116,15 +152,19 @@ export class ServerPool {
   }
 
   /** Open connections, for tests and diagnosis. */
-  counts(): { command: number; wait: number; free: number; grants: number } {
-    const command = this.slots.flatMap((slot) => slot.lanes);
-    const grants = command.reduce((sum, lane) => sum + lane.grants, 0);
-    return { command: command.length, wait: this.waitLanes.size, free: this.waitLanes.freeCount, grants };
+  stats(): PoolStats {
+    const command = this.slots.reduce((sum, slot) => sum + slot.lanes.length, 0);
+    const free = this.waitLanes.freeCount;
+    let holding = 0;
+    for (const lane of this.waitLanes.lanes) if (lane.grants > 0) holding++;
+    const blocked = this.waitLanes.lanes.size - holding - free;
+    return { command, blocked, holding, free, polling: this.lines.polling };
   }
 
-  /** Waits for outstanding answers up to `graceMs`, then closes everything. */
+  /** Sends away who waits, gives outstanding answers up to `graceMs`, then closes everything. */
   async close(graceMs: Ms): Promise<void> {
     const error = new ShuttingDownError({ server: this.server });
+    this.lines.fail(error);
     for (const slot of this.slots) slot.retire(error);
     this.waitLanes.retire(error);
     await this.emptied(graceMs);
@@ -136,7 +176,7 @@ export class ServerPool {
   }
 
   private get isBusy(): boolean {
-    return this.waitLanes.size > 0 || this.slots.some((slot) => slot.lanes.length > 0);
+    return this.waitLanes.lanes.size > 0 || this.slots.some((slot) => slot.lanes.length > 0);
   }
 
   private emptied(withinMs: Ms): Promise<void> {
@@ -150,8 +190,27 @@ export class ServerPool {
     });
   }
 
+  /** The lanes that own something say nothing any more and stay until their connections end; the others go. */
+  private drain(): void {
+    if (this.isDraining) return;
+    this.isDraining = true;
+    this.hooks.link(this.server, 'draining');
+    // Where a connection costs nothing, there is nothing to be spared.
+    if (!this.config.autoRelease) return;
+    for (const slot of this.slots) slot.drain();
+    this.waitLanes.drain();
+    this.control.drain();
+  }
+
   private linked(error?: LockError): void {
     const state = this.slots.some((slot) => slot.isUp) ? 'up' : 'down';
+    if (!error && this.isDraining) {
+      // A server that shuts down takes no new connections: this is another one.
+      this.isDraining = false;
+      this.told = undefined;
+    }
+    if (state === 'up') this.control.keep();
+    else this.control.pause();
     if (state === this.told) return;
     this.told = state;
     this.hooks.link(this.server, state, error);

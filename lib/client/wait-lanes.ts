@@ -1,5 +1,5 @@
 import { newAlarm } from '../common/alarms.js';
-import { LockError, LockUnavailableError, PoolExhaustedError } from '../common/errors.js';
+import { type LockError, LockUnavailableError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
@@ -7,55 +7,61 @@ import type { LaneContext } from './lane-context.js';
 /** A lane nobody needs is kept for the next one who waits, well below the server's read timeout. */
 const KEEP_MS: Ms = 2000;
 const KEEP_PER_READ_TIMEOUT = 0.25;
+/** The part of all lanes that is kept for the first place of keys to come. */
+const RESERVE = 0.25;
 
 export type Taken = (outcome: Lane | LockError) => void;
+
+/** `head`: the first place of a key. `extra`: a further one. `ticket`: a place that one caller has for itself. */
+export type WhyWait = 'head' | 'extra' | 'ticket';
 
 /** The exclusive lanes of a server: opened on demand up to a cap, used again while they are fresh. */
 export class WaitLanes {
   private readonly all = new Set<Lane>();
-  /** Free ones and when they became so; the freshest is last. */
-  private readonly free = new Map<Lane, Ms>();
+  /** The freshest is last. */
+  private free: { readonly lane: Lane; readonly since: Ms }[] = [];
   private readonly openers = new Map<Lane, Taken>();
   private readonly keepMs: Ms;
+  private readonly reserve: number;
   private readonly sweep = newAlarm(() => this.closeStale());
   private closed: LockError | undefined;
 
+  /**
+   * @param max may be Infinity
+   * @param spare called when there may be a lane for somebody again
+   */
   constructor(
     private readonly context: LaneContext,
     private readonly max: number,
+    private readonly spare: () => void,
   ) {
     this.keepMs = Math.min(KEEP_MS, context.readTimeoutMs * KEEP_PER_READ_TIMEOUT);
+    this.reserve = max === Infinity ? 0 : Math.ceil(max * RESERVE);
   }
 
   /** Lanes of any state. */
-  get size(): number {
-    return this.all.size;
+  get lanes(): ReadonlySet<Lane> {
+    return this.all;
   }
 
   get freeCount(): number {
-    return this.free.size;
+    return this.free.length;
   }
 
   /**
-   * A connected lane for one blocking request; the callback may come at once. Returns the cancellation, which has an
-   * effect until the callback was called.
+   * A connected lane for one blocking request; the callback may come at once with a lane, never with an error. Returns
+   * the cancellation, which has an effect until the callback was called, or undefined if there is no lane to be had.
+   * @throws ConfigError for TLS options that Node refuses; ShuttingDownError
    */
-  take(callback: Taken): () => void {
-    if (this.closed) {
-      callback(this.closed);
-      return () => undefined;
-    }
-    const fresh = this.freshest();
+  take(why: WhyWait, callback: Taken): (() => void) | undefined {
+    if (this.closed) throw this.closed;
+    if (why === 'extra' && this.max - (this.all.size - this.free.length) <= this.reserve) return undefined;
+    const fresh = this.free.pop();
     if (fresh) {
-      callback(fresh);
+      callback(fresh.lane);
       return () => undefined;
     }
-    if (this.all.size >= this.max) {
-      const { label } = this.context.target.endpoint;
-      callback(new PoolExhaustedError(`all ${this.max} wait lanes to ${label} are in use`, { server: label }));
-      return () => undefined;
-    }
-    return this.open(callback);
+    return this.all.size < this.max ? this.open(callback) : undefined;
   }
 
   /** No new lanes; those there are end when their last answers have come. */
@@ -65,6 +71,10 @@ export class WaitLanes {
     for (const lane of [...this.all]) lane.retire(error);
   }
 
+  drain(): void {
+    for (const lane of [...this.all]) lane.drain();
+  }
+
   destroy(error: LockError): void {
     this.closed ??= error;
     this.context.alarms.cancel(this.sweep);
@@ -72,17 +82,11 @@ export class WaitLanes {
   }
 
   private open(callback: Taken): () => void {
-    let lane: Lane;
-    try {
-      lane = new Lane('wait', this.context, {
-        connected: (connected) => this.hand(connected, connected),
-        freed: (idle) => this.put(idle),
-        ended: (ended, error) => this.forget(ended, error),
-      });
-    } catch (error) {
-      callback(error as LockError);
-      return () => undefined;
-    }
+    const lane = new Lane('wait', this.context, {
+      connected: (connected) => this.hand(connected, connected),
+      freed: (idle) => this.put(idle),
+      ended: (ended, error) => this.forget(ended, error),
+    });
     this.all.add(lane);
     this.openers.set(lane, callback);
     return () => {
@@ -96,36 +100,36 @@ export class WaitLanes {
     callback?.(outcome);
   }
 
-  private freshest(): Lane | undefined {
-    let last: Lane | undefined;
-    for (const lane of this.free.keys()) last = lane;
-    if (last) this.free.delete(last);
-    return last;
-  }
-
   private put(lane: Lane): void {
-    // Freed again without having been taken: it has spoken meanwhile.
-    this.free.delete(lane);
+    if (this.closed) return;
+    // Lanes say so more than once.
+    if (this.free.at(-1)?.lane === lane) return;
+    this.unlist(lane);
     const now = this.context.clock.now();
-    this.free.set(lane, now);
+    this.free.push({ lane, since: now });
     if (this.sweep.slot < 0) this.context.alarms.set(this.sweep, now + this.keepMs);
+    this.spare();
   }
 
   private closeStale(): void {
-    const now = this.context.clock.now();
-    for (const [lane, since] of this.free) {
-      if (now - since < this.keepMs) {
-        this.context.alarms.set(this.sweep, since + this.keepMs);
-        return;
-      }
-      this.free.delete(lane);
+    const { clock, alarms } = this.context;
+    const limit = clock.now() - this.keepMs;
+    const stale = this.free.filter(({ since }) => since <= limit);
+    this.free = this.free.slice(stale.length);
+    if (this.free.length > 0) alarms.set(this.sweep, this.free[0]!.since + this.keepMs);
+    for (const { lane } of stale) {
       lane.retire(new LockUnavailableError('not needed any more', { server: lane.server }));
     }
   }
 
+  private unlist(lane: Lane): void {
+    if (this.free.some((entry) => entry.lane === lane)) this.free = this.free.filter((entry) => entry.lane !== lane);
+  }
+
   private forget(lane: Lane, error: LockError): void {
     this.all.delete(lane);
-    this.free.delete(lane);
+    this.unlist(lane);
     this.hand(lane, error);
+    if (!this.closed) this.spare();
   }
 }

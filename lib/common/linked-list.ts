@@ -19,6 +19,16 @@ export class LinkedList<T extends Linked<T>> {
     this.size++;
   }
 
+  /** Puts it before all others. */
+  unshift(item: T): void {
+    item.prev = undefined;
+    item.next = this.head;
+    if (this.head) this.head.prev = item;
+    else this.tail = item;
+    this.head = item;
+    this.size++;
+  }
+
   /** `item` must be a member of this list. */
   remove(item: T): void {
     if (item.prev) item.prev.next = item.next;

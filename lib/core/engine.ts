@@ -17,6 +17,8 @@ const OK = plain('ok');
 const QUEUED = plain('queued');
 const TIMEOUT = plain('timeout');
 const ERROR = plain('error');
+const DRAINING = plain('draining');
+const MAX_WAITERS = plain('max_waiters');
 const CANCELLED: Answer = Object.freeze({ s: 'cancelled' });
 
 /**
@@ -25,7 +27,7 @@ const CANCELLED: Answer = Object.freeze({ s: 'cancelled' });
  * come one at a time, except where the door knows better (cancel).
  */
 export class Engine {
-  private readonly table: ResourceTable;
+  protected readonly table: ResourceTable;
   private readonly leases: LeaseBook;
   private readonly waits = new ExpiryHeap<Waiter>();
   private readonly signals: SignalHub;
@@ -53,7 +55,7 @@ export class Engine {
   }
 
   exec(session: Session, op: OpId, cmd: Command, now: Ms): void {
-    if (this.draining) return session.sink.reply(op, plain('draining'));
+    if (this.draining) return session.sink.reply(op, DRAINING);
     switch (cmd.t) {
       case 'acquire':
         return this.acquire(session, op, cmd, now);
@@ -154,7 +156,7 @@ export class Engine {
       const { token } = this.grant(res, session, leaseMs, now);
       session.sink.reply(op, { s: 'granted', token, leaseMs });
     } else if (this.isQueueFull(res)) {
-      session.sink.reply(op, plain('max_waiters'));
+      session.sink.reply(op, MAX_WAITERS);
     } else if (cmd.waitMs <= 0) {
       session.sink.reply(op, TIMEOUT);
     } else {
@@ -196,7 +198,7 @@ export class Engine {
       ticket.hold.ticket = ticket;
       session.sink.reply(op, { s: 'acquired', token: ticket.hold.token, leaseMs });
     } else if (this.isQueueFull(res)) {
-      session.sink.reply(op, plain('max_waiters'));
+      session.sink.reply(op, MAX_WAITERS);
     } else {
       session.tickets.set(res, ticket);
       ticket.waiter = new Waiter(res, session, leaseMs, ticket);

@@ -43,7 +43,7 @@ export class LeaseBook {
     }
   }
 
-  /** Resources with lapsed leases, when the sweep is due. */
+  /** Resources with lapsed leases, when the sweep is due. A host that was late sweeps several ticks at once. */
   takeSwept(seen: Ms): Resource[] {
     if (this.lapsed.size === 0 || this.sweepAt > seen) return [];
     const swept = [...this.lapsed];

@@ -5,6 +5,7 @@ export { currentLock } from '../locks/current-lock.js';
 export type { HeldGrant, LockEvent, LockLostEvent } from '../locks/events.js';
 export { lockKey } from '../locks/keys.js';
 export type { LockHandle } from '../locks/lock-handle.js';
+export type { LockTicket } from '../locks/lock-ticket.js';
 export type {
   AcquireOptions,
   Defaults,

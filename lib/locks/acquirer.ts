@@ -13,14 +13,16 @@ interface Waiter {
 export class Acquirer {
   private readonly waiters = new Set<Waiter>();
   private readonly context: AcquireContext;
+  /** Why nothing is taken any more. */
+  private closed: Error | undefined;
 
   constructor(backend: LockBackend, clock: Clock, entropy: Entropy) {
     this.context = { backend, clock, entropy, alarms: new Alarms(clock, true) };
   }
 
-  /** Calls that wait at the moment. */
-  get waiting(): number {
-    return this.waiters.size;
+  /** Keep the process alive: somebody waits. */
+  get alarms(): Alarms {
+    return this.context.alarms;
   }
 
   /**
@@ -29,7 +31,8 @@ export class Acquirer {
    * @throws AcquireTimeoutError, the reason of the signal, or the error that the last attempt met
    */
   acquire(req: AcquireRequest, signal: AbortSignal | undefined, queued: (() => void) | undefined): Promise<Grant> {
-    if (signal?.aborted) return Promise.reject(signal.reason as Error);
+    const refusal = this.refusal(signal);
+    if (refusal) return refusal;
     const acquisition = new Acquisition(this.context, req, queued, this.ended);
     this.waiters.add(acquisition);
     acquisition.start();
@@ -61,8 +64,9 @@ export class Acquirer {
     for (const waiter of [...this.waiters]) if (waiter instanceof Acquisition) waiter.wake();
   }
 
-  /** Rejects all that wait. */
-  cancelAll(reason: Error): void {
+  /** Rejects all that wait, and all that come. */
+  close(reason: Error): void {
+    this.closed = reason;
     for (const waiter of [...this.waiters]) waiter.cancel(reason);
   }
 
@@ -77,7 +81,8 @@ export class Acquirer {
     late: (value: T) => void,
     deadline: Ms = Infinity,
   ): Promise<T> {
-    if (signal?.aborted) return Promise.reject(signal.reason as Error);
+    const refusal = this.refusal(signal);
+    if (refusal) return refusal;
     const { alarms } = this.context;
     let over = false;
     const waiter: Waiter = { cancel: () => undefined };
@@ -100,8 +105,13 @@ export class Acquirer {
     return signal ? this.abortable(signal, waiter, promise) : promise;
   }
 
-  private async abortable<T>(signal: AbortSignal, waiter: Waiter, promise: Promise<T>): Promise<T> {
+  private refusal(signal: AbortSignal | undefined): Promise<never> | undefined {
+    if (this.closed) return Promise.reject(this.closed);
     // Whatever it is: callers get the reason that they gave.
+    return signal?.aborted ? Promise.reject(signal.reason as Error) : undefined;
+  }
+
+  private async abortable<T>(signal: AbortSignal, waiter: Waiter, promise: Promise<T>): Promise<T> {
     const abort = (): void => waiter.cancel(signal.reason as Error);
     signal.addEventListener('abort', abort);
     try {

@@ -33,14 +33,15 @@ const PASSING = [
   PoolExhaustedError,
 ];
 
-const isPassing = (error: unknown): boolean => PASSING.some((type) => error instanceof type);
+/** Whether another attempt may succeed. */
+export const isPassing = (error: unknown): boolean => PASSING.some((type) => error instanceof type);
 
 /** Between attempts; the bound doubles, the delay is its upper half at random. */
 const LEAST_PAUSE_MS: Ms = 25;
 const MOST_PAUSE_MS: Ms = 250;
 
 /** starting → attempting ⇄ pausing (until the alarm) → over. */
-type Step = { in: 'starting' | 'pausing' | 'over' } | { in: 'attempting'; cancel: (reason: Error) => void };
+type Step = { in: 'starting' | 'pausing' | 'over' } | { in: 'attempting'; cancel: (reason: unknown) => void };
 
 /** One caller that waits for a lock, through as many attempts as there is time for. */
 export class Acquisition implements Alarm {
@@ -80,7 +81,7 @@ export class Acquisition implements Alarm {
     if (step.in === 'over') return;
     this.finish();
     this.reject(reason);
-    if (step.in === 'attempting') step.cancel(reason as Error);
+    if (step.in === 'attempting') step.cancel(reason);
   }
 
   /** A pause ends now: what was missing may be there. */

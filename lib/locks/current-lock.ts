@@ -1,9 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Hold } from './hold.js';
 import type { LockHandle } from './lock-handle.js';
 
 /** A hold and the holds around it. */
 interface Context {
-  readonly lock: LockHandle;
+  readonly lock: Hold;
   readonly ended: () => boolean;
   readonly outer: Context | undefined;
 }
@@ -11,7 +12,7 @@ interface Context {
 const contexts = new AsyncLocalStorage<Context>();
 
 /** Runs `body` with `lock` as its current lock, on top of those that are current already. */
-export const runWithLock = <R>(lock: LockHandle, ended: () => boolean, body: () => R): R =>
+export const runWithLock = <R>(lock: Hold, ended: () => boolean, body: () => R): R =>
   contexts.run({ lock, ended, outer: contexts.getStore() }, body);
 
 /**
@@ -23,7 +24,7 @@ export function currentLock(): LockHandle | undefined {
 }
 
 /** The innermost of the locks that the calling code runs under for which `matches` says so. */
-export function findCurrentLock(matches: (lock: LockHandle) => boolean): LockHandle | undefined {
+export function findCurrentLock(matches: (lock: Hold) => boolean): Hold | undefined {
   for (let context = contexts.getStore(); context; context = context.outer) {
     if (!context.ended() && matches(context.lock)) return context.lock;
   }

@@ -10,7 +10,7 @@ export interface HeldGrant {
 }
 
 interface About {
-  /** The keys as the caller wrote them, without namespace. */
+  /** The keys as the caller wrote them, without namespace; several in the order in which they are taken. */
   readonly keys: readonly string[];
   /** Wall clock, milliseconds since the epoch; for display. */
   readonly at: Ms;
@@ -42,3 +42,9 @@ export type LockEvent =
   | { readonly type: 'connected'; readonly server: string; readonly at: Ms }
   | { readonly type: 'disconnected'; readonly server: string; readonly at: Ms; readonly error?: Error }
   | { readonly type: 'degraded'; readonly server: string; readonly at: Ms; readonly detail: string };
+
+/** What is rare enough for a log. */
+export type LockNotice = Extract<
+  LockEvent,
+  { readonly type: 'connected' | 'disconnected' | 'degraded' | 'lost' | 'skipped' }
+>;

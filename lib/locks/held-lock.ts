@@ -1,85 +1,84 @@
-import type { AcquireRequest, Grant } from '../backends/backend.js';
-import { LockLostError, type LossReason } from '../common/errors.js';
+import type { AcquireRequest } from '../backends/backend.js';
+import { LockLostError, type LossReason, type ServerDrainingError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
-import type { HeldGrant, LockEvent, LockLostEvent } from './events.js';
-import { Lease, type LeaseHolder, type LeaseKeeper } from './lease.js';
-import type { LockHandle } from './lock-handle.js';
+import type { HeldGrant, LockEvent, LockLostEvent, LockNotice } from './events.js';
+import type { Hold } from './hold.js';
+import { JoinedLock } from './joined-lock.js';
+import { giveBack } from './give-back.js';
+import type { Lease, LeaseHolder, Renewals } from './lease.js';
+import type { LeaseKeeper } from './lease-keeper.js';
 import { checkLease } from './resolve-options.js';
 
 /** Where a hold reports to. */
 export interface HoldObserver {
-  /** Whether anybody listens to events. */
+  /** Whether anybody listens to all events. */
   readonly observed: boolean;
   emit(event: LockEvent): void;
-  lost(event: LockLostEvent): void;
+  notice(event: LockNotice): void;
   /** The hold is over, one way or the other; once. */
   ended(hold: HeldLock): void;
 }
 
 export interface HoldStart {
-  readonly key: string;
+  /** As the caller wrote them, in the order of the leases. */
+  readonly keys: readonly string[];
   readonly waitedMs: Ms;
-  /** What was asked for; 0 leaves the length of the lease to the server. */
-  readonly leaseMs: Ms;
+  readonly renewals: Renewals;
 }
 
 /** held → released | lost. */
 type Fate = { is: 'held' } | { is: 'released' } | { is: 'lost'; error: LockLostError };
 
-/** A lock in somebody's hands. */
-export class HeldLock implements LockHandle, LeaseHolder {
+const HELD: Fate = { is: 'held' };
+const RELEASED: Fate = { is: 'released' };
+
+/** A lock in somebody's hands, or several that live and die together. */
+export class HeldLock implements Hold, LeaseHolder {
   readonly keys: readonly string[];
   readonly waitedMs: Ms;
-  private readonly lease: Lease;
   private readonly since: Ms;
-  private fate: Fate = { is: 'held' };
+  private fate: Fate = HELD;
   private controller: AbortController | undefined;
   /** Why the holder was asked to stop although it still has the lock. */
   private notice: Error | undefined;
   private releasing: Promise<boolean> | undefined;
+  private keptUntil: Ms = 0;
+  /** Parts of others in this hold. */
+  private parts = 0;
+  private whenAlone: (() => void) | undefined;
 
   constructor(
     private readonly keeper: LeaseKeeper,
-    grant: Grant,
-    start: HoldStart,
+    private readonly leases: readonly Lease[],
+    { keys, waitedMs, renewals }: HoldStart,
     private readonly observer: HoldObserver,
   ) {
-    this.keys = [start.key];
-    this.waitedMs = start.waitedMs;
+    this.keys = keys;
+    this.waitedMs = waitedMs;
     this.since = keeper.clock.now();
-    this.lease = new Lease(keeper, grant, start.leaseMs || grant.leaseMs, this);
+    for (const lease of leases) lease.handTo(this, renewals);
   }
 
   get grants(): readonly HeldGrant[] {
-    const { token, fence, server } = this.lease.grant;
-    return [{ key: this.keys[0]!, token, server, ...(fence === undefined ? undefined : { fence }) }];
+    return this.leases.map(({ grant: { token, fence, server } }, i) => {
+      return { key: this.keys[i]!, token, server, ...(fence === undefined ? undefined : { fence }) };
+    });
   }
 
   get token(): string {
-    return this.lease.grant.token;
+    return this.leases[0]!.grant.token;
   }
 
   get fence(): bigint | undefined {
-    return this.lease.grant.fence;
-  }
-
-  /** Whether this hold stands in the way of that request. */
-  isFor(req: AcquireRequest): boolean {
-    const mine = this.lease.grant.req;
-    return !this.isOver && mine.limit === 1 && mine.kind === req.kind && mine.key === req.key;
+    return this.leases.length === 1 ? this.leases[0]!.grant.fence : undefined;
   }
 
   get isHeld(): boolean {
-    return this.lease.isHeld;
+    return this.leases.every((lease) => lease.isHeld);
   }
 
   get remainingMs(): Ms {
-    return this.lease.remainingMs;
-  }
-
-  /** Released, being released, or lost. */
-  get isOver(): boolean {
-    return this.lease.ended;
+    return Math.min(...this.leases.map((lease) => lease.remainingMs));
   }
 
   get signal(): AbortSignal {
@@ -91,67 +90,90 @@ export class HeldLock implements LockHandle, LeaseHolder {
     return this.controller.signal;
   }
 
-  /** The loss, once it has been declared. */
   get loss(): LockLostError | undefined {
     return this.fate.is === 'lost' ? this.fate.error : undefined;
   }
 
   assertHeld(): void {
-    if (!this.isHeld) throw this.loss ?? this.lossOf('expired');
+    const over = this.leases.find((lease) => !lease.isHeld);
+    if (over) throw this.loss ?? this.lossOf(over, 'expired');
   }
 
   async renew(leaseTtlS?: number): Promise<Ms> {
     if (this.loss) throw this.loss;
-    // A hold that is being released has nothing left to renew.
-    if (this.lease.ended) throw this.lossOf('expired');
-    try {
-      return await this.lease.renew(checkLease(leaseTtlS));
-    } catch (error) {
-      throw this.loss ?? (error instanceof LockLostError ? this.lossOf(error.reason, error) : error);
-    }
+    const leaseMs = checkLease(leaseTtlS);
+    const outcomes = await Promise.allSettled(this.leases.map((lease) => this.renewOne(lease, leaseMs)));
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed) throw this.loss ?? failed.reason;
+    return this.remainingMs;
   }
 
   release(): Promise<boolean> {
     return (this.releasing ??= this.giveBack());
   }
 
-  /**
-   * As release(), but keeps others out for another `keepMs`. Where the lock hangs on a connection, that connection stays
-   * until then; where the client closes earlier, the lock is free earlier.
-   */
-  releaseAfter(keepMs: Ms): Promise<boolean> {
-    return (this.releasing ??= this.giveBack(keepMs));
+  keepUntil(time: Ms): void {
+    this.keptUntil = Math.max(this.keptUntil, time);
   }
 
-  /** Waits out a doubt and returns the loss if there is one. */
   async settle(): Promise<LockLostError | undefined> {
-    await this.lease.check();
+    for (const lease of this.leases) await lease.check();
     return this.loss;
   }
 
-  /** Asks the holder to stop: its signal aborts. The lock is still held and renewed. */
+  /** Whether this is one of that client's. */
+  isOf(observer: HoldObserver): boolean {
+    return this.observer === observer;
+  }
+
+  covers(req: AcquireRequest): boolean {
+    return !this.releasing && this.has(req);
+  }
+
+  /** As covers(), also while the release waits for the parts: these still run under it. */
+  has({ kind, key }: AcquireRequest): boolean {
+    const mine = this.leases.some(({ grant: { req } }) => req.limit === 1 && req.kind === kind && req.key === key);
+    return mine && this.isHeld;
+  }
+
+  join(keys: readonly string[]): Hold {
+    this.parts++;
+    return new JoinedLock(this, keys);
+  }
+
+  /** By a part, once, when it is released. */
+  partReleased(): void {
+    if (--this.parts === 0) this.whenAlone?.();
+  }
+
+  /** Asks the holder to stop: its signal aborts. The lock is still held. */
   notify(reason: Error): void {
     if (this.fate.is !== 'held' || this.notice) return;
     this.notice = reason;
     this.controller?.abort(reason);
   }
 
-  /** Takes the lock from its holder and gives it back to the server. */
+  /** Takes the lock from its holder, parts included, and gives it back to the server. */
   async revoke(reason: LossReason): Promise<void> {
-    if (this.lease.ended) {
+    // Ended before its fate is known: its release is under way.
+    if (this.fate.is !== 'held' || this.leases.every((lease) => lease.ended)) {
       await this.releasing;
       return;
     }
-    this.lease.end();
-    this.lost(reason, undefined);
-    this.releasing = Promise.resolve(false);
-    await this.keeper.backend.release(this.lease.grant).catch(() => undefined);
+    for (const lease of this.leases) lease.end();
+    this.lose(this.leases[0]!, reason, undefined);
+    this.releasing ??= Promise.resolve(false);
+    await giveBack(this.keeper.backend, this.leases).catch(() => undefined);
   }
 
   toJSON(): object {
     // Without tokens: who has one can release the lock.
-    const { fence, server } = this.lease.grant;
-    return { keys: this.keys, server, fence: fence?.toString(), isHeld: this.isHeld, waitedMs: this.waitedMs };
+    const grants = this.leases.map(({ grant: { fence, server } }, i) => {
+      return { key: this.keys[i]!, server, fence: fence?.toString() };
+    });
+    const { keys, isHeld, waitedMs } = this;
+    const { server, fence } = grants[0]!;
+    return grants.length === 1 ? { keys, server, fence, isHeld, waitedMs } : { keys, grants, isHeld, waitedMs };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -165,21 +187,38 @@ export class HeldLock implements LockHandle, LeaseHolder {
     }
   }
 
+  /** LeaseHolder. What settles before the loss has succeeded (rule 9). */
+  draining(error: ServerDrainingError): void {
+    this.notify(error);
+  }
+
   /** LeaseHolder */
-  lost(reason: LossReason, cause: Error | undefined): void {
-    const error = this.lossOf(reason, cause);
+  lost(lease: Lease, reason: LossReason, cause: Error | undefined): void {
+    // All or nothing: what is left of a set protects nothing any more.
+    for (const other of [...this.leases].reverse()) {
+      if (other.ended) continue;
+      other.end();
+      this.keeper.backend.abandon(other.grant);
+    }
+    this.lose(lease, reason, cause);
+  }
+
+  private lose(lease: Lease, reason: LossReason, cause: Error | undefined): void {
+    if (this.fate.is !== 'held') return;
+    const error = this.lossOf(lease, reason, cause);
     this.fate = { is: 'lost', error };
     this.observer.ended(this);
     this.controller?.abort(error);
-    this.observer.lost(this.lossEvent(reason, error));
+    this.whenAlone?.();
+    this.observer.notice(this.lossEvent(lease, reason, error));
   }
 
-  private lossOf(reason: LossReason, cause?: Error): LockLostError {
-    return new LockLostError(this.keys[0]!, reason, { server: this.lease.grant.server, cause });
+  private lossOf(lease: Lease, reason: LossReason, cause?: Error): LockLostError {
+    return new LockLostError(this.keys[this.leases.indexOf(lease)]!, reason, { server: lease.grant.server, cause });
   }
 
-  private lossEvent(reason: LossReason, error: LockLostError): LockLostEvent {
-    const { req, server } = this.lease.grant;
+  private lossEvent({ grant }: Lease, reason: LossReason, error: LockLostError): LockLostEvent {
+    const { req, server } = grant;
     const { clock } = this.keeper;
     return {
       type: 'lost',
@@ -194,24 +233,37 @@ export class HeldLock implements LockHandle, LeaseHolder {
     };
   }
 
-  private async giveBack(keepMs?: Ms): Promise<boolean> {
-    if (this.lease.ended) return false;
-    this.lease.end();
-    let answer: 'released' | 'gone';
+  private async renewOne(lease: Lease, leaseMs: Ms | undefined): Promise<void> {
+    // A hold that is being released has nothing left to renew.
+    if (lease.ended) throw this.lossOf(lease, 'expired');
     try {
-      answer = await this.keeper.backend.release(this.lease.grant, keepMs);
+      await lease.renew(leaseMs);
+    } catch (error) {
+      throw error instanceof LockLostError ? this.lossOf(lease, error.reason, error) : error;
+    }
+  }
+
+  private async giveBack(): Promise<boolean> {
+    if (this.fate.is !== 'held') return false;
+    // Detached tasks inherit the context, and with it their parts, which may outlast the body.
+    if (this.parts > 0) await new Promise<void>((resolve) => (this.whenAlone = resolve));
+    if (this.loss) return false;
+    const { backend, clock } = this.keeper;
+    for (const lease of this.leases) lease.end();
+    const keepMs = this.keptUntil - clock.now();
+    let gone: Lease | undefined;
+    try {
+      gone = await giveBack(backend, this.leases, keepMs > 0 ? keepMs : undefined);
     } catch {
       // Nobody could be told: the lease ends it.
-      answer = 'released';
     }
-    if (answer === 'gone') {
-      this.lost('rejected', undefined);
+    if (gone) {
+      this.lose(gone, 'rejected', undefined);
       return false;
     }
-    this.fate = { is: 'released' };
+    this.fate = RELEASED;
     this.observer.ended(this);
     if (this.observer.observed) {
-      const { clock } = this.keeper;
       this.observer.emit({ type: 'released', keys: this.keys, heldMs: clock.now() - this.since, at: clock.wall() });
     }
     return true;

@@ -1,25 +1,26 @@
-import type { Grant } from '../backends/backend.js';
 import { LockLostError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
-import type { EventHub } from './event-hub.js';
-import type { LockEvent, LockLostEvent } from './events.js';
+import type { ClientEvents } from './client-events.js';
+import type { LockEvent, LockNotice } from './events.js';
 import { HeldLock, type HoldObserver, type HoldStart } from './held-lock.js';
-import type { LeaseKeeper } from './lease.js';
+import type { Hold } from './hold.js';
+import { JoinedLock } from './joined-lock.js';
+import type { Lease } from './lease.js';
+import type { LeaseKeeper } from './lease-keeper.js';
 
 /** All locks that a client holds, and the bodies that run under some of them. */
 export class Holds implements HoldObserver {
   private readonly held = new Set<HeldLock>();
-  private readonly scopes = new Set<HeldLock>();
+  private readonly scopes = new Set<Hold>();
   private whenLeft: (() => void) | undefined;
 
   constructor(
     private readonly keeper: LeaseKeeper,
-    private readonly events: EventHub<LockEvent>,
-    private readonly losses: EventHub<LockLostEvent>,
+    private readonly events: ClientEvents,
   ) {}
 
-  add(grant: Grant, start: HoldStart): HeldLock {
-    const hold = new HeldLock(this.keeper, grant, start, this);
+  add(leases: readonly Lease[], start: HoldStart): HeldLock {
+    const hold = new HeldLock(this.keeper, leases, start, this);
     this.held.add(hold);
     if (this.events.observed) {
       const { keys, grants, waitedMs } = hold;
@@ -28,17 +29,19 @@ export class Holds implements HoldObserver {
     return hold;
   }
 
-  has(hold: HeldLock): boolean {
-    return this.held.has(hold);
+  /** Whether it was taken from this client: names of others mean nothing to it. */
+  owns(hold: Hold): boolean {
+    const whole = hold instanceof JoinedLock ? hold.whole : hold;
+    return whole instanceof HeldLock && whole.isOf(this);
   }
 
   /** A body begins under this hold. */
-  enter(hold: HeldLock): void {
+  enter(hold: Hold): void {
     this.scopes.add(hold);
   }
 
   /** The body has settled and given its lock back. */
-  leave(hold: HeldLock): void {
+  leave(hold: Hold): void {
     this.scopes.delete(hold);
     if (this.scopes.size === 0) this.whenLeft?.();
   }
@@ -51,9 +54,8 @@ export class Holds implements HoldObserver {
     this.events.emit(event);
   }
 
-  lost(event: LockLostEvent): void {
-    if (this.losses.observed) this.losses.emit(event);
-    if (this.events.observed) this.events.emit(event);
+  notice(event: LockNotice): void {
+    this.events.notice(event);
   }
 
   ended(hold: HeldLock): void {

@@ -1,72 +1,91 @@
-import type { Grant, LockBackend, Proof } from '../backends/backend.js';
-import type { Alarm, Alarms } from '../common/alarms.js';
-import { LockLostError, type LossReason } from '../common/errors.js';
+import type { Grant, Proof } from '../backends/backend.js';
+import type { Alarm } from '../common/alarms.js';
+import { LockLostError, type LossReason, ServerDrainingError } from '../common/errors.js';
 import { guardOf } from '../common/guard.js';
-import type { Clock, Entropy, Ms } from '../common/system.js';
-
-/** What all leases of a client share. */
-export interface LeaseKeeper {
-  readonly backend: LockBackend;
-  readonly clock: Clock;
-  readonly entropy: Entropy;
-  /** One timer for all leases; does not keep the process alive. */
-  readonly alarms: Alarms;
-  /** Part of a lease after which it is renewed. */
-  readonly renewRatio: number;
-}
+import type { Ms } from '../common/system.js';
+import type { LeaseKeeper } from './lease-keeper.js';
+import type { Renewable } from './renewal-queue.js';
 
 /** Told by a lease; called in the turn in which it happens. */
 export interface LeaseHolder {
   renewed(leaseMs: Ms): void;
+  /** Its server is going: no renewal any more, and the lock lasts as long as it lasts (rule 9). */
+  draining(error: ServerDrainingError): void;
   /** Final. The grant has been abandoned. */
-  lost(reason: LossReason, cause: Error | undefined): void;
+  lost(lease: Lease, reason: LossReason, cause: Error | undefined): void;
 }
+
+/** Whether a lease renews itself, or only when it is told to. */
+export type Renewals = 'auto' | 'manual';
 
 /** live → ending (released, or given back) or over (lost). Nothing leads back. */
 type LeaseState = 'live' | 'ending' | 'over';
+/** idle → due (waiting for its portion) → sent → idle; a caller's own renewal goes from idle or due to sent. */
+type Renewal = 'idle' | 'due' | 'sent';
 
 /** A failed renewal is tried again after this at least. */
 const LEAST_RETRY_MS = 50;
 /** Renewals come earlier by up to this part, never later, so that leases taken together drift apart. */
 const JITTER = 0.1;
 
+const NOBODY: LeaseHolder = { renewed: () => undefined, draining: () => undefined, lost: () => undefined };
+
 /**
  * Keeps one grant: renews it, and knows at any moment until when it is surely held. The answer to "is it held" is
  * computed when asked for; the alarm only makes sure that somebody is told.
  */
-export class Lease implements Alarm {
+export class Lease implements Alarm, Renewable {
   due: Ms = Infinity;
   slot = -1;
   private state: LeaseState = 'live';
+  private renewal: Renewal = 'idle';
+  private inFlight: Promise<void> | undefined;
   private proof: Proof;
-  private renewAt: Ms = 0;
-  private renewing: Promise<void> | undefined;
-  private readonly unsubscribe: () => void;
+  private renewAt: Ms = Infinity;
+  private holder: LeaseHolder = NOBODY;
+  private drained: ServerDrainingError | undefined;
 
   /** @param askMs the lease to ask for at every renewal: without it the server would set its default (spec 4.4) */
   constructor(
     private readonly keeper: LeaseKeeper,
     readonly grant: Grant,
     private askMs: Ms,
-    private readonly holder: LeaseHolder,
+    private renewals: Renewals,
   ) {
     this.proof = grant;
-    this.unsubscribe = grant.owner.onLost((reason, error) => this.lose(reason, error));
     this.planRenewal();
   }
 
-  /** Until when the lock is surely held if nothing more is heard. */
+  /** From now on `holder` is told, and the lease is renewed as it wants it. */
+  handTo(holder: LeaseHolder, renewals: Renewals): void {
+    this.holder = holder;
+    if (this.renewals !== renewals) {
+      this.renewals = renewals;
+      this.planRenewal();
+    }
+    if (this.drained) holder.draining(this.drained);
+  }
+
+  /**
+   * Until when the lock is surely held if nothing more is heard. The machine's sleep counts for either term: connections
+   * lapse at a server that goes on running just as leases do.
+   */
   get sureUntil(): Ms {
     const { validFrom, leaseMs } = this.proof;
-    return Math.min(validFrom + leaseMs - guardOf(leaseMs), this.grant.owner.provenUntil());
+    const awake = Math.min(validFrom + leaseMs - guardOf(leaseMs), this.grant.owner.provenUntil());
+    return awake - this.keeper.watch.sleptSince(validFrom);
   }
 
   get isHeld(): boolean {
-    return this.state === 'live' && this.keeper.clock.now() < this.sureUntil;
+    return this.remainingMs > 0;
   }
 
   get remainingMs(): Ms {
-    return this.state === 'live' ? Math.max(0, this.sureUntil - this.keeper.clock.now()) : 0;
+    if (this.state !== 'live') return 0;
+    const now = this.keeper.clock.now();
+    // Where the lease is over by the monotonic clock already, a sleep changes nothing.
+    if (now < this.sureUntil) this.keeper.watch.look();
+    return Math.max(0, this.sureUntil - now);
   }
 
   /** Whether it is over without having been lost, or about to be. */
@@ -76,17 +95,20 @@ export class Lease implements Alarm {
 
   ring(now: Ms): void {
     if (this.state !== 'live') return;
+    this.keeper.watch.glance();
     if (now >= this.sureUntil) {
       this.keeper.clock.afterPoll(() => this.confirm(now));
       return;
     }
-    if (now >= this.renewAt && !this.renewing) this.renewQuietly();
-    else this.arm();
+    const renew = now >= this.renewAt && this.renewal === 'idle';
+    if (renew) this.renewal = 'due';
+    this.arm();
+    if (renew) this.keeper.renewals.push(this);
   }
 
   /**
    * True if the lease is alive. A lease that looks over is judged after the sockets have been read once more: after a
-   * stall timers run before input, and the proof may lie there.
+   * stall timers run before input, and the proof may lie there (rule 4).
    */
   check(): boolean | Promise<boolean> {
     if (this.state !== 'live') return false;
@@ -96,16 +118,37 @@ export class Lease implements Alarm {
     return new Promise((resolve) => clock.afterPoll(() => resolve(this.confirm(seen))));
   }
 
-  /** Renews now, behind a renewal that is under way. @throws LockLostError, LockUnavailableError */
+  /** Renews now, behind a renewal that is under way. @throws LockLostError, LockUnavailableError, ServerDrainingError */
   async renew(leaseMs?: Ms): Promise<Ms> {
-    while (this.renewing) await this.renewing;
+    while (this.inFlight) await this.inFlight;
     this.assertLive();
+    // On a server that drains, the request itself would cost the connection with all it owns (rule 9).
+    if (this.drained) throw this.drained;
     if (leaseMs !== undefined) this.askMs = leaseMs;
-    const attempt = this.attempt();
-    this.renewing = attempt.catch(() => undefined);
-    await attempt;
+    await this.send();
     this.assertLive();
     return this.remainingMs;
+  }
+
+  /** RenewalQueue: its turn has come. */
+  renewNow(): void {
+    if (this.state === 'live' && this.renewal === 'due' && !this.drained) this.send().catch(() => undefined);
+  }
+
+  /** Something has happened that makes proof wanted: renews as soon as it may. */
+  hurry(): void {
+    if (this.state !== 'live') return;
+    const now = this.keeper.clock.now();
+    if (this.renewals === 'auto' && !this.drained) this.renewAt = now;
+    this.keeper.alarms.set(this, now);
+  }
+
+  /** Its server is going (rule 9). */
+  drain(error: ServerDrainingError): void {
+    if (this.state !== 'live' || this.drained) return;
+    this.drained = error;
+    this.planRenewal();
+    this.holder.draining(error);
   }
 
   /** No renewal any more; what the owner suffers is of no concern. */
@@ -117,15 +160,14 @@ export class Lease implements Alarm {
   lose(reason: LossReason, cause?: Error): void {
     if (this.state !== 'live') return;
     this.leave('over');
-    // A renewal in flight may have extended what nobody holds.
+    // A renewal in flight may have extended what nobody holds (rule 5).
     this.keeper.backend.abandon(this.grant);
-    this.holder.lost(reason, cause);
+    this.holder.lost(this, this.drained ? 'draining' : reason, cause);
   }
 
   private leave(to: LeaseState): void {
     this.state = to;
-    this.keeper.alarms.cancel(this);
-    this.unsubscribe();
+    this.keeper.forget(this);
   }
 
   private assertLive(): void {
@@ -146,35 +188,49 @@ export class Lease implements Alarm {
   }
 
   private planRenewal(): void {
+    const { keeper } = this;
     const { validFrom, leaseMs } = this.proof;
-    const early = 1 - JITTER * this.keeper.entropy.unit();
-    this.renewAt = validFrom + leaseMs * this.keeper.renewRatio * early;
+    if (this.renewals === 'auto' && !this.drained) {
+      const early = 1 - JITTER * keeper.entropy.unit();
+      this.renewAt = validFrom + leaseMs * keeper.renewRatio * early - keeper.watch.sleptSince(validFrom);
+    } else {
+      this.renewAt = Infinity;
+    }
     this.arm();
   }
 
   private arm(): void {
     const { sureUntil } = this;
-    this.keeper.alarms.set(this, this.renewing ? sureUntil : Math.min(this.renewAt, sureUntil));
+    this.keeper.alarms.set(this, this.renewal === 'idle' ? Math.min(this.renewAt, sureUntil) : sureUntil);
   }
 
-  private renewQuietly(): void {
-    this.renewing = this.attempt().catch(() => undefined);
+  private send(): Promise<void> {
+    this.renewal = 'sent';
+    this.keeper.watch.glance();
+    const attempt = this.attempt();
+    this.inFlight = attempt.catch(() => undefined);
     this.arm();
+    return attempt;
   }
 
   private async attempt(): Promise<void> {
     try {
       const proof = await this.keeper.backend.renew(this.grant, this.askMs);
-      this.renewing = undefined;
+      this.answered();
       if (this.state !== 'live') return;
       this.proof = proof;
       this.planRenewal();
       this.holder.renewed(proof.leaseMs);
     } catch (error) {
-      this.renewing = undefined;
+      this.answered();
       if (this.state === 'live') this.failed(error as Error);
       throw error;
     }
+  }
+
+  private answered(): void {
+    this.inFlight = undefined;
+    this.renewal = 'idle';
   }
 
   private failed(error: Error): void {
@@ -183,7 +239,7 @@ export class Lease implements Alarm {
       return;
     }
     const now = this.keeper.clock.now();
-    this.renewAt = now + Math.max(LEAST_RETRY_MS, (this.sureUntil - now) / 4);
+    if (this.renewAt !== Infinity) this.renewAt = now + Math.max(LEAST_RETRY_MS, (this.sureUntil - now) / 4);
     this.arm();
   }
 }

@@ -1,22 +1,23 @@
 import type { Observable } from 'rxjs';
 import type { Capabilities, LinkEvent, LockBackend } from '../backends/backend.js';
-import { Alarms } from '../common/alarms.js';
 import { LockUnavailableError } from '../common/errors.js';
 import { type Clock, type Entropy, systemClock, systemEntropy } from '../common/system.js';
 import { makeBackend } from './backend-factory.js';
 import { BackendStart } from './backend-start.js';
-import { EventHub } from './event-hub.js';
-import type { LockEvent, LockLostEvent } from './events.js';
-import type { HeldLock } from './held-lock.js';
+import { ClientEvents } from './client-events.js';
+import type { LockEvent, LockLostEvent, LockNotice } from './events.js';
+import type { Hold } from './hold.js';
 import { Holds } from './holds.js';
-import type { LeaseKeeper } from './lease.js';
+import { LeaseKeeper } from './lease-keeper.js';
 import type { LockHandle } from './lock-handle.js';
-import { checkRequest, onlyKey } from './lock-request.js';
+import { checkRequest, orderedKeys } from './lock-request.js';
 import { checkMinHold, checkOnLost, LockScope, type ScopeOptions } from './lock-scope.js';
-import type { AcquireOptions, LockClientOptions, LockKey } from './options.js';
 import { LockTaker } from './lock-taker.js';
+import type { LockTicket } from './lock-ticket.js';
+import type { AcquireOptions, LockClientOptions, LockKey } from './options.js';
 import { resolveOptions, type ResolvedOptions } from './resolve-options.js';
 import type { ServerStats } from './server-stats.js';
+import { Tickets } from './tickets.js';
 
 /** What a client takes from its surroundings. */
 export interface LockClientDeps {
@@ -43,19 +44,24 @@ export class LockClient {
   private readonly clock: Clock;
   private readonly log: (level: 'warn', message: string) => void;
   private readonly backend: LockBackend;
-  private readonly taker: LockTaker;
   private readonly keeper: LeaseKeeper;
-  private readonly events = new EventHub<LockEvent>();
-  private readonly losses = new EventHub<LockLostEvent>();
+  private readonly taker: LockTaker;
+  private readonly tickets: Tickets;
+  private readonly events = new ClientEvents();
   private readonly holds: Holds;
   private readonly backendStart: BackendStart;
   private starting: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
 
   /** Every lock that was lost while held. Hot; completes when the client closes. */
-  readonly lockLost$: Observable<LockLostEvent> = this.losses.stream;
-  /** Everything that happens. Hot; completes when the client closes. */
-  readonly events$: Observable<LockEvent> = this.events.stream;
+  readonly lockLost$: Observable<LockLostEvent> = this.events.lockLost$;
+  /**
+   * Everything that happens. Hot; completes when the client closes. While somebody listens, an event is made for every
+   * acquire, renewal and release.
+   */
+  readonly events$: Observable<LockEvent> = this.events.events$;
+  /** The rare part of events$, for logs: costs nothing for each lock. @internal */
+  readonly notices$: Observable<LockNotice> = this.events.notices$;
 
   /**
    * Checks the options; connects with start(), or on first use.
@@ -68,15 +74,10 @@ export class LockClient {
     const entropy = deps.entropy ?? systemEntropy;
     this.backend = makeBackend(this.options.backend, this.clock, entropy);
     this.backendStart = new BackendStart(this.backend);
-    this.keeper = {
-      backend: this.backend,
-      clock: this.clock,
-      entropy,
-      alarms: new Alarms(this.clock),
-      renewRatio: this.options.renewRatio,
-    };
-    this.holds = new Holds(this.keeper, this.events, this.losses);
-    this.taker = new LockTaker(this.backend, this.backendStart, this.holds, this.events, this.clock, entropy);
+    this.keeper = new LeaseKeeper(this.backend, this.clock, entropy, this.options.renewRatio);
+    this.holds = new Holds(this.keeper, this.events);
+    this.taker = new LockTaker(this.keeper, this.backendStart, this.holds, this.events);
+    this.tickets = new Tickets(this.keeper, this.backendStart, this.taker);
     this.backend.onLink((event) => this.linkChanged(event));
   }
 
@@ -106,21 +107,37 @@ export class LockClient {
   }
 
   /**
-   * Waits for the lock, at most `acquireTimeoutS`. It is renewed until released or lost.
+   * Waits for the lock, at most `acquireTimeoutS`. It is renewed until released or lost. Several keys are taken all or
+   * none: all at once if they are free, otherwise one after the other in one order for everybody, under one deadline.
    * @throws AcquireTimeoutError (busy), LockUnavailableError (no server), MaxLocksError, MaxWaitersError,
-   *   LimitMismatchError, PoolExhaustedError, NestedLockError, ShuttingDownError, LockKeyError, ConfigError, or the
-   *   reason of `options.signal`
+   *   LimitMismatchError, PoolExhaustedError, NestedLockError, UnsupportedError, ShuttingDownError, LockKeyError,
+   *   ConfigError, or the reason of `options.signal`
    */
   acquire(key: LockKey, options: AcquireOptions = NO_OPTIONS): Promise<LockHandle> {
     return this.take(key, options);
   }
 
-  /** Tries once and never waits for a holder: null if the lock is busy. @throws as acquire, but AcquireTimeoutError */
+  /**
+   * Tries once and never waits for a holder: null if the lock is busy, also if it is the caller's own; with several keys,
+   * if one of them is.
+   * @throws as acquire, but AcquireTimeoutError and NestedLockError
+   */
   async tryAcquire(
     key: LockKey,
     options: Omit<AcquireOptions, 'acquireTimeoutS'> = NO_OPTIONS,
   ): Promise<LockHandle | null> {
     return this.taker.tryAcquire(checkRequest(key, { ...options, acquireTimeoutS: 0 }, this.options, this.clock.now()));
+  }
+
+  /**
+   * Takes a place in the queue of the key now, on a connection of its own and outside the order in which callers of this
+   * process wait; `wait()` claims the lock later. `leaseTtlS` is the time in which a granted lock must be claimed, and the
+   * lease from then on; `acquireTimeoutS` the time that `wait()` waits.
+   * @throws at once NestedLockError, UnsupportedError, ShuttingDownError, LockKeyError, ConfigError, or the reason of
+   *   `options.signal`; anything else comes from the ticket
+   */
+  enqueue(key: string, options: AcquireOptions = NO_OPTIONS): LockTicket {
+    return this.tickets.issue(checkRequest(key, options, this.options, this.clock.now()));
   }
 
   /**
@@ -168,7 +185,8 @@ export class LockClient {
 
   /** Tells `events$` that a body was not run because its lock was busy. */
   noteSkipped(key: LockKey): void {
-    this.emit({ type: 'skipped', keys: [onlyKey(key)], at: this.clock.wall() });
+    const keys = orderedKeys(key, this.options.namespace).map((name) => name.key);
+    this.events.notice({ type: 'skipped', keys, at: this.clock.wall() });
   }
 
   /** One exchange with every server. @throws LockUnavailableError */
@@ -192,7 +210,7 @@ export class LockClient {
     return (this.closing ??= this.shutDown());
   }
 
-  private async take(key: LockKey, options: AcquireOptions): Promise<HeldLock> {
+  private async take(key: LockKey, options: AcquireOptions): Promise<Hold> {
     return this.taker.acquire(checkRequest(key, options, this.options, this.clock.now()));
   }
 
@@ -221,29 +239,33 @@ export class LockClient {
     }
   }
 
-  private linkChanged({ server, state, error }: LinkEvent): void {
+  private linkChanged({ server, state, error, detail }: LinkEvent): void {
     const at = this.clock.wall();
-    if (state === 'up') {
-      this.emit({ type: 'connected', server, at });
-      if (!this.closing) this.backendStart.linkUp();
-      this.taker.wake();
-    } else if (state === 'down') {
-      this.emit({ type: 'disconnected', server, at, ...(error ? { error } : undefined) });
-    } else {
-      this.emit({ type: 'degraded', server, at, detail: 'the server is shutting down' });
+    switch (state) {
+      case 'up':
+        this.events.notice({ type: 'connected', server, at });
+        if (!this.closing) this.backendStart.linkUp();
+        this.taker.wake();
+        break;
+      case 'down':
+        this.events.notice({ type: 'disconnected', server, at, ...(error ? { error } : undefined) });
+        break;
+      case 'draining':
+        this.keeper.drain(server);
+        this.events.notice({ type: 'degraded', server, at, detail: 'the server is shutting down' });
+        break;
+      case 'degraded':
+        this.events.notice({ type: 'degraded', server, at, detail: detail ?? 'not at its best' });
+        break;
     }
-  }
-
-  private emit(event: LockEvent): void {
-    if (this.events.observed) this.events.emit(event);
   }
 
   private async shutDown(): Promise<void> {
     this.taker.close();
+    this.tickets.close();
     await this.holds.finish(this.options.shutdownTimeoutMs, CLOSE_GRACE_MS);
     await this.backend.close(CLOSE_GRACE_MS);
-    this.keeper.alarms.clear();
+    this.keeper.close();
     this.events.close();
-    this.losses.close();
   }
 }

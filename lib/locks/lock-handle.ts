@@ -3,29 +3,42 @@ import type { HeldGrant } from './events.js';
 
 /** A lock, or several, while held. Renewed in the background until released or lost. */
 export interface LockHandle extends AsyncDisposable {
+  /** Several are in the order of their bytes on the wire, in which they were taken, without duplicates. */
   readonly keys: readonly string[];
   /** How long the acquire took. */
   readonly waitedMs: Ms;
+  /** One for each key, in their order. */
   readonly grants: readonly HeldGrant[];
   /** Of the only key; with several keys that of the first. */
   readonly token: string;
   /** A number that rises with each grant of the key, where the backend has such a thing; undefined with several keys. */
   readonly fence?: bigint;
-  /** Judged by the monotonic clock at the moment of reading: never true for longer than the server keeps the lock. */
+  /**
+   * Judged at the moment of reading, by the monotonic clock and by the time for which the machine slept: never true for
+   * longer than the server keeps the lock. With several keys: whether all are held.
+   */
   readonly isHeld: boolean;
   /** For how long the lock is surely held if nothing more is heard from the server; 0 when not held. */
   readonly remainingMs: Ms;
-  /** Aborts at the moment of loss, with a LockLostError (or ServerDrainingError) as its reason. Made when first read. */
+  /**
+   * Aborts at the moment of loss (of several keys: of any), with a LockLostError as its reason. With a ServerDrainingError
+   * before that, if the server says that it is going: the lock is still held then, but will not be renewed. Made when
+   * first read.
+   */
   readonly signal: AbortSignal;
   /** @throws LockLostError if the lock is not held any more. */
   assertHeld(): void;
   /**
    * Renews now, with another lease if given (seconds, kept for later renewals), and returns the milliseconds until
    * which the lock is sure.
-   * @throws LockLostError
+   * @throws LockLostError, LockUnavailableError (no answer; still held as long as isHeld says so), ServerDrainingError,
+   *   ConfigError
    */
   renew(leaseTtlS?: number): Promise<Ms>;
-  /** Idempotent; never throws. False: the lock had been lost before. */
+  /**
+   * Idempotent; never throws. False: the lock had been lost before. Waits for those who have joined it
+   * (`onNested: 'join'`); several keys are released in reverse order.
+   */
   release(): Promise<boolean>;
   /** Plain data, fences as strings: a handle in a response is not an error. */
   toJSON(): object;

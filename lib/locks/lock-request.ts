@@ -1,54 +1,87 @@
 import type { AcquireRequest } from '../backends/backend.js';
-import { ConfigError, LockKeyError } from '../common/errors.js';
+import { LockKeyError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
+import { toBytes } from '../protocol/bytes.js';
 import { wireKey } from './keys.js';
 import { checkNames, checkNumber, checkObject, wrong } from './option-checks.js';
 import type { AcquireOptions, LockKey } from './options.js';
 import { checkAcquireTimeout, checkLease, type ResolvedOptions } from './resolve-options.js';
 
-const KNOWN = ['acquireTimeoutS', 'leaseTtlS', 'limit', 'signal'];
-const LATER = ['autoRenew', 'requireFence', 'onNested'];
+const KNOWN = ['acquireTimeoutS', 'leaseTtlS', 'limit', 'signal', 'autoRenew', 'requireFence', 'onNested'];
+const ON_NESTED = ['throw', 'join', 'wait'];
 /** Larger limits are refused by some servers (spec 3) and mean nothing. */
 const MOST_SLOTS = 1_048_576;
 
+export type OnNested = NonNullable<AcquireOptions['onNested']>;
+
 /** An acquire: checked, with the client's defaults. */
 export interface LockRequest {
-  /** As the caller wrote it. */
-  readonly key: string;
-  readonly wire: AcquireRequest;
+  /** As the caller wrote them, without duplicates, in the order in which they are taken. */
+  readonly keys: readonly string[];
+  /** One for each key. */
+  readonly wires: readonly AcquireRequest[];
+  readonly deadline: Ms;
   readonly waitMs: Ms;
   readonly signal: AbortSignal | undefined;
+  readonly autoRenew: boolean;
+  readonly requireFence: boolean;
+  readonly onNested: OnNested;
 }
 
 /** @throws LockKeyError, ConfigError */
 export function checkRequest(key: LockKey, options: AcquireOptions, defaults: ResolvedOptions, now: Ms): LockRequest {
-  const only = onlyKey(key);
-  const wire = wireKey(defaults.namespace, only);
-  checkNames('', checkObject('options', options), KNOWN, LATER);
-  const { signal } = options;
+  const names = orderedKeys(key, defaults.namespace);
+  checkNames('', checkObject('options', options), KNOWN);
+  const { signal, onNested } = options;
   if (signal !== undefined && !(typeof signal === 'object' && 'aborted' in signal)) {
     throw wrong('signal', 'an AbortSignal', signal);
   }
   const limit = checkNumber('limit', options.limit, { min: 1, max: MOST_SLOTS, integer: true });
   const waitMs = checkAcquireTimeout(options.acquireTimeoutS) ?? defaults.acquireTimeoutMs;
+  const leaseMs = checkLease(options.leaseTtlS) ?? defaults.leaseMs;
+  const kind = limit === undefined ? 'lock' : 'sem';
+  const deadline = now + waitMs;
   return {
-    key: only,
-    wire: {
-      key: wire,
-      kind: limit === undefined ? 'lock' : 'sem',
-      limit: limit ?? 1,
-      leaseMs: checkLease(options.leaseTtlS) ?? defaults.leaseMs,
-      deadline: now + waitMs,
-    },
+    keys: names.map((name) => name.key),
+    wires: names.map((name) => ({ key: name.wire, kind, limit: limit ?? 1, leaseMs, deadline })),
+    deadline,
     waitMs,
     signal,
+    autoRenew: checkFlag('autoRenew', options.autoRenew) ?? true,
+    requireFence: checkFlag('requireFence', options.requireFence) ?? false,
+    onNested: checkOnNested(onNested),
   };
 }
 
-/** @throws LockKeyError, ConfigError */
-export function onlyKey(key: LockKey): string {
-  if (typeof key === 'string' || !Array.isArray(key)) return key as string;
+/** @throws ConfigError */
+export function checkOnNested(value: unknown = 'throw'): OnNested {
+  if (!ON_NESTED.includes(value as string)) throw wrong('onNested', "'throw', 'join' or 'wait'", value);
+  return value as OnNested;
+}
+
+interface Name {
+  /** As the caller wrote it. */
+  readonly key: string;
+  readonly wire: string;
+}
+
+/**
+ * Several keys are taken in the order of their bytes on the wire, whatever the caller's: if all processes take them in
+ * one order, none can wait for another in a circle.
+ * @throws LockKeyError
+ */
+export function orderedKeys(key: LockKey, namespace: string | undefined): readonly Name[] {
+  if (typeof key === 'string' || !Array.isArray(key)) return [{ key: key as string, wire: wireKey(namespace, key) }];
   if (key.length === 0) throw new LockKeyError('an empty list of keys');
-  if (key.length > 1) throw new ConfigError(`several keys at once are not supported yet, got ${key.join(', ')}`);
-  return key[0] as string;
+  const byBytes = new Map<string, Name>();
+  for (const one of key as readonly string[]) {
+    const wire = wireKey(namespace, one);
+    byBytes.set(toBytes(wire), { key: one, wire });
+  }
+  return [...byBytes.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, name]) => name);
+}
+
+function checkFlag(option: string, value: unknown): boolean | undefined {
+  if (value !== undefined && typeof value !== 'boolean') throw wrong(option, 'true or false', value);
+  return value;
 }

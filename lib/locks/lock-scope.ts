@@ -1,7 +1,7 @@
 import type { LockLostError } from '../common/errors.js';
 import type { Clock, Ms } from '../common/system.js';
 import { runWithLock } from './current-lock.js';
-import type { HeldLock } from './held-lock.js';
+import type { Hold } from './hold.js';
 import type { Holds } from './holds.js';
 import type { LockHandle } from './lock-handle.js';
 import { checkNumber, wrong } from './option-checks.js';
@@ -31,9 +31,9 @@ export class LockScope {
   private leaving: Promise<LockLostError | undefined> | undefined;
 
   constructor(
-    private readonly held: HeldLock,
+    private readonly held: Hold,
     private readonly holds: Holds,
-    private readonly clock: Clock,
+    clock: Clock,
     private readonly minHoldMs: Ms,
   ) {
     this.since = clock.now();
@@ -61,8 +61,8 @@ export class LockScope {
     try {
       const loss = await this.held.settle();
       if (loss) return loss;
-      const keepMs = this.since + this.minHoldMs - this.clock.now();
-      await (keepMs > 0 ? this.held.releaseAfter(keepMs) : this.held.release());
+      if (this.minHoldMs > 0) this.held.keepUntil(this.since + this.minHoldMs);
+      await this.held.release();
       return undefined;
     } finally {
       this.holds.leave(this.held);

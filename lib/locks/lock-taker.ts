@@ -1,4 +1,5 @@
-import type { Grant, LockBackend } from '../backends/backend.js';
+import type { LockBackend } from '../backends/backend.js';
+import type { Alarms } from '../common/alarms.js';
 import {
   AcquireTimeoutError,
   LockError,
@@ -7,68 +8,74 @@ import {
   ShuttingDownError,
   UnsupportedError,
 } from '../common/errors.js';
-import type { Clock, Entropy, Ms } from '../common/system.js';
+import type { Ms } from '../common/system.js';
 import { Acquirer } from './acquirer.js';
 import type { BackendStart } from './backend-start.js';
-import { findCurrentLock } from './current-lock.js';
-import type { EventHub } from './event-hub.js';
-import type { LockEvent } from './events.js';
-import { HeldLock } from './held-lock.js';
+import type { ClientEvents } from './client-events.js';
+import { giveBack } from './give-back.js';
+import type { Hold } from './hold.js';
 import type { Holds } from './holds.js';
+import type { Lease } from './lease.js';
+import type { LeaseKeeper } from './lease-keeper.js';
 import type { LockRequest } from './lock-request.js';
+import { type Nesting, nestingOf } from './nesting.js';
+import { SeveralKeys } from './several-keys.js';
 
 /** From a checked request to a lock in its caller's hands. */
 export class LockTaker {
+  private readonly backend: LockBackend;
   private readonly acquirer: Acquirer;
+  private readonly severalKeys: SeveralKeys;
   private isClosed = false;
 
   constructor(
-    private readonly backend: LockBackend,
+    readonly keeper: LeaseKeeper,
     private readonly start: BackendStart,
     private readonly holds: Holds,
-    private readonly events: EventHub<LockEvent>,
-    private readonly clock: Clock,
-    entropy: Entropy,
+    private readonly events: ClientEvents,
   ) {
-    this.acquirer = new Acquirer(backend, clock, entropy);
+    this.backend = keeper.backend;
+    this.acquirer = new Acquirer(keeper.backend, keeper.clock, keeper.entropy);
+    this.severalKeys = new SeveralKeys(keeper, this.acquirer);
   }
 
-  async acquire(request: LockRequest): Promise<HeldLock> {
-    if (this.isNested(request)) throw new NestedLockError(request.key);
+  /** Keep the process alive: somebody waits. */
+  get alarms(): Alarms {
+    return this.acquirer.alarms;
+  }
+
+  async acquire(request: LockRequest): Promise<Hold> {
+    const nesting = this.nesting(request);
+    if (nesting?.whole && request.onNested === 'join') return this.join(request, nesting.whole);
+    if (nesting) throw new NestedLockError(nesting.key);
     if (request.waitMs === 0) {
-      const lock = await this.tryAcquire(request);
+      const lock = await this.tryNow(request);
       if (lock) return lock;
       throw this.timedOut(request);
     }
-    const { wire, signal, key } = request;
-    const since = this.clock.now();
-    if (!this.start.isDecided) await this.ready(wire.deadline, signal);
+    const since = this.keeper.clock.now();
+    if (!this.start.isDecided) await this.ready(request.deadline, request.signal);
     this.assertUsable(request);
-    const queued = this.events.observed
-      ? () => this.events.emit({ type: 'queued', keys: [key], at: this.clock.wall() })
-      : undefined;
-    let grant: Grant;
+    let leases: readonly Lease[];
     try {
-      grant = await this.acquirer.acquire(wire, signal, queued);
+      leases = await this.take(request);
     } catch (error) {
-      throw error instanceof AcquireTimeoutError ? this.timedOut(request) : explained(error, key);
+      const known = explained(error, request);
+      throw known instanceof AcquireTimeoutError ? this.timedOut(request, known.key) : known;
     }
-    return this.hold(request, grant, since);
+    return this.hold(request, leases, since);
   }
 
-  async tryAcquire(request: LockRequest): Promise<HeldLock | null> {
-    if (this.isNested(request)) return null;
-    const { wire, signal, key } = request;
-    const since = this.clock.now();
-    if (!this.start.isDecided) await this.ready(Infinity, signal);
-    this.assertUsable(request);
-    let grant: Grant | null;
-    try {
-      grant = await this.acquirer.tryAcquire(wire, signal);
-    } catch (error) {
-      throw explained(error, key);
-    }
-    return grant && this.hold(request, grant, since);
+  async tryAcquire(request: LockRequest): Promise<Hold | null> {
+    const nesting = this.nesting(request);
+    if (!nesting) return this.tryNow(request);
+    // What the caller itself has is busy as well.
+    return nesting.whole && request.onNested === 'join' ? this.join(request, nesting.whole) : null;
+  }
+
+  /** Whether the caller asks for what it runs under, and has not said that it will wait for that to end. */
+  nesting(request: LockRequest): Nesting | undefined {
+    return request.onNested === 'wait' ? undefined : nestingOf(request, this.holds);
   }
 
   /** Waits for the start of the backend, no longer than until the deadline. */
@@ -83,6 +90,37 @@ export class LockTaker {
     }
   }
 
+  /** @throws ShuttingDownError, UnsupportedError */
+  assertUsable({ keys: [key], wires: [wire], requireFence }: LockRequest): void {
+    if (this.isClosed) throw new ShuttingDownError({ key });
+    const { capabilities } = this.start;
+    if (wire!.kind === 'sem' && capabilities?.semaphores === false) {
+      throw new UnsupportedError(`${this.backend.name} has no semaphores (option limit)`, { key });
+    }
+    if (requireFence && capabilities?.fence === 'none') throw this.noFence(key!);
+  }
+
+  /** What is granted becomes its caller's. @throws ShuttingDownError, UnsupportedError, having given it back */
+  hold(request: LockRequest, leases: readonly Lease[], since: Ms): Hold {
+    const { keys, autoRenew, requireFence } = request;
+    const refusal = this.isClosed
+      ? new ShuttingDownError({ key: keys[0]! })
+      : requireFence && leases.some(({ grant }) => grant.fence === undefined)
+        ? this.noFence(keys[0]!)
+        : undefined;
+    if (refusal) {
+      for (const lease of leases) lease.end();
+      giveBack(this.backend, leases).catch(() => undefined);
+      throw refusal;
+    }
+    const waitedMs = this.keeper.clock.now() - since;
+    return this.holds.add(leases, { keys, waitedMs, renewals: autoRenew ? 'auto' : 'manual' });
+  }
+
+  noteQueued({ keys }: LockRequest): void {
+    if (this.events.observed) this.events.emit({ type: 'queued', keys, at: this.keeper.clock.wall() });
+  }
+
   /** Those who pause before another attempt make it now. */
   wake(): void {
     this.acquirer.wake();
@@ -91,41 +129,70 @@ export class LockTaker {
   /** Nothing new; all that wait are rejected. */
   close(): void {
     this.isClosed = true;
-    this.acquirer.cancelAll(new ShuttingDownError());
+    this.acquirer.close(new ShuttingDownError());
   }
 
-  private hold(request: LockRequest, grant: Grant, since: Ms): HeldLock {
-    if (this.isClosed) {
-      this.backend.abandon(grant);
-      throw new ShuttingDownError({ key: request.key });
+  private async tryNow(request: LockRequest): Promise<Hold | null> {
+    const { wires, signal } = request;
+    const since = this.keeper.clock.now();
+    if (!this.start.isDecided) await this.ready(Infinity, signal);
+    this.assertUsable(request);
+    this.keeper.watch.glance();
+    let leases: readonly Lease[] | null;
+    try {
+      if (wires.length === 1) {
+        const grant = await this.acquirer.tryAcquire(wires[0]!, signal);
+        leases = grant && [this.keeper.keep(grant, wires[0]!.leaseMs, request.autoRenew ? 'auto' : 'manual')];
+      } else leases = await this.severalKeys.try(request);
+    } catch (error) {
+      throw explained(error, request);
     }
-    const waitedMs = this.clock.now() - since;
-    return this.holds.add(grant, { key: request.key, waitedMs, leaseMs: request.wire.leaseMs });
+    return leases && this.hold(request, leases, since);
   }
 
-  /** Whether the calling code runs under this very lock: waiting for it would be waiting for itself. */
-  private isNested({ wire }: LockRequest): boolean {
-    const isOurs = (lock: unknown): boolean => lock instanceof HeldLock && this.holds.has(lock) && lock.isFor(wire);
-    return wire.limit === 1 && findCurrentLock(isOurs) !== undefined;
+  private async take(request: LockRequest): Promise<readonly Lease[]> {
+    const { wires, signal, autoRenew } = request;
+    this.keeper.watch.glance();
+    const queued = this.events.observed ? once(() => this.noteQueued(request)) : undefined;
+    if (wires.length > 1) return this.severalKeys.acquire(request, queued);
+    const [wire] = wires as [LockRequest['wires'][number]];
+    const grant = await this.acquirer.acquire(wire, signal, queued);
+    return [this.keeper.keep(grant, wire.leaseMs, autoRenew ? 'auto' : 'manual')];
   }
 
-  private assertUsable({ key, wire }: LockRequest): void {
-    if (this.isClosed) throw new ShuttingDownError({ key });
-    if (wire.kind === 'sem' && this.start.capabilities?.semaphores === false) {
-      throw new UnsupportedError(`${this.backend.name} has no semaphores (option limit)`, { key });
+  private join({ keys, requireFence }: LockRequest, whole: Hold): Hold {
+    if (requireFence && whole.grants.some(({ key, fence }) => keys.includes(key) && fence === undefined)) {
+      throw this.noFence(keys[0]!);
     }
+    return whole.join(keys);
   }
 
-  private timedOut({ key, waitMs }: LockRequest): AcquireTimeoutError {
+  private noFence(key: string): UnsupportedError {
+    return new UnsupportedError(`${this.backend.name} has no fence to give (option requireFence)`, { key });
+  }
+
+  private timedOut({ keys, waitMs }: LockRequest, busy = keys[0]!): AcquireTimeoutError {
     if (this.events.observed) {
-      this.events.emit({ type: 'timeout', keys: [key], waitedMs: waitMs, at: this.clock.wall() });
+      this.events.emit({ type: 'timeout', keys, waitedMs: waitMs, at: this.keeper.clock.wall() });
     }
-    return new AcquireTimeoutError(key);
+    return new AcquireTimeoutError(busy);
   }
 }
 
 /** The backend knows keys as they are on the wire; users see what they wrote. */
-function explained(error: unknown, key: string): unknown {
-  if (error instanceof LockError && error.key !== undefined) Object.assign(error, { key });
+export function explained(error: unknown, { keys, wires }: LockRequest): unknown {
+  if (error instanceof LockError && error.key !== undefined) {
+    const index = wires.findIndex(({ key }) => key === error.key);
+    Object.assign(error, { key: keys[Math.max(index, 0)]! });
+  }
   return error;
+}
+
+/** Several keys have several places in line; that the caller waits is told once. */
+function once(fn: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) fn();
+    done = true;
+  };
 }

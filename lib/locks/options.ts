@@ -34,6 +34,39 @@ export interface RemoteOptions {
   renewRatio?: number;
   /** Milliseconds. Defaults 50 and 5000. */
   reconnect?: { minDelayMs?: number; maxDelayMs?: number };
+  /**
+   * The daemon's flag `--auto-release-on-disconnect`, default true as there; it cannot be asked for. With `false` a lock
+   * outlives its connection until its lease ends, and so does one whose holder has died.
+   */
+  autoRelease?: boolean;
+  /**
+   * Connections to each server that all callers share for what does not wait: 1 to 64, default 2. When one is cut, the
+   * locks are lost that were acquired on it.
+   */
+  commandLanes?: number;
+  /**
+   * Most connections to each server for callers that wait, and for the locks they got by waiting, until these are
+   * released: an integer of at least 1, default 1024; `Infinity` for no bound. When they run out, those who wait for
+   * further keys ask again and again instead (every 25 to 250 ms), which an event `degraded` tells, and end with a
+   * PoolExhaustedError if their time runs out first.
+   */
+  maxWaitLanes?: number;
+  /**
+   * Places of this process in the daemon's queue of one key, each on a connection of its own; the other callers wait
+   * for them in order. An integer of at least 1, default 8; `Infinity` only together with `maxWaitLanes: Infinity`.
+   * Within a process the order is that of arrival, whatever the number. Between processes it is so among the first
+   * `waitersPerKey` of each: with 100 callers in one process against a single one in another, the single caller waits
+   * 3 / 19 / 231 ms at 1 / 8 / `Infinity`. 1 gives processes equal turns; `Infinity` gives the daemon's strict order
+   * at the price of one connection per caller.
+   */
+  waitersPerKey?: number;
+  /**
+   * `token`: handles show the first half of their token as `fence`, for daemons whose tokens begin with a rising number
+   * (dflockd 2.1 and later, and the one in this package). Default `none`: tokens of dflockd 1.x and 2.0 are random, and
+   * a random number stored as the highest fence blocks a row for ever. A fence that does not rise is reported by an
+   * event `degraded`, and from then on that server's fences are not shown any more.
+   */
+  fencing?: 'none' | 'token';
 }
 
 /** The engine in this process. */
@@ -74,4 +107,19 @@ export interface AcquireOptions extends Defaults {
   limit?: number;
   /** Gives up waiting; has no effect on a lock that has been acquired. */
   signal?: AbortSignal;
+  /** Default true. `false`: only `handle.renew()` renews, and the lock is lost when its lease is over. */
+  autoRenew?: boolean;
+  /** Default false. `true`: an UnsupportedError instead of a lock without a `fence`. */
+  requireFence?: boolean;
+  /**
+   * What to do when the calling code runs under that very lock already (`withLock`, `@WithLock`): the same client, the
+   * same key, one slot.
+   * - `'throw'` (default): a NestedLockError at once, instead of waiting for oneself.
+   * - `'join'`: goes on under the lock that is held; its release waits for those who have joined. All keys must be held
+   *   by one hold, else it is a NestedLockError. Lease, limits of time and renewal are those of the outer hold.
+   * - `'wait'`: waits, for a task that the locked code has left behind and that means to outlive it.
+   *
+   * `tryAcquire` finds its own lock busy: null, unless it joins.
+   */
+  onNested?: 'throw' | 'join' | 'wait';
 }

@@ -10,14 +10,15 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
 const DEFAULT_REQUEST_TIMEOUT_MS = 5000;
 const DEFAULT_MIN_DELAY_MS = 50;
 const DEFAULT_MAX_DELAY_MS = 5000;
-/** Until they become options. */
-const COMMAND_LANES = 1;
-const MAX_WAIT_LANES = 1024;
+const DEFAULT_COMMAND_LANES = 2;
+const MOST_COMMAND_LANES = 64;
+const DEFAULT_MAX_WAIT_LANES = 1024;
+const DEFAULT_WAITERS_PER_KEY = 8;
 
 const KNOWN = [
   'tls', 'auth', 'shardingStrategy', 'connectTimeoutMs', 'requestTimeoutMs', 'readTimeoutS', 'renewRatio', 'reconnect',
+  'autoRelease', 'commandLanes', 'maxWaitLanes', 'waitersPerKey', 'fencing',
 ]; // prettier-ignore
-const LATER = ['autoRelease', 'commandLanes', 'maxWaitLanes', 'waitersPerKey', 'fencing'];
 
 /** Timers hold no longer delays. */
 const MOST_MS = 2_147_483_647;
@@ -25,7 +26,7 @@ const MOST_MS = 2_147_483_647;
 /** @throws ConfigError that names option and value */
 export function resolveRemote(servers: unknown, remote: unknown = {}): RemoteConfig {
   const options = checkObject('remote', remote);
-  checkNames('remote', options, KNOWN, LATER);
+  checkNames('remote', options, KNOWN);
   const milliseconds = (name: string, otherwise: number): number =>
     checkNumber(`remote.${name}`, options[name], { min: 1, max: MOST_MS }) ?? otherwise;
   checkNumber('remote.renewRatio', options.renewRatio, { min: 0, max: 1, open: true });
@@ -40,9 +41,42 @@ export function resolveRemote(servers: unknown, remote: unknown = {}): RemoteCon
       (checkNumber('remote.readTimeoutS', options.readTimeoutS, { min: 0.5, max: MOST_MS / 1000 }) ??
         DEFAULT_READ_TIMEOUT_S) * 1000,
     reconnect: resolveReconnect(options.reconnect),
-    commandLanes: COMMAND_LANES,
-    maxWaitLanes: MAX_WAIT_LANES,
+    commandLanes:
+      checkNumber('remote.commandLanes', options.commandLanes, { min: 1, max: MOST_COMMAND_LANES, integer: true }) ??
+      DEFAULT_COMMAND_LANES,
+    ...resolveWaiting(options),
+    autoRelease: checkAutoRelease(options.autoRelease),
+    fencing: checkFencing(options.fencing),
   });
+}
+
+function resolveWaiting(
+  options: Readonly<Record<string, unknown>>,
+): Pick<RemoteConfig, 'maxWaitLanes' | 'waitersPerKey'> {
+  const maxWaitLanes = checkCount('remote.maxWaitLanes', options.maxWaitLanes) ?? DEFAULT_MAX_WAIT_LANES;
+  const waitersPerKey = checkCount('remote.waitersPerKey', options.waitersPerKey) ?? DEFAULT_WAITERS_PER_KEY;
+  if (waitersPerKey === Infinity && maxWaitLanes !== Infinity) {
+    const expected = `an integer, unless remote.maxWaitLanes is Infinity too (it is ${maxWaitLanes})`;
+    throw wrong('remote.waitersPerKey', expected, waitersPerKey);
+  }
+  return { maxWaitLanes, waitersPerKey };
+}
+
+/** An integer of at least 1, or Infinity. @throws ConfigError */
+function checkCount(option: string, value: unknown): number | undefined {
+  if (value === undefined || value === Infinity) return value;
+  if (Number.isSafeInteger(value) && (value as number) >= 1) return value as number;
+  throw wrong(option, 'an integer of at least 1, or Infinity', value);
+}
+
+function checkAutoRelease(value: unknown = true): boolean {
+  if (typeof value !== 'boolean') throw wrong('remote.autoRelease', 'true or false', value);
+  return value;
+}
+
+function checkFencing(value: unknown = 'none'): RemoteConfig['fencing'] {
+  if (value !== 'none' && value !== 'token') throw wrong('remote.fencing', "'none' or 'token'", value);
+  return value;
 }
 
 function checkAuth(value: unknown): string | undefined {

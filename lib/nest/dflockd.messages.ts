@@ -25,10 +25,11 @@ export const MESSAGES = {
   asyncGenerator: (name: string, method: string) =>
     `${name} on ${method}: async generators are not supported yet; lock inside with DflockdService.withLock`,
 
-  severalKeys: (where: string) => `${where}: several keys are not supported yet; give one key`,
-
   // Keys
-  badKey: (where: string, key: unknown) => `${where}: the key is ${show(key)}, expected a string or a function`,
+  badKey: (where: string, key: unknown) =>
+    `${where}: the key is ${show(key)}, expected a string, a list of strings or a function`,
+  badTemplate: (where: string, key: unknown) => `${where}: a key of the list is ${show(key)}, expected a string`,
+  noKeys: (where: string) => `${where}: the list of keys is empty`,
   emptyKey: (where: string) => `${where}: the key is empty`,
   unbalancedBrace: (where: string, key: string) =>
     `${where}: the key template ${show(key)} has a brace without its partner; placeholders look like {0} or {0.id}`,
@@ -39,7 +40,8 @@ export const MESSAGES = {
   cronTemplate: (key: string) =>
     `the key ${show(key)} has a placeholder, but a cron method is called without arguments`,
   badKeyResult: (where: string, value: unknown) =>
-    `${where}: the key function returned ${show(value)}, expected a string that is not empty`,
+    `${where}: the key function returned ${show(value)}, expected a string that is not empty, or a list of such`,
+  noKeysResult: (where: string) => `${where}: the key function returned an empty list`,
 
   // Reaching the module
   detached: (method: string) =>

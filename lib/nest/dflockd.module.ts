@@ -113,8 +113,8 @@ function providersOf(info: ModuleInfo): Provider[] {
 
 async function startClient(options: DflockdModuleOptions, log: Log): Promise<LockClient> {
   const client = located('DflockdModule', () => new LockClient(clientOptionsOf(options), { log }));
-  // Events cost something as soon as somebody listens.
-  if (options.logger !== false) client.events$.subscribe(eventLogger(log));
+  // Not events$: those cost something for each lock as soon as somebody listens.
+  if (options.logger !== false) client.notices$.subscribe(eventLogger(log));
   const { backend } = client.options;
   if (backend.kind === 'embedded' && !backend.config.listen) log('log', MESSAGES.embedded);
   await client.start();

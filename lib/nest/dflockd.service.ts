@@ -3,6 +3,7 @@ import type { Capabilities } from '../backends/backend.js';
 import type { LockEvent, LockLostEvent } from '../locks/events.js';
 import type { LockClient, WithLockOptions } from '../locks/lock-client.js';
 import type { LockHandle } from '../locks/lock-handle.js';
+import type { LockTicket } from '../locks/lock-ticket.js';
 import type { AcquireOptions, LockKey } from '../locks/options.js';
 import type { ServerStats } from '../locks/server-stats.js';
 
@@ -16,15 +17,16 @@ export class DflockdService {
 
   /**
    * Waits for the lock, up to `acquireTimeoutS`. Whoever acquires releases: `await using lock = await locks.acquire(key)`.
+   * Several keys are taken all or none, in one order everywhere, under one deadline.
    * @throws AcquireTimeoutError or MaxWaitersError (busy), NestedLockError (held by the caller itself), LockKeyError,
-   * ConfigError, LockUnavailableError, PoolExhaustedError, MaxLocksError, LimitMismatchError, ShuttingDownError, or the
+   * ConfigError, UnsupportedError (`requireFence`, `limit` where there is no such thing), LockUnavailableError, PoolExhaustedError, MaxLocksError, LimitMismatchError, ShuttingDownError, or the
    * reason of `options.signal`
    */
   acquire(key: LockKey, options?: AcquireOptions): Promise<LockHandle> {
     return this.client.acquire(key, options);
   }
 
-  /** As acquire(), but never waits: null if somebody else has the lock. */
+  /** As acquire(), but never waits: null if somebody has the lock, be it the caller itself. */
   tryAcquire(key: LockKey, options?: Omit<AcquireOptions, 'acquireTimeoutS'>): Promise<LockHandle | null> {
     return this.client.tryAcquire(key, options);
   }
@@ -38,6 +40,16 @@ export class DflockdService {
   withLock<R>(key: LockKey, options: WithLockOptions, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
   withLock<R>(...args: [any, any, any?]): Promise<R> {
     return this.client.withLock<R>(...args);
+  }
+
+  /**
+   * Takes a place in the queue of the key now; the ticket's `wait()` claims the lock later. The place is outside the order
+   * in which callers of this process wait, on a connection of its own.
+   * @throws at once NestedLockError, UnsupportedError, ShuttingDownError, LockKeyError, ConfigError, or the reason of
+   * `options.signal`; the rest comes from the ticket
+   */
+  enqueue(key: string, options?: AcquireOptions): LockTicket {
+    return this.client.enqueue(key, options);
   }
 
   /** Resolves when every server has answered. @throws LockUnavailableError */
@@ -60,7 +72,10 @@ export class DflockdService {
     return this.client.lockLost$;
   }
 
-  /** Everything that happens to locks and connections. Hot, never errs, completes at shutdown; free while nobody listens. */
+  /**
+   * Everything that happens to locks and connections. Hot, never errs, completes at shutdown. Free while nobody listens;
+   * while somebody does, an event is made for every acquire, renewal and release. (The module's log does not listen here.)
+   */
   get events$(): Observable<LockEvent> {
     return this.client.events$;
   }

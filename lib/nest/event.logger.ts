@@ -1,5 +1,5 @@
 import { Logger, type LoggerService } from '@nestjs/common';
-import type { LockEvent } from '../locks/events.js';
+import type { LockNotice } from '../locks/events.js';
 import { LOG_CONTEXT } from './dflockd.constants.js';
 import { MESSAGES } from './dflockd.messages.js';
 
@@ -16,8 +16,8 @@ export function logTo(logger: LoggerService | false | undefined): Log {
     : (level, message) => target[level]?.(message);
 }
 
-/** Turns events into lines of the log; each transition of a connection once. */
-export function eventLogger(log: Log): (event: LockEvent) => void {
+/** Turns notices into lines of the log; each transition of a connection once. */
+export function eventLogger(log: Log): (event: LockNotice) => void {
   const down = new Set<string>();
   return (event) => {
     switch (event.type) {
@@ -34,7 +34,6 @@ export function eventLogger(log: Log): (event: LockEvent) => void {
         return log('error', MESSAGES.lost(event.keys, event.reason, event.heldMs, event.server));
       case 'skipped':
         return log('debug', MESSAGES.skipped(event.keys));
-      default:
     }
   };
 }

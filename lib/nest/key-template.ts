@@ -1,9 +1,11 @@
 import { ConfigError, LockKeyError } from '../common/errors.js';
 import { checkKey, delimitersOf, encodeKeyValue } from '../locks/keys.js';
+import type { LockKey } from '../locks/options.js';
 import { located, MESSAGES } from './dflockd.messages.js';
 
-/** Makes the key of one call. */
-export type KeyMaker = (self: unknown, args: readonly unknown[]) => string;
+/** Makes the key, or the keys, of one call. */
+export type KeyMaker = (self: unknown, args: readonly unknown[]) => LockKey;
+type TemplateMaker = (self: unknown, args: readonly unknown[]) => string;
 
 const PATH = /^\d+(\.[^.{}]+)*$/;
 
@@ -15,17 +17,29 @@ const PATH = /^\d+(\.[^.{}]+)*$/;
 export function compileKey(where: string, key: unknown): KeyMaker {
   if (typeof key === 'string') return compileTemplate(where, key);
   if (typeof key === 'function') return (self, args) => keyFrom(where, Reflect.apply(key, self, args));
-  if (Array.isArray(key)) throw new ConfigError(MESSAGES.severalKeys(where));
+  if (Array.isArray(key)) return compileList(where, key);
   throw new ConfigError(MESSAGES.badKey(where, key));
 }
 
-function keyFrom(where: string, result: unknown): string {
-  if (Array.isArray(result)) throw new ConfigError(MESSAGES.severalKeys(where));
-  if (typeof result !== 'string' || result === '') throw new LockKeyError(MESSAGES.badKeyResult(where, result));
-  return result;
+function keyFrom(where: string, result: unknown): LockKey {
+  const keys: unknown[] = Array.isArray(result) ? result : [result];
+  if (keys.length === 0) throw new LockKeyError(MESSAGES.noKeysResult(where));
+  for (const key of keys) {
+    if (typeof key !== 'string' || key === '') throw new LockKeyError(MESSAGES.badKeyResult(where, key));
+  }
+  return result as LockKey;
 }
 
-function compileTemplate(where: string, key: string): KeyMaker {
+function compileList(where: string, list: readonly unknown[]): KeyMaker {
+  if (list.length === 0) throw new ConfigError(MESSAGES.noKeys(where));
+  const makers = list.map((template) => {
+    if (typeof template !== 'string') throw new ConfigError(MESSAGES.badTemplate(where, template));
+    return compileTemplate(where, template);
+  });
+  return (self, args) => makers.map((make) => make(self, args));
+}
+
+function compileTemplate(where: string, key: string): TemplateMaker {
   if (key === '') throw new ConfigError(MESSAGES.emptyKey(where));
   // Literals have even indices, the paths between them odd ones.
   const parts = key.split(/\{([^{}]*)\}/);

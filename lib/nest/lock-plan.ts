@@ -1,5 +1,7 @@
 import type { AcquireTimeoutError } from '../common/errors.js';
+import { checkOnNested } from '../locks/lock-request.js';
 import { checkNames, checkNumber, checkObject, wrong } from '../locks/option-checks.js';
+import type { AcquireOptions } from '../locks/options.js';
 import { checkAcquireTimeout, checkLease } from '../locks/resolve-options.js';
 import { DEFAULT_INSTANCE } from './dflockd.constants.js';
 import { located } from './dflockd.messages.js';
@@ -14,13 +16,13 @@ export interface LockPlan {
   readonly onBusy: 'throw' | 'skip' | ((busy: AcquireTimeoutError, ...args: unknown[]) => unknown);
   readonly onLost: 'throw' | 'ignore';
   /** What the decorator names itself; the module's defaults stand for the rest. */
-  readonly acquire: { readonly acquireTimeoutS?: number; readonly leaseTtlS?: number; readonly limit?: number };
+  readonly acquire: Pick<AcquireOptions, 'acquireTimeoutS' | 'leaseTtlS' | 'limit' | 'onNested'>;
   readonly minHoldS: number;
 }
 
-const KNOWN = ['onBusy', 'onLost', 'limit', 'minHoldS', 'instance', 'acquireTimeoutS', 'leaseTtlS'];
+const KNOWN = ['onBusy', 'onLost', 'limit', 'minHoldS', 'instance', 'acquireTimeoutS', 'leaseTtlS', 'onNested'];
 /** Options of a later version: refused by name, never ignored. */
-const LATER = ['onNested', 'returns'];
+const LATER = ['returns'];
 /** Nobody means to keep a lock for more than a year. */
 const MOST_HOLD_S = 365 * 24 * 3600;
 
@@ -43,6 +45,7 @@ function check(options: Readonly<Record<string, unknown>>): Omit<LockPlan, 'meth
     acquireTimeoutS,
     leaseTtlS,
     limit,
+    onNested,
   } = options;
   if (onBusy !== 'throw' && onBusy !== 'skip' && typeof onBusy !== 'function') {
     throw wrong('onBusy', "'throw', 'skip' or a function", onBusy);
@@ -51,6 +54,7 @@ function check(options: Readonly<Record<string, unknown>>): Omit<LockPlan, 'meth
   if (typeof instance !== 'string' || instance === '') throw wrong('instance', 'a name', instance);
   checkAcquireTimeout(acquireTimeoutS);
   checkLease(leaseTtlS);
+  checkOnNested(onNested);
   checkNumber('limit', limit, { min: 1, integer: true });
   return {
     instance,
@@ -61,6 +65,7 @@ function check(options: Readonly<Record<string, unknown>>): Omit<LockPlan, 'meth
       ...defined('acquireTimeoutS', acquireTimeoutS ?? (onBusy === 'skip' ? 0 : undefined)),
       ...defined('leaseTtlS', leaseTtlS),
       ...defined('limit', limit),
+      ...defined('onNested', onNested),
     },
     minHoldS: checkNumber('minHoldS', options.minHoldS, { min: 0, max: MOST_HOLD_S }) ?? 0,
   };

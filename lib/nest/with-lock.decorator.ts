@@ -4,8 +4,8 @@ import type { Fn, KeyOf, LockDecorator, Opts } from './with-lock.types.js';
 /**
  * Runs the method under a lock: no two calls with the same key run at once, in this process or any other.
  *
- * @param key a template with paths into the arguments (`'order:{0.id}'`), or a function called with the method's `this`
- * and arguments
+ * @param key a template with paths into the arguments (`'order:{0.id}'`); a list of templates, to hold all of them; or a
+ * function called with the method's `this` and arguments, which returns a key or a list
  * @param options see WithLockOptions
  * @throws ConfigError when the class is defined, if the key or an option cannot work. The method then rejects with
  * AcquireTimeoutError (busy), LockLostError, LockKeyError (a value that makes no key), NestedLockError (the key is held by
@@ -15,6 +15,9 @@ import type { Fn, KeyOf, LockDecorator, Opts } from './with-lock.types.js';
  * ```ts
  * @WithLock('account:{0}')
  * async withdraw(id: string, amount: number): Promise<void> { … }
+ *
+ * @WithLock(['account:{0}', 'account:{1}'])
+ * async transfer(from: string, to: string, amount: number): Promise<void> { … }
  * ```
  */
 export function WithLock<T extends object, M extends Fn, const S extends string>(

@@ -70,7 +70,11 @@ export interface WithLockOptions<M extends Fn = Fn> extends Defaults {
    * result in its `settled`; `'ignore'`: the result, as if nothing had happened. The method's own error comes first.
    */
   onLost?: 'throw' | 'ignore';
-  /** Not supported yet: the same key inside its own hold is a NestedLockError. */
+  /**
+   * What happens when the caller runs under that very lock already, as when an override calls its decorated `super`:
+   * `'throw'` (default) a NestedLockError at once; `'join'` runs under the lock that is held; `'wait'` waits for its end,
+   * which is for tasks that the locked code has left behind. With `onBusy: 'skip'`, `'throw'` skips.
+   */
   onNested?: 'throw' | 'join' | 'wait';
   /** How many may hold the key at once. A semaphore of a name does not exclude a lock of the same name. Default 1: a lock. */
   limit?: number;

@@ -4,11 +4,9 @@ import { STATUS_BY_WORD } from './status.js';
 
 const INTEGER = /^[0-9]+$/;
 
-/** The lease a reply names, in milliseconds; the reference client reads 30 s where there is none (spec 14.2). */
-const leaseMs = (field: string | undefined, otherwise: number): number =>
-  field !== undefined && INTEGER.test(field) ? Number(field) * 1000 : otherwise;
-
-const LEASE_FALLBACK_MS = 30_000;
+/** A lease on the wire in milliseconds; undefined for anything but a whole number of seconds above zero. */
+const leaseOf = (field: string): number | undefined =>
+  INTEGER.test(field) && Number(field) > 0 ? Number(field) * 1000 : undefined;
 
 /**
  * The meaning of one reply line (LF removed) to a request of kind `to`. Unknown words, and fields that make no sense,
@@ -41,8 +39,7 @@ function okWithFields(rest: string, to: Request['t']): Reply | undefined {
     case 'wait':
       return grant('granted', rest);
     case 'renew':
-      // 0: no lease named; the one that was asked for is in force.
-      return { s: 'renewed', leaseMs: leaseMs(rest, 0) };
+      return renewed(rest);
     case 'signal':
       return INTEGER.test(rest) ? { s: 'delivered', count: Number(rest) } : undefined;
     case 'stats':
@@ -54,11 +51,16 @@ function okWithFields(rest: string, to: Request['t']): Reply | undefined {
   }
 }
 
+function renewed(rest: string): Reply | undefined {
+  const leaseMs = leaseOf(rest);
+  return leaseMs === undefined ? undefined : { s: 'renewed', leaseMs };
+}
+
+/** Token and lease, both always there (spec 3): an answer out of turn must not be taken for a lock. */
 function grant(s: 'granted' | 'acquired', rest: string): Reply | undefined {
   const space = rest.indexOf(' ');
-  const token = space < 0 ? rest : rest.slice(0, space);
-  if (token === '') return undefined;
-  return { s, token, leaseMs: leaseMs(space < 0 ? undefined : rest.slice(space + 1), LEASE_FALLBACK_MS) };
+  const leaseMs = space > 0 ? leaseOf(rest.slice(space + 1)) : undefined;
+  return leaseMs === undefined ? undefined : { s, token: rest.slice(0, space), leaseMs };
 }
 
 /** `sig <channel> <payload>` (spec 6.2), undefined if the line is no push or has no payload. */

@@ -3,7 +3,7 @@ import { CommandLine } from '../support/command-line.js';
 import { corpus, isTimed, needsProcess, stepsOf, type Line, type Scenario, type Step } from './corpus.js';
 import { replay } from './replay.js';
 import { Schedule } from './schedule.js';
-import { inChild, inProcess, running, type Target, type Transport } from './targets.js';
+import { inChild, inProcess, older, running, type Target, type Transport } from './targets.js';
 
 interface Case {
   file: string;
@@ -18,8 +18,21 @@ const casesOf = (line: Line): Case[] =>
 
 /** A test for each scenario of the corpus, against daemons of ours, with the answers of the 1.16 line. */
 export function conformanceSuite(transport: Transport): void {
-  const servers = new Servers(transport);
-  scenarioTests(casesOf('1.16'), (one) => servers.use(one, (target) => replay(one.steps, target)));
+  serversTests(casesOf('1.16'), new OurServers(transport));
+}
+
+/**
+ * A test for each scenario of the corpus, with the answers that 1.10 really gave, against the daemon of the tests that
+ * behaves as 1.10 did.
+ * @param except names of scenarios that it does not imitate
+ */
+export function olderDaemonSuite(except: readonly string[]): void {
+  const cases = casesOf('1.10').filter(({ scenario }) => !except.includes(scenario.name));
+  serversTests(cases, new OlderServers());
+}
+
+function serversTests(cases: Case[], servers: Servers): void {
+  scenarioTests(cases, (one) => servers.use(one, (target) => replay(one.steps, target)));
   afterAll(() => servers.stop());
 }
 
@@ -48,11 +61,10 @@ function scenarioTests(cases: Case[], run: (one: Case) => Promise<void>): void {
 }
 
 /** The servers of a run: one for each set of flags and file, and one of its own for each fresh scenario. */
-class Servers {
+abstract class Servers {
   private readonly shared = new Map<string, Promise<Target>>();
-  private commandLine: Promise<CommandLine> | undefined;
 
-  constructor(private readonly transport: Transport) {}
+  protected abstract start(one: Case): Promise<Target>;
 
   async use(one: Case, work: (target: Target) => Promise<void>): Promise<void> {
     if (!one.scenario.fresh) return work(await this.sharedBy(one));
@@ -66,7 +78,6 @@ class Servers {
 
   async stop(): Promise<void> {
     await Promise.all([...this.shared.values()].map(async (target) => (await target).stop()));
-    await (await this.commandLine)?.remove();
   }
 
   private sharedBy(one: Case): Promise<Target> {
@@ -75,11 +86,30 @@ class Servers {
     this.shared.set(name, target);
     return target;
   }
+}
 
-  private async start({ scenario, steps }: Case): Promise<Target> {
+class OurServers extends Servers {
+  private commandLine: Promise<CommandLine> | undefined;
+
+  constructor(private readonly transport: Transport) {
+    super();
+  }
+
+  override async stop(): Promise<void> {
+    await super.stop();
+    await (await this.commandLine)?.remove();
+  }
+
+  protected async start({ scenario, steps }: Case): Promise<Target> {
     const flags = scenario.server ?? {};
     if (this.transport === 'duplex' || !needsProcess(steps)) return inProcess(flags, this.transport);
     this.commandLine ??= CommandLine.build();
     return inChild(await this.commandLine, flags);
+  }
+}
+
+class OlderServers extends Servers {
+  protected start({ scenario }: Case): Promise<Target> {
+    return older(scenario.server ?? {});
   }
 }

@@ -3,6 +3,8 @@ import type { DflockdServerOptions } from '../../lib/daemon/options.js';
 import { DflockdServer } from '../../lib/daemon/server.js';
 import { optionOf } from '../../lib/cli/daemon-flags.js';
 import type { Command, CommandLine } from '../support/command-line.js';
+import type { OlderBehaviour } from '../support/older-behaviour.js';
+import { OlderDaemon } from '../support/older-daemon.js';
 import { Wire } from '../support/wire.js';
 import type { ServerFlags } from './corpus.js';
 
@@ -32,8 +34,14 @@ const optionsOf = (flags: ServerFlags): DflockdServerOptions => ({
 });
 
 /** A daemon in this process. Its end stands for that of a process. */
-export async function inProcess(flags: ServerFlags, transport: Transport): Promise<Target> {
-  const server = new DflockdServer(optionsOf(flags));
+export const inProcess = (flags: ServerFlags, transport: Transport): Promise<Target> =>
+  targetOf(new DflockdServer(optionsOf(flags)), transport);
+
+/** The daemon of the tests that behaves as older releases do. */
+export const older = (flags: ServerFlags, behaviour?: OlderBehaviour): Promise<Target> =>
+  targetOf(new OlderDaemon(optionsOf(flags), behaviour), 'tcp');
+
+async function targetOf(server: DflockdServer | OlderDaemon, transport: Transport): Promise<Target> {
   const address = transport === 'tcp' ? await server.listen() : undefined;
   return {
     connect: async () => (address ? Wire.tcp(address) : Wire.pair(server)),

@@ -1,66 +1,54 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { EmbeddedBackend } from '../../lib/backends/embedded.js';
 import { RemoteBackend } from '../../lib/backends/remote.js';
 import { systemClock, systemEntropy } from '../../lib/common/system.js';
-import type { DflockdServerOptions } from '../../lib/daemon/options.js';
-import { DflockdServer } from '../../lib/daemon/server.js';
-import type { RemoteOptions } from '../../lib/locks/options.js';
 import { resolveEmbedded } from '../../lib/locks/resolve-embedded.js';
 import { resolveRemote } from '../../lib/locks/resolve-remote.js';
-import { selfSigned } from '../support/certificates.js';
 import { describeLockBackend, type Fixture } from './lock-backend.contract.js';
+import {
+  daemons,
+  dflockd110,
+  dflockd110WithoutAutoRelease,
+  runningDaemon,
+  type Servers,
+  withoutAutoRelease,
+  withTlsAndAuth,
+} from './servers.js';
 
-const remote = (servers: readonly string[], options?: RemoteOptions) =>
-  new RemoteBackend(resolveRemote(servers, options), systemClock, systemEntropy);
-
-async function daemons(count: number, options: DflockdServerOptions, client?: RemoteOptions): Promise<Fixture> {
-  const servers = Array.from({ length: count }, () => new DflockdServer({ port: 0, shutdownTimeout: 1, ...options }));
-  const addresses = await Promise.all(servers.map((server) => server.listen()));
-  const names = addresses.map(({ host, port }) => `${host}:${port}`);
-  return {
-    connect: () => remote(names, client),
-    close: async () => void (await Promise.all(servers.map((server) => server.close()))),
-  };
-}
-
-describeLockBackend('remote, one server', () => daemons(1, {}));
-
-describeLockBackend('remote, three shards', () => daemons(3, {}));
-
-describeLockBackend('remote, TLS and auth', async () => {
-  const { key, cert } = await selfSigned();
-  const folder = mkdtempSync(join(tmpdir(), 'dflockd-'));
-  const [tlsKey, tlsCert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  writeFileSync(tlsKey, key);
-  writeFileSync(tlsCert, cert);
-  const fixture = await daemons(
-    1,
-    { tlsKey, tlsCert, authToken: 'très secret' },
-    { tls: { ca: cert }, auth: 'très secret' },
-  );
-  rmSync(folder, { recursive: true });
-  return fixture;
+const reaching = ({ names, remote, facts, close }: Servers): Fixture => ({
+  connect: () => new RemoteBackend(resolveRemote(names, remote), systemClock, systemEntropy),
+  daemon: facts,
+  places: remote.waitersPerKey ?? 8,
+  close,
 });
 
-// A daemon that already runs: DFLOCKD_TEST_ADDR=host:port.
-const { DFLOCKD_TEST_ADDR } = process.env;
-if (DFLOCKD_TEST_ADDR) {
-  describeLockBackend(`remote, ${DFLOCKD_TEST_ADDR}`, async () => ({
-    connect: () => remote([DFLOCKD_TEST_ADDR]),
-    close: async () => undefined,
-  }));
-}
+const describeRemote = (name: string, servers: () => Promise<Servers>, pace?: 'quick'): void =>
+  describeLockBackend(name, async () => reaching(await servers()), pace);
+
+describeRemote('remote, one server', () => daemons(1));
+describeRemote('remote, three shards', () => daemons(3), 'quick');
+describeRemote('remote, TLS and auth', withTlsAndAuth, 'quick');
+describeRemote('remote, fences', () => daemons(1, {}, { fencing: 'token' }), 'quick');
+describeRemote('remote, one place per key', () => daemons(1, {}, { waitersPerKey: 1 }), 'quick');
+describeRemote('remote, a place for each', () => daemons(1, {}, { waitersPerKey: Infinity, maxWaitLanes: Infinity }));
+describeRemote('remote, dflockd 1.10', dflockd110);
+describeRemote('remote, no auto-release', withoutAutoRelease);
+describeRemote('remote, dflockd 1.10, no auto-release', dflockd110WithoutAutoRelease);
+
+const present = runningDaemon();
+if (present) describeRemote(`remote, ${present.names[0]}`, async () => present);
 
 describeLockBackend('embedded', async () => {
   const backend = new EmbeddedBackend(resolveEmbedded(true), systemClock, systemEntropy);
-  return { connect: () => backend, close: async () => undefined };
+  return { connect: () => backend, close: async () => undefined, places: Infinity };
 });
 
-describeLockBackend('embedded and through its door', async () => {
-  const inside = new EmbeddedBackend(resolveEmbedded({ listen: '127.0.0.1:0' }), systemClock, systemEntropy);
-  await inside.start();
-  const { host, port } = inside.address!;
-  return { connect: () => remote([`${host}:${port}`]), close: () => inside.close(1000) };
-});
+describeLockBackend(
+  'embedded and through its door',
+  async () => {
+    const inside = new EmbeddedBackend(resolveEmbedded({ listen: '127.0.0.1:0' }), systemClock, systemEntropy);
+    await inside.start();
+    const { host, port } = inside.address!;
+    return reaching({ names: [`${host}:${port}`], remote: {}, facts: {}, close: () => inside.close(1000) });
+  },
+  'quick',
+);

@@ -224,7 +224,7 @@ export class EngineModel {
   }
 
   /** 5; elements sorted by key. */
-  stats(now: Ms): object {
+  stats(now: Ms): Record<'locks' | 'semaphores' | 'idle_locks' | 'idle_semaphores', object[]> {
     const seconds = (ms: Ms): number => Math.max(ms, 0) / 1000;
     const lists = { locks: [] as object[], semaphores: [] as object[], idle: [] as object[], idleSem: [] as object[] };
     for (const { key, limit, holders, queue, lastActivity } of this.resources) {

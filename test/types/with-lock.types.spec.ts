@@ -4,10 +4,10 @@ import { compile } from './compile.js';
 const PRELUDE = `
 import { applyDecorators, SetMetadata } from '@nestjs/common';
 import { Observable } from 'rxjs';
-import { CronLock, WithLock, type LockHandle, DflockdService } from '../../lib/entries/index.js';
+import { CronLock, WithLock, type LockHandle, type LockTicket, DflockdService } from '../../lib/entries/index.js';
 interface Order { id: string; lines: { sku: number }[]; note?: string; owner: { id: bigint } }
 declare const value: any;
-export { Observable, CronLock, WithLock, applyDecorators, SetMetadata, DflockdService, type Order, type LockHandle, value };
+export { Observable, CronLock, WithLock, applyDecorators, SetMetadata, DflockdService, type Order, type LockHandle, type LockTicket, value };
 `;
 
 const accepted: Record<string, string> = {
@@ -25,11 +25,14 @@ const accepted: Record<string, string> = {
   'a function with an inferred this': `class A { tenant = 't'; @WithLock(function (id) { return this.tenant + id.toFixed(); }) async m(id: number): Promise<void> {} }`,
   'a shorter function than the method': `class A { @WithLock((a) => a) async m(a: string, b: number): Promise<void> {} }`,
   'a template on an argument of a generic class by function': `class A<T extends { id: string }> { @WithLock((x: { id: string }) => x.id) async m(x: T): Promise<void> {} }`,
+  'several keys': `class A { @WithLock(['from:{0}', 'to:{1.id}', 'all']) async m(from: string, to: Order): Promise<void> {} }`,
+  'several keys that are not literals': `const keys: string[] = value; class A { @WithLock(keys) async m(): Promise<void> {} }`,
+  'a function that returns several keys': `class A { @WithLock((ids) => ids.map((id) => 'order:' + id)) async m(ids: string[]): Promise<void> {} }`,
   'skip where the result may be undefined': `class A { @WithLock('k', { onBusy: 'skip' }) async m(): Promise<number | undefined> { return 1; } }`,
   'skip where there is no result': `class A { @WithLock('k', { onBusy: 'skip' }) async m(): Promise<void> {} }`,
   'a fallback with the arguments of the method': `class A { @WithLock('k', { onBusy: (busy, id) => busy.code + id.trim() }) async m(id: string): Promise<string> { return id; } }`,
   'an asynchronous fallback': `class A { @WithLock('k', { onBusy: async (_busy, id) => id }) async m(id: string): Promise<string> { return id; } }`,
-  'all options': `class A { @WithLock('k', { acquireTimeoutS: 0.5, leaseTtlS: 30, limit: 3, minHoldS: 1, instance: 'a', onLost: 'ignore', onBusy: 'throw' }) async m(): Promise<void> {} }`,
+  'all options': `class A { @WithLock('k', { acquireTimeoutS: 0.5, leaseTtlS: 30, limit: 3, minHoldS: 1, instance: 'a', onLost: 'ignore', onBusy: 'throw', onNested: 'join' }) async m(): Promise<void> {} }`,
   'an Observable that says so': `class A { @WithLock('k', { returns: 'observable' }) m(): Observable<number> { return value; } }`,
   applyDecorators: `const Locked = () => applyDecorators(SetMetadata('a', 1), WithLock('k')); class A { @Locked() async m(): Promise<void> {} }`,
   'a private and a protected method': `class A { @WithLock('k{0}') protected async m(a: string): Promise<void> {} @WithLock('k{0}') private async n(a: string): Promise<void> {} async o() { await this.n('') } }`,
@@ -41,6 +44,13 @@ const accepted: Record<string, string> = {
       const maybe: LockHandle | null = await service.tryAcquire('a');
       const text: string = await service.withLock('a', (held) => held.token);
       const count: number = await service.withLock('a', { onLost: 'ignore', acquireTimeoutS: 1 }, async () => 1);
+      const several: readonly string[] = (await service.acquire(['b', 'a'], { onNested: 'join' })).keys;
+      const own: LockHandle = await service.acquire('a', { autoRenew: false, requireFence: true, onNested: 'wait' });
+      const ticket: LockTicket = service.enqueue('a', { leaseTtlS: 5, signal: lock.signal });
+      const placed: 'acquired' | 'queued' = await ticket.placed;
+      const granted: LockHandle | null = await ticket.wait(3);
+      await ticket.cancel();
+      void [several, own, placed, granted];
       return count + text.length + (maybe?.remainingMs ?? 0) + lock.remainingMs;
     }`,
 };
@@ -61,6 +71,23 @@ const refused: Record<string, [source: string, message: RegExp]> = {
   'a named placeholder': [
     `class A { @WithLock('{id}') async m(id: string): Promise<void> {} }`,
     /\{id\} is not a string/,
+  ],
+  'several keys of which one leads nowhere': [
+    `class A { @WithLock(['from:{0}', 'to:{2}']) async m(from: string, to: string): Promise<void> {} }`,
+    /\{2\} is not a string, number, bigint or boolean argument|not assignable/,
+  ],
+  'several keys that are numbers': [`class A { @WithLock([1, 2]) async m(): Promise<void> {} }`, /not assignable/],
+  'a function that returns several keys that are none': [
+    `class A { @WithLock((id) => [id]) async m(id: number): Promise<void> {} }`,
+    /not assignable/,
+  ],
+  'an unknown way to nest': [
+    `class A { @WithLock('k', { onNested: 'skip' }) async m(): Promise<void> {} }`,
+    /not assignable/,
+  ],
+  'a ticket for several keys': [
+    `declare const service: DflockdService; void service.enqueue(['a', 'b']);`,
+    /not assignable/,
   ],
   'a template path through a class parameter': [
     `class A<T extends { id: string }> { @WithLock('{0.id}') async m(x: T): Promise<void> {} }`,

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { LockLostError } from '../../../lib/common/errors.js';
 import type { LockLostEvent } from '../../../lib/locks/events.js';
 import type { LockClient } from '../../../lib/locks/lock-client.js';
+import { Proxy } from '../../support/proxy.js';
 import { inTime, until } from '../../support/until.js';
-import { Proxy } from './support/proxy.js';
 import { World } from './support/world.js';
 
 let world: World;
@@ -55,7 +55,7 @@ describe('a lost connection', () => {
     const other = await world.client([`127.0.0.1:${short.address()!.port}`]);
     const lock = await client.acquire('key', { leaseTtlS: 60 });
     const lost = nextLoss(client);
-    hole.freeze();
+    hole.blackHole();
     const free = other.acquire('key', { acquireTimeoutS: 5 }).then(() => performance.now());
     const told = await inTime(
       lost.then(() => performance.now()),
@@ -63,6 +63,7 @@ describe('a lost connection', () => {
     );
     expect(lock.isHeld).toBe(false);
     expect(told).toBeLessThan(await free);
+    hole.reset();
   });
 
   it('outlives a read timeout that is shorter than the lease, because lanes speak', async () => {
@@ -72,11 +73,11 @@ describe('a lost connection', () => {
     const other = await world.client([address], { readTimeoutS: 0.5 });
     const first = await client.acquire('a', { leaseTtlS: 60 });
     const second = other.acquire('a', { leaseTtlS: 60 });
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await new Promise((resolve) => setTimeout(resolve, 1100));
     expect(first.isHeld).toBe(true);
     await first.release();
     const waited = await inTime(second, 'the waiter');
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await new Promise((resolve) => setTimeout(resolve, 1100));
     expect(waited.isHeld).toBe(true);
     expect(await waited.release()).toBe(true);
   });
@@ -97,7 +98,7 @@ describe('a lease', () => {
     const client = await world.client();
     const lock = await client.acquire('key', { leaseTtlS: 1 });
     const other = await world.client();
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await new Promise((resolve) => setTimeout(resolve, 1900));
     expect(lock.isHeld).toBe(true);
     expect(await other.tryAcquire('key')).toBeNull();
     expect(await lock.release()).toBe(true);

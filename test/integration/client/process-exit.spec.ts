@@ -1,60 +1,23 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { transformFile } from '@swc/core';
-import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
 import { DflockdServer } from '../../../lib/daemon/server.js';
+import { CompiledLib, type Ended } from '../../support/compiled-lib.js';
 
-const ROOMS = ['common', 'protocol', 'core', 'client', 'daemon', 'backends', 'locks'];
-
-let folder: string;
+let lib: CompiledLib;
 let server: DflockdServer;
 let port: number;
 
-/** The framework-free half of lib as plain JavaScript: a process of its own can run it without a build. */
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'dflockd-exit-'));
-  await symlink(resolve('node_modules'), join(folder, 'node_modules'));
-  await writeFile(join(folder, 'package.json'), '{"type":"module"}');
-  for (const room of ROOMS) {
-    await mkdir(join(folder, room));
-    for (const file of await readdir(join('lib', room))) {
-      const { code } = await transformFile(join('lib', room, file), {
-        jsc: { parser: { syntax: 'typescript', decorators: true }, target: 'es2022' },
-        module: { type: 'es6' },
-      });
-      await writeFile(join(folder, room, file.replace(/ts$/, 'js')), code);
-    }
-  }
+  lib = await CompiledLib.make();
   server = new DflockdServer({ port: 0, shutdownTimeout: 0.1 });
   ({ port } = await server.listen());
 }, 30_000);
 
 afterAll(async () => {
   await server.close();
-  await rm(folder, { recursive: true });
+  await lib.remove();
 });
 
-/** Runs a program; resolves with what it printed once it has ended by itself. */
-function run(program: string): Promise<{ code: number | null; out: string }> {
-  const source = `
-    import { LockClient } from ${JSON.stringify(join(folder, 'locks/lock-client.js'))};
-    const servers = ['127.0.0.1:${port}'];
-    ${program}
-  `;
-  return new Promise((done, reject) => {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', source], { cwd: folder });
-    let out = '';
-    child.stdout.on('data', (chunk) => (out += chunk));
-    child.stderr.on('data', (chunk) => (out += chunk));
-    const timer = setTimeout(() => child.kill('SIGKILL') && reject(new Error(`still running; said: ${out}`)), 8000);
-    child.on('exit', (code) => {
-      clearTimeout(timer);
-      done({ code, out });
-    });
-  });
-}
+const run = (program: string): Promise<Ended> => lib.run(`const servers = ['127.0.0.1:${port}'];\n${program}`);
 
 describe('a process', () => {
   it.each([['{ servers }'], ['{ embedded: true }']])('ends by itself after close(): %s', async (options) => {
@@ -83,6 +46,29 @@ describe('a process', () => {
       expect(out).toBe('idle\n');
       expect(code).toBe(0);
     },
+  );
+
+  it.each([['{ servers }'], ['{ embedded: true }']])(
+    'ends by itself after acquires that ended at random moments: %s',
+    async (options) => {
+      const { code, out } = await run(`
+        const locks = await LockClient.connect(${options});
+        const acquire = async (i) => {
+          const stop = new AbortController();
+          if (i % 2) setTimeout(() => stop.abort(), Math.random() * 40);
+          const acquireTimeoutS = i % 3 ? 0.4 : Math.random() * 0.05;
+          const lock = await locks.acquire('storm-' + (i % 9), { signal: stop.signal, acquireTimeoutS });
+          await new Promise((resolve) => setTimeout(resolve, Math.random() * 3));
+          if (i % 7) await lock.release();
+        };
+        await Promise.allSettled(Array.from({ length: 300 }, (_, i) => acquire(i)));
+        await locks.close();
+        console.log('calm');
+      `);
+      expect(out).toBe('calm\n');
+      expect(code).toBe(0);
+    },
+    15_000,
   );
 
   it('ends by itself with a client that was never used', async () => {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AcquireRequest } from '../../../lib/backends/backend.js';
 import { EmbeddedBackend } from '../../../lib/backends/embedded.js';
-import { ConfigError, MaxLocksError, ShuttingDownError, UnsupportedError } from '../../../lib/common/errors.js';
+import { ConfigError, MaxLocksError, ShuttingDownError } from '../../../lib/common/errors.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
 import { resolveEmbedded } from '../../../lib/locks/resolve-embedded.js';
 import { FakeClock, FakeEntropy, settlePromises } from '../../support/fake-clock.js';
@@ -81,9 +81,20 @@ describe('the embedded backend on virtual time', () => {
     expect(await backend.release(grant)).toBe('gone');
   });
 
-  it('has no tickets yet', () => {
+  it('gives tickets a place at once, without end if so wanted', async () => {
     const { clock, backend } = make();
-    expect(() => backend.enqueue(request(clock), 'ticket')).toThrow(UnsupportedError);
+    const held = (await backend.tryAcquire(request(clock, { leaseMs: 1_000_000 })))!;
+    const ticket = backend.enqueue(request(clock, { deadline: Infinity }), 'ticket');
+    const later = backend.enqueue(request(clock, { deadline: Infinity }), 'ticket');
+    expect(await ticket.placed).toBe('queued');
+    await clock.advanceAsync(600_000);
+    later.cancel('enough');
+    await expect(later.grant).rejects.toBe('enough');
+    await backend.release(held);
+    const grant = await ticket.grant;
+    expect(grant.validFrom).toBe(clock.now());
+    expect(await backend.release(grant)).toBe('released');
+    expect(backend.capabilities.tickets).toBe(true);
   });
 });
 

@@ -7,14 +7,13 @@ import {
   LockUnavailableError,
   NotLeaderError,
   ProtocolError,
-  UnsupportedError,
 } from '../../../lib/common/errors.js';
 import { systemClock } from '../../../lib/common/system.js';
 import type { RemoteOptions } from '../../../lib/locks/options.js';
 import { resolveRemote } from '../../../lib/locks/resolve-remote.js';
 import { FakeEntropy } from '../../support/fake-clock.js';
 import { inTime, until } from '../../support/until.js';
-import { FakeServer, obliging, type Script } from '../client/support/fake-server.js';
+import { FakeServer, obliging, type Peer, type Script } from '../client/support/fake-server.js';
 
 const TOKEN = '0123456789abcdef0123456789abcdef';
 const { now } = systemClock;
@@ -39,7 +38,11 @@ afterEach(async () => {
 });
 
 async function start(options: RemoteOptions = {}): Promise<RemoteBackend> {
-  backend = new RemoteBackend(resolveRemote([server.endpoint.label], options), systemClock, new FakeEntropy());
+  backend = new RemoteBackend(
+    resolveRemote([server.endpoint.label], { commandLanes: 1, ...options }),
+    systemClock,
+    new FakeEntropy(),
+  );
   links = [];
   backend.onLink((event) => links.push(event));
   await backend.start();
@@ -59,10 +62,18 @@ const request = (change: Partial<AcquireRequest> = {}): AcquireRequest => ({
 async function waitOnServer(req = request()) {
   server.script = busy;
   const pending = backend.enqueue(req, 'line');
+  pending.grant.catch(() => undefined);
   await inTime(pending.placed, 'the place');
-  const peer = await until(() => server.peers.find((p) => p.requests.some((r) => r.t === 'acquire' && r.waitMs > 0)));
+  const peer = await until(() => waiterPeers(req.key)[0]);
   return { pending, peer };
 }
+
+/** The connections that are, or were, in the queue of the key. */
+const waiterPeers = (key: string): Peer[] =>
+  server.peers.filter((p) => p.requests.some((r) => r.t === 'acquire' && r.waitMs > 0 && r.key === key));
+
+/** The connections that said such a thing. */
+const speakers = (t: string): Peer[] => server.peers.filter((p) => p.requests.some((r) => r.t === t));
 
 const acquired = async (): Promise<Grant> => (await backend.tryAcquire(request()))!;
 
@@ -78,7 +89,7 @@ describe('waiting', () => {
     server.script = obliging;
     expect(await backend.release(grant)).toBe('released');
     expect(peer.requests.at(-1)).toMatchObject({ t: 'release', token: TOKEN });
-    expect(backend.counts()).toEqual([{ command: 1, wait: 1, free: 1, grants: 0 }]);
+    expect(backend.lanes()).toEqual([{ command: 1, blocked: 0, holding: 0, free: 1, polling: 0 }]);
   });
 
   it('closes its connection when it is given up, which is the only way', async () => {
@@ -87,7 +98,7 @@ describe('waiting', () => {
     pending.cancel(new Error('enough'));
     await expect(pending.grant).rejects.toThrow('enough');
     await until(() => peer.ended, 'the connection to close');
-    expect(backend.counts()[0]).toMatchObject({ wait: 0 });
+    expect(backend.lanes()[0]).toMatchObject({ blocked: 0, holding: 0, free: 0 });
   });
 
   it('does not hand over what may be stale: it renews first', async () => {
@@ -102,46 +113,66 @@ describe('waiting', () => {
     expect(grant.validFrom).toBeGreaterThanOrEqual(answered - 1);
   });
 
-  it('is unavailable when such a renewal fails, or is given up meanwhile', async () => {
+  it('keeps its turn when such a renewal fails, and gives the grant away when it is given up meanwhile', async () => {
     await start();
     const first = await waitOnServer(request({ leaseMs: 1000 }));
     await new Promise((resolve) => setTimeout(resolve, 600));
-    server.script = () => 'error\n';
+    server.script = (r, peer) => (r.t === 'renew' ? 'error\n' : obliging(r, peer));
     first.peer.say(`ok ${TOKEN} 1\n`);
-    await expect(first.pending.grant).rejects.toBeInstanceOf(LockUnavailableError);
+    const grant = await inTime(first.pending.grant, 'the grant of another connection');
     await until(() => first.peer.ended, 'the connection to close');
+    await backend.release(grant);
 
     const second = await waitOnServer(request({ leaseMs: 1000, key: 'other' }));
+    const peer = waiterPeers('other')[0]!;
     await new Promise((resolve) => setTimeout(resolve, 600));
     server.script = () => undefined;
-    const peer = server.peers.at(-1)!;
     peer.say(`ok ${TOKEN} 1\n`);
     await until(() => peer.requests.some((r) => r.t === 'renew'), 'the renewal');
     second.pending.cancel(new Error('enough'));
     await expect(second.pending.grant).rejects.toThrow('enough');
-    await until(() => peer.ended, 'the connection to close');
+    peer.say('ok 1\n');
+    await until(() => peer.requests.at(-1)?.t === 'release', 'the release');
   });
 
-  it('treats a bare error as the end of its connection', async () => {
+  it.each<[string, (peer: Peer) => void]>([
+    ['a bare error', (peer) => peer.say('error\n')],
+    ['a lost connection', (peer) => peer.reset()],
+    ['a full server', (peer) => peer.say('error_max_locks\n')],
+    ['a full queue', (peer) => peer.say('error_max_waiters\n')],
+  ])('goes on elsewhere within its deadline after %s', async (_, trouble) => {
     await start();
     const { pending, peer } = await waitOnServer();
-    peer.say('error\n');
-    await expect(pending.grant).rejects.toBeInstanceOf(ProtocolError);
-    await until(() => peer.ended, 'the connection to close');
+    const asked = () => server.peers.flatMap((p) => p.requests).filter((r) => r.t === 'acquire' && r.waitMs > 0).length;
+    trouble(peer);
+    await until(() => asked() === 2, 'another place');
+    server.script = obliging;
+    waiterPeers('k').at(-1)!.say(`ok ${TOKEN} 33\n`);
+    await inTime(pending.grant, 'the grant');
   });
 
-  it('is unavailable when the connection is lost', async () => {
+  it.each<[string, (peer: Peer) => void, string]>([
+    ['AcquireTimeoutError while it is in the queue', () => undefined, 'ACQUIRE_TIMEOUT'],
+    ['the last trouble', (peer) => peer.say('error_max_waiters\n'), 'MAX_WAITERS'],
+    ['the last trouble', (peer) => peer.say('error_max_locks\n'), 'MAX_LOCKS'],
+    ['LockUnavailableError for bare errors', (peer) => peer.say('error\n'), 'UNAVAILABLE'],
+  ])('tells at the deadline: %s', async (_, trouble, code) => {
     await start();
-    const { pending, peer } = await waitOnServer();
-    peer.reset();
-    await expect(pending.grant).rejects.toBeInstanceOf(LockUnavailableError);
+    const { pending, peer } = await waitOnServer(request({ deadline: now() + 150 }));
+    server.script = (r, p) => {
+      if (r.t !== 'acquire') return obliging(r, p);
+      if (code !== 'ACQUIRE_TIMEOUT') trouble(p);
+      return undefined;
+    };
+    trouble(peer);
+    await expect(inTime(pending.grant, 'the end')).rejects.toMatchObject({ code });
   });
 
-  it('ends when the server says so', async () => {
+  it('ends at once for what time does not heal', async () => {
     await start();
     const { pending, peer } = await waitOnServer();
-    peer.say('timeout\n');
-    await expect(pending.grant).rejects.toBeInstanceOf(AcquireTimeoutError);
+    peer.say('error_limit_mismatch\n');
+    await expect(inTime(pending.grant, 'the end')).rejects.toMatchObject({ code: 'LIMIT_MISMATCH' });
   });
 
   it('keeps others of this process from trying past it', async () => {
@@ -197,9 +228,9 @@ describe('release', () => {
     server.script = (r, peer) => (peer === server.peers[0] ? undefined : obliging(r, peer));
     // The lane is suspect by now, and its replacement is up.
     await expect(backend.renew(grant, 1000)).rejects.toBeInstanceOf(LockUnavailableError);
-    await until(() => backend.counts()[0]!.command === 2 && server.peers.length === 2, 'the replacement');
+    await until(() => backend.lanes()[0]!.command === 2 && server.peers.length === 3, 'the replacement');
     expect(await backend.release(grant)).toBe('released');
-    expect(server.peers[1]!.requests).toEqual([{ t: 'release', kind: 'lock', key: 'k', token: TOKEN }]);
+    expect(speakers('release').at(-1)!.requests).toEqual([{ t: 'release', kind: 'lock', key: 'k', token: TOKEN }]);
   });
 
   it('on a connection that ends has succeeded', async () => {
@@ -229,8 +260,8 @@ describe('release', () => {
     const grant = await pending.grant;
     expect(await backend.release(grant, 900)).toBe('released');
     expect(peer.requests.at(-1)).toMatchObject({ t: 'renew', leaseMs: 1000 });
-    expect(backend.counts()[0]).toMatchObject({ wait: 1, free: 0 });
-    await until(() => backend.counts()[0]!.free === 1, 'the connection to be free');
+    expect(backend.lanes()[0]).toMatchObject({ holding: 1, free: 0 });
+    await until(() => backend.lanes()[0]!.free === 1, 'the connection to be free');
   });
 
   it('with a time to keep of what is not held any more', async () => {
@@ -288,26 +319,6 @@ describe('the rest', () => {
     await start();
     server.script = () => 'error_draining\n';
     await backend.ping().catch(() => undefined);
-    await until(() => links.length >= 3, 'the links');
-    expect(links.slice(0, 3).map((link) => link.state)).toEqual(['up', 'draining', 'down']);
-  });
-
-  it('tickets come later', async () => {
-    await start();
-    expect(() => backend.enqueue(request(), 'ticket')).toThrow(UnsupportedError);
-  });
-
-  it('wait lanes that run out are said so', async () => {
-    backend = new RemoteBackend(
-      { ...resolveRemote([server.endpoint.label]), maxWaitLanes: 1 },
-      systemClock,
-      new FakeEntropy(),
-    );
-    await backend.start();
-    const first = await waitOnServer();
-    const second = backend.enqueue(request({ key: 'other' }), 'line');
-    await expect(second.grant).rejects.toMatchObject({ code: 'POOL_EXHAUSTED' });
-    first.pending.cancel(new Error('x'));
-    await expect(first.pending.grant).rejects.toThrow('x');
+    expect(links.map((link) => link.state).slice(0, 2)).toEqual(['up', 'draining']);
   });
 });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Lane } from '../../../lib/client/lane.js';
+import { NO_ROUND } from '../../../lib/client/owner-round.js';
 import type { LaneContext, LaneHooks, Role } from '../../../lib/client/lane-context.js';
 import { Alarms } from '../../../lib/common/alarms.js';
 import { LockError, LockUnavailableError, ProtocolError, ServerDrainingError } from '../../../lib/common/errors.js';
@@ -55,6 +56,8 @@ async function open(role: Role = 'command', change: Partial<LaneContext> = {}): 
     readTimeoutMs: 23_000,
     clock: systemClock,
     alarms,
+    round: NO_ROUND,
+    drained: () => log.push('drained'),
     laneEnded: () => log.push('laneEnded'),
     ...change,
   };

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { RemoteConfig } from '../../../lib/client/config.js';
 import type { Lane } from '../../../lib/client/lane.js';
+import type { WhyWait } from '../../../lib/client/wait-lanes.js';
 import { ServerPool } from '../../../lib/client/server-pool.js';
-import { AuthError, LockError, LockUnavailableError, PoolExhaustedError } from '../../../lib/common/errors.js';
+import { AuthError, LockError, LockUnavailableError } from '../../../lib/common/errors.js';
 import { systemClock } from '../../../lib/common/system.js';
 import type { Reply, Request } from '../../../lib/protocol/messages.js';
 import { FakeEntropy } from '../../support/fake-clock.js';
@@ -36,18 +37,25 @@ function make(change: Partial<RemoteConfig> = {}): ServerPool {
     reconnect: { minDelayMs: 5, maxDelayMs: 40 },
     commandLanes: 1,
     maxWaitLanes: 2,
+    waitersPerKey: 8,
+    autoRelease: true,
+    fencing: 'none',
     ...change,
   };
   pool = new ServerPool(server.endpoint, config, systemClock, new FakeEntropy(), {
     link: (_, state) => links.push(state),
+    degraded: (_, detail) => links.push(detail),
   });
   return pool;
 }
 
-const wait = (): Promise<Lane> =>
+const wait = (why: WhyWait = 'head'): Promise<Lane | undefined> =>
   new Promise((resolve, reject) => {
-    pool.wait((outcome) => (outcome instanceof LockError ? reject(outcome) : resolve(outcome)));
+    const stop = pool.wait(why, (outcome) => (outcome instanceof LockError ? reject(outcome) : resolve(outcome)));
+    if (!stop) resolve(undefined);
   });
+
+const waitLane = async (why: WhyWait = 'head'): Promise<Lane> => (await wait(why))!;
 
 const command = (deadline = Infinity): Promise<Lane> =>
   new Promise((resolve, reject) => {
@@ -114,7 +122,8 @@ describe('the command lane', () => {
     const next = await inTime(command(), 'the replacement');
     expect(next).not.toBe(old);
     expect(old.state).toBe('suspect');
-    expect(pool.counts()).toMatchObject({ command: 2, grants: 1 });
+    expect(pool.stats()).toMatchObject({ command: 2 });
+    expect(old.grants).toBe(1);
     server.peers[0]!.say('ok\n');
     await until(() => old.state === 'holding', 'the trust');
     old.disown();
@@ -126,37 +135,45 @@ describe('the command lane', () => {
 describe('wait lanes', () => {
   it('are opened on demand and used again', async () => {
     await make().start();
-    const lane = await wait();
+    const lane = await waitLane();
     await ask(lane, blocking);
-    expect(pool.counts()).toMatchObject({ wait: 1, free: 1 });
+    expect(pool.stats()).toMatchObject({ blocked: 0, free: 1 });
     expect(await wait()).toBe(lane);
-    expect(pool.counts()).toMatchObject({ wait: 1, free: 0 });
+    expect(pool.stats()).toMatchObject({ blocked: 1, free: 0 });
     await ask(lane, blocking);
   });
 
   it('are capped', async () => {
     await make().start();
-    const [a] = await Promise.all([wait(), wait()]);
-    await expect(wait()).rejects.toBeInstanceOf(PoolExhaustedError);
+    const [a] = await Promise.all([waitLane(), waitLane()]);
+    expect(await wait()).toBeUndefined();
     a.end(new LockUnavailableError('test'));
-    await wait();
+    expect(await wait()).toBeDefined();
+  });
+
+  it('are kept for the first places of keys when they become few', async () => {
+    await make({ maxWaitLanes: 4 }).start();
+    for (let i = 0; i < 3; i++) expect(await wait('extra')).toBeDefined();
+    expect(await wait('extra')).toBeUndefined();
+    expect(await wait('head')).toBeDefined();
+    expect(await wait('ticket')).toBeUndefined();
   });
 
   it('are closed when they have not been needed for a while', async () => {
     await make({ readTimeoutMs: 400 }).start();
-    const lane = await wait();
+    const lane = await waitLane();
     await ask(lane, blocking);
     await until(() => lane.isEnded, 'the end');
-    expect(pool.counts()).toMatchObject({ wait: 0, free: 0 });
+    expect(pool.stats()).toMatchObject({ blocked: 0, free: 0 });
   });
 
   it('that nobody waits for any more are not opened', async () => {
     await make().start();
     let called = false;
-    const cancel = pool.wait(() => (called = true));
-    expect(pool.counts().wait).toBe(1);
+    const cancel = pool.wait('head', () => (called = true))!;
+    expect(pool.stats().blocked).toBe(1);
     cancel();
-    expect(pool.counts().wait).toBe(0);
+    expect(pool.stats().blocked).toBe(0);
     await wait();
     expect(called).toBe(false);
   });

@@ -20,12 +20,12 @@ const REPLAY: { seed?: number; path?: string; endOnFailure?: boolean } = {
 };
 const LONG_MS = 30_000 + RUNS * 30;
 
-/** Everything is short, so that a history of a few hundred milliseconds sees many of each. */
+/** Everything is short, so that a history of a few hundred milliseconds sees many of each; START is no multiple. */
 const OPTIONS = {
   ...DEFAULT_ENGINE_OPTIONS,
   defaultLeaseMs: 17,
-  sweepIntervalMs: 20,
-  gcIntervalMs: 25,
+  sweepIntervalMs: 21,
+  gcIntervalMs: 24,
   gcMaxIdleMs: 40,
 };
 
@@ -281,8 +281,6 @@ class Run {
       this.compareAnswer(name, answer!, this.modelAnswers.get(name));
     }
     if (this.modelAnswers.size !== answered.length) throw new Error('the model answers what the engine lets wait');
-    // A server that drains tells no `stats` any more.
-    if (this.harness.engine.draining) return;
     const { locks, semaphores, idle_locks, idle_semaphores } = this.harness.stats();
     const stats = {
       locks: sorted(locks),
@@ -291,6 +289,10 @@ class Run {
       idle_semaphores: sorted(idle_semaphores),
     };
     const expected = this.model.stats(this.harness.now);
+    // A server that drains tells nobody since when a key is idle, and the specification says nothing of it.
+    if (this.harness.engine.draining) {
+      for (const side of [stats, expected]) side.idle_locks = side.idle_semaphores = [];
+    }
     // Jest's comparison explains well, and is slow.
     if (JSON.stringify(stats) !== JSON.stringify(expected)) expect(stats).toEqual(expected);
   }

@@ -17,7 +17,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 
 /**
  * Do the tests of the engine notice when it is wrong? Each mutant is a copy of the engine and its tests with one text
- * replaced, run by a jest of its own; in each but the original some test must fail. Takes about a minute:
+ * replaced, run by a jest of its own; in each but the original some test must fail. Takes one to three minutes:
  *
  *     MUTANTS=1 npm test -- test/unit/core/mutants
  *
@@ -55,8 +55,8 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'a try on a full queue times out (4.2, step 4 before 5)',
     file: 'engine.ts',
-    from: "} else if (this.isQueueFull(res)) {\n      session.sink.reply(op, plain('max_waiters'));\n    } else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);",
-    to: "} else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);\n    } else if (this.isQueueFull(res)) {\n      session.sink.reply(op, plain('max_waiters'));",
+    from: "} else if (this.isQueueFull(res)) {\n      session.sink.reply(op, MAX_WAITERS);\n    } else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);",
+    to: "} else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);\n    } else if (this.isQueueFull(res)) {\n      session.sink.reply(op, MAX_WAITERS);",
   },
   {
     name: 'only one head is served when several slots become free (4.3)',

@@ -1,36 +1,39 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Proof } from '../../../lib/backends/backend.js';
-import { Alarms } from '../../../lib/common/alarms.js';
-import { LockLostError, LockUnavailableError, type LossReason } from '../../../lib/common/errors.js';
+import { LockLostError, LockUnavailableError, ServerDrainingError } from '../../../lib/common/errors.js';
 import { guardOf } from '../../../lib/common/guard.js';
 import type { Ms } from '../../../lib/common/system.js';
-import { Lease, type LeaseHolder } from '../../../lib/locks/lease.js';
+import type { Lease, LeaseHolder, Renewals } from '../../../lib/locks/lease.js';
+import { LeaseKeeper } from '../../../lib/locks/lease-keeper.js';
+import { RENEWALS_PER_TURN } from '../../../lib/locks/renewal-queue.js';
 import { FakeClock, settlePromises } from '../../support/fake-clock.js';
 import { FakeBackend, rejected } from './support/fake-backend.js';
 
 let clock: FakeClock;
 let backend: FakeBackend;
-let alarms: Alarms;
+let keeper: LeaseKeeper;
 let told: string[];
 let unit: number;
 
 const holder: LeaseHolder = {
   renewed: (leaseMs: Ms) => told.push(`renewed ${leaseMs}`),
-  lost: (reason: LossReason) => told.push(`lost ${reason}`),
+  lost: (_, reason) => told.push(`lost ${reason}`),
+  draining: (error) => told.push(`draining ${error.server}`),
 };
 
 beforeEach(() => {
   clock = new FakeClock({ now: 1000 });
   backend = new FakeBackend(clock);
-  alarms = new Alarms(clock);
+  keeper = new LeaseKeeper(backend, clock, { unit: () => unit, fill: () => undefined }, 0.5);
   told = [];
   unit = 0;
 });
 
-const lease = (leaseMs = 10_000): Lease => {
+const lease = (leaseMs = 10_000, renewals: Renewals = 'auto'): Lease => {
   const grant = backend.grantFor({ key: 'k', kind: 'lock', limit: 1, leaseMs, deadline: 0 });
-  const entropy = { unit: () => unit, fill: () => undefined };
-  return new Lease({ backend, clock, entropy, alarms, renewRatio: 0.5 }, grant, leaseMs, holder);
+  const kept = keeper.keep(grant, leaseMs, renewals);
+  kept.handTo(holder, renewals);
+  return kept;
 };
 
 const renewals = (): number => backend.log.filter((line) => line.startsWith('renew')).length;
@@ -141,7 +144,7 @@ describe('a lease', () => {
     expect(l.isHeld).toBe(false);
     expect(backend.log).toEqual(['abandon 1']);
     expect(backend.owner.callbacks.size).toBe(0);
-    expect(alarms.size).toBe(0);
+    expect(keeper.alarms.size).toBe(0);
     backend.owner.cut();
     expect(told).toHaveLength(1);
   });
@@ -222,5 +225,222 @@ describe('a lease', () => {
     await clock.advanceAsync(0);
     expect(await checked).toBe(false);
     expect(told).toEqual(['lost expired']);
+  });
+
+  it('is renewed by nobody but its caller when that is wanted, until it is over', async () => {
+    const l = lease(10_000, 'manual');
+    await clock.advanceAsync(9000);
+    expect(backend.log).toEqual([]);
+    await l.renew();
+    await clock.advanceAsync(9799);
+    expect(l.isHeld).toBe(true);
+    expect(renewals()).toBe(1);
+    keeper.hurry();
+    await clock.advanceAsync(1);
+    expect(renewals()).toBe(1);
+    expect(told).toEqual(['renewed 10000', 'lost expired']);
+  });
+
+  it('takes a failed renewal of its caller for no reason to try again by itself', async () => {
+    const l = lease(10_000, 'manual');
+    backend.onRenew = async () => Promise.reject(new LockUnavailableError('away'));
+    await expect(l.renew()).rejects.toThrow('away');
+    await clock.advanceAsync(9000);
+    expect(renewals()).toBe(1);
+  });
+
+  it('is renewed at once when the backend doubts it, or all', async () => {
+    const [a, b] = [lease(), lease()];
+    backend.doubt(b.grant);
+    await clock.advanceAsync(0);
+    expect(backend.log).toEqual(['renew 2 10000']);
+    backend.doubt(a.grant);
+    backend.doubt();
+    await clock.advanceAsync(0);
+    expect(backend.log).toEqual(['renew 2 10000', 'renew 1 10000', 'renew 2 10000']);
+    a.end();
+    backend.doubt(a.grant);
+    await clock.advanceAsync(0);
+    expect(renewals()).toBe(3);
+    expect(b.isHeld).toBe(true);
+  });
+});
+
+describe('a lease on a server that drains (rule 9)', () => {
+  const drain = () => keeper.drain('fake');
+
+  it('is not renewed any more, and lasts as long as it lasts', async () => {
+    const l = lease();
+    keeper.drain('other');
+    expect(told).toEqual([]);
+    drain();
+    drain();
+    expect(told).toEqual(['draining fake']);
+    keeper.hurry();
+    await clock.advanceAsync(9799);
+    expect(backend.log).toEqual([]);
+    expect(l.isHeld).toBe(true);
+    await expect(l.renew()).rejects.toBeInstanceOf(ServerDrainingError);
+    await clock.advanceAsync(1);
+    expect(l.isHeld).toBe(false);
+    expect(told).toEqual(['draining fake', 'lost draining']);
+  });
+
+  it('ends when its connection does, for that reason', () => {
+    const l = lease();
+    drain();
+    backend.owner.cut('disconnected');
+    expect(told).toEqual(['draining fake', 'lost draining']);
+    expect(l.isHeld).toBe(false);
+  });
+
+  it('sends no renewal that was waiting for its turn', async () => {
+    for (let i = 0; i <= RENEWALS_PER_TURN; i++) lease();
+    keeper.hurry();
+    clock.advance(0);
+    expect(renewals()).toBe(RENEWALS_PER_TURN);
+    drain();
+    await clock.advanceAsync(0);
+    expect(renewals()).toBe(RENEWALS_PER_TURN);
+  });
+
+  it('says so to who takes it over later', () => {
+    const l = lease();
+    drain();
+    told = [];
+    l.handTo(holder, 'auto');
+    expect(told).toEqual(['draining fake']);
+  });
+});
+
+describe('a lease on a machine that sleeps (rule 13)', () => {
+  it('is over at the first look after a sleep that was longer than what was left', async () => {
+    const l = lease();
+    await clock.advanceAsync(1000);
+    expect(l.isHeld).toBe(true);
+    // The monotonic clock stood still.
+    clock.uptimeOffset += 9000;
+    expect(l.isHeld).toBe(false);
+    expect(l.remainingMs).toBe(0);
+    await clock.advanceAsync(0);
+    expect(told).toEqual(['lost expired']);
+  });
+
+  it('has less left after a shorter one, and asks at once', async () => {
+    const l = lease();
+    clock.advance(1);
+    clock.uptimeOffset += 4000;
+    expect(l.remainingMs).toBe(5799);
+    await clock.advanceAsync(0);
+    expect(renewals()).toBe(1);
+    expect(l.remainingMs).toBe(9800);
+    expect(told).toEqual(['renewed 10000']);
+  });
+
+  it('finds out by itself when it is due', async () => {
+    lease();
+    clock.uptimeOffset += 20_000;
+    await clock.advanceAsync(5000);
+    expect(told).toEqual(['lost expired']);
+    expect(renewals()).toBe(0);
+  });
+
+  it('counts the sleep for the silence of the connection too', () => {
+    backend.owner.proven = 5000;
+    const l = lease(100_000);
+    clock.advance(1);
+    clock.uptimeOffset += 4500;
+    expect(l.isHeld).toBe(false);
+  });
+
+  it('does not take a renewal that was sent before the sleep for proof of after it', async () => {
+    let answer!: (proof: Proof) => void;
+    backend.onRenew = () => new Promise((resolve) => (answer = resolve));
+    const l = lease();
+    await clock.advanceAsync(5000);
+    const validFrom = clock.now();
+    clock.advance(1);
+    clock.uptimeOffset += 60_000;
+    answer({ validFrom, leaseMs: 10_000 });
+    await settlePromises();
+    expect(l.isHeld).toBe(false);
+  });
+
+  it('takes what is sent after the sleep for proof', async () => {
+    clock.advance(100);
+    clock.uptimeOffset += 60_000;
+    // Every sender looks first.
+    keeper.watch.glance();
+    const l = lease();
+    expect(l.isHeld).toBe(true);
+    expect(l.remainingMs).toBe(9800);
+  });
+
+  it('is renewed, and not lost, when the wall clock is set', async () => {
+    const l = lease();
+    clock.wallOffset += 3_600_000;
+    expect(l.isHeld).toBe(true);
+    expect(l.remainingMs).toBe(9800);
+    await clock.advanceAsync(0);
+    expect(renewals()).toBe(1);
+    expect(told).toEqual(['renewed 10000']);
+  });
+
+  it('reads the uptime only where it can matter', async () => {
+    const l = lease();
+    let reads = 0;
+    const uptime = clock.uptime.bind(clock);
+    clock.uptime = () => {
+      reads++;
+      return uptime();
+    };
+    expect(l.isHeld).toBe(true);
+    expect(reads).toBe(1);
+    clock.stall(10_000);
+    expect(l.isHeld).toBe(false);
+    l.end();
+    expect(l.isHeld).toBe(false);
+    expect(reads).toBe(1);
+  });
+});
+
+describe('leases that are due together', () => {
+  it('are renewed in portions, each in a turn of its own, on one timer', async () => {
+    const leases = Array.from({ length: 3500 }, () => lease());
+    const portions: number[] = [];
+    let turn = 0;
+    backend.onRenew = async (_, leaseMs) => {
+      portions[turn] = (portions[turn] ?? 0) + 1;
+      return { validFrom: clock.now(), leaseMs };
+    };
+    expect(clock.pendingTimers).toBe(1);
+    clock.advance(5000);
+    for (turn = 1; turn < 6; turn++) await settlePromises();
+    expect(portions).toEqual([1000, 1000, 1000, 500]);
+    expect(clock.pendingTimers).toBe(1);
+    expect(leases.every((l) => l.isHeld)).toBe(true);
+  });
+
+  it('do not wait for their portion when somebody renews them or they end', async () => {
+    const leases = Array.from({ length: 1003 }, () => lease());
+    clock.advance(5000);
+    const sent = new Set(backend.log.map((line) => line.split(' ')[1]));
+    const [renewed, ended] = leases.filter(({ grant }) => !sent.has(grant.token)) as [Lease, Lease];
+    const own = renewed.renew(20_000);
+    ended.end();
+    await clock.advanceAsync(0);
+    await own;
+    expect(renewals()).toBe(1002);
+    const { token } = renewed.grant;
+    expect(backend.log.filter((line) => line.startsWith(`renew ${token} `))).toEqual([`renew ${token} 20000`]);
+  });
+
+  it('are declared lost although their portion has not come', async () => {
+    for (let i = 0; i < 1001; i++) lease();
+    backend.onRenew = () => new Promise(() => undefined);
+    clock.endOfTurn = () => undefined;
+    await clock.advanceAsync(9800);
+    expect(told.filter((line) => line === 'lost expired')).toHaveLength(1001);
+    expect(keeper.alarms.size).toBe(0);
   });
 });

@@ -22,7 +22,11 @@ describe('the options of a client', () => {
           requestTimeoutMs: 5000,
           readTimeoutMs: 23_000,
           reconnect: { minDelayMs: 50, maxDelayMs: 5000 },
+          commandLanes: 2,
           maxWaitLanes: 1024,
+          waitersPerKey: 8,
+          autoRelease: true,
+          fencing: 'none',
         },
       },
     });
@@ -51,6 +55,11 @@ describe('the options of a client', () => {
     });
   });
 
+  it('take lanes without bound', () => {
+    const remote = { maxWaitLanes: Infinity, waitersPerKey: Infinity, autoRelease: false, fencing: 'token' } as const;
+    expect(resolveOptions({ remote }).backend).toMatchObject({ config: remote });
+  });
+
   it('take a backend', () => {
     const backend = new FakeBackend();
     expect(resolveOptions({ backend }).backend).toEqual({ kind: 'custom', backend });
@@ -77,11 +86,15 @@ describe('the options of a client', () => {
     [{ servers: ['a', 'a:6388'] }, 'each address once, got "a:6388"'],
     [{ remote: 7 }, 'option remote: expected an object, got 7'],
     [{ remote: { retries: 1 } }, 'option remote.retries is unknown'],
-    [{ remote: { autoRelease: false } }, 'option remote.autoRelease is not supported yet, got false'],
-    [{ remote: { commandLanes: 2 } }, 'option remote.commandLanes is not supported yet'],
-    [{ remote: { maxWaitLanes: 2 } }, 'option remote.maxWaitLanes is not supported yet'],
-    [{ remote: { waitersPerKey: 2 } }, 'option remote.waitersPerKey is not supported yet'],
-    [{ remote: { fencing: 'token' } }, 'option remote.fencing is not supported yet'],
+    [{ remote: { autoRelease: 'no' } }, 'option remote.autoRelease: expected true or false, got "no"'],
+    [{ remote: { commandLanes: 0 } }, 'option remote.commandLanes: expected an integer between 1 and 64, got 0'],
+    [{ remote: { maxWaitLanes: 0.5 } }, 'option remote.maxWaitLanes: expected an integer of at least 1, or Infinity'],
+    [{ remote: { waitersPerKey: 0 } }, 'option remote.waitersPerKey: expected an integer of at least 1, or Infinity'],
+    [
+      { remote: { waitersPerKey: Infinity } },
+      'option remote.waitersPerKey: expected an integer, unless remote.maxWait',
+    ],
+    [{ remote: { fencing: 'fence' } }, "option remote.fencing: expected 'none' or 'token', got \"fence\""],
     [{ remote: { connectTimeoutMs: 0 } }, 'option remote.connectTimeoutMs'],
     [{ remote: { requestTimeoutMs: -5 } }, 'option remote.requestTimeoutMs'],
     [{ remote: { readTimeoutS: 0 } }, 'option remote.readTimeoutS'],

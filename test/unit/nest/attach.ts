@@ -1,10 +1,11 @@
 import { holderToken } from '../../../lib/nest/dflockd.constants.js';
+import type { LockKey } from '../../../lib/locks/options.js';
 import type { LockPlan } from '../../../lib/nest/lock-plan.js';
 import { ServiceHolder, type PlanRunner } from '../../../lib/nest/service-holder.js';
 
 /** Notes the keys that locked methods ask for, and runs them without a lock. */
 export class KeyRecorder implements PlanRunner {
-  readonly keys: string[] = [];
+  readonly keys: LockKey[] = [];
   readonly plans: LockPlan[] = [];
 
   async run(plan: LockPlan, self: object, args: readonly unknown[], body: () => unknown): Promise<unknown> {

@@ -204,7 +204,7 @@ describe('the options of @WithLock', () => {
     [{ instance: '' }, /instance.*got ""/],
     [{ onBusy: 'wait' }, /onBusy.*got "wait"/],
     [{ onLost: 'skip' }, /onLost.*got "skip"/],
-    [{ onNested: 'join' }, /onNested is not supported yet/],
+    [{ onNested: 'skip' }, /onNested.*got "skip"/],
     [{ returns: 'observable' }, /returns is not supported yet/],
   ])('%p is refused with its value', (options, message) => {
     const text = refusal(decorate(options));

@@ -89,9 +89,27 @@ describe('a key function', () => {
 });
 
 describe('several keys', () => {
-  it('are refused as not supported yet', () => {
-    expect(() => compileKey('@WithLock on A.m', ['a', 'b'])).toThrow(/several keys are not supported yet/);
-    expect(() => make(() => ['a', 'b'])).toThrow(ConfigError);
+  it('are made of a list of templates', () => {
+    expect(make(['from:{0}', 'to:{1}', 'all'], 'a:b', 7)).toEqual(['from:a%3Ab', 'to:7', 'all']);
+  });
+
+  it('may come from a function', () => {
+    expect(make((...ids: string[]) => ids.map((id) => `order:${id}`), 'a', 'b')).toEqual(['order:a', 'order:b']);
+  });
+
+  it.each<[unknown, RegExp]>([
+    [[], /list of keys is empty/],
+    [['a', 7], /a key of the list is 7/],
+    [['a', ['b']], /a key of the list is an array/],
+    [['a', ''], /key is empty/],
+    [['a', 'b:{x}'], /no path into the arguments/],
+  ])('%j are refused at once', (key, message) => {
+    expect(() => compileKey('@WithLock on A.m', key)).toThrow(ConfigError);
+    expect(() => compileKey('@WithLock on A.m', key)).toThrow(message);
+  });
+
+  it.each([[[]], [['a', '']], [['a', undefined]], [[['a']]]])('%j of a function are refused', (result) => {
+    expect(() => make(() => result)).toThrow(LockKeyError);
   });
 
   it.each([undefined, null, 7, {}, Symbol('k')])('%p is no key', (key) => {

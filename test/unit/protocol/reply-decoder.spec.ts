@@ -49,10 +49,6 @@ describe('parseReply (spec 3)', () => {
     }
   });
 
-  it('reads a lease of 30 seconds where a grant names none', () => {
-    expect(parseReply(`ok ${TOKEN}`, 'acquire')).toEqual({ s: 'granted', token: TOKEN, leaseMs: 30_000 });
-  });
-
   it.each<[string, Request['t']]>([
     ['', 'ping'],
     ['OK', 'ping'],
@@ -61,6 +57,16 @@ describe('parseReply (spec 3)', () => {
     ['sig a b', 'ping'],
     ['ok', 'acquire'],
     ['ok', 'wait'],
+    ['ok 33', 'acquire'],
+    [`ok ${TOKEN}`, 'acquire'],
+    [`ok ${TOKEN} x`, 'acquire'],
+    [`ok ${TOKEN} 0`, 'wait'],
+    [`ok ${TOKEN} 33 1`, 'wait'],
+    ['ok {"connections":1}', 'acquire'],
+    [`acquired ${TOKEN}`, 'enqueue'],
+    ['ok', 'renew'],
+    ['ok soon', 'renew'],
+    ['ok 0', 'renew'],
     ['ok ', 'acquire'],
     ['ok', 'stats'],
     ['ok', 'signal'],

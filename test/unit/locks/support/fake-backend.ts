@@ -36,12 +36,15 @@ export class FakeBackend implements LockBackend {
   readonly name = 'fake';
   readonly log: string[] = [];
   readonly owner = new FakeOwner();
+  /** Owners and servers of single keys; the others have the one owner and the server `fake`. */
+  readonly owners = new Map<string, FakeOwner>();
+  readonly servers = new Map<string, string>();
   capabilities: Capabilities = {
     ownership: 'connection',
     order: 'strict',
-    fence: 'none',
+    fence: 'per-key',
     semaphores: true,
-    tickets: false,
+    tickets: true,
     signals: false,
     inspect: 'none',
     leaseUnitMs: 1,
@@ -53,12 +56,15 @@ export class FakeBackend implements LockBackend {
   onStart: () => Promise<Capabilities> = async () => this.capabilities;
   onTry: (req: AcquireRequest) => Promise<Grant | null> = async (req) => this.grantFor(req);
   onEnqueue: (req: AcquireRequest) => Promise<Grant> = async (req) => this.grantFor(req);
+  /** The grants of tickets come when a test says so. */
+  onTicket: (req: AcquireRequest) => Promise<Grant> = () => new Promise(() => undefined);
   placed: Promise<'acquired' | 'queued'> = Promise.resolve('acquired');
   onRenew: (grant: Grant, leaseMs: Ms) => Promise<Proof> = async (_, leaseMs) => ({
     validFrom: this.clock?.now() ?? 0,
     leaseMs,
   });
   onRelease: (grant: Grant, keepMs?: Ms) => Promise<'released' | 'gone'> = async () => 'released';
+  private suspect: ((grant?: Grant) => void) | undefined;
   private readonly watchers = new Set<(event: LinkEvent) => void>();
   private tokens = 0;
 
@@ -70,8 +76,8 @@ export class FakeBackend implements LockBackend {
       req,
       token: String(++this.tokens),
       fence: BigInt(this.tokens),
-      server: 'fake',
-      owner: this.owner,
+      server: this.servers.get(req.key) ?? 'fake',
+      owner: this.owners.get(req.key) ?? this.owner,
       validFrom,
       leaseMs: req.leaseMs || 30_000,
     };
@@ -87,16 +93,16 @@ export class FakeBackend implements LockBackend {
     return this.onTry(req);
   }
 
-  enqueue(req: AcquireRequest): Pending {
-    this.log.push(`enqueue ${req.key}`);
-    let cancel!: (reason: Error) => void;
-    const cancelled = new Promise<never>((_, reject) => {
-      cancel = (reason) => {
-        this.log.push(`cancel ${req.key}`);
-        reject(reason);
-      };
-    });
-    return { placed: this.placed, grant: Promise.race([this.onEnqueue(req), cancelled]), cancel };
+  enqueue(req: AcquireRequest, mode: 'line' | 'ticket'): Pending {
+    this.log.push(`${mode === 'line' ? 'enqueue' : 'ticket'} ${req.key}`);
+    let reject!: (reason: unknown) => void;
+    const cancelled = new Promise<never>((_, give) => (reject = give));
+    const cancel = (reason: unknown): void => {
+      this.log.push(`cancel ${req.key}`);
+      reject(reason);
+    };
+    const granted = mode === 'line' ? this.onEnqueue(req) : this.onTicket(req);
+    return { placed: this.placed, grant: Promise.race([granted, cancelled]), cancel };
   }
 
   renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
@@ -124,6 +130,16 @@ export class FakeBackend implements LockBackend {
   onLink(callback: (event: LinkEvent) => void): () => void {
     this.watchers.add(callback);
     return () => this.watchers.delete(callback);
+  }
+
+  onSuspect(callback: (grant?: Grant) => void): () => void {
+    this.suspect = callback;
+    return () => (this.suspect = undefined);
+  }
+
+  /** Asks for the renewal of one grant, or of all. */
+  doubt(grant?: Grant): void {
+    this.suspect?.(grant);
   }
 
   link(event: LinkEvent): void {

@@ -1,0 +1,77 @@
+import { perSecond, timeOf, times } from '../support/goals.mjs';
+import { slice } from '../support/stage.mjs';
+import { rawPing, rawPipelined } from './raw-ping.mjs';
+
+/** Callers with keys of their own. @param {(stage: Stage) => object} where what the locker's `open` gets */
+const callersOf = (locker, callers, server, where) => ({
+  unit: 'pairs',
+  async start(stage) {
+    const at = await server?.reach(stage);
+    const url = new URL(`../lockers/${locker}.mjs`, import.meta.url).href;
+    const isOurs = locker === 'dflockd';
+    const client = await stage.client('callers.mjs', [url], isOurs ? stage.nodeFlags : []);
+    await client.ask('open', { callers, ...where(stage, at) });
+    return { slice: (ms) => slice(client, at, ms) };
+  },
+});
+
+const hostAndPort = (_stage, { host, port }) => ({ host, port });
+const entryOf = (stage) => stage.moduleUrl('entries/client.js');
+
+const eachName = (server) => `a connection for each lock, 100 callers${server.label}`;
+const REDLOCK = 'redlock, 100 callers';
+const REDIS_SEMAPHORE = 'redis-semaphore, 100 callers';
+const ASYNC_MUTEX = 'async-mutex, 100 callers';
+
+/** A plain client without any pool. It must be fast enough to compare with. */
+export const connectionEach = (server) => ({
+  name: eachName(server),
+  goals: [perSecond(2500, ', or it is a straw man')],
+  ...callersOf('connection-each', 100, server, hostAndPort),
+});
+
+export const redlock = (redis) => ({ name: REDLOCK, ...callersOf('redlock', 100, redis, hostAndPort) });
+
+export const redisSemaphore = (redis) => ({
+  name: REDIS_SEMAPHORE,
+  ...callersOf('redis-semaphore', 100, redis, hostAndPort),
+});
+
+export const asyncMutex = { name: ASYNC_MUTEX, ...callersOf('async-mutex', 100, undefined, () => ({})) };
+
+/** What this package's client is compared with over TCP, by the number of callers. */
+const REMOTE_GOALS = {
+  1: () => [timeOf(1.2, 2, rawPing.name, 'two raw round trips')],
+  100: (server) => [
+    times(15, eachName(server), 'a connection for each lock'),
+    times(2, REDLOCK, 'redlock'),
+    times(2, REDIS_SEMAPHORE, 'redis-semaphore'),
+  ],
+  1000: () => [perSecond(200_000)],
+};
+const REMOTE_VERSUS = {
+  1: () => [rawPing.name],
+  100: (server) => [eachName(server), REDLOCK, REDIS_SEMAPHORE],
+  1000: () => [rawPipelined(1000).name],
+};
+
+const numbered = (callers) => `${callers} caller${callers === 1 ? '' : 's'}`;
+
+/** This package's client over TCP. @param {1 | 100 | 1000} callers */
+export const remote = (callers, server) => ({
+  name: `LockClient remote, ${numbered(callers)}${server.label}`,
+  versus: REMOTE_VERSUS[callers](server),
+  goals: REMOTE_GOALS[callers](server),
+  ...callersOf('dflockd', callers, server, (stage, { host, port }) => ({
+    entry: entryOf(stage),
+    options: { servers: [[host, port]] },
+  })),
+});
+
+/** This package's client with the engine in its own process. */
+export const embedded = (callers, goals) => ({
+  name: `LockClient embedded, ${numbered(callers)}`,
+  versus: callers === 100 ? [ASYNC_MUTEX] : [],
+  goals,
+  ...callersOf('dflockd', callers, undefined, (stage) => ({ entry: entryOf(stage), options: { embedded: true } })),
+});

@@ -1,0 +1,16 @@
+// This package, through its public API.
+
+/** @param {{ entry: string, options: object }} where `entry`: URL of the build's entries/client.js */
+export async function open({ entry, options }) {
+  const { LockClient } = await import(entry);
+  const client = await LockClient.connect(options);
+  return async (key, deadline) => {
+    let pairs = 0;
+    do {
+      const lock = await client.acquire(key);
+      await lock.release();
+      pairs++;
+    } while (!deadline.passed);
+    return pairs;
+  };
+}

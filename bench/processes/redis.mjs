@@ -1,0 +1,49 @@
+// A Redis server of its own: on a free port, in a temporary folder, without persistence.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { answer } from '../support/child.mjs';
+
+const HOST = '127.0.0.1';
+
+let asking;
+
+async function freePort() {
+  const server = createServer().listen(0, HOST);
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+answer({
+  async listen() {
+    const port = await freePort();
+    const folder = mkdtempSync(join(tmpdir(), 'bench-redis-'));
+    const options = { port, bind: HOST, dir: folder, save: '', appendonly: 'no', daemonize: 'no' };
+    const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+    const redis = spawn(process.argv[2], args, { stdio: 'ignore' });
+    process.on('exit', () => {
+      redis.kill();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    redis.on('exit', (code) => {
+      throw new Error(`redis-server has exited with code ${code}`);
+    });
+    asking = new Redis({ host: HOST, port, retryStrategy: () => 20 });
+    // While it is not there yet, ioredis tries again.
+    asking.on('error', () => {});
+    await asking.ping();
+    return { host: HOST, port };
+  },
+  async cpu() {
+    const info = await asking.info('cpu');
+    const seconds = (name) => Number(new RegExp(`^${name}:(.*)$`, 'm').exec(info)[1]);
+    return 1000 * (seconds('used_cpu_sys') + seconds('used_cpu_user'));
+  },
+});

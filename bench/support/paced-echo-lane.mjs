@@ -1,0 +1,41 @@
+import { releaseOf } from './requests.mjs';
+
+const RELEASE = Buffer.from(releaseOf('bench:hot'), 'latin1');
+
+/** One connection to an echo server: work by a timer, then the bytes of a release and back, and again. */
+export class PacedEchoLane {
+  /** Set by whoever opens and runs the lane. */
+  socket;
+  done;
+  fail;
+
+  #workMs;
+  #deadline;
+  #missing = 0;
+  #trips = 0;
+
+  constructor(workMs) {
+    this.#workMs = workMs;
+  }
+
+  start(deadline) {
+    this.#deadline = deadline;
+    this.#trips = 0;
+    this.#work();
+  }
+
+  onBytes(count) {
+    this.#missing -= count;
+    if (this.#missing > 0) return;
+    this.#trips++;
+    if (this.#deadline.passed) this.done(this.#trips);
+    else this.#work();
+  }
+
+  #work() {
+    setTimeout(() => {
+      this.#missing = RELEASE.length;
+      this.socket.write(RELEASE);
+    }, this.#workMs);
+  }
+}

@@ -1,0 +1,19 @@
+/**
+ * Lock servers that contestants name. `label` tells those apart that have the same contestants.
+ *
+ * @typedef {{ label: string, reach(stage: import('./stage.mjs').Stage): Promise<object> }} Server
+ */
+
+/** The daemon of the build. @type {Server} */
+export const ownDaemon = { label: '', reach: (stage) => stage.server('daemon.mjs', 'callers') };
+
+/** @param {string} file path of redis-server @returns {Server} */
+export const redisAt = (file) => ({ label: '', reach: (stage) => stage.server('redis.mjs', 'redis', file) });
+
+/** A daemon that runs already, which DFLOCKD_BENCH_ADDR names. @returns {Server[]} */
+export function givenDaemon(address = process.env.DFLOCKD_BENCH_ADDR) {
+  if (!address) return [];
+  const [, host, port] = /^(.+):(\d+)$/.exec(address) ?? [];
+  if (host === undefined) throw new Error(`DFLOCKD_BENCH_ADDR is host:port, not "${address}"`);
+  return [{ label: `, ${address}`, reach: async () => ({ host, port: Number(port) }) }];
+}

@@ -1,0 +1,65 @@
+import { LockError, LockLostError } from '../common/errors.js';
+import type { Ms } from '../common/system.js';
+import type { Owner, Proof } from './backend.js';
+import { refusal } from './refusal.js';
+import { RemoteHold } from './remote-hold.js';
+
+/** No connection owns it. */
+const NOBODY: Owner = Object.freeze({
+  id: 'lease',
+  provenUntil: () => Infinity,
+  onLost: () => () => undefined,
+});
+
+/** A lock of a server that does not free what a closed connection owned: it lives as long as its lease (rule 10). */
+export class LeasedGrant extends RemoteHold {
+  private isOver = false;
+
+  get owner(): Owner {
+    return NOBODY;
+  }
+
+  get heldUntil(): Ms {
+    return this.isOver ? -Infinity : this.until;
+  }
+
+  renew(leaseMs: Ms): Promise<Proof> {
+    return new Promise((resolve, reject) => {
+      this.pool.whenCommand(this.until, (lane) => {
+        if (lane instanceof LockError) reject(lane);
+        else if (this.isOver) reject(new LockLostError(this.req.key, 'rejected', { server: this.server }));
+        else this.sendRenew(lane, leaseMs, resolve, reject);
+      });
+    });
+  }
+
+  release(): Promise<'released' | 'gone'> {
+    this.isOver = true;
+    this.unmark();
+    return new Promise((resolve, reject) => this.releaseVia('gone', resolve, reject));
+  }
+
+  /** @param whenUnknown what an `error` means: after a release without an answer, that it has arrived all the same */
+  private releaseVia(
+    whenUnknown: 'released' | 'gone',
+    resolve: (how: 'released' | 'gone') => void,
+    reject: (error: Error) => void,
+  ): void {
+    this.pool.whenCommand(this.until, (lane) => {
+      if (lane instanceof LockError) return reject(lane);
+      this.sendRelease(lane, (outcome) => {
+        if (!(outcome instanceof LockError)) {
+          if (outcome.s === 'ok') resolve('released');
+          else if (outcome.s === 'error') resolve(whenUnknown);
+          else reject(refusal(outcome, 'release', this.key, this.server));
+        } else if (this.pool.clock.now() < this.until && whenUnknown === 'gone') {
+          this.releaseVia('released', resolve, reject);
+        } else reject(outcome);
+      });
+    });
+  }
+
+  abandon(): void {
+    this.release().catch(() => undefined);
+  }
+}

@@ -1,0 +1,337 @@
+import type { Alarm, Alarms } from '../common/alarms.js';
+import {
+  AcquireTimeoutError,
+  LeaseExpiredError,
+  LockError,
+  LockUnavailableError,
+  MaxLocksError,
+  MaxWaitersError,
+  PoolExhaustedError,
+  ProtocolError,
+  ServerDrainingError,
+} from '../common/errors.js';
+import { LinkedList } from '../common/linked-list.js';
+import type { Clock, Entropy, Ms } from '../common/system.js';
+import { MAX_SECONDS } from '../protocol/limits.js';
+import type { Reply } from '../protocol/messages.js';
+import { Backoff } from './backoff.js';
+import type { Caller, LaneGrant, Resource } from './caller.js';
+import type { RemoteConfig } from './config.js';
+import { Handover, type HandoverHost, isOtherLease, isStale } from './handover.js';
+import type { Lane } from './lane.js';
+import { gone } from './lane-errors.js';
+import { type LineEvent, type LineState, nextLineState } from './line-state.js';
+import { Place, type PlaceHost, type PlacePool } from './place.js';
+import { Poll, type PollHost } from './poll.js';
+import { refused } from './refused.js';
+
+/** What a line has of its server. */
+export interface LinePool extends PlacePool {
+  readonly server: string;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  /** Do not keep the process alive; the deadlines of callers do. */
+  readonly alarms: Alarms;
+  readonly config: RemoteConfig;
+  command(): Lane | undefined;
+}
+
+/** There is no lane to wait on. */
+export const exhausted = ({ server, config }: Pick<LinePool, 'server' | 'config'>, key: string): LockError =>
+  new PoolExhaustedError(`all ${config.maxWaitLanes} wait lanes to ${server} are in use (option remote.maxWaitLanes)`, {
+    key,
+    server,
+  });
+
+/** Told by a line about itself. */
+export interface LineKeeper {
+  changed(line: Line, from: LineState): void;
+}
+
+/** Between tries, and between attempts that fail. */
+const LEAST_PAUSE_MS: Ms = 25;
+const MOST_PAUSE_MS: Ms = 250;
+const PAUSE_FLOOR = 0.5;
+
+/** What may be over soon. */
+const PASSING = [
+  LockUnavailableError,
+  ServerDrainingError,
+  ProtocolError,
+  LeaseExpiredError,
+  MaxWaitersError,
+  MaxLocksError,
+];
+
+/**
+ * Callers of this process that wait for the same thing, first in, first out. Places in the server's queue belong to the
+ * line: a grant, whichever lane brought it, goes to the caller at the head.
+ */
+export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
+  due: Ms = Infinity;
+  slot = -1;
+  private readonly callers = new LinkedList<Caller>();
+  /** The most senior one first. */
+  private readonly places: Place[] = [];
+  private readonly handovers = new Set<Handover>();
+  private readonly backoff: Backoff;
+  private readonly poll: Poll;
+  /** No new places before this. */
+  private resumeAt: Ms = -Infinity;
+  /** Why there is no place. */
+  private trouble: LockError | undefined;
+  /** The latest of all deadlines; undefined when it has to be looked for. */
+  private latest: Ms | undefined = -Infinity;
+
+  /** @param state `trying` if a try is on its way for the caller who is the first to join */
+  constructor(
+    readonly resource: Resource,
+    readonly pool: LinePool,
+    private readonly keeper: LineKeeper,
+    public state: LineState,
+  ) {
+    this.backoff = new Backoff(LEAST_PAUSE_MS, MOST_PAUSE_MS, pool.entropy, PAUSE_FLOOR);
+    this.poll = new Poll(this);
+  }
+
+  /** Callers that wait. */
+  get waiters(): number {
+    return this.callers.size;
+  }
+
+  get placeCount(): number {
+    return this.places.length;
+  }
+
+  get head(): Caller | undefined {
+    return this.callers.head;
+  }
+
+  /** Puts the caller at the end. */
+  join(caller: Caller): void {
+    this.callers.push(caller);
+    if (this.latest !== undefined) this.latest = Math.max(this.latest, caller.deadline);
+    this.adjust();
+    // It has no place of its own to wait for.
+    if (this.callers.size > this.pool.config.waitersPerKey || this.places.length === 0) caller.queued();
+  }
+
+  /** The caller does not wait any more; the places stay with the line. */
+  leave(caller: Caller): void {
+    if (caller.handover) caller.handover.leave();
+    else {
+      this.callers.remove(caller);
+      if (caller.deadline === this.latest) this.latest = undefined;
+    }
+    this.adjust();
+  }
+
+  /** What a caller is told whose deadline has come. */
+  verdict(key: string): LockError {
+    const { server } = this.pool;
+    if (this.state === 'polling') return exhausted(this.pool, key);
+    const isWaiting = this.places.some((place) => place.state === 'asking');
+    if (isWaiting || !this.trouble) return new AcquireTimeoutError(key, { server });
+    return this.trouble;
+  }
+
+  /** A grant that a try brought; `askedMs` is the lease it was made with. */
+  offer(grant: LaneGrant, askedMs: Ms): void {
+    this.serve(grant, askedMs);
+    this.tried();
+  }
+
+  /** The try that was on its way for the line has been answered, or never will be. */
+  tried(): void {
+    if (this.state === 'trying') this.to('tried');
+    this.adjust();
+  }
+
+  /** There may be a lane for a place. */
+  retry(): void {
+    this.adjust();
+  }
+
+  /** Ends it with all its callers. */
+  fail(error: LockError): void {
+    for (const caller of this.callers) {
+      this.callers.remove(caller);
+      caller.failed(error);
+    }
+    for (const handover of this.handovers) handover.evict(error);
+    this.adjust();
+  }
+
+  /** Alarm */
+  ring(): void {
+    this.adjust();
+    if (this.state === 'polling') this.poll.try();
+  }
+
+  /** PlaceHost, PollHost */
+  wish(): { leaseMs: Ms; waitMs: Ms } {
+    if (this.latest === undefined) {
+      this.latest = -Infinity;
+      for (const { deadline } of this.callers) this.latest = Math.max(this.latest, deadline);
+    }
+    const waitMs = Math.min(Math.max(this.latest - this.pool.clock.now(), 1), MAX_SECONDS * 1000);
+    return { leaseMs: this.callers.head!.leaseMs, waitMs };
+  }
+
+  /** PlaceHost */
+  asked(): void {
+    let asking = 0;
+    for (const place of this.places) if (place.state === 'asking') asking++;
+    this.announce(asking);
+  }
+
+  /** PlaceHost */
+  granted(place: Place, grant: LaneGrant, askedMs: Ms): void {
+    this.recovered();
+    this.remove(place);
+    this.serve(grant, askedMs);
+    this.adjust();
+  }
+
+  /** PlaceHost. It goes on at the end of the queue, so it is the last of the places from now on. */
+  timedOut(place: Place): void {
+    this.recovered();
+    this.remove(place);
+    this.places.push(place);
+    this.adjust();
+    if (place.state === 'answered') place.ask();
+  }
+
+  /** PlaceHost */
+  failed(place: Place, why: LockError | Reply): void {
+    this.remove(place);
+    const error = why instanceof LockError ? why : refused(why, 'acquire', this.resource.key, this.pool.server);
+    this.stumble(error);
+  }
+
+  /** HandoverHost */
+  ready(handover: Handover, grant: LaneGrant, askedMs: Ms, caller: Caller | undefined): void {
+    this.handovers.delete(handover);
+    if (caller) caller.granted(grant);
+    else this.serve(grant, askedMs);
+    this.adjust();
+  }
+
+  /** HandoverHost. The caller keeps its place at the head. */
+  spoilt(handover: Handover, error: LockError, caller: Caller | undefined): void {
+    this.handovers.delete(handover);
+    if (caller) {
+      this.callers.unshift(caller);
+      this.latest = undefined;
+    }
+    this.stumble(error);
+  }
+
+  /** PollHost. The next look at what can be done. */
+  again(): void {
+    this.setAlarm(this.backoff.next());
+  }
+
+  /** PollHost. Permanent trouble is everybody's; what may pass is told at the deadline. */
+  stumble(error: LockError): void {
+    if (!PASSING.some((type) => error instanceof type)) return this.fail(error);
+    this.trouble = error instanceof ProtocolError ? gone(this.pool.server, 'no use', error) : error;
+    if (this.state === 'over') return;
+    const pause = this.backoff.next();
+    this.resumeAt = this.pool.clock.now() + pause;
+    this.setAlarm(pause);
+    if (this.places.length === 0 && this.state === 'queued') this.to('failed');
+    this.adjust();
+  }
+
+  private recovered(): void {
+    this.trouble = undefined;
+    this.backoff.reset();
+    this.resumeAt = -Infinity;
+  }
+
+  /** The grant goes to the head; it is renewed first where it is stale or has another lease than the head wants. */
+  private serve(grant: LaneGrant, askedMs: Ms): void {
+    const { head } = this.callers;
+    const { lane, token } = grant;
+    if (!head) {
+      const { kind, key } = this.resource;
+      lane.send({ t: 'release', kind, key, token }, () => undefined);
+      return;
+    }
+    this.callers.remove(head);
+    if (head.deadline === this.latest) this.latest = undefined;
+    if (!isOtherLease(askedMs, head.leaseMs) && !isStale(grant, this.pool)) return head.granted(grant);
+    const handover = new Handover(this, grant, head);
+    this.handovers.add(handover);
+    handover.start();
+  }
+
+  /** As many places as callers, within the bounds; no caller, no line. */
+  private adjust(): void {
+    while (this.places.length > this.callers.size) this.places.pop()!.cancel();
+    if (this.state === 'over' || this.state === 'trying') return this.endIfEmpty();
+    const wanted = Math.min(this.callers.size, this.pool.config.waitersPerKey);
+    if (this.places.length < wanted && this.pool.clock.now() >= this.resumeAt) this.open(wanted);
+    this.endIfEmpty();
+  }
+
+  private open(wanted: number): void {
+    while (this.places.length < wanted) {
+      const place = new Place(this, this.pool);
+      const isFirst = this.places.push(place) === 1;
+      let opened: boolean;
+      try {
+        opened = place.open(isFirst ? 'head' : 'extra');
+      } catch (error) {
+        this.remove(place);
+        return this.fail(error as LockError);
+      }
+      if (opened) this.to('placed');
+      else {
+        this.remove(place);
+        // Those behind have been told when they joined.
+        this.announce(wanted);
+        if (isFirst) this.startPolling();
+        return;
+      }
+    }
+  }
+
+  private startPolling(): void {
+    const isNew = this.state !== 'polling';
+    this.to('denied');
+    if (isNew) this.poll.try();
+  }
+
+  private endIfEmpty(): void {
+    if (this.callers.size > 0 || this.handovers.size > 0 || this.state === 'over') return;
+    this.to('emptied');
+    this.pool.alarms.cancel(this);
+    this.poll.stop();
+  }
+
+  /** To the first `count` callers. */
+  private announce(count: number): void {
+    for (const caller of this.callers) {
+      if (count-- <= 0) return;
+      caller.queued();
+    }
+  }
+
+  private remove(place: Place): void {
+    const at = this.places.indexOf(place);
+    if (at >= 0) this.places.splice(at, 1);
+  }
+
+  private setAlarm(delay: Ms): void {
+    const { alarms, clock } = this.pool;
+    if (this.state !== 'over') alarms.set(this, clock.now() + Math.max(delay, 1));
+  }
+
+  private to(event: LineEvent): void {
+    const from = this.state;
+    this.state = nextLineState(from, event);
+    if (this.state !== from) this.keeper.changed(this, from);
+  }
+}

@@ -1,0 +1,100 @@
+import type { AcquireRequest } from '../backends/backend.js';
+import { LockLostError } from '../common/errors.js';
+import type { Ms } from '../common/system.js';
+import type { HeldGrant } from './events.js';
+import type { HeldLock } from './held-lock.js';
+import type { Hold } from './hold.js';
+
+/**
+ * A part in a lock that the same code holds already (`onNested: 'join'`). It is held as long as that is; its release frees
+ * nothing, but the release of the lock waits for it.
+ */
+export class JoinedLock implements Hold {
+  readonly waitedMs: Ms = 0;
+  private state: 'joined' | 'released' = 'joined';
+  private ownLoss: LockLostError | undefined;
+
+  constructor(
+    readonly whole: HeldLock,
+    readonly keys: readonly string[],
+  ) {}
+
+  get grants(): readonly HeldGrant[] {
+    return this.keys.map((key) => this.whole.grants.find((grant) => grant.key === key)!);
+  }
+
+  get token(): string {
+    return this.grants[0]!.token;
+  }
+
+  get fence(): bigint | undefined {
+    return this.keys.length === 1 ? this.grants[0]!.fence : undefined;
+  }
+
+  get isHeld(): boolean {
+    return this.state === 'joined' && this.whole.isHeld;
+  }
+
+  get remainingMs(): Ms {
+    return this.state === 'joined' ? this.whole.remainingMs : 0;
+  }
+
+  get signal(): AbortSignal {
+    return this.whole.signal;
+  }
+
+  /** One of its own: what its body returned is kept in it. */
+  get loss(): LockLostError | undefined {
+    const { loss } = this.whole;
+    if (!loss) return undefined;
+    return (this.ownLoss ??= new LockLostError(this.keys[0]!, loss.reason, { server: loss.server, cause: loss }));
+  }
+
+  covers(req: AcquireRequest): boolean {
+    return this.state === 'joined' && this.whole.has(req);
+  }
+
+  join(keys: readonly string[]): Hold {
+    return this.whole.join(keys);
+  }
+
+  keepUntil(time: Ms): void {
+    this.whole.keepUntil(time);
+  }
+
+  async settle(): Promise<LockLostError | undefined> {
+    await this.whole.settle();
+    return this.loss;
+  }
+
+  assertHeld(): void {
+    if (!this.isHeld) throw this.loss ?? this.over();
+  }
+
+  async renew(leaseTtlS?: number): Promise<Ms> {
+    if (this.state === 'released') throw this.over();
+    return this.whole.renew(leaseTtlS);
+  }
+
+  async release(): Promise<boolean> {
+    if (this.state === 'joined') {
+      this.state = 'released';
+      this.whole.partReleased();
+    }
+    return this.whole.loss === undefined;
+  }
+
+  toJSON(): object {
+    const { keys, isHeld, waitedMs } = this;
+    const grants = this.grants.map(({ key, server, fence }) => ({ key, server, fence: fence?.toString() }));
+    return { keys, grants, isHeld, waitedMs };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+
+  private over(): LockLostError {
+    return new LockLostError(this.keys[0]!, 'expired', { server: this.grants[0]!.server });
+  }
+}

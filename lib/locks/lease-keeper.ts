@@ -1,0 +1,96 @@
+import type { Grant, LockBackend, Owner } from '../backends/backend.js';
+import { Alarms } from '../common/alarms.js';
+import { type LossReason, ServerDrainingError } from '../common/errors.js';
+import type { Clock, Entropy, Ms } from '../common/system.js';
+import { ClockWatch } from './clock-watch.js';
+import { Lease, type Renewals } from './lease.js';
+import { RenewalQueue } from './renewal-queue.js';
+
+/** What a backend may add to LockBackend. */
+export interface Doubting {
+  /** "Renew this one now": something happened on its connection; without a grant, all of them. Returns the unsubscription. */
+  onSuspect?(callback: (grant?: Grant) => void): () => void;
+}
+
+/** The leases that hang on one owner; a listener for each would cost more memory than the lease. */
+interface Bunch {
+  readonly leases: Map<Grant, Lease>;
+  readonly unsubscribe: () => void;
+}
+
+/** Keeps all leases of a client, with one timer, which does not keep the process alive. */
+export class LeaseKeeper {
+  readonly alarms: Alarms;
+  readonly watch: ClockWatch;
+  readonly renewals: RenewalQueue;
+  private readonly bunches = new Map<Owner, Bunch>();
+
+  /** @param renewRatio part of a lease after which it is renewed */
+  constructor(
+    readonly backend: LockBackend & Doubting,
+    readonly clock: Clock,
+    readonly entropy: Entropy,
+    readonly renewRatio: number,
+  ) {
+    this.alarms = new Alarms(clock);
+    this.renewals = new RenewalQueue(clock);
+    // Whatever happened while the machine slept or its clock was set: ask (rule 13).
+    this.watch = new ClockWatch(clock, () => this.hurry());
+    backend.onSuspect?.((grant) => this.hurry(grant));
+  }
+
+  /** @param askMs what to ask for at renewals; 0: as long as it was granted for */
+  keep(grant: Grant, askMs: Ms, renewals: Renewals): Lease {
+    const lease = new Lease(this, grant, askMs || grant.leaseMs, renewals);
+    this.bunchOf(grant.owner).leases.set(grant, lease);
+    return lease;
+  }
+
+  /** By the lease itself, when it has ended. */
+  forget(lease: Lease): void {
+    this.alarms.cancel(lease);
+    const { owner } = lease.grant;
+    const bunch = this.bunches.get(owner);
+    if (!bunch?.leases.delete(lease.grant) || bunch.leases.size > 0) return;
+    this.bunches.delete(owner);
+    bunch.unsubscribe();
+  }
+
+  /** The lease of this grant wants proof, or all of them do. */
+  hurry(grant?: Grant): void {
+    if (grant) this.bunches.get(grant.owner)?.leases.get(grant)?.hurry();
+    else for (const lease of this.all()) lease.hurry();
+  }
+
+  /** What this server granted lasts as long as it lasts (rule 9). */
+  drain(server: string): void {
+    const error = new ServerDrainingError({ server });
+    for (const lease of this.all()) if (lease.grant.server === server) lease.drain(error);
+  }
+
+  /** Forgets all alarms. */
+  close(): void {
+    this.alarms.clear();
+  }
+
+  /** A copy: who is told may end. */
+  private all(): Lease[] {
+    return [...this.bunches.values()].flatMap(({ leases }) => [...leases.values()]);
+  }
+
+  private bunchOf(owner: Owner): Bunch {
+    let bunch = this.bunches.get(owner);
+    if (!bunch) {
+      const unsubscribe = owner.onLost((reason, error) => this.ownerLost(owner, reason, error));
+      bunch = { leases: new Map(), unsubscribe };
+      this.bunches.set(owner, bunch);
+    }
+    return bunch;
+  }
+
+  /** All that hang on it are lost in this very turn (rule 1). */
+  private ownerLost(owner: Owner, reason: LossReason, error?: Error): void {
+    const bunch = this.bunches.get(owner);
+    if (bunch) for (const lease of [...bunch.leases.values()]) lease.lose(reason, error);
+  }
+}

@@ -1,0 +1,174 @@
+import type { Grant, Pending } from '../backends/backend.js';
+import { type Alarm, type Alarms, newAlarm } from '../common/alarms.js';
+import { LeaseExpiredError, LockUnavailableError, type LossReason, NotEnqueuedError } from '../common/errors.js';
+import type { Ms } from '../common/system.js';
+import type { Lease, LeaseHolder } from './lease.js';
+import type { LeaseKeeper } from './lease-keeper.js';
+import type { LockHandle } from './lock-handle.js';
+import type { LockRequest } from './lock-request.js';
+import type { LockTicket } from './lock-ticket.js';
+import { checkAcquireTimeout } from './resolve-options.js';
+
+/** What a ticket needs of those who made it. */
+export interface TicketDesk {
+  readonly keeper: LeaseKeeper;
+  /** Keep the process alive: somebody waits. */
+  readonly alarms: Alarms;
+  /** Undefined: the backend has been started. @throws what makes the ticket void */
+  ready(request: LockRequest): Promise<void> | undefined;
+  /** Takes a place. @throws what refuses it */
+  enqueue(request: LockRequest): Pending;
+  /** @throws UnsupportedError, having given the lease back */
+  hold(request: LockRequest, leases: readonly Lease[], since: Ms): LockHandle;
+  queued(request: LockRequest): void;
+  /** The error as the user knows its key. */
+  explain(error: unknown, request: LockRequest): unknown;
+  ended(ticket: Ticket): void;
+}
+
+/** opening → queued → granted (unclaimed) → over; each may end early. */
+type Step =
+  | { in: 'opening' }
+  | { in: 'queued'; pending: Pending }
+  | { in: 'granted'; lease: Lease }
+  | { in: 'over'; error: unknown };
+
+interface Waiter {
+  readonly alarm: Alarm;
+  resolve(lock: LockHandle | null): void;
+  reject(error: unknown): void;
+}
+
+export class Ticket implements LockTicket, LeaseHolder {
+  readonly keys: readonly string[];
+  readonly placed: Promise<'acquired' | 'queued'>;
+  private step: Step = { in: 'opening' };
+  private readonly waiters = new Set<Waiter>();
+  private readonly since: Ms;
+
+  constructor(
+    private readonly request: LockRequest,
+    private readonly desk: TicketDesk,
+  ) {
+    this.keys = request.keys;
+    this.since = desk.keeper.clock.now();
+    const ready = desk.ready(request);
+    // At once, if the backend is there.
+    this.placed = ready ? ready.then(() => this.open()) : this.open();
+    // Those who wait are told; nobody has to look at this one.
+    this.placed.catch((error: unknown) => this.end(error));
+    request.signal?.addEventListener('abort', this.aborted);
+  }
+
+  async wait(timeoutS?: number): Promise<LockHandle | null> {
+    const timeoutMs = checkAcquireTimeout(timeoutS) ?? this.request.waitMs;
+    const until = this.desk.keeper.clock.now() + timeoutMs;
+    // After a stall, the sockets may hold what the lease needs.
+    if (this.step.in === 'granted') await this.step.lease.check();
+    const { step } = this;
+    if (step.in === 'over') throw step.error;
+    if (step.in === 'granted') return this.claim(step.lease);
+    if (timeoutMs === 0) return null;
+    return new Promise((resolve, reject) => {
+      const waiter = { resolve, reject, alarm: newAlarm(() => this.dismiss(waiter)?.resolve(null)) };
+      this.waiters.add(waiter);
+      this.desk.alarms.set(waiter.alarm, until);
+    });
+  }
+
+  cancel(): Promise<void> {
+    return this.giveUp(this.notEnqueued());
+  }
+
+  /** Leaves, and tells those who wait why. Never throws. */
+  async giveUp(reason: unknown): Promise<void> {
+    const { step } = this;
+    if (step.in === 'over') return;
+    this.end(reason);
+    if (step.in === 'queued') step.pending.cancel(reason);
+    if (step.in !== 'granted') return;
+    step.lease.end();
+    await this.desk.keeper.backend.release(step.lease.grant).catch(() => undefined);
+  }
+
+  /** LeaseHolder. Unclaimed grants are not renewed. */
+  renewed(): void {
+    // Never.
+  }
+
+  /** LeaseHolder. As long as it lasts, it can be claimed. */
+  draining(): void {
+    // The handle says it.
+  }
+
+  /** LeaseHolder. Nobody has claimed it in time. */
+  lost(lease: Lease, reason: LossReason, cause: Error | undefined): void {
+    const { server } = lease.grant;
+    const key = this.keys[0]!;
+    const gone = `${server}: lost the grant before it was claimed`;
+    this.end(
+      reason === 'expired'
+        ? new LeaseExpiredError({ key, server })
+        : new LockUnavailableError(gone, { key, server, cause }),
+    );
+  }
+
+  private async open(): Promise<'acquired' | 'queued'> {
+    if (this.step.in === 'over') throw this.step.error;
+    const pending = this.desk.enqueue(this.request);
+    this.step = { in: 'queued', pending };
+    pending.grant.then(
+      (grant) => this.granted(grant),
+      (error: unknown) => this.end(this.desk.explain(error, this.request)),
+    );
+    try {
+      const place = await pending.placed;
+      if (place === 'queued') this.desk.queued(this.request);
+      return place;
+    } catch (error) {
+      throw this.desk.explain(error, this.request);
+    }
+  }
+
+  private async granted(grant: Grant): Promise<void> {
+    const { keeper } = this.desk;
+    // Granted and given up in the same turn.
+    if (this.step.in === 'over') return keeper.backend.abandon(grant);
+    const lease = keeper.keep(grant, grant.req.leaseMs, 'manual');
+    this.step = { in: 'granted', lease };
+    lease.handTo(this, 'manual');
+    const [first] = this.waiters;
+    if (!first || !(await lease.check()) || !this.dismiss(first)) return;
+    try {
+      first.resolve(this.claim(lease));
+    } catch (error) {
+      first.reject(error);
+    }
+  }
+
+  private claim(lease: Lease): LockHandle {
+    this.end(this.notEnqueued());
+    return this.desk.hold(this.request, [lease], this.since);
+  }
+
+  /** Nothing comes of it any more. */
+  private end(error: unknown): void {
+    if (this.step.in === 'over') return;
+    this.step = { in: 'over', error };
+    this.request.signal?.removeEventListener('abort', this.aborted);
+    this.desk.ended(this);
+    for (const waiter of [...this.waiters]) this.dismiss(waiter)?.reject(error);
+  }
+
+  private readonly aborted = (): void => void this.giveUp(this.request.signal!.reason);
+
+  /** Undefined if it has been told already. */
+  private dismiss(waiter: Waiter): Waiter | undefined {
+    this.desk.alarms.cancel(waiter.alarm);
+    return this.waiters.delete(waiter) ? waiter : undefined;
+  }
+
+  private notEnqueued(): NotEnqueuedError {
+    return new NotEnqueuedError({ key: this.keys[0]! });
+  }
+}

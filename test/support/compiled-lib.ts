@@ -1,0 +1,141 @@
+import { transformFile } from '@swc/core';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { until } from './until.js';
+
+const ROOMS = ['common', 'protocol', 'core', 'client', 'daemon', 'backends', 'locks'];
+
+/** How a program ended, and what it said. */
+export interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+}
+
+/** What a process has cost. */
+export interface Usage {
+  readonly cpuMs: number;
+  readonly heapBytes: number;
+}
+
+/** Part of a program: answers every line with its Usage. */
+const TELL_USAGE = `
+  const usage = () => {
+    gc();
+    const { user, system } = process.cpuUsage();
+    return { cpuMs: (user + system) / 1000, heapBytes: process.memoryUsage().heapUsed };
+  };
+  process.stdin.on('data', () => console.log(JSON.stringify(usage())));
+`;
+
+/** A running program that is spoken to line by line. */
+export class Conversation {
+  private readonly lines: string[] = [];
+  private said = '';
+  private ended = false;
+
+  constructor(private readonly child: ChildProcess) {
+    let rest = '';
+    child.stdout!.on('data', (chunk: Buffer) => {
+      const parts = (rest + chunk.toString()).split('\n');
+      rest = parts.pop()!;
+      this.lines.push(...parts);
+    });
+    child.stderr!.on('data', (chunk: Buffer) => (this.said += chunk.toString()));
+    child.on('close', () => (this.ended = true));
+  }
+
+  /** The next line it says. */
+  async line(withinMs = 10_000): Promise<string> {
+    await until(() => this.lines.length > 0 || this.ended, 'the program to say something', withinMs);
+    if (this.lines.length === 0) throw new Error(`the program has ended: ${this.said}`);
+    return this.lines.shift()!;
+  }
+
+  /** Says something, and gives the answer. */
+  async ask<T>(what: string, withinMs?: number): Promise<T> {
+    this.child.stdin!.write(`${what}\n`);
+    return JSON.parse(await this.line(withinMs)) as T;
+  }
+}
+
+/** The framework-free half of lib as plain JavaScript: processes of their own can run it without a build. */
+export class CompiledLib {
+  private readonly children = new Set<ChildProcess>();
+
+  private constructor(private readonly folder: string) {}
+
+  static async make(): Promise<CompiledLib> {
+    const folder = await mkdtemp(join(tmpdir(), 'nestjs-dflockd-'));
+    await symlink(resolve('node_modules'), join(folder, 'node_modules'));
+    await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+    for (const room of ROOMS) {
+      await mkdir(join(folder, room));
+      for (const file of await readdir(join('lib', room))) {
+        const { code } = await transformFile(join('lib', room, file), {
+          jsc: { parser: { syntax: 'typescript', decorators: true }, target: 'es2022' },
+          module: { type: 'es6' },
+        });
+        await writeFile(join(folder, room, file.replace(/ts$/, 'js')), code);
+      }
+    }
+    return new CompiledLib(folder);
+  }
+
+  /** Ends what still runs, and removes everything. */
+  async remove(): Promise<void> {
+    for (const child of this.children) child.kill('SIGKILL');
+    await rm(this.folder, { recursive: true });
+  }
+
+  /** Runs a program; resolves with what it printed once it has ended by itself. */
+  run(program: string, withinMs = 8000): Promise<Ended> {
+    return new Promise((done, reject) => {
+      const child = this.spawn(program);
+      let out = '';
+      child.stdout!.on('data', (chunk) => (out += chunk));
+      child.stderr!.on('data', (chunk) => (out += chunk));
+      const timer = setTimeout(() => {
+        child.kill('SIGKILL');
+        reject(new Error(`still running; said: ${out}`));
+      }, withinMs);
+      child.on('close', (code) => {
+        clearTimeout(timer);
+        done({ code, out });
+      });
+    });
+  }
+
+  /** Starts a program that answers lines with lines. */
+  start(program: string): Conversation {
+    return new Conversation(this.spawn(program));
+  }
+
+  /** A daemon in a process of its own; resolves with its port. */
+  async daemon(options: object = {}): Promise<number> {
+    return (await this.talkingDaemon(options)).port;
+  }
+
+  /** A daemon that says what it costs when it is asked (Usage). */
+  async talkingDaemon(options: object = {}): Promise<{ port: number; conversation: Conversation }> {
+    const conversation = this.start(`
+      const server = new DflockdServer(${JSON.stringify({ port: 0, ...options })});
+      console.log((await server.listen()).port);
+      ${TELL_USAGE}
+    `);
+    return { port: Number(await conversation.line()), conversation };
+  }
+
+  private spawn(program: string): ChildProcess {
+    const source = `
+      import { LockClient } from ${JSON.stringify(join(this.folder, 'locks/lock-client.js'))};
+      import { DflockdServer } from ${JSON.stringify(join(this.folder, 'daemon/server.js'))};
+      ${program}
+    `;
+    const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '-e', source], { cwd: this.folder });
+    this.children.add(child);
+    child.on('close', () => this.children.delete(child));
+    return child;
+  }
+}

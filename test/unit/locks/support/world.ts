@@ -1,0 +1,47 @@
+import type { LockEvent, LockLostEvent } from '../../../../lib/locks/events.js';
+import { LockClient } from '../../../../lib/locks/lock-client.js';
+import type { LockClientOptions } from '../../../../lib/locks/options.js';
+import { FakeClock, FakeEntropy } from '../../../support/fake-clock.js';
+import { FakeBackend } from './fake-backend.js';
+
+type Options = Omit<LockClientOptions, 'backend' | 'servers' | 'remote' | 'embedded'>;
+
+/** A client on virtual time, with a backend that does what a test tells it to. */
+export class World {
+  readonly clock = new FakeClock({ now: 1000 });
+  readonly backend = new FakeBackend(this.clock);
+  readonly client: LockClient;
+  readonly events: LockEvent[] = [];
+  readonly losses: LockLostEvent[] = [];
+
+  constructor(options: Options = {}) {
+    this.client = new LockClient(
+      { backend: this.backend, ...options },
+      { clock: this.clock, entropy: new FakeEntropy() },
+    );
+    this.client.events$.subscribe((event) => this.events.push(event));
+    this.client.lockLost$.subscribe((event) => this.losses.push(event));
+  }
+
+  get log(): readonly string[] {
+    return this.backend.log.filter((line) => line !== 'start');
+  }
+
+  get types(): string[] {
+    return this.events.map((event) => event.type);
+  }
+}
+
+/** A promise that never settles. */
+export const forever = (): Promise<never> => new Promise(() => undefined);
+
+/** A promise for each key, settled when a test says so. */
+export class Doors<T> {
+  private readonly doors = new Map<string, (value: T) => void>();
+
+  readonly at = (key: string): Promise<T> => new Promise((resolve) => this.doors.set(key, resolve));
+
+  open(key: string, value: T): void {
+    this.doors.get(key)!(value);
+  }
+}
