@@ -12,10 +12,6 @@ export async function giveBack(
   leases: readonly Lease[],
   keepMs?: Ms,
 ): Promise<Lease | undefined> {
-  if (leases.length === 1) {
-    const [only] = leases as [Lease];
-    return (await backend.release(only.grant, keepMs)) === 'gone' ? only : undefined;
-  }
   const order = [...leases].reverse();
   const outcomes = await Promise.allSettled(order.map(async (lease) => backend.release(lease.grant, keepMs)));
   const gone = outcomes.findIndex((outcome) => outcome.status === 'fulfilled' && outcome.value === 'gone');

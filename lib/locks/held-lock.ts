@@ -250,10 +250,14 @@ export class HeldLock implements Hold, LeaseHolder {
     if (this.loss) return false;
     const { backend, clock } = this.keeper;
     for (const lease of this.leases) lease.end();
-    const keepMs = this.keptUntil - clock.now();
+    const left = this.keptUntil - clock.now();
+    const keepMs = left > 0 ? left : undefined;
+    const [first] = this.leases as [Lease];
     let gone: Lease | undefined;
     try {
-      gone = await giveBack(backend, this.leases, keepMs > 0 ? keepMs : undefined);
+      if (this.leases.length > 1) gone = await giveBack(backend, this.leases, keepMs);
+      // What almost every release is, in as few steps as it takes.
+      else if ((await backend.release(first.grant, keepMs)) === 'gone') gone = first;
     } catch {
       // Nobody could be told: the lease ends it.
     }

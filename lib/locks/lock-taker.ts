@@ -1,4 +1,4 @@
-import type { LockBackend } from '../backends/backend.js';
+import type { Grant, LockBackend } from '../backends/backend.js';
 import type { Alarms } from '../common/alarms.js';
 import {
   AcquireTimeoutError,
@@ -56,9 +56,15 @@ export class LockTaker {
     const since = this.keeper.clock.now();
     if (!this.start.isDecided) await this.ready(request.deadline, request.signal);
     this.assertUsable(request);
+    this.keeper.watch.glance();
+    const { wires, signal } = request;
+    const queued = this.events.observed ? once(() => this.noteQueued(request)) : undefined;
     let leases: readonly Lease[];
     try {
-      leases = await this.take(request);
+      leases =
+        wires.length === 1
+          ? this.kept(request, await this.acquirer.acquire(wires[0]!, signal, queued))
+          : await this.severalKeys.acquire(request, queued);
     } catch (error) {
       const known = explained(error, request);
       throw known instanceof AcquireTimeoutError ? this.timedOut(request, known.key) : known;
@@ -142,7 +148,7 @@ export class LockTaker {
     try {
       if (wires.length === 1) {
         const grant = await this.acquirer.tryAcquire(wires[0]!, signal);
-        leases = grant && [this.keeper.keep(grant, wires[0]!.leaseMs, request.autoRenew ? 'auto' : 'manual')];
+        leases = grant && this.kept(request, grant);
       } else leases = await this.severalKeys.try(request);
     } catch (error) {
       throw explained(error, request);
@@ -150,14 +156,8 @@ export class LockTaker {
     return leases && this.hold(request, leases, since);
   }
 
-  private async take(request: LockRequest): Promise<readonly Lease[]> {
-    const { wires, signal, autoRenew } = request;
-    this.keeper.watch.glance();
-    const queued = this.events.observed ? once(() => this.noteQueued(request)) : undefined;
-    if (wires.length > 1) return this.severalKeys.acquire(request, queued);
-    const [wire] = wires as [LockRequest['wires'][number]];
-    const grant = await this.acquirer.acquire(wire, signal, queued);
-    return [this.keeper.keep(grant, wire.leaseMs, autoRenew ? 'auto' : 'manual')];
+  private kept({ wires, autoRenew }: LockRequest, grant: Grant): readonly Lease[] {
+    return [this.keeper.keep(grant, wires[0]!.leaseMs, autoRenew ? 'auto' : 'manual')];
   }
 
   private join({ keys, requireFence }: LockRequest, whole: Hold): Hold {

@@ -391,3 +391,14 @@ describe('what a failed boot leaves', () => {
     await boot({ imports: [listening()], providers: [Orders] });
   });
 });
+
+describe('the log of the module', () => {
+  it('makes no event for each lock', async () => {
+    const app = await boot({ imports: [DflockdModule.forRoot({ embedded: true, logger: silent })] });
+    const locks = app.get(DflockdService);
+    const { events } = locks.client as unknown as { events: { observed: boolean } };
+    expect(events.observed).toBe(false);
+    locks.events$.subscribe();
+    expect(events.observed).toBe(true);
+  });
+});
