@@ -137,8 +137,11 @@ export class Ticket implements LockTicket, LeaseHolder {
     const lease = keeper.keep(grant, grant.req.leaseMs, 'manual');
     this.step = { in: 'granted', lease };
     lease.handTo(this, 'manual');
+    if (this.waiters.size === 0 || !(await lease.check())) return;
+    // Who waited when the look at the lease began may have gone since.
     const [first] = this.waiters;
-    if (!first || !(await lease.check()) || !this.dismiss(first)) return;
+    if (!first) return;
+    this.dismiss(first);
     try {
       first.resolve(this.claim(lease));
     } catch (error) {
