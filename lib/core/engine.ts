@@ -1,11 +1,11 @@
-import { ExpiryHeap } from '../common/expiry-heap.js';
 import type { Ms } from '../common/system.js';
 import type { PlainStatus } from '../protocol/messages.js';
 import { LeaseBook } from './lease-book.js';
-import { Hold, type Resource, type Ticket, Waiter } from './resource.js';
+import { type Resource, type Ticket, Waiter } from './resource.js';
 import { ResourceTable } from './resource-table.js';
 import { Session } from './session.js';
 import { SignalHub } from './signal-hub.js';
+import { Slots } from './slots.js';
 import { statsJson } from './stats.js';
 import type { Answer, Command, EngineOptions, OpId, SessionSink, TokenSource } from './types.js';
 
@@ -26,24 +26,14 @@ const CANCELLED: Answer = Object.freeze({ s: 'cancelled' });
  * host calls `advance` with its clock, exec for each request, and wakes it at `nextWake`; requests of one session
  * come one at a time, except where the door knows better (cancel).
  */
-export class Engine {
-  protected readonly table: ResourceTable;
-  private readonly leases: LeaseBook;
-  private readonly waits = new ExpiryHeap<Waiter>();
+export class Engine extends Slots {
   private readonly signals: SignalHub;
   private readonly sessions = new Set<Session>();
   private lastSession = 0;
-  /** Set by drain: nothing is granted any more. */
-  draining = false;
 
   /** @param now the ticks of sweep and garbage collection count from here */
-  constructor(
-    private readonly options: EngineOptions,
-    private readonly tokens: TokenSource,
-    now: Ms,
-  ) {
-    this.table = new ResourceTable(options, now);
-    this.leases = new LeaseBook(options.sweepIntervalMs, now);
+  constructor(options: EngineOptions, tokens: TokenSource, now: Ms) {
+    super(options, tokens, new ResourceTable(options, now), new LeaseBook(options.sweepIntervalMs, now));
     this.signals = new SignalHub(options.maxSubscriptions);
   }
 
@@ -238,93 +228,5 @@ export class Engine {
     }
     if (res.holders.hasLapsed) this.evictLapsed(res, now);
     return res;
-  }
-
-  /** Newcomers never overtake (spec 4.3). */
-  private isFree(res: Resource): boolean {
-    return res.queue.size === 0 && res.hasFreeSlot;
-  }
-
-  private isQueueFull(res: Resource): boolean {
-    return this.options.maxWaiters > 0 && res.queue.size >= this.options.maxWaiters;
-  }
-
-  private grant(res: Resource, session: Session, leaseMs: Ms, now: Ms): Hold {
-    const hold = new Hold(res, session, this.tokens.next(), now + leaseMs);
-    res.holders.add(hold);
-    session.holds.push(hold);
-    this.leases.track(res);
-    this.table.settle(res, now);
-    return hold;
-  }
-
-  private extend(hold: Hold, due: Ms): void {
-    hold.res.holders.extend(hold, due);
-    this.leases.track(hold.res);
-  }
-
-  /** The `enqueue` behind this hold has been answered: it is an ordinary hold from now on. */
-  private consume(session: Session, hold: Hold): void {
-    session.tickets.delete(hold.res);
-    hold.ticket = undefined;
-  }
-
-  /** An operation waits until it is granted or `due`. */
-  private await(waiter: Waiter, op: OpId, due: Ms): void {
-    waiter.op = op;
-    waiter.session.waiting.set(op, waiter);
-    if (due !== Infinity) this.waits.set(waiter, due);
-  }
-
-  /** The hold ends, whatever the reason, and the slot goes on. */
-  private free(hold: Hold, now: Ms): void {
-    this.takeAway(hold);
-    this.serve(hold.res, now);
-  }
-
-  private evictLapsed(res: Resource, now: Ms): void {
-    for (const hold of res.holders.lapsed()) this.takeAway(hold);
-    this.serve(res, now);
-  }
-
-  private takeAway(hold: Hold): void {
-    const { res, session } = hold;
-    res.holders.remove(hold);
-    session.holds.remove(hold);
-    if (hold.ticket) this.consume(session, hold);
-    this.leases.track(res);
-  }
-
-  /** Free slots go to the heads of the queue (spec 4.3). */
-  private serve(res: Resource, now: Ms): void {
-    while (!this.draining && res.queue.head && res.hasFreeSlot) {
-      const waiter = res.queue.head;
-      const { session, op, ticket, leaseMs } = waiter;
-      this.unqueue(waiter);
-      const hold = this.grant(res, session, leaseMs, now);
-      if (op !== undefined) {
-        if (ticket) session.tickets.delete(res);
-        session.sink.reply(op, { s: 'granted', token: hold.token, leaseMs });
-      } else {
-        // Enqueued and nobody waits yet: the lease runs already (spec 4.5).
-        ticket!.waiter = undefined;
-        ticket!.hold = hold;
-        hold.ticket = ticket;
-      }
-    }
-    this.table.settle(res, now);
-  }
-
-  /** A waiter goes without a grant; the order of the others stays. */
-  private leaveQueue(waiter: Waiter, now: Ms): void {
-    this.unqueue(waiter);
-    if (waiter.ticket) waiter.session.tickets.delete(waiter.res);
-    this.table.settle(waiter.res, now);
-  }
-
-  private unqueue(waiter: Waiter): void {
-    waiter.res.queue.remove(waiter);
-    this.waits.remove(waiter);
-    if (waiter.op !== undefined) waiter.session.waiting.delete(waiter.op);
   }
 }

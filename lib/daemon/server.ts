@@ -10,7 +10,8 @@ import { FencedTokens, fenceSeed } from '../core/tokens.js';
 import { Admission, plainAddress } from './admission.js';
 import { type DaemonLogger, silent } from './logger.js';
 import { type DflockdServerOptions, type ResolvedServerOptions, resolveServerOptions } from './options.js';
-import { type SessionHost, TcpSession } from './tcp-session.js';
+import type { SessionHost } from './session-host.js';
+import { TcpSession } from './tcp-session.js';
 import { Turn } from './turn.js';
 
 /** What a server may be given instead of its own. */

@@ -1,8 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import type { Alarm, Alarms } from '../common/alarms.js';
+import type { Alarm } from '../common/alarms.js';
 import type { Ms } from '../common/system.js';
-import type { EngineDriver, Woken } from '../core/driver.js';
+import type { Woken } from '../core/driver.js';
 import type { Session } from '../core/session.js';
 import type { Answer, OpId, SessionSink } from '../core/types.js';
 import { AUTH_CLOSE_DELAY_MS, BLOCKED_GRACE_MS, BLOCKED_TAIL_CAP } from '../protocol/limits.js';
@@ -10,22 +10,8 @@ import type { Reply, Request } from '../protocol/messages.js';
 import { encodePush, encodeReply } from '../protocol/reply-encoder.js';
 import { RequestDecoder } from '../protocol/request-decoder.js';
 import { Outbox } from './outbox.js';
-import type { Talker, Turn } from './turn.js';
-
-/** What all sessions of a listener share. */
-export interface SessionHost {
-  readonly driver: EngineDriver;
-  readonly alarms: Alarms;
-  readonly turn: Turn;
-  readonly readTimeoutMs: Ms;
-  /** 0 = none. */
-  readonly writeTimeoutMs: Ms;
-  readonly autoRelease: boolean;
-  /** Undefined: no authentication. */
-  readonly authToken: Buffer | undefined;
-  /** Open connections, as `stats` tells them. */
-  readonly connections: number;
-}
+import type { SessionHost } from './session-host.js';
+import type { Talker } from './turn.js';
 
 /**
  * auth → ready ⇄ blocked (a command waits in a queue) → leaving (the last line is on its way) → closed.

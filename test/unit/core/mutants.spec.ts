@@ -36,13 +36,13 @@ interface Mutation {
 const MUTATIONS: Mutation[] = [
   {
     name: 'the last in the queue is served first (4.3)',
-    file: 'engine.ts',
+    file: 'slots.ts',
     from: 'const waiter = res.queue.head;',
     to: 'const waiter = [...res.queue].at(-1)!;',
   },
   {
     name: 'a newcomer takes the slot that an eviction freed, past the queue (4.3)',
-    file: 'engine.ts',
+    file: 'slots.ts',
     from: 'for (const hold of res.holders.lapsed()) this.takeAway(hold);\n    this.serve(res, now);',
     to: 'for (const hold of res.holders.lapsed()) this.takeAway(hold);',
   },
@@ -55,24 +55,24 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'a try on a full queue times out (4.2, step 4 before 5)',
     file: 'engine.ts',
-    from: "} else if (this.isQueueFull(res)) {\n      session.sink.reply(op, MAX_WAITERS);\n    } else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);",
-    to: "} else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);\n    } else if (this.isQueueFull(res)) {\n      session.sink.reply(op, MAX_WAITERS);",
+    from: '} else if (this.isQueueFull(res)) {\n      session.sink.reply(op, MAX_WAITERS);\n    } else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);',
+    to: '} else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);\n    } else if (this.isQueueFull(res)) {\n      session.sink.reply(op, MAX_WAITERS);',
   },
   {
     name: 'only one head is served when several slots become free (4.3)',
-    file: 'engine.ts',
+    file: 'slots.ts',
     from: 'while (!this.draining && res.queue.head && res.hasFreeSlot) {',
     to: 'if (!this.draining && res.queue.head && res.hasFreeSlot) {',
   },
   {
     name: 'max-waiters lets one too many in (4.7)',
-    file: 'engine.ts',
+    file: 'slots.ts',
     from: 'res.queue.size >= this.options.maxWaiters',
     to: 'res.queue.size > this.options.maxWaiters',
   },
   {
     name: 'who waited gets the default lease (4.4)',
-    file: 'engine.ts',
+    file: 'slots.ts',
     from: 'this.unqueue(waiter);\n      const hold = this.grant(res, session, leaseMs, now);',
     to: 'this.unqueue(waiter);\n      const hold = this.grant(res, session, this.options.defaultLeaseMs, now);',
   },
@@ -120,19 +120,19 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a release leaves the two-phase state behind (4.5)',
-    file: 'engine.ts',
+    file: 'slots.ts',
     from: 'if (hold.ticket) this.consume(session, hold);',
     to: '',
   },
   {
     name: 'a waiting w keeps its state after the grant (4.5)',
-    file: 'engine.ts',
+    file: 'slots.ts',
     from: 'if (ticket) session.tickets.delete(res);',
     to: '',
   },
   {
     name: 'a timed-out w keeps its state (4.5)',
-    file: 'engine.ts',
+    file: 'slots.ts',
     from: 'if (waiter.ticket) waiter.session.tickets.delete(waiter.res);',
     to: '',
   },
@@ -194,7 +194,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'an engine that drains still grants (7)',
-    file: 'engine.ts',
+    file: 'slots.ts',
     from: 'while (!this.draining && res.queue.head',
     to: 'while (res.queue.head',
   },

@@ -1,0 +1,109 @@
+import { ExpiryHeap } from '../common/expiry-heap.js';
+import type { Ms } from '../common/system.js';
+import type { LeaseBook } from './lease-book.js';
+import { Hold, type Resource, type Waiter } from './resource.js';
+import type { ResourceTable } from './resource-table.js';
+import type { Session } from './session.js';
+import type { EngineOptions, OpId, TokenSource } from './types.js';
+
+/** Who holds and who waits: how slots go from one session to the next (spec 4.2, 4.3). Knows no commands. */
+export abstract class Slots {
+  protected readonly waits = new ExpiryHeap<Waiter>();
+  /** Nothing is granted any more. */
+  draining = false;
+
+  constructor(
+    protected readonly options: EngineOptions,
+    private readonly tokens: TokenSource,
+    protected readonly table: ResourceTable,
+    protected readonly leases: LeaseBook,
+  ) {}
+
+  /** Newcomers never overtake (spec 4.3). */
+  protected isFree(res: Resource): boolean {
+    return res.queue.size === 0 && res.hasFreeSlot;
+  }
+
+  protected isQueueFull(res: Resource): boolean {
+    return this.options.maxWaiters > 0 && res.queue.size >= this.options.maxWaiters;
+  }
+
+  protected grant(res: Resource, session: Session, leaseMs: Ms, now: Ms): Hold {
+    const hold = new Hold(res, session, this.tokens.next(), now + leaseMs);
+    res.holders.add(hold);
+    session.holds.push(hold);
+    this.leases.track(res);
+    this.table.settle(res, now);
+    return hold;
+  }
+
+  protected extend(hold: Hold, due: Ms): void {
+    hold.res.holders.extend(hold, due);
+    this.leases.track(hold.res);
+  }
+
+  /** The `enqueue` behind this hold has been answered: it is an ordinary hold from now on. */
+  protected consume(session: Session, hold: Hold): void {
+    session.tickets.delete(hold.res);
+    hold.ticket = undefined;
+  }
+
+  /** An operation waits until it is granted or `due`. */
+  protected await(waiter: Waiter, op: OpId, due: Ms): void {
+    waiter.op = op;
+    waiter.session.waiting.set(op, waiter);
+    if (due !== Infinity) this.waits.set(waiter, due);
+  }
+
+  /** The hold ends, whatever the reason, and the slot goes on. */
+  protected free(hold: Hold, now: Ms): void {
+    this.takeAway(hold);
+    this.serve(hold.res, now);
+  }
+
+  protected evictLapsed(res: Resource, now: Ms): void {
+    for (const hold of res.holders.lapsed()) this.takeAway(hold);
+    this.serve(res, now);
+  }
+
+  private takeAway(hold: Hold): void {
+    const { res, session } = hold;
+    res.holders.remove(hold);
+    session.holds.remove(hold);
+    if (hold.ticket) this.consume(session, hold);
+    this.leases.track(res);
+  }
+
+  /** Free slots go to the heads of the queue (spec 4.3). */
+  private serve(res: Resource, now: Ms): void {
+    while (!this.draining && res.queue.head && res.hasFreeSlot) {
+      const waiter = res.queue.head;
+      const { session, op, ticket, leaseMs } = waiter;
+      this.unqueue(waiter);
+      const hold = this.grant(res, session, leaseMs, now);
+      if (op !== undefined) {
+        if (ticket) session.tickets.delete(res);
+        session.sink.reply(op, { s: 'granted', token: hold.token, leaseMs });
+      } else {
+        // Enqueued and nobody waits yet: the lease runs already (spec 4.5).
+        ticket!.waiter = undefined;
+        ticket!.hold = hold;
+        hold.ticket = ticket;
+      }
+    }
+    this.table.settle(res, now);
+  }
+
+  /** A waiter goes without a grant; the order of the others stays. */
+  protected leaveQueue(waiter: Waiter, now: Ms): void {
+    this.unqueue(waiter);
+    if (waiter.ticket) waiter.session.tickets.delete(waiter.res);
+    this.table.settle(waiter.res, now);
+  }
+
+  private unqueue(waiter: Waiter): void {
+    waiter.res.queue.remove(waiter);
+    this.waits.remove(waiter);
+    if (waiter.op !== undefined) waiter.session.waiting.delete(waiter.op);
+  }
+}

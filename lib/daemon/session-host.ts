@@ -1,0 +1,19 @@
+import type { Alarms } from '../common/alarms.js';
+import type { Ms } from '../common/system.js';
+import type { EngineDriver } from '../core/driver.js';
+import type { Turn } from './turn.js';
+
+/** What all sessions of a listener share. */
+export interface SessionHost {
+  readonly driver: EngineDriver;
+  readonly alarms: Alarms;
+  readonly turn: Turn;
+  readonly readTimeoutMs: Ms;
+  /** 0 = none. */
+  readonly writeTimeoutMs: Ms;
+  readonly autoRelease: boolean;
+  /** Undefined: no authentication. */
+  readonly authToken: Buffer | undefined;
+  /** Open connections, as `stats` tells them. */
+  readonly connections: number;
+}
