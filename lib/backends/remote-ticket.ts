@@ -1,7 +1,7 @@
 import type { LaneGrant, Resource } from '../client/caller.js';
 import type { Exchange } from '../client/exchange.js';
 import { isStale } from '../client/handover.js';
-import { exhausted } from '../client/line.js';
+import { exhausted } from '../client/line-trouble.js';
 import { gone } from '../client/lane-errors.js';
 import type { Lane } from '../client/lane.js';
 import { newAlarm } from '../common/alarms.js';

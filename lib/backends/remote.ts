@@ -108,6 +108,12 @@ export class RemoteBackend implements LockBackend {
     return this.sites.map(({ pool }) => pool.stats());
   }
 
+  /** Lines, and alarms of callers that wait; for tests and diagnosis. */
+  leftOvers(): { lines: number; waits: number } {
+    const sum = (count: (site: RemoteSite) => number) => this.sites.reduce((total, site) => total + count(site), 0);
+    return { lines: sum(({ pool }) => pool.lines.size), waits: sum(({ pool }) => pool.waits.size) };
+  }
+
   async close(graceMs: Ms): Promise<void> {
     await Promise.all(this.sites.map(({ pool }) => pool.close(graceMs)));
     this.watchers.clear();

@@ -5,11 +5,11 @@ import type { Ms } from '../common/system.js';
 import type { Reply, Request } from '../protocol/messages.js';
 import { REPLY_LINE_CAP } from '../protocol/limits.js';
 import { LineDecoder, parseReply } from '../protocol/reply-decoder.js';
-import { encodeRequest } from '../protocol/request-encoder.js';
 import { Connector } from './connector.js';
 import { type Done, Exchange, ExchangeQueue, isAmbiguous, isBlocking, waitOf } from './exchange.js';
 import type { LaneContext, LaneHooks, Role } from './lane-context.js';
 import { draining, gone, violation } from './lane-errors.js';
+import { LaneOutbox } from './lane-outbox.js';
 import { LaneOwners, type LostCallback } from './lane-owners.js';
 import { type LaneEvent, type LaneState, nextState } from './lane-state.js';
 import { LaneWatch, type Watched } from './lane-watch.js';
@@ -35,15 +35,11 @@ export class Lane implements Watched {
   readonly server: string;
   private readonly connector: Connector;
   private readonly watch: LaneWatch;
-  private socket: Socket | undefined;
   private readonly flight = new ExchangeQueue();
-  private firstUnsent: Exchange | undefined;
-  private out = '';
-  lastSend: Ms = 0;
+  private readonly outbox: LaneOutbox;
   private overdue = 0;
   /** Was answered with a bare `error`; what follows tells whether that was its answer (rule 7). */
   private questioned: Exchange | undefined;
-  private referenced = false;
   private ending: LockError | undefined;
   private readonly owners = new LaneOwners();
   private readonly decoder: LineDecoder;
@@ -58,6 +54,7 @@ export class Lane implements Watched {
     this.id = `${role}#${++lastId}@${this.server}`;
     this.decoder = new LineDecoder((line) => this.onLine(line), role === 'control' ? REPLY_LINE_CAP : SHORT_REPLY_CAP);
     this.watch = new LaneWatch(this, context);
+    this.outbox = new LaneOutbox(context.clock, () => this.watch.arm());
     this.connector = new Connector(context.target, context.clock, context.alarms, {
       connected: (socket) => this.onConnected(socket),
       failed: (error) => this.end(error),
@@ -114,12 +111,7 @@ export class Lane implements Watched {
     }
     if (blocking) this.to('block');
     this.flight.push(exchange);
-    this.out += encodeRequest(request);
-    if (!this.firstUnsent) {
-      this.firstUnsent = exchange;
-      // After the microtasks of this turn: they send too.
-      process.nextTick(this.flush);
-    }
+    this.outbox.add(exchange);
     return exchange;
   }
 
@@ -150,13 +142,17 @@ export class Lane implements Watched {
     this.to('end');
     this.watch.stop();
     this.connector.abort();
-    // Never half-closed (spec 14.3).
-    this.socket?.destroy();
+    this.outbox.close();
     this.owners.tell(reason, error);
     this.hooks.ended(this, error);
     this.questioned?.done?.(error, this.questioned.sentAt);
     for (let x = this.flight.shift(); x; x = this.flight.shift()) x.done?.(error, x.sentAt);
     this.context.laneEnded();
+  }
+
+  /** Watched */
+  get lastSend(): Ms {
+    return this.outbox.lastSend;
   }
 
   /** Watched */
@@ -203,43 +199,20 @@ export class Lane implements Watched {
   }
 
   private onConnected(socket: Socket): void {
-    this.socket = socket;
-    this.lastSend = this.context.clock.now();
     socket.on('data', (chunk: Buffer) => this.onData(chunk));
     socket.on('end', () => this.end(gone(this.server, 'the server closed the connection')));
     socket.on('error', (error) => this.end(gone(this.server, error.message, error)));
     socket.on('close', () => this.end(gone(this.server, 'the connection closed')));
     this.to('connected');
-    this.flush();
+    this.outbox.open(socket);
     this.watch.arm();
     this.hooks.connected?.(this);
   }
 
-  private readonly flush = (): void => {
-    const { socket, firstUnsent } = this;
-    if (!socket || !firstUnsent || this.ending) return;
-    const now = this.context.clock.now();
-    for (let x: Exchange | undefined = firstUnsent; x; x = x.next) {
-      x.sentAt = now;
-      x.dueAt = now + x.patience;
-    }
-    this.firstUnsent = undefined;
-    this.lastSend = now;
-    const text = this.out;
-    this.out = '';
-    if (!this.referenced) {
-      this.referenced = true;
-      socket.ref();
-    }
-    socket.write(text, 'latin1');
-    this.watch.arm();
-  };
-
   private onData(chunk: Buffer): void {
     if (!this.decoder.push(chunk)) this.end(violation(this.server, 'a line that is too long'));
     if (this.ending || this.flight.size > 0) return;
-    this.referenced = false;
-    this.socket!.unref();
+    this.outbox.idle();
     // The alarm was set for the answer, which may be later than the next heartbeat.
     this.watch.arm();
     this.rest();
@@ -248,7 +221,7 @@ export class Lane implements Watched {
   private onLine(line: string): void {
     if (this.ending) return;
     const { head } = this.flight;
-    if (!head || head === this.firstUnsent) {
+    if (!head || head === this.outbox.first) {
       // Said before the server closes an idle connection (spec 1.1); anything else is a violation.
       return this.end(
         line === 'error' ? gone(this.server, 'the server closed the idle connection') : violation(this.server, line),

@@ -1,26 +1,16 @@
 import type { Alarm, Alarms } from '../common/alarms.js';
-import {
-  AcquireTimeoutError,
-  LeaseExpiredError,
-  LockError,
-  LockUnavailableError,
-  MaxLocksError,
-  MaxWaitersError,
-  PoolExhaustedError,
-  ProtocolError,
-  ServerDrainingError,
-} from '../common/errors.js';
-import { LinkedList } from '../common/linked-list.js';
+import { AcquireTimeoutError, LockError } from '../common/errors.js';
 import type { Clock, Entropy, Ms } from '../common/system.js';
 import { MAX_SECONDS } from '../protocol/limits.js';
 import type { Reply } from '../protocol/messages.js';
 import { Backoff } from './backoff.js';
 import type { Caller, LaneGrant, Resource } from './caller.js';
+import { CallerQueue } from './caller-queue.js';
 import type { RemoteConfig } from './config.js';
 import { Handover, type HandoverHost, isOtherLease, isStale } from './handover.js';
 import type { Lane } from './lane.js';
-import { gone } from './lane-errors.js';
 import { type LineEvent, type LineState, nextLineState } from './line-state.js';
+import { exhausted, explained, isPassing } from './line-trouble.js';
 import { Place, type PlaceHost, type PlacePool } from './place.js';
 import { Poll, type PollHost } from './poll.js';
 import { refused } from './refused.js';
@@ -36,13 +26,6 @@ export interface LinePool extends PlacePool {
   command(): Lane | undefined;
 }
 
-/** There is no lane to wait on. */
-export const exhausted = ({ server, config }: Pick<LinePool, 'server' | 'config'>, key: string): LockError =>
-  new PoolExhaustedError(`all ${config.maxWaitLanes} wait lanes to ${server} are in use (option remote.maxWaitLanes)`, {
-    key,
-    server,
-  });
-
 /** Told by a line about itself. */
 export interface LineKeeper {
   changed(line: Line, from: LineState): void;
@@ -53,16 +36,6 @@ const LEAST_PAUSE_MS: Ms = 25;
 const MOST_PAUSE_MS: Ms = 250;
 const PAUSE_FLOOR = 0.5;
 
-/** What may be over soon. */
-const PASSING = [
-  LockUnavailableError,
-  ServerDrainingError,
-  ProtocolError,
-  LeaseExpiredError,
-  MaxWaitersError,
-  MaxLocksError,
-];
-
 /**
  * Callers of this process that wait for the same thing, first in, first out. Places in the server's queue belong to the
  * line: a grant, whichever lane brought it, goes to the caller at the head.
@@ -70,7 +43,7 @@ const PASSING = [
 export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
   due: Ms = Infinity;
   slot = -1;
-  private readonly callers = new LinkedList<Caller>();
+  private readonly callers = new CallerQueue();
   /** The most senior one first. */
   private readonly places: Place[] = [];
   private readonly handovers = new Set<Handover>();
@@ -80,8 +53,6 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
   private resumeAt: Ms = -Infinity;
   /** Why there is no place. */
   private trouble: LockError | undefined;
-  /** The latest of all deadlines; undefined when it has to be looked for. */
-  private latest: Ms | undefined = -Infinity;
 
   /** @param state `trying` if a try is on its way for the caller who is the first to join */
   constructor(
@@ -94,15 +65,6 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
     this.poll = new Poll(this);
   }
 
-  /** Callers that wait. */
-  get waiters(): number {
-    return this.callers.size;
-  }
-
-  get placeCount(): number {
-    return this.places.length;
-  }
-
   get head(): Caller | undefined {
     return this.callers.head;
   }
@@ -110,7 +72,6 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
   /** Puts the caller at the end. */
   join(caller: Caller): void {
     this.callers.push(caller);
-    if (this.latest !== undefined) this.latest = Math.max(this.latest, caller.deadline);
     this.adjust();
     // It has no place of its own to wait for.
     if (this.callers.size > this.pool.config.waitersPerKey || this.places.length === 0) caller.queued();
@@ -119,10 +80,7 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
   /** The caller does not wait any more; the places stay with the line. */
   leave(caller: Caller): void {
     if (caller.handover) caller.handover.leave();
-    else {
-      this.callers.remove(caller);
-      if (caller.deadline === this.latest) this.latest = undefined;
-    }
+    else this.callers.remove(caller);
     this.adjust();
   }
 
@@ -170,11 +128,8 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
 
   /** PlaceHost, PollHost */
   wish(): { leaseMs: Ms; waitMs: Ms } {
-    if (this.latest === undefined) {
-      this.latest = -Infinity;
-      for (const { deadline } of this.callers) this.latest = Math.max(this.latest, deadline);
-    }
-    const waitMs = Math.min(Math.max(this.latest - this.pool.clock.now(), 1), MAX_SECONDS * 1000);
+    const left = this.callers.lastDeadline() - this.pool.clock.now();
+    const waitMs = Math.min(Math.max(left, 1), MAX_SECONDS * 1000);
     return { leaseMs: this.callers.head!.leaseMs, waitMs };
   }
 
@@ -182,7 +137,7 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
   asked(): void {
     let asking = 0;
     for (const place of this.places) if (place.state === 'asking') asking++;
-    this.announce(asking);
+    this.callers.announce(asking);
   }
 
   /** PlaceHost */
@@ -220,10 +175,7 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
   /** HandoverHost. The caller keeps its place at the head. */
   spoilt(handover: Handover, error: LockError, caller: Caller | undefined): void {
     this.handovers.delete(handover);
-    if (caller) {
-      this.callers.unshift(caller);
-      this.latest = undefined;
-    }
+    if (caller) this.callers.putBack(caller);
     this.stumble(error);
   }
 
@@ -234,8 +186,8 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
 
   /** PollHost. Permanent trouble is everybody's; what may pass is told at the deadline. */
   stumble(error: LockError): void {
-    if (!PASSING.some((type) => error instanceof type)) return this.fail(error);
-    this.trouble = error instanceof ProtocolError ? gone(this.pool.server, 'no use', error) : error;
+    if (!isPassing(error)) return this.fail(error);
+    this.trouble = explained(error, this.pool.server);
     if (this.state === 'over') return;
     const pause = this.backoff.next();
     this.resumeAt = this.pool.clock.now() + pause;
@@ -260,7 +212,6 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
       return;
     }
     this.callers.remove(head);
-    if (head.deadline === this.latest) this.latest = undefined;
     if (!isOtherLease(askedMs, head.leaseMs) && !isStale(grant, this.pool)) return head.granted(grant);
     const handover = new Handover(this, grant, head);
     this.handovers.add(handover);
@@ -291,7 +242,7 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
       else {
         this.remove(place);
         // Those behind have been told when they joined.
-        this.announce(wanted);
+        this.callers.announce(wanted);
         if (isFirst) this.startPolling();
         return;
       }
@@ -309,14 +260,6 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
     this.to('emptied');
     this.pool.alarms.cancel(this);
     this.poll.stop();
-  }
-
-  /** To the first `count` callers. */
-  private announce(count: number): void {
-    for (const caller of this.callers) {
-      if (count-- <= 0) return;
-      caller.queued();
-    }
   }
 
   private remove(place: Place): void {

@@ -29,7 +29,11 @@ describeRemote('remote, three shards', () => daemons(3), 'quick');
 describeRemote('remote, TLS and auth', withTlsAndAuth, 'quick');
 describeRemote('remote, fences', () => daemons(1, {}, { fencing: 'token' }), 'quick');
 describeRemote('remote, one place per key', () => daemons(1, {}, { waitersPerKey: 1 }), 'quick');
-describeRemote('remote, a place for each', () => daemons(1, {}, { waitersPerKey: Infinity, maxWaitLanes: Infinity }));
+describeRemote(
+  'remote, a place for each',
+  () => daemons(1, {}, { waitersPerKey: Infinity, maxWaitLanes: Infinity }),
+  'quick',
+);
 describeRemote('remote, dflockd 1.10', dflockd110);
 describeRemote('remote, no auto-release', withoutAutoRelease);
 describeRemote('remote, dflockd 1.10, no auto-release', dflockd110WithoutAutoRelease);

@@ -15,18 +15,26 @@ import {
 
 const SOON = { shutdownTimeoutS: 0.5 };
 
-const describeRemote = (name: string, servers: () => Promise<Servers>): void =>
-  describeLockClient(name, async () => {
-    const { names, remote, facts, close } = await servers();
-    return { connect: () => LockClient.connect({ servers: names, remote, ...SOON }), daemon: facts, close };
-  });
+const describeRemote = (name: string, servers: () => Promise<Servers>, pace?: 'quick'): void =>
+  describeLockClient(
+    name,
+    async () => {
+      const { names, remote, facts, close } = await servers();
+      return { connect: () => LockClient.connect({ servers: names, remote, ...SOON }), daemon: facts, close };
+    },
+    pace,
+  );
 
 describeRemote('remote, one server', () => daemons(1));
-describeRemote('remote, three shards', () => daemons(3));
-describeRemote('remote, TLS and auth', withTlsAndAuth);
-describeRemote('remote, fences', () => daemons(1, {}, { fencing: 'token' }));
-describeRemote('remote, one place per key', () => daemons(1, {}, { waitersPerKey: 1 }));
-describeRemote('remote, a place for each', () => daemons(1, {}, { waitersPerKey: Infinity, maxWaitLanes: Infinity }));
+describeRemote('remote, three shards', () => daemons(3), 'quick');
+describeRemote('remote, TLS and auth', withTlsAndAuth, 'quick');
+describeRemote('remote, fences', () => daemons(1, {}, { fencing: 'token' }), 'quick');
+describeRemote('remote, one place per key', () => daemons(1, {}, { waitersPerKey: 1 }), 'quick');
+describeRemote(
+  'remote, a place for each',
+  () => daemons(1, {}, { waitersPerKey: Infinity, maxWaitLanes: Infinity }),
+  'quick',
+);
 describeRemote('remote, dflockd 1.10', dflockd110);
 describeRemote('remote, no auto-release', withoutAutoRelease);
 describeRemote('remote, dflockd 1.10, no auto-release', dflockd110WithoutAutoRelease);

@@ -16,6 +16,8 @@ export class OlderConnection {
   private at = 0;
   /** Which of its three lines a request has come to. */
   private line = 0;
+  /** Lines that go on together. */
+  private out = '';
   private command = '';
   /** Requests without an answer. */
   private outstanding = 0;
@@ -64,9 +66,11 @@ export class OlderConnection {
   private pass(): void {
     if (this.innerEnded) return;
     while (!this.overlong && !this.isHeldBack && this.passLine());
-    if (this.overlong) this.passRest();
+    if (this.overlong) this.takeRest();
+    this.flush();
     if (!this.clientEnded || (this.behaviour.closeUnnoticed && this.outstanding > 0)) return;
-    this.passRest();
+    this.takeRest();
+    this.flush();
     if (!this.inner.writableEnded) this.inner.end();
   }
 
@@ -81,22 +85,27 @@ export class OlderConnection {
     if (length > this.cap) {
       this.overlong = true;
       // The daemon behind this one has another cap for it.
-      if (this.cap === LINE_CAP && this.isAuth) this.inner.write(' '.repeat(LONG_LINE_CAP));
+      if (this.cap === LINE_CAP && this.isAuth) this.out += ' '.repeat(LONG_LINE_CAP);
       return false;
     }
     if (end < 0) return false;
     const line = this.text.slice(this.at, end + 1);
     this.at = end + 1;
-    this.inner.write(this.line === 0 ? this.renamed(line) : line, 'latin1');
+    this.out += this.line === 0 ? this.renamed(line) : line;
     if (this.line === 2) this.outstanding++;
     this.line = (this.line + 1) % 3;
     return true;
   }
 
-  private passRest(): void {
-    if (this.at < this.text.length) this.inner.write(this.text.slice(this.at), 'latin1');
+  private takeRest(): void {
+    this.out += this.text.slice(this.at);
     this.text = '';
     this.at = 0;
+  }
+
+  private flush(): void {
+    if (this.out !== '') this.inner.write(this.out, 'latin1');
+    this.out = '';
   }
 
   private get isAuth(): boolean {

@@ -78,6 +78,8 @@ const BAD: readonly { is: string; answer: Answer; greet?: (socket: Socket) => vo
   { is: 'talks nonsense', answer: say('banana\n') },
   { is: 'answers with bytes that are no text', answer: say('\xff\x00\xfe\n') },
   { is: 'answers without a token', answer: say('ok\n') },
+  { is: 'answers as to another request', answer: say('ok 33\n') },
+  { is: 'answers with a lease that is none', answer: say(`ok ${'0'.repeat(32)} x\n`) },
   { is: 'answers twice', answer: say('error\nerror\n') },
   { is: 'speaks unasked', answer: say('ok\n'), greet: (socket) => void socket.write('ok\n') },
   { is: 'accepts and says nothing', answer: () => undefined },

@@ -135,17 +135,19 @@ describe('waiting', () => {
     await until(() => peer.requests.at(-1)?.t === 'release', 'the release');
   });
 
-  it.each<[string, (peer: Peer) => void]>([
-    ['a bare error', (peer) => peer.say('error\n')],
-    ['a lost connection', (peer) => peer.reset()],
-    ['a full server', (peer) => peer.say('error_max_locks\n')],
-    ['a full queue', (peer) => peer.say('error_max_waiters\n')],
-  ])('goes on elsewhere within its deadline after %s', async (_, trouble) => {
+  it.each<[string, boolean, (peer: Peer) => void]>([
+    ['on another connection after a bare error', true, (peer) => peer.say('error\n')],
+    ['on another connection after the loss of its own', true, (peer) => peer.reset()],
+    ['when the server is full', false, (peer) => peer.say('error_max_locks\n')],
+    ['when the queue is full', false, (peer) => peer.say('error_max_waiters\n')],
+  ])('goes on within its deadline %s', async (_, isFinal, trouble) => {
     await start();
     const { pending, peer } = await waitOnServer();
     const asked = () => server.peers.flatMap((p) => p.requests).filter((r) => r.t === 'acquire' && r.waitMs > 0).length;
     trouble(peer);
     await until(() => asked() === 2, 'another place');
+    // What it says may announce its end; what it refuses with does not.
+    expect(waiterPeers('k')).toHaveLength(isFinal ? 2 : 1);
     server.script = obliging;
     waiterPeers('k').at(-1)!.say(`ok ${TOKEN} 33\n`);
     await inTime(pending.grant, 'the grant');

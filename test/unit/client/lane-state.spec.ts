@@ -22,6 +22,8 @@ describe('the states of a lane', () => {
     ['retired while connecting it is closed', ['retire'], 'closed'],
     ['retired later it is closing', ['connected', 'retire'], 'closing'],
     ['a closing lane takes answers', ['connected', 'block', 'retire', 'unblock', ['count', 1]], 'closing'],
+    ['a draining lane stays so whatever it owns', ['connected', ['count', 1], 'drain', ['count', 0]], 'draining'],
+    ['a blocked lane may be draining', ['connected', 'block', 'drain', 'unblock'], 'draining'],
     ['the end is final', ['connected', 'end', ['count', 1], 'end', 'retire'], 'closed'],
   ])('%s', (_, events, state) => {
     expect(walk(events)).toBe(state);

@@ -33,6 +33,15 @@ describe('LinkedList', () => {
     );
   });
 
+  it('takes elements at its head', () => {
+    const list = new LinkedList<Item>();
+    for (const name of [3, 2, 1]) list.unshift(item(name));
+    list.push(item(4));
+    expect(names(list)).toEqual([1, 2, 3, 4]);
+    list.remove(list.head!);
+    expect([list.head!.name, list.size]).toEqual([2, 3]);
+  });
+
   it('lets the visited element be removed', () => {
     const list = new LinkedList<Item>();
     for (let i = 0; i < 5; i++) list.push(item(i));

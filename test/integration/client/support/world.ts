@@ -2,6 +2,7 @@ import type { DflockdServerOptions } from '../../../../lib/daemon/options.js';
 import { DflockdServer } from '../../../../lib/daemon/server.js';
 import { LockClient } from '../../../../lib/locks/lock-client.js';
 import type { LockClientOptions, RemoteOptions } from '../../../../lib/locks/options.js';
+import { OlderDaemon } from '../../../support/older-daemon.js';
 import { until } from '../../../support/until.js';
 
 /** A daemon and the clients of one test; closes what it opened. */
@@ -14,6 +15,15 @@ export class World {
     const world = new World();
     world.daemon = await world.server(options);
     world.port = world.daemon.address()!.port;
+    return world;
+  }
+
+  /** With a daemon that behaves as 1.10 did. */
+  static async older(): Promise<World> {
+    const world = new World();
+    const daemon = new OlderDaemon({ port: 0, maxLocks: 100_000, shutdownTimeout: 0.2 });
+    world.port = (await daemon.listen()).port;
+    world.later(() => daemon.close());
     return world;
   }
 

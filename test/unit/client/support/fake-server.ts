@@ -64,6 +64,11 @@ export class FakeServer {
     return { host: '127.0.0.1', port: this.port, label: `127.0.0.1:${this.port}` };
   }
 
+  /** Takes no new connections; those there are stay. */
+  refuse(): void {
+    this.server.close();
+  }
+
   async close(): Promise<void> {
     for (const peer of this.peers) peer.socket.destroy();
     await new Promise((resolve) => this.server.close(resolve));

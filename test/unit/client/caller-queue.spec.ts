@@ -1,0 +1,38 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Caller } from '../../../lib/client/caller.js';
+import { CallerQueue } from '../../../lib/client/caller-queue.js';
+
+const caller = (deadline: number, log: number[] = []): Caller => ({
+  deadline,
+  leaseMs: 0,
+  prev: undefined,
+  next: undefined,
+  handover: undefined,
+  queued: () => log.push(deadline),
+  granted: () => undefined,
+  failed: () => undefined,
+});
+
+describe('a queue of callers', () => {
+  it('knows the deadline of the most patient one, whoever goes', () => {
+    const queue = new CallerQueue();
+    const [a, b, c] = [caller(30), caller(50), caller(40)];
+    for (const one of [a, b, c]) queue.push(one);
+    expect(queue.lastDeadline()).toBe(50);
+    queue.remove(b);
+    expect(queue.lastDeadline()).toBe(40);
+    queue.remove(a);
+    queue.putBack(caller(60));
+    expect(queue.lastDeadline()).toBe(60);
+    expect([...queue].map(({ deadline }) => deadline)).toEqual([60, 40]);
+    expect(queue.head!.deadline).toBe(60);
+  });
+
+  it('tells the first ones', () => {
+    const queue = new CallerQueue();
+    const log: number[] = [];
+    for (const deadline of [1, 2, 3]) queue.push(caller(deadline, log));
+    queue.announce(2);
+    expect(log).toEqual([1, 2]);
+  });
+});
