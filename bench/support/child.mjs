@@ -11,13 +11,20 @@ const cpuMs = () => {
   return (user + system) / 1000;
 };
 
+/** Bytes that are in use; after a collection where there is one to be had. */
+const memory = () => {
+  globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  return { inUse: heapUsed + external };
+};
+
 /**
- * In the child: answers each question with what its handler returns. `cpu` is always answered.
+ * In the child: answers each question with what its handler returns. `cpu` and `memory` are always answered.
  *
  * @param {Record<string, (argument: any) => unknown>} handlers
  */
 export function answer(handlers) {
-  const all = { cpu: cpuMs, ...handlers };
+  const all = { cpu: cpuMs, memory, ...handlers };
   process.on('message', async ({ id, question, argument }) => {
     try {
       process.send({ id, value: await all[question](argument) });

@@ -31,7 +31,7 @@ export class Stage {
    * A server of ours in a process of its own.
    *
    * @param {'echo-server.mjs' | 'daemon.mjs' | 'redis.mjs'} file @param {string} name servers of one name are one
-   * @param {string} [argument] for the process; the daemon gets its module
+   * @param {string | object} [argument] for the process; the daemon gets its module and these options
    */
   server(file, name, argument) {
     const key = `${file} ${name}`;
@@ -40,10 +40,14 @@ export class Stage {
   }
 
   async #start(file, argument) {
-    const given = file === 'daemon.mjs' ? this.moduleUrl('entries/daemon.js') : argument;
-    const child = await this.client(file, given === undefined ? [] : [given], this.nodeFlags);
+    const child = await this.client(file, this.#argumentsOf(file, argument), this.nodeFlags);
     const address = await child.ask('listen');
-    return { ...address, cpu: () => child.ask('cpu') };
+    return { ...address, cpu: () => child.ask('cpu'), ask: (question) => child.ask(question) };
+  }
+
+  #argumentsOf(file, argument) {
+    if (file === 'daemon.mjs') return [this.moduleUrl('entries/daemon.js'), JSON.stringify(argument ?? {})];
+    return argument === undefined ? [] : [argument];
   }
 
   async clear() {

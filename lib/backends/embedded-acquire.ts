@@ -32,15 +32,21 @@ export class EmbeddedAcquire implements Pending {
     const now = clock.now();
     const { kind, limit, leaseMs, deadline } = req;
     const waitMs = Math.max(deadline - now, 0);
-    this.op = door.exec({ t: 'acquire', kind, key, limit, waitMs, leaseMs }, (answer) => {
-      if (answer.s === 'granted') {
-        // A queued request is granted later than it was made; the lease runs from the grant on.
-        const grant = new EmbeddedGrant(req, key, answer.token, clock.now(), answer.leaseMs);
-        if (this.isOver)
-          queueMicrotask(() => door.exec({ t: 'release', kind, key, token: answer.token }, () => undefined));
-        else this.succeed(grant);
-      } else this.fail(errorOf(answer, req));
-    });
+    let inCall = true;
+    this.op = door.exec(
+      { t: 'acquire', kind, key, limit, waitMs, leaseMs },
+      (answer) => {
+        if (answer.s === 'granted') {
+          // A queued request is granted later than it was made; the lease runs from the grant on.
+          const grant = new EmbeddedGrant(req, key, answer.token, inCall ? now : clock.now(), answer.leaseMs);
+          if (this.isOver)
+            queueMicrotask(() => door.exec({ t: 'release', kind, key, token: answer.token }, () => undefined));
+          else this.succeed(grant);
+        } else this.fail(errorOf(answer, req));
+      },
+      now,
+    );
+    inCall = false;
     if (this.isOver) return;
     waits.set(this.wake, deadline + LATE_MS);
     this.placing.is('queued');

@@ -12,7 +12,7 @@ import type { Kind } from '../protocol/messages.js';
 import type { AcquireRequest, Capabilities, Grant, LinkEvent, LockBackend, Pending, Proof } from './backend.js';
 import { EmbeddedAcquire } from './embedded-acquire.js';
 import type { EmbeddedConfig } from './embedded-config.js';
-import { EmbeddedDoor } from './embedded-door.js';
+import { EmbeddedDoor, type OnAnswer } from './embedded-door.js';
 import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
 import { refusal } from './refusal.js';
 
@@ -30,6 +30,9 @@ const CAPABILITIES: Capabilities = Object.freeze({
   maxKeyBytes: LINE_CAP,
   keepAfterRelease: false,
 });
+
+const RELEASED = Promise.resolve('released' as const);
+const GONE = Promise.resolve('gone' as const);
 
 /** Leases may be shorter than a second here; waiters should not wait a whole one for the next sweep. */
 const SWEEP_INTERVAL_MS: Ms = 100;
@@ -79,7 +82,14 @@ export class EmbeddedBackend implements LockBackend {
     const { kind, limit, leaseMs } = req;
     const key = toBytes(req.key);
     const validFrom = this.clock.now();
-    const answer = await this.ask({ t: 'acquire', kind, key, limit, waitMs: 0, leaseMs });
+    const answer = await this.ask({
+      t: 'acquire',
+      kind,
+      key,
+      limit,
+      waitMs: 0,
+      leaseMs,
+    });
     if (answer.s === 'granted') return new EmbeddedGrant(req, key, answer.token, validFrom, answer.leaseMs);
     if (answer.s === 'timeout' || answer.s === 'max_waiters') return null;
     throw refusal(answer, 'acquire', key, EMBEDDED);
@@ -94,17 +104,25 @@ export class EmbeddedBackend implements LockBackend {
   async renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
     const { req, token, bytes: key } = grant as EmbeddedGrant;
     const validFrom = this.clock.now();
-    const answer = await this.ask({ t: 'renew', kind: req.kind, key, token, leaseMs });
+    const answer = await this.ask({
+      t: 'renew',
+      kind: req.kind,
+      key,
+      token,
+      leaseMs,
+    });
     if (answer.s === 'renewed') return { validFrom, leaseMs: answer.leaseMs };
     throw new LockLostError(req.key, 'rejected', { server: EMBEDDED });
   }
 
-  async release(grant: Grant, keepMs = 0): Promise<'released' | 'gone'> {
+  release(grant: Grant, keepMs = 0): Promise<'released' | 'gone'> {
     const { req, token, bytes: key } = grant as EmbeddedGrant;
-    const answer = await (keepMs > 0
-      ? this.ask({ t: 'renew', kind: req.kind, key, token, leaseMs: keepMs })
-      : this.ask({ t: 'release', kind: req.kind, key, token }));
-    return answer.s === 'ok' || answer.s === 'renewed' ? 'released' : 'gone';
+    let answer = { s: 'cancelled' } as Answer;
+    const note: OnAnswer = (given) => void (answer = given);
+    if (this.closed) return GONE;
+    if (keepMs > 0) this.door.exec({ t: 'renew', kind: req.kind, key, token, leaseMs: keepMs }, note);
+    else this.door.exec({ t: 'release', kind: req.kind, key, token }, note);
+    return answer.s === 'ok' || answer.s === 'renewed' ? RELEASED : GONE;
   }
 
   abandon(grant: Grant): void {

@@ -90,7 +90,10 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
     this.fail(reason);
     if (phase === 'linking') this.stopLinking?.();
     else if (this.line) this.line.leave(this);
-    else if (phase === 'trying') this.lane!.forget(this.exchange!);
+    else if (phase === 'trying') {
+      this.site.pool.marks.delete(this.kind, this.key, this.limit, this);
+      this.lane!.forget(this.exchange!);
+    }
   }
 
   /** Alarm: the deadline, which is confirmed after the sockets have been read once more (rule 4). */
@@ -171,6 +174,8 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   /** Somebody comes behind this try: it becomes the head of a line, and what it brings goes to the head. */
   private lead(): Line {
     this.line = this.site.pool.lines.findOrMake(this.resource(), 'trying');
+    // Given up already: only what its try brings is of interest to those behind.
+    if (this.phase === 'over') return this.line;
     this.site.pool.waits.set(this, this.deadline);
     this.line.join(this);
     return this.line;

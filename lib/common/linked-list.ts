@@ -29,8 +29,9 @@ export class LinkedList<T extends Linked<T>> {
     this.size++;
   }
 
-  /** `item` must be a member of this list. */
+  /** Nothing happens if `item` is in no list; it must not be in another one. */
   remove(item: T): void {
+    if (!item.prev && this.head !== item) return;
     if (item.prev) item.prev.next = item.next;
     else this.head = item.next;
     if (item.next) item.next.prev = item.prev;

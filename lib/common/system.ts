@@ -43,8 +43,10 @@ const LONGEST_TIMER: Ms = 2 ** 31 - 1;
 export const systemClock: Clock = {
   now: () => performance.now(),
   setTimer(fn, delay, keepAlive = false) {
-    // Rounded up: Node truncates fractions, and a timer that fires early makes its owner arm it again.
-    const timer = setTimeout(fn, Math.min(Math.max(Math.ceil(delay), 0), LONGEST_TIMER));
+    // Node truncates fractions, and counts from the whole millisecond that has passed last: without one more, timers
+    // would fire early, and their owners would have to arm them again.
+    const whole = delay > 0 ? Math.ceil(delay) + 1 : 0;
+    const timer = setTimeout(fn, Math.min(whole, LONGEST_TIMER));
     return keepAlive ? timer : timer.unref();
   },
   clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout),

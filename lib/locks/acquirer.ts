@@ -1,17 +1,13 @@
 import type { AcquireRequest, Grant, LockBackend } from '../backends/backend.js';
 import { Alarms, newAlarm } from '../common/alarms.js';
 import { LockUnavailableError } from '../common/errors.js';
+import { LinkedList } from '../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../common/system.js';
-import { type AcquireContext, Acquisition } from './acquisition.js';
-
-/** Something that waits and can be made to give up. */
-interface Waiter {
-  cancel(reason: Error): void;
-}
+import { type AcquireContext, Acquisition, type Waiter } from './acquisition.js';
 
 /** Takes locks from a backend for callers with a deadline and an AbortSignal. Everybody who waits can be sent away. */
 export class Acquirer {
-  private readonly waiters = new Set<Waiter>();
+  private readonly waiters = new LinkedList<Waiter>();
   private readonly context: AcquireContext;
   /** Why nothing is taken any more. */
   private closed: Error | undefined;
@@ -34,7 +30,7 @@ export class Acquirer {
     const refusal = this.refusal(signal);
     if (refusal) return refusal;
     const acquisition = new Acquisition(this.context, req, queued, this.ended);
-    this.waiters.add(acquisition);
+    this.waiters.push(acquisition);
     acquisition.start();
     return signal ? this.abortable(signal, acquisition, acquisition.promise) : acquisition.promise;
   }
@@ -71,7 +67,7 @@ export class Acquirer {
   }
 
   private readonly ended = (waiter: Waiter): void => {
-    this.waiters.delete(waiter);
+    this.waiters.remove(waiter);
   };
 
   /** @param late gets what comes although nobody waits for it any more */
@@ -85,12 +81,17 @@ export class Acquirer {
     if (refusal) return refusal;
     const { alarms } = this.context;
     let over = false;
-    const waiter: Waiter = { cancel: () => undefined };
+    const waiter: Waiter = {
+      cancel: () => undefined,
+      prev: undefined,
+      next: undefined,
+    };
+    this.waiters.push(waiter);
     const alarm = newAlarm(() => waiter.cancel(new LockUnavailableError('not connected in time')));
     const promise = new Promise<T>((resolve, reject) => {
       const once = (settle: () => void): void => {
         over = true;
-        this.waiters.delete(waiter);
+        this.waiters.remove(waiter);
         alarms.cancel(alarm);
         settle();
       };
@@ -100,7 +101,6 @@ export class Acquirer {
         (error: Error) => over || once(() => reject(error)),
       );
     });
-    this.waiters.add(waiter);
     alarms.set(alarm, deadline);
     return signal ? this.abortable(signal, waiter, promise) : promise;
   }

@@ -1,4 +1,4 @@
-import type { AcquireRequest, Grant, LockBackend } from '../backends/backend.js';
+import type { AcquireRequest, Grant, LockBackend, Pending } from '../backends/backend.js';
 import { type Alarm, type Alarms } from '../common/alarms.js';
 import {
   LeaseExpiredError,
@@ -10,6 +10,7 @@ import {
   ProtocolError,
   ServerDrainingError,
 } from '../common/errors.js';
+import type { Linked } from '../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../common/system.js';
 
 /** What all acquisitions of a client share. */
@@ -19,6 +20,11 @@ export interface AcquireContext {
   readonly entropy: Entropy;
   /** Keep the process alive: somebody waits. */
   readonly alarms: Alarms;
+}
+
+/** Something that waits and can be made to give up. */
+export interface Waiter extends Linked<Waiter> {
+  cancel(reason: unknown): void;
 }
 
 /** What may be over soon: worth another attempt while there is time. */
@@ -41,16 +47,19 @@ const LEAST_PAUSE_MS: Ms = 25;
 const MOST_PAUSE_MS: Ms = 250;
 
 /** starting → attempting ⇄ pausing (until the alarm) → over. */
-type Step = { in: 'starting' | 'pausing' | 'over' } | { in: 'attempting'; cancel: (reason: unknown) => void };
+type Step = 'starting' | 'attempting' | 'pausing' | 'over';
 
 /** One caller that waits for a lock, through as many attempts as there is time for. */
-export class Acquisition implements Alarm {
+export class Acquisition implements Alarm, Waiter {
   due: Ms = Infinity;
   slot = -1;
+  prev: Waiter | undefined = undefined;
+  next: Waiter | undefined = undefined;
   readonly promise: Promise<Grant>;
   private resolve!: (grant: Grant) => void;
   private reject!: (reason: unknown) => void;
-  private step: Step = { in: 'starting' };
+  private step: Step = 'starting';
+  private pending: Pending | undefined = undefined;
   private pauseMs = LEAST_PAUSE_MS;
   /** What the last attempt met; what the caller is told if there is no time for another. */
   private lastError: unknown;
@@ -77,16 +86,16 @@ export class Acquisition implements Alarm {
 
   /** Gives up; the caller is rejected with `reason` at once. */
   cancel(reason: unknown): void {
-    const { step } = this;
-    if (step.in === 'over') return;
+    const { step, pending } = this;
+    if (step === 'over') return;
     this.finish();
     this.reject(reason);
-    if (step.in === 'attempting') step.cancel(reason);
+    if (step === 'attempting') pending!.cancel(reason);
   }
 
   /** A pause ends now: what was missing may be there. */
   wake(): void {
-    if (this.step.in === 'pausing') this.attempt();
+    if (this.step === 'pausing') this.attempt();
   }
 
   /** Alarm: a pause is over. */
@@ -100,7 +109,8 @@ export class Acquisition implements Alarm {
     this.context.alarms.cancel(this);
     try {
       const pending = this.context.backend.enqueue(this.req, 'line');
-      this.step = { in: 'attempting', cancel: (reason) => pending.cancel(reason) };
+      this.step = 'attempting';
+      this.pending = pending;
       if (this.queued) {
         const { queued } = this;
         pending.placed.then(
@@ -116,13 +126,13 @@ export class Acquisition implements Alarm {
 
   private readonly granted = (grant: Grant): void => {
     // Granted and given up in the same turn.
-    if (this.step.in === 'over') return this.context.backend.abandon(grant);
+    if (this.step === 'over') return this.context.backend.abandon(grant);
     this.finish();
     this.resolve(grant);
   };
 
   private readonly failed = (error: unknown): void => {
-    if (this.step.in === 'over') return;
+    if (this.step === 'over') return;
     const { clock, entropy, alarms } = this.context;
     const left = this.req.deadline - clock.now();
     if (!isPassing(error) || left <= 0) {
@@ -130,14 +140,15 @@ export class Acquisition implements Alarm {
       return this.reject(error);
     }
     this.lastError = error;
-    this.step = { in: 'pausing' };
+    this.step = 'pausing';
     const pause = this.pauseMs * (0.5 + entropy.unit() / 2);
     this.pauseMs = Math.min(2 * this.pauseMs, MOST_PAUSE_MS);
     alarms.set(this, clock.now() + Math.min(left, pause));
   };
 
   private finish(): void {
-    this.step = { in: 'over' };
+    this.step = 'over';
+    this.pending = undefined;
     this.context.alarms.cancel(this);
     this.ended(this);
   }

@@ -23,6 +23,7 @@ export interface HoldStart {
   /** As the caller wrote them, in the order of the leases. */
   readonly keys: readonly string[];
   readonly waitedMs: Ms;
+  readonly since: Ms;
   readonly renewals: Renewals;
 }
 
@@ -34,6 +35,8 @@ const RELEASED: Fate = { is: 'released' };
 
 /** A lock in somebody's hands, or several that live and die together. */
 export class HeldLock implements Hold, LeaseHolder {
+  prev: HeldLock | undefined = undefined;
+  next: HeldLock | undefined = undefined;
   readonly keys: readonly string[];
   readonly waitedMs: Ms;
   private readonly since: Ms;
@@ -50,12 +53,12 @@ export class HeldLock implements Hold, LeaseHolder {
   constructor(
     private readonly keeper: LeaseKeeper,
     private readonly leases: readonly Lease[],
-    { keys, waitedMs, renewals }: HoldStart,
+    { keys, waitedMs, since, renewals }: HoldStart,
     private readonly observer: HoldObserver,
   ) {
     this.keys = keys;
     this.waitedMs = waitedMs;
-    this.since = keeper.clock.now();
+    this.since = since;
     for (const lease of leases) lease.handTo(this, renewals);
   }
 
@@ -250,7 +253,7 @@ export class HeldLock implements Hold, LeaseHolder {
     if (this.loss) return false;
     const { backend, clock } = this.keeper;
     for (const lease of this.leases) lease.end();
-    const left = this.keptUntil - clock.now();
+    const left = this.keptUntil === 0 ? 0 : this.keptUntil - clock.now();
     const keepMs = left > 0 ? left : undefined;
     const [first] = this.leases as [Lease];
     let gone: Lease | undefined;

@@ -1,6 +1,7 @@
 import type { Grant, LockBackend, Owner } from '../backends/backend.js';
 import { Alarms } from '../common/alarms.js';
 import { type LossReason, ServerDrainingError } from '../common/errors.js';
+import { LinkedList } from '../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../common/system.js';
 import { ClockWatch } from './clock-watch.js';
 import { Lease, type Renewals } from './lease.js';
@@ -13,8 +14,8 @@ export interface Doubting {
 }
 
 /** The leases that hang on one owner; a listener for each would cost more memory than the lease. */
-interface Bunch {
-  readonly leases: Map<Grant, Lease>;
+export interface Bunch {
+  readonly leases: LinkedList<Lease>;
   readonly unsubscribe: () => void;
 }
 
@@ -42,23 +43,26 @@ export class LeaseKeeper {
   /** @param askMs what to ask for at renewals; 0: as long as it was granted for */
   keep(grant: Grant, askMs: Ms, renewals: Renewals): Lease {
     const lease = new Lease(this, grant, askMs || grant.leaseMs, renewals);
-    this.bunchOf(grant.owner).leases.set(grant, lease);
+    lease.bunch = this.bunchOf(grant.owner);
+    lease.bunch.leases.push(lease);
     return lease;
   }
 
   /** By the lease itself, when it has ended. */
   forget(lease: Lease): void {
     this.alarms.cancel(lease);
-    const { owner } = lease.grant;
-    const bunch = this.bunches.get(owner);
-    if (!bunch?.leases.delete(lease.grant) || bunch.leases.size > 0) return;
-    this.bunches.delete(owner);
+    const { bunch } = lease;
+    if (!bunch) return;
+    lease.bunch = undefined;
+    bunch.leases.remove(lease);
+    if (bunch.leases.size > 0) return;
+    this.bunches.delete(lease.grant.owner);
     bunch.unsubscribe();
   }
 
   /** The lease of this grant wants proof, or all of them do. */
   hurry(grant?: Grant): void {
-    if (grant) this.bunches.get(grant.owner)?.leases.get(grant)?.hurry();
+    if (grant) [...(this.bunches.get(grant.owner)?.leases ?? [])].find((lease) => lease.grant === grant)?.hurry();
     else for (const lease of this.all()) lease.hurry();
   }
 
@@ -75,14 +79,14 @@ export class LeaseKeeper {
 
   /** A copy: who is told may end. */
   private all(): Lease[] {
-    return [...this.bunches.values()].flatMap(({ leases }) => [...leases.values()]);
+    return [...this.bunches.values()].flatMap(({ leases }) => [...leases]);
   }
 
   private bunchOf(owner: Owner): Bunch {
     let bunch = this.bunches.get(owner);
     if (!bunch) {
       const unsubscribe = owner.onLost((reason, error) => this.ownerLost(owner, reason, error));
-      bunch = { leases: new Map(), unsubscribe };
+      bunch = { leases: new LinkedList(), unsubscribe };
       this.bunches.set(owner, bunch);
     }
     return bunch;
@@ -91,6 +95,6 @@ export class LeaseKeeper {
   /** All that hang on it are lost in this very turn (rule 1). */
   private ownerLost(owner: Owner, reason: LossReason, error?: Error): void {
     const bunch = this.bunches.get(owner);
-    if (bunch) for (const lease of [...bunch.leases.values()]) lease.lose(reason, error);
+    if (bunch) for (const lease of [...bunch.leases]) lease.lose(reason, error);
   }
 }

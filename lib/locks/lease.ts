@@ -3,7 +3,7 @@ import type { Alarm } from '../common/alarms.js';
 import { LockLostError, type LossReason, ServerDrainingError } from '../common/errors.js';
 import { guardOf } from '../common/guard.js';
 import type { Ms } from '../common/system.js';
-import type { LeaseKeeper } from './lease-keeper.js';
+import type { Bunch, LeaseKeeper } from './lease-keeper.js';
 import type { Renewable } from './renewal-queue.js';
 
 /** Told by a lease; called in the turn in which it happens. */
@@ -28,7 +28,11 @@ const LEAST_RETRY_MS = 50;
 /** Renewals come earlier by up to this part, never later, so that leases taken together drift apart. */
 const JITTER = 0.1;
 
-const NOBODY: LeaseHolder = { renewed: () => undefined, draining: () => undefined, lost: () => undefined };
+const NOBODY: LeaseHolder = {
+  renewed: () => undefined,
+  draining: () => undefined,
+  lost: () => undefined,
+};
 
 /**
  * Keeps one grant: renews it, and knows at any moment until when it is surely held. The answer to "is it held" is
@@ -37,6 +41,10 @@ const NOBODY: LeaseHolder = { renewed: () => undefined, draining: () => undefine
 export class Lease implements Alarm, Renewable {
   due: Ms = Infinity;
   slot = -1;
+  prev: Lease | undefined = undefined;
+  next: Lease | undefined = undefined;
+  /** By its keeper. */
+  bunch: Bunch | undefined = undefined;
   private state: LeaseState = 'live';
   private renewal: Renewal = 'idle';
   private inFlight: Promise<void> | undefined;

@@ -10,7 +10,7 @@ import type { Hold } from './hold.js';
 import { Holds } from './holds.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import type { LockHandle } from './lock-handle.js';
-import { checkRequest, type LockRequest, orderedKeys } from './lock-request.js';
+import { checkRequest, type LockRequest, NO_OPTIONS, orderedKeys } from './lock-request.js';
 import { checkMinHold, checkOnLost, LockScope, type ScopeOptions } from './lock-scope.js';
 import { LockTaker } from './lock-taker.js';
 import type { LockTicket } from './lock-ticket.js';
@@ -32,7 +32,6 @@ export interface WithLockOptions extends ScopeOptions {
   onLost?: 'throw' | 'ignore';
 }
 
-const NO_OPTIONS: AcquireOptions = Object.freeze({});
 /** How long releases and connections may take at the end. */
 const CLOSE_GRACE_MS = 2000;
 /** dflockd counts whole seconds: below this a lease leaves hardly any time for its renewal. */

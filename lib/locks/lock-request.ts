@@ -12,6 +12,9 @@ const ON_NESTED = ['throw', 'join', 'wait'];
 /** Larger limits are refused by some servers (spec 3) and mean nothing. */
 const MOST_SLOTS = 1_048_576;
 
+/** The same for all who give none: there is nothing to check. */
+export const NO_OPTIONS: AcquireOptions = Object.freeze({});
+
 export type OnNested = NonNullable<AcquireOptions['onNested']>;
 
 /** An acquire: checked, with the client's defaults. */
@@ -31,7 +34,7 @@ export interface LockRequest {
 /** @throws LockKeyError, ConfigError */
 export function checkRequest(key: LockKey, options: AcquireOptions, defaults: ResolvedOptions, now: Ms): LockRequest {
   const names = orderedKeys(key, defaults.namespace);
-  checkNames('', checkObject('options', options), KNOWN);
+  if (options !== NO_OPTIONS) checkNames('', checkObject('options', options), KNOWN);
   const { signal, onNested } = options;
   if (signal !== undefined && !(typeof signal === 'object' && 'aborted' in signal)) {
     throw wrong('signal', 'an AbortSignal', signal);

@@ -53,10 +53,10 @@ export class LockTaker {
       if (lock) return lock;
       throw this.timedOut(request);
     }
-    const since = this.keeper.clock.now();
+    const since = request.deadline - request.waitMs;
     if (!this.start.isDecided) await this.ready(request.deadline, request.signal);
     this.assertUsable(request);
-    this.keeper.watch.glance();
+    this.keeper.watch.glance(since);
     const { wires, signal } = request;
     const queued = this.events.observed ? once(() => this.noteQueued(request)) : undefined;
     let leases: readonly Lease[];
@@ -119,8 +119,8 @@ export class LockTaker {
       giveBack(this.backend, leases).catch(() => undefined);
       throw refusal;
     }
-    const waitedMs = this.keeper.clock.now() - since;
-    return this.holds.add(leases, { keys, waitedMs, renewals: autoRenew ? 'auto' : 'manual' });
+    const now = this.keeper.clock.now();
+    return this.holds.add(leases, { keys, waitedMs: now - since, since: now, renewals: autoRenew ? 'auto' : 'manual' });
   }
 
   noteQueued({ keys }: LockRequest): void {

@@ -1,3 +1,4 @@
+// Put over test/integration/client/leaks.spec.ts once D3 and D4 of /tmp/defects4.md are mended: it also looks at clients that live on.
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { LockError } from '../../../lib/common/errors.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
@@ -11,7 +12,8 @@ import { World } from './support/world.js';
 const ACQUIRES = Number(process.env['DFLOCKD_TEST_LEAKS'] ?? 1000);
 const AT_ONCE = 250;
 const CLIENTS = 5;
-const KEYS = 20;
+// No multiple of CLIENTS: all clients want all keys.
+const KEYS = 19;
 
 let world: World;
 
