@@ -91,7 +91,8 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
     if (phase === 'linking') this.stopLinking?.();
     else if (this.line) this.line.leave(this);
     else if (phase === 'trying') {
-      this.site.pool.marks.delete(this.kind, this.key, this.limit, this);
+      if (this.kind === 'sem') this.site.pool.tries.leave(this, this.lane!);
+      else this.site.pool.marks.delete(this.kind, this.key, this.limit, this);
       this.lane!.forget(this.exchange!);
     }
   }
@@ -129,7 +130,7 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
     if (marks.isFull(this, now)) return this.waitIn(undefined);
     // A try whose lane gives up before the deadline needs no alarm of its own.
     if (this.mode === 'line' && this.deadline < now + config.requestTimeoutMs) waits.set(this, this.deadline);
-    const lane = this.site.pool.command();
+    const lane = (this.kind === 'sem' && this.site.pool.tries.of(this)) || this.site.pool.command();
     if (lane) return this.tryOn(lane);
     this.link();
   }
@@ -150,12 +151,18 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
     const { kind, limit, leaseMs, key, site } = this;
     this.phase = 'trying';
     this.lane = lane;
-    if (this.mode === 'line' && kind === 'lock') site.pool.marks.set(kind, key, limit, this);
+    if (kind === 'sem') site.pool.tries.enter(this, lane);
+    else if (this.mode === 'line') site.pool.marks.set(kind, key, limit, this);
     this.exchange = lane.send({ t: 'acquire', kind, key, limit, waitMs: 0, leaseMs }, (outcome, validFrom) => {
+      if (kind === 'sem') site.pool.tries.leave(this, lane);
       if (outcome instanceof LockError || outcome.s !== 'granted') return this.refused(outcome);
       const grant = { lane, token: outcome.token, leaseMs: outcome.leaseMs, validFrom };
-      if (this.line) this.line.offer(grant, leaseMs);
-      else this.granted(grant);
+      if (this.line) return this.line.offer(grant, leaseMs);
+      const line = kind === 'sem' ? site.pool.lines.find(this) : undefined;
+      if (!line) return this.granted(grant);
+      // An earlier try was refused meanwhile: what this one brought is for those who wait.
+      this.waitIn(line);
+      line.offer(grant, leaseMs);
     });
   }
 

@@ -13,6 +13,7 @@ import type { LaneContext } from './lane-context.js';
 import type { LinePool } from './line.js';
 import { Lines } from './lines.js';
 import { NO_ROUND, OwnerRound } from './owner-round.js';
+import { TryLanes } from './try-lanes.js';
 import { type Taken, WaitLanes, type WhyWait } from './wait-lanes.js';
 
 /** The connector explains better than an alarm what went wrong: it gets so much longer. */
@@ -48,6 +49,7 @@ export class ServerPool implements LinePool {
   readonly alarms: Alarms;
   readonly lines: Lines;
   readonly marks = new KeyMarks<Mark>();
+  readonly tries = new TryLanes();
   /** Asked before an owner speaks of its own accord (rule 9). */
   readonly round: Pick<OwnerRound, 'ask'>;
   private readonly slots: readonly CommandSlot[];

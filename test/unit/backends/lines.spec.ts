@@ -176,6 +176,40 @@ describe('a line', () => {
   });
 });
 
+describe('tries for a semaphore that are under way together', () => {
+  const semaphore = (): Pending => join({ kind: 'sem', limit: 2 });
+  const tries = () => scripted.said('acquire').filter((r) => r.t === 'acquire' && r.waitMs === 0);
+
+  it('share a lane, and what a later one brings goes to whoever was refused before', async () => {
+    await script({ commandLanes: 2 });
+    scripted.server.script = (r, p) => (r.t === 'acquire' && r.waitMs === 0 ? undefined : busy(r, p));
+    const first = semaphore();
+    const second = semaphore();
+    await until(() => tries().length === 2, 'the tries');
+    const trying = scripted.server.peers.filter((peer) => peer.requests.some((r) => r.t === 'acquire'));
+    expect(trying).toHaveLength(1);
+    trying[0]!.say(`timeout\nok ${TOKEN} 10\n`);
+    await inTime(first.grant, 'the grant');
+    // The second has a place in the line now.
+    await until(() => scripted.waiting().length > 0, 'a place');
+    scripted.waiting()[0]!.say(`ok ${TOKEN} 10\n`);
+    await inTime(second.grant, 'the second grant');
+  });
+
+  it('go on without those that were given up', async () => {
+    await script({ commandLanes: 2 });
+    scripted.server.script = (r, p) => (r.t === 'acquire' && r.waitMs === 0 ? undefined : busy(r, p));
+    const first = semaphore();
+    const second = semaphore();
+    await until(() => tries().length === 2, 'the tries');
+    first.cancel(new Error('enough'));
+    scripted.server.peers
+      .find((peer) => peer.requests.some((r) => r.t === 'acquire'))!
+      .say(`timeout\nok ${TOKEN} 10\n`);
+    await inTime(second.grant, 'the grant');
+  });
+});
+
 describe('without a lane', () => {
   it('a line polls, says so, and ends in PoolExhaustedError at the deadline', async () => {
     await script({ maxWaitLanes: 1 });
