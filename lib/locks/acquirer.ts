@@ -95,7 +95,8 @@ export class Acquirer {
         alarms.cancel(alarm);
         settle();
       };
-      waiter.cancel = (reason) => over || once(() => reject(reason));
+      // The reason of an AbortSignal can be anything; usually it is an Error.
+      waiter.cancel = (reason) => over || once(() => reject(reason as Error));
       begin().then(
         (value) => (over ? late(value) : once(() => resolve(value))),
         (error: Error) => over || once(() => reject(error)),

@@ -1,4 +1,3 @@
-// Put over test/integration/client/leaks.spec.ts once D3 and D4 of /tmp/defects4.md are mended: it also looks at clients that live on.
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { LockError } from '../../../lib/common/errors.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
