@@ -95,8 +95,9 @@ export class Acquirer {
         alarms.cancel(alarm);
         settle();
       };
-      // The reason of an AbortSignal can be anything; usually it is an Error.
-      waiter.cancel = (reason) => over || once(() => reject(reason as Error));
+      // The reason of an AbortSignal can be anything.
+      const refuse: (reason: unknown) => void = reject;
+      waiter.cancel = (reason) => over || once(() => refuse(reason));
       begin().then(
         (value) => (over ? late(value) : once(() => resolve(value))),
         (error: Error) => over || once(() => reject(error)),
