@@ -105,5 +105,7 @@ export interface LockBackend {
   stats(): Promise<unknown[]>;
   ping(): Promise<void>;
   onLink(callback: (event: LinkEvent) => void): () => void;
+  /** "Renew this one now": something happened on its connection; without a grant, all of them. Returns the unsubscription. */
+  onSuspect?(callback: (grant?: Grant) => void): () => void;
   close(graceMs: Ms): Promise<void>;
 }

@@ -82,14 +82,7 @@ export class EmbeddedBackend implements LockBackend {
     const { kind, limit, leaseMs } = req;
     const key = toBytes(req.key);
     const validFrom = this.clock.now();
-    const answer = await this.ask({
-      t: 'acquire',
-      kind,
-      key,
-      limit,
-      waitMs: 0,
-      leaseMs,
-    });
+    const answer = await this.ask({ t: 'acquire', kind, key, limit, waitMs: 0, leaseMs });
     if (answer.s === 'granted') return new EmbeddedGrant(req, key, answer.token, validFrom, answer.leaseMs);
     if (answer.s === 'timeout' || answer.s === 'max_waiters') return null;
     throw refusal(answer, 'acquire', key, EMBEDDED);
@@ -104,13 +97,7 @@ export class EmbeddedBackend implements LockBackend {
   async renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
     const { req, token, bytes: key } = grant as EmbeddedGrant;
     const validFrom = this.clock.now();
-    const answer = await this.ask({
-      t: 'renew',
-      kind: req.kind,
-      key,
-      token,
-      leaseMs,
-    });
+    const answer = await this.ask({ t: 'renew', kind: req.kind, key, token, leaseMs });
     if (answer.s === 'renewed') return { validFrom, leaseMs: answer.leaseMs };
     throw new LockLostError(req.key, 'rejected', { server: EMBEDDED });
   }

@@ -9,7 +9,7 @@ export interface Mark {
 }
 
 /** Another limit is another semaphore, which the server refuses by itself. */
-const nameOf = (key: string, limit: Limit): string => `${limit} ${key}`;
+export const semaphoreName = (key: string, limit: Limit): string => `${limit} ${key}`;
 
 /** Entries that nobody needs are kept up to this number, as they are likely to be needed again; so are as many as others. */
 const SPARE_ENTRIES = 2048;
@@ -34,7 +34,7 @@ export class KeyMarks<M extends Mark> {
   /** Whether every slot is held, at least until `now`. */
   isFull({ kind, key, limit }: Resource, now: Ms): boolean {
     if (kind === 'lock') return (this.ofLock(key)?.heldUntil ?? -Infinity) > now;
-    const marks = this.semaphores.get(nameOf(key, limit));
+    const marks = this.semaphores.get(semaphoreName(key, limit));
     if (!marks || marks.size < limit) return false;
     let held = 0;
     for (const { heldUntil } of marks) if (heldUntil !== undefined && heldUntil > now) held++;
@@ -43,7 +43,7 @@ export class KeyMarks<M extends Mark> {
 
   set(kind: Kind, key: string, limit: Limit, mark: M): void {
     if (kind === 'lock') return this.setLock(key, mark);
-    const name = nameOf(key, limit);
+    const name = semaphoreName(key, limit);
     const marks = this.semaphores.get(name);
     if (marks) marks.add(mark);
     else this.semaphores.set(name, new Set([mark]));
@@ -51,7 +51,7 @@ export class KeyMarks<M extends Mark> {
 
   delete(kind: Kind, key: string, limit: Limit, mark: M): void {
     if (kind === 'lock') return this.deleteLock(key, mark);
-    const name = nameOf(key, limit);
+    const name = semaphoreName(key, limit);
     const marks = this.semaphores.get(name);
     if (marks?.delete(mark) && marks.size === 0) this.semaphores.delete(name);
   }

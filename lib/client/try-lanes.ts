@@ -1,12 +1,11 @@
 import type { Lane } from './lane.js';
 import type { Resource } from './caller.js';
+import { semaphoreName } from './key-marks.js';
 
 interface Used {
   readonly lane: Lane;
   tries: number;
 }
-
-const nameOf = ({ key, limit }: Resource): string => `${limit} ${key}`;
 
 /**
  * The lanes on which tries for semaphores are under way. Tries for one semaphore share a lane: the server then answers
@@ -17,19 +16,19 @@ export class TryLanes {
 
   /** Where a try for this semaphore must go; undefined if any lane will do. */
   of(semaphore: Resource): Lane | undefined {
-    const lane = this.bySemaphore.get(nameOf(semaphore))?.lane;
+    const lane = this.bySemaphore.get(semaphoreName(semaphore.key, semaphore.limit))?.lane;
     return lane?.isUsable ? lane : undefined;
   }
 
   enter(semaphore: Resource, lane: Lane): void {
-    const name = nameOf(semaphore);
+    const name = semaphoreName(semaphore.key, semaphore.limit);
     const used = this.bySemaphore.get(name);
     if (used?.lane === lane) used.tries++;
     else this.bySemaphore.set(name, { lane, tries: 1 });
   }
 
   leave(semaphore: Resource, lane: Lane): void {
-    const name = nameOf(semaphore);
+    const name = semaphoreName(semaphore.key, semaphore.limit);
     const used = this.bySemaphore.get(name);
     if (used?.lane === lane && --used.tries === 0) this.bySemaphore.delete(name);
   }

@@ -81,11 +81,7 @@ export class Acquirer {
     if (refusal) return refusal;
     const { alarms } = this.context;
     let over = false;
-    const waiter: Waiter = {
-      cancel: () => undefined,
-      prev: undefined,
-      next: undefined,
-    };
+    const waiter: Waiter = { cancel: () => undefined, prev: undefined, next: undefined };
     this.waiters.push(waiter);
     const alarm = newAlarm(() => waiter.cancel(new LockUnavailableError('not connected in time')));
     const promise = new Promise<T>((resolve, reject) => {

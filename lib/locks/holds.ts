@@ -25,13 +25,7 @@ export class Holds implements HoldObserver {
     this.held.push(hold);
     if (this.events.observed) {
       const { keys, grants, waitedMs } = hold;
-      this.events.emit({
-        type: 'acquired',
-        keys,
-        grants,
-        waitedMs,
-        at: this.keeper.clock.wall(),
-      });
+      this.events.emit({ type: 'acquired', keys, grants, waitedMs, at: this.keeper.clock.wall() });
     }
     return hold;
   }

@@ -7,12 +7,6 @@ import { ClockWatch } from './clock-watch.js';
 import { Lease, type Renewals } from './lease.js';
 import { RenewalQueue } from './renewal-queue.js';
 
-/** What a backend may add to LockBackend. */
-export interface Doubting {
-  /** "Renew this one now": something happened on its connection; without a grant, all of them. Returns the unsubscription. */
-  onSuspect?(callback: (grant?: Grant) => void): () => void;
-}
-
 /** The leases that hang on one owner; a listener for each would cost more memory than the lease. */
 export interface Bunch {
   readonly leases: LinkedList<Lease>;
@@ -28,7 +22,7 @@ export class LeaseKeeper {
 
   /** @param renewRatio part of a lease after which it is renewed */
   constructor(
-    readonly backend: LockBackend & Doubting,
+    readonly backend: LockBackend,
     readonly clock: Clock,
     readonly entropy: Entropy,
     readonly renewRatio: number,

@@ -28,11 +28,7 @@ const LEAST_RETRY_MS = 50;
 /** Renewals come earlier by up to this part, never later, so that leases taken together drift apart. */
 const JITTER = 0.1;
 
-const NOBODY: LeaseHolder = {
-  renewed: () => undefined,
-  draining: () => undefined,
-  lost: () => undefined,
-};
+const NOBODY: LeaseHolder = { renewed: () => undefined, draining: () => undefined, lost: () => undefined };
 
 /**
  * Keeps one grant: renews it, and knows at any moment until when it is surely held. The answer to "is it held" is

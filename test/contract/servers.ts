@@ -77,3 +77,18 @@ export function runningDaemon(): Servers | undefined {
   if (address === undefined) return undefined;
   return { names: [address], remote: {}, facts: line === '1.10' ? OLDER : {}, close: async () => undefined };
 }
+
+/** Every way to stand on dflockd that the contracts are held to; `quick`: without what takes long. */
+export function eachRemote(hold: (name: string, servers: () => Promise<Servers>, pace?: 'quick') => void): void {
+  hold('remote, one server', () => daemons(1));
+  hold('remote, three shards', () => daemons(3), 'quick');
+  hold('remote, TLS and auth', withTlsAndAuth, 'quick');
+  hold('remote, fences', () => daemons(1, {}, { fencing: 'token' }), 'quick');
+  hold('remote, one place per key', () => daemons(1, {}, { waitersPerKey: 1 }), 'quick');
+  hold('remote, a place for each', () => daemons(1, {}, { waitersPerKey: Infinity, maxWaitLanes: Infinity }), 'quick');
+  hold('remote, dflockd 1.10', dflockd110);
+  hold('remote, no auto-release', withoutAutoRelease);
+  hold('remote, dflockd 1.10, no auto-release', dflockd110WithoutAutoRelease);
+  const present = runningDaemon();
+  if (present) hold(`remote, ${present.names[0]}`, async () => present);
+}

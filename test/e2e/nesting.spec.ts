@@ -1,25 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Inject } from '@nestjs/common';
-import {
-  currentLock,
-  DflockdModule,
-  DflockdService,
-  NestedLockError,
-  WithLock,
-  type DflockdModuleOptions,
-  type LockEvent,
-} from '../../lib/entries/index.js';
-import { boot, closeAll, daemon, Gate } from './support.js';
+import { currentLock, DflockdService, NestedLockError, WithLock, type LockEvent } from '../../lib/entries/index.js';
+import { closeAll, daemon, Gate, start } from './support.js';
 
 afterEach(closeAll);
-
-async function start<T>(
-  type: new (...args: any[]) => T,
-  options: DflockdModuleOptions = { embedded: true },
-): Promise<T> {
-  const app = await boot({ imports: [DflockdModule.forRoot({ ...options, logger: false })], providers: [type] });
-  return app.get(type);
-}
 
 class Base {
   constructor(@Inject(DflockdService) readonly locks: DflockdService) {}

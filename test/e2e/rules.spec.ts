@@ -3,27 +3,17 @@ import { Inject } from '@nestjs/common';
 import {
   AcquireTimeoutError,
   currentLock,
-  DflockdModule,
   DflockdService,
   lockKey,
   LockKeyError,
   LockLostError,
   LockUnavailableError,
   WithLock,
-  type DflockdModuleOptions,
   type LockEvent,
 } from '../../lib/entries/index.js';
-import { boot, closeAll, daemon, Gate, until, Wire } from './support.js';
+import { closeAll, daemon, Gate, until, Wire, start } from './support.js';
 
 afterEach(closeAll);
-
-async function start<T>(
-  type: new (...args: any[]) => T,
-  options: DflockdModuleOptions = { embedded: true },
-): Promise<T> {
-  const app = await boot({ imports: [DflockdModule.forRoot({ ...options, logger: false })], providers: [type] });
-  return app.get(type);
-}
 
 describe('a busy lock', () => {
   class Desk {

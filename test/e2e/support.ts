@@ -4,6 +4,7 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { DflockdServer } from '../../lib/daemon/server.js';
+import { DflockdModule, type DflockdModuleOptions } from '../../lib/entries/index.js';
 
 const opened: (() => Promise<unknown>)[] = [];
 
@@ -51,6 +52,15 @@ export async function boot(metadata: ModuleMetadata): Promise<TestingModule> {
   const app = await Test.createTestingModule(metadata).setLogger(silent).compile();
   opened.push(() => app.close());
   return app.init();
+}
+
+/** A provider of this type, in an application with nothing else but the module. */
+export async function start<T>(
+  type: new (...args: any[]) => T,
+  options: DflockdModuleOptions = { embedded: true },
+): Promise<T> {
+  const app = await boot({ imports: [DflockdModule.forRoot({ ...options, logger: false })], providers: [type] });
+  return app.get(type);
 }
 
 /** The error with which an application refuses to start. */
