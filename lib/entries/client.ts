@@ -11,6 +11,32 @@ export type {
 } from '../backends/backend.js';
 export * from '../common/errors.js';
 export type { Clock, Entropy, Ms, Timer } from '../common/system.js';
+export { DistributedLock } from '../dropin/distributed-lock.js';
+export { DistributedSemaphore } from '../dropin/distributed-semaphore.js';
+export {
+  acquire,
+  enqueue,
+  publish,
+  release,
+  renew,
+  semAcquire,
+  semEnqueue,
+  semRelease,
+  semRenew,
+  semWaitForLock,
+  waitForLock,
+} from '../dropin/functions.js';
+export { type DistributedLockOptions, type DistributedSemaphoreOptions, stableHashShard } from '../dropin/options.js';
+export { SignalConnection, type SignalConnectionOptions } from '../dropin/signal-connection.js';
+export type { Signal } from '../dropin/signal-stream.js';
+export {
+  stats,
+  type Stats,
+  type StatsIdleLock,
+  type StatsIdleSemaphore,
+  type StatsLock,
+  type StatsSemaphore,
+} from '../dropin/stats.js';
 export { currentLock } from '../locks/current-lock.js';
 export type { HeldGrant, LockEvent, LockLostEvent } from '../locks/events.js';
 export { type KeyValue, lockKey } from '../locks/keys.js';

@@ -13,8 +13,11 @@ export interface Bunch {
   readonly unsubscribe: () => void;
 }
 
+/** What a keeper asks for. */
+export type LeaseBackend = Pick<LockBackend, 'renew' | 'abandon' | 'onSuspect'>;
+
 /** Keeps all leases of a client, with one timer, which does not keep the process alive. */
-export class LeaseKeeper {
+export class LeaseKeeper<B extends LeaseBackend = LockBackend> {
   readonly alarms: Alarms;
   readonly watch: ClockWatch;
   readonly renewals: RenewalQueue;
@@ -22,16 +25,21 @@ export class LeaseKeeper {
 
   /** @param renewRatio part of a lease after which it is renewed */
   constructor(
-    readonly backend: LockBackend,
+    readonly backend: B,
     readonly clock: Clock,
     readonly entropy: Entropy,
-    readonly renewRatio: number,
+    private readonly renewRatio: number,
   ) {
     this.alarms = new Alarms(clock);
     this.renewals = new RenewalQueue(clock);
     // Whatever happened while the machine slept or its clock was set: ask (rule 13).
     this.watch = new ClockWatch(clock, () => this.hurry());
     backend.onSuspect?.((grant) => this.hurry(grant));
+  }
+
+  /** How long after a lease began it is renewed. */
+  renewAfter(leaseMs: Ms): Ms {
+    return leaseMs * this.renewRatio;
   }
 
   /** @param askMs what to ask for at renewals; 0: as long as it was granted for */

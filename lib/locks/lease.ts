@@ -3,7 +3,7 @@ import type { Alarm } from '../common/alarms.js';
 import { LockLostError, type LossReason, ServerDrainingError } from '../common/errors.js';
 import { guardOf } from '../common/guard.js';
 import type { Ms } from '../common/system.js';
-import type { Bunch, LeaseKeeper } from './lease-keeper.js';
+import type { Bunch, LeaseBackend, LeaseKeeper } from './lease-keeper.js';
 import type { Renewable } from './renewal-queue.js';
 
 /** Told by a lease; called in the turn in which it happens. */
@@ -51,7 +51,7 @@ export class Lease implements Alarm, Renewable {
 
   /** @param askMs the lease to ask for at every renewal: without it the server would set its default (spec 4.4) */
   constructor(
-    private readonly keeper: LeaseKeeper,
+    private readonly keeper: LeaseKeeper<LeaseBackend>,
     readonly grant: Grant,
     private askMs: Ms,
     private renewals: Renewals,
@@ -196,7 +196,7 @@ export class Lease implements Alarm, Renewable {
     const { validFrom, leaseMs } = this.proof;
     if (this.renewals === 'auto' && !this.drained) {
       const early = 1 - JITTER * keeper.entropy.unit();
-      this.renewAt = validFrom + leaseMs * keeper.renewRatio * early - keeper.watch.sleptSince(validFrom);
+      this.renewAt = validFrom + keeper.renewAfter(leaseMs) * early - keeper.watch.sleptSince(validFrom);
     } else {
       this.renewAt = Infinity;
     }

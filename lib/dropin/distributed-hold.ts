@@ -1,0 +1,211 @@
+import type { Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import { AcquireTimeoutError, LockError } from '../common/errors.js';
+import type { ShardingStrategy } from '../locks/options.js';
+import { DEFAULT_READ_TIMEOUT_S } from '../protocol/limits.js';
+import { checkWait } from './checks.js';
+import { HoldSession } from './hold-session.js';
+import { checkOptions, chooseServer, type DistributedLockOptions, serversOf, stableHashShard } from './options.js';
+import type { Granted } from './replies.js';
+import type { Subject } from './requests.js';
+
+/** What a test may set. */
+export interface HoldSurroundings {
+  /** The server's. Default 23 s. */
+  readTimeoutMs?: number;
+}
+
+/** What locks and semaphores have in common: at most one connection at a time, with at most one hold on it. */
+export abstract class DistributedHold {
+  readonly key: string;
+  readonly acquireTimeoutS: number;
+  readonly leaseTtlS: number | undefined;
+  readonly servers: Array<[host: string, port: number]>;
+  readonly shardingStrategy: ShardingStrategy;
+  readonly renewRatio: number;
+  readonly tls: ConnectionOptions | undefined;
+  readonly auth: string | undefined;
+  readonly onLockLost: ((key: string, token: string) => void | Promise<void>) | undefined;
+  readonly connectTimeoutMs: number | undefined;
+  readonly socketTimeoutMs: number | undefined;
+  /** The token of the present hold; null while nothing is held. */
+  token: string | null = null;
+  /** The lease of the present hold in seconds, as the server answered it last; 0 while nothing is held. */
+  lease = 0;
+  private session: HoldSession | undefined;
+  /** The session in which enqueue() brought, or will bring, the hold. */
+  private enqueued: HoldSession | undefined;
+  /** Whether there was a connection, which has been closed. */
+  private closed = false;
+  private readonly readTimeoutMs: number;
+
+  /** @throws LockError for options that cannot work */
+  protected constructor(options: DistributedLockOptions, { readTimeoutMs }: HoldSurroundings = {}) {
+    checkOptions(options);
+    this.key = options.key;
+    this.acquireTimeoutS = options.acquireTimeoutS ?? 10;
+    this.leaseTtlS = options.leaseTtlS;
+    this.servers = serversOf(options);
+    this.shardingStrategy = options.shardingStrategy ?? stableHashShard;
+    this.renewRatio = options.renewRatio ?? 0.5;
+    this.tls = options.tls;
+    this.auth = options.auth;
+    this.onLockLost = options.onLockLost;
+    this.connectTimeoutMs = options.connectTimeoutMs;
+    this.socketTimeoutMs = options.socketTimeoutMs;
+    this.readTimeoutMs = readTimeoutMs ?? DEFAULT_READ_TIMEOUT_S * 1000;
+  }
+
+  protected abstract get subject(): Subject;
+
+  /**
+   * Connects, waits up to `acquireTimeoutS`, and keeps what it got renewed. False on timeout; the connection is closed then.
+   * @param options.force closes a connection there is; without it that is an error
+   * @throws LockError, AuthError, or the error of the socket; the connection is closed then
+   */
+  async acquire({ force = false }: { force?: boolean } = {}): Promise<boolean> {
+    const session = this.open(force);
+    return this.granted(session, session.acquire(this.acquireTimeoutS));
+  }
+
+  /**
+   * Connects and takes a place in the queue: `'acquired'` is a hold, renewed from now on; after `'queued'`, `wait()` waits.
+   * @throws as acquire
+   */
+  async enqueue({ force = false }: { force?: boolean } = {}): Promise<'acquired' | 'queued'> {
+    const session = this.open(force);
+    try {
+      const granted = await session.enqueue();
+      if (!granted) return 'queued';
+      this.assertOpen(session);
+      this.enqueued = session;
+      return 'acquired';
+    } catch (error) {
+      this.drop(session);
+      throw error;
+    }
+  }
+
+  /**
+   * Waits in the place that `enqueue()` took. False on timeout; the connection is closed then.
+   * @param timeoutS seconds, a whole number; default `acquireTimeoutS`
+   * @throws as acquire, and LockError without a place
+   */
+  async wait(timeoutS: number = this.acquireTimeoutS): Promise<boolean> {
+    checkWait('timeoutS', timeoutS);
+    const { session } = this;
+    if (!session) throw new LockError(this.closed ? 'the connection is closed' : 'not connected: call enqueue() first');
+    if (session.isHeld && session === this.enqueued) return true;
+    if (!session.isQueued) throw new LockError('there is no place to wait in: call enqueue() first');
+    this.enqueued = session;
+    return this.granted(session, session.wait(timeoutS));
+  }
+
+  /**
+   * Releases and closes. What the server says to it is ignored: the end of the connection releases as well.
+   * @throws LockError after a release or close
+   */
+  async release(): Promise<void> {
+    if (this.closed) throw new LockError('already released or closed');
+    this.closed = true;
+    const { session } = this;
+    if (!session) return;
+    await session.release();
+    this.drop(session);
+  }
+
+  /**
+   * Runs `fn` under the lock and releases it afterwards. An error of `fn` wins over one of the release.
+   * @throws AcquireTimeoutError, as acquire, and what `fn` throws
+   */
+  async withLock<T>(fn: () => T | Promise<T>): Promise<T> {
+    if (!(await this.acquire())) throw new AcquireTimeoutError(this.key);
+    let result: T;
+    try {
+      result = await fn();
+    } catch (error) {
+      await this.release().catch(() => undefined);
+      throw error;
+    }
+    await this.release();
+    return result;
+  }
+
+  /** Ends the connection without a release; the server frees then what it owned. Idempotent. */
+  close(): void {
+    this.closed = true;
+    if (this.session) this.drop(this.session);
+  }
+
+  /** @internal The present connection. */
+  protected get sock(): Socket | null {
+    return this.session?.connection ?? null;
+  }
+
+  private open(force: boolean): HoldSession {
+    if (this.session) {
+      if (!force) throw new LockError('already connected: release() or close() first, or use force');
+      this.drop(this.session);
+    }
+    this.closed = true;
+    const { key, servers, shardingStrategy, tls, auth, connectTimeoutMs } = this;
+    const [host, port] = chooseServer(key, servers, shardingStrategy);
+    this.closed = false;
+    const session: HoldSession = new HoldSession(
+      {
+        subject: this.subject,
+        to: { host, port, tls, auth, connectTimeoutMs },
+        leaseTtlS: this.leaseTtlS,
+        renewRatio: this.renewRatio,
+        socketTimeoutMs: this.socketTimeoutMs,
+        readTimeoutMs: this.readTimeoutMs,
+      },
+      {
+        held: (granted) => this.begin(granted),
+        renewed: (leaseS) => (this.lease = leaseS),
+        lost: (token) => this.lost(session, token),
+      },
+    );
+    return (this.session = session);
+  }
+
+  private async granted(session: HoldSession, pending: Promise<Granted>): Promise<boolean> {
+    try {
+      await pending;
+      this.assertOpen(session);
+      return true;
+    } catch (error) {
+      this.drop(session);
+      if (error instanceof AcquireTimeoutError) return false;
+      throw error;
+    }
+  }
+
+  /** It may have been closed, or lost, before the caller could be told that it was granted. */
+  private assertOpen(session: HoldSession): void {
+    if (this.session !== session) throw new LockError('connection closed');
+  }
+
+  private begin({ token, lease }: Granted): void {
+    this.token = token;
+    this.lease = lease;
+  }
+
+  /** A session that has been replaced by another changes nothing any more. */
+  private drop(session: HoldSession): void {
+    session.end();
+    if (this.session !== session) return;
+    this.session = undefined;
+    this.enqueued = undefined;
+    this.closed = true;
+    this.token = null;
+    this.lease = 0;
+  }
+
+  private lost(session: HoldSession, token: string): void {
+    this.drop(session);
+    const told = this.onLockLost;
+    if (!told) return;
+    void (async () => told(this.key, token))().catch(() => undefined);
+  }
+}

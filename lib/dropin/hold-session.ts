@@ -1,0 +1,272 @@
+import type { Socket } from 'node:net';
+import type { AcquireRequest, Grant, Owner, Proof } from '../backends/backend.js';
+import { type Alarm, Alarms, newAlarm } from '../common/alarms.js';
+import { LockError, LockLostError, type LossReason } from '../common/errors.js';
+import { guardOf } from '../common/guard.js';
+import { type Clock, type Ms, systemClock } from '../common/system.js';
+import type { Lease, LeaseHolder } from '../locks/lease.js';
+import { encodeRequest } from '../protocol/request-encoder.js';
+import { ANSWER_MS, type Destination, Dial, within } from './dial.js';
+import { HoldKeeper, NO_LEASE_MS } from './hold-keeper.js';
+import type { Granted } from './replies.js';
+import { acquireOn, enqueueOn, releaseOn, renewOn, type Subject, waitOn } from './requests.js';
+import { closedByServer, SocketLines } from './socket-lines.js';
+
+/** What a session has to know of its lock. */
+export interface HoldPlan {
+  readonly subject: Subject;
+  readonly to: Destination;
+  readonly leaseTtlS: number | undefined;
+  readonly renewRatio: number;
+  readonly socketTimeoutMs: Ms | undefined;
+  /** The server's. */
+  readonly readTimeoutMs: Ms;
+}
+
+/** Told in the turn in which it happens, and never after the end. */
+export interface HoldObserver {
+  held(granted: Granted): void;
+  renewed(leaseS: number): void;
+  /** The session has ended with it. */
+  lost(token: string): void;
+}
+
+/**
+ * new → asking (a request that may bring the lock) → queued ⇄ asking, or held → releasing → over. Whatever goes wrong
+ * leads to over, which nothing leaves.
+ */
+type State = 'new' | 'asking' | 'queued' | 'held' | 'releasing' | 'over';
+
+/** How long a release waits for a renewal that is under way, and then for its own answer. */
+const RELEASE_PATIENCE_MS: Ms = 5000;
+
+/** Heartbeats of places in queues; one timer for all. */
+const beats = new Alarms(systemClock);
+
+/** One connection, and the one hold, or place in a queue, that lives and dies with it (spec 4.1). */
+export class HoldSession implements Owner, LeaseHolder {
+  readonly id = 'connection';
+  private state: State = 'new';
+  private dial: Dial | undefined;
+  private socket: Socket | undefined;
+  private token = '';
+  private leaseS = 0;
+  private lease: Lease | undefined;
+  private renewing: Promise<unknown> | undefined;
+  /** When the newest request that was answered was sent. */
+  private lastAcked: Ms = 0;
+  private whenLost: ((reason: LossReason, error?: Error) => void) | undefined;
+  private readonly clock: Clock = systemClock;
+  private readonly keeper: HoldKeeper;
+  private readonly beat: Alarm = newAlarm(() => this.ping());
+
+  constructor(
+    private readonly plan: HoldPlan,
+    private readonly observer: HoldObserver,
+  ) {
+    this.keeper = new HoldKeeper(
+      { renew: () => this.renew(), abandon: () => this.end() },
+      this.clock,
+      plan.renewRatio,
+      plan.readTimeoutMs,
+    );
+  }
+
+  get connection(): Socket | undefined {
+    return this.socket;
+  }
+
+  get isHeld(): boolean {
+    return this.state === 'held';
+  }
+
+  get isQueued(): boolean {
+    return this.state === 'queued';
+  }
+
+  /** Connects and waits for the lock. The caller ends the session if this rejects. */
+  async acquire(waitS: number): Promise<Granted> {
+    this.state = 'asking';
+    const socket = await this.connect();
+    const { subject, leaseTtlS } = this.plan;
+    return this.blocking(waitS, 'acquire', () => acquireOn(socket, subject, waitS, leaseTtlS));
+  }
+
+  /** Connects and takes a place; undefined if it is not its turn yet. */
+  async enqueue(): Promise<Granted | undefined> {
+    this.state = 'asking';
+    const socket = await this.connect();
+    const { subject, leaseTtlS } = this.plan;
+    const granted = await within(ANSWER_MS, socket, 'enqueue', enqueueOn(socket, subject, leaseTtlS));
+    this.assertOpen();
+    if (granted) return this.hold(granted);
+    this.state = 'queued';
+    this.rearm();
+    return undefined;
+  }
+
+  /** Waits in the place that was taken. */
+  async wait(waitS: number): Promise<Granted> {
+    const socket = this.socket!;
+    this.state = 'asking';
+    beats.cancel(this.beat);
+    return this.blocking(waitS, 'wait', () => waitOn(socket, this.plan.subject, waitS));
+  }
+
+  /** Ends the hold in good order. Never rejects: the end of the connection frees it in any case. */
+  async release(): Promise<void> {
+    const { socket, renewing } = this;
+    const wasHeld = this.state === 'held';
+    if (this.state !== 'over') this.state = 'releasing';
+    this.forgetLease();
+    try {
+      if (!wasHeld || !socket) return;
+      if (renewing) await within(RELEASE_PATIENCE_MS, socket, 'renew', renewing);
+      const released = releaseOn(socket, this.plan.subject, this.token);
+      await within(RELEASE_PATIENCE_MS, socket, 'release', released);
+    } catch {
+      // Ignored, as in the original.
+    } finally {
+      this.end();
+    }
+  }
+
+  /** Closes the connection; whoever waits for it is rejected. */
+  end(why = 'connection closed'): void {
+    if (this.state === 'over') return;
+    this.state = 'over';
+    this.forgetLease();
+    beats.cancel(this.beat);
+    const error = new LockError(why);
+    this.dial?.abort(error);
+    const { socket } = this;
+    if (!socket) return;
+    SocketLines.of(socket).fail(error);
+    socket.destroy();
+  }
+
+  /** Owner */
+  provenUntil(): Ms {
+    const { readTimeoutMs } = this.plan;
+    return this.lastAcked + readTimeoutMs - guardOf(readTimeoutMs);
+  }
+
+  /** Owner */
+  onLost(callback: (reason: LossReason, error?: Error) => void): () => void {
+    this.whenLost = callback;
+    return () => (this.whenLost = undefined);
+  }
+
+  /** LeaseHolder */
+  renewed(): void {
+    this.observer.renewed(this.leaseS);
+  }
+
+  /** LeaseHolder */
+  draining(): void {
+    // Nobody asks such a server beforehand here: it says so in answer to a renewal, which has failed then.
+  }
+
+  /** LeaseHolder */
+  lost(): void {
+    this.end('the lock is lost');
+    this.observer.lost(this.token);
+  }
+
+  private async connect(): Promise<Socket> {
+    this.dial = new Dial(this.plan.to);
+    const socket = await this.dial.socket;
+    this.assertOpen();
+    this.dial = undefined;
+    this.socket = socket;
+    this.limitSilence(true);
+    return socket;
+  }
+
+  /** Something that the server may take its time for. */
+  private async blocking(waitS: number, what: string, ask: () => Promise<Granted>): Promise<Granted> {
+    this.limitSilence(false);
+    const granted = await within(waitS * 1000 + ANSWER_MS, this.socket!, what, ask());
+    this.assertOpen();
+    this.limitSilence(true);
+    return this.hold(granted);
+  }
+
+  /** The lease counts from now: the server began it when the wait was over, not when it was asked. */
+  private hold(granted: Granted): Granted {
+    const { plan, clock } = this;
+    const validFrom = clock.now();
+    const lines = SocketLines.of(this.socket!);
+    if (lines.isOver) throw closedByServer();
+    this.state = 'held';
+    this.token = granted.token;
+    this.leaseS = granted.lease;
+    this.lastAcked = validFrom;
+    const { kind, key, limit } = plan.subject;
+    const req: AcquireRequest = { key, kind, limit, leaseMs: 0, deadline: 0 };
+    const server = `${plan.to.host}:${plan.to.port}`;
+    const grant: Grant = { req, token: granted.token, server, owner: this, validFrom, leaseMs: this.leaseMs };
+    this.lease = this.keeper.keep(grant, 0, 'auto');
+    this.lease.handTo(this, 'auto');
+    lines.whenEnded = (error) => this.whenLost?.('disconnected', error);
+    this.observer.held(granted);
+    return granted;
+  }
+
+  private get leaseMs(): Ms {
+    return this.leaseS > 0 ? this.leaseS * 1000 : NO_LEASE_MS;
+  }
+
+  private renew(): Promise<Proof> {
+    const renewing = this.askRenewal();
+    this.renewing = renewing.catch(() => undefined).finally(() => (this.renewing = undefined));
+    return renewing;
+  }
+
+  private async askRenewal(): Promise<Proof> {
+    const validFrom = this.clock.now();
+    const { subject, leaseTtlS } = this.plan;
+    try {
+      this.leaseS = await renewOn(this.socket!, subject, this.token, leaseTtlS);
+    } catch (error) {
+      // No second try, as in the original.
+      throw new LockLostError(subject.key, 'rejected', { cause: error });
+    }
+    this.lastAcked = validFrom;
+    return { validFrom, leaseMs: this.leaseMs };
+  }
+
+  /** The server takes silence for death, and the place would be gone. 1.10 answers `error`, which is as good. */
+  private ping(): void {
+    if (this.state !== 'queued') return;
+    SocketLines.of(this.socket!)
+      .ask(encodeRequest({ t: 'ping' }))
+      .catch(() => undefined);
+    this.rearm();
+  }
+
+  private rearm(): void {
+    beats.set(this.beat, this.clock.now() + this.keeper.heartbeatMs);
+  }
+
+  private forgetLease(): void {
+    this.lease?.end();
+    this.keeper.close();
+  }
+
+  private assertOpen(): void {
+    if (this.state === 'over' || this.state === 'releasing') throw new LockError('connection closed');
+  }
+
+  private limitSilence(limited: boolean): void {
+    const { socket, plan } = this;
+    const { socketTimeoutMs } = plan;
+    if (!socketTimeoutMs || !socket) return;
+    socket.removeAllListeners('timeout');
+    if (!limited) return void socket.setTimeout(0);
+    socket.setTimeout(socketTimeoutMs, () => {
+      SocketLines.of(socket).fail(new LockError(`no data within ${socketTimeoutMs} ms`));
+      socket.destroy();
+    });
+  }
+}
