@@ -25,7 +25,7 @@ export abstract class DistributedHold {
   readonly renewRatio: number;
   readonly tls: ConnectionOptions | undefined;
   readonly auth: string | undefined;
-  readonly onLockLost: ((key: string, token: string) => void | Promise<void>) | undefined;
+  readonly onLockLost: ((key: string, token: string) => void) | undefined;
   readonly connectTimeoutMs: number | undefined;
   readonly socketTimeoutMs: number | undefined;
   /** The token of the present hold; null while nothing is held. */

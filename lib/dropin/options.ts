@@ -28,7 +28,7 @@ export interface DistributedLockOptions {
   /** Sent first on every connection; empty: none. */
   auth?: string;
   /** Called once when a lock that was held has been lost. What it throws or rejects with is swallowed. */
-  onLockLost?: (key: string, token: string) => void | Promise<void>;
+  onLockLost?: (key: string, token: string) => void;
   /** Milliseconds for TCP and TLS. Default: as long as the machine tries. */
   connectTimeoutMs?: number;
   /** Milliseconds without data after which the connection is given up; not while waiting for a lock. Default: none. */

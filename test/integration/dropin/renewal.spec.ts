@@ -1,0 +1,186 @@
+import { describe, expect, it } from '@jest/globals';
+import { DistributedLock, type DistributedLockOptions } from '../../../lib/entries/client.js';
+import { until } from '../../support/until.js';
+import { obliging, type Script, type ScriptedServer, TOKEN } from './support/scripted-server.js';
+import { pause, useWorld } from './support/world.js';
+
+/** Timers and sockets of a busy machine are late, never early. */
+const LATE = 60;
+
+describe('renewal', () => {
+  const world = useWorld();
+  const losses: string[] = [];
+  async function held(
+    script: Script,
+    options: Partial<DistributedLockOptions> = {},
+  ): Promise<[ScriptedServer, DistributedLock, () => number[]]> {
+    losses.length = 0;
+    const server = await world.scripted(script);
+    const onLockLost = (key: string, token: string): void => void losses.push(`${key} ${token}`);
+    const lock = world.own(new DistributedLock({ key: 'k', servers: server.servers, onLockLost, ...options }));
+    await lock.acquire();
+    const renewals = (): number[] => {
+      const { requests, times } = server.peers[0]!;
+      return times.filter((_time, i) => requests[i]![0] === 'n');
+    };
+    return [server, lock, renewals];
+  }
+  const gaps = (server: ScriptedServer): number[] => {
+    const { times } = server.peers[0]!;
+    return times.slice(1).map((time, i) => time - times[i]!);
+  };
+
+  it('comes after the ratio of the lease, and again that long after the last one began', async () => {
+    const [server, lock, renewals] = await held(obliging(0.4));
+    await until(() => renewals().length === 3, 'three renewals');
+    for (const gap of gaps(server)) {
+      expect(gap).toBeGreaterThanOrEqual(198);
+      expect(gap).toBeLessThan(200 + LATE);
+    }
+    expect(server.peers[0]!.requests[1]).toEqual(['n', 'k', TOKEN]);
+    expect(lock.lease).toBe(0.4);
+  });
+
+  it('counts from the beginning of the one before, not from its answer', async () => {
+    const [server, , renewals] = await held((lines, peer) => {
+      if (lines[0] === 'n') setTimeout(() => peer.say('ok 0.4\n'), 120);
+      else return obliging(0.4)(lines, peer);
+    });
+    await until(() => renewals().length === 3, 'three renewals');
+    for (const gap of gaps(server)) expect(gap).toBeLessThan(200 + LATE);
+  });
+
+  it('goes by the lease that was answered, and asks for the one that is wanted', async () => {
+    const [server, lock, renewals] = await held(([command]) => (command === 'n' ? 'ok 1\n' : `ok ${TOKEN} 0.3\n`), {
+      leaseTtlS: 9,
+    });
+    await until(() => renewals().length === 2, 'two renewals');
+    expect(server.peers[0]!.requests[1]).toEqual(['n', 'k', `${TOKEN} 9`]);
+    const [first, second] = gaps(server);
+    expect(first).toBeLessThan(150 + LATE);
+    expect(second).toBeGreaterThanOrEqual(498);
+    expect(lock.lease).toBe(1);
+  });
+
+  it.each([
+    ['a short lease', 0.12, 0.5],
+    ['no lease', 0, 0.5],
+    ['a small ratio', 1, 0.01],
+  ])('comes after 0.1 s at least: %s', async (_name, lease, renewRatio) => {
+    const [server, , renewals] = await held(obliging(lease), { renewRatio });
+    await until(() => renewals().length === 2, 'two renewals');
+    for (const gap of gaps(server)) {
+      expect(gap).toBeGreaterThanOrEqual(98);
+      expect(gap).toBeLessThan(100 + LATE);
+    }
+  });
+
+  it.each<[string, Script]>([
+    ['a refusal', () => 'error\n'],
+    ['draining', () => 'error_draining\n'],
+    ['timeout', () => 'timeout\n'],
+    ['garbage', () => '\u0001\n'],
+    ['an end', (_lines, peer) => void peer.socket.end()],
+    ['a reset', (_lines, peer) => void peer.socket.resetAndDestroy()],
+  ])('that fails by %s is the loss: told once, no second try, connection closed', async (_name, script) => {
+    const [server, lock] = await held((lines, peer) =>
+      lines[0] === 'n' ? script(lines, peer) : obliging(0.2)(lines, peer),
+    );
+    await until(() => losses.length > 0, 'the loss');
+    expect([lock.token, lock.lease]).toEqual([null, 0]);
+    await until(() => server.peers[0]!.ended, 'the end');
+    await pause(110);
+    expect(losses).toEqual([`k ${TOKEN}`]);
+    expect(server.peers[0]!.requests.map(([command]) => command)).toEqual(['l', 'n']);
+    server.script = obliging();
+    expect(await lock.acquire()).toBe(true);
+  });
+
+  it('without an answer is the loss when the lease is over', async () => {
+    const since = performance.now();
+    const [, lock] = await held((lines, peer) => (lines[0] === 'n' ? undefined : obliging(0.6)(lines, peer)));
+    await until(() => losses.length > 0, 'the loss');
+    expect(performance.now() - since).toBeLessThanOrEqual(600);
+    expect(performance.now() - since).toBeGreaterThanOrEqual(500);
+    expect(lock.token).toBeNull();
+  });
+
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('mine');
+      },
+    ],
+    [
+      'rejects',
+      async () => {
+        throw new Error('mine');
+      },
+    ],
+  ])('a callback that %s harms nobody', async (_name, callback) => {
+    let told = 0;
+    const [, lock] = await held((lines, peer) => (lines[0] === 'n' ? 'error\n' : obliging(0.2)(lines, peer)), {
+      onLockLost: () => {
+        told++;
+        return callback();
+      },
+    });
+    await until(() => told === 1, 'the call');
+    expect(lock.token).toBeNull();
+  });
+
+  it('the callback may acquire again', async () => {
+    let again: Promise<boolean> | undefined;
+    const [server, lock] = await held((lines, peer) => (lines[0] === 'n' ? 'error\n' : obliging(0.2)(lines, peer)), {
+      onLockLost: () => {
+        server.script = obliging();
+        again = lock.acquire();
+      },
+    });
+    expect(await until(() => again, 'the acquire')).toBe(true);
+    expect(lock.token).toBe(TOKEN);
+  });
+
+  it.each<[string, (lock: DistributedLock) => unknown]>([
+    ['release', (lock) => lock.release()],
+    ['close', (lock) => lock.close()],
+    ['an acquire by force', (lock) => lock.acquire({ force: true })],
+  ])('in flight changes nothing after %s', async (_name, end) => {
+    const [server, lock, renewals] = await held((lines, peer) =>
+      lines[0] === 'n' ? undefined : obliging(peer.requests.length > 1 ? 33 : 0.3)(lines, peer),
+    );
+    await until(() => renewals().length === 1, 'the renewal');
+    server.script = (lines, peer) => obliging(33)(lines, peer);
+    const ended = end(lock);
+    server.peers[0]!.say('error\n');
+    await ended;
+    await pause(30);
+    expect(losses).toEqual([]);
+  });
+
+  it('in flight is waited for by a release', async () => {
+    const [server, lock, renewals] = await held((lines, peer) =>
+      lines[0] === 'n' ? undefined : obliging(0.6)(lines, peer),
+    );
+    await until(() => renewals().length === 1, 'the renewal');
+    const released = lock.release();
+    await pause(50);
+    expect(server.peers[0]!.requests.map(([command]) => command)).toEqual(['l', 'n']);
+    server.peers[0]!.say('ok 5\n');
+    await released;
+    expect(server.peers[0]!.requests.map(([command]) => command)).toEqual(['l', 'n', 'r']);
+  });
+
+  it('does not come before its time, however the wall clock is set', async () => {
+    const [server] = await held(obliging(2));
+    const { now } = Date;
+    try {
+      Date.now = () => now() + 3_600_000;
+      await pause(300);
+      expect(server.peers[0]!.requests).toHaveLength(1);
+    } finally {
+      Date.now = now;
+    }
+  });
+});
