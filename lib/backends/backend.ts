@@ -1,4 +1,4 @@
-import type { LossReason } from '../common/errors.js';
+import type { LockError, LossReason } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import type { Kind } from '../protocol/messages.js';
 
@@ -83,6 +83,13 @@ export interface LinkEvent {
   readonly detail?: string;
 }
 
+/** Somebody who listens to signals. Called in the turn in which it happens; must not throw. */
+export interface SignalTaker {
+  signal(channel: string, payload: string): void;
+  /** Nothing will come any more: UnsupportedError, AuthError, ConfigError; ShuttingDownError at the close. */
+  failed(error: LockError): void;
+}
+
 /** The seam between what users hold (lib/locks) and where locks live. */
 export interface LockBackend {
   readonly name: string;
@@ -104,6 +111,10 @@ export interface LockBackend {
   /** One element per server. */
   stats(): Promise<unknown[]>;
   ping(): Promise<void>;
+  /** How many copies were put into buffers. Where there are signals at all. */
+  publish?(channel: string, payload: string): Promise<number>;
+  /** Listens from soon on, again after every lost connection. Returns the end of it, after which nothing is called. */
+  subscribe?(pattern: string, group: string | undefined, taker: SignalTaker): () => void;
   onLink(callback: (event: LinkEvent) => void): () => void;
   /** "Renew this one now": something happened on its connection; without a grant, all of them. Returns the unsubscription. */
   onSuspect?(callback: (grant?: Grant) => void): () => void;

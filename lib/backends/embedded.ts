@@ -9,11 +9,21 @@ import { DflockdServer } from '../daemon/server.js';
 import { fromBytes, toBytes } from '../protocol/bytes.js';
 import { LINE_CAP } from '../protocol/limits.js';
 import type { Kind } from '../protocol/messages.js';
-import type { AcquireRequest, Capabilities, Grant, LinkEvent, LockBackend, Pending, Proof } from './backend.js';
+import type {
+  AcquireRequest,
+  Capabilities,
+  Grant,
+  LinkEvent,
+  LockBackend,
+  Pending,
+  Proof,
+  SignalTaker,
+} from './backend.js';
 import { EmbeddedAcquire } from './embedded-acquire.js';
 import type { EmbeddedConfig } from './embedded-config.js';
 import { EmbeddedDoor, type OnAnswer } from './embedded-door.js';
 import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
+import { EmbeddedSignals } from './embedded-signals.js';
 import { refusal } from './refusal.js';
 
 const CAPABILITIES: Capabilities = Object.freeze({
@@ -22,7 +32,7 @@ const CAPABILITIES: Capabilities = Object.freeze({
   fence: 'per-key',
   semaphores: true,
   tickets: true,
-  signals: false,
+  signals: true,
   inspect: 'key',
   leaseUnitMs: 1,
   minLeaseMs: 1,
@@ -43,6 +53,7 @@ export class EmbeddedBackend implements LockBackend {
   readonly capabilities = CAPABILITIES;
   private readonly driver: EngineDriver;
   private readonly door: EmbeddedDoor;
+  private readonly signals: EmbeddedSignals;
   private readonly waits: Alarms;
   private server: DflockdServer | undefined;
   private starting: Promise<Capabilities> | undefined;
@@ -64,6 +75,7 @@ export class EmbeddedBackend implements LockBackend {
     const tokens = new FencedTokens(entropy, fenceSeed(clock.wall()));
     this.driver = new EngineDriver(new Engine(options, tokens, clock.now()), clock);
     this.door = new EmbeddedDoor(this.driver, clock);
+    this.signals = new EmbeddedSignals(this.driver, clock);
     this.waits = new Alarms(clock, true);
   }
 
@@ -125,6 +137,14 @@ export class EmbeddedBackend implements LockBackend {
     return [{ server: EMBEDDED, ...(JSON.parse(text) as object) }];
   }
 
+  async publish(channel: string, payload: string): Promise<number> {
+    return this.signals.publish(channel, payload);
+  }
+
+  subscribe(pattern: string, group: string | undefined, taker: SignalTaker): () => void {
+    return this.signals.subscribe(pattern, group ?? '', taker);
+  }
+
   async ping(): Promise<void> {
     this.assertOpen();
   }
@@ -138,6 +158,7 @@ export class EmbeddedBackend implements LockBackend {
     if (this.closed) return;
     this.closed = true;
     await this.starting?.catch(() => undefined);
+    this.signals.close();
     this.door.close();
     // Nothing is passed on to others any more: their connections end next.
     this.driver.engine.drain(this.clock.now());

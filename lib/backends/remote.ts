@@ -5,11 +5,21 @@ import type { Clock, Entropy, Ms } from '../common/system.js';
 import { LINE_CAP } from '../protocol/limits.js';
 import type { Kind } from '../protocol/messages.js';
 import { shardOf } from '../protocol/shard.js';
-import type { AcquireRequest, Capabilities, Grant, LinkEvent, LockBackend, Pending, Proof } from './backend.js';
+import type {
+  AcquireRequest,
+  Capabilities,
+  Grant,
+  LinkEvent,
+  LockBackend,
+  Pending,
+  Proof,
+  SignalTaker,
+} from './backend.js';
 import { FenceBook } from './fence-book.js';
 import { RemoteAcquire } from './remote-acquire.js';
 import { isLockedOn, pingOne, statsOf } from './remote-asks.js';
 import type { RemoteHold } from './remote-hold.js';
+import { publishOn, subscribeTo } from './remote-signals.js';
 import { RemoteSite } from './remote-site.js';
 import { RemoteTicket } from './remote-ticket.js';
 
@@ -20,7 +30,8 @@ const capabilitiesOf = ({ autoRelease, waitersPerKey, fencing }: RemoteConfig): 
     fence: fencing === 'token' ? 'per-key' : 'none',
     semaphores: true,
     tickets: true,
-    signals: false,
+    // Not every server has them; it says so to whoever asks.
+    signals: true,
     inspect: 'dump',
     leaseUnitMs: 1000,
     minLeaseMs: 1000,
@@ -91,6 +102,16 @@ export class RemoteBackend implements LockBackend {
 
   stats(): Promise<unknown[]> {
     return Promise.all(this.sites.map(({ pool }) => statsOf(pool)));
+  }
+
+  /** On the server of the channel, as of a key. */
+  async publish(channel: string, payload: string): Promise<number> {
+    return publishOn(this.siteOf(channel).pool, channel, payload);
+  }
+
+  subscribe(pattern: string, group: string | undefined, taker: SignalTaker): () => void {
+    const pools = this.sites.map(({ pool }) => pool);
+    return subscribeTo(pools, pattern, group ?? '', taker);
   }
 
   /** Reads everything that the server of the key knows. */

@@ -1,4 +1,5 @@
 import type { LockError } from '../common/errors.js';
+import type { Push } from '../protocol/messages.js';
 import type { Target } from './connector.js';
 import type { Lane } from './lane.js';
 import type { WatchContext } from './lane-watch.js';
@@ -6,9 +7,10 @@ import type { OwnerRound } from './owner-round.js';
 
 /**
  * command: shared, pipelined, never blocks. wait: one blocking acquire, then what belongs to the lock it got. control:
- * stats and probes; owns nothing, because a long answer may cost it.
+ * stats, signals to be sent and probes; owns nothing, because a long answer may cost it. listener: gets signals; owns
+ * nothing, because who listens too slowly is disconnected.
  */
-export type Role = 'command' | 'wait' | 'control';
+export type Role = 'command' | 'wait' | 'control' | 'listener';
 
 /** Its alarms do not keep the process alive. */
 export interface LaneContext extends WatchContext {
@@ -30,5 +32,7 @@ export interface LaneHooks {
   doubted?(lane: Lane): void;
   /** It can be used again. */
   trusted?(lane: Lane): void;
+  /** A signal, to a listener. Must not throw. */
+  pushed?(push: Push): void;
   ended(lane: Lane, error: LockError): void;
 }

@@ -4,7 +4,7 @@ import { guardOf } from '../common/guard.js';
 import type { Ms } from '../common/system.js';
 import type { Reply, Request } from '../protocol/messages.js';
 import { REPLY_LINE_CAP } from '../protocol/limits.js';
-import { LineDecoder, parseReply } from '../protocol/reply-decoder.js';
+import { LineDecoder, parsePush, parseReply } from '../protocol/reply-decoder.js';
 import { Connector } from './connector.js';
 import { type Done, Exchange, ExchangeQueue, isAmbiguous, isBlocking, waitOf } from './exchange.js';
 import type { LaneContext, LaneHooks, Role } from './lane-context.js';
@@ -220,6 +220,8 @@ export class Lane implements Watched {
 
   private onLine(line: string): void {
     if (this.ending) return;
+    // Between answers, and at any time (spec 6.2).
+    if (this.role === 'listener' && line.startsWith('sig ')) return this.onPush(line);
     const { head } = this.flight;
     if (!head || head === this.outbox.first) {
       // Said before the server closes an idle connection (spec 1.1); anything else is a violation.
@@ -234,6 +236,11 @@ export class Lane implements Watched {
     // The server says nothing after an `error` that announces the end: the one before was an answer.
     if (this.questioned && !this.acquit(this.questioned)) return;
     this.answered(this.flight.shift()!, reply);
+  }
+
+  private onPush(line: string): void {
+    const push = parsePush(line);
+    if (push) this.hooks.pushed?.(push);
   }
 
   private answered(exchange: Exchange, reply: Reply): void {

@@ -11,6 +11,7 @@ import { KeyMarks, type Mark } from './key-marks.js';
 import type { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
 import type { LinePool } from './line.js';
+import { Listeners } from './listeners.js';
 import { Lines } from './lines.js';
 import { NO_ROUND, OwnerRound } from './owner-round.js';
 import { TryLanes } from './try-lanes.js';
@@ -52,6 +53,8 @@ export class ServerPool implements LinePool {
   readonly tries = new TryLanes();
   /** Asked before an owner speaks of its own accord (rule 9). */
   readonly round: Pick<OwnerRound, 'ask'>;
+  /** Who listens to signals. */
+  readonly listeners: Listeners;
   private readonly slots: readonly CommandSlot[];
   private readonly waitLanes: WaitLanes;
   private readonly control: ControlLane;
@@ -87,6 +90,7 @@ export class ServerPool implements LinePool {
     this.slots = Array.from({ length: config.commandLanes }, () => new CommandSlot(context, backoff(), linked));
     this.waitLanes = new WaitLanes(context, config.maxWaitLanes, () => this.lines.spare());
     this.control = new ControlLane(context, backoff());
+    this.listeners = new Listeners(context, backoff, this.waits);
     this.lines = new Lines(this, (detail) => hooks.degraded(this.server, detail));
   }
 
@@ -167,6 +171,7 @@ export class ServerPool implements LinePool {
   async close(graceMs: Ms): Promise<void> {
     const error = new ShuttingDownError({ server: this.server });
     this.lines.fail(error);
+    this.listeners.close(error);
     for (const slot of this.slots) slot.retire(error);
     this.waitLanes.retire(error);
     await this.emptied(graceMs);

@@ -125,14 +125,18 @@ export class SignalHub {
     let copies = 0;
     for (const group of topic.groups.values()) {
       const first = group.turn++ % group.members.length;
-      const taker = this.rotate(group.members, first).find((member) => member.sink.push(channel, payload));
-      if (taker) copies++;
+      if (this.toMember(group.members, first, channel, payload)) copies++;
       else group.members[first]!.sink.evict();
     }
     return copies;
   }
 
-  private rotate(members: readonly Session[], first: number): Session[] {
-    return [...members.slice(first), ...members.slice(0, first)];
+  /** To the member whose turn it is, or the next that can take it. */
+  private toMember(members: readonly Session[], first: number, channel: string, payload: string): boolean {
+    for (let i = 0; i < members.length; i++) {
+      const member = members[(first + i) % members.length]!;
+      if (member.sink.push(channel, payload)) return true;
+    }
+    return false;
   }
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { LockError } from '../common/errors.js';
 import { systemClock, type Timer } from '../common/system.js';
+import type { Signal } from '../locks/signals.js';
 import { toBytes } from '../protocol/bytes.js';
 import { DEFAULT_HOST, DEFAULT_PORT } from '../protocol/limits.js';
 import type { Request } from '../protocol/messages.js';
@@ -9,7 +10,7 @@ import { encodeRequest } from '../protocol/request-encoder.js';
 import { checkName, checkText } from './checks.js';
 import { type ConnectOptions, dialAt } from './dial.js';
 import { readCount, readOk } from './replies.js';
-import { type Signal, SignalStream } from './signal-stream.js';
+import { SignalStream } from './signal-stream.js';
 import { SocketLines } from './socket-lines.js';
 import { TextLines } from './text-lines.js';
 

@@ -1,8 +1,4 @@
-/** A signal as it arrived. */
-export interface Signal {
-  channel: string;
-  payload: string;
-}
+import type { Signal } from '../locks/signals.js';
 
 /** The signals from one moment on, until the connection closes. What nobody has taken yet is kept. */
 export class SignalStream implements AsyncIterableIterator<Signal> {

@@ -8,6 +8,7 @@ export type {
   Owner,
   Pending,
   Proof,
+  SignalTaker,
 } from '../backends/backend.js';
 export * from '../common/errors.js';
 export type { Clock, Entropy, Ms, Timer } from '../common/system.js';
@@ -28,7 +29,6 @@ export {
 } from '../dropin/functions.js';
 export { type DistributedLockOptions, type DistributedSemaphoreOptions, stableHashShard } from '../dropin/options.js';
 export { SignalConnection, type SignalConnectionOptions } from '../dropin/signal-connection.js';
-export type { Signal } from '../dropin/signal-stream.js';
 export {
   stats,
   type Stats,
@@ -55,4 +55,5 @@ export type {
   ServerAddress,
   ShardingStrategy,
 } from '../locks/options.js';
+export type { Signal, SignalOptions, Signals } from '../locks/signals.js';
 export type { ServerStats } from '../locks/server-stats.js';

@@ -15,13 +15,16 @@ export type {
   ServerAddress,
   ShardingStrategy,
 } from '../locks/options.js';
+export type { Signal, SignalOptions } from '../locks/signals.js';
 export type { ServerStats } from '../locks/server-stats.js';
 export { CronLock, type CronLockOptions } from '../nest/cron-lock.decorator.js';
 export { DflockdModule, type DflockdModuleAsyncOptions } from '../nest/dflockd.module.js';
 export type { DflockdModuleOptions, DflockdOptionsFactory, Extras } from '../nest/dflockd.options.js';
 export { DflockdService } from '../nest/dflockd.service.js';
+export { DflockdSignals, getDflockdSignalsToken } from '../nest/dflockd.signals.js';
 export { getDflockdToken } from '../nest/dflockd.token.js';
 export { InjectDflockd } from '../nest/inject-dflockd.decorator.js';
+export { InjectDflockdSignals } from '../nest/inject-dflockd-signals.decorator.js';
 export { LockExceptionFilter } from '../nest/lock-exception.filter.js';
 export { WithLock } from '../nest/with-lock.decorator.js';
 export type { KeyOf, LockDecorator, Opts, Template, WithLockOptions } from '../nest/with-lock.types.js';

@@ -17,6 +17,7 @@ import type { LockTicket } from './lock-ticket.js';
 import type { AcquireOptions, LockClientOptions, LockKey } from './options.js';
 import { resolveOptions, type ResolvedOptions } from './resolve-options.js';
 import type { ServerStats } from './server-stats.js';
+import { Signals } from './signals.js';
 import { Tickets } from './tickets.js';
 
 /** What a client takes from its surroundings. */
@@ -40,6 +41,8 @@ const SHORT_LEASE_MS = 3000;
 /** Distributed locks. Make one for each place where locks live, and close it. */
 export class LockClient {
   readonly options: ResolvedOptions;
+  /** Publish and subscribe. */
+  readonly signals: Signals;
   private readonly clock: Clock;
   private readonly log: (level: 'warn', message: string) => void;
   private readonly backend: LockBackend;
@@ -77,6 +80,7 @@ export class LockClient {
     this.holds = new Holds(this.keeper, this.events);
     this.taker = new LockTaker(this.keeper, this.backendStart, this.holds, this.events);
     this.tickets = new Tickets(this.keeper, this.backendStart, this.taker);
+    this.signals = new Signals(this.backend, () => this.ready());
     this.backend.onLink((event) => this.linkChanged(event));
   }
 

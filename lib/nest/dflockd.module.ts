@@ -23,6 +23,7 @@ import { DflockdLifecycle } from './dflockd.lifecycle.js';
 import { located, MESSAGES } from './dflockd.messages.js';
 import { checkExtras, clientOptionsOf, type DflockdModuleOptions, type Extras } from './dflockd.options.js';
 import { DflockdService } from './dflockd.service.js';
+import { DflockdSignals, getDflockdSignalsToken } from './dflockd.signals.js';
 import { getDflockdToken } from './dflockd.token.js';
 import { eventLogger, logTo, type Log } from './event.logger.js';
 import { moduleFilter, type LockExceptionFilter } from './lock-exception.filter.js';
@@ -46,7 +47,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleO
       ...definition,
       global: info.isGlobal,
       providers: [...(definition.providers ?? []), ...providersOf(info)],
-      exports: [getDflockdToken(info.instance), holderToken(info.instance)],
+      exports: [getDflockdToken(info.instance), getDflockdSignalsToken(info.instance), holderToken(info.instance)],
     };
   })
   .build();
@@ -94,6 +95,11 @@ function providersOf(info: ModuleInfo): Provider[] {
         return new DflockdService(await startClient(options, log));
       },
       inject: [MODULE_OPTIONS, OWN_LOG, ModulesContainer],
+    },
+    {
+      provide: getDflockdSignalsToken(info.instance),
+      useFactory: (its: unknown) => new DflockdSignals(its),
+      inject: [service],
     },
     { provide: OWN_SERVICE, useExisting: service },
     { provide: OWN_FILTER, useFactory: moduleFilter, inject: [HttpAdapterHost] },

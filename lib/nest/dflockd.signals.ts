@@ -1,0 +1,51 @@
+import type { InjectionToken } from '@nestjs/common';
+import type { Observable } from 'rxjs';
+import { ConfigError } from '../common/errors.js';
+import type { Signal, SignalOptions, Signals } from '../locks/signals.js';
+import { DEFAULT_INSTANCE } from './dflockd.constants.js';
+import { DflockdService } from './dflockd.service.js';
+
+/**
+ * dflockd's publish and subscribe, on the connections of the module's instance. Inject it by its class, or with
+ * `@InjectDflockdSignals('name')`.
+ */
+export class DflockdSignals {
+  /** @internal */
+  constructor(private readonly service: unknown) {}
+
+  /**
+   * Sends a signal. Returns how many listeners' buffers it was put into, which is not how many have got it.
+   * @param channel tokens separated by dots, no white space, no wildcard, at most 256 bytes; the namespace is not applied
+   * @param payload one line of text, not blank; with the channel at most 65,531 bytes
+   * @throws LockKeyError, ConfigError (the payload), UnsupportedError (no signals there), LockUnavailableError,
+   * ShuttingDownError
+   */
+  async emit(channel: string, payload: string): Promise<number> {
+    return this.signals.emit(channel, payload);
+  }
+
+  /**
+   * The signals on channels that match, from the moment of subscribing until the application shuts down, when the stream
+   * completes. After a lost connection they come again by themselves; what was published meanwhile is lost. The stream fails
+   * with UnsupportedError (no signals there), AuthError or ConfigError.
+   * @param pattern tokens separated by dots; `*` is any one token, `>` as the last one any number of them
+   * @param options `group`: of all who listen to the pattern in the same group, one gets each signal
+   * @throws LockKeyError, UnsupportedError
+   */
+  signal$(pattern: string, options?: SignalOptions): Observable<Signal> {
+    return this.signals.signal$(pattern, options);
+  }
+
+  private get signals(): Signals {
+    if (this.service instanceof DflockdService) return this.service.client.signals;
+    throw new ConfigError('DflockdSignals works through the DflockdService of its module, which has been overridden');
+  }
+}
+
+/**
+ * The injection token of an instance's DflockdSignals.
+ * @param instance as given to `forRoot`
+ */
+export function getDflockdSignalsToken(instance: string = DEFAULT_INSTANCE): InjectionToken {
+  return instance === DEFAULT_INSTANCE ? DflockdSignals : Symbol.for(`nestjs-dflockd:signals:${instance}`);
+}
