@@ -8,7 +8,7 @@ const callersOf = (locker, callers, server, where) => ({
   async start(stage) {
     const at = await server?.reach(stage);
     const url = new URL(`../lockers/${locker}.mjs`, import.meta.url).href;
-    const isOurs = locker === 'dflockd';
+    const isOurs = locker === 'dflockd' || locker === 'drop-in';
     const client = await stage.client('callers.mjs', [url], isOurs ? stage.nodeFlags : []);
     await client.ask('open', { callers, ...where(stage, at) });
     return { slice: (ms) => slice(client, at, ms) };
@@ -66,6 +66,14 @@ export const remote = (callers, server) => ({
     entry: entryOf(stage),
     options: { servers: [[host, port]] },
   })),
+});
+
+/** This package's drop-in for dflockd-client. */
+export const dropIn = (server) => ({
+  name: `drop-in, 100 objects${server.label}`,
+  versus: [eachName(server)],
+  goals: [times(1.2, eachName(server), 'a connection for each lock')],
+  ...callersOf('drop-in', 100, server, (stage, { host, port }) => ({ entry: entryOf(stage), host, port })),
 });
 
 /** This package's client with the engine in its own process. */

@@ -1,12 +1,13 @@
 import { perSecond } from '../support/goals.mjs';
 import { findRedis } from '../support/redis.mjs';
 import { givenDaemon, ownDaemon, redisAt } from '../support/servers.mjs';
-import { asyncMutex, connectionEach, embedded, redisSemaphore, redlock, remote } from './callers.mjs';
+import { asyncMutex, connectionEach, dropIn, embedded, redisSemaphore, redlock, remote } from './callers.mjs';
 import { echoConnections, lockConnections } from './connections.mjs';
 import { engine } from './engine.mjs';
 import { hotKey, pacedEcho } from './hot-key.mjs';
 import { pipelined } from './pipelined.mjs';
 import { rawPing, rawPipelined } from './raw-ping.mjs';
+import { signals } from './signals.mjs';
 
 /**
  * What is counted in a slice.
@@ -70,6 +71,20 @@ export const GROUPS = [
       const { contestants, notes } = withRedis();
       return { contestants: [rawPing, rawPipelined(1000), ...contestants, ...remoteContestants()], notes };
     },
+  },
+  {
+    name: 'dropin',
+    title: 'Objects with keys of their own: the drop-in, a plain client, and LockClient',
+    slices: 'short',
+    make: () => ({
+      contestants: daemons().flatMap((daemon) => [connectionEach(daemon), dropIn(daemon), remote(100, daemon)]),
+    }),
+  },
+  {
+    name: 'signals',
+    title: 'Signals of 100 bytes, published by LockClient, each listener a SignalConnection',
+    slices: 'short',
+    make: () => ({ contestants: signals }),
   },
   {
     name: 'embedded',

@@ -39,7 +39,7 @@ export async function within<T>(ms: Ms, socket: Socket, what: string, answer: Pr
   const clock: Clock = systemClock;
   const late = newAlarm(() =>
     // After a stall timers run before input: the answer may lie there.
-    clock.afterPoll(() => over || SocketLines.of(socket).fail(new LockError(`no answer to ${what} within ${ms} ms`))),
+    clock.afterPoll(() => over || SocketLines.of(socket).stop(`no answer to ${what} within ${ms} ms`)),
   );
   let over = false;
   patience.set(late, clock.now() + ms);
@@ -80,10 +80,10 @@ export class Dial {
   }
 
   /** It is not wanted any more; after it has succeeded, nothing happens. */
-  abort(error: LockError): void {
+  abort(why: string): void {
     this.connector?.abort();
     this.connected?.destroy();
-    this.reject(error);
+    this.reject(new LockError(why));
   }
 
   private onConnected(socket: Socket): void {

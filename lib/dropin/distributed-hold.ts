@@ -1,13 +1,27 @@
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { AcquireTimeoutError, LockError } from '../common/errors.js';
+import { systemClock } from '../common/system.js';
 import type { ShardingStrategy } from '../locks/options.js';
 import { DEFAULT_READ_TIMEOUT_S } from '../protocol/limits.js';
 import { checkWait } from './checks.js';
+import { HoldKeeper } from './hold-keeper.js';
 import { HoldSession } from './hold-session.js';
 import { checkOptions, chooseServer, type DistributedLockOptions, serversOf, stableHashShard } from './options.js';
 import type { Granted } from './replies.js';
 import type { Subject } from './requests.js';
+
+const DEFAULT_RATIO = 0.5;
+const READ_TIMEOUT_MS = DEFAULT_READ_TIMEOUT_S * 1000;
+
+const newKeeper = (renewRatio: number, readTimeoutMs: number): HoldKeeper =>
+  new HoldKeeper(HoldSession.GRANTS, systemClock, renewRatio, readTimeoutMs);
+
+/** Almost all locks want the same. */
+const usual = newKeeper(DEFAULT_RATIO, READ_TIMEOUT_MS);
+
+const keeperFor = (renewRatio: number, readTimeoutMs: number): HoldKeeper =>
+  renewRatio === DEFAULT_RATIO && readTimeoutMs === READ_TIMEOUT_MS ? usual : newKeeper(renewRatio, readTimeoutMs);
 
 /** What a test may set. */
 export interface HoldSurroundings {
@@ -38,6 +52,7 @@ export abstract class DistributedHold {
   /** Whether there was a connection, which has been closed. */
   private closed = false;
   private readonly readTimeoutMs: number;
+  private readonly keeper: HoldKeeper;
 
   /** @throws LockError for options that cannot work */
   protected constructor(options: DistributedLockOptions, { readTimeoutMs }: HoldSurroundings = {}) {
@@ -47,13 +62,14 @@ export abstract class DistributedHold {
     this.leaseTtlS = options.leaseTtlS;
     this.servers = serversOf(options);
     this.shardingStrategy = options.shardingStrategy ?? stableHashShard;
-    this.renewRatio = options.renewRatio ?? 0.5;
+    this.renewRatio = options.renewRatio ?? DEFAULT_RATIO;
     this.tls = options.tls;
     this.auth = options.auth;
     this.onLockLost = options.onLockLost;
     this.connectTimeoutMs = options.connectTimeoutMs;
     this.socketTimeoutMs = options.socketTimeoutMs;
-    this.readTimeoutMs = readTimeoutMs ?? DEFAULT_READ_TIMEOUT_S * 1000;
+    this.readTimeoutMs = readTimeoutMs ?? READ_TIMEOUT_MS;
+    this.keeper = keeperFor(this.renewRatio, this.readTimeoutMs);
   }
 
   protected abstract get subject(): Subject;
@@ -156,7 +172,6 @@ export abstract class DistributedHold {
         subject: this.subject,
         to: { host, port, tls, auth, connectTimeoutMs },
         leaseTtlS: this.leaseTtlS,
-        renewRatio: this.renewRatio,
         socketTimeoutMs: this.socketTimeoutMs,
         readTimeoutMs: this.readTimeoutMs,
       },
@@ -165,6 +180,7 @@ export abstract class DistributedHold {
         renewed: (leaseS) => (this.lease = leaseS),
         lost: (token) => this.lost(session, token),
       },
+      this.keeper,
     );
     return (this.session = session);
   }

@@ -12,7 +12,7 @@ export const NO_LEASE_MS: Ms = 2 ** 31;
 /** Renewals come exactly when the original's come. */
 const PUNCTUAL: Entropy = { fill: () => undefined, unit: () => 0 };
 
-/** Keeps the lease of one hold. */
+/** Keeps the leases of holds, each with a connection of its own, with one timer. */
 export class HoldKeeper extends LeaseKeeper<LeaseBackend> {
   /** A quiet connection is renewed at least so often: `ping` is not known to every server (spec 14.3). */
   readonly heartbeatMs: Ms;

@@ -4,10 +4,11 @@ import { type Alarm, Alarms, newAlarm } from '../common/alarms.js';
 import { LockError, LockLostError, type LossReason } from '../common/errors.js';
 import { guardOf } from '../common/guard.js';
 import { type Clock, type Ms, systemClock } from '../common/system.js';
+import type { LeaseBackend } from '../locks/lease-keeper.js';
 import type { Lease, LeaseHolder } from '../locks/lease.js';
 import { encodeRequest } from '../protocol/request-encoder.js';
 import { ANSWER_MS, type Destination, Dial, within } from './dial.js';
-import { HoldKeeper, NO_LEASE_MS } from './hold-keeper.js';
+import { type HoldKeeper, NO_LEASE_MS } from './hold-keeper.js';
 import type { Granted } from './replies.js';
 import { acquireOn, enqueueOn, releaseOn, renewOn, type Subject, waitOn } from './requests.js';
 import { closedByServer, SocketLines } from './socket-lines.js';
@@ -17,7 +18,6 @@ export interface HoldPlan {
   readonly subject: Subject;
   readonly to: Destination;
   readonly leaseTtlS: number | undefined;
-  readonly renewRatio: number;
   readonly socketTimeoutMs: Ms | undefined;
   /** The server's. */
   readonly readTimeoutMs: Ms;
@@ -57,20 +57,19 @@ export class HoldSession implements Owner, LeaseHolder {
   private lastAcked: Ms = 0;
   private whenLost: ((reason: LossReason, error?: Error) => void) | undefined;
   private readonly clock: Clock = systemClock;
-  private readonly keeper: HoldKeeper;
   private readonly beat: Alarm = newAlarm(() => this.ping());
 
   constructor(
     private readonly plan: HoldPlan,
     private readonly observer: HoldObserver,
-  ) {
-    this.keeper = new HoldKeeper(
-      { renew: () => this.renew(), abandon: () => this.end() },
-      this.clock,
-      plan.renewRatio,
-      plan.readTimeoutMs,
-    );
-  }
+    private readonly keeper: HoldKeeper,
+  ) {}
+
+  /** What a keeper of sessions' leases needs: each grant is owned by its session. */
+  static readonly GRANTS: LeaseBackend = Object.freeze({
+    renew: (grant: Grant) => (grant.owner as HoldSession).renew(),
+    abandon: (grant: Grant) => (grant.owner as HoldSession).end(),
+  });
 
   get connection(): Socket | undefined {
     return this.socket;
@@ -137,11 +136,10 @@ export class HoldSession implements Owner, LeaseHolder {
     this.state = 'over';
     this.forgetLease();
     beats.cancel(this.beat);
-    const error = new LockError(why);
-    this.dial?.abort(error);
+    this.dial?.abort(why);
     const { socket } = this;
     if (!socket) return;
-    SocketLines.of(socket).fail(error);
+    SocketLines.of(socket).stop(why);
     socket.destroy();
   }
 
@@ -251,7 +249,6 @@ export class HoldSession implements Owner, LeaseHolder {
 
   private forgetLease(): void {
     this.lease?.end();
-    this.keeper.close();
   }
 
   private assertOpen(): void {
@@ -265,7 +262,7 @@ export class HoldSession implements Owner, LeaseHolder {
     socket.removeAllListeners('timeout');
     if (!limited) return void socket.setTimeout(0);
     socket.setTimeout(socketTimeoutMs, () => {
-      SocketLines.of(socket).fail(new LockError(`no data within ${socketTimeoutMs} ms`));
+      SocketLines.of(socket).stop(`no data within ${socketTimeoutMs} ms`);
       socket.destroy();
     });
   }

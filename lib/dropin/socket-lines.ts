@@ -12,9 +12,14 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-const READERS = new WeakMap<Socket, SocketLines>();
+/** Where a socket keeps its reader; both copies of this package find it there, and a WeakMap is slower. */
+const READER = Symbol.for('nestjs-dflockd:socket-lines');
 
-export const closedByServer = (): LockError => new LockError('server closed connection');
+type Read = Socket & { [READER]?: SocketLines };
+
+const CLOSED = 'server closed connection';
+
+export const closedByServer = (): LockError => new LockError(CLOSED);
 
 /**
  * Requests and reply lines on one socket. There is one of these for each socket, from the first call on: what a call left
@@ -22,7 +27,7 @@ export const closedByServer = (): LockError => new LockError('server closed conn
  */
 export class SocketLines {
   /** Told once, when nothing more will come. */
-  whenEnded: ((error: Error) => void) | undefined;
+  whenEnded: ((error?: Error) => void) | undefined;
   private text = new TextLines(REPLY_CAP);
   private readonly waiting: Waiting[] = [];
   /** Why nothing more can be asked. */
@@ -31,27 +36,25 @@ export class SocketLines {
   private constructor(private readonly socket: Socket) {
     socket.on('data', this.onData);
     socket.on('end', this.onClose);
-    socket.on('error', this.fail);
+    socket.on('error', this.onError);
     socket.on('close', this.onClose);
     socket.resume();
   }
 
   static of(socket: Socket): SocketLines {
-    let lines = READERS.get(socket);
-    if (!lines) READERS.set(socket, (lines = new SocketLines(socket)));
-    return lines;
+    return ((socket as Read)[READER] ??= new SocketLines(socket));
   }
 
   /** Stops reading from a socket; what has been left unread goes to whoever reads on. */
   static takeOver(socket: Socket): TextLines | undefined {
-    const lines = READERS.get(socket);
+    const lines = (socket as Read)[READER];
     if (!lines) return undefined;
-    READERS.delete(socket);
+    delete (socket as Read)[READER];
     socket.removeListener('data', lines.onData);
     socket.removeListener('end', lines.onClose);
-    socket.removeListener('error', lines.fail);
+    socket.removeListener('error', lines.onError);
     socket.removeListener('close', lines.onClose);
-    lines.fail(new LockError('the socket has been taken over by a SignalConnection'));
+    lines.stop('the socket has been taken over by a SignalConnection');
     return lines.text;
   }
 
@@ -72,16 +75,28 @@ export class SocketLines {
     });
   }
 
-  /** Whoever waits is rejected, as is whoever comes later. */
-  readonly fail = (error: Error): void => {
+  /** Nothing more is asked or read. Whoever waits is rejected. */
+  stop(why: string): void {
     if (this.over !== undefined) return;
-    // The socket's own error is for those whom it hit.
-    this.over = error instanceof LockError ? error.message : closedByServer().message;
-    for (const { reject } of this.waiting.splice(0)) reject(error);
-    this.whenEnded?.(error);
+    this.over = why;
+    this.tell();
+  }
+
+  /** The socket's own error is for those whom it hit; who comes later learns that it is over. */
+  private readonly onError = (error: Error): void => {
+    if (this.over !== undefined) return;
+    this.over = CLOSED;
+    this.tell(error);
   };
 
-  private readonly onClose = (): void => this.fail(closedByServer());
+  private readonly onClose = (): void => this.stop(CLOSED);
+
+  /** Errors are made for those who get them: their stacks cost more than all the rest. */
+  private tell(error?: Error): void {
+    const { waiting, over } = this;
+    while (waiting.length > 0) waiting.shift()!.reject(error ?? new LockError(over!));
+    this.whenEnded?.(error);
+  }
 
   private readonly onData = (chunk: Buffer | string): void => {
     if (this.over !== undefined) return;
@@ -91,7 +106,7 @@ export class SocketLines {
     this.serve();
     if (!fits || (this.waiting.length === 0 && this.text.unread > LEFT_OVER_CAP)) {
       this.text = new TextLines(REPLY_CAP);
-      this.fail(new LockError(`response too long: more than ${REPLY_CAP} characters without an end`));
+      this.stop(`response too long: more than ${REPLY_CAP} characters without an end`);
     }
   };
 

@@ -118,7 +118,7 @@ describe('renewal', () => {
         throw new Error('mine');
       },
     ],
-  ])('a callback that %s harms nobody', async (_name, callback) => {
+  ] as [string, () => void][])('a callback that %s harms nobody', async (_name, callback) => {
     let told = 0;
     const [, lock] = await held((lines, peer) => (lines[0] === 'n' ? 'error\n' : obliging(0.2)(lines, peer)), {
       onLockLost: () => {

@@ -154,7 +154,8 @@ describe('SignalConnection and a scripted server', () => {
     connection.onSignal(() => {
       throw new Error('mine');
     });
-    connection.onSignal((async () => Promise.reject(new Error('mine'))) as () => void);
+    const rejects: () => unknown = () => Promise.reject(new Error('mine'));
+    connection.onSignal(rejects);
     connection.onSignal((signal) => void got.push(signal));
     for (const byte of Buffer.from('sig кан🔒 п й \r\nsig nothing\nstray\nsig a \nsig a b\n')) {
       peer.socket.write(Buffer.of(byte));
