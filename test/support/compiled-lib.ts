@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { until } from './until.js';
 
-const ROOMS = ['common', 'protocol', 'core', 'client', 'daemon', 'backends', 'locks'];
+const ROOMS = ['common', 'protocol', 'core', 'client', 'daemon', 'backends', 'locks', 'dropin'];
 
 /** How a program ended, and what it said. */
 export interface Ended {
@@ -131,6 +131,7 @@ export class CompiledLib {
     const source = `
       import { LockClient } from ${JSON.stringify(join(this.folder, 'locks/lock-client.js'))};
       import { DflockdServer } from ${JSON.stringify(join(this.folder, 'daemon/server.js'))};
+      const ROOM = (file) => import(${JSON.stringify(this.folder)} + '/' + file);
       ${program}
     `;
     const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '-e', source], { cwd: this.folder });

@@ -93,4 +93,31 @@ describe('a process', () => {
       expect(code).toBe(0);
     },
   );
+
+  it('stays alive while a lock of the drop-in connects and waits, and ends after its release', async () => {
+    const { code, out } = await run(`
+      const { DistributedLock } = await ROOM('dropin/distributed-lock.js');
+      const { SignalConnection } = await ROOM('dropin/signal-connection.js');
+      const where = { key: 'exit-drop-in', servers: [['127.0.0.1', ${port}]], leaseTtlS: 600 };
+      const [first, second] = [new DistributedLock(where), new DistributedLock(where)];
+      await first.acquire();
+      setTimeout(() => first.release(), 50);
+      console.log(await second.acquire());
+      await second.release();
+      (await SignalConnection.connect({ port: ${port} })).close();
+    `);
+    expect([out, code]).toEqual(['true\n', 0]);
+  });
+
+  it('stays alive while it listens, and no longer', async () => {
+    const { code, out } = await run(`
+      const locks = await LockClient.connect({ servers });
+      const subscription = locks.signals.signal$('exit').subscribe(({ payload }) => {
+        console.log(payload);
+        subscription.unsubscribe();
+      });
+      setTimeout(() => locks.signals.emit('exit', 'heard'), 200).unref();
+    `);
+    expect([out, code]).toEqual(['heard\n', 0]);
+  });
 });
