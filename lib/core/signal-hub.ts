@@ -1,5 +1,5 @@
 import { ownBytes } from '../protocol/bytes.js';
-import { isWildcard, matcher } from '../protocol/patterns.js';
+import { isWildcard, tokenMatcher, tokensOf } from '../protocol/patterns.js';
 import type { Session } from './session.js';
 
 /** The members of one (pattern, group) pair; each signal goes to one of them, in turn (spec 6.3). */
@@ -10,7 +10,7 @@ interface Group {
 
 interface Topic {
   readonly pattern: string;
-  readonly matches: (channel: string) => boolean;
+  readonly matches: (tokens: readonly string[]) => boolean;
   readonly everyone: Set<Session>;
   readonly groups: Map<string, Group>;
 }
@@ -63,12 +63,9 @@ export class SignalHub {
     const served = new Set<Session>();
     const exact = this.exact.get(channel);
     let copies = exact ? this.deliver(exact, channel, payload, served) : 0;
-    for (const topic of this.wild.values()) {
-      if (topic.matches(channel)) copies += this.toEveryone(topic, channel, payload, served);
-    }
-    for (const topic of this.wild.values()) {
-      if (topic.matches(channel)) copies += this.toGroups(topic, channel, payload);
-    }
+    const wild = this.wildTopics(channel);
+    for (const topic of wild) copies += this.toEveryone(topic, channel, payload, served);
+    for (const topic of wild) copies += this.toGroups(topic, channel, payload);
     return copies;
   }
 
@@ -82,12 +79,20 @@ export class SignalHub {
     }
   }
 
+  private wildTopics(channel: string): Topic[] {
+    const found: Topic[] = [];
+    if (this.wild.size === 0) return found;
+    const tokens = tokensOf(channel);
+    for (const topic of this.wild.values()) if (topic.matches(tokens)) found.push(topic);
+    return found;
+  }
+
   private topic(pattern: string): Topic {
     const topics = isWildcard(pattern) ? this.wild : this.exact;
     const known = topics.get(pattern);
     if (known) return known;
     const own = ownBytes(pattern);
-    const made: Topic = { pattern: own, matches: matcher(own), everyone: new Set(), groups: new Map() };
+    const made: Topic = { pattern: own, matches: tokenMatcher(own), everyone: new Set(), groups: new Map() };
     topics.set(own, made);
     return made;
   }

@@ -1,7 +1,7 @@
-import { isWildcard, matcher } from './patterns.js';
+import { isWildcard, tokenMatcher, tokensOf } from './patterns.js';
 
 interface Route<T> {
-  readonly matches: (channel: string) => boolean;
+  readonly matches: (tokens: readonly string[]) => boolean;
   readonly takers: Set<T>;
 }
 
@@ -19,7 +19,7 @@ export class ChannelRouter<T> {
     const routes = this.routesOf(pattern);
     const known = routes.get(pattern);
     if (known) known.takers.add(taker);
-    else routes.set(pattern, { matches: matcher(pattern), takers: new Set([taker]) });
+    else routes.set(pattern, { matches: tokenMatcher(pattern), takers: new Set([taker]) });
     return !known;
   }
 
@@ -39,7 +39,9 @@ export class ChannelRouter<T> {
   /** Everybody who wants this channel, once for each of their patterns. */
   route(channel: string): T[] {
     const found = [...(this.exact.get(channel)?.takers ?? [])];
-    for (const { matches, takers } of this.wild.values()) if (matches(channel)) found.push(...takers);
+    if (this.wild.size === 0) return found;
+    const tokens = tokensOf(channel);
+    for (const { matches, takers } of this.wild.values()) if (matches(tokens)) found.push(...takers);
     return found;
   }
 

@@ -273,8 +273,8 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'a full member of a group is evicted though another can take the signal (6.4)',
     file: 'signal-hub.ts',
-    from: 'if (taker) copies++;\n      else group',
-    to: 'if (taker) copies++;\n      group',
+    from: 'channel, payload)) copies++;\n      else group',
+    to: 'channel, payload)) copies++;\n      group',
   },
   {
     name: 'the driver judges before the host has polled again (stall guard)',
