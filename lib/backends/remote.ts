@@ -5,9 +5,19 @@ import type { Clock, Entropy, Ms } from '../common/system.js';
 import { LINE_CAP } from '../protocol/limits.js';
 import type { Kind } from '../protocol/messages.js';
 import { shardOf } from '../protocol/shard.js';
-import type { AcquireRequest, Capabilities, Grant, LinkEvent, LockBackend, Pending, Proof } from './backend.js';
+import type {
+  AcquireRequest,
+  Capabilities,
+  Grant,
+  LinkEvent,
+  LockBackend,
+  Pending,
+  Proof,
+  Released,
+  Waiter,
+} from './backend.js';
 import { FenceBook } from './fence-book.js';
-import { RemoteAcquire } from './remote-acquire.js';
+import { RemoteAcquire, type Trier } from './remote-acquire.js';
 import { isLockedOn, pingOne, statsOf } from './remote-asks.js';
 import type { RemoteHold } from './remote-hold.js';
 import { RemoteSite } from './remote-site.js';
@@ -60,25 +70,31 @@ export class RemoteBackend implements LockBackend {
   }
 
   tryAcquire(req: AcquireRequest): Promise<Grant | null> {
-    try {
-      return new RemoteAcquire(req, 'try', this.siteOf(req.key)).result;
-    } catch (error) {
-      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
-    }
+    return new Promise((resolve, reject) => {
+      const refuse: (reason: unknown) => void = reject;
+      const trier: Trier = {
+        onPlace: () => undefined,
+        granted: resolve,
+        refused: refuse,
+        busy: () => resolve(null),
+      };
+      new RemoteAcquire(req, this.siteOf(req.key), trier, trier);
+    });
   }
 
-  enqueue(req: AcquireRequest, mode: 'line' | 'ticket'): Pending {
+  enqueue(req: AcquireRequest, mode: 'line' | 'ticket', waiter: Waiter): Pending {
     const site = this.siteOf(req.key);
-    return mode === 'ticket' ? new RemoteTicket(req, site) : new RemoteAcquire(req, 'line', site);
+    return mode === 'ticket' ? new RemoteTicket(req, site, waiter) : new RemoteAcquire(req, site, waiter);
   }
 
   renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
     return (grant as RemoteHold).renew(leaseMs);
   }
 
-  release(grant: Grant, keepMs = 0): Promise<'released' | 'gone'> {
+  release(grant: Grant, done: (outcome: Released) => void, keepMs = 0): void {
     const hold = grant as RemoteHold;
-    return keepMs > 0 ? hold.keep(keepMs) : hold.release();
+    if (keepMs > 0) hold.keep(keepMs).then(done, done);
+    else hold.release(done);
   }
 
   abandon(grant: Grant): void {

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import { AuthError, type LockError, type LossReason } from '../common/errors.js';
 import { guardOf } from '../common/guard.js';
 import type { Ms } from '../common/system.js';
@@ -13,6 +12,7 @@ import { LaneOutbox } from './lane-outbox.js';
 import { LaneOwners, type LostCallback } from './lane-owners.js';
 import { type LaneEvent, type LaneState, nextState } from './lane-state.js';
 import { LaneWatch, type Watched } from './lane-watch.js';
+import type { Wire } from './wire.js';
 
 /** Most bytes of a reply; only what goes over a control lane may be long. */
 const SHORT_REPLY_CAP = 65_536;
@@ -56,7 +56,7 @@ export class Lane implements Watched {
     this.watch = new LaneWatch(this, context);
     this.outbox = new LaneOutbox(context.clock, () => this.watch.arm());
     this.connector = new Connector(context.target, context.clock, context.alarms, {
-      connected: (socket) => this.onConnected(socket),
+      connected: (wire) => this.onConnected(wire),
       failed: (error) => this.end(error),
     });
   }
@@ -111,7 +111,8 @@ export class Lane implements Watched {
     }
     if (blocking) this.to('block');
     this.flight.push(exchange);
-    this.outbox.add(exchange);
+    // The server may as well begin while this turn goes on. `e` leaves with the `w` behind it (spec 4.5).
+    this.outbox.add(exchange, this.flight.size === 1 && request.t !== 'enqueue');
     return exchange;
   }
 
@@ -198,8 +199,9 @@ export class Lane implements Watched {
     this.state = nextState(this.state, event, this.grants);
   }
 
-  private onConnected(socket: Socket): void {
-    socket.on('data', (chunk: Buffer) => this.onData(chunk));
+  private onConnected(wire: Wire): void {
+    const { socket } = wire;
+    wire.receive = (bytes) => this.onBytes(bytes);
     socket.on('end', () => this.end(gone(this.server, 'the server closed the connection')));
     socket.on('error', (error) => this.end(gone(this.server, error.message, error)));
     socket.on('close', () => this.end(gone(this.server, 'the connection closed')));
@@ -209,8 +211,8 @@ export class Lane implements Watched {
     this.hooks.connected?.(this);
   }
 
-  private onData(chunk: Buffer): void {
-    if (!this.decoder.push(chunk)) this.end(violation(this.server, 'a line that is too long'));
+  private onBytes(bytes: string): void {
+    if (!this.decoder.push(bytes)) this.end(violation(this.server, 'a line that is too long'));
     if (this.ending || this.flight.size > 0) return;
     this.outbox.idle();
     // The alarm was set for the answer, which may be later than the next heartbeat.
