@@ -35,6 +35,7 @@ export class RemoteBackend implements LockBackend {
   readonly capabilities: Capabilities;
   private readonly sites: readonly RemoteSite[];
   private readonly watchers = new Set<(event: LinkEvent) => void>();
+  private readonly suspecting = new Set<() => void>();
 
   constructor(
     private readonly config: RemoteConfig,
@@ -47,6 +48,10 @@ export class RemoteBackend implements LockBackend {
       const pool = new ServerPool(endpoint, config, clock, entropy, {
         link: (server, state, error) => this.tell({ server, state, ...(error ? { error } : undefined) }),
         degraded,
+        hastened: (server, detail) => {
+          degraded(server, detail);
+          for (const suspect of [...this.suspecting]) suspect();
+        },
       });
       const hasFences = config.fencing === 'token';
       return new RemoteSite(pool, hasFences ? new FenceBook((detail) => degraded(pool.server, detail)) : undefined);
@@ -103,6 +108,12 @@ export class RemoteBackend implements LockBackend {
     return () => this.watchers.delete(callback);
   }
 
+  /** Called when connections turn out to live for less time without a word than was thought. */
+  onSuspect(callback: () => void): () => void {
+    this.suspecting.add(callback);
+    return () => this.suspecting.delete(callback);
+  }
+
   /** Connections to each server, for tests and diagnosis. */
   lanes(): PoolStats[] {
     return this.sites.map(({ pool }) => pool.stats());
@@ -117,6 +128,7 @@ export class RemoteBackend implements LockBackend {
   async close(graceMs: Ms): Promise<void> {
     await Promise.all(this.sites.map(({ pool }) => pool.close(graceMs)));
     this.watchers.clear();
+    this.suspecting.clear();
   }
 
   /** Asked once for each acquire; what follows goes to the server that granted (strategies may be random). */

@@ -9,14 +9,18 @@ const SURE_PART = 0.5;
 /** What a grant has to be judged by. */
 export interface SurenessContext {
   readonly clock: { now(): Ms };
-  readonly config: { readonly readTimeoutMs: Ms; readonly autoRelease: boolean };
+  readonly readTimeoutMs: Ms;
+  readonly config: { readonly autoRelease: boolean };
 }
 
 const seconds = (ms: Ms): number => Math.ceil(ms / 1000);
 
 /** Whether the answer is too old to rely on: after a long wait the send time of the request says little. */
-export function isStale({ lane, leaseMs, validFrom }: LaneGrant, { clock, config }: SurenessContext): boolean {
-  const { readTimeoutMs, autoRelease } = config;
+export function isStale(
+  { lane, leaseMs, validFrom }: LaneGrant,
+  { clock, readTimeoutMs, config }: SurenessContext,
+): boolean {
+  const { autoRelease } = config;
   const until = autoRelease ? Math.min(validFrom + leaseMs, lane.provenUntil()) : validFrom + leaseMs;
   const term = autoRelease ? Math.min(leaseMs, readTimeoutMs) : leaseMs;
   return until - clock.now() < SURE_PART * term;

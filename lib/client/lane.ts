@@ -150,6 +150,11 @@ export class Lane implements Watched {
     this.context.laneEnded();
   }
 
+  /** The server's patience with silence is less than was thought. */
+  hasten(): void {
+    this.watch.arm();
+  }
+
   /** Watched */
   get lastSend(): Ms {
     return this.outbox.lastSend;
@@ -223,9 +228,9 @@ export class Lane implements Watched {
     const { head } = this.flight;
     if (!head || head === this.outbox.first) {
       // Said before the server closes an idle connection (spec 1.1); anything else is a violation.
-      return this.end(
-        line === 'error' ? gone(this.server, 'the server closed the idle connection') : violation(this.server, line),
-      );
+      if (line !== 'error') return this.end(violation(this.server, line));
+      this.context.silenced(this.context.clock.now() - this.lastSend);
+      return this.end(gone(this.server, 'the server closed the idle connection'));
     }
     const reply = parseReply(line, head.request.t);
     if (!reply) return this.end(violation(this.server, line));

@@ -57,6 +57,7 @@ async function open(role: Role = 'command', change: Partial<LaneContext> = {}): 
     clock: systemClock,
     alarms,
     round: NO_ROUND,
+    silenced: () => undefined,
     drained: () => log.push('drained'),
     laneEnded: () => log.push('laneEnded'),
     ...change,

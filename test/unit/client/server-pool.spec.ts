@@ -45,6 +45,7 @@ function make(change: Partial<RemoteConfig> = {}): ServerPool {
   pool = new ServerPool(server.endpoint, config, systemClock, new FakeEntropy(), {
     link: (_, state) => links.push(state),
     degraded: (_, detail) => links.push(detail),
+    hastened: (_, detail) => links.push(detail),
   });
   return pool;
 }
