@@ -48,7 +48,7 @@ export class Handover {
   }
 
   start(): void {
-    const { lane, token, leaseMs: grantedMs } = this.grant;
+    const { lane, token } = this.grant;
     const { kind, key } = this.host.resource;
     const leaseMs = this.caller!.leaseMs;
     lane.adopt();
@@ -56,7 +56,7 @@ export class Handover {
       const { caller } = this;
       this.leave();
       if (!(outcome instanceof LockError) && outcome.s === 'renewed') {
-        const renewed = { lane, token, validFrom: sentAt, leaseMs: outcome.leaseMs || leaseMs || grantedMs };
+        const renewed = { lane, token, validFrom: sentAt, leaseMs: outcome.leaseMs };
         this.host.ready(this, renewed, leaseMs, caller);
         // Now that whoever has it has adopted it.
         return lane.disown();
