@@ -97,7 +97,7 @@ const SECRETS = ['remote.auth', 'embedded.authToken'];
 
 type Resolve = (name: string, value: unknown) => unknown;
 
-const resolve = (options: object): unknown => resolveOptions(options as LockClientOptions);
+const resolve = (options: object): unknown => resolveOptions(options);
 const GROUPS: readonly [where: string, options: Readonly<Record<string, readonly Value[]>>, resolve: Resolve][] = [
   ['', CLIENT, (name, value) => resolve({ [name]: value })],
   ['remote.', REMOTE, (name, value) => resolve({ remote: { [name]: value } })],
