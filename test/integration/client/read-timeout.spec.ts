@@ -67,7 +67,11 @@ describe('a server that closes idle connections sooner than the option readTimeo
     const told: LockEvent[] = [];
     client.events$.subscribe((event) => told.push(event));
     await until(() => told.some(({ type }) => type === 'lost'), 'the loss of the first');
-    await until(() => told.some((event) => event.type === 'renewed' && event.keys[0] === 'second'), 'the renewal', 1000);
+    await until(
+      () => told.some((event) => event.type === 'renewed' && event.keys[0] === 'second'),
+      'the renewal',
+      1000,
+    );
   });
 
   it('is not taken to close at once: lanes do not speak all the time', async () => {
