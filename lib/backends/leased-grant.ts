@@ -20,7 +20,7 @@ export class LeasedGrant extends RemoteHold {
   }
 
   get heldUntil(): Ms {
-    return this.isOver ? -Infinity : this.until;
+    return this.until;
   }
 
   renew(leaseMs: Ms): Promise<Proof> {

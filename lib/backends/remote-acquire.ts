@@ -106,12 +106,9 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   }
 
   private begin(): void {
-    const { lines, marks, clock, config, waits } = this.site.pool;
-    const line = lines.find(this);
+    const { marks, clock, config, waits } = this.site.pool;
+    const line = this.before();
     if (line) return this.waitIn(line);
-    const mark = !this.trier && this.kind === 'lock' ? marks.ofLock(this.key) : undefined;
-    // Behind somebody who is trying: whoever tried past it could overtake it.
-    if (mark instanceof RemoteAcquire) return this.waitIn(mark.lead());
     const now = clock.now();
     if (marks.isFull(this, now)) return this.waitIn(undefined);
     // A try whose lane gives up before the deadline needs no alarm of its own.
@@ -121,13 +118,23 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
     this.link();
   }
 
+  /** The line of those who were here before. */
+  private before(): Line | undefined {
+    const { lines, marks } = this.site.pool;
+    const line = lines.find(this);
+    if (line || this.trier || this.kind === 'sem') return line;
+    // Behind somebody who is trying: whoever tried past it could overtake it.
+    const mark = marks.ofLock(this.key);
+    return mark instanceof RemoteAcquire ? mark.lead() : undefined;
+  }
+
   private link(): void {
-    const deadline = !this.trier ? this.deadline : Infinity;
+    const deadline = this.trier ? Infinity : this.deadline;
     this.stopLinking = this.site.pool.whenCommand(deadline, (outcome) => {
       if (this.phase !== 'linking') return;
       if (outcome instanceof LockError) return this.fail(outcome);
-      // Others may have come to wait meanwhile.
-      const line = this.site.pool.lines.find(this);
+      // Others may have come to wait, or to try, meanwhile.
+      const line = this.before();
       if (line) this.waitIn(line);
       else this.tryOn(outcome);
     });

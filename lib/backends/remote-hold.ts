@@ -73,7 +73,7 @@ export abstract class RemoteHold implements Grant, Mark {
     lane.send({ t: 'renew', kind: req.kind, key, token, leaseMs }, (outcome, validFrom) => {
       if (outcome instanceof LockError) reject(outcome);
       else if (outcome.s === 'renewed') {
-        const proof = { validFrom, leaseMs: outcome.leaseMs || leaseMs };
+        const proof = { validFrom, leaseMs: outcome.leaseMs };
         this.until = validFrom + proof.leaseMs;
         resolve(proof);
       } else if (outcome.s === 'error') reject(new LockLostError(req.key, 'rejected', { server }));

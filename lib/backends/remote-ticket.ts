@@ -58,7 +58,6 @@ export class RemoteTicket implements Pending {
   }
 
   private fetched(outcome: Lane | LockError): void {
-    if (this.phase !== 'fetching') return;
     if (outcome instanceof LockError) return this.fail(outcome);
     this.lane = outcome;
     this.phase = 'placed';
@@ -109,7 +108,7 @@ export class RemoteTicket implements Pending {
     lane.send({ t: 'renew', kind, key, token, leaseMs }, (outcome, validFrom) => {
       if (this.phase === 'proving') {
         if (!(outcome instanceof LockError) && outcome.s === 'renewed') {
-          this.succeed({ lane, token, validFrom, leaseMs: outcome.leaseMs || leaseMs || grant.leaseMs });
+          this.succeed({ lane, token, validFrom, leaseMs: outcome.leaseMs });
         } else this.abort(gone(lane.server, 'lost while it was granted'));
       }
       lane.disown();

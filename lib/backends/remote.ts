@@ -45,6 +45,7 @@ export class RemoteBackend implements LockBackend {
   readonly capabilities: Capabilities;
   private readonly sites: readonly RemoteSite[];
   private readonly watchers = new Set<(event: LinkEvent) => void>();
+  private readonly suspecting = new Set<() => void>();
 
   constructor(
     private readonly config: RemoteConfig,
@@ -57,6 +58,10 @@ export class RemoteBackend implements LockBackend {
       const pool = new ServerPool(endpoint, config, clock, entropy, {
         link: (server, state, error) => this.tell({ server, state, ...(error ? { error } : undefined) }),
         degraded,
+        hastened: (server, detail) => {
+          degraded(server, detail);
+          for (const suspect of [...this.suspecting]) suspect();
+        },
       });
       const hasFences = config.fencing === 'token';
       return new RemoteSite(pool, hasFences ? new FenceBook((detail) => degraded(pool.server, detail)) : undefined);
@@ -119,6 +124,12 @@ export class RemoteBackend implements LockBackend {
     return () => this.watchers.delete(callback);
   }
 
+  /** Called when connections turn out to live for less time without a word than was thought. */
+  onSuspect(callback: () => void): () => void {
+    this.suspecting.add(callback);
+    return () => this.suspecting.delete(callback);
+  }
+
   /** Connections to each server, for tests and diagnosis. */
   lanes(): PoolStats[] {
     return this.sites.map(({ pool }) => pool.stats());
@@ -133,6 +144,7 @@ export class RemoteBackend implements LockBackend {
   async close(graceMs: Ms): Promise<void> {
     await Promise.all(this.sites.map(({ pool }) => pool.close(graceMs)));
     this.watchers.clear();
+    this.suspecting.clear();
   }
 
   /** Asked once for each acquire; what follows goes to the server that granted (strategies may be random). */
@@ -141,7 +153,12 @@ export class RemoteBackend implements LockBackend {
     const { length } = sites;
     const { shardingStrategy } = this.config;
     if (!shardingStrategy) return sites[length === 1 ? 0 : shardOf(key, length)]!;
-    const shard: unknown = shardingStrategy(key, length);
+    let shard: unknown;
+    try {
+      shard = shardingStrategy(key, length);
+    } catch (cause) {
+      throw new ConfigError(`option remote.shardingStrategy: threw ${String(cause)}`, { cause });
+    }
     if (Number.isInteger(shard) && (shard as number) >= 0 && (shard as number) < length) return sites[shard as number]!;
     throw new ConfigError(
       `option remote.shardingStrategy: expected an index of 0 to ${length - 1}, got ${String(shard)}`,

@@ -1,4 +1,5 @@
 import type { LockError } from '../common/errors.js';
+import type { Ms } from '../common/system.js';
 import type { Target } from './connector.js';
 import type { Lane } from './lane.js';
 import type { WatchContext } from './lane-watch.js';
@@ -17,6 +18,8 @@ export interface LaneContext extends WatchContext {
   readonly round: Pick<OwnerRound, 'ask'>;
   /** The server shuts down. Told before anybody else. */
   readonly drained: () => void;
+  /** The server has closed a connection because nothing was said for so long (spec 1.5). */
+  readonly silenced: (silence: Ms) => void;
   /** A lane has ended; after its own hooks. */
   readonly laneEnded: () => void;
 }

@@ -43,6 +43,7 @@ export class Lane implements Watched {
   private ending: LockError | undefined;
   private readonly owners = new LaneOwners();
   private readonly decoder: LineDecoder;
+  private isReading = false;
 
   /** @throws ConfigError for TLS options that Node refuses */
   constructor(
@@ -111,8 +112,9 @@ export class Lane implements Watched {
     }
     if (blocking) this.to('block');
     this.flight.push(exchange);
-    // The server may as well begin while this turn goes on. `e` leaves with the `w` behind it (spec 4.5).
-    this.outbox.add(exchange, this.flight.size === 1 && request.t !== 'enqueue');
+    // The server may as well begin while this turn goes on. But what has been received already is no answer to it, and
+    // `e` leaves with the `w` behind it (spec 4.5).
+    this.outbox.add(exchange, this.flight.size === 1 && !this.isReading && request.t !== 'enqueue');
     return exchange;
   }
 
@@ -149,6 +151,11 @@ export class Lane implements Watched {
     this.questioned?.done?.(error, this.questioned.sentAt);
     for (let x = this.flight.shift(); x; x = this.flight.shift()) x.done?.(error, x.sentAt);
     this.context.laneEnded();
+  }
+
+  /** The server's patience with silence is less than was thought. */
+  hasten(): void {
+    this.watch.arm();
   }
 
   /** Watched */
@@ -212,7 +219,9 @@ export class Lane implements Watched {
   }
 
   private onBytes(bytes: string): void {
+    this.isReading = true;
     if (!this.decoder.push(bytes)) this.end(violation(this.server, 'a line that is too long'));
+    this.isReading = false;
     if (this.ending || this.flight.size > 0) return;
     this.outbox.idle();
     // The alarm was set for the answer, which may be later than the next heartbeat.
@@ -225,9 +234,9 @@ export class Lane implements Watched {
     const { head } = this.flight;
     if (!head || head === this.outbox.first) {
       // Said before the server closes an idle connection (spec 1.1); anything else is a violation.
-      return this.end(
-        line === 'error' ? gone(this.server, 'the server closed the idle connection') : violation(this.server, line),
-      );
+      if (line !== 'error') return this.end(violation(this.server, line));
+      this.context.silenced(this.context.clock.now() - this.lastSend);
+      return this.end(gone(this.server, 'the server closed the idle connection'));
     }
     const reply = parseReply(line, head.request.t);
     if (!reply) return this.end(violation(this.server, line));

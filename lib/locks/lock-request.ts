@@ -36,7 +36,7 @@ export function checkRequest(key: LockKey, options: AcquireOptions, defaults: Re
   const { keys, wires } = orderedKeys(key, defaults.namespace);
   if (options !== NO_OPTIONS) checkNames('', checkObject('options', options), KNOWN);
   const { signal, onNested } = options;
-  if (signal !== undefined && !(typeof signal === 'object' && 'aborted' in signal)) {
+  if (signal !== undefined && !isSignal(signal)) {
     throw wrong('signal', 'an AbortSignal', signal);
   }
   const limit = checkNumber('limit', options.limit, { min: 1, max: MOST_SLOTS, integer: true });
@@ -87,6 +87,10 @@ export function orderedKeys(key: LockKey, namespace: string | undefined): Names 
   const names = [...byBytes.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, name]) => name);
   return { keys: names.map((name) => name.key), wires: names.map((name) => name.wire) };
 }
+
+/** Of whatever realm. */
+const isSignal = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;
 
 function checkFlag(option: string, value: unknown): boolean | undefined {
   if (value !== undefined && typeof value !== 'boolean') throw wrong(option, 'true or false', value);

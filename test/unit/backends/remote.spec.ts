@@ -288,7 +288,7 @@ describe('answers that make no sense', () => {
     await expect(backend.tryAcquire(request())).rejects.toBeInstanceOf(type);
   });
 
-  it.each([['stats'], ['{'], ['error']])('stats: %s', async (text) => {
+  it.each([['stats'], ['{'], ['error'], ['33'], ['null'], ['[]'], ['{"locks":[]}']])('stats: %s', async (text) => {
     await start();
     server.script = () => (text === 'error' ? 'error\n' : `ok ${text}\n`);
     await expect(backend.stats()).rejects.toBeInstanceOf(ProtocolError);

@@ -287,6 +287,8 @@ describe('isLocked', () => {
         { key: 'pool', holders: 1 },
         { key: 'empty', holders: 0 },
       ],
+      idle_locks: [],
+      idle_semaphores: [],
     };
     await start({}, (r, peer) => (r.t === 'stats' ? `ok ${JSON.stringify(stats)}\n` : obliging(r, peer)));
     const asked = (key: string, kind: 'lock' | 'sem') => scripted.backend.isLocked(key, kind);

@@ -3,7 +3,13 @@ import { Lane } from '../../../lib/client/lane.js';
 import { NO_ROUND } from '../../../lib/client/owner-round.js';
 import type { LaneContext, LaneHooks, Role } from '../../../lib/client/lane-context.js';
 import { Alarms } from '../../../lib/common/alarms.js';
-import { LockError, LockUnavailableError, ProtocolError, ServerDrainingError } from '../../../lib/common/errors.js';
+import {
+  AuthError,
+  LockError,
+  LockUnavailableError,
+  ProtocolError,
+  ServerDrainingError,
+} from '../../../lib/common/errors.js';
 import { systemClock } from '../../../lib/common/system.js';
 import type { Reply, Request } from '../../../lib/protocol/messages.js';
 import { until } from '../../support/until.js';
@@ -57,6 +63,7 @@ async function open(role: Role = 'command', change: Partial<LaneContext> = {}): 
     clock: systemClock,
     alarms,
     round: NO_ROUND,
+    silenced: () => undefined,
     drained: () => log.push('drained'),
     laneEnded: () => log.push('laneEnded'),
     ...change,
@@ -228,6 +235,30 @@ describe('a lane', () => {
   it('retires at once when nothing is outstanding', async () => {
     const { lane } = await open();
     lane.retire(new LockUnavailableError('not needed'));
+    expect(lane.isEnded).toBe(true);
+  });
+});
+
+describe('a lane whose server shuts down', () => {
+  it('takes nothing more, stays for what it owns, and says so to whoever asks', async () => {
+    const { lane, log } = await open();
+    lane.adopt();
+    lane.drain();
+    await expect(ask(lane, { t: 'ping' })).rejects.toBeInstanceOf(ServerDrainingError);
+    expect(lane.isEnded).toBe(false);
+    lane.disown();
+    expect(lane.isEnded).toBe(true);
+    expect(log).toContain('doubted');
+    lane.drain();
+    expect(server.peers[0]!.requests).toEqual([]);
+  });
+});
+
+describe('a server that changes its mind about auth', () => {
+  it('costs the lane, and its callers are told why', async () => {
+    server.script = () => 'error_auth\n';
+    const { lane } = await open();
+    await expect(ask(lane, { t: 'ping' })).rejects.toBeInstanceOf(AuthError);
     expect(lane.isEnded).toBe(true);
   });
 });
