@@ -9,14 +9,12 @@ export class PacedEchoLane {
   done;
   fail;
 
-  #workMs;
+  /** 0: no timer. */
+  workMs = 0;
+
   #deadline;
   #missing = 0;
   #trips = 0;
-
-  constructor(workMs) {
-    this.#workMs = workMs;
-  }
 
   start(deadline) {
     this.#deadline = deadline;
@@ -33,9 +31,12 @@ export class PacedEchoLane {
   }
 
   #work() {
-    setTimeout(() => {
-      this.#missing = RELEASE.length;
-      this.socket.write(RELEASE);
-    }, this.#workMs);
+    if (this.workMs === 0) this.#send();
+    else setTimeout(() => this.#send(), this.workMs);
+  }
+
+  #send() {
+    this.#missing = RELEASE.length;
+    this.socket.write(RELEASE);
   }
 }

@@ -62,14 +62,29 @@ export interface Grant extends Proof {
   readonly owner: Owner;
 }
 
-/** A place in line, from the moment enqueue() returned. */
-export interface Pending {
-  readonly placed: Promise<'acquired' | 'queued'>;
-  /** Rejects with AcquireTimeoutError at the deadline, LockUnavailableError, MaxLocksError, …; after cancel with its error. */
-  readonly grant: Promise<Grant>;
-  /** Gives up at once; `grant` rejects with `reason`, whatever it is. A grant which still arrives is freed by the backend. */
-  cancel(reason: unknown): void;
+/**
+ * Who waits for a grant. Either `granted` or `refused` is called, once, in the turn in which it is known, which may be
+ * before enqueue() has returned. Callbacks instead of promises, because there is one for each lock that is taken. They
+ * must not throw.
+ */
+export interface Waiter {
+  /** `queued`: waits in a queue from now on; may be said more than once. `acquired`: the grant is there or on its way. */
+  onPlace(place: Place): void;
+  granted(grant: Grant): void;
+  /** AcquireTimeoutError at the deadline, LockUnavailableError, MaxLocksError, … */
+  refused(error: unknown): void;
 }
+
+export type Place = 'acquired' | 'queued';
+
+/** A place in line, from the moment enqueue() was called. */
+export interface Pending {
+  /** Gives up at once: the waiter hears nothing more. A grant which still arrives is freed by the backend. Idempotent. */
+  cancel(): void;
+}
+
+/** What came of a release. 'gone': was not held any more; an error: nobody knows, and the lease ends it. */
+export type Released = 'released' | 'gone' | Error;
 
 /**
  * Something about a server. `up`, `down`: the connection was made, was lost. `draining`: it shuts down; its locks stay
@@ -100,11 +115,14 @@ export interface LockBackend {
   /** One try that does not wait; null if somebody else has it. */
   tryAcquire(req: AcquireRequest): Promise<Grant | null>;
   /** `ticket`: a place of its own, taken at once; its deadline may be Infinity. */
-  enqueue(req: AcquireRequest, mode: 'line' | 'ticket'): Pending;
+  enqueue(req: AcquireRequest, mode: 'line' | 'ticket', waiter: Waiter): Pending;
   /** Throws LockLostError (final) or LockUnavailableError (to be retried while the proof lasts). */
   renew(grant: Grant, leaseMs: Ms): Promise<Proof>;
-  /** 'gone': was not held any more. `keepMs`: shorten or extend the lease to this instead of freeing. */
-  release(grant: Grant, keepMs?: Ms): Promise<'released' | 'gone'>;
+  /**
+   * Calls `done` once, in the turn in which the outcome is known, which may be before release() has returned. `keepMs` above
+   * 0: shorten or extend the lease to this instead of freeing. Must not throw.
+   */
+  release(grant: Grant, done: (outcome: Released) => void, keepMs?: Ms): void;
   /** Frees it somehow, or leaves it to the lease. Never throws. */
   abandon(grant: Grant): void;
   isLocked?(key: string, kind: Kind): Promise<boolean>;

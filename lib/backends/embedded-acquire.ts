@@ -1,11 +1,9 @@
-import { type Alarms, newAlarm } from '../common/alarms.js';
+import type { Alarm, Alarms } from '../common/alarms.js';
 import { AcquireTimeoutError, ShuttingDownError } from '../common/errors.js';
-import type { Clock } from '../common/system.js';
+import type { Clock, Ms } from '../common/system.js';
 import type { Answer, OpId } from '../core/types.js';
 import { toBytes } from '../protocol/bytes.js';
-import type { AcquireRequest, Grant, Pending } from './backend.js';
-import { Deferred } from './deferred.js';
-import { Placing } from './placing.js';
+import type { AcquireRequest, Pending, Waiter } from './backend.js';
 import type { EmbeddedDoor } from './embedded-door.js';
 import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
 import { refusal } from './refusal.js';
@@ -13,75 +11,67 @@ import { refusal } from './refusal.js';
 /** Longer than the engine takes to notice that a wait is over. */
 const LATE_MS = 1000;
 
-/** One acquire from the engine in this process; it waits in the engine's queue. */
-export class EmbeddedAcquire implements Pending {
-  private readonly outcome = new Deferred<Grant>();
-  private readonly placing = new Placing();
+/**
+ * One acquire from the engine in this process; it waits in the engine's queue. As an alarm it does nothing but keep the
+ * process alive, as somebody who waits should: the engine's own timer does not.
+ */
+export class EmbeddedAcquire implements Pending, Alarm {
+  due: Ms = Infinity;
+  slot = -1;
+  private readonly key: string;
+  private readonly since: Ms;
   private readonly op: OpId;
   private isOver = false;
-  /** The engine's own timer does not keep the process alive; somebody who waits does. */
-  private readonly wake = newAlarm(() => undefined);
+  private isQueued = false;
 
   constructor(
-    req: AcquireRequest,
+    private readonly req: AcquireRequest,
     private readonly door: EmbeddedDoor,
-    clock: Clock,
+    private readonly clock: Clock,
     private readonly waits: Alarms,
+    private readonly waiter: Waiter,
   ) {
+    const { kind, limit, leaseMs, deadline } = req;
     const key = toBytes(req.key);
     const now = clock.now();
-    const { kind, limit, leaseMs, deadline } = req;
+    this.key = key;
+    this.since = now;
     const waitMs = Math.max(deadline - now, 0);
-    let inCall = true;
-    this.op = door.exec(
-      { t: 'acquire', kind, key, limit, waitMs, leaseMs },
-      (answer) => {
-        if (answer.s === 'granted') {
-          // A queued request is granted later than it was made; the lease runs from the grant on.
-          const grant = new EmbeddedGrant(req, key, answer.token, inCall ? now : clock.now(), answer.leaseMs);
-          if (this.isOver)
-            queueMicrotask(() => door.exec({ t: 'release', kind, key, token: answer.token }, () => undefined));
-          else this.succeed(grant);
-        } else this.fail(errorOf(answer, req));
-      },
-      now,
-    );
-    inCall = false;
+    this.op = door.exec({ t: 'acquire', kind, key, limit, waitMs, leaseMs }, (answer) => this.answered(answer), now);
     if (this.isOver) return;
-    waits.set(this.wake, deadline + LATE_MS);
-    this.placing.is('queued');
+    this.isQueued = true;
+    waits.set(this, deadline + LATE_MS);
+    waiter.onPlace('queued');
   }
 
-  get grant(): Promise<Grant> {
-    return this.outcome.promise;
+  /** Alarm */
+  ring(): void {
+    // The engine has an alarm of its own, which answers.
   }
 
-  get placed(): Promise<'acquired' | 'queued'> {
-    return this.placing.promise;
-  }
-
-  cancel(reason: unknown): void {
+  cancel(): void {
     if (this.isOver) return;
-    this.fail(reason);
+    this.finish();
     this.door.cancel(this.op);
   }
 
-  private succeed(grant: Grant): void {
+  private answered(answer: Answer): void {
+    const { req, key, door, waiter } = this;
+    if (this.isOver) {
+      if (answer.s === 'granted')
+        door.exec({ t: 'release', kind: req.kind, key, token: answer.token }, () => undefined);
+      return;
+    }
     this.finish();
-    this.placing.is('acquired');
-    this.outcome.resolve(grant);
-  }
-
-  private fail(error: unknown): void {
-    if (this.isOver) return;
-    this.finish();
-    this.placing.failed(error);
-    this.outcome.reject(error);
+    if (answer.s !== 'granted') return waiter.refused(errorOf(answer, req));
+    // A queued request is granted later than it was made; the lease runs from the grant on.
+    const validFrom = this.isQueued ? this.clock.now() : this.since;
+    waiter.granted(new EmbeddedGrant(req, key, answer.token, validFrom, answer.leaseMs));
   }
 
   private finish(): void {
     this.isOver = true;
-    this.waits.cancel(this.wake);
+    this.waits.cancel(this);
   }
 }
 

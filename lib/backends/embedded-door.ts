@@ -1,18 +1,27 @@
 import type { Clock } from '../common/system.js';
-import type { EngineDriver } from '../core/driver.js';
+import type { EngineDriver, Woken } from '../core/driver.js';
 import type { Session } from '../core/session.js';
 import type { Answer, Command, OpId, SessionSink } from '../core/types.js';
 
-/** Gets the answer in the middle of the engine's work: only notes it. */
+/** Gets the answer when the engine has done its work: may ask again. */
 export type OnAnswer = (answer: Answer) => void;
 
+interface Answered {
+  readonly onAnswer: OnAnswer;
+  readonly answer: Answer;
+}
+
 /** This process as one session of an engine. */
-export class EmbeddedDoor implements SessionSink {
+export class EmbeddedDoor implements SessionSink, Woken {
   private readonly open = new Map<OpId, OnAnswer>();
   private readonly session: Session;
   private lastOp: OpId = 0;
-  /** Of the operation that is being executed, until it is answered. */
-  private asked: OnAnswer | undefined;
+  /** Whether the last operation is being executed. */
+  private executing = false;
+  /** Its answer. */
+  private direct: Answer | undefined;
+  /** Answers to earlier operations, which the engine gave in the middle of another one. */
+  private late: Answered[] = [];
 
   constructor(
     private readonly driver: EngineDriver,
@@ -21,15 +30,17 @@ export class EmbeddedDoor implements SessionSink {
     this.session = driver.engine.open(this, 'embedded');
   }
 
-  /** Returns the operation, for cancel(). */
+  /** Returns the operation, for cancel(). Most are answered before. */
   exec(command: Command, onAnswer: OnAnswer, now = this.clock.now()): OpId {
     const op = ++this.lastOp;
-    this.asked = onAnswer;
+    this.executing = true;
     this.driver.engine.exec(this.session, op, command, now);
-    // Most are answered at once.
-    if (this.asked === onAnswer) this.open.set(op, onAnswer);
-    this.asked = undefined;
+    this.executing = false;
+    const { direct } = this;
+    this.direct = undefined;
+    if (!direct) this.open.set(op, onAnswer);
     this.driver.touch();
+    if (direct) onAnswer(direct);
     return op;
   }
 
@@ -49,14 +60,21 @@ export class EmbeddedDoor implements SessionSink {
 
   /** SessionSink */
   reply(op: OpId, answer: Answer): void {
-    if (op === this.lastOp && this.asked) {
-      const { asked } = this;
-      this.asked = undefined;
-      return asked(answer);
+    if (op === this.lastOp && this.executing) {
+      this.direct = answer;
+      return;
     }
     const onAnswer = this.open.get(op);
+    if (!onAnswer) return;
     this.open.delete(op);
-    onAnswer?.(answer);
+    if (this.late.push({ onAnswer, answer }) === 1) this.driver.wake(this);
+  }
+
+  /** Woken */
+  resume(): void {
+    const { late } = this;
+    this.late = [];
+    for (const { onAnswer, answer } of late) onAnswer(answer);
   }
 
   /** SessionSink. This session listens to nothing. */

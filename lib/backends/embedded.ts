@@ -18,6 +18,8 @@ import type {
   Pending,
   Proof,
   SignalTaker,
+  Released,
+  Waiter,
 } from './backend.js';
 import { EmbeddedAcquire } from './embedded-acquire.js';
 import type { EmbeddedConfig } from './embedded-config.js';
@@ -40,9 +42,6 @@ const CAPABILITIES: Capabilities = Object.freeze({
   maxKeyBytes: LINE_CAP,
   keepAfterRelease: false,
 });
-
-const RELEASED = Promise.resolve('released' as const);
-const GONE = Promise.resolve('gone' as const);
 
 /** Leases may be shorter than a second here; waiters should not wait a whole one for the next sweep. */
 const SWEEP_INTERVAL_MS: Ms = 100;
@@ -101,9 +100,9 @@ export class EmbeddedBackend implements LockBackend {
   }
 
   /** Every caller has a place of its own in the engine's queue, with a ticket or without. */
-  enqueue(req: AcquireRequest, _mode: 'line' | 'ticket'): Pending {
+  enqueue(req: AcquireRequest, _mode: 'line' | 'ticket', waiter: Waiter): Pending {
     this.assertOpen();
-    return new EmbeddedAcquire(req, this.door, this.clock, this.waits);
+    return new EmbeddedAcquire(req, this.door, this.clock, this.waits, waiter);
   }
 
   async renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
@@ -114,18 +113,16 @@ export class EmbeddedBackend implements LockBackend {
     throw new LockLostError(req.key, 'rejected', { server: EMBEDDED });
   }
 
-  release(grant: Grant, keepMs = 0): Promise<'released' | 'gone'> {
+  release(grant: Grant, done: (outcome: Released) => void, keepMs = 0): void {
     const { req, token, bytes: key } = grant as EmbeddedGrant;
-    let answer = { s: 'cancelled' } as Answer;
-    const note: OnAnswer = (given) => void (answer = given);
-    if (this.closed) return GONE;
-    if (keepMs > 0) this.door.exec({ t: 'renew', kind: req.kind, key, token, leaseMs: keepMs }, note);
-    else this.door.exec({ t: 'release', kind: req.kind, key, token }, note);
-    return answer.s === 'ok' || answer.s === 'renewed' ? RELEASED : GONE;
+    if (this.closed) return done('gone');
+    const freed: OnAnswer = ({ s }) => done(s === 'ok' || s === 'renewed' ? 'released' : 'gone');
+    if (keepMs > 0) this.door.exec({ t: 'renew', kind: req.kind, key, token, leaseMs: keepMs }, freed);
+    else this.door.exec({ t: 'release', kind: req.kind, key, token }, freed);
   }
 
   abandon(grant: Grant): void {
-    this.release(grant).catch(() => undefined);
+    this.release(grant, () => undefined);
   }
 
   async isLocked(key: string, kind: Kind): Promise<boolean> {

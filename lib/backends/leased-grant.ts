@@ -1,6 +1,6 @@
 import { LockError, LockLostError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
-import type { Owner, Proof } from './backend.js';
+import type { Owner, Proof, Released } from './backend.js';
 import { refusal } from './refusal.js';
 import { RemoteHold } from './remote-hold.js';
 
@@ -20,7 +20,7 @@ export class LeasedGrant extends RemoteHold {
   }
 
   get heldUntil(): Ms {
-    return this.isOver ? -Infinity : this.until;
+    return this.until;
   }
 
   renew(leaseMs: Ms): Promise<Proof> {
@@ -33,33 +33,29 @@ export class LeasedGrant extends RemoteHold {
     });
   }
 
-  release(): Promise<'released' | 'gone'> {
+  release(done: (outcome: Released) => void): void {
     this.isOver = true;
     this.unmark();
-    return new Promise((resolve, reject) => this.releaseVia('gone', resolve, reject));
+    this.releaseVia('gone', done);
   }
 
   /** @param whenUnknown what an `error` means: after a release without an answer, that it has arrived all the same */
-  private releaseVia(
-    whenUnknown: 'released' | 'gone',
-    resolve: (how: 'released' | 'gone') => void,
-    reject: (error: Error) => void,
-  ): void {
+  private releaseVia(whenUnknown: 'released' | 'gone', done: (outcome: Released) => void): void {
     this.pool.whenCommand(this.until, (lane) => {
-      if (lane instanceof LockError) return reject(lane);
+      if (lane instanceof LockError) return done(lane);
       this.sendRelease(lane, (outcome) => {
         if (!(outcome instanceof LockError)) {
-          if (outcome.s === 'ok') resolve('released');
-          else if (outcome.s === 'error') resolve(whenUnknown);
-          else reject(refusal(outcome, 'release', this.key, this.server));
+          if (outcome.s === 'ok') done('released');
+          else if (outcome.s === 'error') done(whenUnknown);
+          else done(refusal(outcome, 'release', this.key, this.server));
         } else if (this.pool.clock.now() < this.until && whenUnknown === 'gone') {
-          this.releaseVia('released', resolve, reject);
-        } else reject(outcome);
+          this.releaseVia('released', done);
+        } else done(outcome);
       });
     });
   }
 
   abandon(): void {
-    this.release().catch(() => undefined);
+    this.release(() => undefined);
   }
 }

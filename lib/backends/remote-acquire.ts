@@ -10,8 +10,7 @@ import { LockError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import { toBytes } from '../protocol/bytes.js';
 import type { Kind, Reply } from '../protocol/messages.js';
-import type { AcquireRequest, Grant, Pending } from './backend.js';
-import { Placing } from './placing.js';
+import type { AcquireRequest, Pending, Waiter } from './backend.js';
 import { refusal } from './refusal.js';
 import type { RemoteSite } from './remote-site.js';
 
@@ -20,6 +19,12 @@ import type { RemoteSite } from './remote-site.js';
  * head, if there is one. lined: in a line. over.
  */
 type Phase = 'linking' | 'trying' | 'lined' | 'over';
+
+/** Who does not wait. */
+export interface Trier extends Waiter {
+  /** Somebody else has it. Called instead of `granted` or `refused`. */
+  busy(): void;
+}
 
 /** One acquire: a try on a command lane; if the lock is busy and waiting is wanted, a place in the line of its key. */
 export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
@@ -32,28 +37,20 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   readonly heldUntil = undefined;
   /** As bytes. */
   readonly key: string;
-  readonly result: Promise<Grant | null>;
-  private resolve!: (grant: Grant | null) => void;
-  private reject!: (reason: unknown) => void;
   private phase: Phase = 'linking';
-  private readonly placing: Placing | undefined;
   private line: Line | undefined = undefined;
   private stopLinking: (() => void) | undefined = undefined;
   private lane: Lane | undefined = undefined;
   private exchange: Exchange | undefined = undefined;
 
-  /** @param mode `try`: resolves with null instead of waiting */
+  /** @param trier instead of a waiter: there is one try, and no waiting */
   constructor(
     private readonly req: AcquireRequest,
-    private readonly mode: 'try' | 'line',
     private readonly site: RemoteSite,
+    private readonly waiter: Waiter,
+    private readonly trier: Trier | undefined = undefined,
   ) {
     this.key = toBytes(req.key);
-    this.placing = mode === 'line' ? new Placing() : undefined;
-    this.result = new Promise((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
-    });
     this.begin();
   }
 
@@ -73,21 +70,11 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
     return this.req.leaseMs;
   }
 
-  /** Of a `line`, which never resolves with null. */
-  get grant(): Promise<Grant> {
-    return this.result as Promise<Grant>;
-  }
-
-  /** Of a `line`. */
-  get placed(): Promise<'acquired' | 'queued'> {
-    return this.placing!.promise;
-  }
-
-  cancel(reason: unknown): void {
+  cancel(): void {
     const { phase } = this;
     if (phase === 'over') return;
     // First of all over: what follows may call back.
-    this.fail(reason);
+    this.finish();
     if (phase === 'linking') this.stopLinking?.();
     else if (this.line) this.line.leave(this);
     else if (phase === 'trying') {
@@ -104,14 +91,13 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
 
   /** Caller */
   queued(): void {
-    this.placing?.is('queued');
+    this.waiter.onPlace('queued');
   }
 
   /** Caller */
   granted(grant: LaneGrant): void {
     this.finish();
-    this.placing?.is('acquired');
-    this.resolve(this.site.hold(this.req, this.key, grant));
+    this.waiter.granted(this.site.hold(this.req, this.key, grant));
   }
 
   /** Caller */
@@ -120,28 +106,35 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   }
 
   private begin(): void {
-    const { lines, marks, clock, config, waits } = this.site.pool;
-    const line = lines.find(this);
+    const { marks, clock, config, waits } = this.site.pool;
+    const line = this.before();
     if (line) return this.waitIn(line);
-    const mark = this.mode === 'line' && this.kind === 'lock' ? marks.ofLock(this.key) : undefined;
-    // Behind somebody who is trying: whoever tried past it could overtake it.
-    if (mark instanceof RemoteAcquire) return this.waitIn(mark.lead());
     const now = clock.now();
     if (marks.isFull(this, now)) return this.waitIn(undefined);
     // A try whose lane gives up before the deadline needs no alarm of its own.
-    if (this.mode === 'line' && this.deadline < now + config.requestTimeoutMs) waits.set(this, this.deadline);
+    if (!this.trier && this.deadline < now + config.requestTimeoutMs) waits.set(this, this.deadline);
     const lane = (this.kind === 'sem' && this.site.pool.tries.of(this)) || this.site.pool.command();
     if (lane) return this.tryOn(lane);
     this.link();
   }
 
+  /** The line of those who were here before. */
+  private before(): Line | undefined {
+    const { lines, marks } = this.site.pool;
+    const line = lines.find(this);
+    if (line || this.trier || this.kind === 'sem') return line;
+    // Behind somebody who is trying: whoever tried past it could overtake it.
+    const mark = marks.ofLock(this.key);
+    return mark instanceof RemoteAcquire ? mark.lead() : undefined;
+  }
+
   private link(): void {
-    const deadline = this.mode === 'line' ? this.deadline : Infinity;
+    const deadline = this.trier ? Infinity : this.deadline;
     this.stopLinking = this.site.pool.whenCommand(deadline, (outcome) => {
       if (this.phase !== 'linking') return;
       if (outcome instanceof LockError) return this.fail(outcome);
-      // Others may have come to wait meanwhile.
-      const line = this.site.pool.lines.find(this);
+      // Others may have come to wait, or to try, meanwhile.
+      const line = this.before();
       if (line) this.waitIn(line);
       else this.tryOn(outcome);
     });
@@ -152,7 +145,7 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
     this.phase = 'trying';
     this.lane = lane;
     if (kind === 'sem') site.pool.tries.enter(this, lane);
-    else if (this.mode === 'line') site.pool.marks.set(kind, key, limit, this);
+    else if (!this.trier) site.pool.marks.set(kind, key, limit, this);
     this.exchange = lane.send({ t: 'acquire', kind, key, limit, waitMs: 0, leaseMs }, (outcome, validFrom) => {
       if (kind === 'sem') site.pool.tries.leave(this, lane);
       if (outcome instanceof LockError || outcome.s !== 'granted') return this.refused(outcome);
@@ -190,9 +183,9 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
 
   /** @param line undefined: a line that is to be made */
   private waitIn(line: Line | undefined): void {
-    if (this.mode === 'try') {
+    if (this.trier) {
       this.finish();
-      return this.resolve(null);
+      return this.trier.busy();
     }
     this.phase = 'lined';
     this.line = line ?? this.site.pool.lines.findOrMake(this.resource());
@@ -208,14 +201,14 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
     if (this.phase === 'over') return;
     const { key } = this.req;
     // Who waits knows that the lock is busy; before that nothing is known.
-    if (this.line) this.cancel(this.line.verdict(key));
-    else this.cancel(gone(this.site.pool.server, 'no answer in time'));
+    const error = this.line ? this.line.verdict(key) : gone(this.site.pool.server, 'no answer in time');
+    this.cancel();
+    this.waiter.refused(error);
   }
 
-  private fail(reason: unknown): void {
+  private fail(reason: LockError): void {
     this.finish();
-    this.placing?.failed(reason);
-    this.reject(reason);
+    this.waiter.refused(reason);
   }
 
   private finish(): void {

@@ -18,26 +18,43 @@ export function pingOne(pool: ServerPool): Promise<void> {
   });
 }
 
+interface Entry {
+  readonly key?: unknown;
+  readonly owner_conn_id?: unknown;
+  readonly holders?: unknown;
+}
+
+interface Stats {
+  readonly server: string;
+  readonly locks: readonly Entry[];
+  readonly semaphores: readonly Entry[];
+}
+
+/** What all versions have (spec 5). */
+const LISTS = ['locks', 'semaphores', 'idle_locks', 'idle_semaphores'];
+
+/** @throws SyntaxError, TypeError */
+function parseStats(json: string): Omit<Stats, 'server'> {
+  const stats: unknown = JSON.parse(json);
+  const missing = LISTS.filter((name) => !Array.isArray((stats as Record<string, unknown> | null)?.[name]));
+  if (missing.length > 0) throw new TypeError(`without ${missing.join(', ')}`);
+  return stats as Omit<Stats, 'server'>;
+}
+
 /** What a server says about itself, over the control lane: the answer may be long. */
-export function statsOf(pool: ServerPool): Promise<{ server: string }> {
+export function statsOf(pool: ServerPool): Promise<Stats> {
   const { server } = pool;
   return new Promise((resolve, reject) => {
     pool.ask({ t: 'stats' }, (outcome) => {
       if (outcome instanceof LockError) return reject(outcome);
       if (outcome.s !== 'stats') return reject(refusal(outcome, 'stats', undefined, server));
       try {
-        resolve({ server, ...(JSON.parse(fromBytes(outcome.json)) as object) });
+        resolve({ server, ...parseStats(fromBytes(outcome.json)) });
       } catch (cause) {
-        reject(new ProtocolError(`${server}: stats that are no JSON`, { server, cause }));
+        reject(new ProtocolError(`${server}: stats that make no sense`, { server, cause }));
       }
     });
   });
-}
-
-interface Entry {
-  readonly key?: unknown;
-  readonly owner_conn_id?: unknown;
-  readonly holders?: unknown;
 }
 
 /**
@@ -45,10 +62,10 @@ interface Entry {
  * it cannot be told from a lock of the same name, and does so too with what has waiters but no holder (spec 5).
  */
 export async function isLockedOn(pool: ServerPool, key: string, kind: Kind): Promise<boolean> {
-  const stats = (await statsOf(pool)) as { locks?: readonly Entry[]; semaphores?: readonly Entry[] };
+  const stats = await statsOf(pool);
   // As it comes back: what is no UTF-8 was replaced on the way.
   const name = fromBytes(toBytes(key));
-  const held = (stats.locks ?? []).some((entry) => entry.key === name && entry.owner_conn_id !== 0);
+  const held = stats.locks.some((entry) => entry.key === name && entry.owner_conn_id !== 0);
   if (held || kind === 'lock') return held;
-  return (stats.semaphores ?? []).some((entry) => entry.key === name && entry.holders !== 0);
+  return stats.semaphores.some((entry) => entry.key === name && entry.holders !== 0);
 }

@@ -4,7 +4,7 @@ import type { Lane } from '../client/lane.js';
 import type { ServerPool } from '../client/server-pool.js';
 import { LockError, LockLostError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
-import type { AcquireRequest, Proof } from './backend.js';
+import type { AcquireRequest, Proof, Released } from './backend.js';
 import { refusal } from './refusal.js';
 import { RemoteHold } from './remote-hold.js';
 
@@ -42,49 +42,44 @@ export class RemoteGrant extends RemoteHold {
     });
   }
 
-  release(): Promise<'released' | 'gone'> {
+  release(done: (outcome: Released) => void): void {
     const { lane } = this;
     // The server freed it when the connection closed.
     if (lane.isEnded) {
       this.end();
-      return Promise.resolve('gone');
+      return done('gone');
     }
     if (lane.state === 'draining') {
       // Whatever is said now costs the lane: its end is the release of all that it owned (rule 9).
       this.end();
-      return Promise.resolve('released');
+      return done('released');
     }
     this.state = 'releasing';
     this.unmark();
-    return new Promise((resolve, reject) => {
-      this.sendRelease(lane, (outcome) => {
-        if (outcome instanceof LockError) return this.releaseOtherwise(resolve, reject);
-        this.end();
-        if (outcome.s === 'ok') resolve('released');
-        else if (outcome.s === 'error') resolve('gone');
-        else reject(refusal(outcome, 'release', this.key, this.server));
-      });
+    this.sendRelease(lane, (outcome) => {
+      if (outcome instanceof LockError) return this.releaseOtherwise(done);
+      this.end();
+      if (outcome.s === 'ok') done('released');
+      else if (outcome.s === 'error') done('gone');
+      else done(refusal(outcome, 'release', this.key, this.server));
     });
   }
 
   abandon(): void {
     if (this.lane.isEnded) this.end();
     else if (this.lane.role === 'wait') this.hangUp();
-    else this.release().catch(() => undefined);
+    else this.release(() => undefined);
   }
 
   /** The release was not answered. A connection that ended has released; otherwise any other can, by the token. */
-  private releaseOtherwise(resolve: (how: 'released') => void, reject: (error: Error) => void): void {
+  private releaseOtherwise(done: (outcome: Released) => void): void {
     if (this.lane.role === 'wait') this.hangUp();
     this.end();
-    if (this.lane.isEnded) return resolve('released');
+    if (this.lane.isEnded) return done('released');
     const other = this.pool.command();
-    if (!other) return reject(gone(this.server, 'no answer to release'));
-    this.sendRelease(other, (outcome) => {
-      if (outcome instanceof LockError) reject(outcome);
-      // `error`: the first release has arrived after all.
-      else resolve('released');
-    });
+    if (!other) return done(gone(this.server, 'no answer to release'));
+    // An answer of `error`: the first release has arrived after all.
+    this.sendRelease(other, (outcome) => done(outcome instanceof LockError ? outcome : 'released'));
   }
 
   /** The end of an exclusive connection frees what it owns, whatever is on its way (spec 4.6). */

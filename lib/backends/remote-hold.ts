@@ -6,7 +6,7 @@ import type { ServerPool } from '../client/server-pool.js';
 import { newAlarm } from '../common/alarms.js';
 import { LockError, LockLostError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
-import type { AcquireRequest, Grant, Owner, Proof } from './backend.js';
+import type { AcquireRequest, Grant, Owner, Proof, Released } from './backend.js';
 import { refusal } from './refusal.js';
 
 /** A lock that a dflockd server gave to this process. */
@@ -38,7 +38,7 @@ export abstract class RemoteHold implements Grant, Mark {
   abstract get heldUntil(): Ms;
   /** @throws LockLostError (final); LockUnavailableError, ServerDrainingError */
   abstract renew(leaseMs: Ms): Promise<Proof>;
-  abstract release(): Promise<'released' | 'gone'>;
+  abstract release(done: (outcome: Released) => void): void;
   /** Frees it without looking back. */
   abstract abandon(): void;
 
@@ -50,7 +50,7 @@ export abstract class RemoteHold implements Grant, Mark {
    * Keeps the lock for another `keepMs`, then frees it. The lease is set to that time, so that it ends soon after even
    * if the release gets lost. Where the server frees what a closed connection owned, the connection stays until then.
    */
-  async keep(keepMs: Ms): Promise<'released' | 'gone'> {
+  async keep(keepMs: Ms): Promise<Released> {
     try {
       const { alarms, clock } = this.pool;
       const end = clock.now() + keepMs;
@@ -73,7 +73,7 @@ export abstract class RemoteHold implements Grant, Mark {
     lane.send({ t: 'renew', kind: req.kind, key, token, leaseMs }, (outcome, validFrom) => {
       if (outcome instanceof LockError) reject(outcome);
       else if (outcome.s === 'renewed') {
-        const proof = { validFrom, leaseMs: outcome.leaseMs || leaseMs };
+        const proof = { validFrom, leaseMs: outcome.leaseMs };
         this.until = validFrom + proof.leaseMs;
         resolve(proof);
       } else if (outcome.s === 'error') reject(new LockLostError(req.key, 'rejected', { server }));
@@ -91,6 +91,6 @@ export abstract class RemoteHold implements Grant, Mark {
   }
 
   private abandonQuietly(): void {
-    this.release().catch(() => this.abandon());
+    this.release((outcome) => outcome instanceof Error && this.abandon());
   }
 }

@@ -8,9 +8,7 @@ import { newAlarm } from '../common/alarms.js';
 import { AcquireTimeoutError, LockError } from '../common/errors.js';
 import { toBytes } from '../protocol/bytes.js';
 import type { Reply } from '../protocol/messages.js';
-import type { AcquireRequest, Grant, Pending } from './backend.js';
-import { Deferred } from './deferred.js';
-import { Placing } from './placing.js';
+import type { AcquireRequest, Pending, Waiter } from './backend.js';
 import { refusal } from './refusal.js';
 import type { RemoteSite } from './remote-site.js';
 
@@ -26,8 +24,6 @@ const FOR_EVER_MS = 2_147_483_647_000;
  */
 export class RemoteTicket implements Pending {
   private phase: Phase = 'fetching';
-  private readonly outcome = new Deferred<Grant>().quiet();
-  private readonly placing = new Placing();
   private readonly resource: Resource;
   private readonly deadline = newAlarm(() => this.site.pool.clock.afterPoll(() => this.timeOut()));
   private stopFetching: (() => void) | undefined;
@@ -37,6 +33,7 @@ export class RemoteTicket implements Pending {
   constructor(
     private readonly req: AcquireRequest,
     private readonly site: RemoteSite,
+    private readonly waiter: Waiter,
   ) {
     const { kind, limit, deadline } = req;
     this.resource = { kind, limit, key: toBytes(req.key) };
@@ -50,18 +47,10 @@ export class RemoteTicket implements Pending {
     }
   }
 
-  get grant(): Promise<Grant> {
-    return this.outcome.promise;
-  }
-
-  get placed(): Promise<'acquired' | 'queued'> {
-    return this.placing.promise;
-  }
-
-  cancel(reason: unknown): void {
+  cancel(): void {
     const { phase } = this;
     if (phase === 'over') return;
-    this.fail(reason);
+    this.finish();
     if (phase === 'fetching') this.stopFetching?.();
     else if (phase === 'proving' || this.site.pool.config.autoRelease) this.hangUp();
     // The place stays; a grant that it still brings is released (rule 10).
@@ -69,7 +58,6 @@ export class RemoteTicket implements Pending {
   }
 
   private fetched(outcome: Lane | LockError): void {
-    if (this.phase !== 'fetching') return;
     if (outcome instanceof LockError) return this.fail(outcome);
     this.lane = outcome;
     this.phase = 'placed';
@@ -86,7 +74,7 @@ export class RemoteTicket implements Pending {
   private enqueued(outcome: LockError | Reply): void {
     if (this.phase !== 'placed') return;
     if (outcome instanceof LockError) return this.abort(outcome);
-    if (outcome.s === 'acquired' || outcome.s === 'queued') this.placing.is(outcome.s);
+    if (outcome.s === 'acquired' || outcome.s === 'queued') this.waiter.onPlace(outcome.s);
     // Whatever the `w` behind it is answered is of no interest then.
     else this.refused(outcome, 'enqueue');
   }
@@ -120,7 +108,7 @@ export class RemoteTicket implements Pending {
     lane.send({ t: 'renew', kind, key, token, leaseMs }, (outcome, validFrom) => {
       if (this.phase === 'proving') {
         if (!(outcome instanceof LockError) && outcome.s === 'renewed') {
-          this.succeed({ lane, token, validFrom, leaseMs: outcome.leaseMs || leaseMs || grant.leaseMs });
+          this.succeed({ lane, token, validFrom, leaseMs: outcome.leaseMs });
         } else this.abort(gone(lane.server, 'lost while it was granted'));
       }
       lane.disown();
@@ -128,7 +116,9 @@ export class RemoteTicket implements Pending {
   }
 
   private timeOut(): void {
-    this.cancel(new AcquireTimeoutError(this.req.key, { server: this.site.pool.server }));
+    if (this.phase === 'over') return;
+    this.cancel();
+    this.waiter.refused(new AcquireTimeoutError(this.req.key, { server: this.site.pool.server }));
   }
 
   /** The lane is of no more use, and its end frees a grant that may still come. */
@@ -143,14 +133,12 @@ export class RemoteTicket implements Pending {
 
   private succeed(grant: LaneGrant): void {
     this.finish();
-    this.placing.is('acquired');
-    this.outcome.resolve(this.site.hold(this.req, this.resource.key, grant));
+    this.waiter.granted(this.site.hold(this.req, this.resource.key, grant));
   }
 
   private fail(error: unknown): void {
     this.finish();
-    this.placing.failed(error);
-    this.outcome.reject(error);
+    this.waiter.refused(error);
   }
 
   private finish(): void {

@@ -14,9 +14,11 @@ import type {
   Pending,
   Proof,
   SignalTaker,
+  Released,
+  Waiter,
 } from './backend.js';
 import { FenceBook } from './fence-book.js';
-import { RemoteAcquire } from './remote-acquire.js';
+import { RemoteAcquire, type Trier } from './remote-acquire.js';
 import { isLockedOn, pingOne, statsOf } from './remote-asks.js';
 import type { RemoteHold } from './remote-hold.js';
 import { publishOn, subscribeTo } from './remote-signals.js';
@@ -46,6 +48,7 @@ export class RemoteBackend implements LockBackend {
   readonly capabilities: Capabilities;
   private readonly sites: readonly RemoteSite[];
   private readonly watchers = new Set<(event: LinkEvent) => void>();
+  private readonly suspecting = new Set<() => void>();
 
   constructor(
     private readonly config: RemoteConfig,
@@ -58,6 +61,10 @@ export class RemoteBackend implements LockBackend {
       const pool = new ServerPool(endpoint, config, clock, entropy, {
         link: (server, state, error) => this.tell({ server, state, ...(error ? { error } : undefined) }),
         degraded,
+        hastened: (server, detail) => {
+          degraded(server, detail);
+          for (const suspect of [...this.suspecting]) suspect();
+        },
       });
       const hasFences = config.fencing === 'token';
       return new RemoteSite(pool, hasFences ? new FenceBook((detail) => degraded(pool.server, detail)) : undefined);
@@ -71,25 +78,31 @@ export class RemoteBackend implements LockBackend {
   }
 
   tryAcquire(req: AcquireRequest): Promise<Grant | null> {
-    try {
-      return new RemoteAcquire(req, 'try', this.siteOf(req.key)).result;
-    } catch (error) {
-      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
-    }
+    return new Promise((resolve, reject) => {
+      const refuse: (reason: unknown) => void = reject;
+      const trier: Trier = {
+        onPlace: () => undefined,
+        granted: resolve,
+        refused: refuse,
+        busy: () => resolve(null),
+      };
+      new RemoteAcquire(req, this.siteOf(req.key), trier, trier);
+    });
   }
 
-  enqueue(req: AcquireRequest, mode: 'line' | 'ticket'): Pending {
+  enqueue(req: AcquireRequest, mode: 'line' | 'ticket', waiter: Waiter): Pending {
     const site = this.siteOf(req.key);
-    return mode === 'ticket' ? new RemoteTicket(req, site) : new RemoteAcquire(req, 'line', site);
+    return mode === 'ticket' ? new RemoteTicket(req, site, waiter) : new RemoteAcquire(req, site, waiter);
   }
 
   renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
     return (grant as RemoteHold).renew(leaseMs);
   }
 
-  release(grant: Grant, keepMs = 0): Promise<'released' | 'gone'> {
+  release(grant: Grant, done: (outcome: Released) => void, keepMs = 0): void {
     const hold = grant as RemoteHold;
-    return keepMs > 0 ? hold.keep(keepMs) : hold.release();
+    if (keepMs > 0) hold.keep(keepMs).then(done, done);
+    else hold.release(done);
   }
 
   abandon(grant: Grant): void {
@@ -124,6 +137,12 @@ export class RemoteBackend implements LockBackend {
     return () => this.watchers.delete(callback);
   }
 
+  /** Called when connections turn out to live for less time without a word than was thought. */
+  onSuspect(callback: () => void): () => void {
+    this.suspecting.add(callback);
+    return () => this.suspecting.delete(callback);
+  }
+
   /** Connections to each server, for tests and diagnosis. */
   lanes(): PoolStats[] {
     return this.sites.map(({ pool }) => pool.stats());
@@ -138,6 +157,7 @@ export class RemoteBackend implements LockBackend {
   async close(graceMs: Ms): Promise<void> {
     await Promise.all(this.sites.map(({ pool }) => pool.close(graceMs)));
     this.watchers.clear();
+    this.suspecting.clear();
   }
 
   /** Asked once for each acquire; what follows goes to the server that granted (strategies may be random). */
@@ -146,7 +166,12 @@ export class RemoteBackend implements LockBackend {
     const { length } = sites;
     const { shardingStrategy } = this.config;
     if (!shardingStrategy) return sites[length === 1 ? 0 : shardOf(key, length)]!;
-    const shard: unknown = shardingStrategy(key, length);
+    let shard: unknown;
+    try {
+      shard = shardingStrategy(key, length);
+    } catch (cause) {
+      throw new ConfigError(`option remote.shardingStrategy: threw ${String(cause)}`, { cause });
+    }
     if (Number.isInteger(shard) && (shard as number) >= 0 && (shard as number) < length) return sites[shard as number]!;
     throw new ConfigError(
       `option remote.shardingStrategy: expected an index of 0 to ${length - 1}, got ${String(shard)}`,

@@ -1,6 +1,5 @@
-import { connect as connectTcp, type Socket } from 'node:net';
-import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { isIP } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
 import { type Alarms, newAlarm } from '../common/alarms.js';
 import { AuthError, ConfigError, type LockError, LockUnavailableError } from '../common/errors.js';
 import type { Clock, Ms } from '../common/system.js';
@@ -9,6 +8,7 @@ import { LineDecoder, parseReply } from '../protocol/reply-decoder.js';
 import { encodeRequest } from '../protocol/request-encoder.js';
 import { LINE_CAP } from '../protocol/limits.js';
 import type { Endpoint } from './config.js';
+import { Wire } from './wire.js';
 
 /** Where to connect, and how to introduce oneself. */
 export interface Target {
@@ -21,8 +21,8 @@ export interface Target {
 
 /** Exactly one is called, once, unless the attempt is aborted. */
 export interface ConnectResult {
-  /** The socket is ready for requests and has no listeners: whoever takes it listens in the same turn. */
-  connected(socket: Socket): void;
+  /** Ready for requests. Nobody listens to the socket: whoever takes the wire does so in the same turn. */
+  connected(wire: Wire): void;
   failed(error: LockError): void;
 }
 
@@ -36,7 +36,7 @@ const isTlsRefusal = (code: string): boolean =>
 /** One attempt to reach a server: TCP without delay, TLS if asked for, auth before anything else (spec 2). */
 export class Connector {
   private state: State = 'dialing';
-  private readonly socket: Socket;
+  private readonly wire: Wire;
   private readonly decoder = new LineDecoder((line) => this.onGreeting(line), LINE_CAP);
   private greetings: string[] = [];
   private readonly late = newAlarm(() => this.clock.afterPoll(() => this.timeOut()));
@@ -48,30 +48,30 @@ export class Connector {
     private readonly alarms: Alarms,
     private readonly result: ConnectResult,
   ) {
-    this.socket = this.dial();
+    this.wire = this.dial();
+    const { socket } = this.wire;
     // A connection that nobody waits for does not keep the process alive; who waits has a deadline that does.
-    this.socket.unref();
-    this.socket.on('error', this.onError);
-    this.socket.on('close', this.onClose);
-    this.socket.once(target.tls ? 'secureConnect' : 'connect', () => this.greet());
+    socket.unref();
+    socket.on('error', this.onError);
+    socket.on('close', this.onClose);
+    socket.once(target.tls ? 'secureConnect' : 'connect', () => this.greet());
     alarms.set(this.late, clock.now() + target.connectTimeoutMs);
   }
 
   /** Nothing is called any more. */
   abort(): void {
-    if (this.end()) this.socket.destroy();
+    if (this.end()) this.wire.socket.destroy();
   }
 
-  private dial(): Socket {
+  private dial(): Wire {
     const { endpoint, tls } = this.target;
-    const { host, port } = endpoint;
-    const options = { host, port, noDelay: true, keepAlive: true };
-    if (!tls) return connectTcp(options);
+    const { host, port, label } = endpoint;
+    if (!tls) return new Wire(host, port, undefined);
     const servername = isIP(host) ? undefined : { servername: host };
     try {
-      return connectTls({ ...servername, minVersion: 'TLSv1.2', ...tls, ...options });
+      return new Wire(host, port, { ...servername, minVersion: 'TLSv1.2', ...tls });
     } catch (error) {
-      throw new ConfigError(`option remote.tls: ${(error as Error).message}`, { cause: error, server: endpoint.label });
+      throw new ConfigError(`option remote.tls: ${(error as Error).message}`, { cause: error, server: label });
     }
   }
 
@@ -80,12 +80,12 @@ export class Connector {
     const { auth } = this.target;
     if (auth === undefined) return this.succeed();
     this.state = 'greeting';
-    this.socket.on('data', this.onData);
-    this.socket.write(encodeRequest({ t: 'auth', token: toBytes(auth) }), 'latin1');
+    this.wire.receive = this.onBytes;
+    this.wire.socket.write(encodeRequest({ t: 'auth', token: toBytes(auth) }), 'latin1');
   }
 
-  private readonly onData = (chunk: Buffer): void => {
-    if (!this.decoder.push(chunk)) return this.fail(this.unavailable('a greeting without end'));
+  private readonly onBytes = (bytes: string): void => {
+    if (!this.decoder.push(bytes)) return this.fail(this.unavailable('a greeting without end'));
     const [line] = this.greetings;
     if (line !== undefined && this.state === 'greeting') this.judge(line);
   };
@@ -108,15 +108,15 @@ export class Connector {
 
   private succeed(): void {
     if (!this.end()) return;
-    this.socket.removeListener('error', this.onError);
-    this.socket.removeListener('close', this.onClose);
-    this.socket.removeListener('data', this.onData);
-    this.result.connected(this.socket);
+    const { wire } = this;
+    wire.socket.removeListener('error', this.onError);
+    wire.socket.removeListener('close', this.onClose);
+    this.result.connected(wire);
   }
 
   private fail(error: LockError): void {
     if (!this.end()) return;
-    this.socket.destroy();
+    this.wire.socket.destroy();
     this.result.failed(error);
   }
 

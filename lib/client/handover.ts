@@ -9,14 +9,18 @@ const SURE_PART = 0.5;
 /** What a grant has to be judged by. */
 export interface SurenessContext {
   readonly clock: { now(): Ms };
-  readonly config: { readonly readTimeoutMs: Ms; readonly autoRelease: boolean };
+  readonly readTimeoutMs: Ms;
+  readonly config: { readonly autoRelease: boolean };
 }
 
 const seconds = (ms: Ms): number => Math.ceil(ms / 1000);
 
 /** Whether the answer is too old to rely on: after a long wait the send time of the request says little. */
-export function isStale({ lane, leaseMs, validFrom }: LaneGrant, { clock, config }: SurenessContext): boolean {
-  const { readTimeoutMs, autoRelease } = config;
+export function isStale(
+  { lane, leaseMs, validFrom }: LaneGrant,
+  { clock, readTimeoutMs, config }: SurenessContext,
+): boolean {
+  const { autoRelease } = config;
   const until = autoRelease ? Math.min(validFrom + leaseMs, lane.provenUntil()) : validFrom + leaseMs;
   const term = autoRelease ? Math.min(leaseMs, readTimeoutMs) : leaseMs;
   return until - clock.now() < SURE_PART * term;
@@ -44,7 +48,7 @@ export class Handover {
   }
 
   start(): void {
-    const { lane, token, leaseMs: grantedMs } = this.grant;
+    const { lane, token } = this.grant;
     const { kind, key } = this.host.resource;
     const leaseMs = this.caller!.leaseMs;
     lane.adopt();
@@ -52,7 +56,7 @@ export class Handover {
       const { caller } = this;
       this.leave();
       if (!(outcome instanceof LockError) && outcome.s === 'renewed') {
-        const renewed = { lane, token, validFrom: sentAt, leaseMs: outcome.leaseMs || leaseMs || grantedMs };
+        const renewed = { lane, token, validFrom: sentAt, leaseMs: outcome.leaseMs };
         this.host.ready(this, renewed, leaseMs, caller);
         // Now that whoever has it has adopted it.
         return lane.disown();

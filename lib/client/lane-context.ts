@@ -1,5 +1,5 @@
 import type { LockError } from '../common/errors.js';
-import type { Push } from '../protocol/messages.js';
+import type { Ms } from '../common/system.js';
 import type { Target } from './connector.js';
 import type { Lane } from './lane.js';
 import type { WatchContext } from './lane-watch.js';
@@ -19,6 +19,8 @@ export interface LaneContext extends WatchContext {
   readonly round: Pick<OwnerRound, 'ask'>;
   /** The server shuts down. Told before anybody else. */
   readonly drained: () => void;
+  /** The server has closed a connection because nothing was said for so long (spec 1.5). */
+  readonly silenced: (silence: Ms) => void;
   /** A lane has ended; after its own hooks. */
   readonly laneEnded: () => void;
 }
@@ -32,7 +34,7 @@ export interface LaneHooks {
   doubted?(lane: Lane): void;
   /** It can be used again. */
   trusted?(lane: Lane): void;
-  /** A signal, to a listener. Must not throw. */
-  pushed?(push: Push): void;
+  /** The line of a signal, to a listener. Must not throw. */
+  pushed?(line: string): void;
   ended(lane: Lane, error: LockError): void;
 }

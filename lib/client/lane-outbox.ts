@@ -3,7 +3,10 @@ import type { Clock, Ms } from '../common/system.js';
 import { encodeRequest } from '../protocol/request-encoder.js';
 import type { Exchange } from './exchange.js';
 
-/** The sending side of a lane: what is asked in one turn of the event loop leaves in one write. */
+/**
+ * The sending side of a lane: what is asked in one turn of the event loop leaves in one write, except that the first of a
+ * quiet lane may go ahead.
+ */
 export class LaneOutbox {
   /** When something was sent last, or could have been for the first time. */
   lastSend: Ms = 0;
@@ -19,10 +22,12 @@ export class LaneOutbox {
     private readonly sent: () => void,
   ) {}
 
-  add(exchange: Exchange): void {
+  /** @param atOnce does not wait for others, if it is the first of this turn */
+  add(exchange: Exchange, atOnce: boolean): void {
     this.text += encodeRequest(exchange.request);
     if (this.first) return;
     this.first = exchange;
+    if (atOnce) return this.flush();
     // After the microtasks of this turn: they send too.
     process.nextTick(this.flush);
   }

@@ -25,6 +25,7 @@ export interface WatchContext {
   readonly clock: Clock;
   readonly alarms: Alarms;
   readonly requestTimeoutMs: Ms;
+  /** After so much silence the server closes a connection, as far as is known: may become less. */
   readonly readTimeoutMs: Ms;
 }
 

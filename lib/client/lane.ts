@@ -1,10 +1,9 @@
-import type { Socket } from 'node:net';
 import { AuthError, type LockError, type LossReason } from '../common/errors.js';
 import { guardOf } from '../common/guard.js';
 import type { Ms } from '../common/system.js';
 import type { Reply, Request } from '../protocol/messages.js';
 import { REPLY_LINE_CAP } from '../protocol/limits.js';
-import { LineDecoder, parsePush, parseReply } from '../protocol/reply-decoder.js';
+import { LineDecoder, parseReply } from '../protocol/reply-decoder.js';
 import { Connector } from './connector.js';
 import { type Done, Exchange, ExchangeQueue, isAmbiguous, isBlocking, waitOf } from './exchange.js';
 import type { LaneContext, LaneHooks, Role } from './lane-context.js';
@@ -13,6 +12,7 @@ import { LaneOutbox } from './lane-outbox.js';
 import { LaneOwners, type LostCallback } from './lane-owners.js';
 import { type LaneEvent, type LaneState, nextState } from './lane-state.js';
 import { LaneWatch, type Watched } from './lane-watch.js';
+import type { Wire } from './wire.js';
 
 /** Most bytes of a reply; only what goes over a control lane may be long. */
 const SHORT_REPLY_CAP = 65_536;
@@ -43,6 +43,7 @@ export class Lane implements Watched {
   private ending: LockError | undefined;
   private readonly owners = new LaneOwners();
   private readonly decoder: LineDecoder;
+  private isReading = false;
 
   /** @throws ConfigError for TLS options that Node refuses */
   constructor(
@@ -56,7 +57,7 @@ export class Lane implements Watched {
     this.watch = new LaneWatch(this, context);
     this.outbox = new LaneOutbox(context.clock, () => this.watch.arm());
     this.connector = new Connector(context.target, context.clock, context.alarms, {
-      connected: (socket) => this.onConnected(socket),
+      connected: (wire) => this.onConnected(wire),
       failed: (error) => this.end(error),
     });
   }
@@ -111,7 +112,9 @@ export class Lane implements Watched {
     }
     if (blocking) this.to('block');
     this.flight.push(exchange);
-    this.outbox.add(exchange);
+    // The server may as well begin while this turn goes on. But what has been received already is no answer to it, and
+    // `e` leaves with the `w` behind it (spec 4.5).
+    this.outbox.add(exchange, this.flight.size === 1 && !this.isReading && request.t !== 'enqueue');
     return exchange;
   }
 
@@ -148,6 +151,11 @@ export class Lane implements Watched {
     this.questioned?.done?.(error, this.questioned.sentAt);
     for (let x = this.flight.shift(); x; x = this.flight.shift()) x.done?.(error, x.sentAt);
     this.context.laneEnded();
+  }
+
+  /** The server's patience with silence is less than was thought. */
+  hasten(): void {
+    this.watch.arm();
   }
 
   /** Watched */
@@ -198,8 +206,9 @@ export class Lane implements Watched {
     this.state = nextState(this.state, event, this.grants);
   }
 
-  private onConnected(socket: Socket): void {
-    socket.on('data', (chunk: Buffer) => this.onData(chunk));
+  private onConnected(wire: Wire): void {
+    const { socket } = wire;
+    wire.receive = (bytes) => this.onBytes(bytes);
     socket.on('end', () => this.end(gone(this.server, 'the server closed the connection')));
     socket.on('error', (error) => this.end(gone(this.server, error.message, error)));
     socket.on('close', () => this.end(gone(this.server, 'the connection closed')));
@@ -209,8 +218,10 @@ export class Lane implements Watched {
     this.hooks.connected?.(this);
   }
 
-  private onData(chunk: Buffer): void {
-    if (!this.decoder.push(chunk)) this.end(violation(this.server, 'a line that is too long'));
+  private onBytes(bytes: string): void {
+    this.isReading = true;
+    if (!this.decoder.push(bytes)) this.end(violation(this.server, 'a line that is too long'));
+    this.isReading = false;
     if (this.ending || this.flight.size > 0) return;
     this.outbox.idle();
     // The alarm was set for the answer, which may be later than the next heartbeat.
@@ -221,13 +232,13 @@ export class Lane implements Watched {
   private onLine(line: string): void {
     if (this.ending) return;
     // Between answers, and at any time (spec 6.2).
-    if (this.role === 'listener' && line.startsWith('sig ')) return this.onPush(line);
+    if (this.role === 'listener' && line.startsWith('sig ')) return this.hooks.pushed?.(line);
     const { head } = this.flight;
     if (!head || head === this.outbox.first) {
       // Said before the server closes an idle connection (spec 1.1); anything else is a violation.
-      return this.end(
-        line === 'error' ? gone(this.server, 'the server closed the idle connection') : violation(this.server, line),
-      );
+      if (line !== 'error') return this.end(violation(this.server, line));
+      this.context.silenced(this.context.clock.now() - this.lastSend);
+      return this.end(gone(this.server, 'the server closed the idle connection'));
     }
     const reply = parseReply(line, head.request.t);
     if (!reply) return this.end(violation(this.server, line));
@@ -236,11 +247,6 @@ export class Lane implements Watched {
     // The server says nothing after an `error` that announces the end: the one before was an answer.
     if (this.questioned && !this.acquit(this.questioned)) return;
     this.answered(this.flight.shift()!, reply);
-  }
-
-  private onPush(line: string): void {
-    const push = parsePush(line);
-    if (push) this.hooks.pushed?.(push);
   }
 
   private answered(exchange: Exchange, reply: Reply): void {

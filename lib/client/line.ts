@@ -23,6 +23,8 @@ export interface LinePool extends PlacePool {
   /** Do not keep the process alive; the deadlines of callers do. */
   readonly alarms: Alarms;
   readonly config: RemoteConfig;
+  /** That of the server, as far as is known. */
+  readonly readTimeoutMs: Ms;
   command(): Lane | undefined;
 }
 

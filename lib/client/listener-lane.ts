@@ -1,6 +1,7 @@
 import { type Alarm, newAlarm } from '../common/alarms.js';
 import { AuthError, ConfigError, LockError, UnsupportedError } from '../common/errors.js';
 import type { Push } from '../protocol/messages.js';
+import { parsePush } from '../protocol/reply-decoder.js';
 import type { Backoff } from './backoff.js';
 import { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
@@ -69,7 +70,10 @@ export class ListenerLane {
           this.everUp = true;
           this.backoff.reset();
         },
-        pushed: (push) => this.hooks.pushed(push),
+        pushed: (line) => {
+          const push = parsePush(line);
+          if (push) this.hooks.pushed(push);
+        },
         ended: (ended, error) => this.ended(ended, error),
       });
     } catch (error) {

@@ -60,7 +60,6 @@ export class Place {
   /** False: there is no lane for it. @throws as WaitLanes.take */
   open(why: WhyWait): boolean {
     this.stopFetching = this.pool.wait(why, (outcome) => {
-      if (this.state !== 'fetching') return;
       if (outcome instanceof LockError) return this.fail(outcome);
       this.lane = outcome;
       this.ask();
@@ -70,8 +69,7 @@ export class Place {
 
   /** Enters the queue, at its end. */
   ask(): void {
-    const { lane } = this;
-    if (!lane) return;
+    const lane = this.lane!;
     const { leaseMs, waitMs } = this.host.wish();
     this.to('ask');
     this.exchange = lane.send({ t: 'acquire', ...this.host.resource, waitMs, leaseMs }, (outcome, sentAt) => {

@@ -20,11 +20,18 @@ import { type Taken, WaitLanes, type WhyWait } from './wait-lanes.js';
 /** The connector explains better than an alarm what went wrong: it gets so much longer. */
 const EXPLAIN_MS: Ms = 50;
 
+/** The least that the option takes: a server that hangs up at once must not be asked all the time. */
+const LEAST_READ_TIMEOUT_MS: Ms = 500;
+/** A read timeout of less than this part of what was thought matters to lanes that are not about to speak. */
+const NEWS = 0.9;
+
 export interface PoolHooks {
   /** up: the first command lane is there. down: the last one is lost. draining: the server said so; once. */
   link(server: string, state: 'up' | 'down' | 'draining', error?: LockError): void;
   /** It serves less well than it should. */
   degraded(server: string, detail: string): void;
+  /** Its read timeout is shorter than was thought: what was believed to be sure may not be. */
+  hastened(server: string, detail: string): void;
 }
 
 /** What a pool consists of at the moment: lanes by what they do, and the lines that poll for want of one. */
@@ -55,6 +62,7 @@ export class ServerPool implements LinePool {
   readonly round: Pick<OwnerRound, 'ask'>;
   /** Who listens to signals. */
   readonly listeners: Listeners;
+  private readonly context: LaneContext & { readTimeoutMs: Ms };
   private readonly slots: readonly CommandSlot[];
   private readonly waitLanes: WaitLanes;
   private readonly control: ControlLane;
@@ -75,7 +83,7 @@ export class ServerPool implements LinePool {
     const { tls, auth, connectTimeoutMs, requestTimeoutMs, readTimeoutMs, reconnect } = config;
     const ask = (request: Request, done: Done) => this.control.send(request, done);
     this.round = config.autoRelease ? new OwnerRound({ clock, alarms: this.alarms, requestTimeoutMs, ask }) : NO_ROUND;
-    const context: LaneContext = {
+    const context = (this.context = {
       target: { endpoint, tls, auth, connectTimeoutMs },
       requestTimeoutMs,
       readTimeoutMs,
@@ -83,8 +91,9 @@ export class ServerPool implements LinePool {
       alarms: this.alarms,
       round: this.round,
       drained: () => this.drain(),
+      silenced: (silence: Ms) => this.learnReadTimeout(silence),
       laneEnded: () => this.whenEmptier?.(),
-    };
+    });
     const backoff = () => new Backoff(reconnect.minDelayMs, reconnect.maxDelayMs, entropy);
     const linked = (error?: LockError) => this.linked(error);
     this.slots = Array.from({ length: config.commandLanes }, () => new CommandSlot(context, backoff(), linked));
@@ -97,6 +106,11 @@ export class ServerPool implements LinePool {
   /** Whether the server has said that it shuts down, and no new one has been found at its address since. */
   get draining(): boolean {
     return this.isDraining;
+  }
+
+  /** The option, or less: what the server was seen to do. */
+  get readTimeoutMs(): Ms {
+    return this.context.readTimeoutMs;
   }
 
   /** Resolves when a command lane is up; rejects with the error of the first attempt. */
@@ -207,6 +221,23 @@ export class ServerPool implements LinePool {
     for (const slot of this.slots) slot.drain();
     this.waitLanes.drain();
     this.control.drain();
+  }
+
+  /** The server closes connections earlier than the option says: all lanes speak more often from now on (rule 3). */
+  private learnReadTimeout(silence: Ms): void {
+    const { context, config } = this;
+    const seen = Math.max(silence, LEAST_READ_TIMEOUT_MS);
+    const isNews = seen < context.readTimeoutMs * NEWS;
+    context.readTimeoutMs = Math.min(context.readTimeoutMs, seen);
+    // Several connections are closed at nearly the same time.
+    if (!isNews) return;
+    for (const slot of this.slots) for (const lane of slot.lanes) lane.hasten();
+    for (const lane of this.waitLanes.lanes) lane.hasten();
+    const [was, is] = [config.readTimeoutMs / 1000, (seen / 1000).toFixed(1)];
+    this.hooks.hastened(
+      this.server,
+      `connections are closed after ${is} s of silence, not after ${was} s (option remote.readTimeoutS): they speak more often from now on`,
+    );
   }
 
   private linked(error?: LockError): void {

@@ -21,7 +21,6 @@ export class WaitLanes {
   /** The freshest is last. */
   private free: { readonly lane: Lane; readonly since: Ms }[] = [];
   private readonly openers = new Map<Lane, Taken>();
-  private readonly keepMs: Ms;
   private readonly reserve: number;
   private readonly sweep = newAlarm(() => this.closeStale());
   private closed: LockError | undefined;
@@ -35,8 +34,11 @@ export class WaitLanes {
     private readonly max: number,
     private readonly spare: () => void,
   ) {
-    this.keepMs = Math.min(KEEP_MS, context.readTimeoutMs * KEEP_PER_READ_TIMEOUT);
     this.reserve = max === Infinity ? 0 : Math.ceil(max * RESERVE);
+  }
+
+  private get keepMs(): Ms {
+    return Math.min(KEEP_MS, this.context.readTimeoutMs * KEEP_PER_READ_TIMEOUT);
   }
 
   /** Lanes of any state. */

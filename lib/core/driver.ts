@@ -32,10 +32,24 @@ export class EngineDriver {
     this.woken.push(session);
   }
 
+  /**
+   * Resumes those who have been woken, without waiting for the next touch: they have waited long enough. Not to be called
+   * from a sink.
+   */
+  resumeWoken(): void {
+    if (this.resuming || this.woken.length === 0) return;
+    const now = this.clock.now();
+    this.resuming = true;
+    // Who is resumed may wake others: the list grows while it is walked.
+    for (let i = 0; i < this.woken.length; i++) this.woken[i]!.resume(now);
+    this.woken.length = 0;
+    this.resuming = false;
+  }
+
   /** To be called by a door whenever it has used the engine. Not to be called from a sink. */
   touch(): void {
     if (this.resuming) return;
-    if (this.woken.length > 0) this.resumeWoken();
+    this.resumeWoken();
     if (this.judging || this.closed) return;
     const wake = this.engine.nextWake();
     // A timer that fires too early costs less than moving it with each renewal and release.
@@ -46,15 +60,6 @@ export class EngineDriver {
   close(): void {
     this.closed = true;
     this.disarm();
-  }
-
-  private resumeWoken(): void {
-    const now = this.clock.now();
-    this.resuming = true;
-    // Who is resumed may wake others: the list grows while it is walked.
-    for (let i = 0; i < this.woken.length; i++) this.woken[i]!.resume(now);
-    this.woken.length = 0;
-    this.resuming = false;
   }
 
   private arm(wake: Ms): void {

@@ -117,11 +117,14 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
     this.decoder.push(chunk.toString('latin1'));
     if (this.state === 'blocked') this.watchTail(now);
     else this.execute(now);
+    const { driver, turn } = this.host;
+    // Those first who have waited for what this one has just released.
+    driver.resumeWoken();
     if (this.talks) return;
-    this.talks = this.host.turn.defers(this);
+    this.talks = turn.defers(this);
     if (this.talks) return;
     this.speak(now);
-    this.host.driver.touch();
+    driver.touch();
   }
 
   /** Talker. */

@@ -14,10 +14,10 @@ export class Turn {
   private talkers: Talker[] = [];
   private latest: Talker | undefined;
 
-  /** @param ended runs when all have spoken */
+  /** @param heard runs when all have been heard, before they speak */
   constructor(
     private readonly clock: Clock,
-    private readonly ended: () => void,
+    private readonly heard: () => void,
   ) {}
 
   /** Whether the talker is called at the end of this turn. If not, it was heard last too, and speaks at once. */
@@ -32,8 +32,8 @@ export class Turn {
     const { talkers } = this;
     // Who is heard in the meantime, over a pair of streams in this process, speaks in the next turn.
     this.talkers = [];
+    this.heard();
     const now = this.clock.now();
     for (const talker of talkers) talker.speak(now);
-    this.ended();
   };
 }

@@ -4,6 +4,7 @@ import { Alarms, newAlarm } from '../common/alarms.js';
 import { AuthError, LockError } from '../common/errors.js';
 import { type Clock, type Ms, systemClock } from '../common/system.js';
 import { Connector } from '../client/connector.js';
+import type { Wire } from '../client/wire.js';
 import { toBytes } from '../protocol/bytes.js';
 import { DEFAULT_READ_TIMEOUT_S } from '../protocol/limits.js';
 import { encodeRequest } from '../protocol/request-encoder.js';
@@ -71,7 +72,7 @@ export class Dial {
     const target = { endpoint, tls, auth: undefined, connectTimeoutMs: connectTimeoutMs || FOREVER_MS };
     try {
       this.connector = new Connector(target, systemClock, dialing, {
-        connected: (socket) => this.onConnected(socket),
+        connected: (wire) => this.onConnected(wire),
         failed: (error) => this.reject(this.own(error)),
       });
     } catch (error) {
@@ -86,7 +87,10 @@ export class Dial {
     this.reject(new LockError(why));
   }
 
-  private onConnected(socket: Socket): void {
+  private onConnected(wire: Wire): void {
+    const { socket } = wire;
+    // Read without the stream machinery; whoever has the socket listens as on any other.
+    wire.receive = (bytes) => socket.emit('data', Buffer.from(bytes, 'latin1'));
     this.connected = socket;
     socket.ref();
     // Listens in this very turn.

@@ -3,17 +3,16 @@ import { Alarms, newAlarm } from '../common/alarms.js';
 import { LockUnavailableError } from '../common/errors.js';
 import { LinkedList } from '../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../common/system.js';
-import { type AcquireContext, Acquisition, type Waiter } from './acquisition.js';
+import { type AcquireContext, Acquisition, type Cancellable, type Taker } from './acquisition.js';
 
 /** Takes locks from a backend for callers with a deadline and an AbortSignal. Everybody who waits can be sent away. */
 export class Acquirer {
-  private readonly waiters = new LinkedList<Waiter>();
   private readonly context: AcquireContext;
   /** Why nothing is taken any more. */
   private closed: Error | undefined;
 
   constructor(backend: LockBackend, clock: Clock, entropy: Entropy) {
-    this.context = { backend, clock, entropy, alarms: new Alarms(clock, true) };
+    this.context = { backend, clock, entropy, alarms: new Alarms(clock, true), waiting: new LinkedList() };
   }
 
   /** Keep the process alive: somebody waits. */
@@ -23,16 +22,23 @@ export class Acquirer {
 
   /**
    * Waits for the lock until the deadline of the request, and tries again what may be passing.
-   * @param queued called when the request has its place in a line
-   * @throws AcquireTimeoutError, the reason of the signal, or the error that the last attempt met
+   * @param taker told the grant; AcquireTimeoutError, the reason of the signal, or the error that the last attempt met
    */
-  acquire(req: AcquireRequest, signal: AbortSignal | undefined, queued: (() => void) | undefined): Promise<Grant> {
+  take(req: AcquireRequest, signal: AbortSignal | undefined, taker: Taker): void {
     const refusal = this.refusal(signal);
-    if (refusal) return refusal;
-    const acquisition = new Acquisition(this.context, req, queued, this.ended);
-    this.waiters.push(acquisition);
+    if (refusal) return taker.failed(refusal.reason);
+    const acquisition = new Acquisition(this.context, req, signal, taker);
+    this.context.waiting.push(acquisition);
     acquisition.start();
-    return signal ? this.abortable(signal, acquisition, acquisition.promise) : acquisition.promise;
+  }
+
+  /** take() as a promise. */
+  acquire(req: AcquireRequest, signal: AbortSignal | undefined, queued: (() => void) | undefined): Promise<Grant> {
+    return new Promise((resolve, reject) => {
+      // The reason of an AbortSignal can be anything.
+      const refuse: (reason: unknown) => void = reject;
+      this.take(req, signal, { granted: resolve, failed: refuse, queued });
+    });
   }
 
   /** One try. @throws the reason of the signal, or the backend's error */
@@ -57,18 +63,14 @@ export class Acquirer {
 
   /** Attempts that pause try again now. */
   wake(): void {
-    for (const waiter of [...this.waiters]) if (waiter instanceof Acquisition) waiter.wake();
+    for (const one of [...this.context.waiting]) if (one instanceof Acquisition) one.wake();
   }
 
   /** Rejects all that wait, and all that come. */
   close(reason: Error): void {
     this.closed = reason;
-    for (const waiter of [...this.waiters]) waiter.cancel(reason);
+    for (const one of [...this.context.waiting]) one.cancel(reason);
   }
-
-  private readonly ended = (waiter: Waiter): void => {
-    this.waiters.remove(waiter);
-  };
 
   /** @param late gets what comes although nobody waits for it any more */
   private giveUpOn<T>(
@@ -78,39 +80,40 @@ export class Acquirer {
     deadline: Ms = Infinity,
   ): Promise<T> {
     const refusal = this.refusal(signal);
-    if (refusal) return refusal;
-    const { alarms } = this.context;
+    if (refusal) return rejected(refusal.reason);
+    const { alarms, waiting } = this.context;
     let over = false;
-    const waiter: Waiter = { cancel: () => undefined, prev: undefined, next: undefined };
-    this.waiters.push(waiter);
-    const alarm = newAlarm(() => waiter.cancel(new LockUnavailableError('not connected in time')));
+    const one: Cancellable = { cancel: () => undefined, prev: undefined, next: undefined };
+    waiting.push(one);
+    const alarm = newAlarm(() => one.cancel(new LockUnavailableError('not connected in time')));
     const promise = new Promise<T>((resolve, reject) => {
       const once = (settle: () => void): void => {
         over = true;
-        this.waiters.remove(waiter);
+        waiting.remove(one);
         alarms.cancel(alarm);
         settle();
       };
       // The reason of an AbortSignal can be anything.
       const refuse: (reason: unknown) => void = reject;
-      waiter.cancel = (reason) => over || once(() => refuse(reason));
+      one.cancel = (reason) => over || once(() => refuse(reason));
       begin().then(
         (value) => (over ? late(value) : once(() => resolve(value))),
         (error: Error) => over || once(() => reject(error)),
       );
     });
     alarms.set(alarm, deadline);
-    return signal ? this.abortable(signal, waiter, promise) : promise;
+    return signal ? this.abortable(signal, one, promise) : promise;
   }
 
-  private refusal(signal: AbortSignal | undefined): Promise<never> | undefined {
-    if (this.closed) return Promise.reject(this.closed);
+  /** Why nothing can be taken. */
+  private refusal(signal: AbortSignal | undefined): { readonly reason: unknown } | undefined {
+    if (this.closed) return { reason: this.closed };
     // Whatever it is: callers get the reason that they gave.
-    return signal?.aborted ? Promise.reject(signal.reason as Error) : undefined;
+    return signal?.aborted ? { reason: signal.reason } : undefined;
   }
 
-  private async abortable<T>(signal: AbortSignal, waiter: Waiter, promise: Promise<T>): Promise<T> {
-    const abort = (): void => waiter.cancel(signal.reason as Error);
+  private async abortable<T>(signal: AbortSignal, one: Cancellable, promise: Promise<T>): Promise<T> {
+    const abort = (): void => one.cancel(signal.reason);
     signal.addEventListener('abort', abort);
     try {
       return await promise;
@@ -119,3 +122,7 @@ export class Acquirer {
     }
   }
 }
+
+const rejected = async (reason: unknown): Promise<never> => {
+  throw reason;
+};

@@ -1,4 +1,4 @@
-import type { AcquireRequest, Grant, LockBackend, Pending } from '../backends/backend.js';
+import type { AcquireRequest, Grant, LockBackend, Pending, Place, Waiter } from '../backends/backend.js';
 import { type Alarm, type Alarms } from '../common/alarms.js';
 import {
   LeaseExpiredError,
@@ -10,7 +10,7 @@ import {
   ProtocolError,
   ServerDrainingError,
 } from '../common/errors.js';
-import type { Linked } from '../common/linked-list.js';
+import type { Linked, LinkedList } from '../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../common/system.js';
 
 /** What all acquisitions of a client share. */
@@ -20,11 +20,21 @@ export interface AcquireContext {
   readonly entropy: Entropy;
   /** Keep the process alive: somebody waits. */
   readonly alarms: Alarms;
+  /** All that are not over. */
+  readonly waiting: LinkedList<Cancellable>;
 }
 
-/** Something that waits and can be made to give up. */
-export interface Waiter extends Linked<Waiter> {
+/** Something that is waited for and can be given up. */
+export interface Cancellable extends Linked<Cancellable> {
   cancel(reason: unknown): void;
+}
+
+/** For whom a lock is waited for: one of `granted` and `failed` is called, once. */
+export interface Taker {
+  granted(grant: Grant): void;
+  failed(error: unknown): void;
+  /** It has a place in a queue. May be told more than once. */
+  readonly queued?: (() => void) | undefined;
 }
 
 /** What may be over soon: worth another attempt while there is time. */
@@ -50,47 +60,41 @@ const MOST_PAUSE_MS: Ms = 250;
 type Step = 'starting' | 'attempting' | 'pausing' | 'over';
 
 /** One caller that waits for a lock, through as many attempts as there is time for. */
-export class Acquisition implements Alarm, Waiter {
+export class Acquisition implements Alarm, Cancellable, Waiter {
   due: Ms = Infinity;
   slot = -1;
-  prev: Waiter | undefined = undefined;
-  next: Waiter | undefined = undefined;
-  readonly promise: Promise<Grant>;
-  private resolve!: (grant: Grant) => void;
-  private reject!: (reason: unknown) => void;
+  prev: Cancellable | undefined = undefined;
+  next: Cancellable | undefined = undefined;
   private step: Step = 'starting';
   private pending: Pending | undefined = undefined;
   private pauseMs = LEAST_PAUSE_MS;
   /** What the last attempt met; what the caller is told if there is no time for another. */
-  private lastError: unknown;
+  private lastError: unknown = undefined;
+  private onAbort: (() => void) | undefined = undefined;
 
-  /**
-   * @param queued called when the request has its place in a line
-   * @param ended called once, when the promise is settled
-   */
   constructor(
     private readonly context: AcquireContext,
     private readonly req: AcquireRequest,
-    private readonly queued: (() => void) | undefined,
-    private readonly ended: (acquisition: Acquisition) => void,
-  ) {
-    this.promise = new Promise((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
-    });
-  }
+    private readonly signal: AbortSignal | undefined,
+    private readonly taker: Taker,
+  ) {}
 
   start(): void {
+    const { signal } = this;
+    if (signal) {
+      this.onAbort = () => this.cancel(signal.reason);
+      signal.addEventListener('abort', this.onAbort);
+    }
     this.attempt();
   }
 
-  /** Gives up; the caller is rejected with `reason` at once. */
+  /** Gives up; the caller is told `reason` at once. */
   cancel(reason: unknown): void {
     const { step, pending } = this;
     if (step === 'over') return;
     this.finish();
-    this.reject(reason);
-    if (step === 'attempting') pending!.cancel(reason);
+    if (step === 'attempting') pending?.cancel();
+    this.taker.failed(reason);
   }
 
   /** A pause ends now: what was missing may be there. */
@@ -102,54 +106,59 @@ export class Acquisition implements Alarm, Waiter {
   ring(now: Ms): void {
     if (now < this.req.deadline) return this.attempt();
     this.finish();
-    this.reject(this.lastError);
+    this.taker.failed(this.lastError);
   }
 
-  private attempt(): void {
-    this.context.alarms.cancel(this);
-    try {
-      const pending = this.context.backend.enqueue(this.req, 'line');
-      this.step = 'attempting';
-      this.pending = pending;
-      if (this.queued) {
-        const { queued } = this;
-        pending.placed.then(
-          (place) => place === 'queued' && queued(),
-          () => undefined,
-        );
-      }
-      pending.grant.then(this.granted, this.failed);
-    } catch (error) {
-      this.failed(error);
-    }
+  /** Waiter */
+  onPlace(place: Place): void {
+    if (place === 'queued') this.taker.queued?.();
   }
 
-  private readonly granted = (grant: Grant): void => {
-    // Granted and given up in the same turn.
-    if (this.step === 'over') return this.context.backend.abandon(grant);
+  /** Waiter */
+  granted(grant: Grant): void {
     this.finish();
-    this.resolve(grant);
-  };
+    this.taker.granted(grant);
+  }
 
-  private readonly failed = (error: unknown): void => {
-    if (this.step === 'over') return;
+  /** Waiter */
+  refused(error: unknown): void {
     const { clock, entropy, alarms } = this.context;
     const left = this.req.deadline - clock.now();
     if (!isPassing(error) || left <= 0) {
       this.finish();
-      return this.reject(error);
+      return this.taker.failed(error);
     }
     this.lastError = error;
     this.step = 'pausing';
+    this.pending = undefined;
     const pause = this.pauseMs * (0.5 + entropy.unit() / 2);
     this.pauseMs = Math.min(2 * this.pauseMs, MOST_PAUSE_MS);
     alarms.set(this, clock.now() + Math.min(left, pause));
-  };
+  }
+
+  private attempt(): void {
+    this.context.alarms.cancel(this);
+    this.step = 'attempting';
+    let pending: Pending;
+    try {
+      pending = this.context.backend.enqueue(this.req, 'line', this);
+    } catch (error) {
+      return this.refused(error);
+    }
+    // Often it has been answered already.
+    if (this.isAttempting) this.pending = pending;
+  }
+
+  private get isAttempting(): boolean {
+    return this.step === 'attempting';
+  }
 
   private finish(): void {
+    const { context, signal, onAbort } = this;
     this.step = 'over';
     this.pending = undefined;
-    this.context.alarms.cancel(this);
-    this.ended(this);
+    context.alarms.cancel(this);
+    if (onAbort) signal!.removeEventListener('abort', onAbort);
+    context.waiting.remove(this);
   }
 }

@@ -9,6 +9,8 @@ export class ClientEvents {
   private readonly all = new EventHub<LockEvent>();
   private readonly rare = new EventHub<LockNotice>();
   private readonly losses = new EventHub<LockLostEvent>();
+  /** What the stream of all events has yet to tell. */
+  private untold: LockEvent[] = [];
 
   readonly events$ = this.all.stream;
   readonly notices$ = this.rare.stream;
@@ -19,21 +21,32 @@ export class ClientEvents {
     return this.all.observed;
   }
 
-  /** What happens to locks all the time; callers look first whether it is observed. */
+  /**
+   * What happens to locks all the time; callers look first whether it is observed. Told in this turn, but not in the
+   * middle of a grant or a release: who hears it may acquire or close.
+   */
   emit(event: LockEvent): void {
-    this.all.emit(event);
+    if (this.untold.push(event) === 1) queueMicrotask(() => this.catchUp());
   }
 
-  /** What is rare. */
+  /** What is rare; told at once. */
   notice(event: LockNotice): void {
+    this.catchUp();
     if (event.type === 'lost') this.losses.emit(event);
     this.rare.emit(event);
     this.all.emit(event);
   }
 
   close(): void {
+    this.catchUp();
     this.all.close();
     this.rare.close();
     this.losses.close();
+  }
+
+  private catchUp(): void {
+    const { untold } = this;
+    this.untold = [];
+    for (const event of untold) this.all.emit(event);
   }
 }

@@ -1,6 +1,10 @@
-import type { LockBackend } from '../backends/backend.js';
+import type { Grant, LockBackend, Released } from '../backends/backend.js';
 import type { Ms } from '../common/system.js';
 import type { Lease } from './lease.js';
+
+/** One release. Never rejects. */
+export const releaseOf = (backend: LockBackend, grant: Grant, keepMs?: Ms): Promise<Released> =>
+  new Promise((resolve) => backend.release(grant, resolve, keepMs));
 
 /**
  * Releases in reverse order, all in one turn, and returns a lease that had been lost, if there was one. The leases must
@@ -13,10 +17,10 @@ export async function giveBack(
   keepMs?: Ms,
 ): Promise<Lease | undefined> {
   const order = [...leases].reverse();
-  const outcomes = await Promise.allSettled(order.map(async (lease) => backend.release(lease.grant, keepMs)));
-  const gone = outcomes.findIndex((outcome) => outcome.status === 'fulfilled' && outcome.value === 'gone');
+  const outcomes = await Promise.all(order.map((lease) => releaseOf(backend, lease.grant, keepMs)));
+  const gone = outcomes.indexOf('gone');
   if (gone >= 0) return order[gone];
-  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-  if (failed) throw failed.reason;
+  const failed = outcomes.find((outcome) => outcome instanceof Error);
+  if (failed) throw failed;
   return undefined;
 }

@@ -246,24 +246,43 @@ export class HeldLock implements Hold, LeaseHolder {
     }
   }
 
-  private async giveBack(): Promise<boolean> {
-    if (this.fate.is !== 'held') return false;
-    // Detached tasks inherit the context, and with it their parts, which may outlast the body.
-    if (this.parts > 0) await new Promise<void>((resolve) => (this.whenAlone = resolve));
-    if (this.loss) return false;
+  private giveBack(): Promise<boolean> {
+    if (this.fate.is !== 'held') return Promise.resolve(false);
+    return this.parts > 0 ? this.giveBackAlone() : this.giveBackNow();
+  }
+
+  /** Detached tasks inherit the context, and with it their parts, which may outlast the body. */
+  private async giveBackAlone(): Promise<boolean> {
+    await new Promise<void>((resolve) => (this.whenAlone = resolve));
+    return this.loss ? false : this.giveBackNow();
+  }
+
+  private giveBackNow(): Promise<boolean> {
+    const { leases } = this;
     const { backend, clock } = this.keeper;
-    for (const lease of this.leases) lease.end();
+    for (const lease of leases) lease.end();
     const left = this.keptUntil === 0 ? 0 : this.keptUntil - clock.now();
     const keepMs = left > 0 ? left : undefined;
-    const [first] = this.leases as [Lease];
-    let gone: Lease | undefined;
-    try {
-      if (this.leases.length > 1) gone = await giveBack(backend, this.leases, keepMs);
-      // What almost every release is, in as few steps as it takes.
-      else if ((await backend.release(first.grant, keepMs)) === 'gone') gone = first;
-    } catch {
-      // Nobody could be told: the lease ends it.
+    if (leases.length > 1) {
+      // Where nobody could be told, the lease ends it.
+      return giveBack(backend, leases, keepMs).then(
+        (gone) => this.givenBack(gone),
+        () => this.givenBack(undefined),
+      );
     }
+    const first = leases[0]!;
+    // What almost every release is, in as few steps as it takes.
+    return new Promise((resolve) => {
+      backend.release(
+        first.grant,
+        (outcome) => resolve(this.givenBack(outcome === 'gone' ? first : undefined)),
+        keepMs,
+      );
+    });
+  }
+
+  /** @param gone was not held any more */
+  private givenBack(gone: Lease | undefined): boolean {
     if (gone) {
       this.lose(gone, 'rejected', undefined);
       return false;
@@ -271,6 +290,7 @@ export class HeldLock implements Hold, LeaseHolder {
     this.fate = RELEASED;
     this.observer.ended(this);
     if (this.observer.observed) {
+      const { clock } = this.keeper;
       this.observer.emit({ type: 'released', keys: this.keys, heldMs: clock.now() - this.since, at: clock.wall() });
     }
     return true;

@@ -188,7 +188,7 @@ export class LockClient {
 
   /** Tells `events$` that a body was not run because its lock was busy. */
   noteSkipped(key: LockKey): void {
-    const keys = orderedKeys(key, this.options.namespace).map((name) => name.key);
+    const { keys } = orderedKeys(key, this.options.namespace);
     this.events.notice({ type: 'skipped', keys, at: this.clock.wall() });
   }
 

@@ -33,10 +33,10 @@ export interface LockRequest {
 
 /** @throws LockKeyError, ConfigError */
 export function checkRequest(key: LockKey, options: AcquireOptions, defaults: ResolvedOptions, now: Ms): LockRequest {
-  const names = orderedKeys(key, defaults.namespace);
+  const { keys, wires } = orderedKeys(key, defaults.namespace);
   if (options !== NO_OPTIONS) checkNames('', checkObject('options', options), KNOWN);
   const { signal, onNested } = options;
-  if (signal !== undefined && !(typeof signal === 'object' && 'aborted' in signal)) {
+  if (signal !== undefined && !isSignal(signal)) {
     throw wrong('signal', 'an AbortSignal', signal);
   }
   const limit = checkNumber('limit', options.limit, { min: 1, max: MOST_SLOTS, integer: true });
@@ -45,8 +45,8 @@ export function checkRequest(key: LockKey, options: AcquireOptions, defaults: Re
   const kind = limit === undefined ? 'lock' : 'sem';
   const deadline = now + waitMs;
   return {
-    keys: names.map((name) => name.key),
-    wires: names.map((name) => ({ key: name.wire, kind, limit: limit ?? 1, leaseMs, deadline })),
+    keys,
+    wires: wires.map((wire) => ({ key: wire, kind, limit: limit ?? 1, leaseMs, deadline })),
     deadline,
     waitMs,
     signal,
@@ -62,10 +62,11 @@ export function checkOnNested(value: unknown = 'throw'): OnNested {
   return value as OnNested;
 }
 
-interface Name {
-  /** As the caller wrote it. */
-  readonly key: string;
-  readonly wire: string;
+interface Names {
+  /** As the caller wrote them. */
+  readonly keys: readonly string[];
+  /** The same, as they go to the server. */
+  readonly wires: readonly string[];
 }
 
 /**
@@ -73,16 +74,23 @@ interface Name {
  * one order, none can wait for another in a circle.
  * @throws LockKeyError
  */
-export function orderedKeys(key: LockKey, namespace: string | undefined): readonly Name[] {
-  if (typeof key === 'string' || !Array.isArray(key)) return [{ key: key as string, wire: wireKey(namespace, key) }];
+export function orderedKeys(key: LockKey, namespace: string | undefined): Names {
+  if (typeof key === 'string' || !Array.isArray(key)) {
+    return { keys: [key as string], wires: [wireKey(namespace, key)] };
+  }
   if (key.length === 0) throw new LockKeyError('an empty list of keys');
-  const byBytes = new Map<string, Name>();
+  const byBytes = new Map<string, { readonly key: string; readonly wire: string }>();
   for (const one of key as readonly string[]) {
     const wire = wireKey(namespace, one);
     byBytes.set(toBytes(wire), { key: one, wire });
   }
-  return [...byBytes.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, name]) => name);
+  const names = [...byBytes.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, name]) => name);
+  return { keys: names.map((name) => name.key), wires: names.map((name) => name.wire) };
 }
+
+/** Of whatever realm. */
+const isSignal = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;
 
 function checkFlag(option: string, value: unknown): boolean | undefined {
   if (value !== undefined && typeof value !== 'boolean') throw wrong(option, 'true or false', value);

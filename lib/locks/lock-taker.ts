@@ -44,32 +44,10 @@ export class LockTaker {
     return this.acquirer.alarms;
   }
 
-  async acquire(request: LockRequest): Promise<Hold> {
+  acquire(request: LockRequest): Promise<Hold> {
     const nesting = this.nesting(request);
-    if (nesting?.whole && request.onNested === 'join') return this.join(request, nesting.whole);
-    if (nesting) throw new NestedLockError(nesting.key);
-    if (request.waitMs === 0) {
-      const lock = await this.tryNow(request);
-      if (lock) return lock;
-      throw this.timedOut(request);
-    }
-    const since = request.deadline - request.waitMs;
-    if (!this.start.isDecided) await this.ready(request.deadline, request.signal);
-    this.assertUsable(request);
-    this.keeper.watch.glance(since);
-    const { wires, signal } = request;
-    const queued = this.events.observed ? once(() => this.noteQueued(request)) : undefined;
-    let leases: readonly Lease[];
-    try {
-      leases =
-        wires.length === 1
-          ? this.kept(request, await this.acquirer.acquire(wires[0]!, signal, queued))
-          : await this.severalKeys.acquire(request, queued);
-    } catch (error) {
-      const known = explained(error, request);
-      throw known instanceof AcquireTimeoutError ? this.timedOut(request, known.key) : known;
-    }
-    return this.hold(request, leases, since);
+    const isUsual = !nesting && this.start.isDecided && request.waitMs > 0 && request.wires.length === 1;
+    return isUsual ? this.acquireOne(request) : this.acquireAny(request, nesting);
   }
 
   async tryAcquire(request: LockRequest): Promise<Hold | null> {
@@ -136,6 +114,58 @@ export class LockTaker {
   close(): void {
     this.isClosed = true;
     this.acquirer.close(new ShuttingDownError());
+  }
+
+  /** What almost every acquire is, with one promise and nothing else for each. */
+  private acquireOne(request: LockRequest): Promise<Hold> {
+    const { wires, signal, waitMs, deadline } = request;
+    const since = deadline - waitMs;
+    return new Promise((resolve, reject) => {
+      const refuse: (reason: unknown) => void = reject;
+      this.assertUsable(request);
+      this.keeper.watch.glance(since);
+      const queued = this.events.observed ? once(() => this.noteQueued(request)) : undefined;
+      this.acquirer.take(wires[0]!, signal, {
+        granted: (grant) => {
+          try {
+            resolve(this.hold(request, this.kept(request, grant), since));
+          } catch (error) {
+            refuse(error);
+          }
+        },
+        failed: (error) => refuse(this.refused(error, request)),
+        queued,
+      });
+    });
+  }
+
+  private async acquireAny(request: LockRequest, nesting: Nesting | undefined): Promise<Hold> {
+    if (nesting?.whole && request.onNested === 'join') return this.join(request, nesting.whole);
+    if (nesting) throw new NestedLockError(nesting.key);
+    if (request.waitMs === 0) {
+      const lock = await this.tryNow(request);
+      if (lock) return lock;
+      throw this.timedOut(request);
+    }
+    if (!this.start.isDecided) await this.ready(request.deadline, request.signal);
+    if (request.wires.length === 1) return this.acquireOne(request);
+    this.assertUsable(request);
+    const since = request.deadline - request.waitMs;
+    this.keeper.watch.glance(since);
+    const queued = this.events.observed ? once(() => this.noteQueued(request)) : undefined;
+    let leases: readonly Lease[];
+    try {
+      leases = await this.severalKeys.acquire(request, queued);
+    } catch (error) {
+      throw this.refused(error, request);
+    }
+    return this.hold(request, leases, since);
+  }
+
+  /** What the caller is told. */
+  private refused(error: unknown, request: LockRequest): unknown {
+    const known = explained(error, request);
+    return known instanceof AcquireTimeoutError ? this.timedOut(request, known.key) : known;
   }
 
   private async tryNow(request: LockRequest): Promise<Hold | null> {

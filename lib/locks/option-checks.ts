@@ -2,8 +2,17 @@ import { ConfigError } from '../common/errors.js';
 
 /** For messages: what was given, in one line and not too long. */
 export function show(value: unknown): string {
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  const text = typeof value === 'string' ? JSON.stringify(value) : textOf(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    // It has no way to become a string.
+    return Object.prototype.toString.call(value);
+  }
 }
 
 export const wrong = (option: string, expected: string, value: unknown): ConfigError =>

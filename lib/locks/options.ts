@@ -28,7 +28,11 @@ export interface RemoteOptions {
   connectTimeoutMs?: number;
   /** Milliseconds, default 5000. */
   requestTimeoutMs?: number;
-  /** The daemon's flag `--read-timeout`, seconds, default 23: it closes connections that are silent for so long. */
+  /**
+   * The daemon's flag `--read-timeout`, seconds, default 23, at least 0.5: it closes connections that are silent for so
+   * long. If it is seen to close one sooner, the locks on that one are lost; from then on connections speak more often,
+   * which an event `degraded` tells.
+   */
   readTimeoutS?: number;
   /** Part of the lease after which it is renewed; strictly between 0 and 1, default 0.5. */
   renewRatio?: number;

@@ -52,7 +52,7 @@ export const checkLease = (value: unknown): Ms | undefined => {
 export function resolveOptions(given: LockClientOptions = {}): ResolvedOptions {
   const options = checkObject('options', given);
   checkNames('', options, KNOWN);
-  const startup = options.startup ?? 'connect';
+  const { startup = 'connect' } = options;
   if (!STARTUPS.includes(startup as string)) throw wrong('startup', `one of ${STARTUPS.join(', ')}`, startup);
   return Object.freeze({
     namespace: checkNamespace(options.namespace),
@@ -72,7 +72,7 @@ function checkNamespace(value: unknown): string | undefined {
   try {
     checkKey(value);
   } catch (error) {
-    throw new ConfigError(`option namespace: ${(error as Error).message}`);
+    throw wrong('namespace', `text that a key may have (${(error as Error).message})`, value);
   }
   return value;
 }

@@ -1,7 +1,9 @@
-import type { Grant, Pending } from '../backends/backend.js';
+import type { Grant, Pending, Place, Waiter } from '../backends/backend.js';
 import { type Alarm, type Alarms, newAlarm } from '../common/alarms.js';
+import { Deferred } from '../common/deferred.js';
 import { LeaseExpiredError, LockUnavailableError, type LossReason, NotEnqueuedError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
+import { releaseOf } from './give-back.js';
 import type { Lease, LeaseHolder } from './lease.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import type { LockHandle } from './lock-handle.js';
@@ -17,7 +19,7 @@ export interface TicketDesk {
   /** Undefined: the backend has been started. @throws what makes the ticket void */
   ready(request: LockRequest): Promise<void> | undefined;
   /** Takes a place. @throws what refuses it */
-  enqueue(request: LockRequest): Pending;
+  enqueue(request: LockRequest, waiter: Waiter): Pending;
   /** @throws UnsupportedError, having given the lease back */
   hold(request: LockRequest, leases: readonly Lease[], since: Ms): LockHandle;
   queued(request: LockRequest): void;
@@ -29,21 +31,23 @@ export interface TicketDesk {
 /** opening → queued → granted (unclaimed) → over; each may end early. */
 type Step =
   | { in: 'opening' }
-  | { in: 'queued'; pending: Pending }
+  | { in: 'queued'; pending: Pending | undefined }
   | { in: 'granted'; lease: Lease }
   | { in: 'over'; error: unknown };
 
-interface Waiter {
+/** A call of wait() that has not been answered. */
+interface Claimant {
   readonly alarm: Alarm;
   resolve(lock: LockHandle | null): void;
   reject(error: unknown): void;
 }
 
-export class Ticket implements LockTicket, LeaseHolder {
+export class Ticket implements LockTicket, LeaseHolder, Waiter {
   readonly keys: readonly string[];
-  readonly placed: Promise<'acquired' | 'queued'>;
+  readonly placed: Promise<Place>;
+  private readonly place = new Deferred<Place>().quiet();
   private step: Step = { in: 'opening' };
-  private readonly waiters = new Set<Waiter>();
+  private readonly claimants = new Set<Claimant>();
   private readonly since: Ms;
 
   constructor(
@@ -70,9 +74,9 @@ export class Ticket implements LockTicket, LeaseHolder {
     if (step.in === 'granted') return this.claim(step.lease);
     if (timeoutMs === 0) return null;
     return new Promise((resolve, reject) => {
-      const waiter = { resolve, reject, alarm: newAlarm(() => this.dismiss(waiter)?.resolve(null)) };
-      this.waiters.add(waiter);
-      this.desk.alarms.set(waiter.alarm, until);
+      const claimant: Claimant = { resolve, reject, alarm: newAlarm(() => this.dismiss(claimant)?.resolve(null)) };
+      this.claimants.add(claimant);
+      this.desk.alarms.set(claimant.alarm, until);
     });
   }
 
@@ -85,10 +89,10 @@ export class Ticket implements LockTicket, LeaseHolder {
     const { step } = this;
     if (step.in === 'over') return;
     this.end(reason);
-    if (step.in === 'queued') step.pending.cancel(reason);
+    if (step.in === 'queued') step.pending?.cancel();
     if (step.in !== 'granted') return;
     step.lease.end();
-    await this.desk.keeper.backend.release(step.lease.grant).catch(() => undefined);
+    await releaseOf(this.desk.keeper.backend, step.lease.grant);
   }
 
   /** LeaseHolder. Unclaimed grants are not renewed. */
@@ -113,33 +117,42 @@ export class Ticket implements LockTicket, LeaseHolder {
     );
   }
 
-  private async open(): Promise<'acquired' | 'queued'> {
-    if (this.step.in === 'over') throw this.step.error;
-    const pending = this.desk.enqueue(this.request);
-    this.step = { in: 'queued', pending };
-    pending.grant.then(
-      (grant) => this.granted(grant),
-      (error: unknown) => this.end(this.desk.explain(error, this.request)),
-    );
-    try {
-      const place = await pending.placed;
-      if (place === 'queued') this.desk.queued(this.request);
-      return place;
-    } catch (error) {
-      throw this.desk.explain(error, this.request);
-    }
+  /** Waiter */
+  onPlace(place: Place): void {
+    if (place === 'queued') this.desk.queued(this.request);
+    this.place.resolve(place);
   }
 
-  private async granted(grant: Grant): Promise<void> {
+  /** Waiter */
+  granted(grant: Grant): void {
+    this.place.resolve('acquired');
+    void this.offer(grant);
+  }
+
+  /** Waiter */
+  refused(error: unknown): void {
+    this.end(this.desk.explain(error, this.request));
+  }
+
+  private async open(): Promise<Place> {
+    if (this.step.in === 'over') throw this.step.error;
+    const queued: Step = { in: 'queued', pending: undefined };
+    this.step = queued;
+    // The answer may come before the call returns.
+    queued.pending = this.desk.enqueue(this.request, this);
+    return this.place.promise;
+  }
+
+  private async offer(grant: Grant): Promise<void> {
     const { keeper } = this.desk;
     // Granted and given up in the same turn.
     if (this.step.in === 'over') return keeper.backend.abandon(grant);
     const lease = keeper.keep(grant, grant.req.leaseMs, 'manual');
     this.step = { in: 'granted', lease };
     lease.handTo(this, 'manual');
-    if (this.waiters.size === 0 || !(await lease.check())) return;
+    if (this.claimants.size === 0 || !(await lease.check())) return;
     // Who waited when the look at the lease began may have gone since.
-    const [first] = this.waiters;
+    const [first] = this.claimants;
     if (!first) return;
     this.dismiss(first);
     try {
@@ -158,17 +171,18 @@ export class Ticket implements LockTicket, LeaseHolder {
   private end(error: unknown): void {
     if (this.step.in === 'over') return;
     this.step = { in: 'over', error };
+    this.place.reject(error);
     this.request.signal?.removeEventListener('abort', this.aborted);
     this.desk.ended(this);
-    for (const waiter of [...this.waiters]) this.dismiss(waiter)?.reject(error);
+    for (const claimant of [...this.claimants]) this.dismiss(claimant)?.reject(error);
   }
 
   private readonly aborted = (): void => void this.giveUp(this.request.signal!.reason);
 
   /** Undefined if it has been told already. */
-  private dismiss(waiter: Waiter): Waiter | undefined {
-    this.desk.alarms.cancel(waiter.alarm);
-    return this.waiters.delete(waiter) ? waiter : undefined;
+  private dismiss(claimant: Claimant): Claimant | undefined {
+    this.desk.alarms.cancel(claimant.alarm);
+    return this.claimants.delete(claimant) ? claimant : undefined;
   }
 
   private notEnqueued(): NotEnqueuedError {

@@ -1,4 +1,4 @@
-import type { Pending } from '../backends/backend.js';
+import type { Pending, Waiter } from '../backends/backend.js';
 import type { Alarms } from '../common/alarms.js';
 import { ConfigError, NestedLockError, ShuttingDownError, UnsupportedError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
@@ -51,10 +51,10 @@ export class Tickets implements TicketDesk {
   }
 
   /** TicketDesk. A place lasts until it is given up, whatever the time that its holder means to wait. */
-  enqueue(request: LockRequest): Pending {
+  enqueue(request: LockRequest, waiter: Waiter): Pending {
     this.assertUsable(request);
     this.keeper.watch.glance();
-    return this.keeper.backend.enqueue({ ...request.wires[0]!, deadline: Infinity }, 'ticket');
+    return this.keeper.backend.enqueue({ ...request.wires[0]!, deadline: Infinity }, 'ticket', waiter);
   }
 
   /** TicketDesk */

@@ -4,15 +4,31 @@ import { STATUS_BY_WORD } from './status.js';
 
 const INTEGER = /^[0-9]+$/;
 
-/** A lease on the wire in milliseconds; undefined for anything but a whole number of seconds above zero. */
-const leaseOf = (field: string): number | undefined =>
-  INTEGER.test(field) && Number(field) > 0 ? Number(field) * 1000 : undefined;
+/** What has no fields, made once. */
+const OK: Reply = Object.freeze({ s: 'ok' });
+
+/**
+ * A lease on the wire, from `at` to the end of the line, in milliseconds; undefined for anything but a whole number of
+ * seconds above zero.
+ */
+function leaseOf(line: string, at: number): number | undefined {
+  let seconds = 0;
+  for (let i = at; i < line.length; i++) {
+    const digit = line.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return undefined;
+    seconds = seconds * 10 + digit;
+  }
+  return seconds > 0 ? seconds * 1000 : undefined;
+}
 
 /**
  * The meaning of one reply line (LF removed) to a request of kind `to`. Unknown words, and fields that make no sense,
  * are undefined: a violation of the protocol.
  */
 export function parseReply(line: string, to: Request['t']): Reply | undefined {
+  // Almost every reply, without a look into the table.
+  if (line.startsWith('ok ')) return okWithFields(line.slice(3), to);
+  if (line === 'ok' && to === 'release') return OK;
   const plain = STATUS_BY_WORD.get(line);
   if (plain !== undefined && (ONLY_TO[plain]?.has(to) ?? true)) return { s: plain };
   const space = line.indexOf(' ');
@@ -21,7 +37,6 @@ export function parseReply(line: string, to: Request['t']): Reply | undefined {
   if (word === 'error_not_leader') return { s: 'not_leader', leader: rest };
   // Unknown words that begin with `error` are failures (spec 3.1).
   if (word.startsWith('error')) return { s: STATUS_BY_WORD.get(word) ?? 'error' };
-  if (word === 'ok') return okWithFields(rest, to);
   if (word === 'acquired' && to === 'enqueue') return grant('acquired', rest);
   return undefined;
 }
@@ -47,19 +62,19 @@ function okWithFields(rest: string, to: Request['t']): Reply | undefined {
     case 'enqueue':
       return undefined;
     default:
-      return { s: 'ok' };
+      return OK;
   }
 }
 
 function renewed(rest: string): Reply | undefined {
-  const leaseMs = leaseOf(rest);
+  const leaseMs = leaseOf(rest, 0);
   return leaseMs === undefined ? undefined : { s: 'renewed', leaseMs };
 }
 
 /** Token and lease, both always there (spec 3): an answer out of turn must not be taken for a lock. */
 function grant(s: 'granted' | 'acquired', rest: string): Reply | undefined {
   const space = rest.indexOf(' ');
-  const leaseMs = space > 0 ? leaseOf(rest.slice(space + 1)) : undefined;
+  const leaseMs = space > 0 ? leaseOf(rest, space + 1) : undefined;
   return leaseMs === undefined ? undefined : { s, token: rest.slice(0, space), leaseMs };
 }
 
@@ -71,8 +86,8 @@ export function parsePush(line: string): Push | undefined {
 }
 
 /**
- * The client's side of the framing: lines from chunks split anywhere. `onLine` gets each line as a byte string,
- * without LF and trailing CR.
+ * The client's side of the framing: lines from byte strings split anywhere. `onLine` gets each line without LF and
+ * trailing CR.
  */
 export class LineDecoder {
   private partial = '';
@@ -84,8 +99,7 @@ export class LineDecoder {
   ) {}
 
   /** False when a line has grown over the cap: the connection is of no more use. */
-  push(chunk: Buffer): boolean {
-    const text = chunk.toString('latin1');
+  push(text: string): boolean {
     let at = 0;
     for (;;) {
       const end = text.indexOf('\n', at);

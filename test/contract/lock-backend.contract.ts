@@ -4,6 +4,7 @@ import type { AcquireRequest, Capabilities, Grant, LockBackend } from '../../lib
 import { AcquireTimeoutError, LimitMismatchError, LockLostError, UnsupportedError } from '../../lib/common/errors.js';
 import { systemClock } from '../../lib/common/system.js';
 import { inTime, until } from '../support/until.js';
+import { enqueue, release } from '../support/lock-backend.js';
 
 /** A place where locks live, and backends that reach it. */
 export interface Fixture {
@@ -117,7 +118,7 @@ export function describeLockBackend(
       expect(grant.validFrom).toBeGreaterThanOrEqual(before);
       expect(grant.validFrom).toBeLessThanOrEqual(now());
       expect(grant.owner.provenUntil()).toBeGreaterThan(now());
-      expect(await a.release(grant)).toBe('released');
+      expect(await release(a, grant)).toBe('released');
     });
 
     it('refuses a lock that somebody has, here and elsewhere, and gives it after its release', async () => {
@@ -125,7 +126,7 @@ export function describeLockBackend(
       const grant = await take(a, req);
       expect(await a.tryAcquire(req)).toBeNull();
       expect(await b.tryAcquire(req)).toBeNull();
-      await a.release(grant);
+      await release(a, grant);
       const next = await take(b, req);
       expect(next.token).not.toBe(grant.token);
       if (caps.fence === 'per-key') expect(next.fence!).toBeGreaterThan(grant.fence!);
@@ -144,16 +145,16 @@ export function describeLockBackend(
     it('lets a caller wait, and says that it waits', async () => {
       const req = request();
       const held = await take(a, req);
-      const pending = b.enqueue(req, 'line');
+      const pending = enqueue(b, req, 'line');
       expect(await inTime(pending.placed, 'the place')).toBe('queued');
-      await a.release(held);
+      await release(a, held);
       const grant = await inTime(pending.grant, 'the grant');
       expect(grant.validFrom + grant.leaseMs).toBeGreaterThan(now());
-      expect(await b.release(grant)).toBe('released');
+      expect(await release(b, grant)).toBe('released');
     });
 
     it('grants a free lock to a caller that would wait', async () => {
-      const pending = a.enqueue(request(), 'line');
+      const pending = enqueue(a, request(), 'line');
       await inTime(pending.grant, 'the grant');
       expect(await pending.placed).toBe('acquired');
     });
@@ -166,7 +167,7 @@ export function describeLockBackend(
       const all: Promise<void>[] = [];
       for (let i = 0; i < CALLERS; i++) {
         const backend = i % 2 ? a : b;
-        const pending = backend.enqueue(req, 'line');
+        const pending = enqueue(backend, req, 'line');
         await inTime(pending.placed, 'the place');
         const places =
           Math.min(Math.ceil((i + 1) / 2), fixture.places) + Math.min(Math.floor((i + 1) / 2), fixture.places);
@@ -174,11 +175,11 @@ export function describeLockBackend(
         all.push(
           pending.grant.then(async (grant) => {
             order.push(i);
-            expect(await backend.release(grant)).toBe('released');
+            expect(await release(backend, grant)).toBe('released');
           }),
         );
       }
-      await a.release(held);
+      await release(a, held);
       await inTime(Promise.all(all), 'all callers');
       if (fixture.places * 2 >= CALLERS) expect(order).toEqual([0, 1, 2, 3, 4, 5]);
       expect(order.filter((i) => i % 2 === 0)).toEqual([0, 2, 4]);
@@ -189,32 +190,32 @@ export function describeLockBackend(
       const req = request({}, 300);
       const held = await take(a, { ...req, deadline: now() + 5000 });
       const began = now();
-      const pending = b.enqueue({ ...req, deadline: now() + 300 }, 'line');
+      const pending = enqueue(b, { ...req, deadline: now() + 300 }, 'line');
       await expect(inTime(pending.grant, 'the refusal')).rejects.toBeInstanceOf(AcquireTimeoutError);
       expect(now() - began).toBeGreaterThanOrEqual(299);
       expect(now() - began).toBeLessThan(800);
       await until(async () => (await leftOvers()).waiters === 0, 'the waiter to leave');
-      await a.release(held);
+      await release(a, held);
       expect((await leftOvers()).holders).toBe(0);
     });
 
     it('ends a wait when it is told to, with the reason it is given, and leaves nothing behind', async () => {
       const req = request();
       const held = await take(a, req);
-      const pending = b.enqueue(req, 'line');
+      const pending = enqueue(b, req, 'line');
       await inTime(pending.placed, 'the place');
       const reason = new Error('changed my mind');
       pending.cancel(reason);
       pending.cancel(new Error('again'));
       await expect(pending.grant).rejects.toBe(reason);
       if (!daemon.closeUnnoticed) await until(async () => (await leftOvers()).waiters === 0, 'the waiter to leave');
-      await a.release(held);
+      await release(a, held);
       await until(nothingLeft, 'nobody to hold it');
     });
 
     it('frees a grant that comes although it was cancelled', async () => {
       const all = Array.from({ length: 50 }, () => {
-        const pending = a.enqueue(request(), 'line');
+        const pending = enqueue(a, request(), 'line');
         pending.cancel(new Error('at once'));
         // What was granted before the cancellation is the caller's.
         return pending.grant.then(
@@ -236,8 +237,8 @@ export function describeLockBackend(
 
     it('says that a released lock is gone', async () => {
       const grant = await take(a, request());
-      expect(await a.release(grant)).toBe('released');
-      expect(await a.release(grant)).toBe('gone');
+      expect(await release(a, grant)).toBe('released');
+      expect(await release(a, grant)).toBe('gone');
       await expect(a.renew(grant, 10_000)).rejects.toBeInstanceOf(LockLostError);
     });
 
@@ -255,7 +256,7 @@ export function describeLockBackend(
         const keepMs = Math.max(caps.leaseUnitMs, 200);
         const req = request();
         const grant = await take(a, req);
-        expect(await a.release(grant, keepMs)).toBe('released');
+        expect(await release(a, grant, keepMs)).toBe('released');
         expect(await b.tryAcquire(req)).toBeNull();
         const began = now();
         await until(() => b.tryAcquire(req), 'the lock to be free');
@@ -270,7 +271,7 @@ export function describeLockBackend(
       const third = await take(a, req);
       expect(await b.tryAcquire(req)).toBeNull();
       await expect(a.tryAcquire({ ...req, limit: 2 })).rejects.toBeInstanceOf(LimitMismatchError);
-      await a.release(third);
+      await release(a, third);
       await take(b, req);
     });
 
@@ -289,7 +290,7 @@ export function describeLockBackend(
       expect(await b.tryAcquire(req)).toBeNull();
       await take(b, decomposed);
       expect(((await a.stats()) as Stats[]).flatMap((s) => s.locks.map((l) => l.key))).toContain(req.key);
-      expect(await a.release(grant)).toBe('released');
+      expect(await release(a, grant)).toBe('released');
     });
 
     it('frees on close what it holds', async () => {
@@ -309,12 +310,12 @@ export function describeLockBackend(
       const req = request({}, 20_000);
       const work = async (backend: LockBackend): Promise<void> => {
         for (let i = 0; i < 10; i++) {
-          const grant = await backend.enqueue(req, 'line').grant;
+          const grant = await enqueue(backend, req, 'line').grant;
           expect(++holders).toBe(1);
           await new Promise((resolve) => setImmediate(resolve));
           holders--;
           turns++;
-          expect(await backend.release(grant)).toBe('released');
+          expect(await release(backend, grant)).toBe('released');
         }
       };
       await inTime(Promise.all([a, b, a, b, a, b].map(work)), 'all turns', 20_000);
@@ -325,23 +326,23 @@ export function describeLockBackend(
     it('gives each ticket a place of its own, at once and for as long as wanted, or refuses tickets', async () => {
       const req = { ...request(), deadline: Infinity };
       if (!caps.tickets) {
-        expect(() => a.enqueue(req, 'ticket')).toThrow(UnsupportedError);
+        expect(() => enqueue(a, req, 'ticket')).toThrow(UnsupportedError);
         return;
       }
       const held = await take(b, req);
-      const [first, second] = [a.enqueue(req, 'ticket'), a.enqueue(req, 'ticket')];
+      const [first, second] = [enqueue(a, req, 'ticket'), enqueue(a, req, 'ticket')];
       expect(await inTime(first.placed, 'the first place')).toBe('queued');
       expect(await inTime(second.placed, 'the second place')).toBe('queued');
       expect((await leftOvers()).waiters).toBe(2);
       first.cancel(new Error('enough'));
       await expect(first.grant).rejects.toThrow('enough');
-      await b.release(held);
+      await release(b, held);
       const grant = await inTime(second.grant, 'the grant');
-      expect(await a.release(grant)).toBe('released');
+      expect(await release(a, grant)).toBe('released');
       await until(nothingLeft, 'nobody to hold it');
-      const free = a.enqueue(req, 'ticket');
+      const free = enqueue(a, req, 'ticket');
       expect(await inTime(free.placed, 'the third place')).toBe('acquired');
-      await a.release(await inTime(free.grant, 'the grant'));
+      await release(a, await inTime(free.grant, 'the grant'));
       expect((await leftOvers()).holders).toBe(0);
     });
 

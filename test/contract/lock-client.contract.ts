@@ -75,6 +75,24 @@ export function describeLockClient(
     };
 
     describe('one key', () => {
+      it('may be used by whoever hears of an event, in that very moment', async () => {
+        const [first, second] = [newKey(), newKey()];
+        const heard: string[] = [];
+        const work: Promise<unknown>[] = [];
+        a.events$.subscribe((event) => {
+          if (!('keys' in event)) return;
+          heard.push(`${event.type} ${event.keys[0] === first ? 'first' : 'second'}`);
+          if (event.type === 'acquired' && event.keys[0] === first)
+            work.push(a.withLock(second, () => heard.push('body')));
+          if (event.type === 'released' && event.keys[0] === first) work.push(a.close());
+        });
+        const lock = await a.acquire(first);
+        await until(() => heard.includes('released second'), 'the second lock to be released');
+        expect(await lock.release()).toBe(true);
+        await inTime(Promise.all(work), 'what the events have caused');
+        expect(heard).toEqual(['acquired first', 'acquired second', 'body', 'released second', 'released first']);
+      });
+
       it('is held until released, and shown with what the backend knows of it', async () => {
         const key = newKey();
         const lock = await a.acquire(key);

@@ -221,3 +221,21 @@ describe('a peer that leaves (spec 1.1, 4.6)', () => {
     expect(await last.ask(acquire('same'))).toMatch(GRANT);
   });
 });
+
+describe('a hand-over', () => {
+  const start = useDaemons();
+
+  it('tells the next holder first, and then who has released', async () => {
+    const daemon = await start();
+    const [holder, waiter] = [daemon.pair(), daemon.pair()];
+    const heard: string[] = [];
+    const token = tokenOf(await holder.ask(acquire('k')));
+    waiter.send(acquire('k', 10));
+    await turns();
+    holder.stream.on('data', () => heard.push('holder'));
+    waiter.stream.on('data', () => heard.push('waiter'));
+    holder.send(release('k', token));
+    await turns();
+    expect(heard).toEqual(['waiter', 'holder']);
+  });
+});

@@ -5,6 +5,7 @@ import { ConfigError, MaxLocksError, ShuttingDownError } from '../../../lib/comm
 import { LockClient } from '../../../lib/locks/lock-client.js';
 import { resolveEmbedded } from '../../../lib/locks/resolve-embedded.js';
 import { FakeClock, FakeEntropy, settlePromises } from '../../support/fake-clock.js';
+import { enqueue, release } from '../../support/lock-backend.js';
 
 const request = (clock: FakeClock, change: Partial<AcquireRequest> = {}): AcquireRequest => ({
   key: 'k',
@@ -25,7 +26,7 @@ describe('the embedded backend on virtual time', () => {
     const { clock, backend } = make();
     await backend.tryAcquire(request(clock, { leaseMs: 250 }));
     let granted = 0;
-    const pending = backend.enqueue(request(clock), 'line');
+    const pending = enqueue(backend, request(clock), 'line');
     void pending.grant.then(() => (granted = clock.now()));
     await clock.advanceAsync(200);
     expect(granted).toBe(0);
@@ -40,7 +41,7 @@ describe('the embedded backend on virtual time', () => {
     for (let i = 0; i < 5; i++) {
       const grant = (await backend.tryAcquire(request(clock)))!;
       fences.push(grant.fence!);
-      await backend.release(grant);
+      await release(backend, grant);
     }
     expect([...fences].sort((a, b) => (a < b ? -1 : 1))).toEqual(fences);
     expect(new Set(fences).size).toBe(5);
@@ -50,10 +51,10 @@ describe('the embedded backend on virtual time', () => {
     const { clock, backend } = make();
     const held = (await backend.tryAcquire(request(clock)))!;
     const timers = clock.pendingTimers;
-    const pending = backend.enqueue(request(clock), 'line');
+    const pending = enqueue(backend, request(clock), 'line');
     expect(clock.pendingTimers).toBeGreaterThan(timers);
-    await backend.release(held);
-    await backend.release(await pending.grant);
+    await release(backend, held);
+    await release(backend, await pending.grant);
     await backend.close(0);
     expect(clock.pendingTimers).toBe(0);
   });
@@ -69,31 +70,31 @@ describe('the embedded backend on virtual time', () => {
   it('has nothing to give after its close', async () => {
     const { clock, backend } = make();
     const grant = (await backend.tryAcquire(request(clock)))!;
-    const waiting = backend.enqueue(request(clock), 'line');
+    const waiting = enqueue(backend, request(clock), 'line');
     const outcome = expect(waiting.grant).rejects.toBeInstanceOf(ShuttingDownError);
     await backend.close(0);
     await outcome;
     await backend.close(0);
     await settlePromises();
-    expect(() => backend.enqueue(request(clock), 'line')).toThrow(ShuttingDownError);
+    expect(() => enqueue(backend, request(clock), 'line')).toThrow(ShuttingDownError);
     await expect(backend.tryAcquire(request(clock))).rejects.toBeInstanceOf(ShuttingDownError);
     await expect(backend.ping()).rejects.toBeInstanceOf(ShuttingDownError);
-    expect(await backend.release(grant)).toBe('gone');
+    expect(await release(backend, grant)).toBe('gone');
   });
 
   it('gives tickets a place at once, without end if so wanted', async () => {
     const { clock, backend } = make();
     const held = (await backend.tryAcquire(request(clock, { leaseMs: 1_000_000 })))!;
-    const ticket = backend.enqueue(request(clock, { deadline: Infinity }), 'ticket');
-    const later = backend.enqueue(request(clock, { deadline: Infinity }), 'ticket');
+    const ticket = enqueue(backend, request(clock, { deadline: Infinity }), 'ticket');
+    const later = enqueue(backend, request(clock, { deadline: Infinity }), 'ticket');
     expect(await ticket.placed).toBe('queued');
     await clock.advanceAsync(600_000);
     later.cancel('enough');
     await expect(later.grant).rejects.toBe('enough');
-    await backend.release(held);
+    await release(backend, held);
     const grant = await ticket.grant;
     expect(grant.validFrom).toBe(clock.now());
-    expect(await backend.release(grant)).toBe('released');
+    expect(await release(backend, grant)).toBe('released');
     expect(backend.capabilities.tickets).toBe(true);
   });
 });

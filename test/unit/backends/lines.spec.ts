@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { AcquireRequest, Grant, Pending } from '../../../lib/backends/backend.js';
+import type { AcquireRequest, Grant } from '../../../lib/backends/backend.js';
 import { RemoteBackend } from '../../../lib/backends/remote.js';
 import { systemClock, systemEntropy } from '../../../lib/common/system.js';
 import { DflockdServer } from '../../../lib/daemon/server.js';
@@ -7,6 +7,7 @@ import type { RemoteOptions } from '../../../lib/locks/options.js';
 import { resolveRemote } from '../../../lib/locks/resolve-remote.js';
 import { inTime, until } from '../../support/until.js';
 import { busy, request, Scripted, TOKEN } from './support/scripted.js';
+import { enqueue, release, type Waiting } from '../../support/lock-backend.js';
 
 let scripted: Scripted;
 const closing: (() => Promise<void>)[] = [];
@@ -35,8 +36,8 @@ async function processes(count: number, options: RemoteOptions = {}): Promise<Re
   return backends;
 }
 
-const join = (change: Partial<AcquireRequest> = {}, backend = scripted.backend): Pending => {
-  const pending = backend.enqueue(request(change), 'line');
+const join = (change: Partial<AcquireRequest> = {}, backend = scripted.backend): Waiting => {
+  const pending = enqueue(backend, request(change), 'line');
   pending.grant.catch(() => undefined);
   return pending;
 };
@@ -169,7 +170,7 @@ describe('a line', () => {
     await until(() => placesAsked().length === 2, 'the place of the third');
     expect(scripted.said('acquire').filter((r) => r.t === 'acquire' && r.waitMs === 0)).toHaveLength(1);
     third.cancel('x');
-    await scripted.backend.release(held);
+    await release(scripted.backend, held);
     scripted.server.script = busy;
     expect(await scripted.backend.tryAcquire(request())).toBeNull();
     expect(scripted.said('acquire').filter((r) => r.t === 'acquire' && r.waitMs === 0)).toHaveLength(2);
@@ -177,7 +178,7 @@ describe('a line', () => {
 });
 
 describe('tries for a semaphore that are under way together', () => {
-  const semaphore = (): Pending => join({ kind: 'sem', limit: 2 });
+  const semaphore = (): Waiting => join({ kind: 'sem', limit: 2 });
   const tries = () => scripted.said('acquire').filter((r) => r.t === 'acquire' && r.waitMs === 0);
 
   it('share a lane, and what a later one brings goes to whoever was refused before', async () => {
@@ -265,16 +266,16 @@ describe('without a lane', () => {
     const firsts = await Promise.all([0, 1, 2, 3].map((key) => theirs!.tryAcquire(request({ key: String(key) }))));
     const holders = [0, 1, 2, 3].map((key) => join({ key: String(key) }, ours));
     await until(() => ours!.lanes()[0]!.blocked === 4, 'the places');
-    for (const first of firsts) await theirs!.release(first!);
+    for (const first of firsts) await release(theirs!, first!);
     const held = await Promise.all(holders.map((holder) => inTime(holder.grant, 'what is held')));
     expect(ours!.lanes()[0]).toMatchObject({ holding: 4 });
     const chain = held.map(async (grant, i) => {
       const next = await join({ key: String(i + 1) }, ours).grant;
-      await ours!.release(grant);
-      await ours!.release(next);
+      await release(ours!, grant);
+      await release(ours!, next);
     });
     await new Promise((resolve) => setTimeout(resolve, 60));
-    await theirs!.release(last);
+    await release(theirs!, last);
     await inTime(Promise.all(chain), 'the chain');
   });
 });
@@ -289,12 +290,12 @@ describe('over a daemon', () => {
       const take = (i: number) =>
         join({ key }, backend).grant.then((grant: Grant) => {
           order.push(i);
-          return backend!.release(grant);
+          return release(backend!, grant);
         });
       const first = take(1);
       // The try has been refused, and the lane for the place is being made.
       await until(() => backend!.lanes()[0]!.blocked > 0, 'the lane');
-      const released = other!.release(held);
+      const released = release(other!, held);
       const second = take(2);
       await inTime(Promise.all([first, second, released]), `round ${round}`);
       expect(order).toEqual([1, 2]);
@@ -319,7 +320,7 @@ describe('over a daemon', () => {
       );
       const owner = i % 5 ? backend! : other!;
       if (i % 3 === 0) setTimeout(() => pending.cancel('enough'), Math.random() * 30);
-      const end = pending.grant.then((grant) => owner.release(grant)).catch(() => undefined);
+      const end = pending.grant.then((grant) => release(owner, grant)).catch(() => undefined);
       busyWith.add(end);
       void end.then(() => busyWith.delete(end));
       if (i % 200 === 0) await new Promise((resolve) => setTimeout(resolve, 5));

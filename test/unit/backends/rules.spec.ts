@@ -6,6 +6,7 @@ import type { RemoteOptions } from '../../../lib/locks/options.js';
 import { inTime, until } from '../../support/until.js';
 import { obliging, type Script } from '../client/support/fake-server.js';
 import { busy, request, Scripted, TOKEN } from './support/scripted.js';
+import { enqueue, release } from '../../support/lock-backend.js';
 
 let scripted: Scripted;
 
@@ -20,7 +21,7 @@ const acquired = async (key = 'k'): Promise<Grant> => (await scripted.backend.tr
 async function waitedFor(key: string): Promise<Grant> {
   const { server, backend } = scripted;
   server.script = busy;
-  const pending = backend.enqueue(request({ key }), 'line');
+  const pending = enqueue(backend, request({ key }), 'line');
   const peer = await until(() => scripted.waiting(key)[0], 'the place');
   peer.say(`ok ${TOKEN} 10\n`);
   const grant = await inTime(pending.grant, 'the grant');
@@ -95,12 +96,12 @@ describe('rule 7: a bare error on a lane that has locks', () => {
     await start();
     const [first, second] = [await acquired('a'), await acquired('b')];
     scripted.server.script = (r) => (r.t === 'release' ? 'error\n' : 'ok\n');
-    expect(await scripted.backend.release(first)).toBe('gone');
+    expect(await release(scripted.backend, first)).toBe('gone');
     scripted.server.script = (r, peer) => {
       if (r.t === 'ping') peer.socket.end();
       return r.t === 'release' ? 'error\n' : undefined;
     };
-    expect(await scripted.backend.release(second)).toBe('released');
+    expect(await release(scripted.backend, second)).toBe('released');
   });
 });
 
@@ -140,13 +141,13 @@ describe('rule 9: a server that shuts down', () => {
     expect(owner!.requests.length + waiter.requests.length).toBe(said);
     expect([owner!.ended, waiter.ended]).toEqual([false, false]);
     expect(told.filter((what) => what === 'draining' || what.startsWith('lost'))).toEqual(['draining']);
-    expect(await scripted.backend.release(waited)).toBe('released');
+    expect(await release(scripted.backend, waited)).toBe('released');
     await until(() => waiter.ended, 'the end of the wait lane');
-    expect(await scripted.backend.release(first)).toBe('released');
+    expect(await release(scripted.backend, first)).toBe('released');
     await new Promise((resolve) => setTimeout(resolve, 10));
     // It owns another one.
     expect(owner!.ended).toBe(false);
-    expect(await scripted.backend.release(second)).toBe('released');
+    expect(await release(scripted.backend, second)).toBe('released');
     await until(() => owner!.ended, 'the end of the command lane');
   });
 
@@ -213,14 +214,14 @@ describe('rule 10: a server that does not free what a closed connection owned', 
     scripted.server.peers[0]!.reset();
     await until(() => scripted.states.includes('down'), 'the end');
     expect(await scripted.backend.renew(grant, 7000)).toMatchObject({ leaseMs: 7000 });
-    expect(await scripted.backend.release(grant)).toBe('released');
-    expect(await scripted.backend.release(grant)).toBe('released');
+    expect(await release(scripted.backend, grant)).toBe('released');
+    expect(await release(scripted.backend, grant)).toBe('released');
     expect(loss).toEqual({});
   });
 
   it('drains a wait that was given up instead of closing its connection', async () => {
     await start({ autoRelease: false }, busy);
-    const pending = scripted.backend.enqueue(request(), 'line');
+    const pending = enqueue(scripted.backend, request(), 'line');
     const peer = await until(() => scripted.waiting()[0], 'the place');
     pending.cancel('enough');
     await expect(pending.grant).rejects.toBe('enough');
@@ -237,7 +238,7 @@ describe('rule 10: a server that does not free what a closed connection owned', 
     let asked = 0;
     scripted.server.script = (r, peer) =>
       r.t !== 'release' ? obliging(r, peer) : asked++ === 0 ? undefined : 'error\n';
-    expect(await inTime(scripted.backend.release(grant), 'the release')).toBe('released');
+    expect(await inTime(release(scripted.backend, grant), 'the release')).toBe('released');
     expect(asked).toBe(2);
   });
 });
@@ -251,7 +252,7 @@ describe('fences', () => {
     expect(scripted.backend.capabilities.fence).toBe('per-key');
     const first = await acquired();
     expect(first.fence).toBe(7n);
-    await scripted.backend.release(first);
+    await release(scripted.backend, first);
     expect((await acquired()).fence).toBe(8n);
     expect(scripted.states).not.toContain('degraded');
   });
@@ -259,7 +260,7 @@ describe('fences', () => {
   it('that do not rise are reported once and not shown any more', async () => {
     await start({ fencing: 'token' }, (r, peer) => (r.t === 'acquire' ? fenced(5) : obliging(r, peer)));
     const first = await acquired();
-    await scripted.backend.release(first);
+    await release(scripted.backend, first);
     const second = await acquired();
     expect([first.fence, second.fence]).toEqual([5n, undefined]);
     expect((await acquired('other')).fence).toBeUndefined();
@@ -286,6 +287,8 @@ describe('isLocked', () => {
         { key: 'pool', holders: 1 },
         { key: 'empty', holders: 0 },
       ],
+      idle_locks: [],
+      idle_semaphores: [],
     };
     await start({}, (r, peer) => (r.t === 'stats' ? `ok ${JSON.stringify(stats)}\n` : obliging(r, peer)));
     const asked = (key: string, kind: 'lock' | 'sem') => scripted.backend.isLocked(key, kind);

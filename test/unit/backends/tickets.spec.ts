@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { AcquireRequest, Pending } from '../../../lib/backends/backend.js';
+import type { AcquireRequest } from '../../../lib/backends/backend.js';
 import { systemClock } from '../../../lib/common/system.js';
 import type { RemoteOptions } from '../../../lib/locks/options.js';
 import { inTime, until } from '../../support/until.js';
 import { obliging, type Peer } from '../client/support/fake-server.js';
 import { busy, request, Scripted, TOKEN } from './support/scripted.js';
+import { enqueue, release, type Waiting } from '../../support/lock-backend.js';
 
 let scripted: Scripted;
 
@@ -13,7 +14,7 @@ afterEach(() => scripted.close());
 const start = async (options: RemoteOptions = {}, script = busy): Promise<Scripted> =>
   (scripted = await Scripted.start(options, script));
 
-const ticket = (change: Partial<AcquireRequest> = {}): Pending => scripted.backend.enqueue(request(change), 'ticket');
+const ticket = (change: Partial<AcquireRequest> = {}): Waiting => enqueue(scripted.backend, request(change), 'ticket');
 
 const ticketPeer = (): Promise<Peer> =>
   until(() => scripted.server.peers.find((peer) => peer.requests.some((r) => r.t === 'wait')), 'the ticket');
@@ -33,7 +34,7 @@ describe('a ticket', () => {
     const grant = await inTime(pending.grant, 'the grant');
     expect(scripted.backend.lanes()[0]).toMatchObject({ holding: 1 });
     scripted.server.script = obliging;
-    expect(await scripted.backend.release(grant)).toBe('released');
+    expect(await release(scripted.backend, grant)).toBe('released');
   });
 
   it('may have the lock at once', async () => {
@@ -47,7 +48,7 @@ describe('a ticket', () => {
 
   it('stands outside the line of its key', async () => {
     await start();
-    const waiting = scripted.backend.enqueue(request(), 'line');
+    const waiting = enqueue(scripted.backend, request(), 'line');
     waiting.grant.catch(() => undefined);
     await until(() => scripted.waiting().length === 1, 'the place of the line');
     const pending = ticket();

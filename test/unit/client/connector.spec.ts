@@ -26,10 +26,10 @@ function attempt(target: Partial<Target> & Pick<Target, 'endpoint'>): Promise<So
   return inTime(
     new Promise<Socket>((resolve, reject) => {
       new Connector({ tls: undefined, auth: undefined, connectTimeoutMs: 1000, ...target }, systemClock, alarms, {
-        connected: (socket) => {
+        connected: ({ socket }) => {
           closers.push(() => socket.destroy());
           expect(alarms.size).toBe(0);
-          expect(['data', 'close', 'error'].map((event) => socket.listenerCount(event)).slice(0, 1)).toEqual([0]);
+          expect(socket.listenerCount('error')).toBe(0);
           socket.on('error', () => undefined);
           resolve(socket);
         },

@@ -3,7 +3,13 @@ import { Lane } from '../../../lib/client/lane.js';
 import { NO_ROUND } from '../../../lib/client/owner-round.js';
 import type { LaneContext, LaneHooks, Role } from '../../../lib/client/lane-context.js';
 import { Alarms } from '../../../lib/common/alarms.js';
-import { LockError, LockUnavailableError, ProtocolError, ServerDrainingError } from '../../../lib/common/errors.js';
+import {
+  AuthError,
+  LockError,
+  LockUnavailableError,
+  ProtocolError,
+  ServerDrainingError,
+} from '../../../lib/common/errors.js';
 import { systemClock } from '../../../lib/common/system.js';
 import type { Reply, Request } from '../../../lib/protocol/messages.js';
 import { until } from '../../support/until.js';
@@ -57,6 +63,7 @@ async function open(role: Role = 'command', change: Partial<LaneContext> = {}): 
     clock: systemClock,
     alarms,
     round: NO_ROUND,
+    silenced: () => undefined,
     drained: () => log.push('drained'),
     laneEnded: () => log.push('laneEnded'),
     ...change,
@@ -73,7 +80,7 @@ const ask = (lane: Lane, request: Request): Promise<Reply> =>
   });
 
 describe('a lane', () => {
-  it('sends what was asked in one turn in one write, also from microtasks, and answers in order', async () => {
+  it('sends what was asked in one turn in one write but for the first, also from microtasks, and answers in order', async () => {
     const { lane } = await open();
     const answers: string[] = [];
     const asked = Array.from({ length: 500 }, async (_, i) => {
@@ -84,9 +91,28 @@ describe('a lane', () => {
     });
     await Promise.all(asked);
     expect(server.peers[0]!.requests).toHaveLength(500);
-    expect(server.peers[0]!.chunks).toHaveLength(1);
+    expect(server.peers[0]!.chunks.length).toBeLessThanOrEqual(2);
     expect(answers).toEqual(Array.from({ length: 500 }, (_, i) => String(i)));
     expect(lane.inFlight).toBe(0);
+  });
+
+  it('lets the first request go ahead when nothing is under way, but not an `e`, which leaves with its `w`', async () => {
+    const { lane } = await open();
+    const sentAtOnce = (request: Request): boolean => {
+      const before = lane.lastSend;
+      lane.send(request, () => undefined);
+      return lane.lastSend > before;
+    };
+    const answered = (): Promise<unknown> => until(() => lane.inFlight === 0, 'the answers');
+    expect([acquire('a'), acquire('b'), release('a')].map(sentAtOnce)).toEqual([true, false, false]);
+    await answered();
+    const placed: Request[] = [
+      { t: 'enqueue', kind: 'lock', key: 'c', limit: 1, leaseMs: 0 },
+      { t: 'wait', kind: 'lock', key: 'c', waitMs: 1000 },
+    ];
+    expect(placed.map(sentAtOnce)).toEqual([false, false]);
+    await answered();
+    expect(server.peers[0]!.chunks.at(-1)).toBe('e\nc\n\nw\nc\n1\n'.length);
   });
 
   it('knows when the newest answered request was sent', async () => {
@@ -209,6 +235,30 @@ describe('a lane', () => {
   it('retires at once when nothing is outstanding', async () => {
     const { lane } = await open();
     lane.retire(new LockUnavailableError('not needed'));
+    expect(lane.isEnded).toBe(true);
+  });
+});
+
+describe('a lane whose server shuts down', () => {
+  it('takes nothing more, stays for what it owns, and says so to whoever asks', async () => {
+    const { lane, log } = await open();
+    lane.adopt();
+    lane.drain();
+    await expect(ask(lane, { t: 'ping' })).rejects.toBeInstanceOf(ServerDrainingError);
+    expect(lane.isEnded).toBe(false);
+    lane.disown();
+    expect(lane.isEnded).toBe(true);
+    expect(log).toContain('doubted');
+    lane.drain();
+    expect(server.peers[0]!.requests).toEqual([]);
+  });
+});
+
+describe('a server that changes its mind about auth', () => {
+  it('costs the lane, and its callers are told why', async () => {
+    server.script = () => 'error_auth\n';
+    const { lane } = await open();
+    await expect(ask(lane, { t: 'ping' })).rejects.toBeInstanceOf(AuthError);
     expect(lane.isEnded).toBe(true);
   });
 });

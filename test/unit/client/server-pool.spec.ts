@@ -3,7 +3,7 @@ import type { RemoteConfig } from '../../../lib/client/config.js';
 import type { Lane } from '../../../lib/client/lane.js';
 import type { WhyWait } from '../../../lib/client/wait-lanes.js';
 import { ServerPool } from '../../../lib/client/server-pool.js';
-import { AuthError, LockError, LockUnavailableError } from '../../../lib/common/errors.js';
+import { AuthError, ConfigError, LockError, LockUnavailableError } from '../../../lib/common/errors.js';
 import { systemClock } from '../../../lib/common/system.js';
 import type { Reply, Request } from '../../../lib/protocol/messages.js';
 import { FakeEntropy } from '../../support/fake-clock.js';
@@ -45,6 +45,7 @@ function make(change: Partial<RemoteConfig> = {}): ServerPool {
   pool = new ServerPool(server.endpoint, config, systemClock, new FakeEntropy(), {
     link: (_, state) => links.push(state),
     degraded: (_, detail) => links.push(detail),
+    hastened: (_, detail) => links.push(detail),
   });
   return pool;
 }
@@ -132,6 +133,20 @@ describe('the command lane', () => {
   });
 });
 
+describe('TLS options that Node refuses', () => {
+  const tls = { minVersion: 'TLSv9' } as unknown as RemoteConfig['tls'];
+
+  it('are told as such wherever a connection is wanted, and nothing is tried again', async () => {
+    await expect(make({ tls }).start()).rejects.toThrow(/^option remote.tls: .*TLSv9/);
+    await expect(command()).rejects.toBeInstanceOf(ConfigError);
+    expect(() => pool.wait('ticket', () => undefined)).toThrow(ConfigError);
+    const asked = new Promise((_, reject) => pool.ask({ t: 'stats' }, reject));
+    await expect(asked).rejects.toBeInstanceOf(ConfigError);
+    expect(server.peers).toHaveLength(0);
+    expect(pool.alarms.size).toBe(0);
+  });
+});
+
 describe('wait lanes', () => {
   it('are opened on demand and used again', async () => {
     await make().start();
@@ -165,6 +180,17 @@ describe('wait lanes', () => {
     await ask(lane, blocking);
     await until(() => lane.isEnded, 'the end');
     expect(pool.stats()).toMatchObject({ blocked: 0, free: 0 });
+  });
+
+  it('are each closed in its own time', async () => {
+    await make({ readTimeoutMs: 800 }).start();
+    const [first, second] = await Promise.all([waitLane(), waitLane()]);
+    await ask(first, blocking);
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    await ask(second, blocking);
+    await until(() => first.isEnded, 'the end of the first');
+    expect(second.isEnded).toBe(false);
+    await until(() => second.isEnded, 'the end of the second');
   });
 
   it('that nobody waits for any more are not opened', async () => {

@@ -7,7 +7,7 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
 describe('Turn', () => {
   function listening() {
     const spoken: string[] = [];
-    const turn = new Turn(systemClock, () => spoken.push('end'));
+    const turn = new Turn(systemClock, () => spoken.push('heard'));
     const talker = (name: string) => ({ speak: () => void spoken.push(name) });
     return { spoken, turn, talker };
   }
@@ -18,7 +18,7 @@ describe('Turn', () => {
     expect(turn.defers(talker('b'))).toBe(true);
     expect(spoken).toEqual([]);
     await nextTurn();
-    expect(spoken).toEqual(['a', 'b', 'end']);
+    expect(spoken).toEqual(['heard', 'a', 'b']);
   });
 
   it('does not make a talker wait that is heard alone time after time', async () => {
@@ -31,7 +31,7 @@ describe('Turn', () => {
     // Somebody waits for the end of this turn already: the order is kept.
     expect(turn.defers(a)).toBe(true);
     await nextTurn();
-    expect(spoken).toEqual(['a', 'end', 'b', 'a', 'end']);
+    expect(spoken).toEqual(['heard', 'a', 'heard', 'b', 'a']);
   });
 
   it('lets who is heard while others speak wait for the next turn', async () => {
@@ -39,8 +39,8 @@ describe('Turn', () => {
     const late = talker('late');
     turn.defers({ speak: () => void turn.defers(late) });
     await nextTurn();
-    expect(spoken).toEqual(['end']);
+    expect(spoken).toEqual(['heard']);
     await nextTurn();
-    expect(spoken).toEqual(['end', 'late', 'end']);
+    expect(spoken).toEqual(['heard', 'heard', 'late']);
   });
 });

@@ -140,7 +140,7 @@ describe('LineDecoder', () => {
   function decode(chunks: Buffer[], cap?: number): { lines: string[]; alive: boolean } {
     const got: string[] = [];
     const decoder = new LineDecoder((line) => got.push(fromBytes(line)), cap);
-    const alive = chunks.every((chunk) => decoder.push(chunk));
+    const alive = chunks.every((chunk) => decoder.push(chunk.toString('latin1')));
     return { lines: got, alive };
   }
 

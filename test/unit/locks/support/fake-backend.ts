@@ -6,7 +6,10 @@ import type {
   LockBackend,
   Owner,
   Pending,
+  Place,
   Proof,
+  Released,
+  Waiter,
 } from '../../../../lib/backends/backend.js';
 import { LockLostError, type LossReason } from '../../../../lib/common/errors.js';
 import type { Clock, Ms } from '../../../../lib/common/system.js';
@@ -58,7 +61,7 @@ export class FakeBackend implements LockBackend {
   onEnqueue: (req: AcquireRequest) => Promise<Grant> = async (req) => this.grantFor(req);
   /** The grants of tickets come when a test says so. */
   onTicket: (req: AcquireRequest) => Promise<Grant> = () => new Promise(() => undefined);
-  placed: Promise<'acquired' | 'queued'> = Promise.resolve('acquired');
+  placed: Promise<Place> = Promise.resolve('acquired');
   onRenew: (grant: Grant, leaseMs: Ms) => Promise<Proof> = async (_, leaseMs) => ({
     validFrom: this.clock?.now() ?? 0,
     leaseMs,
@@ -93,16 +96,26 @@ export class FakeBackend implements LockBackend {
     return this.onTry(req);
   }
 
-  enqueue(req: AcquireRequest, mode: 'line' | 'ticket'): Pending {
+  enqueue(req: AcquireRequest, mode: 'line' | 'ticket', waiter: Waiter): Pending {
     this.log.push(`${mode === 'line' ? 'enqueue' : 'ticket'} ${req.key}`);
-    let reject!: (reason: unknown) => void;
-    const cancelled = new Promise<never>((_, give) => (reject = give));
-    const cancel = (reason: unknown): void => {
-      this.log.push(`cancel ${req.key}`);
-      reject(reason);
+    let over = false;
+    const last = (say: () => void): void => {
+      if (!over) say();
+      over = true;
     };
-    const granted = mode === 'line' ? this.onEnqueue(req) : this.onTicket(req);
-    return { placed: this.placed, grant: Promise.race([granted, cancelled]), cancel };
+    void this.placed.then(
+      (place) => over || waiter.onPlace(place),
+      () => undefined,
+    );
+    (mode === 'line' ? this.onEnqueue(req) : this.onTicket(req)).then(
+      (grant) => (over ? this.abandon(grant) : last(() => waiter.granted(grant))),
+      (error: unknown) => last(() => waiter.refused(error)),
+    );
+    const cancel = (): void => {
+      this.log.push(`cancel ${req.key}`);
+      over = true;
+    };
+    return { cancel };
   }
 
   renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
@@ -110,9 +123,9 @@ export class FakeBackend implements LockBackend {
     return this.onRenew(grant, leaseMs);
   }
 
-  release(grant: Grant, keepMs?: Ms): Promise<'released' | 'gone'> {
+  release(grant: Grant, done: (outcome: Released) => void, keepMs?: Ms): void {
     this.log.push(keepMs === undefined ? `release ${grant.token}` : `keep ${grant.token} ${keepMs}`);
-    return this.onRelease(grant, keepMs);
+    this.onRelease(grant, keepMs).then(done, done);
   }
 
   abandon(grant: Grant): void {

@@ -1,0 +1,88 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { LockEvent, LockLostEvent } from '../../../lib/locks/events.js';
+import { inTime, until } from '../../support/until.js';
+import { World } from './support/world.js';
+
+let world: World;
+
+afterEach(() => world.close());
+
+/** Longer than the server's patience below. */
+const QUIET_MS = 1500;
+const SHORT = { readTimeout: 0.8 };
+
+const quiet = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+
+describe('a server that closes idle connections sooner than the option readTimeoutS says', () => {
+  it('costs what was held when that was found out; from then on lanes speak often enough, and it is said once', async () => {
+    world = await World.open(SHORT);
+    const client = await world.client();
+    const degraded: LockEvent[] = [];
+    client.events$.subscribe((event) => event.type === 'degraded' && degraded.push(event));
+    const lost = new Promise<LockLostEvent>((resolve) => client.lockLost$.subscribe(resolve));
+    await client.acquire('first', { leaseTtlS: 60 });
+    expect(await inTime(lost, 'the loss')).toMatchObject({ keys: ['first'], reason: 'disconnected' });
+    const second = await client.acquire('second', { leaseTtlS: 60 });
+    // Got by waiting: on a lane of its own.
+    const other = await world.client(undefined, { readTimeoutS: 0.8 });
+    const blocker = await other.acquire('third');
+    const waiting = client.acquire('third', { leaseTtlS: 60 });
+    await blocker.release();
+    const third = await waiting;
+    await quiet();
+    expect([second.isHeld, third.isHeld]).toEqual([true, true]);
+    expect(await Promise.all([second.release(), third.release()])).toEqual([true, true]);
+    expect(degraded).toHaveLength(1);
+    expect(degraded[0]).toMatchObject({
+      detail: expect.stringMatching(/after [01]\.\d s of silence, not after 23 s \(option remote\.readTimeoutS\)/),
+    });
+  });
+
+  it('saves what is held on other connections: less is believed and more is said there at once', async () => {
+    world = await World.open(SHORT);
+    const client = await world.client(undefined, { commandLanes: 2 });
+    const first = await client.acquire('first', { leaseTtlS: 60 });
+    // Kept by heartbeats alone.
+    const second = await client.acquire('second', { leaseTtlS: 60, autoRenew: false });
+    const losses: LockLostEvent[] = [];
+    client.lockLost$.subscribe((loss) => losses.push(loss));
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    // Later than the other one was heard of.
+    expect(await second.renew()).toBeGreaterThan(20_000);
+    await until(() => losses.length > 0, 'the loss');
+    expect(second.remainingMs).toBeLessThan(800);
+    expect(second.isHeld).toBe(true);
+    await quiet();
+    expect([first.isHeld, second.isHeld]).toEqual([false, true]);
+    expect(losses.map(({ keys }) => keys)).toEqual([['first']]);
+  });
+
+  it('makes the leases on other connections want proof at once', async () => {
+    world = await World.open(SHORT);
+    const client = await world.client(undefined, { commandLanes: 2 });
+    await client.acquire('first', { leaseTtlS: 60 });
+    const second = await client.acquire('second', { leaseTtlS: 60 });
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await second.renew();
+    const told: LockEvent[] = [];
+    client.events$.subscribe((event) => told.push(event));
+    await until(() => told.some(({ type }) => type === 'lost'), 'the loss of the first');
+    await until(
+      () => told.some((event) => event.type === 'renewed' && event.keys[0] === 'second'),
+      'the renewal',
+      1000,
+    );
+  });
+
+  it('is not taken to close at once: lanes do not speak all the time', async () => {
+    world = await World.open({ readTimeout: 0.1 });
+    const client = await world.client(undefined, { reconnect: { minDelayMs: 5, maxDelayMs: 10 } });
+    const believed: number[] = [];
+    client.events$.subscribe((event) => {
+      if (event.type === 'degraded') believed.push(Number(/after ([\d.]+) s/.exec(event.detail)![1]));
+    });
+    await quiet();
+    expect(believed.length).toBeGreaterThan(0);
+    expect(Math.min(...believed)).toBe(0.5);
+  });
+});
