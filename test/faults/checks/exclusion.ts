@@ -2,19 +2,9 @@ import type { Evidence, Hold, Violation } from '../log/evidence.js';
 import { millis } from '../log/time.js';
 import { type Fates, groupBy } from './fates.js';
 
-/**
- * No key has more believers than slots. Where a connection was cut, the daemon frees the lock in the same moment, and
- * the news takes its time to the holder: that cannot be closed. Such a hold counts until it was freed; how long its
- * holder went on believing is judged by the zombie window.
- */
+/** No key has more believers than slots. */
 export function checkExclusion({ holds }: Evidence, fates: Fates): Violation[] {
   return [...groupBy(holds, ({ key }) => key).values()].flatMap((ofKey) => overlaps(ofKey, fates));
-}
-
-/** When a hold ends for those who look at it from outside. */
-function endOf(hold: Hold, fates: Fates): number {
-  const fate = fates.of(hold);
-  return fate?.cutAt === undefined ? hold.believedUntil : Math.min(hold.believedUntil, fate.freedAt ?? Infinity);
 }
 
 function overlaps(holds: readonly Hold[], fates: Fates): Violation[] {
@@ -23,6 +13,8 @@ function overlaps(holds: readonly Hold[], fates: Fates): Violation[] {
   // As many as there are slots, so that a walk over them is short.
   let live: { hold: Hold; until: number }[] = [];
   for (const hold of sorted) {
+    const until = fates.endOf(hold);
+    if (until <= hold.grantedAt) continue;
     live = live.filter(({ until }) => until > hold.grantedAt);
     if (live.length >= hold.limit) {
       const others = live.map((other) => `${other.hold.worker}: ${other.hold.line}`);
@@ -30,8 +22,7 @@ function overlaps(holds: readonly Hold[], fates: Fates): Violation[] {
       const text = `${hold.key} has ${live.length + 1} holders of ${hold.limit} for ${over} ms:\n  ${others.join('\n  ')}\n  ${hold.worker}: ${hold.line}`;
       found.push({ check: 'exclusion', at: hold.grantedAt, text });
     }
-    const until = endOf(hold, fates);
-    if (until > hold.grantedAt) live.push({ hold, until });
+    live.push({ hold, until });
   }
   return found;
 }

@@ -32,18 +32,31 @@ export class Fates {
       const { killedAt } = life;
       return { grant, life, freedAt: killedAt, cutAt: killedAt };
     }
-    const cutAt = grant.cause === 'closed' ? this.cutBefore(hold, grant.freedAt, life) : undefined;
+    const cutAt = grant.cause === 'closed' ? this.cutBefore(hold.client, grant, life) : undefined;
     return { grant, life, freedAt: grant.freedAt, cutAt };
   }
 
+  /**
+   * When a hold ends for those who look at it from outside. Where a connection was cut, the daemon frees the lock in the
+   * same moment, and the news takes its time to the holder: that cannot be closed. Such a hold counts until it was
+   * freed; how long its holder went on believing is judged by the zombie window. It may end before it was granted: the
+   * cut overtook the answer.
+   */
+  endOf(hold: Hold): number {
+    const fate = this.of(hold);
+    return fate?.cutAt === undefined ? hold.believedUntil : Math.min(hold.believedUntil, fate.freedAt ?? Infinity);
+  }
+
   /** The latest cut of this client that the daemon may have answered by freeing the lock. */
-  private cutBefore({ client, grantedAt }: Hold, freedAt: number, life: DaemonLife): number | undefined {
+  private cutBefore(client: number, grant: Grant, life: DaemonLife): number | undefined {
+    const freedAt = grant.freedAt!;
     // A daemon that drains ends connections where both sides see it.
     if (life.drainedAt !== undefined && freedAt >= life.drainedAt) return freedAt;
     const from = freedAt - NEAR_NS - stallBefore(life, freedAt);
-    return this.cuts.findLast(
-      (cut) => cut.at >= Math.max(from, grantedAt - NEAR_NS) && cut.at <= freedAt && (cut.client ?? client) === client,
-    )?.at;
+    // The request may have been cut off on its way, and be granted before the daemon sees the end.
+    const earliest = Math.max(from, grant.grantedAt - NEAR_NS);
+    return this.cuts.findLast((cut) => cut.at >= earliest && cut.at <= freedAt && (cut.client ?? client) === client)
+      ?.at;
   }
 }
 

@@ -1,14 +1,14 @@
 import type { Evidence, Grant, Hold, Violation } from '../log/evidence.js';
-import { groupBy } from './fates.js';
+import { type Fates, groupBy } from './fates.js';
 
 /**
  * Fences rise: with every grant of a key, over the lives of the daemon; and, for a lock, whoever holds it after somebody
  * else has the greater fence. (Of a semaphore a slot may be granted to a process before another one's, and be handed
  * to a caller of it after that one has been given back.)
  */
-export function checkFences({ holds, lives }: Evidence): Violation[] {
+export function checkFences({ holds, lives }: Evidence, fates: Fates): Violation[] {
   const grants = lives.flatMap((life) => life.grants);
-  const locks = holds.filter(({ limit, grantedAt, believedUntil }) => limit === 1 && believedUntil >= grantedAt);
+  const locks = holds.filter((hold) => hold.limit === 1 && fates.endOf(hold) >= hold.grantedAt);
   return [
     ...[...groupBy(grants, ({ key }) => key).values()].flatMap(fallsAtDaemon),
     ...[...groupBy(locks, ({ key }) => key).values()].flatMap(fallsAmongHolders),

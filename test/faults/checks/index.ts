@@ -26,7 +26,7 @@ export function judge(evidence: Evidence): Verdict {
   const violations = [
     ...evidence.complaints,
     ...checkExclusion(evidence, fates),
-    ...checkFences(evidence),
+    ...checkFences(evidence, fates),
     ...checkOrder(evidence),
     ...checkLeaks(evidence),
     ...checkAnswers(evidence),
@@ -38,7 +38,7 @@ export function judge(evidence: Evidence): Verdict {
     violations: violations.sort((a, b) => a.at - b.at),
     holds: evidence.holds.length,
     calls: evidence.calls.length,
-    lost: losses.length,
+    lost: evidence.holds.filter(({ end }) => end === 'lost').length,
     widestSilentNs: silent.reduce((a, b) => Math.max(a, b), -Infinity),
     slowestCutNs: cut.reduce((a, b) => Math.max(a, b), -Infinity),
   };

@@ -1,4 +1,11 @@
-import { type DaemonLife, type Evidence, type Grant, stalledWithin, type Violation } from '../log/evidence.js';
+import {
+  type Call,
+  type DaemonLife,
+  type Evidence,
+  type Grant,
+  stalledWithin,
+  type Violation,
+} from '../log/evidence.js';
 import { millis } from '../log/time.js';
 import { ALLOWED } from './limits.js';
 
@@ -6,9 +13,21 @@ import { ALLOWED } from './limits.js';
  * A grant that nobody believes in any more (released, lost, or never handed to anybody) is free after one lease at the
  * latest: nothing renews what nobody holds, and nothing is forgotten.
  */
-export function checkLeaks({ lives, holds }: Evidence): Violation[] {
+export function checkLeaks({ lives, holds, calls }: Evidence): Violation[] {
   const believed = new Map(holds.map((hold) => [hold.fence, hold.believedUntil]));
+  const collectors = calls.filter(({ key }) => key.includes('+'));
+  for (const { key, fence, grantedAt } of lives.flatMap((life) => life.grants)) {
+    if (!believed.has(fence)) believed.set(fence, collectedUntil(key, grantedAt, collectors));
+  }
   return lives.flatMap((life) => life.grants.flatMap((grant) => leak(life, grant, believed.get(grant.fence))));
+}
+
+/** Who wants several keys keeps the first ones, and renews them, while it waits for the rest. */
+function collectedUntil(wanted: string, at: number, collectors: readonly Call[]): number {
+  const theirs = collectors.filter(
+    ({ key, invokedAt, answeredAt = 0 }) => invokedAt <= at && at <= answeredAt && key.split('+').includes(wanted),
+  );
+  return Math.max(0, ...theirs.map(({ answeredAt }) => answeredAt!));
 }
 
 function leak(life: DaemonLife, grant: Grant, believedUntil: number | undefined): Violation[] {

@@ -12,13 +12,14 @@ export interface Loss {
   readonly cut: boolean;
 }
 
-/** Losses with their zombie windows, as far as the daemon's log has their ends. */
+/** Losses, and what was released as if it had still been held, with their zombie windows, as far as the daemon's log has their ends. */
 export function lossesOf({ holds }: Evidence, fates: Fates): Loss[] {
   const losses: Loss[] = [];
   for (const hold of holds) {
-    if (hold.end !== 'lost') continue;
     const fate = fates.of(hold);
     if (fate?.freedAt === undefined) continue;
+    // Released in time, or its process was killed.
+    if (hold.end !== 'lost' && (hold.end === 'open' || hold.believedUntil <= fate.freedAt)) continue;
     losses.push({ hold, windowNs: hold.believedUntil - fate.freedAt, cut: fate.cutAt !== undefined });
   }
   return losses;

@@ -55,13 +55,20 @@ export class Child {
     return started;
   }
 
+  get isAlive(): boolean {
+    return this.alive;
+  }
+
   ask<T = void>(what: string, ...args: readonly unknown[]): Promise<T> {
     if (!this.alive) return Promise.reject(this.gone('has ended'));
     const id = ++this.asked;
-    return new Promise<T>((resolve, reject) => {
+    const answer = new Promise<T>((resolve, reject) => {
       this.open.set(id, { resolve, reject });
       this.process.send({ id, what, args });
     });
+    // Who asked may have turned to something else by then.
+    answer.catch(() => undefined);
+    return answer;
   }
 
   /** SIGSTOP; returns when, in nanoseconds. */

@@ -21,7 +21,7 @@ export async function runRound(seed: number, durationMs: number): Promise<RoundR
   const stage = await Stage.open(scenario.daemon);
   try {
     for (const plan of scenario.workers)
-      await stage.addWorker('worker', plan.clients, [JSON.stringify(plan)], plan.steppedClock);
+      await stage.addWorker('worker', plan.clients, [JSON.stringify(plan)], { steppedClock: plan.steppedClock });
     const complaints = await new Round(stage, scenario).run();
     return { ...judge(await stage.evidence(complaints)), seed, scenario, faults: countFaults(scenario) };
   } finally {
@@ -48,21 +48,19 @@ class Round {
     }
     await pause(scenario.durationMs - (performance.now() - began));
     // Restarts that are under way end first.
-    await stage.calm();
     while (this.pending.size > 0) {
+      await stage.calm().catch(ignoreKilled);
       await Promise.race([Promise.all(this.pending), pause(200)]);
-      await stage.calm();
     }
+    await stage.calm();
     await this.finish();
     return this.complaints;
   }
 
   private note(work: Promise<unknown>): void {
     const noted = work
-      .catch((error: Error) => {
-        // What was done to a process that another fault has killed since is over.
-        if (!(error instanceof Killed)) this.complain(`the lab failed: ${error.stack}`);
-      })
+      .catch(ignoreKilled)
+      .catch((error: Error) => this.complain(`the lab failed: ${error.stack}`))
       .finally(() => this.pending.delete(noted));
     this.pending.add(noted);
   }
@@ -153,6 +151,11 @@ class Round {
     } while (performance.now() < deadline);
     this.complain(`held or waited for after everybody had gone: ${left.join(', ')}`);
   }
+}
+
+/** What was done to a process that another fault has killed since is over. */
+function ignoreKilled(error: unknown): void {
+  if (!(error instanceof Killed)) throw error;
 }
 
 const SHAPES = { delay: 'delayMs', jitter: 'jitterMs', throttle: 'bytesPerSecond', split: 'pieceBytes' } as const;

@@ -6,6 +6,9 @@ import { readDaemonLog } from '../log/read-daemon.js';
 import { completeLines, readWorkerLog, type WorkerLog } from '../log/read-worker.js';
 import { Child } from './child.js';
 
+/** Clients without a proxy are counted from here. */
+const DIRECT = 1e6;
+
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
 
 interface Life {
@@ -34,6 +37,8 @@ export class Stage {
   private daemonPort = 0;
   private proxyPorts: number[] = [];
   private proxyLives = 0;
+  /** One change of the daemon after the other. */
+  private changing: Promise<void> = Promise.resolve();
 
   private constructor(
     readonly folder: string,
@@ -63,9 +68,15 @@ export class Stage {
   }
 
   /** A worker with that many clients, each behind a proxy of its own. @param args given before ports and log */
-  async addWorker(program: string, clients: number, args: readonly string[], steppedClock = false): Promise<Post> {
-    const firstClient = this.proxyPorts.length;
-    const ports = await this.openProxies(clients);
+  async addWorker(
+    program: string,
+    clients: number,
+    args: readonly string[],
+    { steppedClock = false, door = 'proxied' }: { steppedClock?: boolean; door?: 'proxied' | 'direct' } = {},
+  ): Promise<Post> {
+    const firstClient = door === 'direct' ? DIRECT : this.proxyPorts.length;
+    const ports =
+      door === 'direct' ? new Array<number>(clients).fill(this.daemonPort) : await this.openProxies(clients);
     const post: Omit<Post, 'child'> = {
       ...{ program, firstClient, ports, steppedClock, lives: 0 },
       args: (all) => [...args, JSON.stringify(all)],
@@ -81,15 +92,23 @@ export class Stage {
     post.child = await this.startWorker(post, index);
   }
 
-  async restartDaemon(): Promise<void> {
+  restartDaemon(): Promise<void> {
+    return (this.changing = this.changing.then(() => this.killDaemon()));
+  }
+
+  /** SIGTERM, in effect; and another daemon as soon as the old one has gone. */
+  replaceDaemon(): Promise<void> {
+    return (this.changing = this.changing.then(() => this.drainDaemon()));
+  }
+
+  private async killDaemon(): Promise<void> {
     const life = this.lives.at(-1)!;
     life.killedAt = await life.child.kill();
     this.cuts.push({ at: life.killedAt, client: undefined });
     await this.startDaemon();
   }
 
-  /** SIGTERM, in effect; and another daemon as soon as the old one has gone. */
-  async replaceDaemon(): Promise<void> {
+  private async drainDaemon(): Promise<void> {
     const life = this.lives.at(-1)!;
     life.drainedAt = await life.child.ask<number>('drain');
     await life.child.ask('close');
@@ -98,7 +117,18 @@ export class Stage {
     await this.startDaemon();
   }
 
-  async restartProxy(): Promise<void> {
+  /** As SIGTERM; resolves when everybody has left it. */
+  async drainInBackground(): Promise<void> {
+    const life = this.lives.at(-1)!;
+    life.drainedAt = await life.child.ask<number>('drain');
+    await life.child.ask('close');
+  }
+
+  restartProxy(): Promise<void> {
+    return (this.changing = this.changing.then(() => this.killProxy()));
+  }
+
+  private async killProxy(): Promise<void> {
     const at = await this.proxy.kill();
     this.cuts.push({ at, client: undefined });
     await this.startProxy();
@@ -118,7 +148,9 @@ export class Stage {
 
   /** @param complaints what the lab itself has found wrong */
   async evidence(complaints: readonly Violation[]): Promise<Evidence> {
-    for (const child of [this.daemon, this.proxy]) await child.ask('flush');
+    for (const child of [this.daemon, this.proxy, ...this.posts.map((post) => post.child)]) {
+      if (child.isAlive) await child.ask('flush');
+    }
     const names = await readdir(this.folder);
     const workers = new Map<string, WorkerLog>();
     for (const [index, { firstClient }] of this.posts.entries()) {
@@ -153,6 +185,19 @@ export class Stage {
     return all;
   }
 
+  /** Lines of the workers' logs with this code: when, and which client. */
+  async workerLines(code: string): Promise<{ at: number; client: number }[]> {
+    const all: { at: number; client: number }[] = [];
+    for (const [index, { child, firstClient, lives }] of this.posts.entries()) {
+      await child.ask('flush');
+      for (const line of completeLines(await this.read(`w${index}.${lives}.log`))) {
+        const [found, at, client] = line.split(' ');
+        if (found === code) all.push({ at: Number(at), client: firstClient + Number(client) });
+      }
+    }
+    return all;
+  }
+
   async daemonLives(): Promise<DaemonLife[]> {
     const sweepMs = Number(this.daemonOptions.leaseSweepInterval ?? 1) * 1000;
     return Promise.all(
@@ -168,7 +213,8 @@ export class Stage {
         child.kill(),
       ),
     );
-    await rm(this.folder, { recursive: true, force: true });
+    if (process.env['FAULTS_KEEP']) console.log(`logs: ${this.folder}`);
+    else await rm(this.folder, { recursive: true, force: true });
   }
 
   private get clockFile(): string {
@@ -206,7 +252,7 @@ export class Stage {
     const env = post.steppedClock
       ? {
           ...{ LD_PRELOAD: FAKETIME, DONT_FAKE_MONOTONIC: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1' },
-          ...{ FAKETIME_NO_CACHE: '1', FAKETIME_TIMESTAMP_FILE: this.clockFile },
+          ...{ FAKETIME_CACHE_DURATION: '1', FAKETIME_TIMESTAMP_FILE: this.clockFile },
         }
       : {};
     return Child.start(post.program, name, [...post.args(post.ports), join(this.folder, `${name}.log`)], env);

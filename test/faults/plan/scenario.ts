@@ -148,7 +148,11 @@ const CLIENT_FAULTS: ReadonlySet<string> = new Set<ProxyFault['do']>([
   ...(['reset', 'halfClose', 'hole', 'hold', 'delay', 'jitter', 'throttle', 'split', 'truncate', 'door'] as const),
 ]);
 
-const endOf = (fault: Fault): number => fault.at + ('forMs' in fault ? fault.forMs : 0);
+/** How long it takes a daemon to go, and the next one to come. */
+const CHANGE_MS = { drain: 1500, kill: 500 } as const;
+
+const endOf = (fault: Fault): number =>
+  fault.at + ('forMs' in fault ? fault.forMs : fault.do === 'drain' || fault.do === 'kill' ? CHANGE_MS[fault.do] : 0);
 
 type Targeted = { readonly target: number } & (ProxyFault | ProcessFault);
 

@@ -62,8 +62,7 @@ export class Callers {
       return { key: `s${i}`, limit: limits[i]! };
     }
     // Half of the callers want one of few keys.
-    const key = (): string =>
-      `k${random.chance(0.25) ? random.int(0, 7) : random.int(0, locks - 1)}`;
+    const key = (): string => `k${random.chance(0.25) ? random.int(0, 7) : random.int(0, locks - 1)}`;
     if (!random.chance(0.05)) return { key: key() };
     return { key: [...new Set([key(), key()])] };
   }
@@ -116,13 +115,13 @@ export class Callers {
         this.holdings.granted(call, lock);
         lost = !(await this.holdings.work(lock, holdMs));
         lost ||= this.holdings.isLost(lock);
+        this.holdings.ends(lock);
       });
       if (lost) this.log.add('!', nanos(), `withLock reported success after the loss of ${held!.token}`);
     } catch (error) {
       if (!held) this.refused(call, error);
       else if (!(error instanceof LockLostError)) throw error;
     }
-    if (held) this.holdings.ended(held);
   }
 
   private async hold(lock: LockHandle, ms: number): Promise<void> {

@@ -76,8 +76,8 @@ export class Holdings {
     return this.of(lock).some(({ lost }) => lost);
   }
 
-  /** The hold ended within the library (withLock): what is known of it is written down. */
-  ended(lock: LockHandle): void {
+  /** The library gives it back from here on (withLock). */
+  ends(lock: LockHandle): void {
     for (const { fence, affirmedAt, lost } of this.of(lock)) {
       if (!lost) this.log.add('r', nanos(), fence, affirmedAt);
       this.byFence.delete(fence);

@@ -43,6 +43,7 @@ serve({
       callers.flatMap((crowd) => Array.from({ length: plan.callersPerClient }, () => crowd.run(random.fork()))),
     );
   },
+  flush: () => log.flush(),
   /** The loop stands still for so long. */
   block: (ms: number) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
   /** Lets everybody finish, closes the clients and leaves. */
