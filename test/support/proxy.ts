@@ -182,10 +182,8 @@ export class Proxy {
     const server = connect({ port: this.target, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
     const link = new Link(client, server, this.traffic, () => this.onCut(), this.random);
     this.links.add(link);
-    if (this.onData) {
-      client.on('data', (chunk: Buffer) => this.onData?.('up', chunk));
-      server.on('data', (chunk: Buffer) => this.onData?.('down', chunk));
-    }
+    client.on('data', (chunk: Buffer) => this.onData?.('up', chunk));
+    server.on('data', (chunk: Buffer) => this.onData?.('down', chunk));
     for (const socket of [client, server]) {
       socket.on('close', () => {
         if (client.destroyed && server.destroyed) this.links.delete(link);

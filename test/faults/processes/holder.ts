@@ -46,7 +46,8 @@ class Holder {
   settled: Promise<Settled> | undefined;
   private finish!: () => void;
   private readonly finished = new Promise<void>((resolve) => (this.finish = resolve));
-  isTold = false;
+  /** The turn of the event loop in which lockLost$ told. */
+  toldIn: number | undefined;
 
   constructor(
     private readonly index: number,
@@ -62,7 +63,7 @@ class Holder {
       { clock: clock.clock },
     );
     this.holdings = new Holdings(this.client, log);
-    this.client.lockLost$.subscribe(() => (this.isTold = true));
+    this.client.lockLost$.subscribe(() => (this.toldIn = turns));
   }
 
   /** Resolves when it has the lock, or has been refused it. */
@@ -109,6 +110,8 @@ class Holder {
 const holders = ports.map((port, index) => new Holder(index, port));
 await Promise.all(holders.map(({ client }) => client.start()));
 
+/** Of the event loop, since the last stall. */
+let turns = 0;
 let firstLook: FirstLook | undefined;
 let lookedAt = nanos();
 setInterval(() => {
@@ -130,10 +133,11 @@ function afterGap(): void {
   }
   const counts = { locks: held.length, falselyHeld, assertPassed };
   firstLook = { ...counts, turns: -1 };
-  let turns = 0;
+  turns = 0;
   const turn = (): void => {
     turns++;
-    if (held.every(({ isTold }) => isTold)) firstLook = { ...counts, turns };
+    const told = held.flatMap(({ toldIn }) => toldIn ?? []);
+    if (told.length === held.length) firstLook = { ...counts, turns: Math.max(...told) };
     else if (turns < 1000) setImmediate(turn);
   };
   setImmediate(turn);

@@ -36,13 +36,13 @@ export function lostReplies(): Promise<Row> {
     const began = nanos();
     await Promise.all(asked);
     const longest = (nanos() - began) / 1e6;
-    await scene.ask('finish');
+    await scene.finish();
     await scene.untilNothingIsHeld(LEASE_S * 1000 + 2000);
-    const evidence = await scene.judged();
+    const evidence = await scene.logs();
     const granted = evidence.holds.length;
     const inVain = evidence.lives[0]!.grants.length - granted;
     const measured = `${CASES.length} callers answered, the last after ${longest.toFixed(0)} ms; ${inVain} grants that nobody got, none left`;
     const fault = `reply lost after the grant: cut at every byte of request and reply, by reset, FIN, silence`;
-    return scene.row(fault, 'no leaked grant; caller answered by its deadline', CASES.length, measured, evidence);
+    return scene.row(fault, 'no leaked grant; caller answered by its deadline', CASES.length, measured);
   });
 }

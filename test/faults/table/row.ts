@@ -13,6 +13,8 @@ export interface Row {
   readonly measured: string;
   readonly violations: readonly Violation[];
   readonly evidence: Evidence;
+  /** When it began, nanoseconds; where all runs had it at once. */
+  readonly faultAt?: number;
 }
 
 /** How large the runs of a row are. */
@@ -59,9 +61,15 @@ export class Scene {
     return Promise.all(this.stage.posts.map(({ child }) => child.ask<T>(what, ...args)));
   }
 
-  /** The logs so far, judged as those of any round. */
-  async judged(): Promise<Evidence> {
+  /** The logs so far. */
+  logs(): Promise<Evidence> {
     return this.stage.evidence(this.violations);
+  }
+
+  /** Everybody gives back what it holds, and leaves. */
+  async finish(): Promise<void> {
+    await this.ask('settle');
+    await this.ask('finish');
   }
 
   /** What nobody holds any more may last for one lease. */
@@ -73,7 +81,10 @@ export class Scene {
     this.expect(left.length === 0, `still held or waited for: ${left.join(', ')}`);
   }
 
-  row(fault: string, promise: string, runs: number, measured: string, evidence: Evidence): Row {
+  /** The end of it all: the logs are judged as those of any round. */
+  async row(fault: string, promise: string, runs: number, measured: string): Promise<Row> {
+    await this.finish();
+    const evidence = await this.logs();
     const violations = [...judge(evidence).violations];
     return { fault, promise, runs, measured, violations, evidence };
   }

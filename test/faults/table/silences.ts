@@ -1,6 +1,7 @@
 import type { Direction } from '../../support/proxy.js';
 import { Fates } from '../checks/fates.js';
 import { lossesOf } from '../checks/window.js';
+import { nanos } from '../log/time.js';
 import { pause } from '../lab/round.js';
 import { largest, middle, ms, type Row, type Scale, Scene } from './row.js';
 
@@ -56,6 +57,7 @@ export function silence({ fault, begin, end, beyondMs }: Silence, { readTimeoutS
     await Promise.all(stage.posts.slice(mine).map(({ child }) => child.ask('want')));
     // Somewhere between two heartbeats.
     await pause(readTimeoutS * 150);
+    const faultAt = nanos();
     await begin(scene);
     await pause(readTimeoutS * 1000 + beyondMs);
     await end(scene);
@@ -65,7 +67,7 @@ export function silence({ fault, begin, end, beyondMs }: Silence, { readTimeoutS
       settled.flat().every((one) => one === 'lost'),
       'a method under a lost lock was reported as a success',
     );
-    const evidence = await scene.judged();
+    const evidence = await scene.logs();
     const losses = lossesOf(evidence, new Fates(evidence)).filter(({ hold }) => hold.client < 1e6);
     scene.expect(losses.length === locks, `${losses.length} of ${locks} were lost`);
     const windows = losses.map(({ windowNs }) => windowNs);
@@ -75,6 +77,7 @@ export function silence({ fault, begin, end, beyondMs }: Silence, { readTimeoutS
     );
     const measured = `told ${ms(-middle(windows))} ms before, at least ${ms(-largest(windows))} ms`;
     const timeout = readTimeoutS === 2 ? '' : `, read timeout ${readTimeoutS} s`;
-    return scene.row(fault + timeout, 'told before the daemon frees the lock', locks, measured, await scene.judged());
+    const row = await scene.row(fault + timeout, 'told before the daemon frees the lock', locks, measured);
+    return { ...row, faultAt };
   });
 }
