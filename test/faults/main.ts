@@ -13,7 +13,7 @@ const HELP = `npm run faults -- [options]
   --rounds N    how many rounds of random faults (default 4)
   --long        rounds until 1,000,000 holds have been checked, or --hours; the table also at a read timeout of 23 s
   --hours H     with --long: rounds for so long
-  --table TEXT  only rows of the table whose name contains TEXT, and no rounds
+  --table NAME  only the row of the table with that name (all: ''), and no rounds
   --mutants     breaks daemon and client in known ways, and proves that the lab notices each
   --write       writes table and timeline into docs/reliability.md and docs/reliability.svg
   --help

@@ -67,7 +67,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'client/lane.ts',
     from: 'return this.lastAckedSend + readTimeoutMs - guardOf(readTimeoutMs);',
     to: 'return this.lastAckedSend + 2 * readTimeoutMs - guardOf(readTimeoutMs);',
-    shows: { row: 'black hole both ways' },
+    shows: { row: 'silence black hole both ways' },
     check: 'window',
   },
   {
@@ -75,7 +75,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'client/lane.ts',
     from: 'return this.lastAckedSend + readTimeoutMs - guardOf(readTimeoutMs);',
     to: 'return this.lastAckedSend + 2 * readTimeoutMs - guardOf(readTimeoutMs);',
-    shows: { row: 'black hole both ways' },
+    shows: { row: 'silence black hole both ways' },
     check: 'exclusion',
   },
   {

@@ -46,6 +46,7 @@ export function reset(runs: number): Promise<Row> {
       await pause(2);
     }
     await pause(300);
+    await scene.allSettleAsLost();
     const before = await scene.logs();
     const measured = judgeTold(
       scene,
@@ -101,6 +102,7 @@ export function halfClosed(runs: number): Promise<Row> {
       await pause(2);
     }
     await pause(300);
+    await scene.allSettleAsLost();
     const before = await scene.logs();
     const measured = judgeTold(
       scene,

@@ -66,6 +66,15 @@ export class Scene {
     return this.stage.evidence(this.violations);
   }
 
+  /** The methods under the locks end: their locks were lost, and nothing else is said of any of them. */
+  async allSettleAsLost(): Promise<void> {
+    const settled = (await this.ask<string[]>('settle')).flat();
+    this.expect(
+      settled.every((one) => one === 'lost'),
+      `methods under lost locks were reported as ${[...new Set(settled)].join(', ')}`,
+    );
+  }
+
   /** Everybody gives back what it holds, and leaves. */
   async finish(): Promise<void> {
     await this.ask('settle');

@@ -29,14 +29,6 @@ function judgeLooks(
   return `first read false in ${runs} of ${runs}; lockLost$ after ${turns} turns`;
 }
 
-async function judgeMethods(scene: Scene): Promise<void> {
-  const settled = (await scene.ask<string[]>('settle')).flat();
-  scene.expect(
-    settled.every((one) => one === 'lost'),
-    `methods were reported as ${[...new Set(settled)].join(', ')}`,
-  );
-}
-
 /** A process stands still for longer than its leases. */
 function stall(fault: string, runs: number, still: (scene: Scene) => Promise<unknown>): Promise<Row> {
   return Scene.open({ leaseSweepInterval: 0.25 }, async (scene) => {
@@ -45,7 +37,7 @@ function stall(fault: string, runs: number, still: (scene: Scene) => Promise<unk
     await still(scene);
     await pause(300);
     const measured = judgeLooks(scene, await scene.ask<FirstLook>('firstLook'), { runs, most: TURNS });
-    await judgeMethods(scene);
+    await scene.allSettleAsLost();
     return scene.row(fault, PROMISE, runs, measured);
   });
 }
@@ -67,7 +59,7 @@ export function suspended(runs: number): Promise<Row> {
     await scene.ask('hold');
     const looks = await scene.ask<FirstLook>('jump', 'suspend', 6000);
     const measured = judgeLooks(scene, looks, { runs, most: WAKING_TURNS });
-    await judgeMethods(scene);
+    await scene.allSettleAsLost();
     return scene.row('machine suspended past the lease (injected clock)', SUSPEND_PROMISE, runs, measured);
   });
 }
