@@ -1,4 +1,11 @@
-import { type CutEvent, type DaemonLife, type Evidence, type Grant, type Hold } from '../log/evidence.js';
+import {
+  type CutEvent,
+  type DaemonLife,
+  type Evidence,
+  type Grant,
+  type Hold,
+  stalledWithin,
+} from '../log/evidence.js';
 import { fromMillis } from '../log/time.js';
 
 /** What the daemon did with a hold's grant. */
@@ -11,8 +18,8 @@ export interface Fate {
   readonly cutAt: number | undefined;
 }
 
-/** A daemon that is told of a cut frees the lock at once; one that was stopped does when it runs again. */
-const NEAR_NS = fromMillis(100);
+/** A daemon frees the lock when it has read what came before the cut; the time in which it did not run does not count. */
+const NEAR_NS = fromMillis(250);
 
 /** The daemon's side of every hold. */
 export class Fates {
@@ -52,18 +59,10 @@ export class Fates {
     const freedAt = grant.freedAt!;
     // A daemon that drains ends connections where both sides see it.
     if (life.drainedAt !== undefined && freedAt >= life.drainedAt) return freedAt;
-    const from = freedAt - NEAR_NS - stallBefore(life, freedAt);
-    // The request may have been cut off on its way, and be granted before the daemon sees the end.
-    const earliest = Math.max(from, grant.grantedAt - NEAR_NS);
-    return this.cuts.findLast((cut) => cut.at >= earliest && cut.at <= freedAt && (cut.client ?? client) === client)
-      ?.at;
+    const near = (cut: CutEvent): boolean =>
+      cut.at <= freedAt && freedAt - cut.at - stalledWithin(life.stalls, cut.at, freedAt) <= NEAR_NS;
+    return this.cuts.findLast((cut) => (cut.client ?? client) === client && near(cut))?.at;
   }
-}
-
-/** How long a daemon had not run right before. */
-function stallBefore(life: DaemonLife, at: number): number {
-  const span = life.stalls.find(({ from, to }) => from <= at && to >= at - NEAR_NS);
-  return span ? span.to - span.from : 0;
 }
 
 export function groupBy<T>(items: Iterable<T>, by: (item: T) => string): Map<string, T[]> {

@@ -176,12 +176,12 @@ serve({
   /** The methods end; says what was reported of each. */
   settle: async () => {
     for (const holder of holders) holder.stop();
-    return Promise.all(holders.map(({ settled }) => settled ?? 'refused'));
+    return Promise.all(holders.map(async ({ settled }) => (await settled) ?? 'refused'));
   },
   finish: async () => {
     for (const holder of holders) holder.stop();
     await Promise.all(holders.map(({ client }) => client.close()));
-    await Promise.all(holders.map(({ settled }) => settled));
+    await Promise.all(holders.map(async ({ settled }) => settled));
     log.add('z', nanos());
     log.flush();
   },
