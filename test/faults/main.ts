@@ -10,6 +10,7 @@ import type { Row } from './table/row.js';
 const HELP = `npm run faults -- [options]
 
   --seed N      only rounds of random faults from this seed (may be repeated): what a failed run printed
+  --seconds S   how long the faults of a round go on (default 6; with --long 20)
   --rounds N    how many rounds of random faults (default 4)
   --long        rounds until 1,000,000 holds have been checked, or --hours; the table also at a read timeout of 23 s
   --hours H     with --long: rounds for so long
@@ -19,14 +20,15 @@ const HELP = `npm run faults -- [options]
   --help
 `;
 
-const ROUND_MS = 6000;
-/** A round with everything before and after it; --long stops when another one would not fit. */
+const ROUND_S = { usual: '6', long: '20' };
+/** Where --long stops by itself. */
 const WANTED_HOLDS = 1_000_000;
 const SHOWN = 10;
 
 const { values: options } = parseArgs({
   options: {
     seed: { type: 'string', multiple: true },
+    seconds: { type: 'string' },
     rounds: { type: 'string' },
     long: { type: 'boolean', default: false },
     hours: { type: 'string' },
@@ -67,11 +69,12 @@ async function table(only: string): Promise<void> {
 }
 
 async function round(seed: number): Promise<void> {
-  const result = await runRound(seed, ROUND_MS);
+  const seconds = number('seconds', options.seconds ?? (options.long ? ROUND_S.long : ROUND_S.usual));
+  const result = await runRound(seed, seconds * 1000);
   tally.addRound(result);
   const { holds, calls, lost, violations } = result;
   console.log(`seed ${seed}: ${calls} calls, ${holds} holds, ${lost} lost, ${violations.length} violations`);
-  show(`the round of seed ${seed}; repeat it with: npm run faults -- --seed ${seed}`, violations);
+  show(`the round of seed ${seed}; repeat it with: npm run faults -- --seed ${seed} --seconds ${seconds}`, violations);
 }
 
 async function rounds(): Promise<void> {

@@ -17,7 +17,7 @@ export class Traffic {
   jitterMs = 0;
   /** 0: as fast as it comes. */
   bytesPerSecond = 0;
-  /** Bytes that travel in one write; 0: as many as came. */
+  /** Bytes that travel at once, one piece each millisecond; 0: as many as came. */
   pieceBytes = 0;
   /** What becomes of the connection after so many more bytes. */
   cut: { after: number; how: Cut } | undefined = undefined;
@@ -108,7 +108,7 @@ export class Channel {
   private put(what: Piece['what']): void {
     const { delayMs, jitterMs, bytesPerSecond, pieceBytes } = this.traffic;
     const earliest = performance.now() + delayMs + jitterMs * this.random();
-    const takes = bytesPerSecond > 0 ? (what.length * 1000) / bytesPerSecond : pieceBytes > 0 ? 0.1 : 0;
+    const takes = bytesPerSecond > 0 ? (what.length * 1000) / bytesPerSecond : pieceBytes > 0 ? 1 : 0;
     this.lastDue = Math.max(earliest, this.lastDue) + takes;
     this.pieces.push({ due: this.lastDue, what });
   }

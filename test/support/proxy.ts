@@ -9,6 +9,8 @@ const BOTH: readonly Direction[] = ['up', 'down'];
 export class Link {
   private readonly up: Channel;
   private readonly down: Channel;
+  /** The client does not know that there is no server any more. */
+  private severed = false;
 
   constructor(
     readonly client: Socket,
@@ -32,6 +34,7 @@ export class Link {
   /** The connection ends for the daemon only; the client hears nothing. */
   resetServer(): void {
     this.stop();
+    this.severed = true;
     this.server.resetAndDestroy();
   }
 
@@ -43,7 +46,7 @@ export class Link {
 
   /** What was kept goes on; where bytes are missing, no TCP connection could go on: it is reset. */
   flush(): void {
-    if (this.up.broken || this.down.broken) return this.reset();
+    if (this.up.broken || this.down.broken || this.severed) return this.reset();
     this.up.flush();
     this.down.flush();
   }
