@@ -36,7 +36,12 @@ export class Traffic {
 interface Piece {
   readonly due: number;
   readonly what: Buffer | 'end' | 'cut';
+  /** Of what came in one. */
+  readonly isPart: boolean;
 }
+
+/** Between pieces. */
+const SPLIT_MS = 1;
 
 /** One direction of a connection. */
 export class Channel {
@@ -65,13 +70,18 @@ export class Channel {
   flush(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
+    let split = false;
     while (this.pieces.length > 0 && this.traffic.mode === 'pass') {
-      const left = this.pieces[0]!.due - performance.now();
+      // Late timers must not put together what was split.
+      const gap = split ? SPLIT_MS : 0;
+      const left = Math.max(this.pieces[0]!.due - performance.now(), gap);
       if (left > 0) {
         this.timer = setTimeout(() => this.flush(), left);
         return;
       }
-      this.give(this.pieces.shift()!.what);
+      const { what, isPart } = this.pieces.shift()!;
+      this.give(what);
+      split = isPart;
     }
   }
 
@@ -108,9 +118,9 @@ export class Channel {
   private put(what: Piece['what']): void {
     const { delayMs, jitterMs, bytesPerSecond, pieceBytes } = this.traffic;
     const earliest = performance.now() + delayMs + jitterMs * this.random();
-    const takes = bytesPerSecond > 0 ? (what.length * 1000) / bytesPerSecond : pieceBytes > 0 ? 1 : 0;
+    const takes = bytesPerSecond > 0 ? (what.length * 1000) / bytesPerSecond : pieceBytes > 0 ? SPLIT_MS : 0;
     this.lastDue = Math.max(earliest, this.lastDue) + takes;
-    this.pieces.push({ due: this.lastDue, what });
+    this.pieces.push({ due: this.lastDue, what, isPart: pieceBytes > 0 });
   }
 
   private give(what: Piece['what']): void {

@@ -86,7 +86,7 @@ export function drawScenario(seed: number, durationMs: number): Scenario {
     daemon: {
       readTimeout: readTimeoutS,
       leaseSweepInterval: random.pick([0.25, 1]),
-      maxLocks: 10_000,
+      maxLocks: random.chance(0.1) ? Math.ceil(locks / 2) : 10_000,
       // 0: none.
       maxWaiters: random.chance(0.2) ? random.int(2, 6) : 0,
       maxConnections: random.chance(0.15) ? random.int(30, 80) : 0,
