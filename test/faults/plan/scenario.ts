@@ -107,7 +107,7 @@ function drawWorker(
     ...shared,
     seed: random.int(0, 2 ** 31),
     clients: random.int(2, 3),
-    callersPerClient: random.pick([20, 40, 80]),
+    callersPerClient: random.pick([30, 60, 120]),
     commandLanes: random.int(1, 3),
     waitersPerKey: random.pick([1, 2, 8]),
     maxWaitLanes: scarce ? random.int(1, 4) : 256,

@@ -51,7 +51,7 @@ export class Callers {
       } catch (error) {
         this.log.add('!', nanos(), `unexpected: ${String((error as Error).stack).replaceAll('\n', ' ')}`);
       }
-      await pause(random.int(0, 12));
+      await pause(random.int(0, 8));
     }
   }
 
