@@ -34,7 +34,7 @@ export class Traffic {
 
 /** A piece of a stream on its way; `end` is a FIN, `cut` a reset. */
 interface Piece {
-  readonly due: number;
+  due: number;
   readonly what: Buffer | 'end' | 'cut';
   /** Of what came in one. */
   readonly isPart: boolean;
@@ -66,8 +66,15 @@ export class Channel {
     from.on('error', () => this.take('cut'));
   }
 
+  /** What was kept goes on, whenever it was due. */
+  hurry(): void {
+    this.lastDue = 0;
+    for (const piece of this.pieces) piece.due = 0;
+    this.flush();
+  }
+
   /** What is due goes on. */
-  flush(): void {
+  private flush(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
     let split = false;
@@ -104,6 +111,7 @@ export class Channel {
     // One connection is cut, the next ones pass.
     this.traffic.cut = undefined;
     this.swallows = true;
+    this.broken = cut.how === 'hole';
     this.onCut(cut.how);
   }
 

@@ -96,6 +96,15 @@ describe('Proxy', () => {
     expect(performance.now() - sent).toBeGreaterThanOrEqual(95);
   });
 
+  it('lets go at once what would have been due later', async () => {
+    proxy.shape({ bytesPerSecond: 10 }, ['up']);
+    wire.send(`${'x'.repeat(99)}\n`);
+    await wire.wait(() => wire.unread !== '', 20);
+    expect(wire.unread).toBe('');
+    proxy.pass();
+    expect(await wire.ask('y\n')).toBe('x'.repeat(99));
+  });
+
   it('splits what travels in one write', async () => {
     const pieces: number[] = [];
     await wire.ask('hello\n');

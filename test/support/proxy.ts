@@ -45,10 +45,10 @@ export class Link {
   }
 
   /** What was kept goes on; where bytes are missing, no TCP connection could go on: it is reset. */
-  flush(): void {
+  resume(): void {
     if (this.up.broken || this.down.broken || this.severed) return this.reset();
-    this.up.flush();
-    this.down.flush();
+    this.up.hurry();
+    this.down.hurry();
   }
 
   stop(): void {
@@ -112,7 +112,7 @@ export class Proxy {
   /** Forwards again as at the start, what was kept first; connections of which something is missing are reset. */
   pass(): void {
     for (const direction of BOTH) this.traffic[direction].clear();
-    for (const link of [...this.links]) link.flush();
+    for (const link of [...this.links]) link.resume();
   }
 
   /** Everything that comes from now on takes so much longer. */

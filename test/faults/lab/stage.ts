@@ -241,9 +241,10 @@ export class Stage {
 
   private async startProxy(): Promise<void> {
     this.proxyLives++;
-    this.proxy = await Child.start('proxy', 'proxy', [join(this.folder, `proxy.${this.proxyLives}.log`)]);
+    const proxy = await Child.start('proxy', 'proxy', [join(this.folder, `proxy.${this.proxyLives}.log`)]);
     const { proxyPorts } = this;
-    if (proxyPorts.length > 0) await this.proxy.ask('open', this.daemonPort, proxyPorts.length, proxyPorts);
+    if (proxyPorts.length > 0) await proxy.ask('open', this.daemonPort, proxyPorts.length, proxyPorts);
+    this.proxy = proxy;
   }
 
   private async startWorker(post: Omit<Post, 'child'>, index: number): Promise<Child> {
