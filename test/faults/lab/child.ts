@@ -64,7 +64,9 @@ export class Child {
     const id = ++this.asked;
     const answer = new Promise<T>((resolve, reject) => {
       this.open.set(id, { resolve, reject });
-      this.process.send({ id, what, args });
+      this.process.send({ id, what, args }, (error) => {
+        if (error) reject(this.gone('does not listen any more'));
+      });
     });
     // Who asked may have turned to something else by then.
     answer.catch(() => undefined);
