@@ -69,13 +69,13 @@ export type FaultKind = (typeof KINDS)[number];
 export const FAULT_KINDS: readonly FaultKind[] = [...new Set(KINDS)];
 
 /** How often faults come. */
-const GAP_MS = { least: 60, most: 350 };
+const GAP_MS = { least: 80, most: 700 };
 
 export function drawScenario(seed: number, durationMs: number): Scenario {
   const random = new Random(seed);
   const readTimeoutS = random.pick([1, 2, 2, 4]);
   const limits = [random.int(2, 3), random.int(2, 5), 8];
-  const locks = random.pick([30, 200, 1000]);
+  const locks = random.pick([60, 300, 1000]);
   const workers = Array.from({ length: 3 }, (_, i) =>
     drawWorker(random.fork(), { readTimeoutS, limits, locks }, i === 0),
   );
@@ -107,7 +107,7 @@ function drawWorker(
     ...shared,
     seed: random.int(0, 2 ** 31),
     clients: random.int(2, 3),
-    callersPerClient: random.pick([30, 60, 120]),
+    callersPerClient: random.pick([20, 40, 80]),
     commandLanes: random.int(1, 3),
     waitersPerKey: random.pick([1, 2, 8]),
     maxWaitLanes: scarce ? random.int(1, 4) : 256,
@@ -158,7 +158,7 @@ type Targeted = { readonly target: number } & (ProxyFault | ProcessFault);
 
 function drawFault(random: Random, kind: FaultKind, client: number, worker: number): Targeted {
   const directions = random.pick(ONE_WAY);
-  const forMs = random.pick([30, 60, 150, 400, 400, 1200, 2600]);
+  const forMs = random.pick([30, 60, 150, 150, 400, 400, 1200, 2600]);
   switch (kind) {
     case 'reset':
       return { do: 'reset', target: client };

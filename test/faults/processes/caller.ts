@@ -61,8 +61,8 @@ export class Callers {
       const i = random.int(0, limits.length - 1);
       return { key: `s${i}`, limit: limits[i]! };
     }
-    // Half of the callers want one of few keys.
-    const key = (): string => `k${random.chance(0.25) ? random.int(0, 7) : random.int(0, locks - 1)}`;
+    // Some want one of few keys.
+    const key = (): string => `k${random.chance(0.08) ? random.int(0, 7) : random.int(0, locks - 1)}`;
     if (!random.chance(0.05)) return { key: key() };
     return { key: [...new Set([key(), key()])] };
   }
@@ -162,7 +162,7 @@ function drawHold(random: Random): number {
   const draw = random.unit();
   if (draw < 0.9) return 0;
   if (draw < 0.96) return random.int(1, 6);
-  if (draw < 0.99) return random.int(20, 200);
+  if (draw < 0.995) return random.int(20, 200);
   return random.int(300, 1500);
 }
 
