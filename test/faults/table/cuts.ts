@@ -32,7 +32,8 @@ function judgeTold(scene: Scene, all: readonly Told[], runs: number): string {
   const texts = late.map(({ ns, stalledNs }) => `${ms(ns)} (stalled for ${ms(stalledNs)})`);
   scene.expect(late.length === 0, `told too late: ${texts.join(', ')} ms after the fault`);
   const told = all.map(({ ns }) => ns);
-  return `${ms(middle(told))} ms, at most ${ms(largest(told))} ms`;
+  const running = largest(all.map(({ ns, stalledNs }) => ns - stalledNs));
+  return `${ms(middle(told))} ms, at most ${ms(largest(told))} ms (${ms(running)} ms without stalls)`;
 }
 
 /** A connection is reset, one after the other. */
