@@ -42,6 +42,7 @@ export class HeldLock implements Hold, LeaseHolder {
   private readonly since: Ms;
   private fate: Fate = HELD;
   private controller: AbortController | undefined;
+  private lossListeners: Set<(loss: LockLostError) => void> | undefined;
   /** Why the holder was asked to stop although it still has the lock. */
   private notice: Error | undefined;
   private releasing: Promise<boolean> | undefined;
@@ -95,6 +96,12 @@ export class HeldLock implements Hold, LeaseHolder {
 
   get loss(): LockLostError | undefined {
     return this.fate.is === 'lost' ? this.fate.error : undefined;
+  }
+
+  onLoss(listener: (loss: LockLostError) => void): () => void {
+    if (this.loss) listener(this.loss);
+    else (this.lossListeners ??= new Set()).add(listener);
+    return () => void this.lossListeners?.delete(listener);
   }
 
   assertHeld(): void {
@@ -212,6 +219,7 @@ export class HeldLock implements Hold, LeaseHolder {
     this.fate = { is: 'lost', error };
     this.observer.ended(this);
     this.controller?.abort(error);
+    this.lossListeners?.forEach((listener) => listener(error));
     this.whenAlone?.();
     this.observer.notice(this.lossEvent(lease, reason, error));
   }

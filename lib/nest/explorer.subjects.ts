@@ -33,14 +33,19 @@ function subjectOf(wrapper: NestWrapper): Subject | undefined {
   return typeof prototype === 'object' && prototype !== null ? { prototype, object: undefined } : undefined;
 }
 
+export const moduleRefOf = (module: NestModule): ModuleRef | undefined =>
+  module.providers.get(ModuleRef)?.instance as ModuleRef | undefined;
+
 /** The holder that a class of this module gets injected; undefined if it gets none. Nest itself is asked. */
-export async function visibleHolder(module: NestModule, instance: string): Promise<ServiceHolder | undefined> {
+export async function visibleHolder(
+  moduleRef: ModuleRef | undefined,
+  instance: string,
+): Promise<ServiceHolder | undefined> {
   class Probe {
     declare readonly holder: unknown;
   }
   Inject(holderToken(instance))(Probe.prototype, 'holder');
   Optional()(Probe.prototype, 'holder');
-  const moduleRef = module.providers.get(ModuleRef)?.instance as ModuleRef | undefined;
   const probe = await moduleRef?.create(Probe);
   return isServiceHolder(probe?.holder) ? probe.holder : undefined;
 }
