@@ -243,7 +243,7 @@ describe('an async generator', () => {
 
   it('is free after a break, a return and a throw', async () => {
     const pages = await start(Pages);
-    for await (const page of pages.read('1')) {
+    for await (const page of pages.read('1') as AsyncIterable<string>) {
       expect(page).toBe('pages:1');
       break;
     }
