@@ -21,11 +21,14 @@ export function* subjectsOf(module: NestModule): Generator<Subject> {
 }
 
 function subjectOf(wrapper: NestWrapper): Subject | undefined {
-  if (!wrapper.isTransient && wrapper.isDependencyTreeStatic()) {
+  if (wrapper.isDependencyTreeStatic()) {
     const object: unknown = wrapper.instance;
-    if (typeof object !== 'object' || object === null) return undefined;
-    const prototype = Object.getPrototypeOf(object) as object | null;
-    return prototype ? { prototype, object } : undefined;
+    // Of transient classes Nest keeps one, too, and has routes call it.
+    if (typeof object === 'object' && object !== null) {
+      const prototype = Object.getPrototypeOf(object) as object | null;
+      return prototype ? { prototype, object } : undefined;
+    }
+    if (!wrapper.isTransient) return undefined;
   }
   // What a factory makes per request is known to nobody before it is called.
   const { metatype, inject } = wrapper;

@@ -1,7 +1,8 @@
 import 'reflect-metadata';
-import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { Catch, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
 import { LockError } from '../common/errors.js';
+import { LOG_CONTEXT } from './dflockd.constants.js';
 import { answerTo, INTERNAL } from './lock-exception.table.js';
 
 /** Names in all versions of Nest; not exported in all of them. */
@@ -19,13 +20,20 @@ interface Client {
 @Catch(LockError)
 export class GatewayFilter implements ExceptionFilter<LockError> {
   catch(error: LockError, host: ArgumentsHost): void {
-    const { message } = answerTo(error) ?? INTERNAL;
+    const answer = answerTo(error);
+    if (!answer) logMistake(error);
+    const { message } = answer ?? INTERNAL;
     const data = { status: 'error', message, code: error.code };
     const client = host.switchToWs().getClient<Client>();
     if (typeof client.readyState === 'number' && client.send) client.send(JSON.stringify({ event: 'exception', data }));
     else client.emit?.('exception', data);
   }
 }
+
+const logger = new Logger(LOG_CONTEXT);
+
+/** Clients are told nothing of it, so the log has to. Over HTTP Nest itself does that. */
+export const logMistake = (error: LockError): void => logger.error(error);
 
 const filter = new GatewayFilter();
 

@@ -4,7 +4,7 @@ import { BaseExceptionFilter, HttpAdapterHost } from '@nestjs/core';
 import { throwError } from 'rxjs';
 import { LockError } from '../common/errors.js';
 import type { DflockdModuleOptions } from './dflockd.options.js';
-import { GatewayFilter } from './gateway.filter.js';
+import { GatewayFilter, logMistake } from './gateway.filter.js';
 import { answerTo, INTERNAL, type EdgeAnswer } from './lock-exception.table.js';
 
 /** Seconds after which a client may try again. */
@@ -30,10 +30,11 @@ export class LockExceptionFilter implements ExceptionFilter<LockError> {
     const answer = answerTo(error);
     const context = host.getType<string>();
     if (context === 'http') return this.overHttp(error, answer, host);
+    if (context === 'ws') return new GatewayFilter().catch(error, host);
+    if (!answer) logMistake(error);
     const { message } = answer ?? INTERNAL;
     const payload = { status: 'error', message, code: error.code };
     if (context === 'rpc') return throwError(() => payload);
-    if (context === 'ws') return new GatewayFilter().catch(error, host);
     // GraphQL and others take what is thrown here; `extensions` reaches GraphQL's clients.
     throw Object.assign(new Error(message, { cause: error }), { extensions: { code: error.code } });
   }

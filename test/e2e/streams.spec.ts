@@ -388,7 +388,9 @@ describe('over HTTP', () => {
   }
 
   const begin = async (options: Parameters<typeof DflockdModule.forRoot>[0] = { embedded: true }) => {
-    const http = await bootHttp({ imports: [DflockdModule.forRoot(options)], controllers: [Web] });
+    const http = await bootHttp({ imports: [DflockdModule.forRoot(options)], controllers: [Web] }, false, {
+      forceCloseConnections: true,
+    });
     return { ...http, web: http.app.get(Web) };
   };
 

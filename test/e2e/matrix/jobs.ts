@@ -33,12 +33,12 @@ export function scheduledJobs(position: Position, seen: Seen): Type {
   return Jobs;
 }
 
-export function listener(position: Position, scope: ScopeName): Type {
+export function listener(position: Position, scope: ScopeName, seen: Seen): Type {
   @Injectable(SCOPES[scope])
   class Listener {
     @locked(position, 'event:{0.id}', OnEvent(`event.${position}.${scope}`))
-    async on(_event: { id: string }): Promise<string> {
-      return held();
+    async on(_event: { id: string }): Promise<void> {
+      seen.lines.push(`${position} ${scope} ${held()}`);
     }
   }
   return Listener;

@@ -83,11 +83,12 @@ export function webController(position: Position | 'none', scope: ScopeName): Ty
 
   @Controller({ path: `${position}/${scope}`, ...SCOPES[scope] })
   class Web {
-    readonly prefix = 'web';
+    // Of a transient controller Nest calls one whose constructor has not run.
+    readonly prefix: string | undefined = 'web';
 
     @at('get:{0}', Get('get/:id'))
     async get(@Param('id') id: string): Promise<string> {
-      return `${held()} ${id} ${this.prefix}`;
+      return `${held()} ${id} ${this.prefix ?? 'web'}`;
     }
 
     @at('post:{0.id}', Post('post'))
