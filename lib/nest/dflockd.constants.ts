@@ -28,4 +28,11 @@ export const LOCKED_METHODS = Symbol.for('nestjs-dflockd:locked-methods');
 export const LOCK_REQUESTS = Symbol.for('nestjs-dflockd:lock-requests');
 
 /** Token of an instance's holder, and the property under which it is injected into classes with locked methods. */
-export const holderToken = (instance: string): symbol => Symbol.for(`nestjs-dflockd:holder:${instance}`);
+export function holderToken(instance: string): symbol {
+  let token = holderTokens.get(instance);
+  if (!token) holderTokens.set(instance, (token = Symbol.for(`nestjs-dflockd:holder:${instance}`)));
+  return token;
+}
+
+/** Every call of a locked method asks for one. */
+const holderTokens = new Map<string, symbol>();

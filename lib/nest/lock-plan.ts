@@ -1,5 +1,5 @@
 import { ConfigError, type AcquireTimeoutError } from '../common/errors.js';
-import { checkOnNested } from '../locks/lock-request.js';
+import { checkOnNested, NO_OPTIONS } from '../locks/lock-request.js';
 import { checkNames, checkNumber, checkObject, wrong } from '../locks/option-checks.js';
 import type { ScopeOptions } from '../locks/lock-scope.js';
 import { checkAcquireTimeout, checkLease } from '../locks/resolve-options.js';
@@ -75,19 +75,21 @@ function check(options: Readonly<Record<string, unknown>>, generates: boolean): 
   checkLease(leaseTtlS);
   checkOnNested(onNested);
   checkNumber('limit', limit, { min: 1, integer: true });
+  const scope = {
+    // Who skips does not wait, unless told to.
+    ...defined('acquireTimeoutS', acquireTimeoutS ?? (onBusy === 'skip' ? 0 : undefined)),
+    ...defined('leaseTtlS', leaseTtlS),
+    ...defined('limit', limit),
+    ...defined('onNested', onNested),
+    ...defined('minHoldS', checkNumber('minHoldS', minHoldS, { min: 0, max: MOST_HOLD_S })),
+  };
   return {
     instance,
     onBusy: onBusy as LockPlan['onBusy'],
     onLost,
     returns,
-    scope: {
-      // Who skips does not wait, unless told to.
-      ...defined('acquireTimeoutS', acquireTimeoutS ?? (onBusy === 'skip' ? 0 : undefined)),
-      ...defined('leaseTtlS', leaseTtlS),
-      ...defined('limit', limit),
-      ...defined('onNested', onNested),
-      ...defined('minHoldS', checkNumber('minHoldS', minHoldS, { min: 0, max: MOST_HOLD_S })),
-    },
+    // By this the client knows that there is nothing to be checked.
+    scope: Object.keys(scope).length > 0 ? scope : NO_OPTIONS,
   };
 }
 

@@ -11,18 +11,12 @@ const isBusy = (error: unknown): error is AcquireTimeoutError =>
 export class LockRunner implements PlanRunner {
   constructor(private readonly client: LockClient) {}
 
-  async enter(
-    plan: LockPlan,
-    self: unknown,
-    args: readonly unknown[],
-    signal?: AbortSignal,
-  ): Promise<CallScope | Instead> {
+  // Not an async function: every locked call would pay for it.
+  enter(plan: LockPlan, self: unknown, args: readonly unknown[], signal?: AbortSignal): Promise<CallScope | Instead> {
     const key = plan.key(self, args);
-    try {
-      return await this.client.enter(key, signal ? { ...plan.scope, signal } : plan.scope);
-    } catch (error) {
-      return new Instead(await this.busy(plan, self, args, key, error));
-    }
+    return this.client
+      .enter(key, signal ? { ...plan.scope, signal } : plan.scope)
+      .catch(async (error: unknown) => new Instead(await this.busy(plan, self, args, key, error)));
   }
 
   private busy(plan: LockPlan, self: unknown, args: readonly unknown[], key: LockKey, error: unknown): unknown {

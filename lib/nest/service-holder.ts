@@ -16,7 +16,7 @@ export interface PlanRunner {
   /**
    * The lock for one call of a method of `self`; it must be left. Or what `onBusy` has in place of the method.
    * @param signal gives up waiting
-   * @throws as LockClient.enter, LockKeyError, and what the key function or `onBusy` throw
+   * @throws LockKeyError, and what the key function throws. Rejects as LockClient.enter, and with what `onBusy` throws
    */
   enter(plan: LockPlan, self: unknown, args: readonly unknown[], signal?: AbortSignal): Promise<CallScope | Instead>;
 }
