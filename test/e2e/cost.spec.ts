@@ -8,7 +8,7 @@ beforeAll(async () => {
 });
 afterAll(() => lib.remove());
 
-const CALLS = Number(process.env.LOCKED_CALLS ?? 100_000);
+const CALLS = Number(process.env.LOCKED_CALLS ?? 50_000);
 
 describe('an application in a process of its own', () => {
   it(`has the heap it had, after ${CALLS} locked calls`, async () => {
@@ -61,7 +61,7 @@ describe('an application in a process of its own', () => {
     const hook = `
       import { writeSync } from 'node:fs';
       export async function resolve(specifier, context, next) {
-        if (context.parentURL?.startsWith(${JSON.stringify(lib.url(''))}) && !/^(\\.|node:)/.test(specifier)) {
+        if (context.parentURL?.endsWith('.js') && context.parentURL.startsWith(${JSON.stringify(lib.url(''))}) && !/^(\\.|node:)/.test(specifier)) {
           writeSync(1, specifier + ' ');
         }
         return next(specifier, context);

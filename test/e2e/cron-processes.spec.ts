@@ -10,7 +10,7 @@ import { nestProgram } from './nest-programs.js';
  * is killed and started again: no tick may run twice, and a kill may cost one tick, the one at which it happened.
  * CRON_SECONDS=60 (`npm run test:cron`) is the long form, with two kills of each.
  */
-const SECONDS = Number(process.env.CRON_SECONDS ?? 8);
+const SECONDS = Number(process.env.CRON_SECONDS ?? 5);
 const KILLS = SECONDS < 30 ? 2 : 4;
 
 let lib: CompiledLib;
