@@ -130,6 +130,8 @@ describe('an Observable', () => {
     const waiting = feeds.patient('1').subscribe({ next, error: next, complete: next });
     await until(() => queued.includes('queued'));
     waiting.unsubscribe();
+    // Its place in the queue goes with it, before its turn would have come.
+    await until(async () => (await feeds.locks.stats())[0]!.locks.every(({ waiters }) => waiters === 0));
     await first.release();
     await until(() => isFree(feeds.locks, 'feed:1'));
     expect(next).not.toHaveBeenCalled();
@@ -192,6 +194,7 @@ class Pages {
     this.steps.push('begin');
     try {
       const sent = yield currentLock()!.keys.join();
+      this.steps.push('resumed');
       await new Promise((resolve) => setImmediate(resolve));
       const again = yield `${sent} ${String(currentLock()!.isHeld)}`;
       return `${again} ${id}`;
