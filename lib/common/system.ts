@@ -43,9 +43,9 @@ const LONGEST_TIMER: Ms = 2 ** 31 - 1;
 /** What a reading of the uptime rests on. */
 export interface UptimeSources {
   /** Costs about 2 µs: it reads a file. */
-  read(): Ms;
-  now(): Ms;
-  wall(): Ms;
+  readonly read: () => Ms;
+  readonly now: () => Ms;
+  readonly wall: () => Ms;
 }
 
 /** A reading is used for so long. */

@@ -45,12 +45,12 @@ export function discard(stream: Readable): void {
 
 /** Where a client leaves in the middle of a file, older versions of Nest leave the file open, and the lock with it. */
 function endWithDestination(stream: Readable): void {
-  const { pipe } = stream;
+  const pipe: Readable['pipe'] = stream.pipe.bind(stream);
   const piped: Readable['pipe'] = (destination, options) => {
     (destination as unknown as NodeJS.EventEmitter).once('close', () => {
       if (!stream.readableEnded) stream.destroy();
     });
-    return pipe.call(stream, destination, options) as typeof destination;
+    return pipe(destination, options);
   };
   Object.defineProperty(stream, 'pipe', { value: piped, configurable: true, writable: true });
 }

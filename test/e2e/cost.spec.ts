@@ -5,7 +5,7 @@ import { nestProgram } from './nest-programs.js';
 let lib: CompiledLib;
 beforeAll(async () => {
   lib = await CompiledLib.make({ nest: true });
-});
+}, 30_000);
 afterAll(() => lib.remove());
 
 const CALLS = Number(process.env.LOCKED_CALLS ?? 50_000);
@@ -40,7 +40,8 @@ describe('an application in a process of its own', () => {
 
   it('ends by itself once it is closed, with locks used and a connection open', async () => {
     const port = await lib.daemon();
-    const { code, out } = await lib.run(`
+    const { code, out } = await lib.run(
+      `
       ${nestProgram(lib)}
       class Orders {
         async pay() { return 'paid'; }
@@ -53,9 +54,11 @@ describe('an application in a process of its own', () => {
       }, { logger: false });
       console.log(await Promise.all([app.get(Orders).pay(), app.get(Orders).pay()]));
       await app.close();
-    `);
+    `,
+      20_000,
+    );
     expect({ code, out }).toEqual({ code: 0, out: "[ 'paid', 'paid' ]\n" });
-  });
+  }, 30_000);
 
   it('needs no package besides Nest, RxJS and reflect-metadata', async () => {
     const hook = `
@@ -67,12 +70,15 @@ describe('an application in a process of its own', () => {
         return next(specifier, context);
       }
     `;
-    const { out } = await lib.run(`
+    const { out } = await lib.run(
+      `
       import { register } from 'node:module';
       register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hook)}));
       await import(${JSON.stringify(lib.url('entries/index.js'))});
-    `);
+    `,
+      20_000,
+    );
     const packages = [...new Set(out.trim().split(' '))].sort();
     expect(packages).toEqual(['@nestjs/common', '@nestjs/core', 'reflect-metadata', 'rxjs']);
-  });
+  }, 30_000);
 });

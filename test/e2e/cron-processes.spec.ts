@@ -19,7 +19,7 @@ let folder: string;
 beforeAll(async () => {
   lib = await CompiledLib.make({ nest: true });
   folder = await mkdtemp(join(tmpdir(), 'cron-'));
-});
+}, 30_000);
 afterAll(async () => {
   await lib.remove();
   await rm(folder, { recursive: true });
@@ -43,7 +43,7 @@ async function instance(port: number, file: string): Promise<Conversation> {
     }, { logger: false });
     console.log('ready');
   `);
-  expect(await program.line()).toBe('ready');
+  expect(await program.line(20_000)).toBe('ready');
   return program;
 }
 

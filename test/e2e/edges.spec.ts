@@ -121,7 +121,7 @@ describe('over RPC', () => {
         const options = { host: '127.0.0.1', port: 0 };
         const server = app.connectMicroservice({ transport: Transport.TCP, options }, { inheritAppConfig: true });
         await app.startAllMicroservices();
-        ({ port } = (server.unwrap() as { address(): { port: number } }).address());
+        ({ port } = server.unwrap<{ address(): { port: number } }>().address());
       },
     });
     const client = ClientProxyFactory.create({ transport: Transport.TCP, options: { host: '127.0.0.1', port } });

@@ -88,11 +88,11 @@ beforeAll(async () => {
   );
   await app.startAllMicroservices();
   await app.listen(0, '127.0.0.1');
-  const { port } = (server.unwrap() as { address(): { port: number } }).address();
+  const { port } = server.unwrap<{ address(): { port: number } }>().address();
   rpc = ClientProxyFactory.create({ transport: Transport.TCP, options: { host: '127.0.0.1', port } });
   closing(async () => rpc.close());
-}, 30_000);
-afterAll(closeAll, 20_000);
+}, 60_000);
+afterAll(closeAll, 30_000);
 
 describe.each(['express', 'fastify'])('over %s', (adapter) => {
   let url: string;
@@ -150,7 +150,9 @@ describe.each(POSITIONS)('a lock %s the decorators of', (position) => {
   it('@SubscribeMessage', async () => {
     const socket = new WebSocket((await app.getUrl()).replace('http', 'ws'));
     await new Promise((resolve) => socket.once('open', resolve));
-    const answer = new Promise((resolve) => socket.once('message', (data: Buffer) => resolve(JSON.parse(`${data}`))));
+    const answer = new Promise((resolve) =>
+      socket.once('message', (data: Buffer) => resolve(JSON.parse(data.toString()))),
+    );
     socket.send(JSON.stringify({ event: `say.${position}`, data: { id: 'a' } }));
     await expect(answer).resolves.toEqual({ event: 'said', data: 'say:a a' });
     socket.terminate();
@@ -188,6 +190,12 @@ describe.each(variants(HANDLER_SCOPES))('a lock %s the decorators of a %s resolv
     await expect(ask(`{ ${name}(id: "a") { id under cover } }`)).resolves.toEqual({
       data: { [name]: { id: 'a', under: 'book:a', cover: 'cover:a' } },
     });
+  });
+
+  it('is made as its scope says', async () => {
+    const made = async () => Object.values(((await ask(`{ made_${position}_${scope} }`)) as { data: object }).data)[0];
+    const [first, second] = [(await made()) as number, await made()];
+    expect(second).toBe(scope === 'request' ? first + 1 : first);
   });
 
   it('@Mutation', async () => {

@@ -1,5 +1,5 @@
-import type { Type } from '@nestjs/common';
-import { Args, Field, ID, Mutation, ObjectType, Parent, Query, ResolveField, Resolver } from '@nestjs/graphql';
+import { Injectable, type Type } from '@nestjs/common';
+import { Args, Field, ID, Int, Mutation, ObjectType, Parent, Query, ResolveField, Resolver } from '@nestjs/graphql';
 import { WithLock } from '../../../lib/entries/index.js';
 import { held, SCOPES, stack, type Position, type ScopeName } from './stack.js';
 
@@ -17,8 +17,19 @@ export function graphResolver(position: Position, scope: ScopeName): Type {
     under!: string;
   }
 
-  @Resolver(() => Book, SCOPES[scope] as object)
+  @Injectable(SCOPES[scope])
+  @Resolver(() => Book)
   class Books {
+    static made = 0;
+    constructor() {
+      Books.made++;
+    }
+
+    @at('made', Query(() => Int, { name: `made_${name}` }))
+    async made(): Promise<number> {
+      return Books.made;
+    }
+
     @at('book:{0}', Query(() => Book, { name: `book_${name}` }))
     async book(@Args('id', { type: () => ID }) id: string): Promise<Book> {
       return { id, under: held() };

@@ -13,7 +13,7 @@ export class KeyRecorder implements PlanRunner {
     this.plans.push(plan);
     this.keys.push(plan.key(self, args));
     let leaving: Promise<undefined> | undefined;
-    const leave = async () => void this.left++ as undefined;
+    const leave = async () => void this.left++;
     return {
       run: (part) => part(),
       leave: () => (leaving ??= leave()),
