@@ -5,6 +5,7 @@ import { asyncMutex, connectionEach, dropIn, embedded, redisSemaphore, redlock, 
 import { echoConnections, lockConnections } from './connections.mjs';
 import { engine } from './engine.mjs';
 import { hotKey, pacedEcho } from './hot-key.mjs';
+import { lockedMethod, openMethod } from './nest.mjs';
 import { pipelined } from './pipelined.mjs';
 import { rawPing, rawPipelined } from './raw-ping.mjs';
 import { signals } from './signals.mjs';
@@ -91,6 +92,12 @@ export const GROUPS = [
     title: 'Callers with keys of their own, in one process',
     slices: 'short',
     make: () => ({ contestants: [asyncMutex, embedded(1, []), embedded(100, [perSecond(400_000)])] }),
+  },
+  {
+    name: 'nest',
+    title: 'A method of a Nest provider, called one after the other',
+    slices: 'short',
+    make: () => ({ contestants: [openMethod, lockedMethod] }),
   },
   {
     name: 'hot',

@@ -40,6 +40,36 @@ export interface Entropy {
 /** Node's timers overflow above this and would fire at once. */
 const LONGEST_TIMER: Ms = 2 ** 31 - 1;
 
+/** What a reading of the uptime rests on. */
+export interface UptimeSources {
+  /** Costs about 2 µs: it reads a file. */
+  readonly read: () => Ms;
+  readonly now: () => Ms;
+  readonly wall: () => Ms;
+}
+
+/** A reading is used for so long. */
+const UPTIME_FRESH_MS: Ms = 1000;
+/** Whoever sleeps wakes with a wall clock that is ahead. Well below what counts as a sleep anywhere. */
+const UPTIME_PARTED_MS: Ms = 100;
+
+/** The uptime, read again when the wall clock has parted from the monotonic one, or a second has passed. */
+export function frugalUptime({ read, now, wall }: UptimeSources): () => Ms {
+  let at = -Infinity;
+  let lead = 0;
+  let uptimeThen: Ms = 0;
+  return () => {
+    const time = now();
+    const leadNow = wall() - time;
+    if (time - at > UPTIME_FRESH_MS || Math.abs(leadNow - lead) > UPTIME_PARTED_MS) {
+      at = time;
+      lead = leadNow;
+      uptimeThen = read();
+    }
+    return uptimeThen + (time - at);
+  };
+}
+
 export const systemClock: Clock = {
   now: () => performance.now(),
   setTimer(fn, delay, keepAlive = false) {
@@ -53,7 +83,7 @@ export const systemClock: Clock = {
   // Asked from the handler of a socket, the first of the two still belongs to the poll that is under way.
   afterPoll: (fn) => void setImmediate(() => setImmediate(fn)),
   endOfTurn: (fn) => void setImmediate(fn),
-  uptime: () => uptime() * 1000,
+  uptime: frugalUptime({ read: () => uptime() * 1000, now: () => performance.now(), wall: () => Date.now() }),
   wall: () => Date.now(),
 };
 

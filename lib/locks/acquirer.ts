@@ -3,7 +3,7 @@ import { Alarms, newAlarm } from '../common/alarms.js';
 import { LockUnavailableError } from '../common/errors.js';
 import { LinkedList } from '../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../common/system.js';
-import { type AcquireContext, Acquisition, type Cancellable, type Taker } from './acquisition.js';
+import { type AcquireContext, Acquisition, type Cancellable, isOver, type Taker, tooLate } from './acquisition.js';
 
 /** Takes locks from a backend for callers with a deadline and an AbortSignal. Everybody who waits can be sent away. */
 export class Acquirer {
@@ -41,13 +41,18 @@ export class Acquirer {
     });
   }
 
-  /** One try. @throws the reason of the signal, or the backend's error */
-  tryAcquire(req: AcquireRequest, signal: AbortSignal | undefined): Promise<Grant | null> {
+  /**
+   * One try.
+   * @param deadline of who waits for more than this try; a try alone lasts as long as the backend lets it
+   * @throws the reason of the signal, or the backend's error
+   */
+  tryAcquire(req: AcquireRequest, signal: AbortSignal | undefined, deadline: Ms = Infinity): Promise<Grant | null> {
     const { backend } = this.context;
     return this.giveUpOn(
-      () => backend.tryAcquire(req),
+      async () => this.inTime(await backend.tryAcquire(req)),
       signal,
       (grant) => grant && backend.abandon(grant),
+      deadline,
     );
   }
 
@@ -72,6 +77,14 @@ export class Acquirer {
     for (const one of [...this.context.waiting]) one.cancel(reason);
   }
 
+  /** @throws LockUnavailableError if the lease is over already, having given it up */
+  private inTime(grant: Grant | null): Grant | null {
+    const { backend, clock } = this.context;
+    if (!grant || !isOver(grant, clock.now())) return grant;
+    backend.abandon(grant);
+    throw tooLate(grant);
+  }
+
   /** @param late gets what comes although nobody waits for it any more */
   private giveUpOn<T>(
     begin: () => Promise<T>,
@@ -85,7 +98,7 @@ export class Acquirer {
     let over = false;
     const one: Cancellable = { cancel: () => undefined, prev: undefined, next: undefined };
     waiting.push(one);
-    const alarm = newAlarm(() => one.cancel(new LockUnavailableError('not connected in time')));
+    const alarm = newAlarm(() => one.cancel(new LockUnavailableError('no answer in time')));
     const promise = new Promise<T>((resolve, reject) => {
       const once = (settle: () => void): void => {
         over = true;

@@ -10,6 +10,7 @@ import {
   ProtocolError,
   ServerDrainingError,
 } from '../common/errors.js';
+import { guardOf } from '../common/guard.js';
 import type { Linked, LinkedList } from '../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../common/system.js';
 
@@ -51,6 +52,16 @@ const PASSING = [
 
 /** Whether another attempt may succeed. */
 export const isPassing = (error: unknown): boolean => PASSING.some((type) => error instanceof type);
+
+/**
+ * Whether nothing is sure about a grant any more. A process that stalled reads an answer that has waited in its buffers:
+ * nobody may begin to work under a lock that somebody else may have.
+ */
+export const isOver = ({ validFrom, leaseMs, owner }: Grant, now: Ms): boolean =>
+  now >= Math.min(validFrom + leaseMs - guardOf(leaseMs), owner.provenUntil());
+
+export const tooLate = ({ req, server }: Grant): LockUnavailableError =>
+  new LockUnavailableError('granted, but the lease was over when the answer was read', { key: req.key, server });
 
 /** Between attempts; the bound doubles, the delay is its upper half at random. */
 const LEAST_PAUSE_MS: Ms = 25;
@@ -116,6 +127,11 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
 
   /** Waiter */
   granted(grant: Grant): void {
+    const { backend, clock } = this.context;
+    if (isOver(grant, clock.now())) {
+      backend.abandon(grant);
+      return this.refused(tooLate(grant));
+    }
     this.finish();
     this.taker.granted(grant);
   }

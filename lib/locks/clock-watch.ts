@@ -9,6 +9,11 @@ interface Sleep {
 
 /** What the clocks may part by without meaning anything: some machines count their uptime in whole seconds. */
 const TOLERANCE_MS: Ms = 1000;
+/**
+ * Once they have parted, they may go on parting bit by bit, and what is not yet counted must be less than the least guard of
+ * a lease.
+ */
+const FURTHER_MS: Ms = 50;
 /** A look that is younger than this is young enough before a request is sent. */
 const FRESH_MS: Ms = 10;
 const MOST_SLEEPS = 16;
@@ -19,6 +24,7 @@ const MOST_SLEEPS = 16;
  */
 export class ClockWatch {
   private sleeps: Sleep[] = [];
+  private haveParted = false;
   private lookedAt: Ms;
   /** What uptime and wall clock are ahead of the monotonic clock. */
   private uptimeLead: Ms;
@@ -52,7 +58,8 @@ export class ClockWatch {
     // Wall clocks are slewed; only a step between two looks is a jump.
     this.wallLead += set;
     const parted = Math.abs(slept) > TOLERANCE_MS;
-    if (parted) {
+    this.haveParted ||= slept > TOLERANCE_MS;
+    if (parted || (this.haveParted && slept > FURTHER_MS)) {
       this.uptimeLead += slept;
       if (slept > 0) this.note({ noticedAt: now, ms: slept });
     }

@@ -42,6 +42,7 @@ export class HeldLock implements Hold, LeaseHolder {
   private readonly since: Ms;
   private fate: Fate = HELD;
   private controller: AbortController | undefined;
+  private lossListeners: Set<(loss: LockLostError) => void> | undefined;
   /** Why the holder was asked to stop although it still has the lock. */
   private notice: Error | undefined;
   private releasing: Promise<boolean> | undefined;
@@ -97,6 +98,12 @@ export class HeldLock implements Hold, LeaseHolder {
     return this.fate.is === 'lost' ? this.fate.error : undefined;
   }
 
+  onLoss(listener: (loss: LockLostError) => void): () => void {
+    if (this.loss) listener(this.loss);
+    else (this.lossListeners ??= new Set()).add(listener);
+    return () => void this.lossListeners?.delete(listener);
+  }
+
   assertHeld(): void {
     const over = this.leases.find((lease) => !lease.isHeld);
     if (over) throw this.loss ?? this.lossOf(over, 'expired');
@@ -120,7 +127,11 @@ export class HeldLock implements Hold, LeaseHolder {
   }
 
   async settle(): Promise<LockLostError | undefined> {
-    for (const lease of this.leases) await lease.check();
+    for (const lease of this.leases) {
+      const checked = lease.check();
+      // Usually there is no doubt, and nothing to wait for.
+      if (typeof checked !== 'boolean') await checked;
+    }
     return this.loss;
   }
 
@@ -212,6 +223,7 @@ export class HeldLock implements Hold, LeaseHolder {
     this.fate = { is: 'lost', error };
     this.observer.ended(this);
     this.controller?.abort(error);
+    this.lossListeners?.forEach((listener) => listener(error));
     this.whenAlone?.();
     this.observer.notice(this.lossEvent(lease, reason, error));
   }

@@ -7,6 +7,8 @@ import type { LockHandle } from './lock-handle.js';
 export interface Hold extends LockHandle {
   /** The loss, once it has been declared. */
   readonly loss: LockLostError | undefined;
+  /** Calls back once, in the turn of the loss; at once if it has been declared. Returns how to stop that. */
+  onLoss(listener: (loss: LockLostError) => void): () => void;
   /** Whether it is live, not being released, and has the only slot of that key. */
   covers(req: AcquireRequest): boolean;
   /** A part in this hold for some of its keys. The hold is not released before its parts are. */

@@ -50,6 +50,10 @@ export class JoinedLock implements Hold {
     return (this.ownLoss ??= new LockLostError(this.keys[0]!, loss.reason, { server: loss.server, cause: loss }));
   }
 
+  onLoss(listener: (loss: LockLostError) => void): () => void {
+    return this.whole.onLoss(() => listener(this.loss!));
+  }
+
   covers(req: AcquireRequest): boolean {
     return this.state === 'joined' && this.whole.has(req);
   }

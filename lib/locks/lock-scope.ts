@@ -49,6 +49,21 @@ export class LockScope {
     return runWithLock(this.held, () => this.left, part);
   }
 
+  /** The loss, once it has been declared. */
+  get loss(): LockLostError | undefined {
+    return this.held.loss;
+  }
+
+  /** Calls back once when the lock is lost; at once if it has been. Returns how to stop that. */
+  onLoss(listener: (loss: LockLostError) => void): () => void {
+    return this.held.onLoss(listener);
+  }
+
+  /** Waits out a doubt about the lock; the work goes on. Returns the loss if it has been lost. */
+  settle(): Promise<LockLostError | undefined> {
+    return this.held.settle();
+  }
+
   /**
    * The work has settled: releases the lock. Returns the loss if it had been lost before. Idempotent; never throws.
    */

@@ -1,5 +1,6 @@
 import type { AcquireRequest, LockBackend } from '../backends/backend.js';
 import { LockUnavailableError, type LossReason, type ServerDrainingError } from '../common/errors.js';
+import type { Ms } from '../common/system.js';
 import type { Acquirer } from './acquirer.js';
 import { isPassing } from './acquisition.js';
 import { giveBack } from './give-back.js';
@@ -87,14 +88,16 @@ export class SeveralKeys {
    */
   async try(request: LockRequest): Promise<readonly Lease[] | null> {
     const { wires, signal } = request;
+    const patience = request.waitMs > 0 ? request.deadline : Infinity;
     const collection = new Collection(wires.length);
-    const tries = await Promise.allSettled(wires.map((wire, i) => this.tryOne(wire, i, signal, collection)));
+    const tries = await Promise.allSettled(
+      wires.map((wire, i) => this.tryOne(wire, i, { signal, patience, collection })),
+    );
     if (await collection.isWhole()) return collection.leases;
     const returned = collection.giveBack(this.keeper.backend);
     const failed = tries.find((one) => one.status === 'rejected');
     if (failed) throw failed.reason;
     // Who is refused will try again: what was taken should be free by then. It is on its way, whatever the answer.
-    const patience = request.waitMs > 0 ? request.deadline : Infinity;
     await this.acquirer.until(returned, patience, signal).catch((error: unknown) => {
       if (!(error instanceof LockUnavailableError)) throw error;
     });
@@ -128,10 +131,9 @@ export class SeveralKeys {
   private async tryOne(
     wire: AcquireRequest,
     index: number,
-    signal: AbortSignal | undefined,
-    collection: Collection,
+    { signal, patience, collection }: { signal: AbortSignal | undefined; patience: Ms; collection: Collection },
   ): Promise<void> {
-    const grant = await this.acquirer.tryAcquire(wire, signal);
+    const grant = await this.acquirer.tryAcquire(wire, signal, patience);
     if (grant) collection.put(index, this.keeper.keep(grant, wire.leaseMs, 'auto'));
   }
 

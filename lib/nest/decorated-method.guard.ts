@@ -2,12 +2,14 @@ import { types } from 'node:util';
 import { ConfigError } from '../common/errors.js';
 import { MESSAGES } from './dflockd.messages.js';
 
-type AnyFunction = (...args: any[]) => any;
+export type AnyFunction = (...args: any[]) => any;
 
 export interface DecoratedMethod {
   /** `OrderService.pay`, as shown in errors. */
   readonly name: string;
   readonly original: AnyFunction;
+  /** Whether it is an async generator. */
+  readonly generates: boolean;
 }
 
 /**
@@ -31,9 +33,7 @@ export function methodToWrap(
   const name = `${target.constructor.name}.${String(property)}`;
   const original: unknown = descriptor?.value;
   if (typeof original !== 'function') throw new ConfigError(MESSAGES.notAMethod(decorator, name));
-  if (types.isGeneratorFunction(original)) {
-    const async = types.isAsyncFunction(original);
-    throw new ConfigError((async ? MESSAGES.asyncGenerator : MESSAGES.generator)(decorator, name));
-  }
-  return { name, original: original as AnyFunction };
+  const generates = types.isGeneratorFunction(original);
+  if (generates && !types.isAsyncFunction(original)) throw new ConfigError(MESSAGES.generator(decorator, name));
+  return { name, original: original as AnyFunction, generates };
 }

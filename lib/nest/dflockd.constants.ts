@@ -24,5 +24,15 @@ export const OWN_WIRING = Symbol.for('nestjs-dflockd:own-wiring');
 /** Metadata on a prototype: its locked methods. */
 export const LOCKED_METHODS = Symbol.for('nestjs-dflockd:locked-methods');
 
+/** Metadata on a class or a method: what @LockRequest asks for. */
+export const LOCK_REQUESTS = Symbol.for('nestjs-dflockd:lock-requests');
+
 /** Token of an instance's holder, and the property under which it is injected into classes with locked methods. */
-export const holderToken = (instance: string): symbol => Symbol.for(`nestjs-dflockd:holder:${instance}`);
+export function holderToken(instance: string): symbol {
+  let token = holderTokens.get(instance);
+  if (!token) holderTokens.set(instance, (token = Symbol.for(`nestjs-dflockd:holder:${instance}`)));
+  return token;
+}
+
+/** Every call of a locked method asks for one. */
+const holderTokens = new Map<string, symbol>();

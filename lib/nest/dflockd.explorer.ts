@@ -2,9 +2,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { ConfigError } from '../common/errors.js';
 import { MESSAGES } from './dflockd.messages.js';
-import { subjectsOf, visibleHolder, type Subject } from './explorer.subjects.js';
+import { moduleRefOf, subjectsOf, visibleHolder, type Subject } from './explorer.subjects.js';
 import { refuseImpossible, throwingCronMethods } from './handler.rules.js';
 import { holderOf, lockedMethodsOf, type LockedMethod } from './locked-method.registry.js';
+import type { LockPlan } from './lock-plan.js';
+import { interceptsFields, requestPlansIn } from './request.rules.js';
 import { instancesIn, type NestModule } from './module-info.js';
 import type { ServiceHolder } from './service-holder.js';
 
@@ -23,16 +25,23 @@ export class DflockdExplorer {
   async explore(warn: (message: string) => void): Promise<void> {
     if (explored.has(this.modules)) return;
     explored.add(this.modules);
+    const fieldsAreIntercepted = interceptsFields(this.modules);
     const throwingCron = new Set<string>();
     for (const module of this.modules.values()) {
       const holders = new Map<string, ServiceHolder | undefined>();
+      const seen = async (instance: string) => {
+        if (!holders.has(instance)) holders.set(instance, await visibleHolder(moduleRefOf(module), instance));
+        return holders.get(instance);
+      };
       for (const subject of subjectsOf(module)) {
         const methods = lockedMethodsOf(subject.prototype);
         for (const method of methods) {
-          const { instance } = method.plan;
-          if (!holders.has(instance)) holders.set(instance, await visibleHolder(module, instance));
-          this.connect(subject, method, holders.get(instance), module);
+          this.connect(subject, method, await seen(method.plan.instance), module);
           refuseImpossible(subject.prototype, method);
+        }
+        for (const { plan, refusal } of requestPlansIn(subject.prototype, fieldsAreIntercepted)) {
+          if (refusal) throw new ConfigError(refusal);
+          if (!(await seen(plan.instance))) throw this.unseen(plan, module);
         }
         throwingCronMethods(subject.prototype, methods).forEach((name) => throwingCron.add(name));
       }
@@ -43,10 +52,11 @@ export class DflockdExplorer {
   private connect({ object }: Subject, method: LockedMethod, visible: ServiceHolder | undefined, module: NestModule) {
     const { plan } = method;
     if (object && holderOf(object, plan.instance)) return;
-    if (!visible) {
-      const known = instancesIn(this.modules);
-      throw new ConfigError(MESSAGES.instanceMissing(plan.method, plan.instance, module.name, known));
-    }
+    if (!visible) throw this.unseen(plan, module);
     if (object) method.bind(object, visible);
+  }
+
+  private unseen({ method, instance }: LockPlan, module: NestModule): ConfigError {
+    return new ConfigError(MESSAGES.instanceMissing(method, instance, module.name, instancesIn(this.modules)));
   }
 }

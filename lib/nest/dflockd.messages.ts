@@ -21,9 +21,7 @@ export const MESSAGES = {
   notAMethod: (name: string, method: string) =>
     `${name} on ${method}: only methods can be locked, not fields, getters or setters; make it a method`,
   generator: (name: string, method: string) =>
-    `${name} on ${method}: a generator runs after the method has returned, that is, unlocked; return a Promise`,
-  asyncGenerator: (name: string, method: string) =>
-    `${name} on ${method}: async generators are not supported yet; lock inside with DflockdService.withLock`,
+    `${name} on ${method}: a generator cannot wait for a lock; make it an async generator, or return a Promise`,
 
   // Keys
   badKey: (where: string, key: unknown) =>
@@ -50,6 +48,10 @@ export const MESSAGES = {
     `${method} has a lock, but its object was not created by Nest, or no DflockdModule${ofInstance(instance)} is visible where it was. ` +
     `Import DflockdModule.forRoot(${instance === 'default' ? '' : `{ instance: ${show(instance)} }`}), and let Nest create the object: list its class in "providers"; ` +
     `in a test, with Test.createTestingModule({ imports: [DflockdModule.forRoot({ embedded: true })], providers: [${method.split('.')[0]}] })`,
+  noModule: '@LockRequest is used, but there is no DflockdModule in this application; import DflockdModule.forRoot()',
+  requestUnreachable: (method: string, instance: string, known: readonly string[]) =>
+    `@LockRequest on ${method}: no DflockdModule${ofInstance(instance)} is visible in its module` +
+    `; ${there(known)}. Correct the name, or import the module that has it`,
   notReady: (method: string) =>
     `${method} has a lock and was called before DflockdModule was ready, as from a constructor or a provider's factory; call it in onModuleInit or later`,
   replaced: (method: string) =>
@@ -58,9 +60,11 @@ export const MESSAGES = {
 
   // Boot
   instanceMissing: (method: string, instance: string, module: string, known: readonly string[]) =>
-    `${method} uses the lock instance ${show(instance)}, which is not visible in ${module}; ` +
-    (known.length ? `there ${known.length === 1 ? 'is' : 'are'} ${known.map(show).join(', ')}` : 'there is none') +
-    `. Correct the name, or import the module that has it into ${module}`,
+    `${method} uses the lock instance ${show(instance)}, which is not visible in ${module}; ${there(known)}. Correct the name, or import the module that has it into ${module}`,
+  noRequest: (method: string) =>
+    `@LockRequest on ${method}: this is no handler of requests, nothing would take the lock; use @WithLock`,
+  fieldResolver: (method: string) =>
+    `@LockRequest on ${method}: Nest runs no interceptors for fields; use @WithLock, or fieldResolverEnhancers: ['interceptors'] in GraphQLModule`,
   twoGlobals: (instance: string) =>
     `two global DflockdModules make the instance ${show(instance)}; import forRoot once, or give one of them another "instance" or "isGlobal: false"`,
   requestScoped: (instance: string) =>
@@ -71,7 +75,8 @@ export const MESSAGES = {
   skipOnResponse: (method: string) =>
     `${method}: onBusy: 'skip' with @Res() would leave the client without an answer; use @Res({ passthrough: true }) or another onBusy`,
   lockOnSse: (method: string) =>
-    `${method}: a lock on an @Sse handler is not supported yet, it would end before the first event`,
+    `${method}: the lock on an @Sse handler would end before the first event; ` +
+    `add the option returns: 'observable', which holds it until the stream ends`,
   throwingCron: (method: string) =>
     `${method}: @Cron with a throwing @WithLock runs the job once on every instance, one after the other, or fails with a timeout; ` +
     `use @CronLock(key, { minHoldS }) to run it once per tick`,
@@ -79,6 +84,13 @@ export const MESSAGES = {
   // Results that go on after the method has returned
   liveResult: (method: string, kind: string, hint: string) =>
     `${method} has a lock and returned ${kind}, which would go on after the lock is released; ${hint}`,
+
+  noObservable: (method: string, result: unknown) =>
+    `${method} has a lock with returns: 'observable' and returned ${show(result)}; return an Observable, or leave the option out`,
+  observableGenerator: "returns: 'observable' on an async generator, which needs no such option",
+  skipOnStream: (kind: string) =>
+    `onBusy: 'skip' on a method that returns ${kind}: its consumers cannot tell that from an empty one; ` +
+    `use onBusy: () => … to give another`,
 
   // Log
   embedded: 'locks live in this process and exclude no other; embedded.listen or servers shares them',
@@ -99,6 +111,10 @@ export function located<R>(where: string, check: () => R): R {
   } catch (cause) {
     throw new ConfigError(`${where}: ${(cause as Error).message}`, { cause });
   }
+}
+
+function there(known: readonly string[]): string {
+  return known.length ? `there ${known.length === 1 ? 'is' : 'are'} ${known.map(show).join(', ')}` : 'there is none';
 }
 
 function ofInstance(instance: string): string {

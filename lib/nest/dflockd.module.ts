@@ -26,6 +26,7 @@ import { DflockdService } from './dflockd.service.js';
 import { DflockdSignals, getDflockdSignalsToken } from './dflockd.signals.js';
 import { getDflockdToken } from './dflockd.token.js';
 import { eventLogger, logTo, type Log } from './event.logger.js';
+import { coverGateways } from './gateway.filter.js';
 import { moduleFilter, type LockExceptionFilter } from './lock-exception.filter.js';
 import { LockRunner } from './lock.runner.js';
 import { refuseTwins, type ModuleInfo } from './module-info.js';
@@ -106,11 +107,18 @@ function providersOf(info: ModuleInfo): Provider[] {
     { provide: APP_FILTER, useExisting: OWN_FILTER },
     {
       provide: OWN_WIRING,
-      useFactory: (own: ServiceHolder, its: unknown, filter: LockExceptionFilter, options: DflockdModuleOptions) => {
+      useFactory: (
+        own: ServiceHolder,
+        its: unknown,
+        filter: LockExceptionFilter,
+        { exceptionFilter }: DflockdModuleOptions,
+        modules: ModulesContainer,
+      ) => {
         own.fill(its instanceof DflockdService ? new LockRunner(its.client) : undefined);
-        filter.configure(options.exceptionFilter);
+        filter.configure(exceptionFilter);
+        if (exceptionFilter !== false) coverGateways(modules);
       },
-      inject: [holder, service, OWN_FILTER, MODULE_OPTIONS],
+      inject: [holder, service, OWN_FILTER, MODULE_OPTIONS, ModulesContainer],
     },
     DflockdExplorer,
     DflockdLifecycle,

@@ -21,11 +21,14 @@ export function* subjectsOf(module: NestModule): Generator<Subject> {
 }
 
 function subjectOf(wrapper: NestWrapper): Subject | undefined {
-  if (!wrapper.isTransient && wrapper.isDependencyTreeStatic()) {
+  if (wrapper.isDependencyTreeStatic()) {
     const object: unknown = wrapper.instance;
-    if (typeof object !== 'object' || object === null) return undefined;
-    const prototype = Object.getPrototypeOf(object) as object | null;
-    return prototype ? { prototype, object } : undefined;
+    // Of transient classes Nest keeps one, too, and has routes call it.
+    if (typeof object === 'object' && object !== null) {
+      const prototype = Object.getPrototypeOf(object) as object | null;
+      return prototype ? { prototype, object } : undefined;
+    }
+    if (!wrapper.isTransient) return undefined;
   }
   // What a factory makes per request is known to nobody before it is called.
   const { metatype, inject } = wrapper;
@@ -33,14 +36,19 @@ function subjectOf(wrapper: NestWrapper): Subject | undefined {
   return typeof prototype === 'object' && prototype !== null ? { prototype, object: undefined } : undefined;
 }
 
+export const moduleRefOf = (module: NestModule): ModuleRef | undefined =>
+  module.providers.get(ModuleRef)?.instance as ModuleRef | undefined;
+
 /** The holder that a class of this module gets injected; undefined if it gets none. Nest itself is asked. */
-export async function visibleHolder(module: NestModule, instance: string): Promise<ServiceHolder | undefined> {
+export async function visibleHolder(
+  moduleRef: ModuleRef | undefined,
+  instance: string,
+): Promise<ServiceHolder | undefined> {
   class Probe {
     declare readonly holder: unknown;
   }
   Inject(holderToken(instance))(Probe.prototype, 'holder');
   Optional()(Probe.prototype, 'holder');
-  const moduleRef = module.providers.get(ModuleRef)?.instance as ModuleRef | undefined;
   const probe = await moduleRef?.create(Probe);
   return isServiceHolder(probe?.holder) ? probe.holder : undefined;
 }

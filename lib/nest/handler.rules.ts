@@ -23,11 +23,14 @@ const NEST = {
 export function refuseImpossible(prototype: object, { property, plan }: LockedMethod): void {
   const handler = methodOf(prototype, property);
   if (!handler) return;
-  if (Reflect.getMetadata(NEST.sse, handler)) throw new ConfigError(MESSAGES.lockOnSse(plan.method));
+  if (plan.returns === 'promise' && isSse(handler)) throw new ConfigError(MESSAGES.lockOnSse(plan.method));
   if (plan.onBusy === 'skip' && answersItself(prototype, property)) {
     throw new ConfigError(MESSAGES.skipOnResponse(plan.method));
   }
 }
+
+/** Whether the handler sends what it emits, as it comes. */
+export const isSse = (handler: object): boolean => Reflect.getMetadata(NEST.sse, handler) === true;
 
 /** Names of the `@Cron` methods whose lock throws when it is busy. */
 export const throwingCronMethods = (prototype: object, methods: readonly LockedMethod[]): string[] =>

@@ -1,14 +1,13 @@
-import { StreamableFile } from '@nestjs/common';
 import { isObservable } from 'rxjs';
 import { ConfigError } from '../common/errors.js';
 import { MESSAGES } from './dflockd.messages.js';
 
-interface ReadableStream {
-  pipe(target: unknown): unknown;
-  read(): unknown;
-  on(event: string, listener: () => void): unknown;
-  destroy?(): unknown;
-}
+/** What goes on after a method has returned it, by its tag; not Node's streams: those tell when they end. */
+const LIVE: Readonly<Record<string, readonly [kind: string, cure: string]>> = {
+  '[object AsyncGenerator]': ['an async generator', 'make the method itself an async generator'],
+  '[object Generator]': ['a generator', 'make the method an async generator'],
+  '[object ReadableStream]': ['a web stream', 'return Readable.fromWeb(stream), which tells when it ends'],
+};
 
 /**
  * Refuses a result that goes on after the method has returned, and with it after the lock is released: to hand it out
@@ -17,25 +16,11 @@ interface ReadableStream {
  */
 export function refuseLiveResult(method: string, result: unknown): void {
   if (typeof result !== 'object' || result === null) return;
-  const inside = 'do the work inside the method, or lock inside with DflockdService.withLock';
   if (isObservable(result)) {
-    throw new ConfigError(MESSAGES.liveResult(method, 'an Observable', `${inside}; Observables are not supported yet`));
+    throw new ConfigError(MESSAGES.liveResult(method, 'an Observable', "add the option returns: 'observable'"));
   }
-  if (Object.prototype.toString.call(result) === '[object AsyncGenerator]') {
-    throw new ConfigError(
-      MESSAGES.liveResult(method, 'an async generator', `${inside}; generators are not supported yet`),
-    );
-  }
-  const stream = result instanceof StreamableFile ? result.getStream() : result;
-  if (!isReadable(stream)) return;
+  const live = LIVE[Object.prototype.toString.call(result)];
   // Nobody will read it now; what it has open must not stay open.
-  stream.on('error', () => undefined);
-  stream.destroy?.();
-  throw new ConfigError(MESSAGES.liveResult(method, 'a stream', `${inside}; streams are not supported yet`));
-}
-
-/** What can be read. A response, which some handlers return, can only be written. */
-function isReadable(value: object): value is ReadableStream {
-  const { pipe, read } = value as Partial<ReadableStream>;
-  return typeof pipe === 'function' && typeof read === 'function';
+  if (result instanceof ReadableStream) result.cancel().catch(() => undefined);
+  if (live) throw new ConfigError(MESSAGES.liveResult(method, ...live));
 }

@@ -4,6 +4,7 @@ import { BaseExceptionFilter, HttpAdapterHost } from '@nestjs/core';
 import { throwError } from 'rxjs';
 import { LockError } from '../common/errors.js';
 import type { DflockdModuleOptions } from './dflockd.options.js';
+import { GatewayFilter, logMistake } from './gateway.filter.js';
 import { answerTo, INTERNAL, type EdgeAnswer } from './lock-exception.table.js';
 
 /** Seconds after which a client may try again. */
@@ -11,6 +12,9 @@ const RETRY_AFTER = '1';
 
 /**
  * Answers requests that failed over a lock. Registered by the module (option `exceptionFilter`) for the whole application.
+ *
+ * WebSocket gateways get it at the place of their last filter: Nest knows no global filters for them. A microservice of a
+ * hybrid application needs `connectMicroservice(options, { inheritAppConfig: true })`.
  *
  * HTTP: busy 423 with `Retry-After: 1`; unreachable, lost, overloaded, shutting down 503; what is a mistake in the
  * application 500, logged by Nest. Elsewhere the error goes on in the form that the transport sends to clients. No answer
@@ -26,13 +30,11 @@ export class LockExceptionFilter implements ExceptionFilter<LockError> {
     const answer = answerTo(error);
     const context = host.getType<string>();
     if (context === 'http') return this.overHttp(error, answer, host);
+    if (context === 'ws') return new GatewayFilter().catch(error, host);
+    if (!answer) logMistake(error);
     const { message } = answer ?? INTERNAL;
     const payload = { status: 'error', message, code: error.code };
     if (context === 'rpc') return throwError(() => payload);
-    if (context === 'ws') {
-      host.switchToWs().getClient<{ emit(event: string, data: unknown): void }>().emit('exception', payload);
-      return undefined;
-    }
     // GraphQL and others take what is thrown here; `extensions` reaches GraphQL's clients.
     throw Object.assign(new Error(message, { cause: error }), { extensions: { code: error.code } });
   }

@@ -1,10 +1,10 @@
-import type { AcquireTimeoutError } from '../common/errors.js';
-import { checkOnNested } from '../locks/lock-request.js';
+import { ConfigError, type AcquireTimeoutError } from '../common/errors.js';
+import { checkOnNested, NO_OPTIONS } from '../locks/lock-request.js';
 import { checkNames, checkNumber, checkObject, wrong } from '../locks/option-checks.js';
-import type { AcquireOptions } from '../locks/options.js';
+import type { ScopeOptions } from '../locks/lock-scope.js';
 import { checkAcquireTimeout, checkLease } from '../locks/resolve-options.js';
 import { DEFAULT_INSTANCE } from './dflockd.constants.js';
-import { located } from './dflockd.messages.js';
+import { located, MESSAGES } from './dflockd.messages.js';
 import { compileKey, type KeyMaker } from './key-template.js';
 
 /** What a decorator asks for, checked and complete: nothing in it is wrong or missing any more. */
@@ -16,28 +16,44 @@ export interface LockPlan {
   readonly onBusy: 'throw' | 'skip' | ((busy: AcquireTimeoutError, ...args: unknown[]) => unknown);
   readonly onLost: 'throw' | 'ignore';
   /** What the decorator names itself; the module's defaults stand for the rest. */
-  readonly acquire: Pick<AcquireOptions, 'acquireTimeoutS' | 'leaseTtlS' | 'limit' | 'onNested'>;
-  readonly minHoldS: number;
+  readonly scope: Readonly<Pick<ScopeOptions, 'acquireTimeoutS' | 'leaseTtlS' | 'limit' | 'onNested' | 'minHoldS'>>;
+  /** What the method returns, and with it how long it goes on. */
+  readonly returns: 'promise' | 'observable' | 'generator';
 }
 
-const KNOWN = ['onBusy', 'onLost', 'limit', 'minHoldS', 'instance', 'acquireTimeoutS', 'leaseTtlS', 'onNested'];
-/** Options of a later version: refused by name, never ignored. */
-const LATER = ['returns'];
+const KNOWN = [
+  'onBusy',
+  'onLost',
+  'limit',
+  'minHoldS',
+  'instance',
+  'acquireTimeoutS',
+  'leaseTtlS',
+  'onNested',
+  'returns',
+];
 /** Nobody means to keep a lock for more than a year. */
 const MOST_HOLD_S = 365 * 24 * 3600;
 
 /**
  * @param decorator how it is called in the source
+ * @param generates whether it is an async generator
  * @throws ConfigError naming decorator, method, option and value
  */
-export function planOf(decorator: string, method: string, key: unknown, options: unknown = {}): LockPlan {
+export function planOf(
+  decorator: string,
+  method: string,
+  key: unknown,
+  options: unknown = {},
+  generates = false,
+): LockPlan {
   const where = `${decorator} on ${method}`;
-  const checked = located(where, () => check(checkObject('options', options)));
+  const checked = located(where, () => check(checkObject('options', options), generates));
   return { method, key: compileKey(where, key), ...checked };
 }
 
-function check(options: Readonly<Record<string, unknown>>): Omit<LockPlan, 'method' | 'key'> {
-  checkNames('', options, KNOWN, LATER);
+function check(options: Readonly<Record<string, unknown>>, generates: boolean): Omit<LockPlan, 'method' | 'key'> {
+  checkNames('', options, KNOWN);
   const {
     onBusy = 'throw',
     onLost = 'throw',
@@ -46,7 +62,10 @@ function check(options: Readonly<Record<string, unknown>>): Omit<LockPlan, 'meth
     leaseTtlS,
     limit,
     onNested,
+    minHoldS,
   } = options;
+  const returns = checkReturns(options.returns, generates);
+  if (onBusy === 'skip' && returns !== 'promise') throw new ConfigError(MESSAGES.skipOnStream(A[returns]));
   if (onBusy !== 'throw' && onBusy !== 'skip' && typeof onBusy !== 'function') {
     throw wrong('onBusy', "'throw', 'skip' or a function", onBusy);
   }
@@ -56,19 +75,30 @@ function check(options: Readonly<Record<string, unknown>>): Omit<LockPlan, 'meth
   checkLease(leaseTtlS);
   checkOnNested(onNested);
   checkNumber('limit', limit, { min: 1, integer: true });
+  const scope = {
+    // Who skips does not wait, unless told to.
+    ...defined('acquireTimeoutS', acquireTimeoutS ?? (onBusy === 'skip' ? 0 : undefined)),
+    ...defined('leaseTtlS', leaseTtlS),
+    ...defined('limit', limit),
+    ...defined('onNested', onNested),
+    ...defined('minHoldS', checkNumber('minHoldS', minHoldS, { min: 0, max: MOST_HOLD_S })),
+  };
   return {
     instance,
     onBusy: onBusy as LockPlan['onBusy'],
     onLost,
-    acquire: {
-      // Who skips does not wait, unless told to.
-      ...defined('acquireTimeoutS', acquireTimeoutS ?? (onBusy === 'skip' ? 0 : undefined)),
-      ...defined('leaseTtlS', leaseTtlS),
-      ...defined('limit', limit),
-      ...defined('onNested', onNested),
-    },
-    minHoldS: checkNumber('minHoldS', options.minHoldS, { min: 0, max: MOST_HOLD_S }) ?? 0,
+    returns,
+    // By this the client knows that there is nothing to be checked.
+    scope: Object.keys(scope).length > 0 ? scope : NO_OPTIONS,
   };
+}
+
+const A = { observable: 'an Observable', generator: 'an async generator' } as const;
+
+function checkReturns(value: unknown, generates: boolean): LockPlan['returns'] {
+  if (value !== undefined && value !== 'observable') throw wrong('returns', "'observable'", value);
+  if (value && generates) throw new ConfigError(MESSAGES.observableGenerator);
+  return generates ? 'generator' : (value ?? 'promise');
 }
 
 const defined = (name: string, value: unknown) => (value === undefined ? undefined : { [name]: value });

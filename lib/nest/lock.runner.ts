@@ -1,33 +1,31 @@
 import { AcquireTimeoutError, MaxWaitersError, NestedLockError } from '../common/errors.js';
 import type { LockClient } from '../locks/lock-client.js';
+import type { LockKey } from '../locks/options.js';
 import type { LockPlan } from './lock-plan.js';
-import type { PlanRunner } from './service-holder.js';
+import { type CallScope, Instead, type PlanRunner } from './service-holder.js';
 
 const isBusy = (error: unknown): error is AcquireTimeoutError =>
   error instanceof AcquireTimeoutError || error instanceof MaxWaitersError;
 
-/** Runs locked methods on a client: what `@WithLock` means, apart from where it stands. */
+/** Takes the locks of locked methods from a client: what the options mean before the method runs. */
 export class LockRunner implements PlanRunner {
   constructor(private readonly client: LockClient) {}
 
-  async run(plan: LockPlan, self: object, args: readonly unknown[], body: () => unknown): Promise<unknown> {
+  // Not an async function: every locked call would pay for it.
+  enter(plan: LockPlan, self: unknown, args: readonly unknown[], signal?: AbortSignal): Promise<CallScope | Instead> {
     const key = plan.key(self, args);
-    const { acquire, onLost, onBusy, minHoldS } = plan;
-    // The body may fail over a lock of its own; only a failure before it is this lock being busy.
-    let entered = false;
-    try {
-      return await this.client.withLock(key, { ...acquire, onLost, minHoldS }, () => {
-        entered = true;
-        return body();
-      });
-    } catch (error) {
-      if (entered) throw error;
-      if (onBusy === 'skip' && (isBusy(error) || error instanceof NestedLockError)) {
-        this.client.noteSkipped(key);
-        return undefined;
-      }
-      if (typeof onBusy === 'function' && isBusy(error)) return await Reflect.apply(onBusy, self, [error, ...args]);
-      throw error;
+    return this.client
+      .enter(key, signal ? { ...plan.scope, signal } : plan.scope)
+      .catch(async (error: unknown) => new Instead(await this.busy(plan, self, args, key, error)));
+  }
+
+  private busy(plan: LockPlan, self: unknown, args: readonly unknown[], key: LockKey, error: unknown): unknown {
+    const { onBusy } = plan;
+    if (onBusy === 'skip' && (isBusy(error) || error instanceof NestedLockError)) {
+      this.client.noteSkipped(key);
+      return undefined;
     }
+    if (typeof onBusy === 'function' && isBusy(error)) return Reflect.apply(onBusy, self, [error, ...args]);
+    throw error;
   }
 }

@@ -1,10 +1,24 @@
 import { ConfigError } from '../common/errors.js';
+import type { LockScope } from '../locks/lock-scope.js';
 import { MESSAGES } from './dflockd.messages.js';
 import type { LockPlan } from './lock-plan.js';
 
-/** Runs the body of a locked method of `self` under the lock that the plan asks for. */
+/** The lock around one call, as the shapes of locked methods use it. */
+export type CallScope = Pick<LockScope, 'run' | 'leave' | 'settle' | 'loss' | 'onLoss'>;
+
+/** What a call gives in place of its method's result, where the lock was busy. */
+export class Instead {
+  constructor(readonly value: unknown) {}
+}
+
+/** Takes the locks that plans ask for. */
 export interface PlanRunner {
-  run(plan: LockPlan, self: object, args: readonly unknown[], body: () => unknown): Promise<unknown>;
+  /**
+   * The lock for one call of a method of `self`; it must be left. Or what `onBusy` has in place of the method.
+   * @param signal gives up waiting
+   * @throws LockKeyError, and what the key function throws. Rejects as LockClient.enter, and with what `onBusy` throws
+   */
+  enter(plan: LockPlan, self: unknown, args: readonly unknown[], signal?: AbortSignal): Promise<CallScope | Instead>;
 }
 
 const BRAND = Symbol.for('nestjs-dflockd:service-holder');

@@ -82,16 +82,23 @@ export interface WithLockOptions<M extends Fn = Fn> extends Defaults {
   minHoldS?: number;
   /** The `instance` given to `forRoot`. Default: the one without a name. */
   instance?: string;
-  /** Not supported yet. */
+  /**
+   * For a method that returns an Observable (an `@Sse` handler, for one), and only there: each subscription takes the
+   * lock, calls the method, and holds the lock until complete, error or unsubscribe; a lost lock errors the stream.
+   * Async generators and Node streams are recognised without it.
+   */
   returns?: 'observable';
 }
 
-/** A method that returns an Observable must say so. */
-export type Opts<M extends Fn> = [ReturnType<M>] extends [Observable<any>]
-  ? 0 extends 1 & ReturnType<M>
+/** A method that returns an Observable, or a Promise of one, must say so. */
+export type Opts<M extends Fn> =
+  IsAny<Awaited<ReturnType<M>>> extends true
     ? [options?: WithLockOptions<M>]
-    : [options: WithLockOptions<M> & { returns: 'observable' }]
-  : [options?: WithLockOptions<M>];
+    : [Awaited<ReturnType<M>>] extends [never]
+      ? [options?: WithLockOptions<M>]
+      : [Awaited<ReturnType<M>>] extends [Observable<any>]
+        ? [options: WithLockOptions<M> & { returns: 'observable' }]
+        : [options?: WithLockOptions<M>];
 
 /** Infers the method it stands on, and still is a MethodDecorator for `applyDecorators`. */
 export type LockDecorator<T, M> = MethodDecorator &

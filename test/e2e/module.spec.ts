@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { Controller, Get, Inject, Injectable, Module, Res, Scope, Sse, type Provider } from '@nestjs/common';
+import { Controller, Get, Inject, Injectable, Module, Res, Scope, type Provider } from '@nestjs/common';
 import { ModuleRef, REQUEST } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import {
@@ -368,17 +368,6 @@ describe('handlers that a lock cannot serve', () => {
       async get(@Res({ passthrough: true }) _response: unknown): Promise<void> {}
     }
     await boot({ imports: [embedded()], controllers: [Fine] });
-  });
-
-  it('fail the boot: @Sse', async () => {
-    @Controller()
-    class Web {
-      @WithLock('k')
-      @Sse()
-      async get(): Promise<any> {}
-    }
-    const error = await bootError({ imports: [embedded()], controllers: [Web] });
-    expect(error.message).toMatch(/Web\.get.*@Sse/);
   });
 });
 

@@ -1,8 +1,10 @@
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import type { INestApplication, LoggerService, ModuleMetadata } from '@nestjs/common';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import type { INestApplication, INestMicroservice, LoggerService, ModuleMetadata } from '@nestjs/common';
 import { Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { NestFactory, type AbstractHttpAdapter } from '@nestjs/core';
+import { ClientProxyFactory, Transport } from '@nestjs/microservices';
 import { Test, type TestingModule } from '@nestjs/testing';
+import type { Observable } from 'rxjs';
 import { DflockdServer } from '../../lib/daemon/server.js';
 import { DflockdModule, type DflockdModuleOptions } from '../../lib/entries/index.js';
 
@@ -36,15 +38,55 @@ export interface HttpApp {
   fetch(path: string, init?: RequestInit): Promise<Response>;
 }
 
+export interface HttpOptions {
+  adapter?: AbstractHttpAdapter;
+  /** Before it listens. */
+  prepare?: (app: INestApplication) => unknown;
+  /** For tests whose clients leave: what they have left open is not waited for. */
+  forceCloseConnections?: boolean;
+}
+
 /** An application as users make one, on a port of its own. */
-export async function bootHttp(metadata: ModuleMetadata, logger: LoggerService | false = false): Promise<HttpApp> {
+export async function bootHttp(
+  metadata: ModuleMetadata,
+  logger: LoggerService | false = false,
+  { adapter, prepare, forceCloseConnections }: HttpOptions = {},
+): Promise<HttpApp> {
   @Module(metadata)
   class AppModule {}
-  const app = await NestFactory.create(AppModule, { logger, abortOnError: false });
+  const options = { logger, abortOnError: false, forceCloseConnections };
+  const app = await (adapter
+    ? NestFactory.create(AppModule, adapter, options)
+    : NestFactory.create(AppModule, options));
+  await prepare?.(app);
   opened.push(() => app.close());
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
   return { app, fetch: (path, init) => fetch(url + path, init) };
+}
+
+export interface RpcApp {
+  readonly app: INestMicroservice;
+  send(pattern: string, data: object): Observable<unknown>;
+}
+
+/** A microservice over TCP, and a client of it. */
+export async function bootRpc(metadata: ModuleMetadata, logger: LoggerService | false = false): Promise<RpcApp> {
+  @Module(metadata)
+  class AppModule {}
+  const options = { host: '127.0.0.1', port: 0 };
+  const app = await NestFactory.createMicroservice(AppModule, {
+    transport: Transport.TCP,
+    options,
+    logger,
+    abortOnError: false,
+  });
+  opened.push(() => app.close());
+  await app.listen();
+  const { port } = app.unwrap<Server>().address() as AddressInfo;
+  const client = ClientProxyFactory.create({ transport: Transport.TCP, options: { ...options, port } });
+  opened.push(async () => client.close());
+  return { app, send: (pattern, data) => client.send(pattern, data) };
 }
 
 /** An application without HTTP, started. */

@@ -3,9 +3,11 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { until } from './until.js';
 
 const ROOMS = ['common', 'protocol', 'core', 'client', 'daemon', 'backends', 'locks', 'dropin'];
+const NEST_ROOMS = ['nest', 'entries'];
 
 /** How a program ended, and what it said. */
 export interface Ended {
@@ -46,6 +48,12 @@ export class Conversation {
     child.on('close', () => (this.ended = true));
   }
 
+  /** Ends it without a warning. */
+  async kill(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await until(() => this.ended, 'the program to end');
+  }
+
   /** The next line it says. */
   async line(withinMs = 10_000): Promise<string> {
     await until(() => this.lines.length > 0 || this.ended, 'the program to say something', withinMs);
@@ -60,21 +68,26 @@ export class Conversation {
   }
 }
 
-/** The framework-free half of lib as plain JavaScript: processes of their own can run it without a build. */
+/** lib, or its framework-free half, as plain JavaScript: processes of their own can run it without a build. */
 export class CompiledLib {
   private readonly children = new Set<ChildProcess>();
 
   private constructor(private readonly folder: string) {}
 
-  static async make(): Promise<CompiledLib> {
+  /** @param nest whether with the Nest half, as `entries/index.js` */
+  static async make({ nest = false } = {}): Promise<CompiledLib> {
     const folder = await mkdtemp(join(tmpdir(), 'nestjs-dflockd-'));
     await symlink(resolve('node_modules'), join(folder, 'node_modules'));
     await writeFile(join(folder, 'package.json'), '{"type":"module"}');
-    for (const room of ROOMS) {
+    for (const room of nest ? [...ROOMS, ...NEST_ROOMS] : ROOMS) {
       await mkdir(join(folder, room));
       for (const file of await readdir(join('lib', room))) {
         const { code } = await transformFile(join('lib', room, file), {
-          jsc: { parser: { syntax: 'typescript', decorators: true }, target: 'es2022' },
+          jsc: {
+            parser: { syntax: 'typescript', decorators: true },
+            transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: false },
+            target: 'es2022',
+          },
           module: { type: 'es6' },
         });
         await writeFile(join(folder, room, file.replace(/ts$/, 'js')), code);
@@ -87,6 +100,11 @@ export class CompiledLib {
   async remove(): Promise<void> {
     for (const child of this.children) child.kill('SIGKILL');
     await rm(this.folder, { recursive: true });
+  }
+
+  /** The URL of a module, for programs that import more than the usual. */
+  url(file: string): string {
+    return pathToFileURL(join(this.folder, file)).href;
   }
 
   /** Runs a program; resolves with what it printed once it has ended by itself. */

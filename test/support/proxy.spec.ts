@@ -79,4 +79,115 @@ describe('Proxy', () => {
     await wire.ask('late\n');
     expect(performance.now() - sent).toBeGreaterThanOrEqual(39);
   });
+
+  it('delays at random, and keeps the order', async () => {
+    proxy.shape({ jitterMs: 20 });
+    for (let i = 0; i < 10; i++) {
+      wire.send(`${i}\n`);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    expect((await wire.read(10)).replaceAll('\n', '')).toBe('0123456789');
+  });
+
+  it('throttles', async () => {
+    proxy.shape({ bytesPerSecond: 1000 }, ['up']);
+    const sent = performance.now();
+    await wire.ask(`${'x'.repeat(99)}\n`);
+    expect(performance.now() - sent).toBeGreaterThanOrEqual(95);
+  });
+
+  it('lets go at once what would have been due later', async () => {
+    proxy.shape({ bytesPerSecond: 10 }, ['up']);
+    wire.send(`${'x'.repeat(99)}\n`);
+    await wire.wait(() => wire.unread !== '', 20);
+    expect(wire.unread).toBe('');
+    proxy.pass();
+    expect(await wire.ask('y\n')).toBe('x'.repeat(99));
+  });
+
+  it('splits what travels in one write', async () => {
+    const pieces: number[] = [];
+    await wire.ask('hello\n');
+    echo.once('connection', (socket) => socket.on('data', (chunk: Buffer) => pieces.push(chunk.length)));
+    const [host, port] = proxy.address.split(':') as [string, string];
+    const other = await Wire.tcp({ host, port: Number(port) });
+    proxy.shape({ pieceBytes: 2 }, ['up']);
+    expect(await other.ask('12345\n')).toBe('12345');
+    expect(pieces.length).toBeGreaterThan(1);
+    other.destroy();
+  });
+
+  it.each(['up', 'down'] as const)('resets a connection behind some bytes that go %s', async (direction) => {
+    proxy.cutAfter(3, 'reset', direction);
+    wire.send('12345\n');
+    await wire.whenClosed();
+    await until(() => ended() === 1, 'the end');
+  });
+
+  it('truncates by a FIN, and in one connection only', async () => {
+    proxy.cutAfter(3, 'end', 'down');
+    wire.send('12345\n');
+    await wire.whenClosed();
+    expect(wire.received).toBe('123');
+    const [host, port] = proxy.address.split(':') as [string, string];
+    const other = await Wire.tcp({ host, port: Number(port) });
+    expect(await other.ask('12345\n')).toBe('12345');
+    other.destroy();
+  });
+
+  it('truncates without a word, and resets what lacks bytes when it passes again', async () => {
+    proxy.cutAfter(3, 'hole', 'down');
+    wire.send('12345\n');
+    await until(() => wire.received === '123', 'the first bytes');
+    wire.send('6\n');
+    await wire.wait(() => wire.closed || wire.received !== '123', 30);
+    expect([wire.received, wire.closed]).toEqual(['123', false]);
+    proxy.pass();
+    await wire.whenClosed();
+  });
+
+  it('half-closes towards the server', async () => {
+    await wire.ask('hello\n');
+    proxy.halfClose('up');
+    // The echo server ends in turn.
+    await wire.whenClosed();
+    expect(ended()).toBe(1);
+  });
+
+  it('ends a connection for the server only', async () => {
+    await wire.ask('hello\n');
+    proxy.blackHole();
+    proxy.resetServers();
+    await until(() => ended() === 1, 'the end');
+    expect(wire.closed).toBe(false);
+    proxy.pass();
+    await wire.whenClosed();
+  });
+
+  it.each(['refuse', 'close'] as const)('can %s new connections, and take them again', async (door) => {
+    await proxy.setDoor(door);
+    const [host, port] = proxy.address.split(':') as [string, string];
+    const refused = await Wire.tcp({ host, port: Number(port) }).then(
+      (other) => other.whenClosed().then(() => 'closed'),
+      () => 'refused',
+    );
+    expect(refused).toBe(door === 'refuse' ? 'refused' : 'closed');
+    // What is there goes on.
+    expect(await wire.ask('hello\n')).toBe('hello');
+    await proxy.setDoor('open');
+    const other = await Wire.tcp({ host, port: Number(port) });
+    expect(await other.ask('hello\n')).toBe('hello');
+    other.destroy();
+  });
+
+  it('says when it ends a connection, and what passes', async () => {
+    let cuts = 0;
+    const seen: string[] = [];
+    proxy.onCut = () => cuts++;
+    proxy.onData = (direction, chunk) => seen.push(`${direction} ${String(chunk)}`);
+    await wire.ask('hello\n');
+    expect(seen).toEqual(['up hello\n', 'down hello\n']);
+    proxy.reset();
+    expect(cuts).toBe(1);
+  });
 });

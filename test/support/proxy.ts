@@ -1,135 +1,103 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { Channel, type Cut, type Direction, type Mode, Traffic } from './proxy-channel.js';
 
-/** `up`: from the client to the daemon. */
-export type Direction = 'up' | 'down';
-
-/** pass; hold: keeps what comes until it passes again; hole: what comes is gone, a FIN or reset too. */
-type Mode = 'pass' | 'hold' | 'hole';
+export type { Cut, Direction } from './proxy-channel.js';
 
 const BOTH: readonly Direction[] = ['up', 'down'];
-
-/** How one direction is treated. */
-class Traffic {
-  mode: Mode = 'pass';
-  delayMs = 0;
-}
-
-/** A piece of a stream on its way; `end` is a FIN, `cut` a reset. */
-interface Piece {
-  readonly due: number;
-  readonly what: Buffer | 'end' | 'cut';
-}
-
-/** One direction of a connection. */
-class Channel {
-  private readonly pieces: Piece[] = [];
-  private timer: NodeJS.Timeout | undefined;
-
-  constructor(
-    from: Socket,
-    private readonly to: Socket,
-    private readonly traffic: Traffic,
-  ) {
-    from.on('data', (chunk: Buffer) => this.take(chunk));
-    from.on('end', () => this.take('end'));
-    from.on('error', () => this.take('cut'));
-  }
-
-  /** What is due goes on. */
-  flush(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    while (this.pieces.length > 0 && this.traffic.mode === 'pass') {
-      const left = this.pieces[0]!.due - performance.now();
-      if (left > 0) {
-        this.timer = setTimeout(() => this.flush(), left);
-        return;
-      }
-      this.give(this.pieces.shift()!.what);
-    }
-  }
-
-  stop(): void {
-    clearTimeout(this.timer);
-    this.pieces.length = 0;
-  }
-
-  private take(what: Piece['what']): void {
-    if (this.traffic.mode === 'hole') return;
-    const { delayMs } = this.traffic;
-    if (delayMs === 0 && this.pieces.length === 0 && this.traffic.mode === 'pass') return this.give(what);
-    this.pieces.push({ due: performance.now() + delayMs, what });
-    this.flush();
-  }
-
-  private give(what: Piece['what']): void {
-    if (this.to.destroyed) return;
-    if (what === 'end') this.to.end();
-    else if (what === 'cut') this.to.resetAndDestroy();
-    else this.to.write(what);
-  }
-}
 
 /** A TCP connection that a test can cut. */
 export class Link {
   private readonly up: Channel;
   private readonly down: Channel;
+  /** The client does not know that there is no server any more. */
+  private severed = false;
 
   constructor(
     readonly client: Socket,
     readonly server: Socket,
     traffic: Readonly<Record<Direction, Traffic>>,
+    private readonly onCut: () => void,
+    random: () => number,
   ) {
-    this.up = new Channel(client, server, traffic.up);
-    this.down = new Channel(server, client, traffic.down);
+    this.up = new Channel(client, server, traffic.up, (how) => this.cut('up', how), random);
+    this.down = new Channel(server, client, traffic.down, (how) => this.cut('down', how), random);
   }
 
   /** RST to the client; the daemon sees the connection end too. */
   reset(): void {
     this.stop();
+    this.onCut();
     this.client.resetAndDestroy();
     this.server.destroy();
   }
 
-  flush(): void {
-    this.up.flush();
-    this.down.flush();
+  /** The connection ends for the daemon only; the client hears nothing. */
+  resetServer(): void {
+    this.stop();
+    this.severed = true;
+    this.server.resetAndDestroy();
+  }
+
+  /** A FIN in one direction; the other one passes. */
+  halfClose(direction: Direction): void {
+    this.onCut();
+    (direction === 'up' ? this.server : this.client).end();
+  }
+
+  /** What was kept goes on; where bytes are missing, no TCP connection could go on: it is reset. */
+  resume(): void {
+    if (this.up.broken || this.down.broken || this.severed) return this.reset();
+    this.up.hurry();
+    this.down.hurry();
   }
 
   stop(): void {
     this.up.stop();
     this.down.stop();
   }
+
+  private cut(direction: Direction, how: Cut): void {
+    if (how === 'reset') this.reset();
+    else if (how === 'end') this.halfClose(direction);
+  }
 }
+
+/** What becomes of a new connection: passed on, refused by the machine, or accepted and closed. */
+export type Door = 'open' | 'refuse' | 'close';
 
 /** Stands between clients and a daemon, and does to their connections what networks do. */
 export class Proxy {
   readonly links = new Set<Link>();
   private readonly server: Server;
   private readonly traffic: Readonly<Record<Direction, Traffic>> = { up: new Traffic(), down: new Traffic() };
+  private door: Door = 'open';
+  private port = 0;
+  private closed = false;
 
-  private constructor(target: number) {
-    this.server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
-      const server = connect({ port: target, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
-      const link = new Link(client, server, this.traffic);
-      this.links.add(link);
-      for (const socket of [client, server]) {
-        socket.on('close', () => {
-          if (client.destroyed && server.destroyed) this.links.delete(link);
-        });
-      }
-    });
+  /** @param random for jitter */
+  private constructor(
+    private readonly target: number,
+    private readonly random: () => number,
+  ) {
+    this.server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.accept(client));
   }
 
-  static async to(port: number): Promise<Proxy> {
-    const proxy = new Proxy(port);
-    await new Promise<void>((resolve) => proxy.server.listen(0, '127.0.0.1', resolve));
+  /** @param at where it listens; 0: anywhere */
+  static async to(port: number, at = 0, random: () => number = Math.random): Promise<Proxy> {
+    const proxy = new Proxy(port, random);
+    await proxy.listen(at);
     return proxy;
   }
 
   get address(): string {
-    return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    return `127.0.0.1:${this.port}`;
   }
+
+  /** Called whenever this proxy ends a connection by itself, as it does so. */
+  onCut: () => void = () => undefined;
+
+  /** Called with what passes. */
+  onData: ((direction: Direction, chunk: Buffer) => void) | undefined = undefined;
 
   /** Nothing is forwarded any more, no FIN either, and nobody is told; of later connections as well. */
   blackHole(directions: readonly Direction[] = BOTH): void {
@@ -141,15 +109,28 @@ export class Proxy {
     this.set('hold', directions);
   }
 
-  /** Forwards again, what was kept first. */
+  /** Forwards again as at the start, what was kept first; connections of which something is missing are reset. */
   pass(): void {
-    this.set('pass', BOTH);
-    for (const link of this.links) link.flush();
+    for (const direction of BOTH) this.traffic[direction].clear();
+    for (const link of [...this.links]) link.resume();
   }
 
   /** Everything that comes from now on takes so much longer. */
   delay(ms: number, directions: readonly Direction[] = BOTH): void {
-    for (const direction of directions) this.traffic[direction].delayMs = ms;
+    this.shape({ delayMs: ms }, directions);
+  }
+
+  /** Delay, jitter, throttle and split for what comes from now on. */
+  shape(
+    shape: Partial<Pick<Traffic, 'delayMs' | 'jitterMs' | 'bytesPerSecond' | 'pieceBytes'>>,
+    directions: readonly Direction[] = BOTH,
+  ): void {
+    for (const direction of directions) Object.assign(this.traffic[direction], shape);
+  }
+
+  /** The connection on which the `after`-th byte from now on travels is cut behind it. */
+  cutAfter(after: number, how: Cut, direction: Direction): void {
+    this.traffic[direction].cut = { after, how };
   }
 
   /** Cuts all connections. */
@@ -157,13 +138,60 @@ export class Proxy {
     for (const link of [...this.links]) link.reset();
   }
 
+  /** All connections end, and only the daemon is told. */
+  resetServers(): void {
+    for (const link of [...this.links]) link.resetServer();
+  }
+
+  halfClose(direction: Direction): void {
+    for (const link of [...this.links]) link.halfClose(direction);
+  }
+
+  /** For later connections. */
+  async setDoor(door: Door): Promise<void> {
+    const refused = this.door === 'refuse';
+    this.door = door;
+    if (door === 'refuse' && !refused) this.server.close();
+    else if (door !== 'refuse' && refused) await this.listen(this.port);
+  }
+
   async close(): Promise<void> {
+    this.closed = true;
     for (const link of this.links) {
       link.stop();
       link.client.destroy();
       link.server.destroy();
     }
-    await new Promise((resolve) => this.server.close(resolve));
+    if (this.server.listening) await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private async listen(at: number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen(at, '127.0.0.1', () => {
+        this.server.off('error', reject);
+        resolve();
+      });
+    });
+    this.port = (this.server.address() as AddressInfo).port;
+  }
+
+  private accept(client: Socket): void {
+    if (this.door !== 'open' || this.closed) {
+      client.on('error', () => undefined);
+      client.destroy();
+      return;
+    }
+    const server = connect({ port: this.target, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+    const link = new Link(client, server, this.traffic, () => this.onCut(), this.random);
+    this.links.add(link);
+    client.on('data', (chunk: Buffer) => this.onData?.('up', chunk));
+    server.on('data', (chunk: Buffer) => this.onData?.('down', chunk));
+    for (const socket of [client, server]) {
+      socket.on('close', () => {
+        if (client.destroyed && server.destroyed) this.links.delete(link);
+      });
+    }
   }
 
   private set(mode: Mode, directions: readonly Direction[]): void {

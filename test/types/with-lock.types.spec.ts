@@ -1,13 +1,13 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { compile } from './compile.js';
+import { COMPILERS } from './compile.js';
 
 const PRELUDE = `
 import { applyDecorators, SetMetadata } from '@nestjs/common';
 import { Observable } from 'rxjs';
-import { CronLock, WithLock, type LockHandle, type LockTicket, DflockdService } from '../../lib/entries/index.js';
+import { CronLock, LockRequest, WithLock, type LockHandle, type LockTicket, DflockdService } from '../../lib/entries/index.js';
 interface Order { id: string; lines: { sku: number }[]; note?: string; owner: { id: bigint } }
 declare const value: any;
-export { Observable, CronLock, WithLock, applyDecorators, SetMetadata, DflockdService, type Order, type LockHandle, type LockTicket, value };
+export { Observable, CronLock, LockRequest, WithLock, applyDecorators, SetMetadata, DflockdService, type Order, type LockHandle, type LockTicket, value };
 `;
 
 const accepted: Record<string, string> = {
@@ -34,6 +34,13 @@ const accepted: Record<string, string> = {
   'an asynchronous fallback': `class A { @WithLock('k', { onBusy: async (_busy, id) => id }) async m(id: string): Promise<string> { return id; } }`,
   'all options': `class A { @WithLock('k', { acquireTimeoutS: 0.5, leaseTtlS: 30, limit: 3, minHoldS: 1, instance: 'a', onLost: 'ignore', onBusy: 'throw', onNested: 'join' }) async m(): Promise<void> {} }`,
   'an Observable that says so': `class A { @WithLock('k', { returns: 'observable' }) m(): Observable<number> { return value; } }`,
+  'a Promise of an Observable that says so': `class A { @WithLock('k:{0}', { returns: 'observable' }) async m(id: string): Promise<Observable<number>> { return value; } }`,
+  'an async generator': `class A { @WithLock('k:{0}') async *m(id: string): AsyncGenerator<number> { yield 1; } }`,
+  'a fallback for an Observable': `class A { @WithLock('k', { returns: 'observable', onBusy: (busy, id) => new Observable<string>((s) => s.next(busy.code + id.trim())) }) m(id: string): Observable<string> { return value; } }`,
+  'a method that returns any': `class A { @WithLock('k') m(): any { return value; } @WithLock('k') async n(): Promise<any> {} @WithLock('k') async o(): Promise<never> { throw value; } }`,
+  'two locks on one method': `class A { @WithLock('a:{0}') @WithLock('b:{1}') async m(a: string, b: string): Promise<void> {} }`,
+  'an override and its super': `class A { @WithLock('a:{0}') async m(a: string): Promise<string> { return a; } } export class B extends A { @WithLock('a:{0}', { onNested: 'join' }) override async m(a: string): Promise<string> { return super.m(a); } }`,
+  'a request lock on a class and a method': `@LockRequest((context) => context.getClass().name) class A { @LockRequest((context) => ['a', context.getHandler().name], { acquireTimeoutS: 1, limit: 2 }) m(): number { return 1; } }`,
   applyDecorators: `const Locked = () => applyDecorators(SetMetadata('a', 1), WithLock('k')); class A { @Locked() async m(): Promise<void> {} }`,
   'a private and a protected method': `class A { @WithLock('k{0}') protected async m(a: string): Promise<void> {} @WithLock('k{0}') private async n(a: string): Promise<void> {} async o() { await this.n('') } }`,
   'a cron job': `class A { @CronLock('job', { minHoldS: 30 }) async m(): Promise<void> {} }`,
@@ -121,6 +128,31 @@ const refused: Record<string, [source: string, message: RegExp]> = {
     `class A { @WithLock('k') m(): Observable<number> { return value; } }`,
     /Expected 2 arguments|arguments/,
   ],
+  'a Promise of an Observable that does not say so': [
+    `class A { @WithLock('k') async m(): Promise<Observable<number>> { return value; } }`,
+    /Expected 2 arguments|arguments/,
+  ],
+  'skip of an Observable': [
+    `class A { @WithLock('k', { returns: 'observable', onBusy: 'skip' }) m(): Observable<number> { return value; } }`,
+    /not assignable/,
+  ],
+  'skip of an async generator': [
+    `class A { @WithLock('k', { onBusy: 'skip' }) async *m(): AsyncGenerator<number> { yield 1; } }`,
+    /not assignable/,
+  ],
+  'a generator that is not async': [
+    `class A { @WithLock('k') *m(): Generator<number> { yield 1; } }`,
+    /a locked method must return a Promise, an Observable or an AsyncGenerator/,
+  ],
+  'a request lock by template': [`class A { @LockRequest('k') async m(): Promise<void> {} }`, /not assignable/],
+  'a request lock that skips': [
+    `class A { @LockRequest(() => 'k', { onBusy: 'skip' }) async m(): Promise<void> {} }`,
+    /not assignable/,
+  ],
+  'a request lock with an asynchronous key': [
+    `class A { @LockRequest(async () => 'k') async m(): Promise<void> {} }`,
+    /not assignable/,
+  ],
   'an unknown option': [
     `class A { @WithLock('k', { timeout: 5 } as const) async m(): Promise<void> {} }`,
     /timeout|no properties in common/,
@@ -137,14 +169,17 @@ const refused: Record<string, [source: string, message: RegExp]> = {
   ],
 };
 
-describe('the types of the decorators', () => {
+/** The quick suite asks two of them; `npm run test:types` all. */
+const versions = Object.keys(COMPILERS).filter((version) => process.env.TYPES === 'all' || Number(version) >= 6);
+
+describe.each(versions)('the types of the decorators on TypeScript %s', (version) => {
   const good = Object.entries(accepted);
   const bad = Object.entries(refused);
   let errors: string[][];
 
-  beforeAll(() => {
+  beforeAll(async () => {
     const sources = [...good.map(([, source]) => source), ...bad.map(([, [source]]) => source)];
-    errors = compile(sources.map((source) => PRELUDE + source.replace('class A', 'export class A')));
+    errors = await COMPILERS[version]!(sources.map((source) => PRELUDE + source.replace('class A', 'export class A')));
   }, 120_000);
 
   it.each(good.map(([name], index) => [name, index] as const))('accept %s', (_, index) => {

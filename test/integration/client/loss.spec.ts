@@ -93,6 +93,42 @@ describe('a lost connection', () => {
   });
 });
 
+describe('an answer that comes when the lease it tells of is over', () => {
+  /** Grants on their way, until they are worth nothing. */
+  async function late<T>(ask: () => Promise<T>): Promise<T> {
+    proxy.hold(['down']);
+    const asked = ask();
+    const settled = asked.catch(() => undefined);
+    await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, 1300))]);
+    proxy.pass();
+    return asked;
+  }
+
+  it('is no lock: acquire tries again', async () => {
+    const client = await world.client([proxy.address]);
+    const lock = await inTime(
+      late(() => client.acquire('key', { leaseTtlS: 1 })),
+      'the lock',
+    );
+    expect(lock.isHeld).toBe(true);
+    expect(await (await world.client()).tryAcquire('key')).toBeNull();
+    expect(await lock.release()).toBe(true);
+    await world.empty(client);
+  });
+
+  it('is no lock: a body does not begin without one', async () => {
+    const client = await world.client([proxy.address]);
+    const held = await late(() => client.withLock('key', { leaseTtlS: 1 }, (lock) => lock.isHeld));
+    expect(held).toBe(true);
+  });
+
+  it('is no lock: tryAcquire says that there was no answer in time', async () => {
+    const client = await world.client([proxy.address]);
+    await expect(late(() => client.tryAcquire('key', { leaseTtlS: 1 }))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await world.empty(client);
+  });
+});
+
 describe('a lease', () => {
   it('is renewed for as long as it is held', async () => {
     const client = await world.client();

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { LockLostError } from '../../../lib/common/errors.js';
 import type { LockLostEvent } from '../../../lib/locks/events.js';
 import { shardOf } from '../../../lib/protocol/shard.js';
+import { Proxy } from '../../support/proxy.js';
 import { inTime, until } from '../../support/until.js';
 import { Wire } from '../../support/wire.js';
 import { World } from './support/world.js';
@@ -54,6 +55,20 @@ describe('several keys', () => {
     expect(lock.isHeld).toBe(true);
     expect(await lock.release()).toBe(true);
     await world.empty(other);
+  });
+
+  it('are answered by the deadline when the server answers to none of the tries', async () => {
+    const proxy = await Proxy.to(world.port);
+    world.later(() => proxy.close());
+    const client = await world.client([proxy.address]);
+    proxy.hold(['down']);
+    const began = performance.now();
+    await expect(client.acquire(['a', 'b'], { acquireTimeoutS: 0.3 })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    // The request timeout is 5 s.
+    expect(performance.now() - began).toBeLessThan(1500);
+    proxy.pass();
+    // What was granted after all is given back.
+    await world.empty(await world.client());
   });
 
   it('on several servers are given back when one of these is gone', async () => {

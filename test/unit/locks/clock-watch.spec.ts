@@ -47,6 +47,18 @@ describe('a watch of the clocks', () => {
     expect([jumps, watch.sleptSince(0)]).toEqual([1, 1001]);
   });
 
+  it('counts on bit by bit once they have parted: a slow clock is behind by all of it', () => {
+    clock.uptimeOffset += 1100;
+    watch.look();
+    for (let i = 0; i < 9; i++) {
+      clock.uptimeOffset += 100;
+      watch.look();
+    }
+    expect(watch.sleptSince(0)).toBe(2000);
+    // The moment at which a whole second is counted is nothing to hurry for.
+    expect(jumps).toBe(1);
+  });
+
   it('that finds less uptime than before measures from there', () => {
     clock.uptimeOffset -= 50_000;
     watch.look();

@@ -1,17 +1,26 @@
 import { holderToken } from '../../../lib/nest/dflockd.constants.js';
 import type { LockKey } from '../../../lib/locks/options.js';
 import type { LockPlan } from '../../../lib/nest/lock-plan.js';
-import { ServiceHolder, type PlanRunner } from '../../../lib/nest/service-holder.js';
+import { ServiceHolder, type CallScope, type PlanRunner } from '../../../lib/nest/service-holder.js';
 
 /** Notes the keys that locked methods ask for, and runs them without a lock. */
 export class KeyRecorder implements PlanRunner {
   readonly keys: LockKey[] = [];
   readonly plans: LockPlan[] = [];
+  left = 0;
 
-  async run(plan: LockPlan, self: object, args: readonly unknown[], body: () => unknown): Promise<unknown> {
+  async enter(plan: LockPlan, self: unknown, args: readonly unknown[]): Promise<CallScope> {
     this.plans.push(plan);
     this.keys.push(plan.key(self, args));
-    return body();
+    let leaving: Promise<undefined> | undefined;
+    const leave = async () => void this.left++;
+    return {
+      run: (part) => part(),
+      leave: () => (leaving ??= leave()),
+      settle: async () => undefined,
+      loss: undefined,
+      onLoss: () => () => undefined,
+    };
   }
 }
 

@@ -1,13 +1,16 @@
-import { PassThrough, Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
-import { StreamableFile } from '@nestjs/common';
-import { of } from 'rxjs';
+import { lastValueFrom, of, type Observable } from 'rxjs';
 import { ConfigError } from '../../../lib/common/errors.js';
 import { CronLock } from '../../../lib/nest/cron-lock.decorator.js';
 import { ServiceHolder } from '../../../lib/nest/service-holder.js';
 import { holderToken } from '../../../lib/nest/dflockd.constants.js';
+import { LockInterceptor } from '../../../lib/nest/lock.interceptor.js';
+import { LockRequest } from '../../../lib/nest/lock-request.decorator.js';
+import { requestPlansOn } from '../../../lib/nest/request-plans.js';
 import { WithLock } from '../../../lib/nest/with-lock.decorator.js';
+import { until } from '../../support/until.js';
 import { attach, KeyRecorder } from './attach.js';
 
 /** Decorators without their types, for what the compiler would not let through. */
@@ -173,11 +176,9 @@ describe('where a lock cannot stand', () => {
     expect(field).toMatch(/A\.pay.*only methods/);
   });
 
-  it('generators', () => {
+  it('generators that are not async', () => {
     const plain = refusal(() => withLock('k')(class A {}.prototype, 'pay', { value: function* () {} }));
-    const async = refusal(() => withLock('k')(class A {}.prototype, 'pay', { value: async function* () {} }));
-    expect(plain).toMatch(/A\.pay.*generator/);
-    expect(async).toMatch(/A\.pay.*async generators are not supported yet/);
+    expect(plain).toMatch(/A\.pay.*generator cannot wait for a lock/);
   });
 
   it('standard decorators', () => {
@@ -205,7 +206,8 @@ describe('the options of @WithLock', () => {
     [{ onBusy: 'wait' }, /onBusy.*got "wait"/],
     [{ onLost: 'skip' }, /onLost.*got "skip"/],
     [{ onNested: 'skip' }, /onNested.*got "skip"/],
-    [{ returns: 'observable' }, /returns is not supported yet/],
+    [{ returns: 'promise' }, /returns.*'observable'.*got "promise"/],
+    [{ returns: 'observable', onBusy: 'skip' }, /onBusy: 'skip' on a method that returns an Observable/],
   ])('%p is refused with its value', (options, message) => {
     const text = refusal(decorate(options));
     expect(text).toMatch(/^@WithLock on A\.m: /);
@@ -230,7 +232,7 @@ describe('the options of @WithLock', () => {
     await a.a();
     await a.b();
     await a.c();
-    expect(runner.plans.map((plan) => plan.acquire)).toEqual([{ acquireTimeoutS: 0 }, { acquireTimeoutS: 3 }, {}]);
+    expect(runner.plans.map((plan) => plan.scope)).toEqual([{ acquireTimeoutS: 0 }, { acquireTimeoutS: 3 }, {}]);
   });
 });
 
@@ -247,8 +249,7 @@ describe('@CronLock', () => {
     await attach(new A(), runner).m();
     expect(runner.plans[0]).toMatchObject({
       onBusy: 'skip',
-      minHoldS: 30,
-      acquire: { acquireTimeoutS: 0, leaseTtlS: 60 },
+      scope: { acquireTimeoutS: 0, leaseTtlS: 60, minHoldS: 30 },
     });
   });
 
@@ -265,25 +266,57 @@ describe('@CronLock', () => {
   });
 });
 
+describe('an async generator', () => {
+  const decorate = (options: unknown) => () =>
+    withLock('k', options)(class A {}.prototype, 'm', { value: async function* () {} });
+
+  it('cannot be skipped, and needs no returns', () => {
+    expect(refusal(decorate({ onBusy: 'skip' }))).toMatch(/A\.m: onBusy: 'skip' on a method that returns an async gen/);
+    expect(refusal(decorate({ returns: 'observable' }))).toMatch(/A\.m: returns.*on an async generator/);
+  });
+});
+
 describe('results that outlive the method', () => {
-  const stream = new PassThrough();
+  let cancelled: unknown;
+  const web = () => new ReadableStream({ cancel: (reason) => void (cancelled = reason ?? 'yes') });
+
   it.each<[string, () => unknown, RegExp]>([
-    ['an Observable', () => of(1), /Observable/],
-    ['a Promise of an Observable', async () => of(1), /Observable/],
-    ['an async generator', () => (async function* () {})(), /async generator/],
-    ['a StreamableFile', () => new StreamableFile(stream), /stream/],
-    ['a stream', () => new PassThrough(), /stream/],
-  ])('%s is refused', async (_, result, message) => {
+    ['an Observable', () => of(1), /an Observable.*returns: 'observable'/],
+    ['a Promise of an Observable', async () => of(1), /an Observable/],
+    ['an async generator', () => (async function* () {})(), /an async generator.*make the method itself/],
+    ['a generator', () => (function* () {})(), /a generator/],
+    ['a web stream', web, /a web stream.*Readable\.fromWeb/],
+  ])('%s is refused, and the lock released', async (_, result, message) => {
     class A {
       @withLock('k')
       m(): unknown {
         return result();
       }
     }
-    const failure = attach(new A(), new KeyRecorder()).m();
+    const runner = new KeyRecorder();
+    const failure = attach(new A(), runner).m();
     await expect(failure).rejects.toThrow(ConfigError);
     await expect(failure).rejects.toThrow(/^A\.m/);
     await expect(failure).rejects.toThrow(message);
+    expect(runner.left).toBe(1);
+  });
+
+  it('a refused web stream is cancelled', () => {
+    expect(cancelled).toBe('yes');
+  });
+
+  it('what is no Observable is refused where one was announced', async () => {
+    class A {
+      @withLock('k', { returns: 'observable' })
+      m(): unknown {
+        return 7;
+      }
+    }
+    const runner = new KeyRecorder();
+    const failure = lastValueFrom(attach(new A(), runner).m() as Observable<unknown>);
+    await expect(failure).rejects.toThrow(ConfigError);
+    await expect(failure).rejects.toThrow(/^A\.m has a lock with returns: 'observable' and returned 7/);
+    expect(runner.left).toBe(1);
   });
 
   it('what can only be written is none of them: a response', async () => {
@@ -294,11 +327,62 @@ describe('results that outlive the method', () => {
         return response;
       }
     }
-    await expect(attach(new A(), new KeyRecorder()).m()).resolves.toBe(response);
-    expect(response.destroyed).toBe(false);
+    const runner = new KeyRecorder();
+    await expect(attach(new A(), runner).m()).resolves.toBe(response);
+    expect([response.destroyed, runner.left]).toEqual([false, 1]);
   });
 
-  it('leaves no stream open', () => {
-    expect(stream.destroyed).toBe(true);
+  it('a stream keeps the lock until it has been read', async () => {
+    class A {
+      @WithLock('k')
+      async m(): Promise<Readable> {
+        return Readable.from(['a', 'b']);
+      }
+    }
+    const runner = new KeyRecorder();
+    const stream = await attach(new A(), runner).m();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(runner.left).toBe(0);
+    await stream.toArray();
+    await until(() => runner.left === 1);
+  });
+});
+
+describe('@LockRequest', () => {
+  const lockRequest = LockRequest as unknown as (key: unknown, options?: unknown) => any;
+  const onMethod = (key: unknown, options?: unknown) => () =>
+    lockRequest(key, options)(class A {}.prototype, 'm', { value: async () => {} });
+
+  it.each<[unknown, unknown, RegExp]>([
+    ['k', {}, /key.*a function of the ExecutionContext.*"k"/],
+    [undefined, {}, /key/],
+    [() => 'k', { onBusy: 'skip' }, /onBusy.*'throw'.*"skip"/],
+    [() => 'k', { minHoldS: 3 }, /minHoldS is unknown/],
+    [() => 'k', { limit: 0 }, /limit.*0/],
+    [() => 'k', { leaseTtlS: '3' }, /leaseTtlS.*"3"/],
+    [() => 'k', 7, /options/],
+  ])('of %p with %p is refused', (key, options, message) => {
+    const text = refusal(onMethod(key, options));
+    expect(text).toMatch(/^@LockRequest on A\.m: /);
+    expect(text).toMatch(message);
+  });
+
+  it('stands on classes and methods only', () => {
+    class B {}
+    lockRequest(() => 'k')(B);
+    expect(refusal(() => lockRequest('k')(B))).toMatch(/^@LockRequest on B: /);
+    expect(refusal(() => lockRequest(() => 'k')(B, 'm', { value: () => {} }))).toMatch(/B\.m.*static/);
+    expect(refusal(() => lockRequest(() => 'k')(B.prototype, 'm', { get: () => 1 }))).toMatch(/only methods/);
+    expect(refusal(() => lockRequest(() => 'k')(B, { kind: 'class', name: 'B' }))).toMatch(/experimentalDecorators/);
+  });
+
+  it('applies the interceptor once', () => {
+    class A {
+      @LockRequest(() => 'outer')
+      @LockRequest(() => 'inner')
+      async m(): Promise<void> {}
+    }
+    expect(Reflect.getMetadata('__interceptors__', A.prototype.m)).toEqual([LockInterceptor]);
+    expect(requestPlansOn(A.prototype.m).map((plan) => plan.key(undefined, []))).toEqual(['outer', 'inner']);
   });
 });

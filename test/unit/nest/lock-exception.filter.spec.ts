@@ -1,5 +1,5 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import type { ArgumentsHost } from '@nestjs/common';
+import { Logger, type ArgumentsHost } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { firstValueFrom, type Observable } from 'rxjs';
 import * as errors from '../../../lib/common/errors.js';
@@ -57,6 +57,9 @@ describe('outside HTTP', () => {
       throw new Error('nothing thrown');
     };
     expect(thrown(busy)).toMatchObject({ message: payload.message, extensions: { code: 'ACQUIRE_TIMEOUT' } });
+    const log = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     expect(thrown(new errors.ConfigError('secret')).message).toBe('Internal server error');
+    expect(log).toHaveBeenCalledWith(expect.any(errors.ConfigError));
+    log.mockRestore();
   });
 });

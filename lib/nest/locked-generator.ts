@@ -1,0 +1,52 @@
+import type { AnyFunction } from './decorated-method.guard.js';
+import type { LockPlan } from './lock-plan.js';
+import { runnerFor } from './plan-reach.js';
+import { type CallScope, Instead } from './service-holder.js';
+
+type Steps = AsyncGenerator<unknown, unknown, unknown>;
+
+/** An async generator: locked from the first `next()` until it is done, returned or has thrown. */
+export function lockedGenerator(plan: LockPlan, original: AnyFunction): AnyFunction {
+  return async function* locked(this: unknown, ...args: unknown[]): Steps {
+    const scope = await runnerFor(this, plan).enter(plan, this, args);
+    if (scope instanceof Instead) return yield* scope.value as Steps;
+    let loss;
+    let value: unknown;
+    try {
+      value = yield* under(
+        plan,
+        scope,
+        scope.run(() => Reflect.apply(original, this, args) as Steps),
+      );
+    } finally {
+      loss = await scope.leave();
+    }
+    if (loss && plan.onLost === 'throw') {
+      loss.settled = { value };
+      throw loss;
+    }
+    return value;
+  };
+}
+
+/** The same steps, each with the lock as the current one; none after its loss. */
+function under(plan: LockPlan, scope: CallScope, steps: Steps): AsyncIterable<unknown, unknown, unknown> {
+  const failIfLost = async (settled?: { value: unknown }): Promise<void> => {
+    const { loss } = scope;
+    if (!loss || plan.onLost === 'ignore') return;
+    // What it has open is closed; whatever it says to that, the loss is what counts.
+    await scope.run(() => steps.return(undefined)).catch(() => undefined);
+    throw Object.assign(loss, settled && { settled });
+  };
+  const iterator: AsyncIterator<unknown, unknown, unknown> = {
+    async next(...sent) {
+      await failIfLost();
+      const step = await scope.run(() => steps.next(...(sent as [unknown])));
+      if (!step.done) await failIfLost({ value: step.value });
+      return step;
+    },
+    return: (value) => scope.run(() => steps.return(value)),
+    throw: (error) => scope.run(() => steps.throw(error)),
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
+}

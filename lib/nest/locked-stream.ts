@@ -1,0 +1,56 @@
+import { finished, type Readable } from 'node:stream';
+import { StreamableFile } from '@nestjs/common';
+import type { LockPlan } from './lock-plan.js';
+import type { CallScope } from './service-holder.js';
+
+/** A stream that nobody reads ends when nobody can read it any more. */
+const forgotten = new FinalizationRegistry<CallScope>((scope) => void scope.leave());
+
+/** The Node stream in a result: itself, or the one that a StreamableFile sends. */
+export function streamIn(result: unknown): Readable | undefined {
+  if (typeof result !== 'object' || result === null) return undefined;
+  const stream: object = result instanceof StreamableFile ? result.getStream() : result;
+  const { pipe, read, on } = stream as Partial<Readable>;
+  // What can only be written is none: some handlers return their response.
+  const readable = typeof pipe === 'function' && typeof read === 'function' && typeof on === 'function';
+  return readable ? (stream as Readable) : undefined;
+}
+
+/**
+ * Keeps the lock until the stream has ended, failed or been closed; if the lock is lost before, the stream fails.
+ * @throws LockLostError if the lock was lost before there was a stream to fail
+ */
+export function holdWhileRead(plan: LockPlan, scope: CallScope, stream: Readable, result: unknown): unknown {
+  const fails = plan.onLost === 'throw';
+  const { loss } = scope;
+  if (loss && fails) {
+    discard(stream);
+    void scope.leave();
+    throw loss;
+  }
+  finished(stream, () => void scope.leave());
+  // Weakly: the scope is kept as long as the lock, which is to end with the stream.
+  const weak = new WeakRef(stream);
+  forgotten.register(stream, scope);
+  if (fails) scope.onLoss((error) => weak.deref()?.destroy(error));
+  if (result instanceof StreamableFile) endWithDestination(stream);
+  return result;
+}
+
+/** Nobody will read it now; what it has open must not stay open. */
+export function discard(stream: Readable): void {
+  stream.on('error', () => undefined);
+  stream.destroy?.();
+}
+
+/** Where a client leaves in the middle of a file, older versions of Nest leave the file open, and the lock with it. */
+function endWithDestination(stream: Readable): void {
+  const pipe: Readable['pipe'] = stream.pipe.bind(stream);
+  const piped: Readable['pipe'] = (destination, options) => {
+    (destination as unknown as NodeJS.EventEmitter).once('close', () => {
+      if (!stream.readableEnded) stream.destroy();
+    });
+    return pipe(destination, options);
+  };
+  Object.defineProperty(stream, 'pipe', { value: piped, configurable: true, writable: true });
+}

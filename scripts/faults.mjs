@@ -1,0 +1,118 @@
+// Compiles the framework-free half of lib and the faults lab side by side, and runs the lab; with --mutants once for
+// each known way of breaking lib, which the lab must notice.
+import { transformFile } from '@swc/core';
+import { spawn } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const ROOMS = ['common', 'protocol', 'core', 'client', 'daemon', 'backends', 'locks'];
+const PARTS = [...ROOMS.map((room) => `lib/${room}`), 'lib/entries', 'test/support', 'test/faults'];
+const COMPILER = {
+  jsc: { parser: { syntax: 'typescript', decorators: true }, target: 'es2022' },
+  module: { type: 'es6' },
+  sourceMaps: false,
+};
+/** A round whose faults are many. */
+const MUTANT_SEED = 500001;
+const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
+
+async function compile(folder) {
+  const files = PARTS.flatMap((part) =>
+    readdirSync(join(root, part), { recursive: true })
+      .filter((name) => name.endsWith('.ts') && !name.endsWith('.spec.ts'))
+      .map((name) => join(part, name)),
+  );
+  await Promise.all(files.map((file) => compileOne(folder, file, join(root, file))));
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+}
+
+/** @param source where the text of that file is */
+async function compileOne(folder, file, source) {
+  const { code } = await transformFile(source, COMPILER);
+  const made = join(folder, file.replace(/ts$/, 'js'));
+  mkdirSync(dirname(made), { recursive: true });
+  writeFileSync(made, code);
+}
+
+/** Resolves with the exit code and, unless it goes to the terminal, what was said. */
+async function runLab(folder, args, stdio = 'inherit') {
+  const lab = spawn(process.execPath, [join(folder, 'test/faults/main.js'), ...args], {
+    cwd: root,
+    stdio: ['ignore', stdio, stdio],
+  });
+  let said = '';
+  for (const stream of [lab.stdout, lab.stderr]) stream?.on('data', (chunk) => (said += chunk));
+  const code = await new Promise((resolve) => lab.on('close', (exit) => resolve(exit ?? 1)));
+  return { code, said };
+}
+
+async function withMutation(folder, { file, from, to }, run) {
+  const path = join('lib', file);
+  const text = readFileSync(join(root, path), 'utf8');
+  if (text.split(from).length !== 2) throw new Error(`${path} has not exactly one "${from}"`);
+  const mutated = join(folder, 'mutated.ts');
+  writeFileSync(
+    mutated,
+    text.replace(from, () => to),
+  );
+  await compileOne(folder, path, mutated);
+  try {
+    return await run();
+  } finally {
+    await compileOne(folder, path, join(root, path));
+  }
+}
+
+/** How many mutants went unnoticed. */
+async function runMutants(folder) {
+  const { MUTATIONS } = await import(join(folder, 'test/faults/mutations.js'));
+  let unnoticed = 0;
+  for (const mutation of MUTATIONS) {
+    const { name, shows, check } = mutation;
+    const args = shows === 'rounds' ? ['--seed', `${MUTANT_SEED}`] : ['--table', shows.row];
+    const { code, said } = await withMutation(folder, mutation, () => runLab(folder, args, 'pipe'));
+    const found = new RegExp(`[(, ]${check}: (\\d+)`).exec(said);
+    if (code === 1 && found) {
+      console.log(`${name}: noticed (${check}: ${found[1]})`);
+      continue;
+    }
+    unnoticed++;
+    console.log(`${name}: NOT NOTICED by ${check}\n${said}`);
+  }
+  console.log(`\n${MUTATIONS.length - unnoticed} of ${MUTATIONS.length} mutants noticed`);
+  return unnoticed;
+}
+
+/** Steps the wall clocks of processes. */
+async function installFaketime() {
+  if (existsSync(FAKETIME)) return;
+  console.log('installing libfaketime');
+  const [command, ...args] = ['apt-get', 'install', '-y', '-qq', 'libfaketime'];
+  const install = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const code = await new Promise((resolve) => install.on('close', resolve).on('error', resolve));
+  if (code !== 0 || !existsSync(FAKETIME)) throw new Error(`${FAKETIME} is missing: apt-get install libfaketime`);
+}
+
+const args = process.argv.slice(2);
+const folder = mkdtempSync(join(tmpdir(), 'dflockd-lab-'));
+try {
+  await installFaketime();
+  await compile(folder);
+  if (args.includes('--mutants')) process.exitCode = (await runMutants(folder)) > 0 ? 1 : 0;
+  else process.exitCode = (await runLab(folder, args)).code;
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { CompiledLib } from '../support/compiled-lib.js';
+import { nestProgram } from './nest-programs.js';
+
+let lib: CompiledLib;
+beforeAll(async () => {
+  lib = await CompiledLib.make({ nest: true });
+}, 30_000);
+afterAll(() => lib.remove());
+
+const CALLS = Number(process.env.LOCKED_CALLS ?? 50_000);
+
+describe('an application in a process of its own', () => {
+  it(`has the heap it had, after ${CALLS} locked calls`, async () => {
+    const { code, out } = await lib.run(
+      `${nestProgram(lib)}
+      class Orders {
+        async pay(id) { return id; }
+      }
+      decorate(Orders, 'pay', WithLock('order:{0}'));
+      const app = await NestFactory.createApplicationContext({
+        module: class App {},
+        imports: [DflockdModule.forRoot({ embedded: true, logger: false })],
+        providers: [Orders],
+      }, { logger: false });
+      const orders = app.get(Orders);
+      const call = async (count) => { for (let i = 0; i < count; i++) await orders.pay(i % 1000); };
+      const heap = () => { gc(); gc(); return process.memoryUsage().heapUsed; };
+      await call(20_000);
+      const before = heap();
+      await call(${CALLS});
+      console.log(heap() - before);
+      await app.close();
+    `,
+      120_000,
+    );
+    expect(code).toBe(0);
+    expect(Math.abs(Number(out))).toBeLessThan(2_000_000);
+  }, 130_000);
+
+  it('ends by itself once it is closed, with locks used and a connection open', async () => {
+    const port = await lib.daemon();
+    const { code, out } = await lib.run(
+      `
+      ${nestProgram(lib)}
+      class Orders {
+        async pay() { return 'paid'; }
+      }
+      decorate(Orders, 'pay', WithLock('order'));
+      const app = await NestFactory.createApplicationContext({
+        module: class App {},
+        imports: [DflockdModule.forRoot({ servers: ['127.0.0.1:${port}'], logger: false })],
+        providers: [Orders],
+      }, { logger: false });
+      console.log(await Promise.all([app.get(Orders).pay(), app.get(Orders).pay()]));
+      await app.close();
+    `,
+      20_000,
+    );
+    expect({ code, out }).toEqual({ code: 0, out: "[ 'paid', 'paid' ]\n" });
+  }, 30_000);
+
+  it('needs no package besides Nest, RxJS and reflect-metadata', async () => {
+    const hook = `
+      import { writeSync } from 'node:fs';
+      export async function resolve(specifier, context, next) {
+        if (context.parentURL?.endsWith('.js') && context.parentURL.startsWith(${JSON.stringify(lib.url(''))}) && !/^(\\.|node:)/.test(specifier)) {
+          writeSync(1, specifier + ' ');
+        }
+        return next(specifier, context);
+      }
+    `;
+    const { out } = await lib.run(
+      `
+      import { register } from 'node:module';
+      register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hook)}));
+      await import(${JSON.stringify(lib.url('entries/index.js'))});
+    `,
+      20_000,
+    );
+    const packages = [...new Set(out.trim().split(' '))].sort();
+    expect(packages).toEqual(['@nestjs/common', '@nestjs/core', 'reflect-metadata', 'rxjs']);
+  }, 30_000);
+});

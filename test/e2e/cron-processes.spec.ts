@@ -1,0 +1,80 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { CompiledLib, type Conversation } from '../support/compiled-lib.js';
+import { nestProgram } from './nest-programs.js';
+
+/**
+ * A daemon and two instances of an application, in processes of their own, with one cron job every second. Each instance
+ * is killed and started again: no tick may run twice, and a kill may cost one tick, the one at which it happened.
+ * CRON_SECONDS=60 (`npm run test:cron`) is the long form, with two kills of each.
+ */
+const SECONDS = Number(process.env.CRON_SECONDS ?? 5);
+const KILLS = SECONDS < 30 ? 2 : 4;
+
+let lib: CompiledLib;
+let folder: string;
+
+beforeAll(async () => {
+  lib = await CompiledLib.make({ nest: true });
+  folder = await mkdtemp(join(tmpdir(), 'cron-'));
+}, 30_000);
+afterAll(async () => {
+  await lib.remove();
+  await rm(folder, { recursive: true });
+});
+
+async function instance(port: number, file: string): Promise<Conversation> {
+  const program = lib.start(`
+    ${nestProgram(lib)}
+    import { appendFileSync } from 'node:fs';
+    import { Cron, ScheduleModule } from '@nestjs/schedule';
+    class Jobs {
+      async tick() {
+        appendFileSync(${JSON.stringify(file)}, Math.round(Date.now() / 1000) + '\\n');
+      }
+    }
+    decorate(Jobs, 'tick', Cron('* * * * * *'), CronLock('tick', { minHoldS: 0.7 }));
+    await NestFactory.createApplicationContext({
+      module: class App {},
+      imports: [ScheduleModule.forRoot(), DflockdModule.forRoot({ servers: ['127.0.0.1:${port}'], startup: 'require', logger: false })],
+      providers: [Jobs],
+    }, { logger: false });
+    console.log('ready');
+  `);
+  expect(await program.line(20_000)).toBe('ready');
+  return program;
+}
+
+it(
+  `runs once per tick for ${SECONDS} s, over ${KILLS} kills`,
+  async () => {
+    const port = await lib.daemon();
+    const file = join(folder, 'ticks');
+    const instances = [await instance(port, file), await instance(port, file)];
+    const first = Math.floor(Date.now() / 1000) + 1;
+    const last = first + SECONDS;
+    const at = (second: number) => new Promise((resolve) => setTimeout(resolve, second * 1000 - Date.now()));
+
+    const killed: number[] = [];
+    for (let kill = 0; kill < KILLS; kill++) {
+      // At another moment of the second each time.
+      await at(first + ((kill + 0.5) * SECONDS) / KILLS + ((kill * 0.37) % 1));
+      killed.push(Date.now() / 1000);
+      await instances[kill % 2]!.kill();
+      instances[kill % 2] = await instance(port, file);
+    }
+    await at(last + 0.5);
+
+    const ran = (await readFile(file, 'utf8')).trim().split('\n').map(Number);
+    const ticks = ran.filter((tick) => tick >= first && tick <= last);
+    expect(ticks).toEqual([...new Set(ticks)]);
+    const missed = Array.from({ length: SECONDS + 1 }, (_, i) => first + i).filter((tick) => !ticks.includes(tick));
+    // The window of a kill: the tick before it may have been under way, and the one after may find the lock still held.
+    const blamed = killed.map((time) => missed.filter((tick) => tick >= Math.floor(time) && tick <= Math.ceil(time)));
+    expect(blamed.every((those) => those.length <= 1)).toBe(true);
+    expect(missed).toEqual([...new Set(blamed.flat())]);
+  },
+  (SECONDS + 60) * 1000,
+);

@@ -1,0 +1,222 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Call, DaemonLife, Evidence, Grant, Hold, QueueEvent } from '../log/evidence.js';
+import { readDaemonLog } from '../log/read-daemon.js';
+import { readWorkerLog } from '../log/read-worker.js';
+import { judge } from './index.js';
+
+const ms = (n: number): number => n * 1e6;
+
+const hold = (more: Partial<Hold> = {}): Hold => ({
+  ...{ key: 'k', limit: 1, fence: '01', worker: 'w', client: 0, invokedAt: ms(99), grantedAt: ms(100) },
+  ...{ end: 'released', believedUntil: ms(200), lostAt: undefined, line: '' },
+  ...more,
+});
+
+const grant = (more: Partial<Grant> = {}): Grant => ({
+  ...{ key: 'k', limit: 1, fence: '01', session: 1, place: 0, grantedAt: ms(99), leaseNs: ms(1000) },
+  ...{ freedAt: ms(210), cause: 'released' },
+  ...more,
+});
+
+const life = (more: Partial<DaemonLife> = {}): DaemonLife => ({
+  ...{ grants: [], queue: [], killedAt: undefined, drainedAt: undefined, completeUntil: ms(10_000), stalls: [] },
+  ...{ sweepNs: ms(1000) },
+  ...more,
+});
+
+const evidence = (more: Partial<Evidence> = {}): Evidence => ({
+  ...{ holds: [], calls: [], lives: [], stalls: new Map(), proxyStalls: [], cuts: [], complaints: [] },
+  ...more,
+});
+
+const found = (of: Partial<Evidence>): string[] => judge(evidence(of)).violations.map(({ check }) => check);
+
+describe('exclusion', () => {
+  const second = hold({ fence: '02', worker: 'v', grantedAt: ms(150), believedUntil: ms(300) });
+
+  it('finds two holders at once, and none where one follows the other', () => {
+    expect(found({ holds: [hold(), second] })).toContain('exclusion');
+    expect(found({ holds: [hold({ believedUntil: ms(150) }), second] })).toEqual([]);
+    expect(found({ holds: [hold(), { ...second, key: 'other' }] })).toEqual([]);
+  });
+
+  it('counts up to the limit of a semaphore', () => {
+    const three = ['01', '02', '03'].map((fence, i) => hold({ fence, limit: 2, grantedAt: ms(100 + i) }));
+    expect(found({ holds: three.slice(0, 2) })).toEqual([]);
+    expect(found({ holds: three })).toEqual(['exclusion']);
+  });
+
+  it('finds a long hold behind short ones', () => {
+    const short = hold({ fence: '011', grantedAt: ms(110), believedUntil: ms(111) });
+    expect(found({ holds: [hold(), short, second] })).toEqual(['exclusion', 'exclusion']);
+  });
+
+  it('lets a hold whose connection was cut end where the daemon freed it', () => {
+    const cut = hold({ end: 'lost', lostAt: ms(155), believedUntil: ms(155) });
+    const freed = grant({ freedAt: ms(140), cause: 'closed' });
+    const logs = { holds: [cut, second], lives: [life({ grants: [freed, grant({ fence: '02', freedAt: ms(301) })] })] };
+    expect(found(logs)).toContain('exclusion');
+    expect(found({ ...logs, cuts: [{ at: ms(139), client: 0 }] })).toEqual([]);
+    expect(found({ ...logs, cuts: [{ at: ms(139), client: 1 }] })).toContain('exclusion');
+    expect(found({ ...logs, cuts: [{ at: ms(141), client: 0 }] })).toContain('exclusion');
+  });
+});
+
+describe('fences', () => {
+  it('rise from holder to holder', () => {
+    const later = hold({ grantedAt: ms(201), believedUntil: ms(202) });
+    expect(found({ holds: [hold(), { ...later, fence: '02' }] })).toEqual([]);
+    expect(found({ holds: [hold({ fence: '03' }), { ...later, fence: '02' }] })).toEqual(['fences']);
+    expect(found({ holds: [hold({ fence: '02' }), { ...later, fence: '02' }] })).toEqual(['fences']);
+  });
+
+  it('rise at the daemon, over its lives, for semaphores too', () => {
+    const first = life({ grants: [grant({ fence: '05', limit: 3 })] });
+    expect(found({ lives: [first, life({ grants: [grant({ fence: '04', limit: 3 })] })] })).toEqual(['fences']);
+    expect(found({ lives: [first, life({ grants: [grant({ fence: '06', limit: 3 })] })] })).toEqual([]);
+  });
+});
+
+describe('order', () => {
+  const event = (type: QueueEvent['type'], place: number): QueueEvent => ({ type, at: ms(place), key: 'k', place });
+  const queue = (...events: QueueEvent[]): string[] => found({ lives: [life({ queue: events })] });
+
+  it('is that of the places', () => {
+    const [one, two] = [event('queued', 1), event('queued', 2)];
+    expect(queue(one, two, event('granted', 1), event('granted', 2))).toEqual([]);
+    expect(queue(one, two, event('granted', 2))).toEqual(['order']);
+    expect(queue(one, two, event('left', 1), event('granted', 2))).toEqual([]);
+  });
+
+  it('has nobody before those who wait', () => {
+    expect(queue(event('queued', 1), event('granted', 0))).toEqual(['order']);
+    expect(queue(event('granted', 0), event('queued', 1))).toEqual([]);
+  });
+});
+
+describe('leaks', () => {
+  const leaks = (grants: Grant[], more: Partial<Evidence> = {}, of: Partial<DaemonLife> = {}): string[] =>
+    found({ lives: [life({ grants, ...of })], ...more });
+
+  it('are grants that outlive their lease and the sweep behind it', () => {
+    expect(leaks([grant({ freedAt: ms(99 + 2000) })])).toEqual([]);
+    expect(leaks([grant({ freedAt: ms(99 + 2400) })])).toEqual(['leaks']);
+    expect(leaks([grant({ freedAt: undefined, cause: undefined })])).toEqual(['leaks']);
+  });
+
+  it('count from the end of the belief', () => {
+    const late = [grant({ freedAt: ms(4000) })];
+    expect(leaks(late, { holds: [hold({ believedUntil: ms(3900) })] })).toEqual([]);
+    expect(leaks(late, { holds: [hold({ believedUntil: ms(1000) })] })).toContain('leaks');
+  });
+
+  it('are not what a killed daemon took with it, nor what a stopped one could not free', () => {
+    expect(leaks([grant({ freedAt: undefined, cause: undefined })], {}, { killedAt: ms(9000) })).toEqual([]);
+    const stalls = [{ from: ms(200), to: ms(5000) }];
+    expect(leaks([grant({ freedAt: ms(5100) })], {}, { stalls })).toEqual([]);
+  });
+
+  it('are not what is kept while other keys are waited for', () => {
+    const call: Call = {
+      ...{ worker: 'w', client: 0, key: 'j+k', invokedAt: ms(90), deadlineAt: ms(4000), answeredAt: ms(3900) },
+      ...{ outcome: 'timeout', excused: false },
+    };
+    expect(leaks([grant({ freedAt: ms(4000) })], { calls: [call] })).toEqual([]);
+    expect(leaks([grant({ freedAt: ms(4000) })], { calls: [{ ...call, key: 'j+kk' }] })).toEqual(['leaks']);
+  });
+});
+
+describe('answers', () => {
+  const call = (answeredAt: number | undefined, excused = false): Call => ({
+    ...{ worker: 'w', client: 0, key: 'k', invokedAt: ms(0), deadlineAt: ms(1000), outcome: 'timeout' },
+    ...{ answeredAt, excused },
+  });
+
+  it('come by the deadline', () => {
+    expect(found({ calls: [call(ms(1100))] })).toEqual([]);
+    expect(found({ calls: [call(ms(1200))] })).toEqual(['answers']);
+    expect(found({ calls: [call(undefined)] })).toEqual(['answers']);
+    expect(found({ calls: [call(undefined, true)] })).toEqual([]);
+  });
+
+  it('may be late by the time in which the process did not run', () => {
+    expect(found({ calls: [call(ms(1200))], stalls: new Map([['w', [{ from: ms(900), to: ms(1150) }]]]) })).toEqual([]);
+    expect(found({ calls: [call(ms(1200))], stalls: new Map([['v', [{ from: ms(900), to: ms(1150) }]]]) })).toEqual([
+      'answers',
+    ]);
+  });
+});
+
+describe('the zombie window', () => {
+  const lost = (at: number): Hold => hold({ end: 'lost', lostAt: ms(at), believedUntil: ms(at) });
+  const freed = (at: number): DaemonLife[] => [life({ grants: [grant({ freedAt: ms(at), cause: 'closed' })] })];
+
+  it('is closed where nothing was cut', () => {
+    expect(found({ holds: [lost(200)], lives: freed(200) })).toEqual([]);
+    expect(found({ holds: [lost(201)], lives: freed(200) })).toEqual(['window']);
+    expect(judge(evidence({ holds: [lost(190)], lives: freed(200) })).widestSilentNs).toBe(ms(-10));
+  });
+
+  it('is 50 ms after a cut, and what the process slept', () => {
+    const cuts = [{ at: ms(199), client: 0 }];
+    expect(found({ holds: [lost(249)], lives: freed(200), cuts })).toEqual([]);
+    expect(found({ holds: [lost(251)], lives: freed(200), cuts })).toEqual(['window']);
+    const stalls = new Map([['w', [{ from: ms(210), to: ms(240) }]]]);
+    expect(found({ holds: [lost(270)], lives: freed(200), cuts, stalls })).toEqual([]);
+  });
+
+  it('is seen where the holder noticed nothing', () => {
+    expect(found({ holds: [hold({ believedUntil: ms(300) })], lives: freed(200) })).toEqual(['window']);
+  });
+});
+
+describe('the logs of a worker', () => {
+  const start = 'i 10 0.1 2 k 1 1000\ng 20 0.1 k aa\n';
+
+  it('tell calls and holds', () => {
+    const log = readWorkerLog('w', `${start}r 60 aa 50\nd 70 aa 1\nf 80\nz 90\nf 91\n`, 3);
+    expect(log.holds).toMatchObject([
+      { key: 'k', client: 5, fence: 'aa', grantedAt: 20, end: 'released', believedUntil: 50 },
+    ]);
+    expect(log.calls).toMatchObject([{ answeredAt: 20, outcome: 'granted', excused: false }]);
+  });
+
+  it('end with the last flush when it was killed, and may be torn', () => {
+    const log = readWorkerLog('w', `${start}f 40\nr 60 a`, 0);
+    expect(log.holds).toMatchObject([{ end: 'open', believedUntil: 40 }]);
+    expect(readWorkerLog('w', 'i 10 0.1 2 k 1 1000\nf 11\n', 0).calls).toMatchObject([{ excused: true }]);
+  });
+
+  it('let belief end with the last look before a stall, and else with the news', () => {
+    expect(readWorkerLog('w', `${start}l 90 aa 50 expired\nf 91\n`, 0).holds).toMatchObject([
+      { believedUntil: 90, lostAt: 90 },
+    ]);
+    expect(readWorkerLog('w', `${start}l 90 aa 50 expired\ns 52 91\nf 91\n`, 0).holds).toMatchObject([
+      { believedUntil: 50 },
+    ]);
+  });
+
+  it('hand on what the worker found wrong', () => {
+    expect(readWorkerLog('w', '! 5 it is wrong\nf 6\n', 0).complaints).toMatchObject([{ text: 'w: it is wrong' }]);
+  });
+});
+
+describe('the log of a daemon', () => {
+  it('tells grants and queues', () => {
+    const text = 'Q 5 1 k\nG 10 k aa 7 1 1 2000\nX 15 aa 3000\nQ 16 2 k\nF 20 aa c\nL 21 2 k\nf 30\n';
+    const told = readDaemonLog(text, { sweepMs: 1000 });
+    expect(told.grants).toEqual([
+      {
+        ...{ key: 'k', fence: 'aa', session: 7, place: 1, limit: 1, grantedAt: 10 },
+        ...{ leaseNs: ms(3000), freedAt: 20, cause: 'closed' },
+      },
+    ]);
+    expect(told.queue.map(({ type, place }) => `${type} ${place}`)).toEqual([
+      'queued 1',
+      'granted 1',
+      'queued 2',
+      'left 2',
+    ]);
+    expect(told.completeUntil).toBe(30);
+  });
+});

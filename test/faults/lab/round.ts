@@ -1,0 +1,172 @@
+import { judge, type Verdict } from '../checks/index.js';
+import type { Violation } from '../log/evidence.js';
+import { nanos } from '../log/time.js';
+import { drawScenario, type Fault, type Scenario } from '../plan/scenario.js';
+import { Killed } from './child.js';
+import { Stage } from './stage.js';
+
+/** How long the callers of a round may take to end when everything works again. */
+const FINISH_WITHIN_MS = 15_000;
+
+export interface RoundResult extends Verdict {
+  readonly seed: number;
+  readonly scenario: Scenario;
+  /** How often each fault was done. */
+  readonly faults: ReadonlyMap<string, number>;
+}
+
+/** One round of random faults under many callers. */
+export async function runRound(seed: number, durationMs: number): Promise<RoundResult> {
+  const scenario = drawScenario(seed, durationMs);
+  const stage = await Stage.open(scenario.daemon);
+  try {
+    for (const plan of scenario.workers)
+      await stage.addWorker('worker', plan.clients, [JSON.stringify(plan)], { steppedClock: plan.steppedClock });
+    const complaints = await new Round(stage, scenario).run();
+    return { ...judge(await stage.evidence(complaints)), seed, scenario, faults: countFaults(scenario) };
+  } finally {
+    await stage.close();
+  }
+}
+
+class Round {
+  private readonly complaints: Violation[] = [];
+  private readonly pending = new Set<Promise<unknown>>();
+
+  constructor(
+    private readonly stage: Stage,
+    private readonly scenario: Scenario,
+  ) {}
+
+  async run(): Promise<readonly Violation[]> {
+    const { stage, scenario } = this;
+    await Promise.all(stage.posts.map(({ child }) => child.ask('start')));
+    const began = performance.now();
+    for (const fault of scenario.faults) {
+      await pause(fault.at - (performance.now() - began));
+      this.note(this.befall(fault));
+    }
+    await pause(scenario.durationMs - (performance.now() - began));
+    // Restarts that are under way end first.
+    while (this.pending.size > 0) {
+      await stage.calm().catch(ignoreKilled);
+      await Promise.race([Promise.all(this.pending), pause(200)]);
+    }
+    await stage.calm();
+    await this.finish();
+    return this.complaints;
+  }
+
+  private note(work: Promise<unknown>): void {
+    const noted = work
+      .catch(ignoreKilled)
+      .catch((error: Error) => this.complain(`the lab failed: ${error.stack}`))
+      .finally(() => this.pending.delete(noted));
+    this.pending.add(noted);
+  }
+
+  private complain(text: string): void {
+    this.complaints.push({ check: 'lab', at: nanos(), text });
+  }
+
+  private async befall(fault: Fault): Promise<void> {
+    const { stage } = this;
+    const { target } = fault;
+    const link = target < 0 ? 'all' : target;
+    switch (fault.do) {
+      case 'reset':
+        return stage.proxy.ask('reset', link);
+      case 'halfClose':
+        return stage.proxy.ask('halfClose', link, fault.direction);
+      case 'hole':
+      case 'hold':
+        await stage.proxy.ask(fault.do, link, fault.directions);
+        return this.passAfter(fault.forMs, link);
+      case 'delay':
+      case 'jitter':
+      case 'throttle':
+      case 'split':
+        await stage.proxy.ask('shape', link, { [SHAPES[fault.do]]: fault.amount }, fault.directions);
+        return this.passAfter(fault.forMs, link);
+      case 'truncate':
+        await stage.proxy.ask('cutAfter', link, fault.after, fault.how, fault.direction);
+        return this.passAfter(fault.forMs, link);
+      case 'door':
+        await stage.proxy.ask('door', link, fault.door);
+        await pause(fault.forMs);
+        return stage.proxy.ask('door', link, 'open');
+      case 'stop': {
+        const child = fault.whom === 'worker' ? stage.posts[target]!.child : stage[fault.whom];
+        child.stop();
+        await pause(fault.forMs);
+        return child.continue();
+      }
+      case 'kill':
+        if (fault.whom === 'worker')
+          return stage.restartWorker(target).then(() => stage.posts[target]!.child.ask('start'));
+        if (fault.whom === 'proxy') return stage.restartProxy();
+        await this.everythingPasses();
+        return stage.restartDaemon();
+      case 'drain':
+        await this.everythingPasses();
+        return stage.replaceDaemon();
+      case 'block':
+        return stage.posts[target]!.child.ask('block', fault.forMs);
+      case 'stepClock':
+        return stage.stepClock(fault.byS);
+    }
+  }
+
+  /** A holder that cannot be told is not protected from a daemon that has forgotten it. */
+  private async everythingPasses(): Promise<void> {
+    this.stage.proxy.continue();
+    this.stage.daemon.continue();
+    await this.stage.proxy.ask('pass', 'all');
+  }
+
+  private async passAfter(ms: number, link: number | 'all'): Promise<void> {
+    await pause(ms);
+    await this.stage.proxy.ask('pass', link);
+  }
+
+  /** Everybody ends what they have begun, and the daemon has nothing left. */
+  private async finish(): Promise<void> {
+    const ending = Promise.all(this.stage.posts.map(({ child }) => child.ask('finish')));
+    const late = pause(FINISH_WITHIN_MS).then(() => 'late');
+    if ((await Promise.race([ending, late])) === 'late')
+      this.complain('callers had not ended long after their deadlines');
+    await Promise.all(this.stage.posts.map(({ child }) => child.kill()));
+    await this.leftovers();
+  }
+
+  /** What is still held when all workers have gone may last for one lease. */
+  private async leftovers(): Promise<void> {
+    const longest = Math.max(...this.scenario.workers.flatMap(({ leasesS }) => leasesS));
+    const deadline = performance.now() + Math.min(longest, 5) * 1000 + 2000;
+    let left: string[] = [];
+    do {
+      left = await this.stage.daemon.ask<string[]>('held');
+      if (left.length === 0) return;
+      await pause(20);
+    } while (performance.now() < deadline);
+    this.complain(`held or waited for after everybody had gone: ${left.join(', ')}`);
+  }
+}
+
+/** What was done to a process that another fault has killed since is over. */
+function ignoreKilled(error: unknown): void {
+  if (!(error instanceof Killed)) throw error;
+}
+
+const SHAPES = { delay: 'delayMs', jitter: 'jitterMs', throttle: 'bytesPerSecond', split: 'pieceBytes' } as const;
+
+function countFaults({ faults }: Scenario): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const fault of faults) {
+    const name = fault.do === 'stop' || fault.do === 'kill' ? `${fault.do} ${fault.whom}` : fault.do;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return counts;
+}
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));

@@ -1,0 +1,102 @@
+/** The faults lab. `npm run faults -- --help` tells how it is called. */
+import { parseArgs } from 'node:util';
+import type { Violation } from './log/evidence.js';
+import { writePage } from './report/page.js';
+import { Tally } from './report/tally.js';
+import { runRound } from './lab/round.js';
+import { rows } from './table/index.js';
+import type { Row } from './table/row.js';
+
+const HELP = `npm run faults -- [options]
+
+  --seed N      only rounds of random faults from this seed (may be repeated): what a failed run printed
+  --seconds S   how long the faults of a round go on (default 6; with --long 20)
+  --rounds N    how many rounds of random faults (default 4)
+  --long        rounds until 1,000,000 holds have been checked, or --hours; the table also at a read timeout of 23 s
+  --hours H     with --long: rounds for so long
+  --table NAME  only the row of the table with that name (all: ''), and no rounds
+  --mutants     breaks daemon and client in known ways, and proves that the lab notices each
+  --write       writes table and timeline into docs/reliability.md and docs/reliability.svg
+  --help
+`;
+
+const ROUND_S = { usual: '6', long: '20' };
+/** Where --long stops by itself. */
+const WANTED_HOLDS = 1_000_000;
+const SHOWN = 10;
+
+const { values: options } = parseArgs({
+  options: {
+    seed: { type: 'string', multiple: true },
+    seconds: { type: 'string' },
+    rounds: { type: 'string' },
+    long: { type: 'boolean', default: false },
+    hours: { type: 'string' },
+    table: { type: 'string' },
+    write: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+const tally = new Tally();
+const measured: Row[] = [];
+let failed = false;
+
+function number(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 0) throw new Error(`--${name} must be a number, 0 or more, got "${text}"`);
+  return value;
+}
+
+function show(where: string, violations: readonly Violation[]): void {
+  if (violations.length === 0) return;
+  failed = true;
+  const counts = new Map<string, number>();
+  for (const { check } of violations) counts.set(check, (counts.get(check) ?? 0) + 1);
+  const kinds = [...counts].map(([check, count]) => `${check}: ${count}`).join(', ');
+  console.log(`\n${violations.length} violations (${kinds}) in ${where}:`);
+  for (const { check, at, text } of violations.slice(0, SHOWN)) console.log(`  ${check} at ${at}: ${text}`);
+  if (violations.length > SHOWN) console.log(`  … and ${violations.length - SHOWN} more`);
+}
+
+async function table(only: string): Promise<void> {
+  for await (const row of rows(options.long, only)) {
+    measured.push(row);
+    tally.addRow(row);
+    console.log(`${row.fault}: ${row.measured} (${row.runs} runs; ${row.promise})`);
+    show(`"${row.fault}"`, row.violations);
+  }
+}
+
+async function round(seed: number): Promise<void> {
+  const seconds = number('seconds', options.seconds ?? (options.long ? ROUND_S.long : ROUND_S.usual));
+  const result = await runRound(seed, seconds * 1000);
+  tally.addRound(result);
+  const { holds, calls, lost, violations } = result;
+  console.log(`seed ${seed}: ${calls} calls, ${holds} holds, ${lost} lost, ${violations.length} violations`);
+  show(`the round of seed ${seed}; repeat it with: npm run faults -- --seed ${seed} --seconds ${seconds}`, violations);
+}
+
+async function rounds(): Promise<void> {
+  // Another part of the space with every run; a failure prints what repeats it.
+  const first = Math.floor(Math.random() * 1e9);
+  const count = number('rounds', options.rounds ?? '4');
+  const end = options.hours === undefined ? Infinity : performance.now() + number('hours', options.hours) * 3_600_000;
+  const wanted = options.hours === undefined ? WANTED_HOLDS : Infinity;
+  for (let i = 0; options.long ? tally.holds < wanted && performance.now() < end : i < count; i++) {
+    await round(first + i);
+  }
+}
+
+if (options.help) process.stdout.write(HELP);
+else {
+  if (options.table !== undefined) await table(options.table);
+  else if (options.seed) for (const seed of options.seed) await round(number('seed', seed));
+  else {
+    await table('');
+    await rounds();
+  }
+  console.log(`\n${tally.summary()}`);
+  if (options.write) await writePage(measured, tally);
+}
+process.exit(failed ? 1 : 0);

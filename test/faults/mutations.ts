@@ -1,0 +1,121 @@
+/** A text of lib that is replaced by another one, and the check of the lab that must notice. */
+export interface Mutation {
+  /** What is broken. */
+  readonly name: string;
+  /** In lib. */
+  readonly file: string;
+  /** Occurs once. */
+  readonly from: string;
+  readonly to: string;
+  /** Where it shows: rounds of random faults, or a row of the table. */
+  readonly shows: 'rounds' | { readonly row: string };
+  readonly check: string;
+}
+
+/** For every checker at least one. */
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'the daemon grants a held lock once more',
+    file: 'core/resource.ts',
+    from: 'return this.holders.size < this.limit;',
+    to: 'return this.limit > 1 ? this.holders.size < this.limit : this.holders.size < 1 || Number(this.key.slice(1)) % 5 === 0;',
+    shows: 'rounds',
+    check: 'exclusion',
+  },
+  {
+    name: 'a semaphore has one slot more than its limit',
+    file: 'core/resource.ts',
+    from: 'return this.holders.size < this.limit;',
+    to: 'return this.limit > 1 ? this.holders.size <= this.limit : this.holders.size < 1;',
+    shows: 'rounds',
+    check: 'exclusion',
+  },
+  {
+    name: 'the daemon numbers its grants downwards',
+    file: 'core/tokens.ts',
+    from: 'this.low = (this.low + 1) >>> 0;',
+    to: 'this.low = (this.low - 1) >>> 0;',
+    shows: 'rounds',
+    check: 'fences',
+  },
+  {
+    name: 'the last in the queue is served first',
+    file: 'core/slots.ts',
+    from: 'const waiter = res.queue.head;',
+    to: 'const waiter = [...res.queue].at(-1)!;',
+    shows: 'rounds',
+    check: 'order',
+  },
+  {
+    name: 'a lease has no end',
+    file: 'core/lease-book.ts',
+    from: 'while (this.running.firstDue <= seen) {',
+    to: 'while (this.running.firstDue <= seen - 60_000) {',
+    shows: { row: 'blocked' },
+    check: 'leaks',
+  },
+  {
+    name: 'who waits is told 400 ms after the deadline',
+    file: 'backends/remote-acquire.ts',
+    from: 'this.site.pool.clock.afterPoll(() => this.onDeadline());',
+    to: 'this.site.pool.clock.setTimer(() => this.onDeadline(), 400);',
+    shows: 'rounds',
+    check: 'answers',
+  },
+  {
+    name: 'a silent connection counts as proven for twice as long',
+    file: 'client/lane.ts',
+    from: 'return this.lastAckedSend + readTimeoutMs - guardOf(readTimeoutMs);',
+    to: 'return this.lastAckedSend + 2 * readTimeoutMs - guardOf(readTimeoutMs);',
+    shows: { row: 'silence black hole both ways' },
+    check: 'window',
+  },
+  {
+    name: 'holders behind a black hole go on beside their rivals',
+    file: 'client/lane.ts',
+    from: 'return this.lastAckedSend + readTimeoutMs - guardOf(readTimeoutMs);',
+    to: 'return this.lastAckedSend + 2 * readTimeoutMs - guardOf(readTimeoutMs);',
+    shows: { row: 'silence black hole both ways' },
+    check: 'exclusion',
+  },
+  {
+    name: 'the end of a connection is told 200 ms later',
+    file: 'client/lane.ts',
+    from: 'this.owners.tell(reason, error);',
+    to: 'this.context.clock.setTimer(() => this.owners.tell(reason, error), 200);',
+    shows: { row: 'reset' },
+    check: 'window',
+  },
+  {
+    name: 'a lock reads as held until somebody says otherwise',
+    file: 'locks/lease.ts',
+    from: 'return Math.max(0, this.sureUntil - now);',
+    to: 'return Math.max(1, this.sureUntil - now);',
+    shows: { row: 'stopped' },
+    check: 'table',
+  },
+  {
+    name: 'withLock reports success after a loss',
+    file: 'locks/lock-client.ts',
+    from: "if (loss && onLost === 'throw') {",
+    to: "if (loss && onLost === 'never') {",
+    shows: { row: 'reset' },
+    check: 'table',
+  },
+  {
+    name: 'a heartbeat gives up what a draining server still keeps',
+    file: 'client/lane.ts',
+    from: 'if (this.grants === 0) ping();',
+    to: 'if (this.grants >= 0) ping();',
+    shows: { row: 'drain' },
+    check: 'table',
+  },
+  {
+    name: 'a sleep of the machine is not noticed',
+    file: 'locks/clock-watch.ts',
+    from: 'if (slept > 0) this.note({ noticedAt: now, ms: slept });',
+    to: '',
+    shows: { row: 'suspended' },
+    check: 'table',
+  },
+];

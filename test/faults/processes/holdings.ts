@@ -1,0 +1,115 @@
+import type { HeldGrant, LockClient, LockHandle, LockLostEvent } from '../../../lib/entries/client.js';
+import type { LogWriter } from '../log/writer.js';
+import { nanos } from '../log/time.js';
+
+/** One grant in the hands of this process. */
+interface Holding {
+  readonly lock: LockHandle;
+  readonly fence: string;
+  affirmedAt: number;
+  lost: boolean;
+}
+
+export const fenceOf = ({ token }: HeldGrant): string => token.slice(0, 16);
+
+/** Looks after what a client holds, and writes down what its holders are told. */
+export class Holdings {
+  private readonly byFence = new Map<string, Holding>();
+
+  constructor(
+    client: LockClient,
+    private readonly log: LogWriter,
+  ) {
+    client.lockLost$.subscribe((event) => this.told(event));
+  }
+
+  granted(call: string, lock: LockHandle): void {
+    const at = nanos();
+    for (const grant of lock.grants) {
+      const fence = fenceOf(grant);
+      this.log.add('g', at, call, grant.key, fence);
+      this.byFence.set(fence, { lock, fence, affirmedAt: at, lost: false });
+    }
+  }
+
+  /**
+   * Looks whether the lock is held, and does a moment's work if it is. The time is taken before the look: what is
+   * believed at a moment was looked up after it.
+   */
+  look(lock: LockHandle, write = false): boolean {
+    const at = nanos();
+    const held = lock.isHeld;
+    for (const holding of this.of(lock)) {
+      if (held && holding.lost) this.log.add('!', at, `held again after its loss: ${holding.fence}`);
+      if (held) {
+        holding.affirmedAt = at;
+        if (write) this.log.add('w', at, holding.fence);
+      } else {
+        this.lose(holding, nanos(), 'seen');
+      }
+    }
+    if (!held) this.mustRefuse(lock);
+    return held;
+  }
+
+  /** Works for so long; false if the lock was lost meanwhile. */
+  async work(lock: LockHandle, ms: number): Promise<boolean> {
+    const end = performance.now() + ms;
+    for (let looks = 0; performance.now() < end; looks++) {
+      if (!this.look(lock, looks % 8 === 0)) return false;
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    return this.look(lock);
+  }
+
+  async release(lock: LockHandle): Promise<void> {
+    const held = this.look(lock);
+    const mine = this.of(lock);
+    if (held) for (const { fence, affirmedAt } of mine) this.log.add('r', nanos(), fence, affirmedAt);
+    for (const { fence } of mine) this.byFence.delete(fence);
+    const released = await lock.release();
+    const at = nanos();
+    for (const { fence } of mine) this.log.add('d', at, fence, released ? 1 : 0);
+  }
+
+  isLost(lock: LockHandle): boolean {
+    return this.of(lock).some(({ lost }) => lost);
+  }
+
+  /** The library gives it back from here on (withLock). */
+  ends(lock: LockHandle): void {
+    for (const { fence, affirmedAt, lost } of this.of(lock)) {
+      if (!lost) this.log.add('r', nanos(), fence, affirmedAt);
+      this.byFence.delete(fence);
+    }
+  }
+
+  private of(lock: LockHandle): Holding[] {
+    return lock.grants.flatMap((grant) => this.byFence.get(fenceOf(grant)) ?? []);
+  }
+
+  private told(event: LockLostEvent): void {
+    const at = nanos();
+    for (const grant of event.grants) {
+      const holding = this.byFence.get(fenceOf(grant));
+      if (!holding) continue;
+      this.lose(holding, at, event.reason);
+      if (holding.lock.isHeld) this.log.add('!', at, `told of its loss, and it reads as held: ${holding.fence}`);
+    }
+  }
+
+  private lose(holding: Holding, at: number, reason: string): void {
+    if (holding.lost) return;
+    holding.lost = true;
+    this.log.add('l', at, holding.fence, holding.affirmedAt, reason);
+  }
+
+  private mustRefuse(lock: LockHandle): void {
+    try {
+      lock.assertHeld();
+      this.log.add('!', nanos(), `assertHeld() passed on a lock that is not held: ${lock.token}`);
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'LOCK_LOST') throw error;
+    }
+  }
+}

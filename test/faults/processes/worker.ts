@@ -1,0 +1,57 @@
+/** A worker of a round. Arguments: its plan as JSON, the ports of its clients, the path of its log. */
+import { LockClient } from '../../../lib/entries/client.js';
+import { LogWriter } from '../log/writer.js';
+import { nanos } from '../log/time.js';
+import { Random } from '../plan/random.js';
+import type { WorkerPlan } from '../plan/scenario.js';
+import { Callers, CONNECT_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from './caller.js';
+import { serve } from './serve.js';
+
+const [planText, portsText, path] = process.argv.slice(2) as [string, string, string];
+const plan = JSON.parse(planText) as WorkerPlan;
+const ports = JSON.parse(portsText) as number[];
+const log = new LogWriter(path);
+process.on('unhandledRejection', (error) =>
+  log.add('!', nanos(), `unhandled rejection: ${String((error as Error)?.stack ?? error).replaceAll('\n', ' ')}`),
+);
+const random = new Random(plan.seed);
+
+const clients = ports.map(
+  (port) =>
+    new LockClient({
+      servers: [`127.0.0.1:${port}`],
+      startup: 'lazy',
+      shutdownTimeoutS: 0.5,
+      remote: {
+        fencing: 'token',
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        requestTimeoutMs: REQUEST_TIMEOUT_MS,
+        readTimeoutS: plan.readTimeoutS,
+        commandLanes: plan.commandLanes,
+        waitersPerKey: plan.waitersPerKey,
+        maxWaitLanes: plan.maxWaitLanes,
+        reconnect: { minDelayMs: 20, maxDelayMs: 200 },
+      },
+    }),
+);
+const callers = clients.map((client, index) => new Callers(client, index, plan, log));
+let running: Promise<unknown> | undefined;
+
+serve({
+  start: () => {
+    running = Promise.all(
+      callers.flatMap((crowd) => Array.from({ length: plan.callersPerClient }, () => crowd.run(random.fork()))),
+    );
+  },
+  flush: () => log.flush(),
+  /** The loop stands still for so long. */
+  block: (ms: number) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
+  /** Lets everybody finish, closes the clients and leaves. */
+  finish: async () => {
+    for (const crowd of callers) crowd.stop();
+    await running;
+    await Promise.all(clients.map((client) => client.close()));
+    log.add('z', nanos());
+    log.flush();
+  },
+});
