@@ -19,43 +19,47 @@ describe('a line', () => {
   it.each([
     ['a lock', undefined],
     ['a semaphore', 2],
-  ])('is not overtaken while the lane of its first caller is connecting: %s', async (_, limit) => {
-    const ROUNDS = 300;
-    const AT_ONCE = 50;
-    const holder = await world.client();
-    let overtaken = 0;
-    let waited = 0;
-    const round = async (client: LockClient, key: string): Promise<void> => {
-      const options = { limit, acquireTimeoutS: 20 };
-      const others = limit === undefined ? [] : [await holder.acquire(key, options)];
-      const held = await holder.acquire(key, options);
-      const order: string[] = [];
-      const run = async (name: string): Promise<void> => {
-        const lock = await client.acquire(key, options);
-        order.push(name);
-        await lock.release();
+  ])(
+    'is not overtaken while the lane of its first caller is connecting: %s',
+    async (_, limit) => {
+      const ROUNDS = 300;
+      const AT_ONCE = 50;
+      const holder = await world.client();
+      let overtaken = 0;
+      let waited = 0;
+      const round = async (client: LockClient, key: string): Promise<void> => {
+        const options = { limit, acquireTimeoutS: 20 };
+        const others = limit === undefined ? [] : [await holder.acquire(key, options)];
+        const held = await holder.acquire(key, options);
+        const order: string[] = [];
+        const run = async (name: string): Promise<void> => {
+          const lock = await client.acquire(key, options);
+          order.push(name);
+          await lock.release();
+        };
+        const first = run('first');
+        // Any moment from before its first try to after its place in the daemon's queue.
+        const pause = Math.random() * 4;
+        if (pause > 1) await new Promise((resolve) => setTimeout(resolve, pause));
+        else for (let i = 0; i < pause * 5; i++) await new Promise((resolve) => setImmediate(resolve));
+        const released = held.release();
+        await Promise.all([first, run('second'), released]);
+        for (const lock of others) await lock.release();
+        if (order[0] !== 'first') overtaken++;
+        waited++;
       };
-      const first = run('first');
-      // Any moment from before its first try to after its place in the daemon's queue.
-      const pause = Math.random() * 4;
-      if (pause > 1) await new Promise((resolve) => setTimeout(resolve, pause));
-      else for (let i = 0; i < pause * 5; i++) await new Promise((resolve) => setImmediate(resolve));
-      const released = held.release();
-      await Promise.all([first, run('second'), released]);
-      for (const lock of others) await lock.release();
-      if (order[0] !== 'first') overtaken++;
-      waited++;
-    };
-    for (let done = 0; done < ROUNDS; done += AT_ONCE) {
-      // A new client has no lane that waits already.
-      const client = await world.client();
-      const keys = Array.from({ length: AT_ONCE }, (_, i) => `key-${done + i}`);
-      await inTime(Promise.all(keys.map((key) => round(client, key))), 'the rounds', 20_000);
-      await client.close();
-    }
-    expect(waited).toBe(ROUNDS);
-    expect(overtaken).toBe(0);
-  });
+      for (let done = 0; done < ROUNDS; done += AT_ONCE) {
+        // A new client has no lane that waits already.
+        const client = await world.client();
+        const keys = Array.from({ length: AT_ONCE }, (_, i) => `key-${done + i}`);
+        await inTime(Promise.all(keys.map((key) => round(client, key))), 'the rounds', 20_000);
+        await client.close();
+      }
+      expect(waited).toBe(ROUNDS);
+      expect(overtaken).toBe(0);
+    },
+    30_000,
+  );
 
   it('of four, each with a key that the next wants, gets on when the last key is released elsewhere', async () => {
     const client = await world.client(undefined, { maxWaitLanes: 4, waitersPerKey: 1 });

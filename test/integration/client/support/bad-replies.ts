@@ -24,12 +24,14 @@ export interface ReplyKind {
 
 /** Seconds. */
 export const DEADLINE_S = 0.3;
+/** Of a ticket: at its end there is no error. Seconds. */
+const TICKET_S = 1.5;
 const WAIT = { acquireTimeoutS: DEADLINE_S };
 
 const isTarget = (r: Request): boolean => 'key' in r && r.key === 'target';
 const isTry = (r: Request): boolean => r.t === 'acquire' && r.waitMs === 0 && isTarget(r);
 const isWait = (r: Request): boolean => r.t === 'acquire' && r.waitMs > 0 && isTarget(r);
-const waitForTicket = (client: LockClient): Promise<unknown> => client.enqueue('target').wait(DEADLINE_S);
+const waitForTicket = (client: LockClient): Promise<unknown> => client.enqueue('target').wait(TICKET_S);
 
 const tried = (of: string, reply: string): ReplyKind => ({
   of,
