@@ -39,8 +39,9 @@ export class EmbeddedDoor implements SessionSink, Woken {
     const { direct } = this;
     this.direct = undefined;
     if (!direct) this.open.set(op, onAnswer);
-    this.driver.touch();
+    // Who has released hears of it before the next holder does.
     if (direct) onAnswer(direct);
+    this.driver.touch();
     return op;
   }
 
