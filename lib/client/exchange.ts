@@ -15,6 +15,12 @@ export const waitOf = (r: Request): Ms => Math.ceil((r as { waitMs: Ms }).waitMs
 export const isAmbiguous = (r: Request): boolean =>
   r.t === 'renew' || r.t === 'release' || (r.t === 'acquire' && r.waitMs === 0);
 
+/** What gives back a lock that an answer brings although nobody waits for it any more. */
+export function releaseOf(request: Request, reply: Reply): Request | undefined {
+  if (reply.s !== 'granted' || (request.t !== 'acquire' && request.t !== 'wait')) return undefined;
+  return { t: 'release', kind: request.kind, key: request.key, token: reply.token };
+}
+
 /** A request and its answer to come. Its place in the line of its lane outlives its caller: answers come in order. */
 export class Exchange {
   sentAt: Ms = 0;

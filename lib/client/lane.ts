@@ -5,7 +5,7 @@ import type { Reply, Request } from '../protocol/messages.js';
 import { REPLY_LINE_CAP } from '../protocol/limits.js';
 import { LineDecoder, parseReply } from '../protocol/reply-decoder.js';
 import { Connector } from './connector.js';
-import { type Done, Exchange, ExchangeQueue, isAmbiguous, isBlocking, waitOf } from './exchange.js';
+import { type Done, Exchange, ExchangeQueue, isAmbiguous, isBlocking, releaseOf, waitOf } from './exchange.js';
 import type { LaneContext, LaneHooks, Role } from './lane-context.js';
 import { draining, gone, violation } from './lane-errors.js';
 import { LaneOutbox } from './lane-outbox.js';
@@ -255,8 +255,9 @@ export class Lane implements Watched {
     if (reply.s === 'error' && this.state !== 'draining' && isAmbiguous(request)) return this.question(exchange);
     this.lastAckedSend = exchange.sentAt;
     if (isBlocking(request)) this.to('unblock');
-    if (exchange.done) exchange.done(reply, exchange.sentAt);
-    else this.bury(request, reply);
+    if (exchange.done) return exchange.done(reply, exchange.sentAt);
+    const release = releaseOf(request, reply);
+    if (release) this.send(release, nothing);
   }
 
   /** No new work until the next line, or the end; something is on its way that brings one of them. */
@@ -286,12 +287,6 @@ export class Lane implements Watched {
   private expel(): void {
     this.context.drained();
     this.end(draining(this.server), 'draining');
-  }
-
-  /** What an answer gives that nobody waits for is given back. */
-  private bury(request: Request, reply: Reply): void {
-    if (reply.s !== 'granted' || (request.t !== 'acquire' && request.t !== 'wait')) return;
-    this.send({ t: 'release', kind: request.kind, key: request.key, token: reply.token }, nothing);
   }
 
   /** Nothing is outstanding: a lane that is to end ends, a free one may be used for something else. */

@@ -37,6 +37,8 @@ export interface LineKeeper {
 const LEAST_PAUSE_MS: Ms = 25;
 const MOST_PAUSE_MS: Ms = 250;
 const PAUSE_FLOOR = 0.5;
+/** Who refuses does so at once: a place that has asked for longer stands in the queue. */
+const PROMPT_MS: Ms = 25;
 
 /**
  * Callers of this process that wait for the same thing, first in, first out. Places in the server's queue belong to the
@@ -90,7 +92,8 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
   verdict(key: string): LockError {
     const { server } = this.pool;
     if (this.state === 'polling') return exhausted(this.pool, key);
-    const isWaiting = this.places.some((place) => place.state === 'asking');
+    const refusedBy = this.pool.clock.now() - PROMPT_MS;
+    const isWaiting = this.places.some((place) => place.askedAt <= refusedBy);
     if (isWaiting || !this.trouble) return new AcquireTimeoutError(key, { server });
     return this.trouble;
   }

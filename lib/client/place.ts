@@ -57,6 +57,11 @@ export class Place {
     private readonly pool: PlacePool,
   ) {}
 
+  /** Since when it is in the server's queue, as far as is known; Infinity while it is not. */
+  get askedAt(): Ms {
+    return this.state === 'asking' ? this.exchange?.sentAt || Infinity : Infinity;
+  }
+
   /** False: there is no lane for it. @throws as WaitLanes.take */
   open(why: WhyWait): boolean {
     this.stopFetching = this.pool.wait(why, (outcome) => {

@@ -1,8 +1,9 @@
-import type { AcquireRequest } from '../backends/backend.js';
+import type { AcquireRequest, Released } from '../backends/backend.js';
 import { LockLostError, type LossReason, type ServerDrainingError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import type { HeldGrant, LockEvent, LockLostEvent, LockNotice } from './events.js';
 import type { Hold } from './hold.js';
+import { jsonOf } from './lock-json.js';
 import { JoinedLock } from './joined-lock.js';
 import { giveBack } from './give-back.js';
 import type { Lease, LeaseHolder, Renewals } from './lease.js';
@@ -181,13 +182,7 @@ export class HeldLock implements Hold, LeaseHolder {
   }
 
   toJSON(): object {
-    // Without tokens: who has one can release the lock.
-    const grants = this.leases.map(({ grant: { fence, server } }, i) => {
-      return { key: this.keys[i]!, server, fence: fence?.toString() };
-    });
-    const { keys, isHeld, waitedMs } = this;
-    const { server, fence } = grants[0]!;
-    return grants.length === 1 ? { keys, server, fence, isHeld, waitedMs } : { keys, grants, isHeld, waitedMs };
+    return jsonOf(this, this.leases);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -270,11 +265,10 @@ export class HeldLock implements Hold, LeaseHolder {
   }
 
   private giveBackNow(): Promise<boolean> {
-    const { leases } = this;
-    const { backend, clock } = this.keeper;
+    const { leases, keptUntil, keeper } = this;
+    const { backend, clock } = keeper;
     for (const lease of leases) lease.end();
-    const left = this.keptUntil === 0 ? 0 : this.keptUntil - clock.now();
-    const keepMs = left > 0 ? left : undefined;
+    const keepMs = keptUntil === 0 ? 0 : Math.max(keptUntil - clock.now(), 0);
     if (leases.length > 1) {
       // Where nobody could be told, the lease ends it.
       return giveBack(backend, leases, keepMs).then(
@@ -282,14 +276,10 @@ export class HeldLock implements Hold, LeaseHolder {
         () => this.givenBack(undefined),
       );
     }
-    const first = leases[0]!;
-    // What almost every release is, in as few steps as it takes.
+    const [first] = leases as [Lease];
     return new Promise((resolve) => {
-      backend.release(
-        first.grant,
-        (outcome) => resolve(this.givenBack(outcome === 'gone' ? first : undefined)),
-        keepMs,
-      );
+      const done = (outcome: Released): void => resolve(this.givenBack(outcome === 'gone' ? first : undefined));
+      backend.release(first.grant, done, keepMs);
     });
   }
 

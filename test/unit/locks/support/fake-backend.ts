@@ -123,8 +123,8 @@ export class FakeBackend implements LockBackend {
     return this.onRenew(grant, leaseMs);
   }
 
-  release(grant: Grant, done: (outcome: Released) => void, keepMs?: Ms): void {
-    this.log.push(keepMs === undefined ? `release ${grant.token}` : `keep ${grant.token} ${keepMs}`);
+  release(grant: Grant, done: (outcome: Released) => void, keepMs = 0): void {
+    this.log.push(keepMs === 0 ? `release ${grant.token}` : `keep ${grant.token} ${keepMs}`);
     this.onRelease(grant, keepMs).then(done, done);
   }
 
