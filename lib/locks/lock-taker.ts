@@ -19,6 +19,7 @@ import type { Lease } from './lease.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import type { LockRequest } from './lock-request.js';
 import { type Nesting, nestingOf } from './nesting.js';
+import { OneLock } from './one-lock.js';
 import { SeveralKeys } from './several-keys.js';
 
 /** From a checked request to a lock in its caller's hands. */
@@ -121,21 +122,9 @@ export class LockTaker {
     const { wires, signal, waitMs, deadline } = request;
     const since = deadline - waitMs;
     return new Promise((resolve, reject) => {
-      const refuse: (reason: unknown) => void = reject;
       this.assertUsable(request);
       this.keeper.watch.glance(since);
-      const queued = this.events.observed ? once(() => this.noteQueued(request)) : undefined;
-      this.acquirer.take(wires[0]!, signal, {
-        granted: (grant) => {
-          try {
-            resolve(this.hold(request, this.kept(request, grant), since));
-          } catch (error) {
-            refuse(error);
-          }
-        },
-        failed: (error) => refuse(this.refused(error, request)),
-        queued,
-      });
+      this.acquirer.take(wires[0]!, signal, new OneLock(this, request, since, resolve, reject));
     });
   }
 
@@ -163,7 +152,7 @@ export class LockTaker {
   }
 
   /** What the caller is told. */
-  private refused(error: unknown, request: LockRequest): unknown {
+  refused(error: unknown, request: LockRequest): unknown {
     const known = explained(error, request);
     return known instanceof AcquireTimeoutError ? this.timedOut(request, known.key) : known;
   }
@@ -186,7 +175,8 @@ export class LockTaker {
     return leases && this.hold(request, leases, since);
   }
 
-  private kept({ wires, autoRenew }: LockRequest, grant: Grant): readonly Lease[] {
+  /** The only grant of a request, renewed from now on. */
+  kept({ wires, autoRenew }: LockRequest, grant: Grant): readonly Lease[] {
     return [this.keeper.keep(grant, wires[0]!.leaseMs, autoRenew ? 'auto' : 'manual')];
   }
 
