@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
@@ -7,7 +9,8 @@ export default {
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   setupFiles: ['reflect-metadata'],
   workerIdleMemoryLimit: '300MB',
-  maxWorkers: '100%',
+  // Much of the suite waits for sockets and leases.
+  maxWorkers: Math.ceil(availableParallelism() * 1.5),
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',
