@@ -8,8 +8,10 @@ const P99_FACTOR = 5;
 /** What the daemon's heap may have grown by when all is over, after collections. */
 const HEAP_BOUND = 4 * 2 ** 20;
 /** Short deadlines, so that they strike within the run; keys without number. */
-const DAEMON = { port: 0, readTimeout: 3, writeTimeout: 2, gcInterval: 1, gcMaxIdle: 1, maxLocks: 5_000_000 };
+const DAEMON = { port: 0, readTimeout: 2, writeTimeout: 2, gcInterval: 1, gcMaxIdle: 1, maxLocks: 5_000_000 };
 const WARM_UP_MS = 1500;
+/** Of the other clients: four, each with two command lanes and a control lane. */
+const OTHERS = 4 * 3;
 
 const here = (name) => new URL(`processes/${name}`, import.meta.url);
 const entry = (build, name) => pathToFileURL(`${build}/entries/${name}.js`).href;
@@ -28,7 +30,7 @@ export const clientOptions = ({ host, port }) => ({
 export async function siege(build, attack) {
   const children = [startDaemon(build), startCallers(build), startAttackers()];
   const [daemon, callers, attackers] = children;
-  const seen = { peak: 0, cut: 0, opened: 0, replies: 0 };
+  const seen = { peak: 0, left: Infinity, cut: 0, opened: 0, replies: 0 };
   const calm = [];
   const attacked = [];
   const violations = [];
@@ -75,11 +77,13 @@ export async function siege(build, attack) {
     const counts = await attackers.ask('end');
     note(await ending, into, 'at the end of an attack');
     for (const name of ['cut', 'opened', 'replies']) seen[name] = counts[name];
-    await until(onlyOthers, 15_000, 'that all attackers are gone');
+    await until(onlyOthers, 15_000, 'that all attackers are gone').catch(async (error) => {
+      throw new Error(`${error.message}: ${await daemon.ask('connections')} connections`, { cause: error });
+    });
   }
 
   async function onlyOthers() {
-    return (await daemon.ask('connections')) <= (await callers.ask('connections'));
+    return (await daemon.ask('connections')) <= OTHERS;
   }
 
   async function addressOf() {
@@ -91,6 +95,8 @@ export async function siege(build, attack) {
     void slice.then(() => (over = true));
     while (!over) {
       seen.peak = Math.max(seen.peak, (await attackers.ask('counts')).open);
+      // Who does not read does not notice that it was cut off.
+      seen.left = Math.min(seen.left, await daemon.ask('connections'));
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }

@@ -98,7 +98,7 @@ const ATTACKS = {
           open.delete(socket);
           socket.end();
           socket.resume();
-          await new Promise((resolve) => socket.once('close', resolve));
+          if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
         }
       }
     };

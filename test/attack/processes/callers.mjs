@@ -44,7 +44,6 @@ answer({
     );
     return seen;
   },
-  connections: () => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length,
   rejections: () => rejections,
   close: () => Promise.all(clients.map((client) => client.close())),
 });
