@@ -22,7 +22,11 @@ class Command {
 
   /** The port, once it is open. */
   async port() {
-    const [, port] = await until(() => /listening.*?addr="?[\d.]+:(\d+)/.exec(this.said), 10_000, 'that the port is open');
+    const [, port] = await until(
+      () => /listening.*?addr="?[\d.]+:(\d+)/.exec(this.said),
+      10_000,
+      'that the port is open',
+    );
     return Number(port);
   }
 }

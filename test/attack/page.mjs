@@ -9,7 +9,9 @@ export function table(rows, minutes) {
   return [
     '| attack | other clients, and the daemon | |',
     '|---|---|---|',
-    ...rows.map(({ name, said, violations }) => `| ${name} | ${said} | ${violations.length > 0 ? '**broken**' : 'kept'} |`),
+    ...rows.map(
+      ({ name, said, violations }) => `| ${name} | ${said} | ${violations.length > 0 ? '**broken**' : 'kept'} |`,
+    ),
     '',
     `${minutes.toFixed(1)} minutes (Node ${process.version}, ${cpus().length} cores)`,
   ].join('\n');

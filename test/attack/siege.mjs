@@ -104,14 +104,20 @@ export async function siege(build, attack) {
   function note({ waits, errors, late }, into, when) {
     for (const wait of waits) into.push(wait);
     if (waits.length === 0) violations.push(`no other client was served ${when}`);
-    for (const [name, count] of Object.entries(errors)) violations.push(`${count} × ${name} for other clients, ${when}`);
+    for (const [name, count] of Object.entries(errors))
+      violations.push(`${count} × ${name} for other clients, ${when}`);
     if (late > 0) violations.push(`${late} callers were answered after their deadline, ${when}`);
   }
 
   function judge(grown, rss, unhandled) {
-    const p99 = (waits) => quantile(waits.sort((a, b) => a - b), 0.99);
+    const p99 = (waits) =>
+      quantile(
+        waits.sort((a, b) => a - b),
+        0.99,
+      );
     const [quiet, loud] = [p99(calm), p99(attacked)];
-    if (loud > P99_FACTOR * quiet) violations.push(`p99 ${loud.toFixed(1)} ms, without the attack ${quiet.toFixed(1)} ms`);
+    if (loud > P99_FACTOR * quiet)
+      violations.push(`p99 ${loud.toFixed(1)} ms, without the attack ${quiet.toFixed(1)} ms`);
     if (grown > HEAP_BOUND) violations.push(`the heap has grown by ${mega(grown).toFixed(1)} MB`);
     for (const reason of unhandled) violations.push(`unhandled rejection: ${reason}`);
     const missed = attack.expect?.(seen);

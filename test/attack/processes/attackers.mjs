@@ -63,7 +63,8 @@ const ATTACKS = {
     };
     await dialAll(count, begin);
     every(byteMs, () => {
-      for (const socket of open) socket.write(text.subarray(socket.sent % text.length, (socket.sent++ % text.length) + 1));
+      for (const socket of open)
+        socket.write(text.subarray(socket.sent % text.length, (socket.sent++ % text.length) + 1));
       if (open.size < count) void dialAll(count - open.size, begin);
     });
   },
