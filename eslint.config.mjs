@@ -56,7 +56,7 @@ const hostFacilities = [
 ];
 
 export default tseslint.config(
-  { ignores: ['dist/**', '**/dist/**', '**/node_modules/**', 'coverage/**'] },
+  { ignores: ['.stryker/**', 'dist/**', '**/dist/**', '**/node_modules/**', 'coverage/**'] },
   ...tseslint.configs.recommendedTypeChecked.map((c) => ({ ...c, files: ['**/*.ts'] })),
   {
     files: ['**/*.ts'],

@@ -53,10 +53,15 @@ export class Child {
   #process;
   #last = 0;
   #open = new Map();
+  /** Resolves with the code or the signal by which it ended. @type {Promise<number | string>} */
+  ended;
 
-  /** @param {string} name a file of bench/processes  @param {string[]} [args] @param {string[]} [execArgv] */
+  /**
+   * @param {string | URL} name a file of bench/processes, or where another file is
+   * @param {string[]} [args] @param {string[]} [execArgv]
+   */
   constructor(name, args = [], execArgv = []) {
-    const file = fileURLToPath(new URL(`../processes/${name}`, import.meta.url));
+    const file = fileURLToPath(new URL(name, new URL('../processes/', import.meta.url)));
     this.#process = fork(file, args, { execArgv });
     this.#process.on('message', ({ id, value, error }) => {
       const { resolve, reject } = this.#open.get(id);
@@ -64,6 +69,7 @@ export class Child {
       if (error === undefined) resolve(value);
       else reject(new Error(`${name}: ${error}`));
     });
+    this.ended = new Promise((resolve) => this.#process.on('exit', (code, signal) => resolve(signal ?? code)));
     this.#process.on('exit', (code) => {
       for (const { reject } of this.#open.values()) reject(new Error(`${name} has exited with code ${code}`));
       this.#open.clear();
@@ -77,6 +83,11 @@ export class Child {
       this.#open.set(id, { resolve, reject });
       this.#process.send({ id, question, argument }, (error) => error && reject(error));
     });
+  }
+
+  /** @param {NodeJS.Signals} signal */
+  kill(signal) {
+    this.#process.kill(signal);
   }
 
   /** Resolves when the process is gone. */

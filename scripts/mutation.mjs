@@ -1,0 +1,43 @@
+// Mutation testing: does a test fail for each small change of the code? `npm run mutation -- --help` tells how.
+import { spawnSync } from 'node:child_process';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { FOLDER_NAMES, folderOf } from './mutation-folders.mjs';
+
+const HELP = `npm run mutation -- --folder ${FOLDER_NAMES.join('|')} [options]
+
+  --file TEXT       only the files of the folder with that name, without .ts (may be repeated)
+  --workers N       how many mutants at once (default 2)
+  --force           also the mutants whose fate an earlier run has found
+  --help
+
+Results are kept in .stryker, also as a page: .stryker/FOLDER.html.
+`;
+
+const { values: options } = parseArgs({
+  options: {
+    folder: { type: 'string' },
+    file: { type: 'string', multiple: true, default: [] },
+    workers: { type: 'string', default: '2' },
+    force: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+function run() {
+  folderOf(options.folder);
+  const args = ['node_modules/@stryker-mutator/core/bin/stryker.js', 'run'];
+  const files = options.file.map((name) => `lib/${options.folder}/${name}.ts`);
+  if (files.length > 0) args.push('--mutate', files.join(','));
+  if (options.force) args.push('--force');
+  const { status } = spawnSync(process.execPath, args, {
+    cwd: dirname(dirname(fileURLToPath(import.meta.url))),
+    env: { ...process.env, MUTATION_FOLDER: options.folder, MUTATION_WORKERS: options.workers },
+    stdio: 'inherit',
+  });
+  return status ?? 1;
+}
+
+if (options.help) process.stdout.write(HELP);
+else process.exitCode = run();

@@ -1,0 +1,26 @@
+import { folderOf } from './scripts/mutation-folders.mjs';
+
+const folder = process.env.MUTATION_FOLDER;
+folderOf(folder);
+
+/** Called by `npm run mutation -- --folder NAME`. @type {import('@stryker-mutator/api/core').PartialStrykerOptions} */
+export default {
+  mutate: [`lib/${folder}/**/*.ts`],
+  testRunner: 'jest',
+  testRunnerNodeArgs: ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
+  jest: { configFile: 'jest.mutation.config.mjs', enableFindRelatedTests: false },
+  coverageAnalysis: 'perTest',
+  // What the specs cannot tell apart from outside, at any speed of the machine.
+  timeoutMS: 5000,
+  concurrency: Number(process.env.MUTATION_WORKERS ?? 2),
+  incremental: true,
+  incrementalFile: `.stryker/${folder}.json`,
+  tempDirName: '.stryker/tmp',
+  reporters: ['clear-text', 'json', 'html'],
+  clearTextReporter: { allowColor: false, allowEmojis: false, logTests: false, reportTests: false },
+  jsonReporter: { fileName: `.stryker/${folder}-report.json` },
+  htmlReporter: { fileName: `.stryker/${folder}.html` },
+  ignorePatterns: ['/dist', '/coverage', '/sample', '/docs', '/bench', '/test/e2e', '/test/faults'],
+  thresholds: { high: 95, low: 85, break: null },
+  allowConsoleColors: false,
+};

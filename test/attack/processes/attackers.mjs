@@ -1,0 +1,157 @@
+// One who means no good. The attacks are named in ../attacks.mjs; each is begun, goes on, and ends.
+import { connect } from 'node:net';
+import { constants, setPriority } from 'node:os';
+import { answer } from '../../../bench/support/child.mjs';
+
+// Attackers bring machines of their own; here they must not take the processor from those they attack.
+setPriority(constants.priority.PRIORITY_LOW);
+
+const AT_ONCE = 200;
+let at;
+let stopped = false;
+/** Open connections; those that the daemon cuts are taken out. */
+const open = new Set();
+const counts = { opened: 0, cut: 0, failed: 0, bytes: 0, replies: 0 };
+let timers = [];
+let loops = [];
+
+/** Resolves with the socket, or undefined if there was none to be had. */
+function dial() {
+  return new Promise((resolve) => {
+    const socket = connect({ ...at, noDelay: true });
+    socket.once('connect', () => {
+      counts.opened++;
+      if (stopped) return hangUp(socket);
+      open.add(socket);
+      resolve(socket);
+    });
+    socket.on('error', () => {});
+    socket.once('close', () => {
+      if (open.delete(socket)) counts.cut++;
+      else if (!socket.attacked) counts.failed++;
+      resolve(undefined);
+    });
+  });
+}
+
+/** Ends one without leaving a port behind that must wait. */
+function hangUp(socket) {
+  open.delete(socket);
+  socket.attacked = true;
+  socket.resetAndDestroy();
+}
+
+async function dialAll(count, use) {
+  for (let i = 0; i < count && !stopped; i += AT_ONCE) {
+    const some = Array.from({ length: Math.min(AT_ONCE, count - i) }, dial);
+    for (const socket of await Promise.all(some)) if (socket) use(socket);
+  }
+}
+
+const every = (ms, work) => timers.push(setInterval(work, ms));
+
+const ATTACKS = {
+  /** So many connections that say nothing. */
+  idle: ({ count }) => dialAll(count, (socket) => socket.resume()),
+
+  /** Requests that come byte by byte, one a second; who is cut off comes back. */
+  async 'slow writers'({ count, byteMs }) {
+    const text = Buffer.from('l\nattack:slow:writer\n0 30\n');
+    const begin = (socket) => {
+      socket.resume();
+      socket.sent = 0;
+    };
+    await dialAll(count, begin);
+    every(byteMs, () => {
+      for (const socket of open)
+        socket.write(text.subarray(socket.sent % text.length, (socket.sent++ % text.length) + 1));
+      if (open.size < count) void dialAll(count - open.size, begin);
+    });
+  },
+
+  /** Ask for long replies and read them one byte a second. */
+  async 'slow readers'({ count, requests, byteMs }) {
+    const text = 'stats\n_\n\n'.repeat(requests);
+    const begin = (socket) => {
+      // Read only when asked to.
+      socket.pause();
+      socket.write(text);
+    };
+    await dialAll(count, begin);
+    every(byteMs, () => {
+      for (const socket of open) if (socket.read(1)) counts.bytes++;
+      if (open.size < count) void dialAll(count - open.size, begin);
+    });
+  },
+
+  /** Connect, ask for something, and are gone, by reset or FIN, with or without the reply; again at once. */
+  async storm({ count }) {
+    const storming = async (which) => {
+      for (let i = which; !stopped; i++) {
+        const socket = await dial();
+        if (!socket) continue;
+        const replied = new Promise((resolve) => socket.once('data', resolve).once('close', resolve));
+        if (i % 4 > 0) socket.write(`l\nattack:storm:${i % 500}\n${i % 3} 30\n`.slice(0, i % 4 === 3 ? 9 : undefined));
+        if (i % 4 === 2) await replied;
+        if (i % 8 < 4 || i % 4 === 0) hangUp(socket);
+        else {
+          socket.attacked = true;
+          open.delete(socket);
+          socket.end();
+          socket.resume();
+          if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
+        }
+      }
+    };
+    loops = Array.from({ length: count }, (_, which) => storming(which));
+  },
+
+  /** Takes a new key with each request, and never gives one back, until it hangs up. */
+  async keys({ count, lanes }) {
+    const each = Math.ceil(count / lanes);
+    const taking = async (lane) => {
+      const socket = await dial();
+      if (!socket) return;
+      let replies = 0;
+      let asked = 0;
+      const more = () => {
+        // A window, as a client has one.
+        let text = '';
+        for (; asked < each && asked - replies < 500; asked++) text += `l\nattack:key:${lane}:${asked}\n0 3600\n`;
+        if (text) socket.write(text);
+      };
+      await new Promise((resolve) => {
+        socket.on('data', (chunk) => {
+          for (const byte of chunk) if (byte === 10) replies++;
+          more();
+          if (replies >= each) resolve();
+        });
+        socket.once('close', resolve);
+        more();
+      });
+      counts.replies += replies;
+    };
+    loops = Array.from({ length: lanes }, (_, lane) => taking(lane));
+  },
+};
+
+answer({
+  async begin({ kind, address, ...rest }) {
+    at = address;
+    stopped = false;
+    await ATTACKS[kind](rest);
+  },
+  /** Resolves when what an attack does once is done. */
+  finished: () => Promise.all(loops),
+  counts: () => ({ ...counts, open: open.size }),
+  /** All at once. */
+  async end() {
+    stopped = true;
+    timers.forEach(clearInterval);
+    timers = [];
+    [...open].forEach(hangUp);
+    await Promise.all(loops);
+    loops = [];
+    return { ...counts };
+  },
+});

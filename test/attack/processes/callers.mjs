@@ -1,0 +1,49 @@
+// The other clients: callers with a key of their own each, who acquire and release at a steady pace.
+import { setTimeout as pause } from 'node:timers/promises';
+import { answer } from '../../../bench/support/child.mjs';
+
+const { LockClient } = await import(process.argv[2]);
+const CLIENTS = 4;
+const CALLERS = 40;
+const PACE_MS = 20;
+const DEADLINE_S = 5;
+/** What a caller may be late by on a machine with more to do than cores. */
+const LATE_MS = 1000;
+
+const rejections = [];
+process.on('unhandledRejection', (reason) => rejections.push(String(reason)));
+let clients = [];
+
+async function call(client, key, until, seen) {
+  // Not all in one turn.
+  await pause(Math.random() * PACE_MS);
+  while (performance.now() < until) {
+    const asked = performance.now();
+    try {
+      const lock = await client.acquire(key, { acquireTimeoutS: DEADLINE_S });
+      await lock.release();
+      seen.waits.push(performance.now() - asked);
+    } catch (error) {
+      seen.errors[error.name] = (seen.errors[error.name] ?? 0) + 1;
+      if (performance.now() - asked > DEADLINE_S * 1000 + LATE_MS) seen.late++;
+    }
+    await pause(Math.max(0, PACE_MS - (performance.now() - asked)));
+  }
+}
+
+answer({
+  async open(options) {
+    clients = await Promise.all(Array.from({ length: CLIENTS }, () => LockClient.connect(options)));
+  },
+  /** @returns how long each acquire with its release took, in ms, and what went wrong */
+  async slice(ms) {
+    const seen = { waits: [], errors: {}, late: 0 };
+    const until = performance.now() + ms;
+    await Promise.all(
+      Array.from({ length: CALLERS }, (_, i) => call(clients[i % CLIENTS], `other:caller:${i}`, until, seen)),
+    );
+    return seen;
+  },
+  rejections: () => rejections,
+  close: () => Promise.all(clients.map((client) => client.close())),
+});
