@@ -105,7 +105,7 @@ export const isReplaced = (timing: HostTiming): boolean =>
   timing.now !== performance.now || timing.setTimeout !== setTimeout;
 
 export const hostTiming = (): HostTiming => ({
-  now: Reflect.get(performance, 'now') as () => Ms,
+  now: Reflect.get(performance, 'now'),
   setTimeout,
   clearTimeout,
 });

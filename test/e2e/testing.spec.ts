@@ -260,6 +260,27 @@ describe('a partition', () => {
     expect((await waiting).isHeld).toBe(true);
   });
 
+  it('keeps a grant from arriving', async () => {
+    const locks = make();
+    const other = await locks.occupy('a');
+    const waiting = locks.service.acquire('a');
+    await until(() => locks.waiting().length === 1);
+    locks.partition();
+    await other.release();
+    await (await locks.occupy('a')).release();
+    locks.heal();
+    expect((await waiting).isHeld).toBe(true);
+  });
+
+  it('lets a lock be lost before its lease is over', async () => {
+    const locks = make();
+    const held = await locks.service.acquire('a');
+    locks.partition();
+    await locks.lose('a');
+    expect(held.isHeld).toBe(false);
+    await (await locks.occupy('a')).release();
+  });
+
   it('keeps a release from arriving: the lease ends it', async () => {
     const locks = make({ leaseTtlS: 20 });
     const held = await locks.service.acquire('a');
