@@ -17,7 +17,13 @@ const rooms = [
   'entries',
 ];
 // nest knows nothing of the drop-in, which knows nothing of engine and daemon.
-const strangers = { daemon: ['client'], dropin: ['core', 'daemon'], nest: ['dropin'], testing: ['dropin'], cli: ['dropin'] };
+const strangers = {
+  daemon: ['client'],
+  dropin: ['core', 'daemon'],
+  nest: ['dropin'],
+  testing: ['dropin'],
+  cli: ['dropin'],
+};
 
 const forbiddenIn = (room) => [...rooms.slice(rooms.indexOf(room) + 1), ...(strangers[room] ?? [])];
 

@@ -7,6 +7,7 @@ import type {
   Pending,
   Proof,
   Released,
+  SignalTaker,
   Waiter,
 } from '../backends/backend.js';
 import type { EmbeddedBackend } from '../backends/embedded.js';
@@ -126,6 +127,21 @@ export class TestBackend implements LockBackend {
 
   async ping(): Promise<void> {
     this.assertReachable();
+  }
+
+  async publish(channel: string, payload: string): Promise<number> {
+    this.assertReachable();
+    return this.engine.publish(channel, payload);
+  }
+
+  /** What is published during a cut is lost. */
+  subscribe(pattern: string, group: string | undefined, taker: SignalTaker): () => void {
+    return this.engine.subscribe(pattern, group, {
+      signal: (channel, payload) => {
+        if (!this.isCut) taker.signal(channel, payload);
+      },
+      failed: (error) => taker.failed(error),
+    });
   }
 
   onLink(callback: (event: LinkEvent) => void): () => void {

@@ -8,6 +8,7 @@ import {
   currentLock,
   DflockdModule,
   DflockdService,
+  DflockdSignals,
   getDflockdToken,
   LockLostError,
   LockUnavailableError,
@@ -218,6 +219,23 @@ describe('TestLocks in an application', () => {
     await expect(locks.lose('b', 'bad luck' as 'expired')).rejects.toThrow(ConfigError);
     await held.release();
   });
+});
+
+it('carries signals, but not over a partition', async () => {
+  const locks = make();
+  const app = await boot({ imports: [locks.module()] });
+  const signals = app.get(DflockdSignals);
+  const got: string[] = [];
+  const listening = signals.signal$('order.*').subscribe(({ payload }) => got.push(payload));
+  await until(async () => (await signals.emit('order.1', 'first')) === 1);
+  await until(() => got.length > 0);
+  locks.partition();
+  await expect(signals.emit('order.1', 'lost')).rejects.toThrow(LockUnavailableError);
+  locks.heal();
+  await signals.emit('order.1', 'second');
+  await until(() => got.includes('second'));
+  expect(got).not.toContain('lost');
+  listening.unsubscribe();
 });
 
 describe('a partition', () => {

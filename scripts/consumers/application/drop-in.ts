@@ -1,12 +1,37 @@
 // A program written for dflockd-client: every export of it.
 import { connect } from 'node:net';
 import {
-  acquire, AcquireTimeoutError, AuthError, DistributedLock, DistributedSemaphore, enqueue, LockError, publish, release, renew,
-  semAcquire, semEnqueue, semRelease, semRenew, semWaitForLock, SignalConnection, stableHashShard, stats, waitForLock,
+  acquire,
+  AcquireTimeoutError,
+  AuthError,
+  DistributedLock,
+  DistributedSemaphore,
+  enqueue,
+  LockError,
+  publish,
+  release,
+  renew,
+  semAcquire,
+  semEnqueue,
+  semRelease,
+  semRenew,
+  semWaitForLock,
+  SignalConnection,
+  stableHashShard,
+  stats,
+  waitForLock,
 } from 'nestjs-dflockd/client';
 import type {
-  DistributedLockOptions, DistributedSemaphoreOptions, ShardingStrategy, Signal, SignalConnectionOptions, Stats, StatsIdleLock,
-  StatsIdleSemaphore, StatsLock, StatsSemaphore,
+  DistributedLockOptions,
+  DistributedSemaphoreOptions,
+  ShardingStrategy,
+  Signal,
+  SignalConnectionOptions,
+  Stats,
+  StatsIdleLock,
+  StatsIdleSemaphore,
+  StatsLock,
+  StatsSemaphore,
 } from 'nestjs-dflockd/client';
 import { DflockdServer } from 'nestjs-dflockd/daemon';
 
@@ -14,18 +39,30 @@ async function main() {
   const server = new DflockdServer({ port: 0 });
   const { host, port } = await server.listen();
   const strategy: ShardingStrategy = stableHashShard;
-  const options: DistributedLockOptions = { key: 'k', servers: [[host, port]], shardingStrategy: strategy, acquireTimeoutS: 0 };
+  const options: DistributedLockOptions = {
+    key: 'k',
+    servers: [[host, port]],
+    shardingStrategy: strategy,
+    acquireTimeoutS: 0,
+  };
   const slots: DistributedSemaphoreOptions = { ...options, limit: 1 };
   const lock = new DistributedLock(options);
   const rival = new DistributedLock(options);
   if (!(await lock.acquire()) || (await rival.acquire())) throw new Error('two holders, or none');
   const all: Stats = await stats({ host, port });
   const held: StatsLock[] = all.locks;
-  const others: [StatsSemaphore[], StatsIdleLock[], StatsIdleSemaphore[]] = [all.semaphores, all.idle_locks, all.idle_semaphores];
+  const others: [StatsSemaphore[], StatsIdleLock[], StatsIdleSemaphore[]] = [
+    all.semaphores,
+    all.idle_locks,
+    all.idle_semaphores,
+  ];
   if (held.length !== 1 || others.some((list) => list.length > 0)) throw new Error('wrong stats');
-  await rival.withLock(() => 0).catch((error: unknown) => {
-    if (!(error instanceof AcquireTimeoutError && error instanceof LockError) || error instanceof AuthError) throw error;
-  });
+  await rival
+    .withLock(() => 0)
+    .catch((error: unknown) => {
+      if (!(error instanceof AcquireTimeoutError && error instanceof LockError) || error instanceof AuthError)
+        throw error;
+    });
   await lock.release();
   await new DistributedSemaphore(slots).withLock(async () => undefined);
 
