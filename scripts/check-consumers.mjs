@@ -2,13 +2,12 @@
 // of Nest, module system, platform and Node, with `--all` all 36.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { combinationsOf, nests, NODES } from './consumers/combinations.mjs';
 import { forAll, run } from './consumers/commands.mjs';
+import { pack } from './consumers/pack.mjs';
 import { makeProject } from './consumers/project.mjs';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const all = process.argv.includes('--all');
 /** One takes a few seconds, most of them waiting for the next tick of a cron job. */
 const AT_ONCE = 2;
@@ -25,16 +24,13 @@ async function nodeBinary(version) {
 
 const work = mkdtempSync(join(tmpdir(), 'dflockd-consumers-'));
 try {
-  const pack = ['pack', '--json', '--ignore-scripts', '--loglevel=error', '--pack-destination', work];
-  const packed = JSON.parse(await run(root, 'npm', pack));
-  // npm before 12 prints an array, later ones an object by name.
-  const [{ filename }] = Array.isArray(packed) ? packed : Object.values(packed);
+  const tarball = await pack(work);
   const binaries = {};
   for (const version of NODES) binaries[version] = await nodeBinary(version);
 
   const failures = [];
   for (const versions of nests) {
-    const project = await makeProject(work, join(work, filename), versions);
+    const project = await makeProject(work, tarball, versions);
     await forAll(combinationsOf(versions, all), AT_ONCE, async ({ nest, system, platform, node }) => {
       const name = `Nest ${nest}, ${system}, ${platform}, Node ${node}`;
       const env = { NEST: nest, PLATFORM: platform, NO_COLOR: '1' };

@@ -79,11 +79,17 @@ export class TestLocks {
    * @throws ConfigError as `forRoot`
    */
   module(options: Extras & Pick<DflockdModuleOptions, 'exceptionFilter' | 'logger'> = {}): DynamicModule {
-    const definition = DflockdModule.forRoot({ logger: false, ...options, backend: this.own });
-    const token = getDflockdToken(options.instance);
+    const { instance, isGlobal, ...rest } = options;
+    // Factories, not values: Nest 10 tells dynamic modules apart by writing out all that is in them.
+    const definition = DflockdModule.forRootAsync({
+      instance,
+      isGlobal,
+      useFactory: () => ({ logger: false, ...rest, backend: this.own }),
+    });
+    const token = getDflockdToken(instance);
     const providers = definition.providers!.map((provider): Provider => {
       const its = typeof provider === 'object' && 'provide' in provider && provider.provide === token;
-      return its ? { provide: token, useValue: this.service } : provider;
+      return its ? { provide: token, useFactory: () => this.service } : provider;
     });
     return { ...definition, providers };
   }

@@ -1,11 +1,11 @@
-import { Controller, Inject, Injectable, Module, Param, Post, Sse } from '@nestjs/common';
+import { Controller, Inject, Injectable, Module, Param, Post, Sse, type DynamicModule } from '@nestjs/common';
 import { Cron, ScheduleModule } from '@nestjs/schedule';
-import { CronLock, DflockdModule, WithLock } from 'nestjs-dflockd';
+import { CronLock, WithLock } from 'nestjs-dflockd';
 import { of, type Observable } from 'rxjs';
 import { Journal } from './journal.js';
 
 @Controller()
-class Orders {
+export class Orders {
   constructor(@Inject(Journal) private readonly journal: Journal) {}
 
   @Post('orders/:id/charge')
@@ -40,9 +40,9 @@ class Jobs {
 }
 
 /** The application: each instance has a module of its own. */
-export function moduleOf(server: readonly [string, number], journal: Journal): new () => object {
+export function moduleOf(locks: DynamicModule, journal: Journal): new () => object {
   @Module({
-    imports: [ScheduleModule.forRoot(), DflockdModule.forRoot({ servers: [server] })],
+    imports: [ScheduleModule.forRoot(), locks],
     controllers: [Orders],
     providers: [Jobs, { provide: Journal, useValue: journal }],
   })

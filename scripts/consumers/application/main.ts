@@ -5,16 +5,18 @@ import { once } from 'node:events';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { AcquireTimeoutError, DflockdModule } from 'nestjs-dflockd';
 import { LockClient } from 'nestjs-dflockd/client';
 import { DflockdServer } from 'nestjs-dflockd/daemon';
-import { moduleOf } from './app.module.js';
+import { TestLocks } from 'nestjs-dflockd/testing';
+import { moduleOf, Orders } from './app.module.js';
 import { Journal } from './journal.js';
 
 const { NEST, PLATFORM } = process.env;
 
 async function start(server: readonly [string, number], journal: Journal) {
   const adapter = PLATFORM === 'fastify' ? new FastifyAdapter() : new ExpressAdapter();
-  const app = await NestFactory.create<any>(moduleOf(server, journal), adapter, {
+  const app = await NestFactory.create<any>(moduleOf(DflockdModule.forRoot({ servers: [server] }), journal), adapter, {
     logger: ['warn'],
     abortOnError: false,
   });
@@ -67,6 +69,17 @@ async function busyStream(url: string, locks: LockClient): Promise<void> {
   assert.match(await (await fetch(`${url}/feed/news`)).text(), /^data: first$/m);
 }
 
+/** The same application in a test. */
+async function withoutServer(): Promise<void> {
+  const locks = new TestLocks();
+  const app = await NestFactory.createApplicationContext(moduleOf(locks.module(), new Journal()), { logger: ['warn'] });
+  const held = await locks.occupy('report');
+  await assert.rejects(app.get(Orders).report(), AcquireTimeoutError);
+  await held.release();
+  assert.equal(await app.get(Orders).report(), 'done');
+  await app.close();
+}
+
 async function main(): Promise<void> {
   const server = new DflockdServer({ port: 0 });
   const { host, port } = await server.listen();
@@ -79,6 +92,8 @@ async function main(): Promise<void> {
   await busyLock(urls[0]!, locks);
   await busyStream(urls[1]!, locks);
   await cronTicks(journal);
+
+  await withoutServer();
 
   await locks.close();
   for (const { app } of instances) await app.close();
