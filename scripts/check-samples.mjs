@@ -18,7 +18,16 @@ const PACKAGES = [
   ...['common', 'core', 'platform-express', 'schedule', 'bullmq', 'microservices', 'graphql', 'apollo', 'testing'].map(
     (part) => `@nestjs/${part}`,
   ),
-  ...['@apollo/server', '@as-integrations/express5', 'graphql', 'bullmq', 'ioredis', 'reflect-metadata', 'rxjs', '@types/node'],
+  ...[
+    '@apollo/server',
+    '@as-integrations/express5',
+    'graphql',
+    'bullmq',
+    'ioredis',
+    'reflect-metadata',
+    'rxjs',
+    '@types/node',
+  ],
 ].map((name) => `${name}@${devDependencies[name]}`);
 
 const TSCONFIG = JSON.stringify({
