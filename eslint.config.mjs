@@ -12,11 +12,18 @@ const rooms = [
   'locks',
   'dropin',
   'nest',
+  'testing',
   'cli',
   'entries',
 ];
 // nest knows nothing of the drop-in, which knows nothing of engine and daemon.
-const strangers = { daemon: ['client'], dropin: ['core', 'daemon'], nest: ['dropin'], cli: ['dropin'] };
+const strangers = {
+  daemon: ['client'],
+  dropin: ['core', 'daemon'],
+  nest: ['dropin'],
+  testing: ['dropin'],
+  cli: ['dropin'],
+};
 
 const forbiddenIn = (room) => [...rooms.slice(rooms.indexOf(room) + 1), ...(strangers[room] ?? [])];
 
@@ -36,9 +43,9 @@ const roomRules = rooms.map((room) => ({
               ]
             : []),
           { group: ['../../*'], message: 'rooms are one folder deep' },
-          ...(['nest', 'entries'].includes(room)
+          ...(['nest', 'testing', 'entries'].includes(room)
             ? []
-            : [{ group: ['@nestjs/*', 'reflect-metadata'], message: 'Nest belongs to lib/nest' }]),
+            : [{ group: ['@nestjs/*', 'reflect-metadata'], message: 'Nest belongs to lib/nest and lib/testing' }]),
         ],
       },
     ],
@@ -95,7 +102,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['test/**/*.ts', 'sample/**/*.ts', 'bench/**/*.ts'],
+    files: ['test/**/*.ts', 'sample/**/*.ts', 'bench/**/*.ts', 'scripts/**/*.ts'],
     rules: { '@typescript-eslint/no-floating-promises': 'off', '@typescript-eslint/unbound-method': 'off' },
   },
 );

@@ -4,6 +4,7 @@
  */
 import { randomFillSync } from 'node:crypto';
 import { uptime } from 'node:os';
+import { setImmediate as turn } from 'node:timers';
 
 /** Milliseconds. Points in time are those of a monotonic clock unless said otherwise. */
 export type Ms = number;
@@ -91,3 +92,25 @@ export const systemEntropy: Entropy = {
   fill: (bytes) => void randomFillSync(bytes),
   unit: () => Math.random(),
 };
+
+/** The host's time and timers at this moment. */
+export interface HostTiming {
+  readonly now: () => Ms;
+  readonly setTimeout: typeof setTimeout;
+  readonly clearTimeout: typeof clearTimeout;
+}
+
+/** Test frameworks put other functions in the place of the host's. True if that has happened since `timing`. */
+export const isReplaced = (timing: HostTiming): boolean =>
+  timing.now !== performance.now || timing.setTimeout !== setTimeout;
+
+export const hostTiming = (): HostTiming => ({
+  now: Reflect.get(performance, 'now'),
+  setTimeout,
+  clearTimeout,
+});
+
+export const hostNow = ({ now }: HostTiming): Ms => Reflect.apply(now, performance, []);
+
+/** One turn of the event loop, also where a test framework has stopped the timers. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => void turn(resolve));

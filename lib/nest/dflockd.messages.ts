@@ -47,7 +47,8 @@ export const MESSAGES = {
   unreachable: (method: string, instance: string) =>
     `${method} has a lock, but its object was not created by Nest, or no DflockdModule${ofInstance(instance)} is visible where it was. ` +
     `Import DflockdModule.forRoot(${instance === 'default' ? '' : `{ instance: ${show(instance)} }`}), and let Nest create the object: list its class in "providers"; ` +
-    `in a test, with Test.createTestingModule({ imports: [DflockdModule.forRoot({ embedded: true })], providers: [${method.split('.')[0]}] })`,
+    `in a test, with Test.createTestingModule({ imports: [DflockdModule.forRoot({ embedded: true })], providers: [${method.split('.')[0]}] }), ` +
+    `or attachLocks(new ${method.split('.')[0]}(…)) from nestjs-dflockd/testing`,
   noModule: '@LockRequest is used, but there is no DflockdModule in this application; import DflockdModule.forRoot()',
   requestUnreachable: (method: string, instance: string, known: readonly string[]) =>
     `@LockRequest on ${method}: no DflockdModule${ofInstance(instance)} is visible in its module` +

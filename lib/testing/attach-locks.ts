@@ -1,0 +1,51 @@
+import { ConfigError } from '../common/errors.js';
+import { DEFAULT_INSTANCE } from '../nest/dflockd.constants.js';
+import { DflockdService } from '../nest/dflockd.service.js';
+import { LockRunner } from '../nest/lock.runner.js';
+import { holderOf, lockedMethodsOf } from '../nest/locked-method.registry.js';
+import { ServiceHolder } from '../nest/service-holder.js';
+import { TestLocks } from './test-locks.js';
+
+/** For those who do not care which; nothing in it keeps the process alive. */
+let shared: TestLocks | undefined;
+
+/**
+ * Connects an object that Nest did not make to locks, so that its locked methods work: all instances that they name. May be
+ * called again, with others.
+ *
+ * @param locks default: locks in this process that all such objects share
+ * @returns the object
+ * @throws ConfigError for an object without locked methods, or one that Nest made
+ *
+ * @example
+ * ```ts
+ * const orders = attachLocks(new OrderService(repository));
+ * ```
+ */
+export function attachLocks<T extends object>(object: T, locks: TestLocks | DflockdService = sharedLocks()): T {
+  if (typeof object !== 'object' || object === null) {
+    throw new ConfigError(`attachLocks: expected an object, got ${String(object)}`);
+  }
+  const service = locks instanceof TestLocks ? locks.service : locks;
+  if (!(service instanceof DflockdService)) {
+    throw new ConfigError('attachLocks: the second argument is neither TestLocks nor a DflockdService');
+  }
+  const name = object.constructor?.name ?? 'the object';
+  const methods = lockedMethodsOf(Object.getPrototypeOf(object) as object);
+  if (methods.length === 0) throw new ConfigError(`attachLocks: ${name} has no method with a lock`);
+  const holder = new ServiceHolder();
+  holder.fill(new LockRunner(service.client));
+  for (const method of methods) {
+    const { instance } = method.plan;
+    method.bind(object, holder);
+    if (holderOf(object, instance) !== holder) {
+      const which = instance === DEFAULT_INSTANCE ? 'DflockdService' : `getDflockdToken('${instance}')`;
+      throw new ConfigError(
+        `attachLocks: ${name} was made by Nest and has its locks; use overrideProvider(${which}).useValue(locks.service)`,
+      );
+    }
+  }
+  return object;
+}
+
+const sharedLocks = (): TestLocks => (shared ??= new TestLocks());

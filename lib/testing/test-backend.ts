@@ -1,0 +1,176 @@
+import type {
+  AcquireRequest,
+  Capabilities,
+  Grant,
+  LinkEvent,
+  LockBackend,
+  Pending,
+  Proof,
+  Released,
+  SignalTaker,
+  Waiter,
+} from '../backends/backend.js';
+import type { EmbeddedBackend } from '../backends/embedded.js';
+import { LockUnavailableError, type LossReason } from '../common/errors.js';
+import type { Clock, Ms } from '../common/system.js';
+import type { Kind } from '../protocol/messages.js';
+import { TestGrant } from './test-grant.js';
+import { TestPending } from './test-pending.js';
+
+/** One process as the engine sees it: what it holds and waits for, on a link that can be cut. */
+export class TestBackend implements LockBackend {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  private readonly held = new Set<TestGrant>();
+  private readonly waits = new Set<TestPending>();
+  private readonly links = new Set<(event: LinkEvent) => void>();
+  private isCut = false;
+
+  constructor(
+    private readonly engine: EmbeddedBackend,
+    private readonly clock: Clock,
+    private readonly onClose: () => Promise<void> = async () => undefined,
+  ) {
+    this.name = engine.name;
+    this.capabilities = engine.capabilities;
+  }
+
+  /** What it has, minimum holds that go on included. */
+  get grants(): readonly TestGrant[] {
+    const now = this.clock.now();
+    for (const grant of this.held) if (grant.until <= now) this.held.delete(grant);
+    return [...this.held];
+  }
+
+  /** What its callers wait for. */
+  get waiting(): readonly AcquireRequest[] {
+    return [...this.waits].map(({ req }) => req);
+  }
+
+  /** Nothing reaches the engine any more, and nothing comes back. */
+  cut(): void {
+    if (this.isCut) return;
+    this.isCut = true;
+    for (const wait of this.waits) wait.suspend();
+    this.tellLink('down');
+  }
+
+  heal(): void {
+    if (!this.isCut) return;
+    this.isCut = false;
+    for (const wait of this.waits) wait.resume();
+    this.tellLink('up');
+  }
+
+  /** The engine frees it, and its holder is told. */
+  lose(grant: TestGrant, reason: LossReason): void {
+    this.held.delete(grant);
+    this.engine.abandon(grant.inner);
+    grant.lose(reason);
+  }
+
+  start(): Promise<Capabilities> {
+    return this.engine.start();
+  }
+
+  async tryAcquire(req: AcquireRequest): Promise<Grant | null> {
+    this.assertReachable();
+    const inner = await this.engine.tryAcquire(req);
+    return inner && this.took(inner);
+  }
+
+  enqueue(req: AcquireRequest, mode: 'line' | 'ticket', waiter: Waiter): Pending {
+    const wait = new TestPending(req, {
+      clock: this.clock,
+      place: (inner) => this.engine.enqueue(req, mode, inner),
+      onPlace: (place) => waiter.onPlace(place),
+      granted: (grant) => waiter.granted(this.took(grant)),
+      refused: (error) => waiter.refused(error),
+      unreachable: () => this.unreachable(),
+      over: () => void this.waits.delete(wait),
+    });
+    this.waits.add(wait);
+    if (this.isCut) wait.suspend();
+    else wait.resume();
+    return wait;
+  }
+
+  async renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
+    this.assertReachable();
+    const proof = await this.engine.renew((grant as TestGrant).inner, leaseMs);
+    (grant as TestGrant).renewed(proof);
+    return proof;
+  }
+
+  release(grant: Grant, done: (outcome: Released) => void, keepMs?: Ms): void {
+    // What could not be released stays until its lease is over.
+    if (this.isCut) return done(this.unreachable());
+    const its = grant as TestGrant;
+    if (keepMs) its.until = this.clock.now() + keepMs;
+    else this.held.delete(its);
+    this.engine.release(its.inner, done, keepMs);
+  }
+
+  abandon(grant: Grant): void {
+    this.release(grant, () => undefined);
+  }
+
+  async isLocked(key: string, kind: Kind): Promise<boolean> {
+    this.assertReachable();
+    return this.engine.isLocked(key, kind);
+  }
+
+  async stats(): Promise<unknown[]> {
+    this.assertReachable();
+    return this.engine.stats();
+  }
+
+  async ping(): Promise<void> {
+    this.assertReachable();
+  }
+
+  async publish(channel: string, payload: string): Promise<number> {
+    this.assertReachable();
+    return this.engine.publish(channel, payload);
+  }
+
+  /** What is published during a cut is lost. */
+  subscribe(pattern: string, group: string | undefined, taker: SignalTaker): () => void {
+    return this.engine.subscribe(pattern, group, {
+      signal: (channel, payload) => {
+        if (!this.isCut) taker.signal(channel, payload);
+      },
+      failed: (error) => taker.failed(error),
+    });
+  }
+
+  onLink(callback: (event: LinkEvent) => void): () => void {
+    this.links.add(callback);
+    return () => void this.links.delete(callback);
+  }
+
+  async close(_graceMs: Ms): Promise<void> {
+    for (const wait of this.waits) wait.cancel();
+    await this.onClose();
+  }
+
+  private took(inner: Grant): TestGrant {
+    const grant = new TestGrant(inner);
+    this.held.add(grant);
+    return grant;
+  }
+
+  private tellLink(state: 'up' | 'down'): void {
+    for (const link of [...this.links]) {
+      link({ server: this.name, state, ...(state === 'down' ? { error: this.unreachable() } : undefined) });
+    }
+  }
+
+  private assertReachable(): void {
+    if (this.isCut) throw this.unreachable();
+  }
+
+  private unreachable(): LockUnavailableError {
+    return new LockUnavailableError('partitioned by the test', { server: this.name });
+  }
+}

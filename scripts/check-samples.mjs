@@ -1,0 +1,117 @@
+// Follows the README and the samples in an empty folder, from the packed tarball: what users copy works outside of here.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePort } from '../sample/01-quick-start/tour/instances.mjs';
+import { run } from './consumers/commands.mjs';
+import { pack } from './consumers/pack.mjs';
+import { run as runSample } from './samples/run.mjs';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+/** What the samples import, in the versions that are tested here. */
+const PACKAGES = [
+  ...['common', 'core', 'platform-express', 'schedule', 'bullmq', 'microservices', 'graphql', 'apollo', 'testing'].map(
+    (part) => `@nestjs/${part}`,
+  ),
+  ...[
+    '@apollo/server',
+    '@as-integrations/express5',
+    'graphql',
+    'bullmq',
+    'ioredis',
+    'reflect-metadata',
+    'rxjs',
+    '@types/node',
+  ],
+].map((name) => `${name}@${devDependencies[name]}`);
+
+const TSCONFIG = JSON.stringify({
+  compilerOptions: {
+    module: 'nodenext',
+    target: 'es2023',
+    types: ['node'],
+    strict: true,
+    experimentalDecorators: true,
+    emitDecoratorMetadata: true,
+    skipLibCheck: true,
+    rootDir: '.',
+    outDir: 'dist',
+  },
+  include: ['*.ts'],
+});
+
+async function compile(folder) {
+  writeFileSync(join(folder, 'tsconfig.json'), TSCONFIG);
+  await run(folder, process.execPath, ['../node_modules/typescript/bin/tsc', '-p', '.']);
+}
+
+/** The first application, with the daemon in another terminal. */
+async function readme(work) {
+  const [server, port] = [`127.0.0.1:${await freePort()}`, await freePort()];
+  const block = /```ts\n(import 'reflect-metadata';[\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8'))[1];
+  // Of the ports only: others may use the usual ones.
+  const program = block.replace('127.0.0.1:6388', server).replace('listen(3000)', `listen(${port})`);
+  if (program === block) throw new Error('the README has no address and port to replace');
+  const folder = join(work, 'readme');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'main.ts'), program);
+  await compile(folder);
+  const daemon = start(folder, [
+    '../node_modules/nestjs-dflockd/dist/esm/cli/main.js',
+    'daemon',
+    '--port',
+    server.split(':')[1],
+  ]);
+  const application = start(folder, ['dist/main.js']);
+  try {
+    const charge = () => fetch(`http://127.0.0.1:${port}/orders/7/charge`, { method: 'POST' });
+    for (let tries = 0; tries < 200 && !(await charge().catch(() => undefined)); tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const begun = performance.now();
+    const answers = await Promise.all([charge(), charge(), charge()]);
+    const took = performance.now() - begun;
+    const texts = await Promise.all(answers.map((answer) => answer.text()));
+    if (texts.some((text) => text !== 'charged 7') || took < 290) throw new Error(`${texts.join()} in ${took} ms`);
+  } finally {
+    await stop(application);
+    await stop(daemon);
+  }
+}
+
+const start = (cwd, args) => spawn(process.execPath, args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] });
+
+async function stop(child) {
+  if (child.exitCode !== null) return;
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+}
+
+async function sample(work, name) {
+  const folder = join(work, name);
+  cpSync(join(root, 'sample', name), folder, { recursive: true, filter: (path) => !path.endsWith('dist') });
+  await compile(folder);
+  if (!readdirSync(folder).includes('tour')) return runSample(folder, true);
+  const { tour } = await import(join(folder, 'tour/tour.mjs'));
+  return tour();
+}
+
+const work = mkdtempSync(join(tmpdir(), 'dflockd-samples-'));
+try {
+  writeFileSync(join(work, 'package.json'), JSON.stringify({ name: 'samples', private: true, type: 'module' }));
+  const quietly = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
+  await run(work, 'npm', ['install', ...quietly, await pack(work), ...PACKAGES, 'typescript@5.9']);
+  await readme(work);
+  console.log('README: the first application, three requests one after the other');
+  for (const name of readdirSync(join(root, 'sample')).filter((folder) => /^\d\d-/.test(folder))) {
+    console.log(`\n== ${name}`);
+    if (!(await sample(work, name))) throw new Error(`sample/${name} has failed`);
+  }
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}

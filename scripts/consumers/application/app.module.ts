@@ -1,0 +1,51 @@
+import { Controller, Inject, Injectable, Module, Param, Post, Sse, type DynamicModule } from '@nestjs/common';
+import { Cron, ScheduleModule } from '@nestjs/schedule';
+import { CronLock, WithLock } from 'nestjs-dflockd';
+import { of, type Observable } from 'rxjs';
+import { Journal } from './journal.js';
+
+@Controller()
+export class Orders {
+  constructor(@Inject(Journal) private readonly journal: Journal) {}
+
+  @Post('orders/:id/charge')
+  @WithLock('order:{0}')
+  async charge(@Param('id') id: string): Promise<string> {
+    await this.journal.charge(() => new Promise((resolve) => setTimeout(resolve, 50)));
+    return `charged ${id}`;
+  }
+
+  @WithLock('report', { acquireTimeoutS: 0 })
+  @Post('report')
+  async report(): Promise<string> {
+    return 'done';
+  }
+
+  @Sse('feed/:name')
+  @WithLock('feed:{0}', { returns: 'observable', acquireTimeoutS: 0.3 })
+  feed(@Param('name') _name: string): Observable<{ data: string }> {
+    return of({ data: 'first' });
+  }
+}
+
+@Injectable()
+class Jobs {
+  constructor(@Inject(Journal) private readonly journal: Journal) {}
+
+  @CronLock('tick', { minHoldS: 0.5 })
+  @Cron('* * * * * *')
+  async tick(): Promise<void> {
+    this.journal.tick(Date.now());
+  }
+}
+
+/** The application: each instance has a module of its own. */
+export function moduleOf(locks: DynamicModule, journal: Journal): new () => object {
+  @Module({
+    imports: [ScheduleModule.forRoot(), locks],
+    controllers: [Orders],
+    providers: [Jobs, { provide: Journal, useValue: journal }],
+  })
+  class AppModule {}
+  return AppModule;
+}

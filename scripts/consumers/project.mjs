@@ -1,0 +1,50 @@
+// A consumer's project: one installation for each Nest, with the application compiled for either module system.
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { run } from './commands.mjs';
+
+const application = fileURLToPath(new URL('application', import.meta.url));
+
+const json = (path, value) => writeFileSync(path, JSON.stringify(value));
+
+/** As `nest new` writes them: for ESM, and for CommonJS before and since Nest 12, whose own packages are ESM. */
+function compilerFor(system, nest) {
+  if (system === 'esm' || nest === '12') return { module: 'nodenext', moduleResolution: 'nodenext', target: 'es2023' };
+  // Old resolution: no `exports`, so `types` and `typesVersions` have to do.
+  return { module: 'commonjs', moduleResolution: 'node10', ignoreDeprecations: '5.0', target: 'es2021' };
+}
+
+/** @returns the folder; its `esm` and `cjs` have an `out/main.js` each */
+export async function makeProject(work, tarball, { nest, schedule }) {
+  const project = join(work, `nest-${nest}`);
+  mkdirSync(project);
+  json(join(project, 'package.json'), { name: 'consumer', version: '1.0.0', private: true });
+  const parts = ['common', 'core', 'platform-express', 'platform-fastify'].map((part) => `@nestjs/${part}@${nest}`);
+  const others = [`@nestjs/schedule@${schedule}`, 'reflect-metadata', 'rxjs', 'typescript@5.9', '@types/node@20'];
+  const quietly = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
+  await run(project, 'npm', ['install', ...quietly, tarball, ...parts, ...others]);
+  const help = await run(project, 'npx', ['nestjs-dflockd', '--help']);
+  if (!help.includes('nestjs-dflockd daemon')) throw new Error(`Nest ${nest}: no help from the command line`);
+  for (const system of ['esm', 'cjs']) await compile(join(project, system), system, nest);
+  return project;
+}
+
+async function compile(folder, system, nest) {
+  cpSync(application, folder, { recursive: true });
+  json(join(folder, 'package.json'), { type: system === 'esm' ? 'module' : 'commonjs' });
+  json(join(folder, 'tsconfig.json'), {
+    compilerOptions: {
+      ...compilerFor(system, nest),
+      types: ['node'],
+      strict: true,
+      experimentalDecorators: true,
+      emitDecoratorMetadata: true,
+      // What Nest's own packages say about each other is not for us to judge.
+      skipLibCheck: true,
+      outDir: 'out',
+    },
+    include: ['*.ts'],
+  });
+  await run(folder, process.execPath, ['../node_modules/typescript/bin/tsc', '-p', '.']);
+}

@@ -1,0 +1,23 @@
+// A redis-server for as long as a sample runs.
+import { spawn } from 'node:child_process';
+import { findRedis } from '../../bench/support/redis.mjs';
+import { freePort } from '../../sample/01-quick-start/tour/instances.mjs';
+
+/** @returns its port, and how to stop it */
+export async function startRedis() {
+  const file = findRedis();
+  if (!file) throw new Error('there is no redis-server here; install it');
+  const port = await freePort();
+  const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+  const server = spawn(file, options, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = new Promise((resolve) => server.once('close', resolve));
+  await new Promise((resolve, reject) => {
+    let said = '';
+    server.stdout.on('data', (chunk) => {
+      said += chunk;
+      if (said.includes('Ready to accept connections')) resolve();
+    });
+    void ended.then(() => reject(new Error(`redis-server has ended: ${said}`)));
+  });
+  return { port, stop: () => (server.kill(), ended) };
+}

@@ -1,0 +1,33 @@
+// Runs a sample other than the first.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { startRedis } from './redis.mjs';
+
+const LONGEST_CHECK_MS = 60_000;
+/** Of checks that are tests. */
+const REPORTING = ['--test-reporter=spec'];
+
+/** Resolves to whether it ended well. With `once` it checks itself. */
+export async function run(folder, once) {
+  const main = join(folder, 'dist/main.js');
+  const checks = once || !existsSync(main);
+  const redis = checks && folder.includes('bullmq') ? await startRedis() : undefined;
+  const env = redis ? { ...process.env, REDIS_PORT: String(redis.port) } : process.env;
+  const child = spawn(process.execPath, [...REPORTING, checks ? join(folder, 'dist/check.js') : main], {
+    stdio: 'inherit',
+    env,
+  });
+  // Who is asked to end asks the sample, which ends in order.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+  const late = checks
+    ? setTimeout(() => {
+        console.error(`has not ended within ${LONGEST_CHECK_MS / 1000} s`);
+        child.kill('SIGKILL');
+      }, LONGEST_CHECK_MS)
+    : undefined;
+  const code = await new Promise((resolve) => child.once('exit', (status) => resolve(status)));
+  clearTimeout(late);
+  await redis?.stop();
+  return code === 0;
+}
