@@ -215,6 +215,12 @@ describe('the logs of a worker', () => {
     ]);
   });
 
+  it('believe a success after a look that was false: the lock was held until the work was done', () => {
+    expect(readWorkerLog('w', `${start}l 60 aa 50 seen\nr 90 aa 80\nf 91\n`, 0).holds).toMatchObject([
+      { end: 'released', believedUntil: 80 },
+    ]);
+  });
+
   it('hand on what the worker found wrong', () => {
     expect(readWorkerLog('w', '! 5 it is wrong\nf 6\n', 0).complaints).toMatchObject([{ text: 'w: it is wrong' }]);
   });
