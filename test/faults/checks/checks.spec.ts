@@ -123,6 +123,9 @@ describe('leaks', () => {
     };
     expect(leaks([grant({ freedAt: ms(4000) })], { calls: [call] })).toEqual([]);
     expect(leaks([grant({ freedAt: ms(4000) })], { calls: [{ ...call, key: 'j+kk' }] })).toEqual(['leaks']);
+    const killed = { ...call, answeredAt: undefined, excused: true };
+    expect(leaks([grant({ freedAt: ms(4000) })], { calls: [killed] })).toEqual([]);
+    expect(leaks([grant({ freedAt: ms(6300) })], { calls: [killed] })).toEqual(['leaks']);
   });
 });
 
