@@ -35,6 +35,21 @@ const lossOf = (grant: Grant): { reason?: string } => {
   return loss;
 };
 
+describe('rule 1: the connection that brought a lock', () => {
+  it('carries what is said about it, although others are there', async () => {
+    await start({ commandLanes: 2 });
+    const waited = await waitedFor('k');
+    const others = scripted.server.peers.filter((peer) => peer !== scripted.waiting('k')[0]);
+    for (let i = 0; i < 3; i++) await scripted.backend.renew(waited, 1000);
+    expect(await release(scripted.backend, waited)).toBe('released');
+    expect(scripted.waiting('k')[0]!.requests.map((r) => r.t)).toEqual([
+      'acquire',
+      ...['renew', 'renew', 'renew', 'release'],
+    ]);
+    expect(others.flatMap((peer) => peer.requests).some((r) => r.t === 'renew' || r.t === 'release')).toBe(false);
+  });
+});
+
 describe('rule 7: a bare error on a lane that has locks', () => {
   it('belongs to its request when the ping behind it is answered', async () => {
     await start();
