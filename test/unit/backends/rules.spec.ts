@@ -50,6 +50,25 @@ describe('rule 1: the connection that brought a lock', () => {
   });
 });
 
+describe('rule 5: a lock that is abandoned', () => {
+  it('is given up with its connection, where that is its own', async () => {
+    await start();
+    const waited = await waitedFor('k');
+    scripted.backend.abandon(waited);
+    await until(() => scripted.waiting('k')[0]!.ended, 'the end of its connection');
+  });
+
+  it('is released where others share the connection', async () => {
+    await start();
+    const [first, second] = [await acquired('a'), await acquired('b')];
+    const loss = lossOf(second);
+    scripted.backend.abandon(first);
+    await until(() => scripted.said('release').length === 1, 'the release');
+    expect(scripted.said('release')).toEqual([{ t: 'release', kind: 'lock', key: 'a', token: TOKEN }]);
+    expect(loss).toEqual({});
+  });
+});
+
 describe('rule 7: a bare error on a lane that has locks', () => {
   it('belongs to its request when the ping behind it is answered', async () => {
     await start();
