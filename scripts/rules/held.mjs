@@ -169,8 +169,8 @@ export const HELD = [
   },
   {
     rule: 13,
-    spec: 'test/unit/locks/lease.spec.ts',
-    test: 'is renewed, and not lost, when the wall clock is set',
+    spec: 'test/unit/locks/clock-watch.spec.ts',
+    test: 'takes a wall clock that jumps as a hint',
     out: 'and is not taken for a sleep',
     file: 'locks/clock-watch.ts',
     from: 'const slept = this.clock.uptime() - now - this.uptimeLead;',

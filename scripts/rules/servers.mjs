@@ -26,8 +26,8 @@ export const SERVERS = [
     test: 'is not renewed any more, and lasts as long as it lasts',
     out: 'no renewal any more',
     file: 'locks/lease.ts',
-    from: "if (this.renewals === 'auto' && !this.drained) {\n      const early",
-    to: "if (this.renewals === 'auto') {\n      const early",
+    from: 'this.drained = error;',
+    to: 'void error;',
   },
   {
     rule: 9,
@@ -142,8 +142,8 @@ export const SERVERS = [
   },
   {
     rule: 12,
-    spec: 'test/unit/backends/linking.spec.ts',
-    test: 'is said so to a try',
+    spec: 'test/unit/client/server-pool.spec.ts',
+    test: 'is waited for no longer than one connect timeout',
     out: 'a try waits for one connect timeout at most',
     file: 'client/server-pool.ts',
     from: 'Math.min(deadline, this.clock.now() + this.config.connectTimeoutMs + EXPLAIN_MS)',

@@ -50,7 +50,7 @@ export const TALK = [
   {
     rule: 6,
     spec: 'test/unit/locks/lease.spec.ts',
-    test: 'ignores everything once it has been ended',
+    test: 'takes nothing from an answer that comes when it has been released',
     out: 'nothing after the release has begun',
     file: 'locks/lease.ts',
     from: "this.answered();\n      if (this.state !== 'live') return;",

@@ -55,6 +55,7 @@ describe('rule 5: a lock that is abandoned', () => {
     await start();
     const waited = await waitedFor('k');
     scripted.backend.abandon(waited);
+    expect(scripted.backend.lanes()[0]).toMatchObject({ holding: 0, free: 0 });
     await until(() => scripted.waiting('k')[0]!.ended, 'the end of its connection');
   });
 
