@@ -81,8 +81,8 @@ export const HELD = [
     test: 'takes an answer for proof of the moment in which its request was sent',
     out: 'a lease runs from the send time, not from the answer',
     file: 'client/lane.ts',
-    from: 'if (exchange.done) exchange.done(reply, exchange.sentAt);',
-    to: 'if (exchange.done) exchange.done(reply, this.context.clock.now());',
+    from: 'if (exchange.done) return exchange.done(reply, exchange.sentAt);',
+    to: 'if (exchange.done) return exchange.done(reply, this.context.clock.now());',
   },
   {
     rule: 2,

@@ -100,7 +100,7 @@ export const STALLS = [
     test: 'is given back if it is a grant',
     out: 'a grant in a late answer is released',
     file: 'client/lane.ts',
-    from: 'else this.bury(request, reply);',
+    from: 'if (release) this.send(release, nothing);',
     to: '',
   },
   {
