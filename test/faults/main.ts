@@ -9,11 +9,13 @@ import type { Row } from './table/row.js';
 
 const HELP = `npm run faults -- [options]
 
-  --seed N      only rounds of random faults from this seed (may be repeated): what a failed run printed
+  --seed N      only the round of random faults from this seed (may be repeated): what a failed run printed; with
+                --holds, --hours or --long the rounds from this seed on
   --seconds S   how long the faults of a round go on (default 6; with --long 20)
   --rounds N    how many rounds of random faults (default 4)
-  --long        rounds until 1,000,000 holds have been checked, or --hours; the table also at a read timeout of 23 s
-  --hours H     with --long: rounds for so long
+  --long        rounds until 1,000,000 holds have been checked, or --holds or --hours; the table also at a read timeout of 23 s
+  --holds N     rounds until so many holds have been checked
+  --hours H     rounds for so long
   --table NAME  only the row of the table with that name (all: ''), and no rounds
   --mutants     breaks daemon and client in known ways, and proves that the lab notices each
   --write       writes table and timeline into docs/reliability.md and docs/reliability.svg
@@ -31,6 +33,7 @@ const { values: options } = parseArgs({
     seconds: { type: 'string' },
     rounds: { type: 'string' },
     long: { type: 'boolean', default: false },
+    holds: { type: 'string' },
     hours: { type: 'string' },
     table: { type: 'string' },
     write: { type: 'boolean', default: false },
@@ -77,24 +80,30 @@ async function round(seed: number): Promise<void> {
   show(`the round of seed ${seed}; repeat it with: npm run faults -- --seed ${seed} --seconds ${seconds}`, violations);
 }
 
-async function rounds(): Promise<void> {
-  // Another part of the space with every run; a failure prints what repeats it.
-  const first = Math.floor(Math.random() * 1e9);
-  const count = number('rounds', options.rounds ?? '4');
-  const end = options.hours === undefined ? Infinity : performance.now() + number('hours', options.hours) * 3_600_000;
-  const wanted = options.hours === undefined ? WANTED_HOLDS : Infinity;
-  for (let i = 0; options.long ? tally.holds < wanted && performance.now() < end : i < count; i++) {
-    await round(first + i);
+/** Whether rounds go on until enough has been checked. */
+const isOpenEnded = options.long || options.holds !== undefined || options.hours !== undefined;
+
+/** @param first seed */
+async function rounds(first: number): Promise<void> {
+  if (!isOpenEnded) {
+    const count = number('rounds', options.rounds ?? '4');
+    for (let i = 0; i < count; i++) await round(first + i);
+    return;
   }
+  const end = options.hours === undefined ? Infinity : performance.now() + number('hours', options.hours) * 3_600_000;
+  const wanted = end < Infinity ? Infinity : number('holds', options.holds ?? `${WANTED_HOLDS}`);
+  for (let seed = first; tally.holds < wanted && performance.now() < end; seed++) await round(seed);
 }
 
 if (options.help) process.stdout.write(HELP);
 else {
   if (options.table !== undefined) await table(options.table);
+  else if (options.seed && isOpenEnded) await rounds(number('seed', options.seed[0]!));
   else if (options.seed) for (const seed of options.seed) await round(number('seed', seed));
   else {
     await table('');
-    await rounds();
+    // Another part of the space with every run; a failure prints what repeats it.
+    await rounds(Math.floor(Math.random() * 1e9));
   }
   console.log(`\n${tally.summary()}`);
   if (options.write) await writePage(measured, tally);

@@ -37,7 +37,7 @@ interface Piece {
   due: number;
   readonly what: Buffer | 'end' | 'cut';
   /** Of what came in one. */
-  readonly isPart: boolean;
+  isPart: boolean;
 }
 
 /** Between pieces. */
@@ -66,10 +66,10 @@ export class Channel {
     from.on('error', () => this.take('cut'));
   }
 
-  /** What was kept goes on, whenever it was due. */
+  /** What was kept goes on, whenever it was due, and in pieces no more: a FIN would come behind minutes of single bytes. */
   hurry(): void {
     this.lastDue = 0;
-    for (const piece of this.pieces) piece.due = 0;
+    for (const piece of this.pieces) Object.assign(piece, { due: 0, isPart: false });
     this.flush();
   }
 

@@ -105,6 +105,18 @@ describe('Proxy', () => {
     expect(await wire.ask('y\n')).toBe('x'.repeat(99));
   });
 
+  it('does not go on splitting what it kept when it passes again', async () => {
+    proxy.shape({ pieceBytes: 1 }, ['up']);
+    wire.send(`${'x'.repeat(9_999)}\n`);
+    await wire.wait(() => wire.unread !== '', 5);
+    expect(wire.unread).toBe('');
+    const passed = performance.now();
+    proxy.pass();
+    expect(await wire.ask('y\n')).toBe('x'.repeat(9_999));
+    // A piece takes a millisecond.
+    expect(performance.now() - passed).toBeLessThan(5_000);
+  });
+
   it('splits what travels in one write', async () => {
     const pieces: number[] = [];
     await wire.ask('hello\n');

@@ -123,6 +123,9 @@ describe('leaks', () => {
     };
     expect(leaks([grant({ freedAt: ms(4000) })], { calls: [call] })).toEqual([]);
     expect(leaks([grant({ freedAt: ms(4000) })], { calls: [{ ...call, key: 'j+kk' }] })).toEqual(['leaks']);
+    const killed = { ...call, answeredAt: undefined, excused: true };
+    expect(leaks([grant({ freedAt: ms(4000) })], { calls: [killed] })).toEqual([]);
+    expect(leaks([grant({ freedAt: ms(6300) })], { calls: [killed] })).toEqual(['leaks']);
   });
 });
 
@@ -165,6 +168,25 @@ describe('the zombie window', () => {
     expect(found({ holds: [lost(270)], lives: freed(200), cuts, stalls })).toEqual([]);
   });
 
+  it('does not count a moment twice in which two processes did not run', () => {
+    const cuts = [{ at: ms(199), client: 0 }];
+    const stall = { from: ms(210), to: ms(240) };
+    const both = { stalls: new Map([['w', [stall]]]), proxyStalls: [stall] };
+    expect(found({ holds: [lost(280)], lives: freed(200), cuts, ...both })).toEqual([]);
+    expect(found({ holds: [lost(281)], lives: freed(200), cuts, ...both })).toEqual(['window']);
+  });
+
+  it('begins, where the daemon was killed, when the system had ended it', () => {
+    const killed = (goneAt: number): DaemonLife[] => [
+      readDaemonLog('G 99000000 k 01 1 0 1 1000\nf 150000000\n', {
+        ...{ sweepMs: 1000, killedAt: ms(200), goneAt: ms(goneAt) },
+      }),
+    ];
+    expect(found({ holds: [lost(290)], lives: killed(240) })).toEqual([]);
+    expect(found({ holds: [lost(291)], lives: killed(240) })).toEqual(['window']);
+    expect(found({ holds: [lost(251)], lives: killed(200) })).toEqual(['window']);
+  });
+
   it('is seen where the holder noticed nothing', () => {
     expect(found({ holds: [hold({ believedUntil: ms(300) })], lives: freed(200) })).toEqual(['window']);
   });
@@ -193,6 +215,12 @@ describe('the logs of a worker', () => {
     ]);
     expect(readWorkerLog('w', `${start}l 90 aa 50 expired\ns 52 91\nf 91\n`, 0).holds).toMatchObject([
       { believedUntil: 50 },
+    ]);
+  });
+
+  it('believe a success after a look that was false: the lock was held until the work was done', () => {
+    expect(readWorkerLog('w', `${start}l 60 aa 50 seen\nr 90 aa 80\nf 91\n`, 0).holds).toMatchObject([
+      { end: 'released', believedUntil: 80 },
     ]);
   });
 

@@ -22,12 +22,15 @@ export function checkLeaks({ lives, holds, calls }: Evidence): Violation[] {
   return lives.flatMap((life) => life.grants.flatMap((grant) => leak(life, grant, believed.get(grant.fence))));
 }
 
-/** Who wants several keys keeps the first ones, and renews them, while it waits for the rest. */
+/**
+ * Who wants several keys keeps the first ones, and renews them, while it waits for the rest: until it is answered, or, if
+ * its process was killed before, no longer than it would have waited.
+ */
 function collectedUntil(wanted: string, at: number, collectors: readonly Call[]): number {
-  const theirs = collectors.filter(
-    ({ key, invokedAt, answeredAt = 0 }) => invokedAt <= at && at <= answeredAt && key.split('+').includes(wanted),
-  );
-  return Math.max(0, ...theirs.map(({ answeredAt }) => answeredAt!));
+  const ends = collectors
+    .filter(({ key, invokedAt }) => invokedAt <= at && key.split('+').includes(wanted))
+    .map(({ answeredAt, excused, deadlineAt }) => answeredAt ?? (excused ? deadlineAt : 0));
+  return Math.max(0, ...ends.filter((end) => at <= end));
 }
 
 function leak(life: DaemonLife, grant: Grant, believedUntil: number | undefined): Violation[] {

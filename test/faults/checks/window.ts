@@ -27,7 +27,7 @@ export function lossesOf({ holds }: Evidence, fates: Fates): Loss[] {
 
 /**
  * The zombie window: nobody believes in a lock that the daemon has freed. Where the end of its connection freed it, the
- * holder is told within 50 ms; the time in which its process, or what carried the news, did not run does not count.
+ * holder is told within 50 ms; the time in which its process, or what carried the news, did not run does not count, nor does the time that the system took to end a killed daemon.
  */
 export function checkWindows(evidence: Evidence, fates: Fates): Violation[] {
   const found: Violation[] = [];
@@ -35,9 +35,9 @@ export function checkWindows(evidence: Evidence, fates: Fates): Violation[] {
     if (windowNs <= 0) continue;
     const freedAt = hold.believedUntil - windowNs;
     if (cut) {
-      const carriers = [evidence.stalls.get(hold.worker) ?? [], evidence.proxyStalls];
-      const stalled = carriers.map((stalls) => stalledWithin(stalls, freedAt, hold.believedUntil));
-      if (windowNs - stalled[0]! - stalled[1]! <= ALLOWED.cutNs) continue;
+      const { stalls } = fates.of(hold)!.life;
+      const carriers = [...(evidence.stalls.get(hold.worker) ?? []), ...evidence.proxyStalls, ...stalls];
+      if (windowNs - stalledWithin(carriers, freedAt, hold.believedUntil) <= ALLOWED.cutNs) continue;
     }
     const how = cut ? ' after its connection was cut' : '';
     const text = `${hold.key}: believed for ${millis(windowNs).toFixed(1)} ms in what was free${how}\n  ${hold.worker}/${hold.client}: ${hold.line}\n  freed ${freedAt}`;

@@ -136,6 +136,8 @@ class Round {
     if ((await Promise.race([ending, late])) === 'late')
       this.complain('callers had not ended long after their deadlines');
     await Promise.all(this.stage.posts.map(({ child }) => child.kill()));
+    const { strays } = this.stage;
+    if (strays.length > 0) this.complain(`workers that nobody ends: ${strays.join(', ')}`);
     await this.leftovers();
   }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CutEvent, DaemonLife, Evidence, Span, Violation } from '../log/evidence.js';
 import { readDaemonLog } from '../log/read-daemon.js';
+import { nanos } from '../log/time.js';
 import { completeLines, readWorkerLog, type WorkerLog } from '../log/read-worker.js';
 import { Child } from './child.js';
 
@@ -15,6 +16,7 @@ interface Life {
   readonly path: string;
   child: Child;
   killedAt?: number;
+  goneAt?: number;
   drainedAt?: number;
 }
 
@@ -26,6 +28,8 @@ interface Post {
   readonly steppedClock: boolean;
   lives: number;
   child: Child;
+  /** One restart after the other: of two at once, one would leave a worker behind that nobody knows. */
+  changing: Promise<void>;
 }
 
 /** The processes of a round: one daemon, the proxies, the workers; each can be killed and started again. */
@@ -33,6 +37,8 @@ export class Stage {
   readonly posts: Post[] = [];
   proxy!: Child;
   private readonly lives: Life[] = [];
+  /** All that have ever worked. */
+  private readonly hired: Child[] = [];
   private readonly cuts: CutEvent[] = [];
   private daemonPort = 0;
   private proxyPorts: number[] = [];
@@ -78,7 +84,7 @@ export class Stage {
     const ports =
       door === 'direct' ? new Array<number>(clients).fill(this.daemonPort) : await this.openProxies(clients);
     const post: Omit<Post, 'child'> = {
-      ...{ program, firstClient, ports, steppedClock, lives: 0 },
+      ...{ program, firstClient, ports, steppedClock, lives: 0, changing: Promise.resolve() },
       args: (all) => [...args, JSON.stringify(all)],
     };
     const whole = Object.assign(post, { child: await this.startWorker(post, this.posts.length) });
@@ -86,8 +92,18 @@ export class Stage {
     return whole;
   }
 
-  async restartWorker(index: number): Promise<void> {
+  restartWorker(index: number): Promise<void> {
     const post = this.posts[index]!;
+    return (post.changing = post.changing.then(() => this.killWorker(post, index)));
+  }
+
+  /** Workers that go on although nobody knows them any more. */
+  get strays(): readonly string[] {
+    const known = new Set(this.posts.map(({ child }) => child));
+    return this.hired.filter((child) => child.isAlive && !known.has(child)).map(({ name }) => name);
+  }
+
+  private async killWorker(post: Post, index: number): Promise<void> {
     await post.child.kill();
     post.child = await this.startWorker(post, index);
   }
@@ -104,6 +120,7 @@ export class Stage {
   private async killDaemon(): Promise<void> {
     const life = this.lives.at(-1)!;
     life.killedAt = await life.child.kill();
+    life.goneAt = nanos();
     this.cuts.push({ at: life.killedAt, client: undefined });
     await this.startDaemon();
   }
@@ -201,17 +218,15 @@ export class Stage {
   async daemonLives(): Promise<DaemonLife[]> {
     const sweepMs = Number(this.daemonOptions.leaseSweepInterval ?? 1) * 1000;
     return Promise.all(
-      this.lives.map(async ({ path, killedAt, drainedAt }) =>
-        readDaemonLog(await readFile(path, 'utf8'), { sweepMs, killedAt, drainedAt }),
+      this.lives.map(async ({ path, killedAt, goneAt, drainedAt }) =>
+        readDaemonLog(await readFile(path, 'utf8'), { sweepMs, killedAt, goneAt, drainedAt }),
       ),
     );
   }
 
   async close(): Promise<void> {
     await Promise.all(
-      [this.proxy, ...this.lives.map(({ child }) => child), ...this.posts.map(({ child }) => child)].map((child) =>
-        child.kill(),
-      ),
+      [this.proxy, ...this.lives.map(({ child }) => child), ...this.hired].map((child) => child.kill()),
     );
     if (process.env['FAULTS_KEEP']) console.log(`logs: ${this.folder}`);
     else await rm(this.folder, { recursive: true, force: true });
@@ -256,6 +271,9 @@ export class Stage {
           ...{ FAKETIME_CACHE_DURATION: '1', FAKETIME_TIMESTAMP_FILE: this.clockFile },
         }
       : {};
-    return Child.start(post.program, name, [...post.args(post.ports), join(this.folder, `${name}.log`)], env);
+    const path = join(this.folder, `${name}.log`);
+    const child = await Child.start(post.program, name, [...post.args(post.ports), path], env);
+    this.hired.push(child);
+    return child;
   }
 }

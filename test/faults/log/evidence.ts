@@ -102,9 +102,14 @@ export interface Violation {
   readonly text: string;
 }
 
-/** How much of a span a process did not run. */
+/** How much of a span something did not run. Stalls of several processes may overlap; no moment counts twice. */
 export function stalledWithin(stalls: readonly Span[], from: number, to: number): number {
   let total = 0;
-  for (const span of stalls) total += Math.max(0, Math.min(span.to, to) - Math.max(span.from, from));
+  let counted = from;
+  const near = stalls.filter((span) => span.to > from && span.from < to);
+  for (const span of near.sort((a, b) => a.from - b.from)) {
+    total += Math.max(0, Math.min(span.to, to) - Math.max(span.from, counted));
+    counted = Math.max(counted, span.to);
+  }
   return total;
 }

@@ -2,6 +2,16 @@ import type { DaemonLife, FreeCause, Grant, QueueEvent, Span } from './evidence.
 import { completeLines } from './read-worker.js';
 import { fromMillis } from './time.js';
 
+/** What the log of a daemon does not say. */
+export interface DaemonFate {
+  readonly sweepMs: number;
+  /** When SIGKILL was sent. */
+  readonly killedAt?: number | undefined;
+  /** When the system had taken it away, and ended its connections with it: on a busy machine tens of ms later. */
+  readonly goneAt?: number | undefined;
+  readonly drainedAt?: number | undefined;
+}
+
 type Open = { -readonly [K in keyof Grant]: Grant[K] };
 
 const CAUSES: Readonly<Record<string, FreeCause>> = { r: 'released', e: 'expired', c: 'closed' };
@@ -12,7 +22,7 @@ const CAUSES: Readonly<Record<string, FreeCause>> = { r: 'released', e: 'expired
  */
 export function readDaemonLog(
   text: string,
-  { sweepMs, killedAt, drainedAt }: { sweepMs: number; killedAt?: number | undefined; drainedAt?: number | undefined },
+  { sweepMs, killedAt, goneAt = killedAt, drainedAt }: DaemonFate,
 ): DaemonLife {
   const grants = new Map<string, Open>();
   const queue: QueueEvent[] = [];
@@ -57,5 +67,6 @@ export function readDaemonLog(
     }
   }
   const sweepNs = fromMillis(sweepMs);
+  if (killedAt !== undefined) stalls.push({ from: killedAt, to: goneAt! });
   return { grants: [...grants.values()], queue, killedAt, drainedAt, completeUntil, stalls, sweepNs };
 }

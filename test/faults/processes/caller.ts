@@ -108,19 +108,18 @@ export class Callers {
   private async runsUnder(want: Want, options: { acquireTimeoutS: number }, holdMs: number): Promise<void> {
     const call = this.invoke(want, options.acquireTimeoutS * 1000);
     let held: LockHandle | undefined;
-    let lost = false;
     try {
       await this.client.withLock(want.key, options, async (lock) => {
         held = lock;
         this.holdings.granted(call, lock);
-        lost = !(await this.holdings.work(lock, holdMs));
-        lost ||= this.holdings.isLost(lock);
+        await this.holdings.work(lock, holdMs);
         this.holdings.ends(lock);
       });
-      if (lost) this.log.add('!', nanos(), `withLock reported success after the loss of ${held!.token}`);
+      this.holdings.succeeded(held!);
     } catch (error) {
       if (!held) this.refused(call, error);
-      else if (!(error instanceof LockLostError)) throw error;
+      else if (error instanceof LockLostError) this.holdings.forget(held);
+      else throw error;
     }
   }
 

@@ -7,7 +7,12 @@ interface Holding {
   readonly lock: LockHandle;
   readonly fence: string;
   affirmedAt: number;
+  /** Read as not held, or told. */
   lost: boolean;
+  /** By `lockLost$`, which is final. */
+  told: boolean;
+  /** When the work under it was done, where the library gives it back. */
+  doneAt: number;
 }
 
 export const fenceOf = ({ token }: HeldGrant): string => token.slice(0, 16);
@@ -28,7 +33,7 @@ export class Holdings {
     for (const grant of lock.grants) {
       const fence = fenceOf(grant);
       this.log.add('g', at, call, grant.key, fence);
-      this.byFence.set(fence, { lock, fence, affirmedAt: at, lost: false });
+      this.byFence.set(fence, { lock, fence, affirmedAt: at, lost: false, told: false, doneAt: 0 });
     }
   }
 
@@ -78,10 +83,28 @@ export class Holdings {
 
   /** The library gives it back from here on (withLock). */
   ends(lock: LockHandle): void {
-    for (const { fence, affirmedAt, lost } of this.of(lock)) {
-      if (!lost) this.log.add('r', nanos(), fence, affirmedAt);
-      this.byFence.delete(fence);
+    for (const holding of this.of(lock)) {
+      holding.doneAt = nanos();
+      if (holding.lost) continue;
+      this.log.add('r', nanos(), holding.fence, holding.affirmedAt);
+      this.byFence.delete(holding.fence);
     }
+  }
+
+  /**
+   * withLock reports a success. After a stall a lock may have read as over before its proof, which lay in the buffers, was
+   * read: then it has been held all the time, and the daemon's log must say so too.
+   */
+  succeeded(lock: LockHandle): void {
+    for (const { fence, told, doneAt } of this.of(lock)) {
+      if (told) this.log.add('!', nanos(), `withLock reported success after the loss of ${fence}`);
+      else this.log.add('r', nanos(), fence, doneAt);
+    }
+    this.forget(lock);
+  }
+
+  forget(lock: LockHandle): void {
+    for (const { fence } of this.of(lock)) this.byFence.delete(fence);
   }
 
   private of(lock: LockHandle): Holding[] {
@@ -93,6 +116,7 @@ export class Holdings {
     for (const grant of event.grants) {
       const holding = this.byFence.get(fenceOf(grant));
       if (!holding) continue;
+      holding.told = true;
       this.lose(holding, at, event.reason);
       if (holding.lock.isHeld) this.log.add('!', at, `told of its loss, and it reads as held: ${holding.fence}`);
     }

@@ -212,6 +212,27 @@ describe('a deadline', () => {
     await expect(pending.grant).rejects.toBeInstanceOf(AcquireTimeoutError);
   });
 
+  it('that passes while the process stalls takes nothing from who was served before: the grant lies in the buffers', async () => {
+    await start();
+    for (let round = 0; round < 5; round++) {
+      server.script = busy;
+      const key = `k${round}`;
+      const pending = enqueue(backend, request({ key, deadline: now() + 60 }), 'line');
+      const peer = await until(() => waiterPeers(key)[0], 'the place');
+      await new Promise<void>((resolve) => {
+        setTimeout(() => {
+          peer.say(`ok ${TOKEN} 10\n`);
+          const wake = performance.now() + 80;
+          while (performance.now() < wake);
+          resolve();
+        }, 0);
+      });
+      const grant = await inTime(pending.grant, 'the grant');
+      server.script = obliging;
+      expect(await release(backend, grant)).toBe('released');
+    }
+  });
+
   it('that passes without any answer is not "busy"', async () => {
     await start();
     server.script = () => undefined;

@@ -35,6 +35,41 @@ const lossOf = (grant: Grant): { reason?: string } => {
   return loss;
 };
 
+describe('rule 1: the connection that brought a lock', () => {
+  it('carries what is said about it, although others are there', async () => {
+    await start({ commandLanes: 2 });
+    const waited = await waitedFor('k');
+    const others = scripted.server.peers.filter((peer) => peer !== scripted.waiting('k')[0]);
+    for (let i = 0; i < 3; i++) await scripted.backend.renew(waited, 1000);
+    expect(await release(scripted.backend, waited)).toBe('released');
+    expect(scripted.waiting('k')[0]!.requests.map((r) => r.t)).toEqual([
+      'acquire',
+      ...['renew', 'renew', 'renew', 'release'],
+    ]);
+    expect(others.flatMap((peer) => peer.requests).some((r) => r.t === 'renew' || r.t === 'release')).toBe(false);
+  });
+});
+
+describe('rule 5: a lock that is abandoned', () => {
+  it('is given up with its connection, where that is its own', async () => {
+    await start();
+    const waited = await waitedFor('k');
+    scripted.backend.abandon(waited);
+    expect(scripted.backend.lanes()[0]).toMatchObject({ holding: 0, free: 0 });
+    await until(() => scripted.waiting('k')[0]!.ended, 'the end of its connection');
+  });
+
+  it('is released where others share the connection', async () => {
+    await start();
+    const [first, second] = [await acquired('a'), await acquired('b')];
+    const loss = lossOf(second);
+    scripted.backend.abandon(first);
+    await until(() => scripted.said('release').length === 1, 'the release');
+    expect(scripted.said('release')).toEqual([{ t: 'release', kind: 'lock', key: 'a', token: TOKEN }]);
+    expect(loss).toEqual({});
+  });
+});
+
 describe('rule 7: a bare error on a lane that has locks', () => {
   it('belongs to its request when the ping behind it is answered', async () => {
     await start();

@@ -125,6 +125,19 @@ describe('a lane', () => {
     expect(lane.provenUntil()).toBeLessThan(lane.lastAckedSend + 23_000);
   });
 
+  it('takes an answer for proof of the moment in which its request was sent, however late it comes', async () => {
+    const { lane } = await open();
+    server.script = (_, peer) => {
+      setTimeout(() => peer.say('ok\n'), 60);
+      return undefined;
+    };
+    const before = systemClock.now();
+    const sentAt = await new Promise((resolve) => lane.send({ t: 'ping' }, (_, sent) => resolve(sent)));
+    expect(sentAt).toBe(lane.lastAckedSend);
+    expect(lane.lastAckedSend).toBeGreaterThanOrEqual(before);
+    expect(systemClock.now() - lane.lastAckedSend).toBeGreaterThanOrEqual(55);
+  });
+
   it('tells owners first, then the pool, then those who wait for answers, in the turn of the end', async () => {
     server.script = () => undefined;
     const { lane, log } = await open();

@@ -113,6 +113,17 @@ describe('the command lane', () => {
     server = await FakeServer.start();
   });
 
+  it('is waited for no longer than one connect timeout, whatever the deadline', async () => {
+    await server.close();
+    make({ connectTimeoutMs: 60, reconnect: { minDelayMs: 10_000, maxDelayMs: 10_000 } });
+    await expect(command()).rejects.toBeInstanceOf(LockUnavailableError);
+    // The next attempt is far away.
+    const began = performance.now();
+    await expect(command()).rejects.toThrow('not connected in time');
+    expect(performance.now() - began).toBeLessThan(2000);
+    server = await FakeServer.start();
+  });
+
   it('that is suspect keeps its grants and is replaced; when they are released it goes', async () => {
     await make({ requestTimeoutMs: 40 }).start();
     const old = pool.command()!;

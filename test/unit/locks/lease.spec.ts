@@ -217,6 +217,21 @@ describe('a lease', () => {
     await expect(l.renew()).rejects.toBeInstanceOf(LockLostError);
   });
 
+  it.each(['released', 'lost'])('takes nothing from an answer that comes when it has been %s', async (how) => {
+    let answer!: (proof: Proof) => void;
+    backend.onRenew = () => new Promise((resolve) => (answer = resolve));
+    const l = lease();
+    await clock.advanceAsync(5000);
+    if (how === 'released') l.end();
+    else l.lose('expired');
+    told.length = 0;
+    answer({ validFrom: clock.now(), leaseMs: 10_000 });
+    await settlePromises();
+    expect(told).toEqual([]);
+    expect(l.isHeld).toBe(false);
+    expect(keeper.alarms.size).toBe(0);
+  });
+
   it('is checked after a look at the sockets when it looks over', async () => {
     const l = lease();
     expect(l.check()).toBe(true);

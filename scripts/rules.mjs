@@ -1,0 +1,87 @@
+// Takes each part of each rule of the client out of a copy of lib, one at a time, and runs the test that must notice.
+// `npm run rules [-- --rule N] [-- --write]`: the latter writes the list into docs/reliability.md.
+import { spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { REMOVALS, RULES } from './rules/removals.mjs';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const PAGE = join(root, 'docs/reliability.md');
+const [OPEN, CLOSE] = ['<!-- rules: written by `npm run rules -- --write` -->', '<!-- /rules -->'];
+const JEST = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
+const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+function copyTree() {
+  const tree = mkdtempSync(join(tmpdir(), 'dflockd-rules-'));
+  for (const part of ['lib', 'test', 'jest.config.mjs', 'package.json'])
+    cpSync(join(root, part), join(tree, part), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), join(tree, 'node_modules'));
+  return tree;
+}
+
+/** How many tests of these names passed and failed, one process for all specs. */
+async function run(tree, specs, names) {
+  const report = join(tree, 'report.json');
+  const pattern = names.map(escaped).join('|');
+  const args = [...JEST, '-w', '1', '--json', `--outputFile=${report}`, '-t', pattern, ...new Set(specs)];
+  const jest = spawn(process.execPath, args, { cwd: tree, stdio: 'ignore' });
+  await new Promise((resolve) => jest.on('close', resolve));
+  const { numPassedTests: passed, numFailedTests: failed } = JSON.parse(readFileSync(report, 'utf8'));
+  rmSync(report);
+  return { passed, failed };
+}
+
+async function goesRed(tree, { file, from, to, spec, test }) {
+  const path = join(tree, 'lib', file);
+  const text = readFileSync(path, 'utf8');
+  if (text.split(from).length !== 2) throw new Error(`lib/${file} has not exactly one "${from}"`);
+  writeFileSync(
+    path,
+    text.replace(from, () => to),
+  );
+  try {
+    return (await run(tree, [spec], [test])).failed > 0;
+  } finally {
+    writeFileSync(path, text);
+  }
+}
+
+function writeTable(removals) {
+  const rows = removals.map(({ rule, out, spec, test }, i) => {
+    const isFirst = removals[i - 1]?.rule !== rule;
+    const said = isFirst ? RULES[rule - 1] : '';
+    return `| ${isFirst ? rule : ''} | ${said} | ${out} | [${test.replaceAll('|', '\\|')}](../${spec}) |`;
+  });
+  const table = ['| | rule | taken out, one at a time | went red |', '|---|---|---|---|', ...rows].join('\n');
+  const page = readFileSync(PAGE, 'utf8');
+  const [before, rest] = page.split(OPEN);
+  writeFileSync(PAGE, `${before}${OPEN}\n\n${table}\n\n${CLOSE}${rest.split(CLOSE)[1]}`);
+}
+
+const args = process.argv.slice(2);
+const only = args.includes('--rule') ? Number(args[args.indexOf('--rule') + 1]) : undefined;
+const removals = REMOVALS.filter(({ rule }) => only === undefined || rule === only);
+const tree = copyTree();
+try {
+  const whole = await run(
+    tree,
+    removals.map(({ spec }) => spec),
+    removals.map(({ test }) => test),
+  );
+  if (whole.failed > 0 || whole.passed === 0) throw new Error(`with all rules in place ${whole.failed} tests fail`);
+  let unnoticed = 0;
+  for (const removal of removals) {
+    const noticed = await goesRed(tree, removal);
+    if (!noticed) unnoticed++;
+    console.log(`rule ${removal.rule}, without "${removal.out}": ${noticed ? 'red' : 'NOT NOTICED'} (${removal.test})`);
+  }
+  console.log(
+    `\n${removals.length - unnoticed} of ${removals.length} removals noticed; ${whole.passed} tests green before`,
+  );
+  if (args.includes('--write') && unnoticed === 0 && only === undefined) writeTable(removals);
+  process.exitCode = unnoticed > 0 ? 1 : 0;
+} finally {
+  rmSync(tree, { recursive: true, force: true });
+}
