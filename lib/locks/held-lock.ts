@@ -204,12 +204,10 @@ export class HeldLock implements Hold, LeaseHolder {
   /** LeaseHolder */
   lost(lease: Lease, reason: LossReason, cause: Error | undefined): void {
     // All or nothing: what is left of a set protects nothing any more.
-    for (const other of [...this.leases].reverse()) {
-      if (other.ended) continue;
-      other.end();
-      this.keeper.backend.abandon(other.grant);
-    }
+    const others = this.leases.filter((other) => !other.ended).reverse();
+    for (const other of others) other.end();
     this.lose(lease, reason, cause);
+    for (const other of others) this.keeper.backend.abandon(other.grant);
   }
 
   private lose(lease: Lease, reason: LossReason, cause: Error | undefined): void {

@@ -164,9 +164,10 @@ export class Lease implements Alarm, Renewable {
   lose(reason: LossReason, cause?: Error): void {
     if (this.state !== 'live') return;
     this.leave('over');
+    // Its holder knows before the server can give it to somebody else.
+    this.holder.lost(this, this.drained ? 'draining' : reason, cause);
     // A renewal in flight may have extended what nobody holds (rule 5).
     this.keeper.backend.abandon(this.grant);
-    this.holder.lost(this, this.drained ? 'draining' : reason, cause);
   }
 
   private leave(to: LeaseState): void {

@@ -137,6 +137,14 @@ describe('a lease', () => {
     expect(told).toEqual([]);
   });
 
+  it('tells its holder of the loss before it tells the server, which may give the lock to somebody else', () => {
+    const order: string[] = [];
+    backend.abandon = () => order.push('server');
+    lease().handTo({ renewed: () => undefined, draining: () => undefined, lost: () => order.push('holder') }, 'auto');
+    backend.owner.cut();
+    expect(order).toEqual(['holder', 'server']);
+  });
+
   it('is lost in the turn in which its owner is, and abandoned', () => {
     const l = lease();
     backend.owner.cut('draining');
