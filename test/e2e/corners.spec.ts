@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import { Controller, Get, Inject, type OnModuleInit } from '@nestjs/common';
+import { CommandBus, CommandHandler, CqrsModule } from '@nestjs/cqrs';
 import { EventEmitter2, EventEmitterModule, OnEvent } from '@nestjs/event-emitter';
 import { GraphQLModule, Query, Resolver } from '@nestjs/graphql';
 import { WsAdapter } from '@nestjs/platform-ws';
@@ -143,6 +144,15 @@ describe('a lock that is busy is skipped', () => {
     }
   }
 
+  class Command {}
+  @CommandHandler(Command)
+  class OnCommand {
+    @WithLock('busy', skip)
+    async execute(_command: Command): Promise<string | undefined> {
+      return 'ran';
+    }
+  }
+
   it.each([true, false])('by each kind of handler (busy: %p)', async (busy) => {
     seen.length = 0;
     const { app, fetch } = await bootHttp(
@@ -151,10 +161,11 @@ describe('a lock that is busy is skipped', () => {
           DflockdModule.forRoot({ embedded: true, logger: false }),
           EventEmitterModule.forRoot(),
           ScheduleModule.forRoot(),
+          CqrsModule.forRoot(),
           GraphQLModule.forRoot<ApolloDriverConfig>({ driver: ApolloDriver, autoSchemaFile: true }),
         ],
         controllers: [Web],
-        providers: [Graph, Gateway, Jobs],
+        providers: [Graph, Gateway, Jobs, OnCommand],
       },
       false,
       { prepare: (application) => application.useWebSocketAdapter(new WsAdapter(application)) },
@@ -183,8 +194,9 @@ describe('a lock that is busy is skipped', () => {
     socket.terminate();
 
     expect(await app.get(EventEmitter2).emitAsync('event')).toEqual([busy ? undefined : 'ran']);
+    expect(await app.get(CommandBus).execute(new Command())).toBe(busy ? undefined : 'ran');
     await app.get(SchedulerRegistry).getCronJob('job').fireOnTick();
-    await until(() => (busy ? skipped === 5 : seen.includes('cron')));
+    await until(() => (busy ? skipped === 6 : seen.includes('cron')));
     expect(seen).toEqual(busy ? [] : ['cron']);
     await lock?.release();
   });

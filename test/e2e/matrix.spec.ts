@@ -17,7 +17,15 @@ import WebSocket from 'ws';
 import { DflockdModule, DflockdService } from '../../lib/entries/index.js';
 import { startRedis, type Redis } from '../support/redis.js';
 import { graphResolver } from './matrix/graph.js';
-import { cqrsHandlers, listener, processor, queueName, scheduledJobs } from './matrix/jobs.js';
+import {
+  cqrsHandlers,
+  listener,
+  processor,
+  queueName,
+  scheduledJobs,
+  SKIPPED_QUEUE,
+  SkippingProcessor,
+} from './matrix/jobs.js';
 import { gateway, messageController, Seen } from './matrix/messages.js';
 import { POSITIONS, variants, type ScopeName } from './matrix/stack.js';
 import { WEB_ROWS, webController } from './matrix/web.js';
@@ -56,6 +64,7 @@ function everything(): Type {
       GraphQLModule.forRoot<ApolloDriverConfig>({ driver: ApolloDriver, autoSchemaFile: true }),
       BullModule.forRoot({ connection: { host, port } }),
       ...JOB_SCOPES.map((scope) => BullModule.registerQueue({ name: queueName(scope) })),
+      BullModule.registerQueue({ name: SKIPPED_QUEUE }),
       DflockdModule.forRoot({ embedded: true, logger: false }),
     ],
     controllers: [
@@ -69,6 +78,7 @@ function everything(): Type {
       ...POSITIONS.map((position) => gateway(position)),
       ...POSITIONS.map((position) => scheduledJobs(position, seen)),
       ...JOB_SCOPES.map((scope) => processor(scope, seen)),
+      SkippingProcessor,
       ...Object.values(commands).flatMap(({ providers }) => providers),
     ],
   })
@@ -223,6 +233,16 @@ describe.each(JOB_SCOPES)('a lock in a %s', (scope) => {
     app.get(EventBus).publish(new Happened('a'));
     await until(() => seen.lines.includes(`${scope} happened:a`));
   });
+});
+
+it('a job of BullMQ whose lock is busy is skipped', async () => {
+  const events = new QueueEvents(SKIPPED_QUEUE, { connection: { host: redis.host, port: redis.port } });
+  closing(() => events.close());
+  await events.waitUntilReady();
+  const queue = app.get<Queue>(getQueueToken(SKIPPED_QUEUE));
+  const work = async (): Promise<unknown> => (await queue.add('job', {})).waitUntilFinished(events, 5000);
+  await app.get(DflockdService).withLock('skipped-job', async () => expect(await work()).toBeNull());
+  expect(await work()).toBe('skipped-job');
 });
 
 it('nothing is left locked', async () => {

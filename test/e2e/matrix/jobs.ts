@@ -74,6 +74,17 @@ export function processor(scope: ScopeName, seen: Seen): Type {
   return Observed;
 }
 
+export const SKIPPED_QUEUE = 'queue-skipped';
+
+/** Jobs that come while another one works are done without having been worked on. */
+@Processor(SKIPPED_QUEUE)
+export class SkippingProcessor extends WorkerHost {
+  @WithLock('skipped-job', { onBusy: 'skip' })
+  override async process(_job: Job): Promise<string | undefined> {
+    return held();
+  }
+}
+
 /** One bus for all: each variant has messages of its own. */
 export function cqrsHandlers(scope: ScopeName, seen: Seen) {
   class Command {
