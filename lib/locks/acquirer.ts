@@ -2,6 +2,7 @@ import type { AcquireRequest, Grant, LockBackend } from '../backends/backend.js'
 import { Alarms, newAlarm } from '../common/alarms.js';
 import { LockUnavailableError } from '../common/errors.js';
 import { LinkedList } from '../common/linked-list.js';
+import { rejected } from '../common/rejected.js';
 import type { Clock, Entropy, Ms } from '../common/system.js';
 import { type AcquireContext, Acquisition, type Cancellable, isOver, type Taker, tooLate } from './acquisition.js';
 
@@ -135,7 +136,3 @@ export class Acquirer {
     }
   }
 }
-
-const rejected = async (reason: unknown): Promise<never> => {
-  throw reason;
-};

@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { Capabilities, LinkEvent, LockBackend } from '../backends/backend.js';
 import { LockUnavailableError } from '../common/errors.js';
+import { rejected } from '../common/rejected.js';
 import { type Clock, type Entropy, systemClock, systemEntropy } from '../common/system.js';
 import { makeBackend } from './backend-factory.js';
 import { BackendStart } from './backend-start.js';
@@ -281,7 +282,3 @@ export class LockClient {
     this.events.close();
   }
 }
-
-const rejected = async (error: unknown): Promise<never> => {
-  throw error;
-};

@@ -38,24 +38,7 @@ function judgeTold(scene: Scene, all: readonly Told[], runs: number): string {
 
 /** A connection is reset, one after the other. */
 export function reset(runs: number): Promise<Row> {
-  return Scene.open({}, async (scene) => {
-    await scene.holders(runs, {});
-    await scene.ask('hold');
-    const cutAt = new Map<number, number>();
-    for (let client = 0; client < runs; client++) {
-      cutAt.set(client, await scene.stage.proxy.ask<number>('reset', client));
-      await pause(2);
-    }
-    await pause(300);
-    await scene.allSettleAsLost();
-    const before = await scene.logs();
-    const measured = judgeTold(
-      scene,
-      toldAfter(before, ({ client }) => cutAt.get(client)),
-      runs,
-    );
-    return scene.row('connection reset', PROMISE, runs, measured);
-  });
+  return cutOneByOne('connection reset', runs, (proxy, client) => proxy.ask<number>('reset', client));
 }
 
 /** The daemon is killed; another one starts on its port, and gives the locks anew. */
@@ -93,23 +76,28 @@ async function killUnder(scene: Scene, locks: number, first: number): Promise<nu
 
 /** Half a connection ends, towards the daemon or towards the holder. */
 export function halfClosed(runs: number): Promise<Row> {
+  return cutOneByOne('connection half closed, either way', runs, (proxy, client) =>
+    proxy.ask<number>('halfClose', client, client % 2 ? 'up' : 'down'),
+  );
+}
+
+/** @param cut breaks the connection of a client, and says when */
+function cutOneByOne(
+  name: string,
+  runs: number,
+  cut: (proxy: Scene['stage']['proxy'], client: number) => Promise<number>,
+): Promise<Row> {
   return Scene.open({}, async (scene) => {
     await scene.holders(runs, {});
     await scene.ask('hold');
     const cutAt = new Map<number, number>();
     for (let client = 0; client < runs; client++) {
-      const direction = client % 2 ? 'up' : 'down';
-      cutAt.set(client, await scene.stage.proxy.ask<number>('halfClose', client, direction));
+      cutAt.set(client, await cut(scene.stage.proxy, client));
       await pause(2);
     }
     await pause(300);
     await scene.allSettleAsLost();
-    const before = await scene.logs();
-    const measured = judgeTold(
-      scene,
-      toldAfter(before, ({ client }) => cutAt.get(client)),
-      runs,
-    );
-    return scene.row('connection half closed, either way', PROMISE, runs, measured);
+    const told = toldAfter(await scene.logs(), ({ client }) => cutAt.get(client));
+    return scene.row(name, PROMISE, runs, judgeTold(scene, told, runs));
   });
 }
