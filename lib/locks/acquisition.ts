@@ -32,7 +32,8 @@ export interface Cancellable extends Linked<Cancellable> {
 
 /** For whom a lock is waited for: one of `granted` and `failed` is called, once. */
 export interface Taker {
-  granted(grant: Grant): void;
+  /** @param now the clock, as it has just been read */
+  granted(grant: Grant, now: Ms): void;
   failed(error: unknown): void;
   /** It has a place in a queue. May be told more than once. */
   readonly queued?: (() => void) | undefined;
@@ -128,12 +129,13 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
   /** Waiter */
   granted(grant: Grant): void {
     const { backend, clock } = this.context;
-    if (isOver(grant, clock.now())) {
+    const now = clock.now();
+    if (isOver(grant, now)) {
       backend.abandon(grant);
       return this.refused(tooLate(grant));
     }
     this.finish();
-    this.taker.granted(grant);
+    this.taker.granted(grant, now);
   }
 
   /** Waiter */

@@ -182,7 +182,6 @@ export class LockClient {
    */
   async enter(key: LockKey, options: ScopeOptions = NO_OPTIONS): Promise<LockScope> {
     if (options === NO_OPTIONS) return new LockScope(await this.take(key, NO_OPTIONS), this.holds, this.clock, 0);
-    if (options === NO_OPTIONS) return new LockScope(await this.take(key, NO_OPTIONS), this.holds, this.clock, 0);
     const { minHoldS, ...acquire } = options;
     const minHoldMs = checkMinHold(minHoldS);
     const lock = await this.take(key, acquire);

@@ -86,7 +86,7 @@ export class LockTaker {
   }
 
   /** What is granted becomes its caller's. @throws ShuttingDownError, UnsupportedError, having given it back */
-  hold(request: LockRequest, leases: readonly Lease[], since: Ms): Hold {
+  hold(request: LockRequest, leases: readonly Lease[], since: Ms, now = this.keeper.clock.now()): Hold {
     const { keys, autoRenew, requireFence } = request;
     const refusal = this.isClosed
       ? new ShuttingDownError({ key: keys[0]! })
@@ -98,7 +98,6 @@ export class LockTaker {
       giveBack(this.backend, leases).catch(() => undefined);
       throw refusal;
     }
-    const now = this.keeper.clock.now();
     return this.holds.add(leases, { keys, waitedMs: now - since, since: now, renewals: autoRenew ? 'auto' : 'manual' });
   }
 

@@ -9,7 +9,7 @@ import type { LockRequest } from './lock-request.js';
 export interface LockMaker {
   kept(request: LockRequest, grant: Grant): readonly Lease[];
   /** @throws ShuttingDownError, UnsupportedError, having given the leases back */
-  hold(request: LockRequest, leases: readonly Lease[], since: Ms): Hold;
+  hold(request: LockRequest, leases: readonly Lease[], since: Ms, now?: Ms): Hold;
   refused(error: unknown, request: LockRequest): unknown;
   noteQueued(request: LockRequest): void;
 }
@@ -26,10 +26,10 @@ export class OneLock implements Taker {
     private readonly reject: (reason: unknown) => void,
   ) {}
 
-  granted(grant: Grant): void {
+  granted(grant: Grant, now: Ms): void {
     const { maker, request } = this;
     try {
-      this.resolve(maker.hold(request, maker.kept(request, grant), this.since));
+      this.resolve(maker.hold(request, maker.kept(request, grant), this.since, now));
     } catch (error) {
       this.reject(error);
     }
