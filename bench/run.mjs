@@ -20,10 +20,10 @@ const HELP = `npm run bench -- [options]
 DFLOCKD_BENCH_ADDR=host:port adds a daemon that runs already: the remote contestants are measured with it, too.
 `;
 
-// Many short slices rather than few long ones: on a busy machine medians of their ratios are far steadier.
+// A process that does little takes some slices until its code is compiled. Many short slices rather than few long ones: on a busy machine medians of their ratios are far steadier.
 const FULL = {
   short: { rounds: 60, warmUp: 8, sliceMs: 80 },
-  long: { rounds: 10, warmUp: 1, sliceMs: 1000 },
+  long: { rounds: 10, warmUp: 8, sliceMs: 1000 },
 };
 const QUICK = {
   short: { rounds: 20, warmUp: 8, sliceMs: 40 },

@@ -4,7 +4,7 @@ import { Deadline, openAll, runAll } from '../support/lanes.mjs';
 import { PacedEchoLane } from '../support/paced-echo-lane.mjs';
 
 /** Round trips without the timer beforehand, as many seconds as the callers of a lock have. */
-const WARM_UP_MS = 2000;
+const WARM_UP_MS = 9000;
 
 let lanes;
 

@@ -75,9 +75,10 @@ export class Place {
   /** Enters the queue, at its end. */
   ask(): void {
     const lane = this.lane!;
+    const { kind, key, limit } = this.host.resource;
     const { leaseMs, waitMs } = this.host.wish();
     this.to('ask');
-    this.exchange = lane.send({ t: 'acquire', ...this.host.resource, waitMs, leaseMs }, (outcome, sentAt) => {
+    this.exchange = lane.send({ t: 'acquire', kind, key, limit, waitMs, leaseMs }, (outcome, sentAt) => {
       if (this.state !== 'asking') return;
       this.to('answer');
       if (outcome instanceof LockError || outcome.s === 'error') {
