@@ -7,7 +7,7 @@ import { FOLDER_NAMES, folderOf } from './mutation-folders.mjs';
 
 const HELP = `npm run mutation -- --folder ${FOLDER_NAMES.join('|')} [options]
 
-  --file TEXT       only the files of the folder with that name, without .ts (may be repeated)
+  --file TEXT       only the files of the folder with that name, without .ts (may be repeated); keys:1-40 for some lines
   --workers N       how many mutants at once (default 2)
   --force           also the mutants whose fate an earlier run has found
   --help
@@ -28,7 +28,8 @@ const { values: options } = parseArgs({
 function run() {
   folderOf(options.folder);
   const args = ['node_modules/@stryker-mutator/core/bin/stryker.js', 'run'];
-  const files = options.file.map((name) => `lib/${options.folder}/${name}.ts`);
+  // keys:1-40 → lib/locks/keys.ts:1-40
+  const files = options.file.map((name) => `lib/${options.folder}/${name.replace(/(?=:|$)/, '.ts')}`);
   if (files.length > 0) args.push('--mutate', files.join(','));
   if (options.force) args.push('--force');
   const { status } = spawnSync(process.execPath, args, {

@@ -10,17 +10,17 @@ const FORBIDDEN = /[\p{White_Space}\p{Cc}]/u;
 /** Nor halves of surrogate pairs: they have no bytes, so that different keys would become the same one. */
 const LONE_SURROGATE = /\p{Cs}/u;
 
-const show = (value: unknown): string => (typeof value === 'string' ? JSON.stringify(value) : String(value));
-
 /** @throws LockKeyError */
 export function checkKey(key: unknown): asserts key is string {
   if (typeof key !== 'string') throw new LockKeyError(`a key must be a string, got ${typeof key}`);
   if (key === '') throw new LockKeyError('a key must not be empty', { key });
   if (isPlain(key)) return;
   if (FORBIDDEN.test(key)) {
-    throw new LockKeyError(`the key ${show(key)} has white space or a control character`, { key });
+    throw new LockKeyError(`the key ${JSON.stringify(key)} has white space or a control character`, { key });
   }
-  if (LONE_SURROGATE.test(key)) throw new LockKeyError(`the key ${show(key)} has half a surrogate pair`, { key });
+  if (LONE_SURROGATE.test(key)) {
+    throw new LockKeyError(`the key ${JSON.stringify(key)} has half a surrogate pair`, { key });
+  }
 }
 
 /** Printable ASCII needs no closer look; almost every key is. */
@@ -42,7 +42,7 @@ export function wireKey(namespace: string | undefined, key: unknown): string {
   const whole = namespace === undefined ? key : `${namespace}:${key}`;
   // A UTF-16 unit has at most three bytes.
   if (whole.length * 3 <= LINE_CAP || Buffer.byteLength(whole) <= LINE_CAP) return whole;
-  const bytes = Buffer.from(whole, 'utf8');
+  const bytes = Buffer.from(whole);
   let end = READABLE_BYTES;
   while ((bytes[end]! & 0xc0) === 0x80) end--;
   return `${bytes.toString('utf8', 0, end)}#${createHash('sha256').update(bytes).digest('hex')}`;
@@ -60,7 +60,7 @@ export function delimitersOf(literals: readonly string[]): ReadonlySet<string> {
 
 /** `%XX` for each UTF-8 byte. */
 const percent = (char: string): string =>
-  Buffer.from(char, 'utf8').reduce((text, byte) => `${text}%${byte.toString(16).toUpperCase().padStart(2, '0')}`, '');
+  Buffer.from(char).reduce((text, byte) => `${text}%${byte.toString(16).toUpperCase().padStart(2, '0')}`, '');
 
 /**
  * A value as part of a key. Each `%`, white space, control character and delimiter becomes `%XX` per UTF-8 byte, so

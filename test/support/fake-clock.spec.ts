@@ -98,6 +98,14 @@ describe('FakeClock', () => {
     clock.uptimeOffset += 60_000;
     expect([clock.now(), clock.wall(), clock.uptime()]).toEqual([1010, 1_400_010, 130_010]);
   });
+
+  it('notices a timer that is set for now again and again', async () => {
+    const clock = new FakeClock({ now: 7 });
+    const again = (): void => void clock.setTimer(again, 0);
+    again();
+    expect(() => clock.advance(5)).toThrow('time stands still at 7');
+    await expect(clock.advanceAsync(5)).rejects.toThrow('time stands still at 7');
+  });
 });
 
 describe('FakeEntropy', () => {

@@ -8,6 +8,9 @@ interface FakeTimer {
   keepAlive: boolean;
 }
 
+/** So often in a row timers may be set for now; whoever does it more often would never let time pass. */
+const MOST_STEPS_AT_ONCE = 1000;
+
 /** A clock whose time moves only when told to. */
 export class FakeClock implements Clock {
   /** Moves `wall` apart from `now`: a wall clock that was set. */
@@ -17,6 +20,7 @@ export class FakeClock implements Clock {
 
   private time: Ms;
   private order = 0;
+  private stepsAtOnce = 0;
   private readonly timers = new Set<FakeTimer>();
   private polls: (() => void)[] = [];
 
@@ -73,6 +77,7 @@ export class FakeClock implements Clock {
    */
   advance(ms: Ms): void {
     const target = this.time + ms;
+    this.stepsAtOnce = 0;
     do this.step(target);
     while (!this.settledAt(target));
   }
@@ -80,6 +85,7 @@ export class FakeClock implements Clock {
   /** As `advance`, and lets promises settle before the first step and after every one. */
   async advanceAsync(ms: Ms): Promise<void> {
     const target = this.time + ms;
+    this.stepsAtOnce = 0;
     await settlePromises();
     do {
       this.step(target);
@@ -93,7 +99,10 @@ export class FakeClock implements Clock {
   }
 
   private step(target: Ms): void {
-    this.time = Math.max(this.time, Math.min(this.nextDue, target));
+    const before = this.time;
+    this.time = Math.max(before, Math.min(this.nextDue, target));
+    this.stepsAtOnce = this.time > before ? 0 : this.stepsAtOnce + 1;
+    if (this.stepsAtOnce > MOST_STEPS_AT_ONCE) throw new Error(`time stands still at ${this.time}`);
     const last = this.order;
     // A timer that is set meanwhile belongs to the next step, as in Node.
     for (let due = this.earliest(last); due && due.due <= this.time; due = this.earliest(last)) {

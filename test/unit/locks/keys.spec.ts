@@ -3,6 +3,14 @@ import { createHash } from 'node:crypto';
 import { LockKeyError } from '../../../lib/common/errors.js';
 import { delimitersOf, encodeKeyValue, lockKey, wireKey } from '../../../lib/locks/keys.js';
 
+function thrownBy(call: () => unknown): unknown {
+  try {
+    return call();
+  } catch (error) {
+    return error;
+  }
+}
+
 const sha = (text: string): string => createHash('sha256').update(text, 'utf8').digest('hex');
 
 describe('wireKey', () => {
@@ -38,41 +46,44 @@ describe('wireKey', () => {
     );
   });
 
-  it.each([
-    ['empty', ''],
-    ['a space', 'a b'],
-    ['a tab', 'a\tb'],
-    ['LF', 'a\n'],
-    ['CR', 'a\r'],
-    ['NUL', 'a\0'],
-    ['DEL', 'a\x7f'],
-    ['a C1 control', 'a\u0085'],
-    ['a no-break space', 'a\u00a0b'],
-    ['an ideographic space', 'a\u3000b'],
-    ['half a surrogate pair', 'a\ud800'],
-    ['a number', 7],
-    ['undefined', undefined],
-    ['null', null],
-    ['an object', {}],
-  ])('refuses %s', (_, key) => {
-    expect(() => wireKey('n', key)).toThrow(LockKeyError);
+  it.each<[string, unknown, string, string | undefined]>([
+    ['empty', '', 'must not be empty', ''],
+    ['a space', 'a b', 'the key "a b" has white space', 'a b'],
+    ['a tab', 'a\tb', 'the key "a\\tb" has white space', 'a\tb'],
+    ['LF', 'a\n', 'white space', 'a\n'],
+    ['CR', 'a\r', 'white space', 'a\r'],
+    ['NUL', 'a\0', 'control character', 'a\0'],
+    ['DEL', 'a\x7f', 'control character', 'a\x7f'],
+    ['DEL alone', '\x7f', 'control character', '\x7f'],
+    ['a space alone', ' ', 'white space', ' '],
+    ['a C1 control', 'a\u0085', 'control character', 'a\u0085'],
+    ['a no-break space', 'a\u00a0b', 'white space', 'a\u00a0b'],
+    ['an ideographic space', 'a\u3000b', 'white space', 'a\u3000b'],
+    ['half a surrogate pair', 'a\ud800', 'the key "a\\ud800" has half a surrogate pair', 'a\ud800'],
+    ['a number', 7, 'must be a string, got number', undefined],
+    ['undefined', undefined, 'got undefined', undefined],
+    ['null', null, 'got object', undefined],
+    ['an object', {}, 'got object', undefined],
+  ])('refuses %s, and names it', (_, key, text, named) => {
+    const error = thrownBy(() => wireKey('n', key)) as LockKeyError;
+    expect(error).toBeInstanceOf(LockKeyError);
+    expect(error.message).toContain(text);
+    expect(error.key).toBe(named);
   });
 });
 
 describe('lockKey', () => {
-  it.each<[string, string]>([
-    [lockKey`order:${7}`, 'order:7'],
-    [lockKey`order:${7n}:${true}`, 'order:7:true'],
-    [lockKey`order:${'a:b'}`, 'order:a%3Ab'],
-    [lockKey`order:${'100%'}`, 'order:100%25'],
-    [lockKey`order:${'a b\tc'}`, 'order:a%20b%09c'],
-    [lockKey`order:${'ü-x'}`, 'order:ü-x'],
-    [lockKey`a-${'x-y'}.${'1.5'}`, 'a-x%2Dy.1%2E5'],
-    [lockKey`user/${'\u00a0'}`, 'user/%C2%A0'],
-    [lockKey`§${'§'}`, '§%C2%A7'],
-    [lockKey`n:${-1.5}`, 'n:-1.5'],
-  ])('%s', (key, expected) => {
-    expect(key).toBe(expected);
+  it('encodes what would be taken for something else', () => {
+    expect(lockKey`order:${7}`).toBe('order:7');
+    expect(lockKey`order:${7n}:${true}`).toBe('order:7:true');
+    expect(lockKey`order:${'a:b'}`).toBe('order:a%3Ab');
+    expect(lockKey`order:${'100%'}`).toBe('order:100%25');
+    expect(lockKey`order:${'a b\tc'}`).toBe('order:a%20b%09c');
+    expect(lockKey`order:${'ü-x'}`).toBe('order:ü-x');
+    expect(lockKey`a-${'x-y'}.${'1.5'}`).toBe('a-x%2Dy.1%2E5');
+    expect(lockKey`user/${'\u00a0'}`).toBe('user/%C2%A0');
+    expect(lockKey`§${'§'}`).toBe('§%C2%A7');
+    expect(lockKey`n:${-1.5}`).toBe('n:-1.5');
   });
 
   it('never makes the same key of different values', () => {
