@@ -178,7 +178,7 @@ export class HeldLock implements Hold, LeaseHolder {
     for (const lease of this.leases) lease.end();
     this.lose(this.leases[0]!, reason, undefined);
     this.releasing ??= Promise.resolve(false);
-    await giveBack(this.keeper.backend, this.leases).catch(() => undefined);
+    await giveBack(this.keeper.backend, this.leases);
   }
 
   toJSON(): object {
@@ -268,11 +268,7 @@ export class HeldLock implements Hold, LeaseHolder {
     for (const lease of leases) lease.end();
     const keepMs = keptUntil === 0 ? 0 : Math.max(keptUntil - clock.now(), 0);
     if (leases.length > 1) {
-      // Where nobody could be told, the lease ends it.
-      return giveBack(backend, leases, keepMs).then(
-        (gone) => this.givenBack(gone),
-        () => this.givenBack(undefined),
-      );
+      return giveBack(backend, leases, keepMs).then((gone) => this.givenBack(gone));
     }
     const [first] = leases as [Lease];
     return new Promise((resolve) => {

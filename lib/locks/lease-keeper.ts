@@ -1,6 +1,6 @@
 import type { Grant, LockBackend, Owner } from '../backends/backend.js';
 import { Alarms } from '../common/alarms.js';
-import { type LossReason, ServerDrainingError } from '../common/errors.js';
+import { ServerDrainingError } from '../common/errors.js';
 import { LinkedList } from '../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../common/system.js';
 import { ClockWatch } from './clock-watch.js';
@@ -87,16 +87,14 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> {
   private bunchOf(owner: Owner): Bunch {
     let bunch = this.bunches.get(owner);
     if (!bunch) {
-      const unsubscribe = owner.onLost((reason, error) => this.ownerLost(owner, reason, error));
-      bunch = { leases: new LinkedList(), unsubscribe };
+      const leases = new LinkedList<Lease>();
+      // All that hang on it are lost in that very turn (rule 1).
+      const unsubscribe = owner.onLost((reason, error) => {
+        for (const lease of [...leases]) lease.lose(reason, error);
+      });
+      bunch = { leases, unsubscribe };
       this.bunches.set(owner, bunch);
     }
     return bunch;
-  }
-
-  /** All that hang on it are lost in this very turn (rule 1). */
-  private ownerLost(owner: Owner, reason: LossReason, error?: Error): void {
-    const bunch = this.bunches.get(owner);
-    if (bunch) for (const lease of [...bunch.leases]) lease.lose(reason, error);
   }
 }

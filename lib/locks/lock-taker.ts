@@ -95,7 +95,7 @@ export class LockTaker {
         : undefined;
     if (refusal) {
       for (const lease of leases) lease.end();
-      giveBack(this.backend, leases).catch(() => undefined);
+      void giveBack(this.backend, leases);
       throw refusal;
     }
     return this.holds.add(leases, { keys, waitedMs: now - since, since: now, renewals: autoRenew ? 'auto' : 'manual' });

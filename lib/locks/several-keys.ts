@@ -50,7 +50,7 @@ class Collection implements LeaseHolder {
   async giveBack(backend: LockBackend): Promise<void> {
     const live = this.leases.filter((lease) => !lease.ended);
     for (const lease of live) lease.end();
-    await giveBack(backend, live).catch(() => undefined);
+    await giveBack(backend, live);
   }
 
   /** LeaseHolder */
