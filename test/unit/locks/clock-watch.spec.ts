@@ -47,6 +47,24 @@ describe('a watch of the clocks', () => {
     expect([jumps, watch.sleptSince(0)]).toEqual([1, 1001]);
   });
 
+  it('takes exactly a second for nothing, in either clock', () => {
+    clock.uptimeOffset += 1000;
+    clock.wallOffset += 1000;
+    watch.look();
+    expect([jumps, watch.sleptSince(0)]).toEqual([0, 0]);
+  });
+
+  it('counts no bit of up to 50 ms by itself', () => {
+    clock.uptimeOffset += 1100;
+    watch.look();
+    clock.uptimeOffset += 50;
+    watch.look();
+    expect(watch.sleptSince(0)).toBe(1100);
+    clock.uptimeOffset += 1;
+    watch.look();
+    expect(watch.sleptSince(0)).toBe(1151);
+  });
+
   it('counts on bit by bit once they have parted: a slow clock is behind by all of it', () => {
     clock.uptimeOffset += 1100;
     watch.look();
@@ -83,17 +101,17 @@ describe('a watch of the clocks', () => {
   });
 
   it('glances at the clocks at most every 10 ms', () => {
-    let reads = 0;
+    const reads: number[] = [];
     const uptime = clock.uptime.bind(clock);
     clock.uptime = () => {
-      reads++;
+      reads.push(clock.now() - 5000);
       return uptime();
     };
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < 40; i++) {
       watch.glance();
       clock.advance(1);
     }
-    expect(reads).toBe(9);
+    expect(reads).toEqual([10, 20, 30]);
   });
 
   it('remembers few sleeps, and forgets none', () => {

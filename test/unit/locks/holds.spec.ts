@@ -152,6 +152,15 @@ describe('a server that drains (rule 9)', () => {
     expect(renewed.sort()).toEqual(['1', '4']);
   });
 
+  it('is of no concern to a lock that is being released because of it', async () => {
+    const [a, b] = [await world.client.acquire('a'), await world.client.acquire('b')];
+    world.backend.onRelease = forever;
+    const { signal } = b;
+    a.signal.addEventListener('abort', () => void b.release());
+    drain();
+    expect([a.signal.aborted, signal.aborted]).toEqual([true, false]);
+  });
+
   it('costs the lock when its connection ends before the work does', async () => {
     const running = world.client.withLock('a', async () => {
       drain();

@@ -99,7 +99,8 @@ describe('lockKey', () => {
     ['NaN', () => lockKey`a:${NaN}`, 'NaN'],
     ['Infinity', () => lockKey`a:${Infinity}`, 'Infinity'],
     ['half a pair', () => lockKey`a:${'\udc00'}`, 'surrogate'],
-    ['values that touch', () => lockKey`a:${1}${2}`, 'touch'],
+    ['values that touch', () => lockKey`a:${1}${2}`, 'values 1 and 2 of the key touch'],
+    ['the second value', () => lockKey`a:${1}:${''}`, 'value 2 of the key is an empty string'],
     ['a literal with a space', () => lockKey`a b:${1}`, 'white space'],
   ])('refuses %s', (_, make, text) => {
     expect(make).toThrow(LockKeyError);
@@ -108,5 +109,8 @@ describe('lockKey', () => {
 
   it('names the value that is wrong', () => {
     expect(() => encodeKeyValue(undefined, delimitersOf([':']), 'argument 0.id')).toThrow('argument 0.id of the key');
+    expect(() => encodeKeyValue('\ud800', delimitersOf([':']), 'argument 1')).toThrow(
+      'argument 1 of the key has half a surrogate pair',
+    );
   });
 });

@@ -137,6 +137,42 @@ describe('a lease', () => {
     expect(told).toEqual([]);
   });
 
+  it('is renewed at its time also when its alarm was set for the silence of its owner', async () => {
+    backend.owner.proven = 3000;
+    lease();
+    await clock.advanceAsync(1500);
+    backend.owner.proven = 20_000;
+    await clock.advanceAsync(3499);
+    expect(renewals()).toBe(0);
+    await clock.advanceAsync(1);
+    expect(renewals()).toBe(1);
+  });
+
+  it('that nobody has taken over yet is renewed, drained and lost like any other', async () => {
+    const grant = backend.grantFor({ key: 'k', kind: 'lock', limit: 1, leaseMs: 10_000, deadline: 0 });
+    keeper.keep(grant, 10_000, 'auto');
+    await clock.advanceAsync(5000);
+    keeper.drain('fake');
+    backend.owner.cut();
+    expect(backend.log).toEqual(['renew 1 10000', 'abandon 1']);
+  });
+
+  it('draws the time of its renewal once, also when it is handed over', () => {
+    let draws = 0;
+    keeper = new LeaseKeeper(backend, clock, { unit: () => ++draws * 0, fill: () => undefined }, 0.5);
+    lease();
+    expect(draws).toBe(1);
+  });
+
+  it('is not renewed a second time by a doubt that comes while it is renewed', async () => {
+    backend.onRenew = () => new Promise(() => undefined);
+    lease();
+    await clock.advanceAsync(5000);
+    keeper.hurry();
+    await clock.advanceAsync(0);
+    expect(renewals()).toBe(1);
+  });
+
   it('tells its holder of the loss before it tells the server, which may give the lock to somebody else', () => {
     const order: string[] = [];
     backend.abandon = () => order.push('server');
@@ -155,6 +191,23 @@ describe('a lease', () => {
     expect(keeper.alarms.size).toBe(0);
     backend.owner.cut();
     expect(told).toHaveLength(1);
+  });
+
+  it('is lost with its owner also when another of that owner has ended before', () => {
+    const [first, second] = [lease(), lease()];
+    first.end();
+    backend.owner.cut();
+    expect(second.isHeld).toBe(false);
+    expect(told).toEqual(['lost disconnected']);
+    expect(backend.log).toEqual(['abandon 2']);
+  });
+
+  it('asks for what its holder wants, or else for as long as the server granted', async () => {
+    const grant = (leaseMs: number) => backend.grantFor({ key: 'k', kind: 'lock', limit: 1, leaseMs, deadline: 0 });
+    keeper.keep(grant(30_000), 0, 'auto');
+    keeper.keep(grant(30_000), 20_000, 'auto');
+    await clock.advanceAsync(15_000);
+    expect(backend.log).toEqual(['renew 1 30000', 'renew 2 20000']);
   });
 
   it('is lost when the server says so', async () => {
@@ -223,6 +276,18 @@ describe('a lease', () => {
     expect(l.ended).toBe(true);
     expect(await l.check()).toBe(false);
     await expect(l.renew()).rejects.toBeInstanceOf(LockLostError);
+    await expect(l.renew()).rejects.toMatchObject({ key: 'k', reason: 'expired' });
+  });
+
+  it('that has ended sets no alarm when its renewal fails afterwards', async () => {
+    let answer!: (error: Error) => void;
+    backend.onRenew = () => new Promise((_, reject) => (answer = reject));
+    const l = lease();
+    await clock.advanceAsync(5000);
+    l.end();
+    answer(new LockUnavailableError('away'));
+    await settlePromises();
+    expect(keeper.alarms.size).toBe(0);
   });
 
   it.each(['released', 'lost'])('takes nothing from an answer that comes when it has been %s', async (how) => {
@@ -247,6 +312,37 @@ describe('a lease', () => {
     const checked = l.check();
     await clock.advanceAsync(0);
     expect(await checked).toBe(false);
+    expect(told).toEqual(['lost expired']);
+  });
+
+  it('that looked over is alive if its owner has spoken by then', async () => {
+    backend.owner.proven = 3000;
+    const l = lease();
+    clock.stall(2000);
+    const checked = l.check();
+    backend.owner.proven = 20_000;
+    await clock.advanceAsync(0);
+    expect(await checked).toBe(true);
+    expect(told).toEqual([]);
+  });
+
+  it('that is ended while it is in doubt is not alive, and sets no alarm', async () => {
+    backend.owner.proven = 3000;
+    const l = lease();
+    clock.stall(2000);
+    const checked = l.check();
+    backend.owner.proven = 20_000;
+    l.end();
+    await clock.advanceAsync(0);
+    expect(await checked).toBe(false);
+    expect(keeper.alarms.size).toBe(0);
+  });
+
+  it.each([10_800, 11_000])('that ends before its owner is known to be alive at %d expires', async (proven) => {
+    backend.owner.proven = proven;
+    backend.onRenew = () => new Promise(() => undefined);
+    lease();
+    await clock.advanceAsync(9800);
     expect(told).toEqual(['lost expired']);
   });
 
@@ -286,6 +382,10 @@ describe('a lease', () => {
     await clock.advanceAsync(0);
     expect(renewals()).toBe(3);
     expect(b.isHeld).toBe(true);
+    b.end();
+    backend.doubt(b.grant);
+    await clock.advanceAsync(0);
+    expect(renewals()).toBe(3);
   });
 });
 
@@ -360,6 +460,18 @@ describe('a lease on a machine that sleeps (rule 13)', () => {
     expect(told).toEqual(['renewed 10000']);
   });
 
+  it('is renewed so much sooner when it is handed over after the sleep', async () => {
+    const l = lease(10_000, 'manual');
+    clock.advance(1);
+    clock.uptimeOffset += 2000;
+    keeper.watch.look();
+    l.handTo(holder, 'auto');
+    await clock.advanceAsync(2998);
+    expect(renewals()).toBe(0);
+    await clock.advanceAsync(1);
+    expect(renewals()).toBe(1);
+  });
+
   it('finds out by itself when it is due', async () => {
     lease();
     clock.uptimeOffset += 20_000;
@@ -419,7 +531,7 @@ describe('a lease on a machine that sleeps (rule 13)', () => {
     };
     expect(l.isHeld).toBe(true);
     expect(reads).toBe(1);
-    clock.stall(10_000);
+    clock.stall(9800);
     expect(l.isHeld).toBe(false);
     l.end();
     expect(l.isHeld).toBe(false);

@@ -308,6 +308,10 @@ describe('a set', () => {
     expect(await lock.release()).toBe(false);
     expect(world.losses).toEqual([expect.objectContaining({ reason: 'rejected', keys: ['a', 'b'] })]);
     expect(world.losses[0]!.error).toMatchObject({ key: 'a' });
+    const other = await world.client.acquire(['a', 'b']);
+    world.backend.onRelease = async ({ token }) => (token === '4' ? 'gone' : 'released');
+    expect(await other.release()).toBe(false);
+    expect(world.losses[1]!.error).toMatchObject({ key: 'b' });
   });
 
   it('whose releases fail is released all the same', async () => {

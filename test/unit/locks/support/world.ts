@@ -1,3 +1,4 @@
+import type { Clock } from '../../../../lib/common/system.js';
 import type { LockEvent, LockLostEvent } from '../../../../lib/locks/events.js';
 import { LockClient } from '../../../../lib/locks/lock-client.js';
 import type { LockClientOptions } from '../../../../lib/locks/options.js';
@@ -7,14 +8,15 @@ import { FakeBackend } from './fake-backend.js';
 type Options = Omit<LockClientOptions, 'backend' | 'servers' | 'remote' | 'embedded'>;
 
 /** A client on virtual time, with a backend that does what a test tells it to. */
-export class World {
+export class World<B extends FakeBackend = FakeBackend> {
   readonly clock = new FakeClock({ now: 1000 });
-  readonly backend = new FakeBackend(this.clock);
+  readonly backend: B;
   readonly client: LockClient;
   readonly events: LockEvent[] = [];
   readonly losses: LockLostEvent[] = [];
 
-  constructor(options: Options = {}) {
+  constructor(options: Options = {}, Backend: new (clock: Clock) => B = FakeBackend as new (clock: Clock) => B) {
+    this.backend = new Backend(this.clock);
     this.client = new LockClient(
       { backend: this.backend, ...options },
       { clock: this.clock, entropy: new FakeEntropy() },

@@ -1,0 +1,88 @@
+// A test runner for StrykerJS: all specs of a folder in one process, loaded once. Jest loads every module again for each
+// mutant, which costs a second; most mutants need a few tests of a millisecond.
+import { readdirSync } from 'node:fs';
+import { register } from 'node:module';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { declareClassPlugin, PluginKind } from '@stryker-mutator/api/plugin';
+import {
+  determineHitLimitReached,
+  DryRunStatus,
+  TestStatus,
+  toMutantRunResult,
+} from '@stryker-mutator/api/test-runner';
+import { folderOf } from '../mutation-folders.mjs';
+
+/** What waits for ever is no longer waited for than this. */
+const TEST_TIMEOUT_MS = 2000;
+
+/** Shared with the mutated code. */
+const context = (globalThis.__stryker__ ??= {});
+
+class InProcessRunner {
+  #tests;
+
+  /** A static mutant needs a process of its own: modules cannot be loaded twice. */
+  capabilities() {
+    return { reloadEnvironment: false };
+  }
+
+  async dryRun() {
+    await this.#load();
+    const results = await this.#run({ bail: false });
+    return { ...results, mutantCoverage: context.mutantCoverage };
+  }
+
+  async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation, disableBail }) {
+    context.hitLimit = hitLimit;
+    context.hitCount = hitLimit ? 0 : undefined;
+    if (mutantActivation === 'static') context.activeMutant = activeMutant.id;
+    try {
+      await this.#load();
+    } catch (error) {
+      return toMutantRunResult({ status: DryRunStatus.Error, errorMessage: String(error?.stack ?? error) });
+    }
+    context.activeMutant = activeMutant.id;
+    const ids = testFilter && new Set(testFilter);
+    const results = await this.#run({ ids, bail: !disableBail });
+    const endless = determineHitLimitReached(context.hitCount, context.hitLimit);
+    return toMutantRunResult(endless ?? results, true);
+  }
+
+  async #load() {
+    if (this.#tests) return;
+    // What a broken program leaves behind must not end the process; a test that should notice fails by itself.
+    process.on('uncaughtException', () => undefined);
+    process.on('unhandledRejection', () => undefined);
+    register('./hooks.mjs', import.meta.url);
+    this.#tests = await import('./jest-globals.mjs');
+    for (const folder of folderOf(process.env.MUTATION_FOLDER)) {
+      const specs = readdirSync(folder.in).filter((name) => name.endsWith('.spec.ts') && !folder.but.test(name));
+      for (const spec of specs.sort()) {
+        await this.#tests.inFile(() => import(pathToFileURL(resolve(join(folder.in, spec))).href));
+      }
+    }
+  }
+
+  async #run({ ids, bail }) {
+    const { idOf, runTests } = this.#tests;
+    const tests = [];
+    await runTests({
+      timeout: TEST_TIMEOUT_MS,
+      wanted: (test) => !test.skipped && (!ids || ids.has(idOf(test))),
+      begins: (test) => (context.currentTestId = idOf(test)),
+      told(test, failure, timeSpentMs) {
+        context.currentTestId = undefined;
+        const id = idOf(test);
+        const outcome = failure
+          ? { status: TestStatus.Failed, failureMessage: String(failure.error?.stack ?? failure.error) }
+          : { status: TestStatus.Success };
+        tests.push({ id, name: id, timeSpentMs, ...outcome });
+        return !(failure && bail);
+      },
+    });
+    return { status: DryRunStatus.Complete, tests };
+  }
+}
+
+export const strykerPlugins = [declareClassPlugin(PluginKind.TestRunner, 'in-process', InProcessRunner)];
