@@ -19,7 +19,7 @@ export default {
   ...runner,
   coverageAnalysis: 'perTest',
   // What the specs cannot tell apart from outside, at any speed of the machine.
-  timeoutMS: 5000,
+  timeoutMS: 4000,
   concurrency: Number(process.env.MUTATION_WORKERS ?? 2),
   incremental: true,
   incrementalFile: `.stryker/${folder}.json`,

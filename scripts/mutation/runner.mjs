@@ -11,6 +11,7 @@ import {
   TestStatus,
   toMutantRunResult,
 } from '@stryker-mutator/api/test-runner';
+import fc from 'fast-check';
 import { folderOf } from '../mutation-folders.mjs';
 
 /** What waits for ever is no longer waited for than this. */
@@ -56,6 +57,8 @@ class InProcessRunner {
     process.on('unhandledRejection', () => undefined);
     register('./hooks.mjs', import.meta.url);
     this.#tests = await import('./jest-globals.mjs');
+    // The same mutant fares the same tomorrow.
+    fc.configureGlobal({ seed: 1 });
     for (const folder of folderOf(process.env.MUTATION_FOLDER)) {
       const specs = readdirSync(folder.in).filter((name) => name.endsWith('.spec.ts') && !folder.but.test(name));
       for (const spec of specs.sort()) {

@@ -221,6 +221,23 @@ describe('EngineDriver', () => {
       expect([second.resumed.length, third.resumed.length]).toEqual([1, 1]);
     });
 
+    it('are not resumed inside of the turn of another, whoever asks for it', () => {
+      const third = new Door(driver);
+      const order: string[] = [];
+      door.onResume = () => {
+        driver.wake(third);
+        driver.resumeWoken();
+        driver.touch();
+        order.push('first');
+      };
+      third.onResume = () => order.push('second');
+      driver.wake(door);
+      driver.resumeWoken();
+      expect(order).toEqual(['first', 'second']);
+      driver.resumeWoken();
+      expect(order).toEqual(['first', 'second']);
+    });
+
     it('have what they asked for seen by the timer', () => {
       const other = new Door(driver);
       other.onResume = () => other.ask(acquire('b', 300));

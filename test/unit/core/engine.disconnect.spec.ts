@@ -21,6 +21,15 @@ describe('the end of a session', () => {
     expect(h.stats().semaphores).toMatchObject([{ holders: 2, waiters: 0 }]);
   });
 
+  it('happens once: a second one frees nothing that the first has left', () => {
+    const h = new EngineHarness();
+    const a = h.peer();
+    a.acquire(K);
+    a.close({ autoRelease: false });
+    a.close();
+    expect(h.engine.isHeld('lock', 'k')).toBe(true);
+  });
+
   it('frees what others renewed, and not what others released', () => {
     const h = new EngineHarness();
     const [a, b] = [h.peer(), h.peer()];

@@ -53,6 +53,26 @@ describe('limits', () => {
     use(1, 8);
     expect(told).toEqual([8, 8]);
   });
+
+  it('does not say again that keys run short while half of them are in use', () => {
+    const told: number[] = [];
+    const h = new EngineHarness({ maxLocks: 10, onNearlyFull: (resources) => told.push(resources) });
+    const a = h.peer();
+    const tokens = Array.from({ length: 8 }, (_, i) => tokenOf(a.acquire(lock(`k${i}`), { leaseMs: 1e9 })));
+    const release = (from: number, to: number): void => {
+      for (let i = from; i < to; i++) a.release(lock(`k${i}`), tokens[i]!);
+      h.advance(70_000);
+    };
+    const use = (name: string, count: number): void => {
+      for (let i = 0; i < count; i++) a.release(lock(name + i), tokenOf(a.acquire(lock(name + i))));
+    };
+    release(0, 3);
+    use('half', 3);
+    expect(told).toEqual([8]);
+    release(3, 4);
+    use('less', 4);
+    expect(told).toEqual([8, 8]);
+  });
 });
 
 describe('garbage collection', () => {

@@ -24,8 +24,26 @@ describe('quoteBytes', () => {
     ['\xed\xa0\x80', String.raw`"\ufffd\ufffd\ufffd"`],
     ['\xf4\x90\x80\x80', String.raw`"\ufffd\ufffd\ufffd\ufffd"`],
     ['\xf4\x8f\xbf\xbf', '"\xf4\x8f\xbf\xbf"'],
+    ['\xe0\x9f\xbf', String.raw`"\ufffd\ufffd\ufffd"`],
+    ['\xf0\x8f\xbf\xbf', String.raw`"\ufffd\ufffd\ufffd\ufffd"`],
+    ['\xf5\x80\x80\x80', String.raw`"\ufffd\ufffd\ufffd\ufffd"`],
+    ['\xe1\x80(', String.raw`"\ufffd\ufffd("`],
+    ['\xf1\x80\x80(', String.raw`"\ufffd\ufffd\ufffd("`],
   ])('writes %j', (bytes, text) => {
     expect(quoteBytes(bytes)).toBe(text);
+  });
+
+  it.each([
+    ['two bytes', '\u0080\u07ff'],
+    ['three bytes, from E0', '\u0800\u0fff'],
+    ['three bytes, from E1 to EC', '\u1000\ucfff'],
+    ['three bytes, from ED', '\ud000\ud7ff'],
+    ['three bytes, from EE and EF', '\ue000\uffff'],
+    ['four bytes, from F0', '\u{10000}\u{3ffff}'],
+    ['four bytes, from F1 to F3', '\u{40000}\u{fffff}'],
+    ['four bytes, from F4', '\u{100000}\u{10ffff}'],
+  ])('leaves characters of %s as they are', (_, text) => {
+    expect(quoteBytes(toBytes(text))).toBe(`"${toBytes(text)}"`);
   });
 
   it('writes what JSON.parse reads as the same text, for any text', () => {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { Session } from '../../../lib/core/session.js';
+import { SignalHub } from '../../../lib/core/signal-hub.js';
 import { EngineHarness, type Peer } from '../../support/engine-harness.js';
 
 /** Spec 6. */
@@ -17,6 +19,22 @@ describe('signals', () => {
     expect(c.signal('news', '3')).toEqual(count(1));
     expect(c.signal('other', '4')).toEqual(count(0));
     expect([a.pushed, b.pushed, c.pushed]).toEqual([['news 2'], ['news 2', 'news 3'], []]);
+  });
+
+  it('leave nothing behind of who has listened', () => {
+    const hub = new SignalHub(0);
+    const session = new Session(1, { reply: () => undefined, push: () => true, evict: () => undefined }, 'peer');
+    const kept = (): number[] => Object.values(hub).map((one: unknown) => (one instanceof Map ? one.size : 0));
+    for (const pattern of ['x', '*']) {
+      for (const group of ['', 'g']) {
+        hub.listen(session, pattern, group);
+        hub.unlisten(session, pattern, group);
+        expect(kept()).toEqual([0, 0, 0, 0]);
+        hub.listen(session, pattern, group);
+        hub.drop(session);
+        expect(kept()).toEqual([0, 0, 0, 0]);
+      }
+    }
   });
 
   it('come back to a publisher that listens, in the order of publishing', () => {
