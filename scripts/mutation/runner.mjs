@@ -13,9 +13,13 @@ import {
 } from '@stryker-mutator/api/test-runner';
 import fc from 'fast-check';
 import { folderOf } from '../mutation-folders.mjs';
+import { NOT_RUN } from './left-over.mjs';
 
 /** What waits for ever is no longer waited for than this. */
-const TEST_TIMEOUT_MS = 2000;
+const TEST_TIMEOUT_MS = 1000;
+
+/** After this time mutants are left for the next run. */
+const UNTIL = Number(process.env.MUTATION_UNTIL ?? Infinity);
 
 /** Shared with the mutated code. */
 const context = (globalThis.__stryker__ ??= {});
@@ -35,6 +39,7 @@ class InProcessRunner {
   }
 
   async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation, disableBail }) {
+    if (Date.now() > UNTIL) return { status: MutantRunStatus.Error, errorMessage: NOT_RUN };
     context.hitLimit = hitLimit;
     context.hitCount = hitLimit ? 0 : undefined;
     if (mutantActivation === 'static') context.activeMutant = activeMutant.id;
