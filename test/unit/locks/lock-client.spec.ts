@@ -456,6 +456,40 @@ describe('start', () => {
     ]);
   });
 
+  it('tells of a link that is not at its best, or gone for no known reason', () => {
+    backend.link({ server: 's', state: 'degraded' });
+    backend.link({ server: 's', state: 'down' });
+    expect(events).toStrictEqual([
+      { type: 'degraded', server: 's', at: clock.wall(), detail: 'not at its best' },
+      { type: 'disconnected', server: 's', at: clock.wall() },
+    ]);
+  });
+
+  it('says what to wait for when it is asked for its capabilities too early', () => {
+    expect(() => client.capabilities).toThrow('the capabilities are known once a server has been reached');
+  });
+
+  it.each<[number | undefined, object, string[]]>([
+    [2, {}, ['leaseTtlS 2: dflockd counts whole seconds; below 3 s a slow renewal costs the lock']],
+    [2.5, {}, ['leaseTtlS 2.5: dflockd counts whole seconds; below 3 s a slow renewal costs the lock']],
+    [3, {}, []],
+    [undefined, {}, []],
+    [2, { embedded: true }, []],
+  ])('warns of a lease of %p s where it is short (%j)', async (leaseTtlS, place, expected) => {
+    const log = (level: string, message: string): void => void warnings.push(`${level} ${message}`);
+    const other = new LockClient({ leaseTtlS, startup: 'lazy', ...place }, { clock, log });
+    await other.start();
+    await other.close();
+    expect(warnings).toEqual(expected.map((message) => `warn ${message}`));
+  });
+
+  it('goes on without a log', async () => {
+    backend.onStart = async () => Promise.reject(new LockUnavailableError('nobody there'));
+    const other = await LockClient.connect({ backend }, { clock });
+    expect(() => other.capabilities).toThrow(LockUnavailableError);
+    await other.close();
+  });
+
   it('tells what was skipped', () => {
     client.noteSkipped('a');
     expect(events).toEqual([{ type: 'skipped', keys: ['a'], at: clock.wall() }]);
@@ -491,6 +525,76 @@ describe('close', () => {
     expect(await releasing).toBe(true);
     await closing;
     expect(losses).toEqual([]);
+  });
+
+  it('gives connections 2 s, and happens once', async () => {
+    const graces: number[] = [];
+    backend.close = async (graceMs) => void graces.push(graceMs);
+    const closing = client.close();
+    expect(client.close()).toBe(closing);
+    await closing;
+    expect(graces).toEqual([2000]);
+  });
+
+  it('asks holders to stop at once, bodies only when their time is over', async () => {
+    make({ shutdownTimeoutS: 5 });
+    const lock = await client.acquire('a');
+    const scope = await client.enter('b');
+    const [own, body] = [lock.signal, scope.lock.signal];
+    const closing = client.close();
+    expect(own.reason).toBeInstanceOf(LockLostError);
+    expect(own.reason).toMatchObject({ key: 'a', reason: 'shutdown' });
+    expect([lock.isHeld, body.aborted]).toEqual([true, false]);
+    await clock.advanceAsync(4999);
+    expect([lock.isHeld, scope.lock.isHeld, body.aborted]).toEqual([true, true, false]);
+    await clock.advanceAsync(1);
+    await closing;
+    expect(body.reason).toMatchObject({ key: 'b', reason: 'shutdown' });
+    expect([lock.isHeld, scope.lock.isHeld]).toEqual([false, false]);
+    expect(backend.log.slice(-3)).toEqual(['release 1', 'release 2', 'close']);
+    expect(losses.map(({ reason }) => reason)).toEqual(['shutdown', 'shutdown']);
+    expect(await scope.leave()).toMatchObject({ reason: 'shutdown' });
+  });
+
+  it('waits for all bodies, and for each once', async () => {
+    const scopes = [await client.enter('a'), await client.enter('b')];
+    let closed = false;
+    const closing = client.close().then(() => (closed = true));
+    await scopes[0]!.leave();
+    await scopes[0]!.leave();
+    await settlePromises();
+    expect(closed).toBe(false);
+    await scopes[1]!.leave();
+    await closing;
+    expect(losses).toEqual([]);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('is not held up by bodies that are done', async () => {
+    await client.withLock('a', () => undefined);
+    await client.close();
+    expect(backend.log.at(-1)).toBe('close');
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('forgets the alarms of what it could not give back', async () => {
+    await client.acquire('a', { leaseTtlS: 3600 });
+    backend.onRelease = forever;
+    const closing = client.close();
+    await clock.advanceAsync(1999);
+    expect(backend.log.at(-1)).toBe('release 1');
+    await clock.advanceAsync(1);
+    await closing;
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('does not start again when a link comes up meanwhile', async () => {
+    backend.onStart = async () => Promise.reject(new LockUnavailableError('away'));
+    await client.start();
+    const closing = client.close();
+    backend.link({ server: 's', state: 'up' });
+    await closing;
+    expect(backend.log).toEqual(['start', 'close']);
   });
 
   it('does not wait for ever for releases', async () => {
