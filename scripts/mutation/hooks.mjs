@@ -8,18 +8,29 @@ import config from '../../jest.config.mjs';
 const [[, [, options]]] = Object.entries(config.transform);
 const GLOBALS = new URL('./jest-globals.mjs', import.meta.url).href;
 
+/** Transformed once, however often they are loaded. */
+const codes = new Map();
+
+async function codeOf(filename) {
+  const { code } = await transform(await readFile(filename, 'utf8'), { ...options, filename });
+  codes.set(filename, code);
+  return code;
+}
+
+/** What a module imports is loaded as often as the module itself is: `?load=N` is handed on. */
 export async function resolve(specifier, context, next) {
   if (specifier === '@jest/globals') return { url: GLOBALS, shortCircuit: true };
-  if (specifier.startsWith('.') && context.parentURL?.endsWith('.ts')) {
-    const url = new URL(specifier.replace(/\.js$/, '.ts'), context.parentURL);
-    if (existsSync(url)) return { url: url.href, shortCircuit: true };
+  const { parentURL } = context;
+  if (specifier.startsWith('.') && parentURL && new URL(parentURL).pathname.endsWith('.ts')) {
+    const url = new URL(specifier.replace(/\.js$/, '.ts'), parentURL);
+    if (existsSync(url)) return { url: url.href + new URL(parentURL).search, shortCircuit: true };
   }
   return next(specifier, context);
 }
 
 export async function load(url, context, next) {
-  if (!url.endsWith('.ts')) return next(url, context);
+  const { protocol, pathname } = new URL(url);
+  if (protocol !== 'file:' || !pathname.endsWith('.ts')) return next(url, context);
   const filename = fileURLToPath(url);
-  const { code } = await transform(await readFile(filename, 'utf8'), { ...options, filename, sourceMaps: 'inline' });
-  return { format: 'module', source: code, shortCircuit: true };
+  return { format: 'module', source: codes.get(filename) ?? (await codeOf(filename)), shortCircuit: true };
 }

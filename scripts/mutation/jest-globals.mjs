@@ -17,12 +17,17 @@ const newBlock = (name, parent, skipped) => ({
 const root = newBlock('', undefined, false);
 let current = root;
 
+export const forgetTests = () => void (root.children = []);
+
 /** What is registered meanwhile belongs to this file: hooks outside of a describe() are for its tests alone. */
 export async function inFile(load) {
   current = newBlock('', root, false);
   root.children.push(current);
-  await load();
-  current = root;
+  try {
+    await load();
+  } finally {
+    current = root;
+  }
 }
 
 const describeAs = (skipped) => (name, body) => {

@@ -26,10 +26,10 @@ const context = (globalThis.__stryker__ ??= {});
 
 class InProcessRunner {
   #tests;
+  #loads = 0;
 
-  /** A static mutant needs a process of its own: modules cannot be loaded twice. */
   capabilities() {
-    return { reloadEnvironment: false };
+    return { reloadEnvironment: true };
   }
 
   async dryRun() {
@@ -38,10 +38,12 @@ class InProcessRunner {
     return { ...results, mutantCoverage: context.mutantCoverage };
   }
 
-  async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation, disableBail }) {
+  async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation, reloadEnvironment, disableBail }) {
     if (Date.now() > UNTIL) return { status: MutantRunStatus.Error, errorMessage: NOT_RUN };
     context.hitLimit = hitLimit;
     context.hitCount = hitLimit ? 0 : undefined;
+    if (reloadEnvironment) this.#tests = undefined;
+    context.activeMutant = undefined;
     if (mutantActivation === 'static') context.activeMutant = activeMutant.id;
     try {
       await this.#load();
@@ -57,19 +59,25 @@ class InProcessRunner {
 
   async #load() {
     if (this.#tests) return;
-    // What a broken program leaves behind must not end the process; a test that should notice fails by itself.
-    process.on('uncaughtException', () => undefined);
-    process.on('unhandledRejection', () => undefined);
-    register('./hooks.mjs', import.meta.url);
-    this.#tests = await import('./jest-globals.mjs');
-    // The same mutant fares the same tomorrow.
-    fc.configureGlobal({ seed: 1 });
+    if (++this.#loads === 1) {
+      // What a broken program leaves behind must not end the process; a test that should notice fails by itself.
+      process.on('uncaughtException', () => undefined);
+      process.on('unhandledRejection', () => undefined);
+      register('./hooks.mjs', import.meta.url);
+      // The same mutant fares the same tomorrow.
+      fc.configureGlobal({ seed: 1 });
+    }
+    const tests = await import('./jest-globals.mjs');
+    tests.forgetTests();
     for (const folder of folderOf(process.env.MUTATION_FOLDER)) {
       const specs = readdirSync(folder.in).filter((name) => name.endsWith('.spec.ts') && !folder.but.test(name));
       for (const spec of specs.sort()) {
-        await this.#tests.inFile(() => import(pathToFileURL(resolve(join(folder.in, spec))).href));
+        const { href } = pathToFileURL(resolve(join(folder.in, spec)));
+        // Whatever it imports is loaded again too.
+        await tests.inFile(() => import(`${href}?load=${this.#loads}`));
       }
     }
+    this.#tests = tests;
   }
 
   async #run({ ids, bail }) {

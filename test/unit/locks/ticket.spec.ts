@@ -236,4 +236,127 @@ describe('a ticket', () => {
     expect(() => world.client.enqueue(key as string, options)).toThrow(type);
     expect(world.log).toEqual([]);
   });
+
+  it('says what it is not for', async () => {
+    expect(() => world.client.enqueue(['a', 'b'] as never)).toThrow('a ticket is for one key, got a, b');
+    expect(() => world.client.enqueue('a', { onNested: 'join' })).toThrow(
+      "option onNested: a ticket cannot join, got 'join'",
+    );
+    const other = new World();
+    other.backend.capabilities = { ...other.backend.capabilities, tickets: false };
+    await other.client.start();
+    const issue = (): unknown => other.client.enqueue('a');
+    expect(issue).toThrow('fake has no places that can be taken now and waited for later');
+    expect(issue).toThrow(expect.objectContaining({ code: 'UNSUPPORTED', key: 'a' }));
+    await world.client.close();
+    expect(() => world.client.enqueue('a')).toThrow(expect.objectContaining({ code: 'SHUTTING_DOWN', key: 'a' }));
+  });
+
+  it('names its key, its server and the cause in what it ends with', async () => {
+    const lost = world.client.enqueue('a');
+    await grant();
+    world.backend.owner.cut();
+    const cut = await lost.wait().catch((error: unknown) => error);
+    expect(cut).toMatchObject({
+      message: 'fake: lost the grant before it was claimed',
+      key: 'a',
+      server: 'fake',
+      cause: expect.objectContaining({ message: 'cut' }),
+    });
+    const lapsed = world.client.enqueue('b', { leaseTtlS: 10 });
+    await grant();
+    await world.clock.advanceAsync(9800);
+    await expect(lapsed.wait()).rejects.toMatchObject({ code: 'LEASE_EXPIRED', key: 'b', server: 'fake' });
+    const cancelled = world.client.enqueue('c');
+    await cancelled.cancel();
+    await expect(cancelled.wait()).rejects.toMatchObject({ code: 'NOT_ENQUEUED', key: 'c' });
+    await expect(cancelled.placed).rejects.toMatchObject({ code: 'NOT_ENQUEUED', key: 'c' });
+    const closed = world.client.enqueue('d');
+    await world.client.close();
+    await expect(closed.wait()).rejects.toMatchObject({ code: 'SHUTTING_DOWN', key: 'd' });
+  });
+
+  it('listens to its signal until it is over, and not longer', async () => {
+    const stop = new AbortController();
+    const ticket = world.client.enqueue('a', { signal: stop.signal });
+    await grant();
+    const lock = (await ticket.wait())!;
+    stop.abort('late');
+    await settlePromises();
+    expect(lock.isHeld).toBe(true);
+    await expect(ticket.wait()).rejects.toBeInstanceOf(NotEnqueuedError);
+    expect(world.log).toEqual(['ticket n:a']);
+  });
+
+  it('gives the lock back when its signal aborts before anybody claims it', async () => {
+    const stop = new AbortController();
+    const ticket = world.client.enqueue('a', { signal: stop.signal });
+    await grant();
+    stop.abort('reason');
+    await expect(ticket.wait()).rejects.toBe('reason');
+    expect(world.log).toEqual(['ticket n:a', 'release 1']);
+  });
+
+  it('is placed at once where it is granted at once', async () => {
+    world.backend.placed = new Promise(() => undefined);
+    const ticket = world.client.enqueue('a');
+    await grant();
+    expect(await ticket.placed).toBe('acquired');
+    expect(world.types).toEqual([]);
+  });
+
+  it('leaves no alarm of those who waited, whatever came of it', async () => {
+    const ticket = world.client.enqueue('a', { acquireTimeoutS: 60 });
+    const waiting = [ticket.wait(), ticket.wait(70)].map((one) => one.catch((error: unknown) => error));
+    await grant();
+    const [lock] = await Promise.all(waiting);
+    await (lock as { release(): Promise<boolean> }).release();
+    await world.clock.advanceAsync(0);
+    expect(world.clock.pendingTimers).toBeLessThanOrEqual(1);
+    const other = world.client.enqueue('b');
+    const refused = expect(other.wait(60)).rejects.toBeInstanceOf(LockUnavailableError);
+    refuse(new LockUnavailableError('cut'));
+    await refused;
+    expect(world.clock.pendingTimers).toBeLessThanOrEqual(1);
+    await world.clock.advanceAsync(100_000);
+    expect(world.clock.pendingTimers).toBe(0);
+  });
+
+  it('whose lease is in doubt when it is granted goes to nobody', async () => {
+    const ticket = world.client.enqueue('a', { leaseTtlS: 10 });
+    const { grantFor } = world.backend;
+    world.backend.grantFor = (req) => ({ ...grantFor.call(world.backend, req), validFrom: world.clock.now() - 9800 });
+    const refused = expect(ticket.wait()).rejects.toBeInstanceOf(LeaseExpiredError);
+    await grant();
+    await world.clock.advanceAsync(0);
+    await refused;
+    expect(world.log).toEqual(['ticket n:a', 'abandon 1']);
+  });
+
+  it('whose only caller has gone while its lease was in doubt can still be claimed', async () => {
+    const ticket = world.client.enqueue('a', { leaseTtlS: 10 });
+    const waiting = ticket.wait(5);
+    world.backend.owner.proven = world.clock.now();
+    await world.clock.advanceAsync(4999);
+    const granted = grant();
+    world.clock.stall(1);
+    world.backend.owner.proven = 1e9;
+    await granted;
+    await world.clock.advanceAsync(0);
+    const first = await waiting;
+    const lock = first ?? (await ticket.wait(0));
+    expect(lock!.isHeld).toBe(true);
+    expect(world.log).toEqual(['ticket n:a']);
+  });
+
+  it('waits for the start no longer than its own time, and then asks all the same', async () => {
+    const other = new World();
+    other.backend.onStart = forever;
+    const ticket = other.client.enqueue('a', { acquireTimeoutS: 3 });
+    await other.clock.advanceAsync(2999);
+    expect(other.log).toEqual([]);
+    await other.clock.advanceAsync(1);
+    expect(other.log).toEqual(['ticket a']);
+    await ticket.cancel();
+  });
 });
