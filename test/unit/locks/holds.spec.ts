@@ -238,6 +238,85 @@ describe('the notices', () => {
   });
 });
 
+describe('a renewal by the holder', () => {
+  it('that finds no server fails, and the lock is still held', async () => {
+    const lock = await world.client.acquire(['a', 'b']);
+    const error = new LockUnavailableError('away');
+    world.backend.onRenew = async ({ token }, leaseMs) => {
+      if (token === '2') throw error;
+      return { validFrom: world.clock.now(), leaseMs };
+    };
+    await expect(lock.renew()).rejects.toBe(error);
+    expect(lock.isHeld).toBe(true);
+    expect(world.losses).toEqual([]);
+  });
+
+  it('that finds the lock gone fails with the very loss that the signal tells', async () => {
+    const lock = await world.client.acquire('a');
+    const { signal } = lock;
+    world.backend.onRenew = async () => Promise.reject(new LockLostError('wire', 'rejected', { server: 'fake' }));
+    const renewing = lock.renew().catch((error: unknown) => error);
+    expect(await renewing).toBe(signal.reason);
+    expect(signal.reason).toMatchObject({
+      key: 'a',
+      reason: 'rejected',
+      server: 'fake',
+      cause: expect.objectContaining({ key: 'wire' }),
+    });
+  });
+
+  it('that comes when it is being released has nothing left to renew', async () => {
+    const lock = await world.client.acquire(['a', 'b']);
+    world.backend.onRelease = forever;
+    void lock.release();
+    await expect(lock.renew()).rejects.toMatchObject({ key: 'a', reason: 'expired', server: 'fake' });
+    expect(() => lock.assertHeld()).toThrow(expect.objectContaining({ key: 'a', reason: 'expired', server: 'fake' }));
+    expect(world.log.filter((line) => line.startsWith('renew'))).toEqual([]);
+  });
+
+  it('tells of each key of a set that was renewed', async () => {
+    const lock = await world.client.acquire(['a', 'b'], { leaseTtlS: 10 });
+    await lock.renew(20);
+    const renewed = { type: 'renewed', keys: ['a', 'b'], leaseMs: 20_000, at: world.clock.wall() };
+    expect(world.events.slice(1)).toEqual([renewed, renewed]);
+  });
+});
+
+describe('the events of a lock', () => {
+  it('say what there is to say, and nothing else', async () => {
+    const { client, backend, clock } = world;
+    const lock = await client.acquire('a');
+    clock.stall(70);
+    await lock.release();
+    const at = clock.wall();
+    expect(world.events).toStrictEqual([
+      {
+        type: 'acquired',
+        keys: ['a'],
+        grants: [{ key: 'a', token: '1', server: 'fake', fence: 1n }],
+        waitedMs: 0,
+        at: at - 70,
+      },
+      { type: 'released', keys: ['a'], heldMs: 70, at },
+    ]);
+    await client.acquire('b');
+    clock.stall(5);
+    backend.owner.cut();
+    expect(world.losses).toStrictEqual([
+      {
+        type: 'lost',
+        keys: ['b'],
+        grants: [{ key: 'b', token: '2', server: 'fake', fence: 2n }],
+        reason: 'disconnected',
+        heldMs: 5,
+        server: 'fake',
+        at: clock.wall(),
+        error: expect.objectContaining({ key: 'b', cause: expect.objectContaining({ message: 'cut' }) }),
+      },
+    ]);
+  });
+});
+
 describe('a loss', () => {
   it('during its release waits for nothing', async () => {
     const lock = await world.client.acquire('a');

@@ -202,6 +202,63 @@ describe('a lock that is joined', () => {
     expect(world.log).toEqual(['enqueue a', 'enqueue a', 'release 1']);
   });
 
+  it('says the same as the whole, and no more than its own keys', async () => {
+    await world.client.withLock(['a', 'b'], { leaseTtlS: 10 }, async (outer) => {
+      const part = await world.client.acquire('b', { onNested: 'join' });
+      expect(part).toMatchObject({ keys: ['b'], token: '2', fence: 2n, waitedMs: 0, isHeld: true, remainingMs: 9800 });
+      expect(JSON.parse(JSON.stringify(part))).toEqual({
+        keys: ['b'],
+        grants: [{ key: 'b', server: 'fake', fence: '2' }],
+        isHeld: true,
+        waitedMs: 0,
+      });
+      expect(part.grants).toEqual([outer.grants[1]]);
+      await part[Symbol.asyncDispose]();
+      expect([part.isHeld, outer.isHeld]).toEqual([false, true]);
+      expect(() => part.assertHeld()).toThrow(expect.objectContaining({ key: 'b', reason: 'expired', server: 'fake' }));
+      // A part that is over has nothing to join.
+      const again = await world.client.acquire('b', { onNested: 'join' });
+      expect(again.isHeld).toBe(true);
+      await again.release();
+    });
+    expect(world.log.slice(2)).toEqual(['release 2', 'release 1']);
+  });
+
+  it('shows no fence where there is none', async () => {
+    const { backend, client } = world;
+    backend.onEnqueue = async (req) => ({ ...backend.grantFor(req), fence: undefined });
+    await client.withLock('a', async (outer) => {
+      await using part = await client.acquire('a', { onNested: 'join' });
+      expect(JSON.parse(JSON.stringify(part))).toEqual({
+        keys: ['a'],
+        grants: [{ key: 'a', server: 'fake' }],
+        isHeld: true,
+        waitedMs: 0,
+      });
+      expect(outer.grants[0]).not.toHaveProperty('fence');
+      expect(JSON.parse(JSON.stringify(outer))).not.toHaveProperty('fence');
+    });
+  });
+
+  it('joins the whole also when it is a part of a part', async () => {
+    await world.client.withLock('a', async (outer) => {
+      const first = await world.client.enter('a', { onNested: 'join' });
+      await first.run(async () => {
+        const second = await world.client.acquire('a', { onNested: 'join' });
+        await first.leave();
+        expect([second.isHeld, second.token]).toEqual([true, outer.token]);
+        await second.release();
+      });
+      await first.run(async () => {
+        // The part has been left, the whole has not.
+        const third = await world.client.acquire('a', { onNested: 'join' });
+        expect(third.isHeld).toBe(true);
+        await third.release();
+      });
+    });
+    expect(world.log).toEqual(['enqueue a', 'release 1']);
+  });
+
   it('is left once by each, however often it is released', async () => {
     const late = gate();
     let part: Promise<void> | undefined;

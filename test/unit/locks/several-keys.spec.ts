@@ -239,6 +239,77 @@ describe('several keys', () => {
     await outcome;
   });
 
+  it('are given back when the tries end in different ways, and the error is told', async () => {
+    world.backend.onTry = async (req) => {
+      if (req.key === 'a') throw new LockUnavailableError('away', { key: 'a' });
+      return req.key === 'b' ? null : world.backend.grantFor(req);
+    };
+    await expect(world.client.tryAcquire(['a', 'b', 'c'])).rejects.toMatchObject({ message: 'away', key: 'a' });
+    expect(world.log.slice(3)).toEqual(['release 1']);
+  });
+
+  it('of which one is lost before the others are answered are not held', async () => {
+    world.backend.owners.set('a', new FakeOwner());
+    const doors = new Doors<Grant | null>();
+    world.backend.onTry = async (req) => (req.key === 'b' ? doors.at('b') : world.backend.grantFor(req));
+    const trying = world.client.tryAcquire(['a', 'b']);
+    await settlePromises();
+    world.backend.owners.get('a')!.cut();
+    doors.open('b', world.backend.grantFor({ key: 'b', kind: 'lock', limit: 1, leaseMs: 10_000, deadline: 0 }));
+    expect(await trying).toBeNull();
+    expect(world.log.slice(2)).toEqual(['abandon 1', 'release 2']);
+  });
+
+  it('say why they were lost at the deadline: the server was going', async () => {
+    busy('b');
+    const waiting = world.client.acquire(['a', 'b'], { acquireTimeoutS: 5 });
+    await settlePromises();
+    world.clock.stall(5000);
+    world.backend.link({ server: 'fake', state: 'draining' });
+    await expect(waiting).rejects.toMatchObject({
+      message: 'lost (draining) while other keys were waited for',
+      cause: expect.objectContaining({ code: 'DRAINING' }),
+    });
+  });
+
+  it('that cannot be given back do not hold up the answer of a try for ever', async () => {
+    busy('b');
+    world.backend.onRelease = forever;
+    const stop = new AbortController();
+    const trying = world.client.tryAcquire(['a', 'b'], { signal: stop.signal });
+    await settlePromises();
+    stop.abort('enough');
+    await expect(trying).rejects.toBe('enough');
+  });
+
+  it('leave nothing at the signal', async () => {
+    const stop = new AbortController();
+    let listeners = 0;
+    const { signal } = stop;
+    const add = signal.addEventListener.bind(signal) as (...args: unknown[]) => void;
+    const remove = signal.removeEventListener.bind(signal) as (...args: unknown[]) => void;
+    Object.assign(signal, {
+      addEventListener: (...args: unknown[]) => (listeners++, add(...args)),
+      removeEventListener: (...args: unknown[]) => (listeners--, remove(...args)),
+    });
+    const { grant } = busy('b');
+    const waiting = world.client.acquire(['a', 'b'], { signal });
+    await settlePromises();
+    expect(listeners).toBe(1);
+    grant('b');
+    const lock = await waiting;
+    expect(listeners).toBe(0);
+    stop.abort('late');
+    expect(lock.isHeld).toBe(true);
+  });
+
+  it('are not asked for when the signal aborts while they are tried', async () => {
+    const stop = new AbortController();
+    world.backend.onTry = async () => (stop.abort('reason'), null);
+    await expect(world.client.acquire(['a', 'b'], { signal: stop.signal })).rejects.toBe('reason');
+    expect(world.log.filter((line) => line.startsWith('enqueue'))).toEqual([]);
+  });
+
   it('need a fence each where one is required', async () => {
     const { backend } = world;
     backend.onTry = async (req) => {
