@@ -4,6 +4,7 @@ import { bind } from 'jest-each';
 
 /** Node's own; a test may replace the global ones. */
 const { setTimeout, clearTimeout } = globalThis;
+const HOOK_TIMEOUT_MS = 5000;
 const HOOKS = ['beforeAll', 'beforeEach', 'afterEach', 'afterAll'];
 
 const newBlock = (name, parent, skipped) => ({
@@ -89,10 +90,10 @@ async function runTest(test, timeout) {
 /**
  * Runs tests one after the other. `told` is called with each and its failure if it had one, and ends the run with false.
  */
-export async function runTests({ wanted, timeout, begins, told }) {
+export async function runTests({ wanted, timeoutOf, begins, told }) {
   let goesOn = true;
   const walk = async (block) => {
-    for (const hook of block.beforeAll) await inTime(hook, timeout);
+    for (const hook of block.beforeAll) await inTime(hook, HOOK_TIMEOUT_MS);
     for (const child of block.children) {
       if (!goesOn) break;
       if (!hasWanted(child, wanted)) continue;
@@ -100,11 +101,11 @@ export async function runTests({ wanted, timeout, begins, told }) {
       else {
         begins(child);
         const start = performance.now();
-        const failure = await runTest(child, child.timeout ?? timeout);
+        const failure = await runTest(child, timeoutOf(child));
         goesOn = told(child, failure, performance.now() - start);
       }
     }
-    for (const hook of block.afterAll) await inTime(hook, timeout);
+    for (const hook of block.afterAll) await inTime(hook, HOOK_TIMEOUT_MS);
   };
   await walk(root);
 }

@@ -1,6 +1,6 @@
 // A test runner for StrykerJS: all specs of a folder in one process, loaded once. Jest loads every module again for each
 // mutant, which costs a second; most mutants need a few tests of a millisecond.
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { register } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -15,8 +15,10 @@ import fc from 'fast-check';
 import { folderOf } from '../mutation-folders.mjs';
 import { NOT_RUN } from './left-over.mjs';
 
-/** What waits for ever is no longer waited for than this. */
-const TEST_TIMEOUT_MS = 1000;
+/** What waits for ever is no longer waited for than this, or than eight times what the test takes without a mutant. */
+const LEAST_TIMEOUT_MS = 300;
+/** In the sandbox, for all workers: what each test took. */
+const TIMES = '.test-times.json';
 
 /** After this time mutants are left for the next run. */
 const UNTIL = Number(process.env.MUTATION_UNTIL ?? Infinity);
@@ -35,6 +37,7 @@ class InProcessRunner {
   async dryRun() {
     await this.#load();
     const results = await this.#run({ bail: false });
+    writeFileSync(TIMES, JSON.stringify(Object.fromEntries(results.tests.map((test) => [test.id, test.timeSpentMs]))));
     return { ...results, mutantCoverage: context.mutantCoverage };
   }
 
@@ -82,9 +85,10 @@ class InProcessRunner {
 
   async #run({ ids, bail }) {
     const { idOf, runTests } = this.#tests;
+    const times = existsSync(TIMES) ? JSON.parse(readFileSync(TIMES, 'utf8')) : {};
     const tests = [];
     await runTests({
-      timeout: TEST_TIMEOUT_MS,
+      timeoutOf: (test) => Math.max(LEAST_TIMEOUT_MS, 8 * (times[idOf(test)] ?? 1000)),
       wanted: (test) => !test.skipped && (!ids || ids.has(idOf(test))),
       begins: (test) => (context.currentTestId = idOf(test)),
       told(test, failure, timeSpentMs) {
