@@ -177,7 +177,6 @@ export class HeldLock implements Hold, LeaseHolder {
     }
     for (const lease of this.leases) lease.end();
     this.lose(this.leases[0]!, reason, undefined);
-    this.releasing ??= Promise.resolve(false);
     await giveBack(this.keeper.backend, this.leases);
   }
 
