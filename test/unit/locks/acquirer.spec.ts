@@ -14,7 +14,7 @@ import {
 import { Acquirer } from '../../../lib/locks/acquirer.js';
 import { FakeClock, settlePromises } from '../../support/fake-clock.js';
 import { FakeBackend } from './support/fake-backend.js';
-import { forever } from './support/world.js';
+import { countedSignal, forever } from './support/world.js';
 
 let clock: FakeClock;
 let backend: FakeBackend;
@@ -35,20 +35,6 @@ const request = (waitMs = 10_000): AcquireRequest => ({
   leaseMs: 10_000,
   deadline: clock.now() + waitMs,
 });
-
-/** A signal that counts who listens. */
-function countedSignal() {
-  const controller = new AbortController();
-  const { signal } = controller;
-  let listeners = 0;
-  const add = signal.addEventListener.bind(signal) as (...args: unknown[]) => void;
-  const remove = signal.removeEventListener.bind(signal) as (...args: unknown[]) => void;
-  Object.assign(signal, {
-    addEventListener: (...args: unknown[]) => (listeners++, add(...args)),
-    removeEventListener: (...args: unknown[]) => (listeners--, remove(...args)),
-  });
-  return { signal, abort: (reason: unknown) => controller.abort(reason), listeners: () => listeners };
-}
 
 const away = async (): Promise<never> => Promise.reject(new LockUnavailableError('away'));
 
@@ -204,6 +190,22 @@ describe('an acquisition', () => {
     stop.abort('late');
     await settlePromises();
     expect(backend.log).toEqual(log);
+  });
+
+  it('tells each who waits once, whoever closes meanwhile', () => {
+    backend.onEnqueue = forever;
+    const told: string[] = [];
+    const taker = (name: string) => ({
+      granted: () => undefined,
+      failed: () => {
+        told.push(name);
+        acquirer.close(new Error('again'));
+      },
+    });
+    acquirer.take(request(), undefined, taker('a'));
+    acquirer.take(request(), undefined, taker('b'));
+    acquirer.close(new Error('closed'));
+    expect(told).toEqual(['a', 'b']);
   });
 
   it('tells that it is queued, and not that it has been granted', async () => {

@@ -152,6 +152,18 @@ describe('a server that drains (rule 9)', () => {
     expect(renewed.sort()).toEqual(['1', '4']);
   });
 
+  it('is the reason that a holder is given who looks when the client is closing too', async () => {
+    const lock = await world.client.acquire('a');
+    world.backend.onRelease = forever;
+    const scope = await world.client.enter('b');
+    drain();
+    const closing = world.client.close();
+    expect(lock.signal.reason).toBeInstanceOf(ServerDrainingError);
+    void scope.leave();
+    await world.clock.advanceAsync(20_000);
+    await closing;
+  });
+
   it('is of no concern to a lock that is being released because of it', async () => {
     const [a, b] = [await world.client.acquire('a'), await world.client.acquire('b')];
     world.backend.onRelease = forever;
@@ -326,6 +338,25 @@ describe('a loss', () => {
     };
     expect(await lock.release()).toBe(true);
     expect(world.losses).toEqual([]);
+  });
+
+  it('that comes while the release waits for a part is what the release finds', async () => {
+    await world.client.withLock('a', { onLost: 'ignore' }, async (outer) => {
+      const part = await world.client.acquire('a', { onNested: 'join' });
+      const released = outer.release();
+      await settlePromises();
+      world.backend.owner.cut();
+      expect(await released).toBe(false);
+      expect(await part.release()).toBe(false);
+    });
+    expect(world.log).toEqual(['enqueue a', 'abandon 1']);
+  });
+
+  it('by the close of the client is a loss for who releases afterwards', async () => {
+    const lock = await world.client.acquire('a');
+    await world.client.close();
+    expect(await lock.release()).toBe(false);
+    expect(world.log).toEqual(['enqueue a', 'release 1', 'close']);
   });
 
   it('has each handle say why', async () => {

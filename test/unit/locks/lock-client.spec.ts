@@ -483,8 +483,12 @@ describe('start', () => {
     expect(warnings).toEqual(expected.map((message) => `warn ${message}`));
   });
 
-  it('goes on without a log', async () => {
+  it('goes on without a log, and warns in one', async () => {
     backend.onStart = async () => Promise.reject(new LockUnavailableError('nobody there'));
+    const levels: string[] = [];
+    const heard = await LockClient.connect({ backend }, { clock, log: (level) => void levels.push(level) });
+    expect(levels).toEqual(['warn']);
+    await heard.close();
     const other = await LockClient.connect({ backend }, { clock });
     expect(() => other.capabilities).toThrow(LockUnavailableError);
     await other.close();
@@ -568,6 +572,29 @@ describe('close', () => {
     await closing;
     expect(losses).toEqual([]);
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('keeps the process alive while it waits', async () => {
+    const kept: unknown[] = [];
+    const setTimer = clock.setTimer.bind(clock);
+    const scope = await client.enter('a');
+    clock.setTimer = (fn, delay, keepAlive) => (kept.push(keepAlive), setTimer(fn, delay, keepAlive));
+    const closing = client.close();
+    expect(kept).toEqual([true]);
+    await scope.leave();
+    await closing;
+    expect(kept).toEqual([true, true]);
+  });
+
+  it('has nothing to do with locks that are over: none is kept', async () => {
+    const { held } = (client as unknown as { holds: { held: { size: number } } }).holds;
+    const lock = await client.acquire('a');
+    await client.acquire('b');
+    expect(held.size).toBe(2);
+    await lock.release();
+    expect(held.size).toBe(1);
+    backend.owner.cut();
+    expect(held.size).toBe(0);
   });
 
   it('is not held up by bodies that are done', async () => {

@@ -259,6 +259,25 @@ describe('a lock that is joined', () => {
     expect(world.log).toEqual(['enqueue a', 'release 1']);
   });
 
+  it('is over for a part that has released itself: what it asks for next is another lock', async () => {
+    const late = gate();
+    await world.client.withLock('a', async (outer) => {
+      const part = world.client.withLock('a', { onNested: 'join' }, async (inner) => {
+        expect(await (await world.client.acquire('b')).release()).toBe(true);
+        await late.opened;
+        await inner.release();
+        const next = await world.client.acquire('a');
+        expect(next.token).toBe('3');
+        await next.release();
+      });
+      await settlePromises();
+      const released = outer.release();
+      late.open();
+      await part;
+      expect(await released).toBe(true);
+    });
+  });
+
   it('is left once by each, however often it is released', async () => {
     const late = gate();
     let part: Promise<void> | undefined;

@@ -10,7 +10,7 @@ import {
 } from '../../../lib/common/errors.js';
 import { settlePromises } from '../../support/fake-clock.js';
 import { FakeOwner, rejected } from './support/fake-backend.js';
-import { Doors, forever, World } from './support/world.js';
+import { countedSignal, Doors, forever, World } from './support/world.js';
 
 let world: World;
 
@@ -283,23 +283,15 @@ describe('several keys', () => {
   });
 
   it('leave nothing at the signal', async () => {
-    const stop = new AbortController();
-    let listeners = 0;
-    const { signal } = stop;
-    const add = signal.addEventListener.bind(signal) as (...args: unknown[]) => void;
-    const remove = signal.removeEventListener.bind(signal) as (...args: unknown[]) => void;
-    Object.assign(signal, {
-      addEventListener: (...args: unknown[]) => (listeners++, add(...args)),
-      removeEventListener: (...args: unknown[]) => (listeners--, remove(...args)),
-    });
+    const { signal, abort, listeners } = countedSignal();
     const { grant } = busy('b');
     const waiting = world.client.acquire(['a', 'b'], { signal });
     await settlePromises();
-    expect(listeners).toBe(1);
+    expect(listeners()).toBe(1);
     grant('b');
     const lock = await waiting;
-    expect(listeners).toBe(0);
-    stop.abort('late');
+    expect(listeners()).toBe(0);
+    abort('late');
     expect(lock.isHeld).toBe(true);
   });
 

@@ -11,7 +11,7 @@ import {
   UnsupportedError,
 } from '../../../lib/common/errors.js';
 import { settlePromises } from '../../support/fake-clock.js';
-import { forever, World } from './support/world.js';
+import { countedSignal, forever, World } from './support/world.js';
 
 let world: World;
 let asked: AcquireRequest;
@@ -277,10 +277,12 @@ describe('a ticket', () => {
   });
 
   it('listens to its signal until it is over, and not longer', async () => {
-    const stop = new AbortController();
+    const stop = countedSignal();
     const ticket = world.client.enqueue('a', { signal: stop.signal });
+    expect(stop.listeners()).toBe(1);
     await grant();
     const lock = (await ticket.wait())!;
+    expect(stop.listeners()).toBe(0);
     stop.abort('late');
     await settlePromises();
     expect(lock.isHeld).toBe(true);

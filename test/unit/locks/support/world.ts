@@ -47,3 +47,23 @@ export class Doors<T> {
     this.doors.get(key)!(value);
   }
 }
+
+/** A signal that counts who listens for its abort. */
+export function countedSignal() {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const listening = new Set<unknown>();
+  const add = signal.addEventListener.bind(signal) as (...args: unknown[]) => void;
+  const remove = signal.removeEventListener.bind(signal) as (...args: unknown[]) => void;
+  Object.assign(signal, {
+    addEventListener(type: string, listener: unknown) {
+      if (type === 'abort') listening.add(listener);
+      add(type, listener);
+    },
+    removeEventListener(type: string, listener: unknown) {
+      if (type === 'abort') listening.delete(listener);
+      remove(type, listener);
+    },
+  });
+  return { signal, abort: (reason: unknown) => controller.abort(reason), listeners: () => listening.size };
+}
