@@ -75,7 +75,7 @@ interface Names {
  * @throws LockKeyError
  */
 export function orderedKeys(key: LockKey, namespace: string | undefined): Names {
-  if (typeof key === 'string' || !Array.isArray(key)) {
+  if (!Array.isArray(key)) {
     return { keys: [key as string], wires: [wireKey(namespace, key)] };
   }
   if (key.length === 0) throw new LockKeyError('an empty list of keys');
