@@ -159,7 +159,7 @@ export class FakeBackend implements LockBackend {
     for (const watcher of [...this.watchers]) watcher(event);
   }
 
-  async close(): Promise<void> {
+  async close(_graceMs: Ms): Promise<void> {
     this.log.push('close');
   }
 }
