@@ -114,6 +114,9 @@ describe('a start that does not come', () => {
     world.backend.onStart = async () => Promise.reject(new LockUnavailableError('away'));
     expect((await world.client.acquire(['a', 'b'])).isHeld).toBe(true);
     expect((await world.client.tryAcquire('c'))!.isHeld).toBe(true);
+    // What it has and has not is not known yet.
+    expect((await world.client.acquire('d', { limit: 2 })).isHeld).toBe(true);
+    expect((await world.client.acquire('e', { requireFence: true })).fence).toBe(5n);
     expect(world.backend.log[0]).toBe('start');
   });
 
@@ -139,15 +142,17 @@ describe('a start that does not come', () => {
 });
 
 describe('a close between a grant and its caller', () => {
-  const ways: [string, (client: LockClient) => Promise<LockHandle | null>][] = [
-    ['acquire', (client) => client.acquire('a')],
-    ['acquire of several', (client) => client.acquire(['a', 'b'])],
-    ['tryAcquire', (client) => client.tryAcquire('a')],
-    ['tryAcquire of several', (client) => client.tryAcquire(['a', 'b'])],
-    ['a ticket', (client) => client.enqueue('a').wait()],
+  // Who is sent away while waiting is not told the key.
+  const both = ['SHUTTING_DOWN', 'SHUTTING_DOWN a', 'taken'];
+  const ways: [string, (client: LockClient) => Promise<LockHandle | null>, string[]][] = [
+    ['acquire', (client) => client.acquire('a'), ['SHUTTING_DOWN', 'taken']],
+    ['acquire of several', (client) => client.acquire(['a', 'b']), both],
+    ['tryAcquire', (client) => client.tryAcquire('a'), both],
+    ['tryAcquire of several', (client) => client.tryAcquire(['a', 'b']), both],
+    ['a ticket', (client) => client.enqueue('a').wait(), ['SHUTTING_DOWN a', 'taken']],
   ];
 
-  it.each(ways)('leaves nothing taken, however many microtasks lie between (%s)', async (_, take) => {
+  it.each(ways)('leaves nothing taken, however many microtasks lie between (%s)', async (_, take, expected) => {
     const outcomes = new Set<string>();
     for (let turns = 0; turns < 40; turns++) {
       const { backend, client } = (world = new World());
@@ -156,7 +161,7 @@ describe('a close between a grant and its caller', () => {
       backend.onTry = backend.onEnqueue = backend.onTicket = async (req) => (granted++, backend.grantFor(req));
       const taking = take(client).then(
         () => 'taken',
-        (error: { code: string }) => error.code,
+        (error: { code: string; key?: string }) => `${error.code} ${error.key ?? ''}`.trim(),
       );
       for (let i = 0; i < turns; i++) await Promise.resolve();
       await client.close();
@@ -165,7 +170,30 @@ describe('a close between a grant and its caller', () => {
       const back = backend.log.filter((line) => /^(release|abandon)/.test(line)).map((line) => line.split(' ')[1]);
       expect(back.sort()).toEqual(['1', '2'].slice(0, granted));
     }
-    expect([...outcomes].sort()).toEqual(['SHUTTING_DOWN', 'taken']);
+    expect([...outcomes].sort()).toEqual(expected);
+  });
+});
+
+describe('an acquire', () => {
+  it('that tries once has what is free', async () => {
+    const lock = await world.client.acquire('a', { acquireTimeoutS: 0 });
+    expect(lock.isHeld).toBe(true);
+    expect(world.backend.log).toEqual(['start', 'try lock a 1']);
+    expect(world.types).toEqual(['acquired']);
+  });
+
+  it.each(['a', ['a', 'b']])('tells once that it waits, however often it is told: %p', async (key) => {
+    const { backend, client } = world;
+    await client.start();
+    const { enqueue } = backend;
+    backend.onTry = async () => null;
+    backend.enqueue = (req, mode, waiter) => {
+      waiter.onPlace('queued');
+      waiter.onPlace('queued');
+      return enqueue.call(backend, req, mode, waiter);
+    };
+    await client.acquire(key);
+    expect(world.types).toEqual(['queued', 'acquired']);
   });
 });
 
