@@ -47,7 +47,7 @@ function run() {
     stdio: 'inherit',
   });
   const left = forgetLeftOver(join(root, `.stryker/${options.folder}.json`));
-  if (left > 0) process.stdout.write(`${left} mutants are left for the next run; they count as errors above.\n`);
+  if (left > 0) process.stdout.write(`${left} mutants are left for the next run; they count as survivors above.\n`);
   return status ?? 1;
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
-/** What StrykerJS is told of a mutant that there was no time for. */
-export const NOT_RUN = 'not run: the time was up';
+/** What StrykerJS is told of a mutant that there was no time for. (After an error it would start a new process.) */
+export const NOT_RUN = { status: 'survived', nrOfTests: 0 };
 
 /** Takes them out of the results, so that the next run tries them. Returns how many there were. */
 export function forgetLeftOver(file) {
@@ -9,7 +9,7 @@ export function forgetLeftOver(file) {
   const results = JSON.parse(readFileSync(file, 'utf8'));
   let count = 0;
   for (const one of Object.values(results.files)) {
-    const run = one.mutants.filter(({ statusReason }) => !statusReason?.includes(NOT_RUN));
+    const run = one.mutants.filter(({ status, testsCompleted }) => status !== 'Survived' || testsCompleted !== 0);
     count += one.mutants.length - run.length;
     one.mutants = run;
   }

@@ -42,7 +42,7 @@ class InProcessRunner {
   }
 
   async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation, reloadEnvironment, disableBail }) {
-    if (Date.now() > UNTIL) return { status: MutantRunStatus.Error, errorMessage: NOT_RUN };
+    if (Date.now() > UNTIL) return NOT_RUN;
     context.hitLimit = hitLimit;
     context.hitCount = hitLimit ? 0 : undefined;
     if (reloadEnvironment) this.#tests = undefined;
