@@ -262,6 +262,8 @@ describe('a lock that is joined', () => {
   it('is over for a part that has released itself: what it asks for next is another lock', async () => {
     const late = gate();
     await world.client.withLock('a', async (outer) => {
+      const end = gate();
+      const other = world.client.withLock('a', { onNested: 'join' }, () => end.opened);
       const part = world.client.withLock('a', { onNested: 'join' }, async (inner) => {
         expect(await (await world.client.acquire('b')).release()).toBe(true);
         await late.opened;
@@ -274,6 +276,8 @@ describe('a lock that is joined', () => {
       const released = outer.release();
       late.open();
       await part;
+      end.open();
+      await other;
       expect(await released).toBe(true);
     });
   });

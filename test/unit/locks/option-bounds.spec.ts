@@ -15,7 +15,7 @@ const messageOf = (call: () => unknown): string => {
   }
   return 'taken';
 };
-const client = (options: object) => resolveOptions(options as LockClientOptions);
+const client = (options: object) => resolveOptions(options);
 const remote = (options: object) => {
   const { backend } = client({ remote: options });
   if (backend.kind !== 'remote') throw new Error(backend.kind);
