@@ -150,6 +150,18 @@ describe('EngineDriver', () => {
     expect(door.ask({ t: 'renew', kind: 'lock', key: 'a', token: a, leaseMs: 0 })).toEqual({ s: 'error' });
   });
 
+  it('sets no other timer between the one that fired and the judgement', () => {
+    door.ask(acquire('a', 1_000));
+    const armed: number[] = [];
+    clock.setTimer(() => {
+      door.ask(acquire('b', 500));
+      armed.push(clock.pendingTimers);
+    }, 1_000);
+    clock.advance(1_000);
+    expect(armed).toEqual([0]);
+    expect(clock.nextDue).toBe(START + 1_500);
+  });
+
   it('waits for what is further away than a timer of Node can be', () => {
     const far = 3 * 2 ** 31;
     door.ask(acquire('a', far));
@@ -236,6 +248,9 @@ describe('EngineDriver', () => {
       expect(order).toEqual(['first', 'second']);
       driver.resumeWoken();
       expect(order).toEqual(['first', 'second']);
+      driver.wake(third);
+      driver.touch();
+      expect(order).toEqual(['first', 'second', 'second']);
     });
 
     it('have what they asked for seen by the timer', () => {

@@ -21,6 +21,16 @@ describe('resources and ownership (4.1)', () => {
     expect(a.enqueue(sem('k', 1)).answer).toMatchObject({ s: 'acquired' });
   });
 
+  it('knows nothing of a key that nobody has ever asked for', () => {
+    const h = new EngineHarness();
+    const a = h.peer();
+    expect(h.engine.isHeld('lock', 'never')).toBe(false);
+    expect(a.release(lock('never'), 'f'.repeat(32))).toEqual({ s: 'error' });
+    expect(a.renew(lock('never'), 'f'.repeat(32))).toEqual({ s: 'error' });
+    expect(a.wait(lock('never'), 0).answer).toEqual({ s: 'not_enqueued' });
+    expect(h.stats()).toMatchObject({ locks: [], idle_locks: [] });
+  });
+
   it('lets any session release and renew by key and token', () => {
     const h = new EngineHarness();
     const [a, b] = [h.peer(), h.peer()];

@@ -36,6 +36,8 @@ describe('leases', () => {
     expect(held()).toEqual(['a', 'c', 'd']);
     h.advanceTo(2_000);
     expect(held()).toEqual(['a']);
+    h.advanceTo(2_999);
+    expect(held()).toEqual(['a']);
     h.advanceTo(3_000);
     expect(held()).toEqual([]);
   });
@@ -276,7 +278,33 @@ describe('leases', () => {
     });
   });
 
+  it('ends at its time also when the key had a lease with the same end before', () => {
+    const h = new EngineHarness();
+    const a = h.peer();
+    a.release(K, tokenOf(a.acquire(K, { leaseMs: 1_000 })));
+    a.acquire(K, { leaseMs: 1_000 });
+    h.advanceTo(1_000);
+    expect(h.engine.isHeld('lock', 'k')).toBe(false);
+  });
+
+  it('that nobody has any more is kept in no book', () => {
+    const h = new EngineHarness();
+    const a = h.peer();
+    a.release(K, tokenOf(a.acquire(K)));
+    const { running } = (h.engine as unknown as { leases: { running: { size: number } } }).leases;
+    expect(running.size).toBe(0);
+  });
+
   describe('a late host', () => {
+    it('sweeps what lapsed before the last tick although something has lapsed since', () => {
+      const h = new EngineHarness();
+      const a = h.peer();
+      a.acquire(lock('first'), { leaseMs: 900 });
+      a.acquire(lock('second'), { leaseMs: 1_500 });
+      h.jump(1_600);
+      expect(h.engine.isHeld('lock', 'first')).toBe(false);
+    });
+
     it('does all that is due in one call', () => {
       const h = new EngineHarness();
       const [a, b, c] = [h.peer(), h.peer(), h.peer()];
@@ -326,6 +354,16 @@ describe('leases', () => {
       expect(h.engine.nextWake()).toBe(START + 300);
       a.cancel(first);
       expect(h.engine.nextWake()).toBe(START + 900);
+    });
+
+    it('names no sweep when what had lapsed was released', () => {
+      const h = new EngineHarness();
+      const a = h.peer();
+      const token = tokenOf(a.acquire(K, { leaseMs: 100 }));
+      h.advanceTo(100);
+      expect(h.engine.nextWake()).toBe(START + 1_000);
+      a.release(K, token);
+      expect(h.engine.nextWake()).toBe(START + 65_000);
     });
 
     it('follows renewals and releases', () => {

@@ -261,4 +261,18 @@ describe.each([
     h.advance(3_999);
     expect(a.release(target, tokenOf(waiting))).toEqual({ s: 'ok' });
   });
+
+  it('keeps its place when an acquire of the same session is granted before it', () => {
+    const h = new EngineHarness();
+    const [a, b] = [h.peer(), h.peer()];
+    const token = tokenOf(b.acquire(lock('k')));
+    const waiting = a.acquire(lock('k'), { waitMs: 60_000 });
+    expect(a.enqueue(lock('k')).answer).toEqual({ s: 'queued' });
+    b.release(lock('k'), token);
+    expect(waiting.answer).toMatchObject({ s: 'granted' });
+    const second = a.wait(lock('k'), 60_000);
+    expect(second.answer).toBeUndefined();
+    a.release(lock('k'), tokenOf(waiting));
+    expect(second.answer).toMatchObject({ s: 'granted' });
+  });
 });

@@ -27,6 +27,7 @@ describe('quoteBytes', () => {
     ['\xe0\x9f\xbf', String.raw`"\ufffd\ufffd\ufffd"`],
     ['\xf0\x8f\xbf\xbf', String.raw`"\ufffd\ufffd\ufffd\ufffd"`],
     ['\xf5\x80\x80\x80', String.raw`"\ufffd\ufffd\ufffd\ufffd"`],
+    ['\xe2\x80(', String.raw`"\ufffd\ufffd("`],
     ['\xe1\x80(', String.raw`"\ufffd\ufffd("`],
     ['\xf1\x80\x80(', String.raw`"\ufffd\ufffd\ufffd("`],
   ])('writes %j', (bytes, text) => {
