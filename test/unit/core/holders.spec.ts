@@ -16,7 +16,7 @@ describe.each([
   beforeEach(() => void (holders = new Holders()));
 
   it('are none at first', () => {
-    expect([...holders]).toEqual([]);
+    expect([...holders]).toStrictEqual([]);
     expect([holders.size, holders.nextDue, holders.hasLapsed]).toEqual([0, Infinity, false]);
     expect(holders.lapsed()).toEqual([]);
     expect(holders.get('t')).toBeUndefined();
@@ -43,7 +43,7 @@ describe.each([
     expect([holders.hasLapsed, held.lapsed, holders.nextDue, holders.size]).toEqual([true, true, Infinity, 1]);
     expect(holders.lapsed()).toEqual([held]);
     holders.remove(held);
-    expect([holders.hasLapsed, holders.size, [...holders]]).toEqual([false, 0, []]);
+    expect([holders.hasLapsed, holders.size, [...holders]]).toStrictEqual([false, 0, []]);
   });
 });
 

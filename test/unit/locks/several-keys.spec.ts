@@ -282,6 +282,14 @@ describe('several keys', () => {
     await expect(trying).rejects.toBe('enough');
   });
 
+  it('are tried once for as long as the server takes to answer', async () => {
+    const { backend, clock } = world;
+    backend.onTry = (req) => new Promise((resolve) => clock.setTimer(() => resolve(backend.grantFor(req)), 100));
+    const trying = world.client.tryAcquire(['a', 'b']);
+    await clock.advanceAsync(100);
+    expect((await trying)!.isHeld).toBe(true);
+  });
+
   it('leave nothing at the signal', async () => {
     const { signal, abort, listeners } = countedSignal();
     const { grant } = busy('b');

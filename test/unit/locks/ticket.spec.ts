@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { AcquireRequest, Grant } from '../../../lib/backends/backend.js';
+import type { AcquireRequest, Grant, Waiter } from '../../../lib/backends/backend.js';
 import {
   ConfigError,
   LeaseExpiredError,
@@ -360,5 +360,46 @@ describe('a ticket', () => {
     await other.clock.advanceAsync(1);
     expect(other.log).toEqual(['ticket a']);
     await ticket.cancel();
+  });
+
+  it('that is there at once was never queued', async () => {
+    world.backend.placed = Promise.resolve('acquired');
+    expect(await world.client.enqueue('a').placed).toBe('acquired');
+    expect(world.types).toEqual([]);
+  });
+
+  it('that was cancelled before the client had started takes no place afterwards', async () => {
+    const other = new World();
+    let started!: () => void;
+    other.backend.onStart = () => new Promise((resolve) => (started = () => resolve(other.backend.capabilities)));
+    const ticket = other.client.enqueue('a');
+    await ticket.cancel();
+    started();
+    await settlePromises();
+    await expect(ticket.placed).rejects.toBeInstanceOf(NotEnqueuedError);
+    expect(other.log).toEqual([]);
+  });
+
+  it('that is over wants no grant and no other refusal', async () => {
+    const waiters: Waiter[] = [];
+    world.backend.enqueue = (_req, _mode, waiter) => {
+      waiters.push(waiter);
+      return { cancel: () => undefined };
+    };
+    const tickets = [world.client.enqueue('a'), world.client.enqueue('b')];
+    for (const ticket of tickets) await ticket.cancel();
+    waiters[0]!.granted(world.backend.grantFor({ key: 'n:a', kind: 'lock', limit: 1, leaseMs: 10_000, deadline: 0 }));
+    waiters[1]!.refused(new PoolExhaustedError('late'));
+    await settlePromises();
+    expect(world.log).toEqual(['abandon 1']);
+    for (const ticket of tickets) await expect(ticket.wait()).rejects.toBeInstanceOf(NotEnqueuedError);
+  });
+
+  it('is kept by its client until it is over', async () => {
+    const { open } = (world.client as unknown as { tickets: { open: Set<unknown> } }).tickets;
+    const ticket = world.client.enqueue('a');
+    expect(open.size).toBe(1);
+    await ticket.cancel();
+    expect(open.size).toBe(0);
   });
 });

@@ -97,7 +97,7 @@ export class FakeBackend implements LockBackend {
   }
 
   enqueue(req: AcquireRequest, mode: 'line' | 'ticket', waiter: Waiter): Pending {
-    this.log.push(`${mode === 'line' ? 'enqueue' : 'ticket'} ${req.key}`);
+    this.log.push(`${mode === 'line' ? 'enqueue' : mode} ${req.key}`);
     let over = false;
     const last = (say: () => void): void => {
       if (!over) say();
