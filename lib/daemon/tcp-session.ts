@@ -54,7 +54,7 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
     this.lineSince = host.driver.clock.now();
     this.lookBy(this.lineSince + host.readTimeoutMs);
     stream.on('data', (chunk: Buffer) => this.onData(chunk));
-    stream.on('end', () => this.onEnd());
+    stream.on('end', () => host.endings.do(() => this.onEnd()));
     stream.on('drain', () => this.onDrain());
     stream.on('error', () => this.drop());
     stream.on('close', () => this.drop());
@@ -105,10 +105,13 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
    * rings. Before anything is judged, the sockets are read once more.
    */
   ring(seen: Ms): void {
-    this.host.driver.clock.afterPoll(() => {
-      this.judge(seen);
-      this.host.driver.touch();
-    });
+    const { driver, endings } = this.host;
+    driver.clock.afterPoll(() =>
+      endings.do(() => {
+        this.judge(seen);
+        driver.touch();
+      }),
+    );
   }
 
   private onData(chunk: Buffer): void {
