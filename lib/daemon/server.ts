@@ -8,6 +8,7 @@ import { EngineDriver } from '../core/driver.js';
 import { Engine } from '../core/engine.js';
 import { FencedTokens, fenceSeed } from '../core/tokens.js';
 import { Admission, plainAddress } from './admission.js';
+import { Continuations } from './continuations.js';
 import { type DaemonLogger, silent } from './logger.js';
 import { type DflockdServerOptions, type ResolvedServerOptions, resolveServerOptions } from './options.js';
 import { Portions } from './portions.js';
@@ -229,6 +230,7 @@ export class DflockdServer {
       driver,
       alarms: new Alarms(driver.clock),
       turn: new Turn(driver.clock, () => driver.touch()),
+      continuations: new Continuations(driver.clock, () => driver.touch()),
       endings: new Portions(driver.clock, ENDINGS_PER_TURN),
       readTimeoutMs: seconds(options.readTimeout),
       writeTimeoutMs: seconds(options.writeTimeout),

@@ -1,6 +1,7 @@
 import type { Alarms } from '../common/alarms.js';
 import type { Ms } from '../common/system.js';
 import type { EngineDriver } from '../core/driver.js';
+import type { Continuations } from './continuations.js';
 import type { Portions } from './portions.js';
 import type { Turn } from './turn.js';
 
@@ -9,6 +10,7 @@ export interface SessionHost {
   readonly driver: EngineDriver;
   readonly alarms: Alarms;
   readonly turn: Turn;
+  readonly continuations: Continuations;
   /** Of sessions, by their peers or by deadlines. */
   readonly endings: Portions;
   readonly readTimeoutMs: Ms;

@@ -1,33 +1,34 @@
-import { timingSafeEqual } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { Alarm } from '../common/alarms.js';
 import type { Ms } from '../common/system.js';
 import type { Woken } from '../core/driver.js';
 import type { Session } from '../core/session.js';
 import type { Answer, OpId, SessionSink } from '../core/types.js';
-import { AUTH_CLOSE_DELAY_MS, BLOCKED_GRACE_MS, BLOCKED_TAIL_CAP } from '../protocol/limits.js';
+import { AUTH_CLOSE_DELAY_MS, BLOCKED_TAIL_CAP } from '../protocol/limits.js';
 import type { Reply, Request } from '../protocol/messages.js';
 import { encodePush, encodeReply } from '../protocol/reply-encoder.js';
 import { RequestDecoder } from '../protocol/request-decoder.js';
+import type { Continued } from './continuations.js';
+import { isSecret } from './credentials.js';
 import { Outbox } from './outbox.js';
 import type { SessionHost } from './session-host.js';
+import { type SessionState, SessionTimes } from './session-times.js';
 import type { Talker } from './turn.js';
-
-/**
- * auth → ready ⇄ blocked (a command waits in a queue) → leaving (the last line is on its way) → closed.
- * `choked` is ready with a peer that does not read: nothing is executed until it does.
- */
-type State = 'auth' | 'ready' | 'choked' | 'blocked' | 'leaving' | 'closed';
 
 /** How long a peer may take to read the last line where no write timeout is set. */
 const LAST_LINE_MS: Ms = 5_000;
 
+/** After so many requests a session looks whether its time is over. */
+const REQUESTS_AT_ONCE = 16;
+/** Bytes that may wait to be executed before no more are read. */
+const UNREAD = 64 * 1024;
+
 /** One client on a byte stream: requests in strict order, one reply each (spec 1). */
-export class TcpSession implements SessionSink, Woken, Alarm, Talker {
+export class TcpSession implements SessionSink, Woken, Alarm, Talker, Continued {
   due: Ms = Infinity;
   slot = -1;
 
-  private state: State;
+  private state: SessionState;
   private readonly session: Session;
   private readonly decoder = new RequestDecoder();
   private readonly outbox: Outbox;
@@ -38,10 +39,9 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
   private ended = false;
   /** Its replies are written at the end of this turn. */
   private talks = false;
-  /** When the line that is being read began (spec 1.5). */
-  private lineSince: Ms;
-  private blockedSince: Ms = 0;
-  private leaveAt: Ms = 0;
+  /** Has more to execute, and is in line for it. */
+  private continued = false;
+  private readonly times: SessionTimes;
 
   constructor(
     private readonly stream: Duplex,
@@ -51,8 +51,8 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
     this.session = host.driver.engine.open(this, peer);
     this.outbox = new Outbox(stream, host.writeTimeoutMs);
     this.state = host.authToken ? 'auth' : 'ready';
-    this.lineSince = host.driver.clock.now();
-    this.lookBy(this.lineSince + host.readTimeoutMs);
+    this.times = new SessionTimes(host.driver.clock.now(), host.readTimeoutMs);
+    this.lookBy(this.nextDeadline());
     stream.on('data', (chunk: Buffer) => this.onData(chunk));
     stream.on('end', () => host.endings.do(() => this.onEnd()));
     stream.on('drain', () => this.onDrain());
@@ -86,7 +86,7 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
   resume(now: Ms): void {
     if (this.state === 'closed' || this.state === 'leaving') return;
     if (this.evicted) return this.drop();
-    if (this.state === 'ready') this.lineSince = now;
+    if (this.state === 'ready') this.times.lineSince = now;
     this.run(now);
   }
 
@@ -123,7 +123,8 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
     const { driver, turn } = this.host;
     // Those first who have waited for what this one has just released.
     driver.resumeWoken();
-    if (this.talks) return;
+    if (this.continued && this.decoder.unread >= UNREAD) this.stream.pause();
+    if (this.talks || this.continued) return;
     this.talks = turn.defers(this);
     if (this.talks) return;
     this.speak(now);
@@ -150,7 +151,7 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
     this.state = 'ready';
     this.stream.resume();
     const now = this.host.driver.clock.now();
-    this.lineSince = now;
+    this.times.lineSince = now;
     this.run(now);
     this.host.driver.touch();
   }
@@ -161,8 +162,20 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
     this.settle(now);
   }
 
-  private execute(now: Ms): void {
+  /** Continued. Nobody is written to before all that has come is executed, or the outbox is full. */
+  proceed(now: Ms, sliceMs: Ms): void {
+    this.continued = false;
+    if (this.state === 'closed' || this.state === 'leaving') return;
+    this.execute(now, sliceMs);
+    if (this.continued) return;
+    if (this.state === 'ready' && this.stream.isPaused()) this.stream.resume();
+    this.settle(now);
+  }
+
+  private execute(now: Ms, sliceMs = this.host.continuations.sliceMs): void {
+    if (this.continued) return;
     const { completed } = this.decoder;
+    let weight = 0;
     while (this.state === 'ready' || this.state === 'auth') {
       const frame = this.decoder.next();
       if (frame === 'more') {
@@ -171,8 +184,23 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
       }
       this.take(frame, now);
       if (this.outbox.isFull) this.write(now);
+      // The cost of stats grows with the number of keys.
+      weight += typeof frame === 'object' && frame.t === 'stats' ? REQUESTS_AT_ONCE : 1;
+      if (weight >= REQUESTS_AT_ONCE) {
+        weight = 0;
+        if (this.isOver(now + sliceMs)) break;
+      }
     }
-    if (this.decoder.completed !== completed) this.lineSince = now;
+    if (this.decoder.completed !== completed) this.times.lineSince = now;
+  }
+
+  /** Whether the session has had its time: if so, it gets in line. */
+  private isOver(end: Ms): boolean {
+    const { driver, continuations } = this.host;
+    if ((this.state !== 'ready' && this.state !== 'auth') || driver.clock.now() < end) return false;
+    this.continued = true;
+    continuations.add(this);
+    return true;
   }
 
   private settle(now: Ms): void {
@@ -203,10 +231,7 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
   /** The first request must be `auth`; whatever else it is, the comparison takes its time (spec 2). */
   private authenticate(frame: Request | 'malformed' | 'too_long', now: Ms): void {
     const said = typeof frame === 'object' && frame.t === 'auth' ? frame.token : undefined;
-    const token = Buffer.from(said ?? '', 'latin1');
-    const right = this.host.authToken!;
-    const same = timingSafeEqual(token.length === right.length ? token : Buffer.alloc(right.length), right);
-    if (said === undefined || token.length !== right.length || !same) return this.refuse('auth', now);
+    if (!isSecret(said, this.host.authToken!)) return this.refuse('auth', now);
     this.state = 'ready';
     this.outbox.add('ok\n');
   }
@@ -215,15 +240,15 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
     // The peer closed before this was its turn; no other `end` will come.
     if (this.ended) return this.drop();
     this.state = 'blocked';
-    this.blockedSince = now;
+    this.times.blockedSince = now;
     this.watchTail(now);
   }
 
   /** Too much behind a command that really blocks kills the connection (spec 1.7). */
   private watchTail(now: Ms): void {
     if (this.decoder.unread < BLOCKED_TAIL_CAP) return;
-    if (now >= this.blockedSince + BLOCKED_GRACE_MS) this.drop();
-    else this.lookBy(this.blockedSince + BLOCKED_GRACE_MS);
+    if (now >= this.times.graceEnd) this.drop();
+    else this.lookBy(this.times.graceEnd);
   }
 
   /** The peer will send no more, and all it asked has been answered. */
@@ -242,10 +267,10 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
   private leave(now: Ms, delayMs: Ms): void {
     this.release(now);
     this.state = 'leaving';
-    this.leaveAt = now + (delayMs || this.host.writeTimeoutMs || LAST_LINE_MS);
+    this.times.leaveAt = now + (delayMs || this.host.writeTimeoutMs || LAST_LINE_MS);
     this.write(now);
     if (delayMs === 0) this.stream.end(() => this.drop());
-    this.lookBy(this.leaveAt);
+    this.lookBy(this.times.leaveAt);
   }
 
   private write(now: Ms): void {
@@ -269,8 +294,7 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
     const due = this.nextDeadline();
     if (due > seen) return this.lookBy(due);
     const now = this.host.driver.clock.now();
-    const reads = this.state === 'ready' || this.state === 'auth';
-    if (reads && this.lineSince + this.host.readTimeoutMs <= seen) {
+    if (this.times.lineDue(this.state, this.continued) <= seen) {
       return this.refuse(this.state === 'auth' ? 'auth' : 'error', now);
     }
     if (this.outbox.due > seen || !this.outbox.progress(now)) return this.drop();
@@ -278,20 +302,6 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
   }
 
   private nextDeadline(): Ms {
-    switch (this.state) {
-      case 'auth':
-      case 'ready':
-        return Math.min(this.lineSince + this.host.readTimeoutMs, this.outbox.due);
-      case 'choked':
-        return this.outbox.due;
-      case 'blocked':
-        return this.decoder.unread < BLOCKED_TAIL_CAP
-          ? this.outbox.due
-          : Math.min(this.outbox.due, this.blockedSince + BLOCKED_GRACE_MS);
-      case 'leaving':
-        return this.leaveAt;
-      case 'closed':
-        return Infinity;
-    }
+    return this.times.next(this.state, this.outbox.due, this.decoder.unread, this.continued);
   }
 }

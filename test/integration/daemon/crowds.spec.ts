@@ -4,7 +4,7 @@ import { silent } from '../../../lib/daemon/logger.js';
 import { resolveServerOptions } from '../../../lib/daemon/options.js';
 import { createEngine } from '../../../lib/daemon/server.js';
 import { until } from '../../support/until.js';
-import { turns, useDaemons } from './harness.js';
+import { GRANT, PING, acquire, statsOf, turns, useDaemons } from './harness.js';
 
 /** Many connections that go in one moment are seen off in portions, so that others are heard in between. */
 describe('a crowd of connections', () => {
@@ -44,5 +44,50 @@ describe('a crowd of connections', () => {
     stop();
     // What was let in at the end of one turn may be followed by as many that come in the next.
     expect(most(went)).toBeLessThanOrEqual(2 * 16);
+  });
+});
+
+/** A session that asks for much is executed in slices, so that who asks for little is heard in between. */
+describe('a flood of requests', () => {
+  const start = useDaemons();
+  const FLOOD = 50_000;
+  const requests = (count: number): string => Array.from({ length: count }, (_, i) => acquire(`flood${i}`)).join('');
+
+  it('does not keep others waiting until it is over', async () => {
+    const daemon = await start({ maxLocks: 2 * FLOOD });
+    const [flood, other] = [daemon.pair(), daemon.pair()];
+    flood.send(requests(FLOOD));
+    await turns(2);
+    expect(await other.ask(PING)).toBe('ok');
+    const known = ((await statsOf(other))['locks'] as unknown[]).length;
+    expect(known).toBeGreaterThan(0);
+    expect(known).toBeLessThan(FLOOD);
+    const answers = (await flood.read(FLOOD, 20_000)).split('\n');
+    expect(answers.slice(0, FLOOD).every((answer) => GRANT.test(answer))).toBe(true);
+  });
+
+  it('is executed to its end, in order, when its peer has nothing more to say', async () => {
+    const daemon = await start({ maxLocks: 2 * FLOOD });
+    const flood = daemon.pair();
+    const renewals = `l\nk\n0 1\n${'n\nk\nx 1\n'.repeat(FLOOD)}l\nk\n0 1\n`;
+    flood.send(renewals);
+    flood.end();
+    const answers = (await flood.read(FLOOD + 2, 20_000)).trimEnd().split('\n');
+    expect(GRANT.test(answers[0]!)).toBe(true);
+    expect(answers.slice(1, -1).every((answer) => answer === 'error')).toBe(true);
+    expect(answers.at(-1)).toBe('timeout');
+    await flood.whenClosed();
+  });
+
+  it('is not cut off by the read timeout while it waits in line, and is dropped with its session', async () => {
+    const daemon = await start({ maxLocks: 2 * FLOOD, readTimeout: 0.05 });
+    const [flood, gone] = [daemon.pair(), daemon.pair()];
+    gone.send(requests(FLOOD));
+    flood.send('n\nk\nx 1\n'.repeat(FLOOD));
+    await turns(2);
+    gone.destroy();
+    expect((await flood.read(FLOOD, 20_000)).replaceAll('error\n', '')).toBe('');
+    const other = daemon.pair();
+    expect(await other.ask(acquire('flood0'))).toMatch(GRANT);
   });
 });
