@@ -1,9 +1,17 @@
 import type { Clock, Ms } from '../common/system.js';
+import type { Request } from '../protocol/messages.js';
 
 /** What one session may execute at a time. */
 const SLICE_MS: Ms = 0.5;
 /** What all continuations of one turn of the event loop may take together. */
 const TURN_MS: Ms = 1.5;
+
+/** After so many requests a session looks whether its time is over. */
+export const REQUESTS_AT_ONCE = 16;
+
+/** In requests: the cost of stats grows with the number of keys. */
+export const weightOf = (frame: Request | string): number =>
+  typeof frame === 'object' && frame.t === 'stats' ? REQUESTS_AT_ONCE : 1;
 
 /** A session that has more to execute than fits into its slice of a turn. */
 export interface Continued {

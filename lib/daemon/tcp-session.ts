@@ -8,7 +8,7 @@ import { AUTH_CLOSE_DELAY_MS, BLOCKED_TAIL_CAP } from '../protocol/limits.js';
 import type { Reply, Request } from '../protocol/messages.js';
 import { encodePush, encodeReply } from '../protocol/reply-encoder.js';
 import { RequestDecoder } from '../protocol/request-decoder.js';
-import type { Continued } from './continuations.js';
+import { type Continued, REQUESTS_AT_ONCE, weightOf } from './continuations.js';
 import { isSecret } from './credentials.js';
 import { Outbox } from './outbox.js';
 import type { SessionHost } from './session-host.js';
@@ -18,8 +18,6 @@ import type { Talker } from './turn.js';
 /** How long a peer may take to read the last line where no write timeout is set. */
 const LAST_LINE_MS: Ms = 5_000;
 
-/** After so many requests a session looks whether its time is over. */
-const REQUESTS_AT_ONCE = 16;
 /** Bytes that may wait to be executed before no more are read. */
 const UNREAD = 64 * 1024;
 
@@ -168,15 +166,14 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker, Continued 
     if (this.state === 'closed' || this.state === 'leaving') return;
     this.execute(now, sliceMs);
     if (this.continued) return;
-    if (this.state === 'ready' && this.stream.isPaused()) this.stream.resume();
+    if (this.state !== 'choked' && this.stream.isPaused()) this.stream.resume();
     this.settle(now);
   }
 
   private execute(now: Ms, sliceMs = this.host.continuations.sliceMs): void {
-    if (this.continued) return;
     const { completed } = this.decoder;
     let weight = 0;
-    while (this.state === 'ready' || this.state === 'auth') {
+    while (this.isOpen && !this.continued) {
       const frame = this.decoder.next();
       if (frame === 'more') {
         if (this.ended) this.farewell(now);
@@ -184,23 +181,19 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker, Continued 
       }
       this.take(frame, now);
       if (this.outbox.isFull) this.write(now);
-      // The cost of stats grows with the number of keys.
-      weight += typeof frame === 'object' && frame.t === 'stats' ? REQUESTS_AT_ONCE : 1;
-      if (weight >= REQUESTS_AT_ONCE) {
-        weight = 0;
-        if (this.isOver(now + sliceMs)) break;
+      weight += weightOf(frame);
+      if (weight < REQUESTS_AT_ONCE) continue;
+      weight = 0;
+      if (this.isOpen && this.host.driver.clock.now() >= now + sliceMs) {
+        this.continued = true;
+        this.host.continuations.add(this);
       }
     }
     if (this.decoder.completed !== completed) this.times.lineSince = now;
   }
 
-  /** Whether the session has had its time: if so, it gets in line. */
-  private isOver(end: Ms): boolean {
-    const { driver, continuations } = this.host;
-    if ((this.state !== 'ready' && this.state !== 'auth') || driver.clock.now() < end) return false;
-    this.continued = true;
-    continuations.add(this);
-    return true;
+  private get isOpen(): boolean {
+    return this.state === 'ready' || this.state === 'auth';
   }
 
   private settle(now: Ms): void {

@@ -79,6 +79,17 @@ describe('a flood of requests', () => {
     await flood.whenClosed();
   });
 
+  it('may end with a wait, after which its peer is heard again', async () => {
+    const daemon = await start({ maxLocks: 2 * FLOOD });
+    const [flood, other] = [daemon.pair(), daemon.pair()];
+    expect(await other.ask(acquire('busy'))).toMatch(GRANT);
+    // So many that reading stops, and their answers so short that it is not for them.
+    const count = 20_000;
+    flood.send(`${'n\nk\nx 1\n'.repeat(count)}${acquire('busy', 1)}`);
+    await flood.read(count + 1, 20_000);
+    expect(await flood.ask(PING)).toBe('ok');
+  });
+
   it('is not cut off by the read timeout while it waits in line, and is dropped with its session', async () => {
     const daemon = await start({ maxLocks: 2 * FLOOD, readTimeout: 0.05 });
     const [flood, gone] = [daemon.pair(), daemon.pair()];
