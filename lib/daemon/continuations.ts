@@ -4,7 +4,7 @@ import type { Request } from '../protocol/messages.js';
 /** What one session may execute at a time. */
 const SLICE_MS: Ms = 0.5;
 /** What all continuations of one turn of the event loop may take together. */
-const TURN_MS: Ms = 1.5;
+const TURN_MS: Ms = 0.75;
 
 /** After so many requests a session looks whether its time is over. */
 export const REQUESTS_AT_ONCE = 16;

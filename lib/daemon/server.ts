@@ -31,7 +31,7 @@ export interface ListeningAddress {
 }
 
 /** Each costs some 50 to 100 µs, with what is written and closed. */
-const ENDINGS_PER_TURN = 16;
+const ENDINGS_PER_TURN = 8;
 
 const seconds = (s: number): number => s * 1000;
 

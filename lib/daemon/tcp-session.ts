@@ -12,7 +12,7 @@ import { type Continued, REQUESTS_AT_ONCE, weightOf } from './continuations.js';
 import { isSecret } from './credentials.js';
 import { Outbox } from './outbox.js';
 import type { SessionHost } from './session-host.js';
-import { type SessionState, SessionTimes } from './session-times.js';
+import { TimedSession } from './timed-session.js';
 import type { Talker } from './turn.js';
 
 /** How long a peer may take to read the last line where no write timeout is set. */
@@ -22,11 +22,10 @@ const LAST_LINE_MS: Ms = 5_000;
 const UNREAD = 64 * 1024;
 
 /** One client on a byte stream: requests in strict order, one reply each (spec 1). */
-export class TcpSession implements SessionSink, Woken, Alarm, Talker, Continued {
+export class TcpSession extends TimedSession implements SessionSink, Woken, Alarm, Talker, Continued {
   due: Ms = Infinity;
   slot = -1;
 
-  private state: SessionState;
   private readonly session: Session;
   private readonly decoder = new RequestDecoder();
   private readonly outbox: Outbox;
@@ -37,19 +36,15 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker, Continued 
   private ended = false;
   /** Its replies are written at the end of this turn. */
   private talks = false;
-  /** Has more to execute, and is in line for it. */
-  private continued = false;
-  private readonly times: SessionTimes;
 
   constructor(
     private readonly stream: Duplex,
     private readonly host: SessionHost,
     readonly peer: string,
   ) {
+    super(host.authToken ? 'auth' : 'ready', host.driver.clock.now(), host.readTimeoutMs);
     this.session = host.driver.engine.open(this, peer);
     this.outbox = new Outbox(stream, host.writeTimeoutMs);
-    this.state = host.authToken ? 'auth' : 'ready';
-    this.times = new SessionTimes(host.driver.clock.now(), host.readTimeoutMs);
     this.lookBy(this.nextDeadline());
     stream.on('data', (chunk: Buffer) => this.onData(chunk));
     stream.on('end', () => host.endings.do(() => this.onEnd()));
@@ -84,7 +79,7 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker, Continued 
   resume(now: Ms): void {
     if (this.state === 'closed' || this.state === 'leaving') return;
     if (this.evicted) return this.drop();
-    if (this.state === 'ready') this.times.lineSince = now;
+    if (this.state === 'ready') this.lineSince = now;
     this.run(now);
   }
 
@@ -149,7 +144,7 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker, Continued 
     this.state = 'ready';
     this.stream.resume();
     const now = this.host.driver.clock.now();
-    this.times.lineSince = now;
+    this.lineSince = now;
     this.run(now);
     this.host.driver.touch();
   }
@@ -170,7 +165,7 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker, Continued 
     this.settle(now);
   }
 
-  private execute(now: Ms, sliceMs = this.host.continuations.sliceMs): void {
+  private execute(now: Ms, sliceMs?: Ms): void {
     const { completed } = this.decoder;
     let weight = 0;
     while (this.isOpen && !this.continued) {
@@ -184,16 +179,13 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker, Continued 
       weight += weightOf(frame);
       if (weight < REQUESTS_AT_ONCE) continue;
       weight = 0;
-      if (this.isOpen && this.host.driver.clock.now() >= now + sliceMs) {
+      const { driver, continuations } = this.host;
+      if (this.isOpen && driver.clock.now() >= now + (sliceMs ?? continuations.sliceMs)) {
         this.continued = true;
-        this.host.continuations.add(this);
+        continuations.add(this);
       }
     }
-    if (this.decoder.completed !== completed) this.times.lineSince = now;
-  }
-
-  private get isOpen(): boolean {
-    return this.state === 'ready' || this.state === 'auth';
+    if (this.decoder.completed !== completed) this.lineSince = now;
   }
 
   private settle(now: Ms): void {
@@ -233,15 +225,15 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker, Continued 
     // The peer closed before this was its turn; no other `end` will come.
     if (this.ended) return this.drop();
     this.state = 'blocked';
-    this.times.blockedSince = now;
+    this.blockedSince = now;
     this.watchTail(now);
   }
 
   /** Too much behind a command that really blocks kills the connection (spec 1.7). */
   private watchTail(now: Ms): void {
     if (this.decoder.unread < BLOCKED_TAIL_CAP) return;
-    if (now >= this.times.graceEnd) this.drop();
-    else this.lookBy(this.times.graceEnd);
+    if (now >= this.graceEnd) this.drop();
+    else this.lookBy(this.graceEnd);
   }
 
   /** The peer will send no more, and all it asked has been answered. */
@@ -260,10 +252,10 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker, Continued 
   private leave(now: Ms, delayMs: Ms): void {
     this.release(now);
     this.state = 'leaving';
-    this.times.leaveAt = now + (delayMs || this.host.writeTimeoutMs || LAST_LINE_MS);
+    this.leaveAt = now + (delayMs || this.host.writeTimeoutMs || LAST_LINE_MS);
     this.write(now);
     if (delayMs === 0) this.stream.end(() => this.drop());
-    this.lookBy(this.times.leaveAt);
+    this.lookBy(this.leaveAt);
   }
 
   private write(now: Ms): void {
@@ -287,7 +279,7 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker, Continued 
     const due = this.nextDeadline();
     if (due > seen) return this.lookBy(due);
     const now = this.host.driver.clock.now();
-    if (this.times.lineDue(this.state, this.continued) <= seen) {
+    if (this.lineDue <= seen) {
       return this.refuse(this.state === 'auth' ? 'auth' : 'error', now);
     }
     if (this.outbox.due > seen || !this.outbox.progress(now)) return this.drop();
@@ -295,6 +287,6 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker, Continued 
   }
 
   private nextDeadline(): Ms {
-    return this.times.next(this.state, this.outbox.due, this.decoder.unread, this.continued);
+    return this.dueBy(this.outbox.due, this.decoder.unread);
   }
 }

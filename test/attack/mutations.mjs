@@ -26,7 +26,7 @@ export const MUTATIONS = [
   },
   {
     name: 'silent connections are never cut off',
-    file: 'daemon/session-times.js',
+    file: 'daemon/timed-session.js',
     from: 'this.lineSince + this.readTimeoutMs : Infinity',
     to: 'this.lineSince + 3_600_000 : Infinity',
     attack: 'idle',
@@ -34,7 +34,7 @@ export const MUTATIONS = [
   },
   {
     name: 'who writes a byte a second is never cut off',
-    file: 'daemon/session-times.js',
+    file: 'daemon/timed-session.js',
     from: 'this.lineSince + this.readTimeoutMs : Infinity',
     to: 'this.lineSince + 3_600_000 : Infinity',
     attack: 'slow writers',

@@ -37,9 +37,9 @@ describe('Continuations', () => {
 
   it('stops when the turn has lasted for long enough; who is not done goes behind those who have not been', async () => {
     const { line, session, proceeded } = inLine();
-    line.add(session('a', 2, 1));
-    line.add(session('b', 1, 1));
-    line.add(session('c', 1, 1));
+    line.add(session('a', 2, 0.5));
+    line.add(session('b', 1, 0.5));
+    line.add(session('c', 1, 0.5));
     await nextPoll();
     expect(proceeded).toEqual(['a', 'b', 'heard']);
     await nextPoll();

@@ -7,14 +7,17 @@ import { BLOCKED_GRACE_MS, BLOCKED_TAIL_CAP } from '../protocol/limits.js';
  */
 export type SessionState = 'auth' | 'ready' | 'choked' | 'blocked' | 'leaving' | 'closed';
 
-/** By when a session is over unless something happens. */
-export class SessionTimes {
+/** By when a session is over unless something happens. A base class, because it is looked at with every request. */
+export abstract class TimedSession {
   /** When the line that is being read began (spec 1.5). */
-  lineSince: Ms;
-  blockedSince: Ms = 0;
-  leaveAt: Ms = 0;
+  protected lineSince: Ms;
+  protected blockedSince: Ms = 0;
+  protected leaveAt: Ms = 0;
+  /** Lines are there, and wait to be executed. */
+  protected continued = false;
 
   constructor(
+    protected state: SessionState,
     now: Ms,
     private readonly readTimeoutMs: Ms,
   ) {
@@ -22,21 +25,24 @@ export class SessionTimes {
   }
 
   /** When too much may be behind a command that blocks (spec 1.7). */
-  get graceEnd(): Ms {
+  protected get graceEnd(): Ms {
     return this.blockedSince + BLOCKED_GRACE_MS;
   }
 
-  /** @param continued lines are there, and wait to be executed */
-  lineDue(state: SessionState, continued: boolean): Ms {
-    return (state === 'ready' || state === 'auth') && !continued ? this.lineSince + this.readTimeoutMs : Infinity;
+  protected get isOpen(): boolean {
+    return this.state === 'ready' || this.state === 'auth';
+  }
+
+  protected get lineDue(): Ms {
+    return this.isOpen && !this.continued ? this.lineSince + this.readTimeoutMs : Infinity;
   }
 
   /** @param writeDue when the peer must have taken what was written @param unread bytes that wait to be executed */
-  next(state: SessionState, writeDue: Ms, unread: number, continued: boolean): Ms {
-    switch (state) {
+  protected dueBy(writeDue: Ms, unread: number): Ms {
+    switch (this.state) {
       case 'auth':
       case 'ready':
-        return Math.min(this.lineDue(state, continued), writeDue);
+        return Math.min(this.lineDue, writeDue);
       case 'choked':
         return writeDue;
       case 'blocked':
