@@ -26,7 +26,9 @@ class Command {
       () => /listening.*?addr="?[\d.]+:(\d+)/.exec(this.said),
       10_000,
       'that the port is open',
-    );
+    ).catch((error) => {
+      throw new Error(`${error.message}: ${this.said.slice(-500)}`, { cause: error });
+    });
     return Number(port);
   }
 }

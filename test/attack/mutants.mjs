@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MUTATIONS } from './mutations.mjs';
 
-const MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** A copy of the build with one text replaced. */
 function withMutation(build, folder, { file, from, to }) {
-  const copy = join(folder, 'esm');
+  const copy = join(folder, 'dist/esm');
   rmSync(copy, { recursive: true, force: true });
   cpSync(build, copy, { recursive: true });
   const path = join(copy, file);
@@ -31,7 +31,9 @@ export async function runMutants(build, only, run) {
   const chosen = MUTATIONS.filter(({ name }) => name.includes(only));
   let unnoticed = 0;
   try {
-    symlinkSync(MODULES, join(folder, 'node_modules'));
+    // The command reads its version there.
+    cpSync(join(root, 'package.json'), join(folder, 'package.json'));
+    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
     for (const mutation of chosen) {
       const rows = await run(withMutation(build, folder, mutation), mutation.attack);
       const violations = rows.flatMap((row) => row.violations);

@@ -48,10 +48,10 @@ describe('Continuations', () => {
 
   it('gives those who are heard the less, the more are in line', () => {
     const { line, session } = inLine();
-    expect(line.sliceMs).toBe(0.5);
+    expect(line.sliceMs).toBe(1.5);
     line.add(session('a', 1, 0));
     line.add(session('b', 1, 0));
     line.add(session('c', 1, 0));
-    expect(line.sliceMs).toBe(0.125);
+    expect(line.sliceMs).toBe(1.5 / 16);
   });
 });
