@@ -42,7 +42,7 @@ export async function siege(build, attack) {
     await callers.ask('open', clientOptions(address));
     await quiet(WARM_UP_MS, []);
     await underAttack(address, FIRST_MS, []);
-    const before = await daemon.ask('inUse');
+    const before = await settledHeap();
     for (let round = 0; round < attack.rounds; round++) {
       const ms = await underAttack(address, attack.runMs, attacked);
       await quiet(ms, calm);
@@ -101,6 +101,16 @@ export async function siege(build, attack) {
         return watching;
       },
     };
+  }
+
+  /** What is in use once it shrinks no more: idle keys are forgotten within two seconds (gcMaxIdle and gcInterval). */
+  async function settledHeap() {
+    for (let last = Infinity; ;) {
+      const now = await daemon.ask('inUse');
+      if (now > last - HEAP_BOUND / 8) return now;
+      last = now;
+      await pause(2200);
+    }
   }
 
   async function heapSince(before) {
