@@ -89,7 +89,7 @@ export async function siege(build, attack) {
     const watching = (async () => {
       while (!over) {
         seen.peak = Math.max(seen.peak, (await attackers.ask('counts')).open);
-        if (seen.peak > 0) seen.left = Math.min(seen.left, await daemon.ask('connections'));
+        if (seen.peak >= attack.during.count) seen.left = Math.min(seen.left, await daemon.ask('connections'));
         seen.rss = Math.max(seen.rss, await daemon.ask('rss'));
         await pause(100);
       }
