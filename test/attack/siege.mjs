@@ -95,6 +95,8 @@ export async function siege(build, attack) {
       }
       return seen;
     })();
+    // A daemon that has died is told of where somebody waits for it.
+    watching.catch(() => undefined);
     return {
       stop() {
         over = true;
