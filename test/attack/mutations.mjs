@@ -70,7 +70,7 @@ export const MUTATIONS = [
     from: "this.release(this.host.driver.clock.now());\n        this.state = 'closed';",
     to: "if (this.session.id === 100) throw new Error('gone');\nthis.release(this.host.driver.clock.now());\n        this.state = 'closed';",
     attack: 'storms',
-    finding: /exited with code/,
+    finding: /exited with code|ERR_IPC_CHANNEL_CLOSED/,
   },
   {
     name: 'clients are waited for without end at a shutdown',
