@@ -79,11 +79,16 @@ export class EngineDriver {
     this.armedFor = Infinity;
     this.judging = true;
     const seen = this.clock.now();
-    this.clock.afterPoll(() => {
-      this.judging = false;
-      if (this.closed) return;
-      this.engine.advance(this.clock.now(), seen);
-      this.touch();
-    });
+    this.clock.afterPoll(() => this.judge(seen));
+  }
+
+  /** As many turns as the engine has portions: whoever speaks meanwhile is heard in between. */
+  private judge(seen: Ms): void {
+    if (this.closed) return;
+    this.engine.advance(this.clock.now(), seen);
+    this.judging = this.engine.nextWake() <= seen;
+    if (this.judging) this.clock.endOfTurn(() => this.judge(seen));
+    this.resumeWoken();
+    this.touch();
   }
 }

@@ -1,11 +1,12 @@
 import type { Ms } from '../common/system.js';
 import type { PlainStatus } from '../protocol/messages.js';
 import { LeaseBook } from './lease-book.js';
+import { portionOf } from './portion.js';
 import { type Resource, type Ticket, Waiter } from './resource.js';
 import { ResourceTable } from './resource-table.js';
 import { Session } from './session.js';
 import { SignalHub } from './signal-hub.js';
-import { Slots } from './slots.js';
+import { type Leaving, Slots } from './slots.js';
 import { statsJson } from './stats.js';
 import type { Answer, Command, EngineOptions, OpId, SessionSink, TokenSource } from './types.js';
 
@@ -21,6 +22,11 @@ const DRAINING = plain('draining');
 const MAX_WAITERS = plain('max_waiters');
 const CANCELLED: Answer = Object.freeze({ s: 'cancelled' });
 
+/** At once of a session that ends: about as much as costs what the end of a connection costs by itself. */
+const CLOSED_AT_ONCE = 64;
+/** Each of these is an answer, which the host has to write. */
+const LEAST_TIMEOUTS = 128;
+
 /**
  * The lock engine (spec 4): a state machine without I/O. Time, tokens and the sinks of its sessions are passed in. The
  * host calls `advance` with its clock, exec for each request, and wakes it at `nextWake`; requests of one session
@@ -29,6 +35,7 @@ const CANCELLED: Answer = Object.freeze({ s: 'cancelled' });
 export class Engine extends Slots {
   private readonly signals: SignalHub;
   private readonly sessions = new Set<Session>();
+  private readonly leaving = new Set<Leaving>();
   private lastSession = 0;
 
   /** @param now the ticks of sweep and garbage collection count from here */
@@ -79,30 +86,33 @@ export class Engine extends Slots {
     return true;
   }
 
-  /** The connection is gone (spec 4.6): no reply to its open operations. `releaseHeld`: auto-release. */
+  /**
+   * The connection is gone (spec 4.6): no reply to its open operations. `releaseHeld`: auto-release. Of a session that has
+   * much, a part is left for `advance`, and stays held or queued until then.
+   */
   close(session: Session, now: Ms, releaseHeld: boolean): void {
     if (session.closed) return;
     session.closed = true;
     this.sessions.delete(session);
     this.signals.drop(session);
     for (const waiter of [...session.waiting.values()]) this.leaveQueue(waiter, now);
-    for (const { waiter } of [...session.tickets.values()]) if (waiter) this.leaveQueue(waiter, now);
-    for (const hold of session.holds) {
-      hold.ticket = undefined;
-      if (releaseHeld) this.free(hold, now);
-    }
-    session.tickets.clear();
+    const rest: Leaving = { session, releaseHeld };
+    if (this.clear(rest, CLOSED_AT_ONCE, now) === CLOSED_AT_ONCE) this.leaving.add(rest);
   }
 
   /**
    * Lets time pass. Every judgement that a lease or a wait is over uses `inputSeen`: the time until which the
-   * host has read and executed what its peers sent. `now` is never before it.
+   * host has read and executed what its peers sent. `now` is never before it. Each kind of work has a share of its own, so
+   * that none keeps another waiting; where that is not enough, `nextWake` stays in the past, and the host calls again
+   * when it has served others.
    */
   advance(now: Ms, inputSeen: Ms): void {
+    this.clearLeft(now);
     this.leases.notice(inputSeen);
     if (this.draining) return;
     for (const res of this.leases.takeSwept(inputSeen)) this.evictLapsed(res, now);
-    while (this.waits.firstDue <= inputSeen) {
+    const timeouts = portionOf(this.waits.size, LEAST_TIMEOUTS);
+    for (let n = 0; n < timeouts && this.waits.firstDue <= inputSeen; n++) {
       const waiter = this.waits.first!;
       const op = waiter.op!;
       this.leaveQueue(waiter, now);
@@ -111,8 +121,9 @@ export class Engine extends Slots {
     this.table.collect(inputSeen);
   }
 
-  /** When `advance` has something to do; Infinity if nothing is to come. */
+  /** When `advance` has something to do, -Infinity for something that was left over; Infinity if nothing is to come. */
   nextWake(): Ms {
+    if (this.leaving.size > 0) return -Infinity;
     if (this.draining) return Infinity;
     return Math.min(this.waits.firstDue, this.leases.nextWake, this.table.nextCollection);
   }
@@ -136,6 +147,16 @@ export class Engine extends Slots {
   /** Whether a key is held at the moment. */
   isHeld(kind: Resource['kind'], key: string): boolean {
     return (this.table.get(kind, key)?.holders.size ?? 0) > 0;
+  }
+
+  /** Goes on with sessions that ended earlier. */
+  private clearLeft(now: Ms): void {
+    for (const rest of this.leaving) {
+      const { tickets, holds } = rest.session;
+      const most = portionOf(tickets.size + holds.size);
+      if (this.clear(rest, most, now) === most) return;
+      this.leaving.delete(rest);
+    }
   }
 
   private acquire(session: Session, op: OpId, cmd: Of<'acquire'>, now: Ms): void {

@@ -1,5 +1,6 @@
 import { ExpiryHeap } from '../common/expiry-heap.js';
 import type { Ms } from '../common/system.js';
+import { portionOf } from './portion.js';
 import type { Resource } from './resource.js';
 
 /**
@@ -31,9 +32,12 @@ export class LeaseBook {
     return this.lapsed.size > 0 && this.sweepAt < firstDue ? this.sweepAt : firstDue;
   }
 
-  /** Everything that arrived until `seen` has been executed: leases that end by then have lapsed. */
+  /**
+   * Everything that arrived until `seen` has been executed: leases that end by then have lapsed. If they are more than a
+   * portion, `nextWake` stays in the past.
+   */
   notice(seen: Ms): void {
-    while (this.running.firstDue <= seen) {
+    for (let left = portionOf(this.running.size); left > 0 && this.running.firstDue <= seen; left--) {
       const res = this.running.first!;
       if (this.lapsed.size === 0) this.sweepAt = Infinity;
       this.sweepAt = Math.min(this.sweepAt, this.tickFrom(res.due));
@@ -43,11 +47,19 @@ export class LeaseBook {
     }
   }
 
-  /** Resources with lapsed leases, when the sweep is due. A host that was late sweeps several ticks at once. */
+  /**
+   * A portion of the resources with lapsed leases, the oldest first, when the sweep is due. A host that was late sweeps several
+   * ticks at once.
+   */
   takeSwept(seen: Ms): Resource[] {
-    if (this.lapsed.size === 0 || this.sweepAt > seen) return [];
-    const swept = [...this.lapsed];
-    this.lapsed.clear();
+    const swept: Resource[] = [];
+    if (this.sweepAt > seen) return swept;
+    const most = portionOf(this.lapsed.size);
+    for (const res of this.lapsed) {
+      if (swept.length === most) break;
+      this.lapsed.delete(res);
+      swept.push(res);
+    }
     return swept;
   }
 

@@ -2,6 +2,7 @@ import { LinkedList } from '../common/linked-list.js';
 import type { Ms } from '../common/system.js';
 import { ownBytes } from '../protocol/bytes.js';
 import type { Kind, Limit } from '../protocol/messages.js';
+import { portionOf } from './portion.js';
 import { Resource } from './resource.js';
 import type { EngineOptions } from './types.js';
 
@@ -61,8 +62,9 @@ export class ResourceTable {
     return this.start + tick * gcIntervalMs;
   }
 
+  /** Forgets a portion; if more are due, `nextCollection` stays in the past. */
   collect(now: Ms): void {
-    while (this.nextCollection <= now) {
+    for (let left = portionOf(this.idle.size); left > 0 && this.nextCollection <= now; left--) {
       const oldest = this.idle.head!;
       this.idle.remove(oldest);
       this.byKey[oldest.kind].delete(oldest.key);

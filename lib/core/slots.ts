@@ -6,6 +6,12 @@ import type { ResourceTable } from './resource-table.js';
 import type { Session } from './session.js';
 import type { EngineOptions, OpId, TokenSource } from './types.js';
 
+/** A session that has ended, and of which something is left. */
+export interface Leaving {
+  readonly session: Session;
+  readonly releaseHeld: boolean;
+}
+
 /** Who holds and who waits: how slots go from one session to the next (spec 4.2, 4.3). Knows no commands. */
 export abstract class Slots {
   protected readonly waits = new ExpiryHeap<Waiter>();
@@ -66,6 +72,24 @@ export abstract class Slots {
     this.serve(res, now);
   }
 
+  /** Takes up to `most` from a session that has ended; returns how many it took. */
+  protected clear({ session, releaseHeld }: Leaving, most: number, now: Ms): number {
+    let taken = 0;
+    for (const { waiter, hold } of session.tickets.values()) {
+      if (taken === most) return taken;
+      taken++;
+      if (waiter) this.leaveQueue(waiter, now);
+      else this.consume(session, hold!);
+    }
+    if (!releaseHeld) return taken;
+    for (const hold of session.holds) {
+      if (taken === most) return taken;
+      taken++;
+      this.free(hold, now);
+    }
+    return taken;
+  }
+
   private takeAway(hold: Hold): void {
     const { res, session } = hold;
     res.holders.remove(hold);
@@ -79,6 +103,10 @@ export abstract class Slots {
     while (!this.draining && res.queue.head && res.hasFreeSlot) {
       const waiter = res.queue.head;
       const { session, op, ticket, leaseMs } = waiter;
+      if (session.closed) {
+        this.leaveQueue(waiter, now);
+        continue;
+      }
       this.unqueue(waiter);
       const hold = this.grant(res, session, leaseMs, now);
       if (op !== undefined) {

@@ -1,6 +1,8 @@
 import type { Alarms } from '../common/alarms.js';
 import type { Ms } from '../common/system.js';
 import type { EngineDriver } from '../core/driver.js';
+import type { Continuations } from './continuations.js';
+import type { Portions } from './portions.js';
 import type { Turn } from './turn.js';
 
 /** What all sessions of a listener share. */
@@ -8,6 +10,9 @@ export interface SessionHost {
   readonly driver: EngineDriver;
   readonly alarms: Alarms;
   readonly turn: Turn;
+  readonly continuations: Continuations;
+  /** Of sessions, by their peers or by deadlines. */
+  readonly endings: Portions;
   readonly readTimeoutMs: Ms;
   /** 0 = none. */
   readonly writeTimeoutMs: Ms;

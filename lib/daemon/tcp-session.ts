@@ -1,33 +1,31 @@
-import { timingSafeEqual } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { Alarm } from '../common/alarms.js';
 import type { Ms } from '../common/system.js';
 import type { Woken } from '../core/driver.js';
 import type { Session } from '../core/session.js';
 import type { Answer, OpId, SessionSink } from '../core/types.js';
-import { AUTH_CLOSE_DELAY_MS, BLOCKED_GRACE_MS, BLOCKED_TAIL_CAP } from '../protocol/limits.js';
+import { AUTH_CLOSE_DELAY_MS, BLOCKED_TAIL_CAP } from '../protocol/limits.js';
 import type { Reply, Request } from '../protocol/messages.js';
 import { encodePush, encodeReply } from '../protocol/reply-encoder.js';
 import { RequestDecoder } from '../protocol/request-decoder.js';
+import { type Continued, REQUESTS_AT_ONCE, weightOf } from './continuations.js';
+import { isSecret } from './credentials.js';
 import { Outbox } from './outbox.js';
 import type { SessionHost } from './session-host.js';
+import { TimedSession } from './timed-session.js';
 import type { Talker } from './turn.js';
-
-/**
- * auth → ready ⇄ blocked (a command waits in a queue) → leaving (the last line is on its way) → closed.
- * `choked` is ready with a peer that does not read: nothing is executed until it does.
- */
-type State = 'auth' | 'ready' | 'choked' | 'blocked' | 'leaving' | 'closed';
 
 /** How long a peer may take to read the last line where no write timeout is set. */
 const LAST_LINE_MS: Ms = 5_000;
 
+/** Bytes that may wait to be executed before no more are read. */
+const UNREAD = 64 * 1024;
+
 /** One client on a byte stream: requests in strict order, one reply each (spec 1). */
-export class TcpSession implements SessionSink, Woken, Alarm, Talker {
+export class TcpSession extends TimedSession implements SessionSink, Woken, Alarm, Talker, Continued {
   due: Ms = Infinity;
   slot = -1;
 
-  private state: State;
   private readonly session: Session;
   private readonly decoder = new RequestDecoder();
   private readonly outbox: Outbox;
@@ -38,23 +36,18 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
   private ended = false;
   /** Its replies are written at the end of this turn. */
   private talks = false;
-  /** When the line that is being read began (spec 1.5). */
-  private lineSince: Ms;
-  private blockedSince: Ms = 0;
-  private leaveAt: Ms = 0;
 
   constructor(
     private readonly stream: Duplex,
     private readonly host: SessionHost,
     readonly peer: string,
   ) {
+    super(host.authToken ? 'auth' : 'ready', host.driver.clock.now(), host.readTimeoutMs);
     this.session = host.driver.engine.open(this, peer);
     this.outbox = new Outbox(stream, host.writeTimeoutMs);
-    this.state = host.authToken ? 'auth' : 'ready';
-    this.lineSince = host.driver.clock.now();
-    this.lookBy(this.lineSince + host.readTimeoutMs);
+    this.lookBy(this.nextDeadline());
     stream.on('data', (chunk: Buffer) => this.onData(chunk));
-    stream.on('end', () => this.onEnd());
+    stream.on('end', () => host.endings.do(() => this.onEnd()));
     stream.on('drain', () => this.onDrain());
     stream.on('error', () => this.drop());
     stream.on('close', () => this.drop());
@@ -105,10 +98,13 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
    * rings. Before anything is judged, the sockets are read once more.
    */
   ring(seen: Ms): void {
-    this.host.driver.clock.afterPoll(() => {
-      this.judge(seen);
-      this.host.driver.touch();
-    });
+    const { driver, endings } = this.host;
+    driver.clock.afterPoll(() =>
+      endings.do(() => {
+        this.judge(seen);
+        driver.touch();
+      }),
+    );
   }
 
   private onData(chunk: Buffer): void {
@@ -120,7 +116,8 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
     const { driver, turn } = this.host;
     // Those first who have waited for what this one has just released.
     driver.resumeWoken();
-    if (this.talks) return;
+    if (this.continued && this.decoder.unread >= UNREAD) this.stream.pause();
+    if (this.talks || this.continued) return;
     this.talks = turn.defers(this);
     if (this.talks) return;
     this.speak(now);
@@ -158,9 +155,20 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
     this.settle(now);
   }
 
-  private execute(now: Ms): void {
+  /** Continued. Nobody is written to before all that has come is executed, or the outbox is full. */
+  proceed(now: Ms, sliceMs: Ms): void {
+    this.continued = false;
+    if (this.state === 'closed' || this.state === 'leaving') return;
+    this.execute(now, sliceMs);
+    if (this.continued) return;
+    if (this.state !== 'choked' && this.stream.isPaused()) this.stream.resume();
+    this.settle(now);
+  }
+
+  private execute(now: Ms, sliceMs?: Ms): void {
     const { completed } = this.decoder;
-    while (this.state === 'ready' || this.state === 'auth') {
+    let weight = 0;
+    while (this.isOpen && !this.continued) {
       const frame = this.decoder.next();
       if (frame === 'more') {
         if (this.ended) this.farewell(now);
@@ -168,6 +176,14 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
       }
       this.take(frame, now);
       if (this.outbox.isFull) this.write(now);
+      weight += weightOf(frame);
+      if (weight < REQUESTS_AT_ONCE) continue;
+      weight = 0;
+      const { driver, continuations } = this.host;
+      if (this.isOpen && driver.clock.now() >= now + (sliceMs ?? continuations.sliceMs)) {
+        this.continued = true;
+        continuations.add(this);
+      }
     }
     if (this.decoder.completed !== completed) this.lineSince = now;
   }
@@ -200,10 +216,7 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
   /** The first request must be `auth`; whatever else it is, the comparison takes its time (spec 2). */
   private authenticate(frame: Request | 'malformed' | 'too_long', now: Ms): void {
     const said = typeof frame === 'object' && frame.t === 'auth' ? frame.token : undefined;
-    const token = Buffer.from(said ?? '', 'latin1');
-    const right = this.host.authToken!;
-    const same = timingSafeEqual(token.length === right.length ? token : Buffer.alloc(right.length), right);
-    if (said === undefined || token.length !== right.length || !same) return this.refuse('auth', now);
+    if (!isSecret(said, this.host.authToken!)) return this.refuse('auth', now);
     this.state = 'ready';
     this.outbox.add('ok\n');
   }
@@ -219,8 +232,8 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
   /** Too much behind a command that really blocks kills the connection (spec 1.7). */
   private watchTail(now: Ms): void {
     if (this.decoder.unread < BLOCKED_TAIL_CAP) return;
-    if (now >= this.blockedSince + BLOCKED_GRACE_MS) this.drop();
-    else this.lookBy(this.blockedSince + BLOCKED_GRACE_MS);
+    if (now >= this.graceEnd) this.drop();
+    else this.lookBy(this.graceEnd);
   }
 
   /** The peer will send no more, and all it asked has been answered. */
@@ -266,8 +279,7 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
     const due = this.nextDeadline();
     if (due > seen) return this.lookBy(due);
     const now = this.host.driver.clock.now();
-    const reads = this.state === 'ready' || this.state === 'auth';
-    if (reads && this.lineSince + this.host.readTimeoutMs <= seen) {
+    if (this.lineDue <= seen) {
       return this.refuse(this.state === 'auth' ? 'auth' : 'error', now);
     }
     if (this.outbox.due > seen || !this.outbox.progress(now)) return this.drop();
@@ -275,20 +287,6 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
   }
 
   private nextDeadline(): Ms {
-    switch (this.state) {
-      case 'auth':
-      case 'ready':
-        return Math.min(this.lineSince + this.host.readTimeoutMs, this.outbox.due);
-      case 'choked':
-        return this.outbox.due;
-      case 'blocked':
-        return this.decoder.unread < BLOCKED_TAIL_CAP
-          ? this.outbox.due
-          : Math.min(this.outbox.due, this.blockedSince + BLOCKED_GRACE_MS);
-      case 'leaving':
-        return this.leaveAt;
-      case 'closed':
-        return Infinity;
-    }
+    return this.dueBy(this.outbox.due, this.decoder.unread);
   }
 }

@@ -1,8 +1,11 @@
 /**
- * What is done to the daemon. `during` are the options of its attackers; `rounds` times it is begun and ended, and beside
- * each slice of the other clients under attack there is one without. `expect` looks at what the attackers saw.
+ * What is done to the daemon: begun, gone on with until `runMs` are over, and ended, `rounds` times; beside each there is as
+ * long a time without. `expect` looks at what the attackers saw, so that an attack which was none is noticed; `force` says
+ * in words how strong it was.
  *
- * @typedef {{ name: string, kind: string, during: object, rounds: number, sliceMs: number, expect?: (seen: any) => string | undefined }} Attack
+ * @typedef {{ peak: number, left: number, cut: number, opened: number, replies: number }} Seen
+ * @typedef {{ name: string, kind: string, during: object, rounds: number, runMs: number,
+ *   expect: (seen: Seen) => string | undefined, force: (seen: Seen) => string }} Attack
  */
 
 const few = (n) => n.toLocaleString('en-US');
@@ -11,49 +14,62 @@ const few = (n) => n.toLocaleString('en-US');
 export function attacks(quick) {
   const idle = 10_000;
   const keys = quick ? 200_000 : 1_000_000;
-  const rounds = quick ? 2 : 5;
-  const sliceMs = quick ? 1000 : 3000;
   const slow = quick ? 500 : 1000;
+  const rounds = quick ? 1 : 2;
+  const runMs = quick ? 3000 : 10_000;
+  /** Longer than the timeouts that must strike. */
+  const patientMs = quick ? 4500 : 10_000;
   return [
     {
       name: `${few(idle)} idle connections`,
       kind: 'idle',
       during: { count: idle },
       rounds,
-      sliceMs,
-      expect: ({ peak }) => (peak < idle ? `only ${peak} connections were open at once` : undefined),
+      runMs,
+      expect: ({ peak, cut }) =>
+        peak < idle
+          ? `only ${peak} connections were open at once`
+          : cut === 0
+            ? 'nobody was cut off for silence'
+            : undefined,
+      force: ({ opened, cut }) => `${few(opened)} opened, ${few(cut)} cut off for silence`,
     },
     {
       name: `${few(slow)} slow writers, a byte a second`,
       kind: 'slow writers',
       during: { count: slow, byteMs: 1000 },
       rounds,
-      sliceMs: Math.max(sliceMs, 4500),
+      runMs: patientMs,
       expect: ({ cut }) => (cut === 0 ? 'nobody was cut off after the read timeout' : undefined),
+      force: ({ opened, cut }) => `${few(opened)} opened, ${few(cut)} cut off`,
     },
     {
       name: `${few(slow)} slow readers, a byte a second`,
       kind: 'slow readers',
       during: { count: slow, requests: 2000, byteMs: 1000 },
       rounds,
-      sliceMs: Math.max(sliceMs, 3500),
+      runMs: patientMs,
+      // Who does not read does not notice that it was cut off.
       expect: ({ left }) => (left >= slow ? 'nobody was cut off after the write timeout' : undefined),
+      force: ({ opened }) => `${few(opened)} opened, with 2,000 requests each`,
     },
     {
       name: 'storms of 64 connections at a time',
       kind: 'storm',
       during: { count: 64 },
       rounds,
-      sliceMs,
+      runMs,
       expect: ({ opened }) => (opened < 200 ? `only ${opened} connections were opened` : undefined),
+      force: ({ opened }) => `${few(opened)} opened and ended`,
     },
     {
       name: `${few(keys)} keys taken, then dropped at once`,
       kind: 'keys',
       during: { count: keys, lanes: 4 },
-      rounds: quick ? 1 : 2,
-      sliceMs: quick ? 4000 : 10_000,
-      expect: ({ replies }) => (replies === 0 ? 'no key was taken' : undefined),
+      rounds,
+      runMs,
+      expect: ({ replies }) => (replies < keys ? `only ${replies} keys were taken` : undefined),
+      force: ({ replies }) => `${few(replies)} taken`,
     },
   ];
 }

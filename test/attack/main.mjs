@@ -2,16 +2,18 @@
 import { parseArgs } from 'node:util';
 import { attacks } from './attacks.mjs';
 import { endings } from './endings.mjs';
+import { runMutants } from './mutants.mjs';
 import { table, writePage } from './page.mjs';
 import { siege } from './siege.mjs';
 import { buildFolder } from '../../bench/support/build.mjs';
 
 const HELP = `npm run attack -- [options]
 
-  --quick        at most a minute: fewer rounds, fewer keys
+  --quick        about a minute: shorter, fewer keys
   --only TEXT    only the attacks with TEXT in their names
   --build FOLDER another ESM build than dist/esm
-  --write        writes the table into docs/reliability.md
+  --mutants      breaks the daemon in known ways: each must be noticed
+  --write        writes what it measured into docs/reliability.md
   --help
 `;
 
@@ -20,6 +22,7 @@ const { values: options } = parseArgs({
     quick: { type: 'boolean', default: false },
     only: { type: 'string', default: '' },
     build: { type: 'string' },
+    mutants: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -28,24 +31,36 @@ const { values: options } = parseArgs({
 /** A process that has ended, or a condition that never came true. */
 const broken = (error) => ({ said: 'broken off', violations: [error.stack] });
 
+/** @returns a row for each attack whose name contains the text */
+async function runAttacks(build, quick, only, say) {
+  const rows = [];
+  const plans = [
+    ...attacks(quick).map((attack) => ({ name: attack.name, run: () => siege(build, attack) })),
+    ...endings(build),
+  ].filter(({ name }) => name.includes(only));
+  if (plans.length === 0) throw new Error(`no attack has "${only}" in its name`);
+  for (const { name, run } of plans) {
+    const row = { name, ...(await run().catch(broken)) };
+    rows.push(row);
+    say(`${name}: ${row.said}`);
+    for (const violation of row.violations) say(`  VIOLATION: ${violation}`);
+  }
+  return rows;
+}
+
 async function main() {
   const build = buildFolder(options.build);
   const begun = performance.now();
-  const rows = [];
-  const plans = [
-    ...attacks(options.quick).map((attack) => ({ name: attack.name, run: () => siege(build, attack) })),
-    ...endings(build, options.quick),
-  ];
-  for (const { name, run } of plans.filter((plan) => plan.name.includes(options.only))) {
-    const row = { name, ...(await run().catch(broken)) };
-    rows.push(row);
-    console.log(`${name}: ${row.said}`);
-    for (const violation of row.violations) console.log(`  VIOLATION: ${violation}`);
+  if (options.mutants) {
+    const unnoticed = await runMutants(build, options.only, (copy, only) =>
+      runAttacks(copy, true, only, () => undefined),
+    );
+    return unnoticed > 0 ? 1 : 0;
   }
-  if (rows.length === 0) throw new Error(`no attack has "${options.only}" in its name`);
+  const rows = await runAttacks(build, options.quick, options.only, (line) => console.log(line));
   const minutes = (performance.now() - begun) / 60_000;
   console.log(`\n${table(rows, minutes)}`);
-  if (options.write) await writePage(rows, minutes);
+  if (options.write) await writePage(rows);
   return rows.some(({ violations }) => violations.length > 0) ? 1 : 0;
 }
 

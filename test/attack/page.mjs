@@ -4,24 +4,28 @@ import { cpus } from 'node:os';
 const PAGE = new URL('../../docs/reliability.md', import.meta.url);
 const BEGIN = '<!-- attacked: written by `npm run attack -- --write` -->';
 const END = '<!-- /attacked -->';
+const HEAD = ['| attack | other clients, and the daemon | |', '|---|---|---|'];
 
-export function table(rows, minutes) {
-  return [
-    '| attack | other clients, and the daemon | |',
-    '|---|---|---|',
-    ...rows.map(
-      ({ name, said, violations }) => `| ${name} | ${said} | ${violations.length > 0 ? '**broken**' : 'kept'} |`,
-    ),
-    '',
-    `${minutes.toFixed(1)} minutes (Node ${process.version}, ${cpus().length} cores)`,
-  ].join('\n');
-}
+const line = ({ name, said, violations }) =>
+  `| ${name} | ${said} | ${violations.length > 0 ? `**broken**: ${violations[0].split('\n')[0]}` : 'kept'} |`;
 
-/** Puts what was measured into the page. */
-export async function writePage(rows, minutes) {
+const foot = `Node ${process.version}, ${cpus().length} cores`;
+
+export const table = (rows, minutes) =>
+  [...HEAD, ...rows.map(line), '', `${minutes.toFixed(1)} minutes (${foot})`].join('\n');
+
+/** Puts what was measured into the page. Attacks that were not run keep the lines they have. */
+export async function writePage(rows) {
   const page = await readFile(PAGE, 'utf8');
   const [head, rest] = page.split(BEGIN);
-  const tail = rest?.split(END)[1];
+  const [old, tail] = rest?.split(END) ?? [];
   if (tail === undefined) throw new Error(`${PAGE.pathname} has no part between ${BEGIN} and ${END}`);
-  await writeFile(PAGE, `${head}${BEGIN}\n\n${table(rows, minutes)}\n\n${END}${tail}`);
+  const lines = new Map(
+    old
+      .split('\n')
+      .filter((text) => text.startsWith('| ') && text !== HEAD[0])
+      .map((text) => [text.split(' | ')[0].slice(2), text]),
+  );
+  for (const row of rows) lines.set(row.name, line(row));
+  await writeFile(PAGE, `${head}${BEGIN}\n\n${[...HEAD, ...lines.values()].join('\n')}\n\n${foot}\n\n${END}${tail}`);
 }

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { Child } from '../../bench/support/child.mjs';
 import { quantile } from '../../bench/support/statistics.mjs';
@@ -10,8 +11,10 @@ const HEAP_BOUND = 4 * 2 ** 20;
 /** Short deadlines, so that they strike within the run; keys without number. */
 const DAEMON = { port: 0, readTimeout: 2, writeTimeout: 2, gcInterval: 1, gcMaxIdle: 1, maxLocks: 5_000_000 };
 const WARM_UP_MS = 1500;
-/** Of the other clients: four, each with two command lanes and a control lane. */
-const OTHERS = 4 * 3;
+/** Of an attack nobody measures: tables grow that are kept for the next. */
+const FIRST_MS = 1500;
+/** After the end of an attack, which may hurt as much as the attack. */
+const AFTER_MS = 1000;
 
 const here = (name) => new URL(`processes/${name}`, import.meta.url);
 const entry = (build, name) => pathToFileURL(`${build}/entries/${name}.js`).href;
@@ -26,79 +29,97 @@ export const clientOptions = ({ host, port }) => ({
   remote: { readTimeoutS: DAEMON.readTimeout, reconnect: { minDelayMs: 20, maxDelayMs: 200 } },
 });
 
-/** Slices with and without an attack, in turn, in the same run. */
+/** The same daemon and the same other clients with and without an attack, in turn. */
 export async function siege(build, attack) {
   const children = [startDaemon(build), startCallers(build), startAttackers()];
   const [daemon, callers, attackers] = children;
-  const seen = { peak: 0, left: Infinity, cut: 0, opened: 0, replies: 0 };
   const calm = [];
   const attacked = [];
   const violations = [];
+  let last;
   try {
     const address = await daemon.ask('listen');
     await callers.ask('open', clientOptions(address));
-    await callers.ask('slice', WARM_UP_MS);
-    // The first attack also makes tables grow that are kept for the next: what is lost from then on is a leak.
-    await underAttack(attack.sliceMs, []);
-    const before = await daemon.ask('inUse');
-    let rss = 0;
+    await quiet(WARM_UP_MS, []);
+    await underAttack(address, FIRST_MS, []);
+    const before = await settledHeap();
     for (let round = 0; round < attack.rounds; round++) {
-      await withoutAttack();
-      await underAttack(attack.sliceMs, attacked);
-      rss = Math.max(rss, await daemon.ask('rss'));
+      const ms = await underAttack(address, attack.runMs, attacked);
+      await quiet(ms, calm);
     }
-    await withoutAttack();
-    const grown = await until(async () => {
-      const more = (await daemon.ask('inUse')) - before;
-      return more <= HEAP_BOUND ? { more } : undefined;
-    }, 15_000).catch(async () => ({ more: (await daemon.ask('inUse')) - before }));
-    return judge(grown.more, rss, await rejections());
+    const grown = await heapSince(before);
+    return judge(grown, [...(await daemon.ask('rejections')), ...(await callers.ask('rejections'))]);
   } finally {
     await Promise.all(children.map((child) => child.stop()));
   }
 
-  async function rejections() {
-    return [...(await daemon.ask('rejections')), ...(await callers.ask('rejections'))];
+  async function quiet(ms, into) {
+    await callers.ask('start');
+    await pause(ms);
+    note(await callers.ask('stop'), into, 'without an attack');
   }
 
-  async function withoutAttack() {
-    note(await callers.ask('slice', attack.sliceMs), calm, 'without an attack');
-  }
-
-  async function underAttack(ms, into) {
-    await attackers.ask('begin', { kind: attack.kind, address: await addressOf(), ...attack.during });
-    const slice = callers.ask('slice', ms);
-    const looking = watch(slice);
-    note(await slice, into, 'under attack');
-    await looking;
-    if (attack.kind === 'keys') await attackers.ask('finished');
-    // What ends an attack may hurt as much as the attack: all its connections at once.
-    const ending = callers.ask('slice', 500);
-    const counts = await attackers.ask('end');
-    note(await ending, into, 'at the end of an attack');
-    for (const name of ['cut', 'opened', 'replies']) seen[name] = counts[name];
+  /** Begin, course and end of the attack, and what comes after it, are one measurement. @returns how long it took */
+  async function underAttack(address, runMs, into) {
+    await callers.ask('start');
+    const begun = performance.now();
+    const watching = watch();
+    await attackers.ask('begin', { kind: attack.kind, address, ...attack.during });
+    await attackers.ask('finished');
+    await pause(Math.max(0, begun + runMs - performance.now()));
+    last = { ...(await watching.stop()), ...(await attackers.ask('end')) };
+    await pause(AFTER_MS);
+    const ms = performance.now() - begun;
+    note(await callers.ask('stop'), into, 'under attack');
     await until(onlyOthers, 15_000, 'that all attackers are gone').catch(async (error) => {
-      throw new Error(`${error.message}: ${await daemon.ask('connections')} connections`, { cause: error });
+      const [here, there] = [await daemon.ask('connections'), await callers.ask('connections')];
+      throw new Error(`${error.message}: ${here} connections, of which ${there} are of others`, { cause: error });
     });
+    return ms;
   }
 
   async function onlyOthers() {
-    return (await daemon.ask('connections')) <= OTHERS;
+    return (await daemon.ask('connections')) <= (await callers.ask('connections'));
   }
 
-  async function addressOf() {
-    return (seen.address ??= await daemon.ask('address'));
-  }
-
-  async function watch(slice) {
+  /** How many connections the attackers had at most, and the daemon at least once they were open. */
+  function watch() {
+    const seen = { peak: 0, left: Infinity, rss: 0 };
     let over = false;
-    void slice.then(() => (over = true));
-    while (!over) {
-      seen.peak = Math.max(seen.peak, (await attackers.ask('counts')).open);
-      // Who does not read does not notice that it was cut off.
-      seen.left = Math.min(seen.left, await daemon.ask('connections'));
-      await new Promise((resolve) => setTimeout(resolve, 200));
+    const watching = (async () => {
+      while (!over) {
+        seen.peak = Math.max(seen.peak, (await attackers.ask('counts')).open);
+        if (seen.peak >= attack.during.count) seen.left = Math.min(seen.left, await daemon.ask('connections'));
+        seen.rss = Math.max(seen.rss, await daemon.ask('rss'));
+        await pause(100);
+      }
+      return seen;
+    })();
+    // A daemon that has died is told of where somebody waits for it.
+    watching.catch(() => undefined);
+    return {
+      stop() {
+        over = true;
+        return watching;
+      },
+    };
+  }
+
+  /** What is in use once it shrinks no more: idle keys are forgotten within two seconds (gcMaxIdle and gcInterval). */
+  async function settledHeap() {
+    for (let last = Infinity; ;) {
+      const now = await daemon.ask('inUse');
+      if (now > last - HEAP_BOUND / 8) return now;
+      last = now;
+      await pause(2200);
     }
+  }
+
+  async function heapSince(before) {
+    let grown;
+    const settled = async () => (grown = (await daemon.ask('inUse')) - before) <= HEAP_BOUND;
+    await until(settled, 15_000).catch(() => undefined);
+    return grown;
   }
 
   function note({ waits, errors, late }, into, when) {
@@ -109,24 +130,21 @@ export async function siege(build, attack) {
     if (late > 0) violations.push(`${late} callers were answered after their deadline, ${when}`);
   }
 
-  function judge(grown, rss, unhandled) {
-    const p99 = (waits) =>
-      quantile(
-        waits.sort((a, b) => a - b),
-        0.99,
-      );
-    const [quiet, loud] = [p99(calm), p99(attacked)];
-    if (loud > P99_FACTOR * quiet)
-      violations.push(`p99 ${loud.toFixed(1)} ms, without the attack ${quiet.toFixed(1)} ms`);
+  function judge(grown, unhandled) {
+    for (const waits of [calm, attacked]) waits.sort((a, b) => a - b);
+    const [quietP99, loudP99] = [quantile(calm, 0.99), quantile(attacked, 0.99)];
+    const compared = `p99 ${loudP99.toFixed(1)} ms, ${quietP99.toFixed(1)} ms without (${(loudP99 / quietP99).toFixed(1)} ×)`;
+    if (!(loudP99 <= P99_FACTOR * quietP99)) violations.push(compared);
     if (grown > HEAP_BOUND) violations.push(`the heap has grown by ${mega(grown).toFixed(1)} MB`);
     for (const reason of unhandled) violations.push(`unhandled rejection: ${reason}`);
-    const missed = attack.expect?.(seen);
+    const missed = attack.expect(last);
     if (missed) violations.push(`the attack was none: ${missed}`);
     const said = [
-      `p99 ${loud.toFixed(1)} ms, ${quiet.toFixed(1)} ms without (${(loud / quiet).toFixed(1)} ×)`,
+      attack.force(last),
+      compared,
       `longest ${attacked.at(-1).toFixed(0)} ms, ${calm.at(-1).toFixed(0)} ms without`,
       `heap ${grown < 0 ? '−' : '+'}${mega(Math.abs(grown)).toFixed(1)} MB afterwards`,
-      `at most ${mega(rss).toFixed(0)} MB resident`,
+      `at most ${mega(last.rss).toFixed(0)} MB resident`,
       `${attacked.length.toLocaleString('en-US')} calls of others`,
     ].join('; ');
     return { said, violations };

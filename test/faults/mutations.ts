@@ -49,8 +49,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a lease has no end',
     file: 'core/lease-book.ts',
-    from: 'while (this.running.firstDue <= seen) {',
-    to: 'while (this.running.firstDue <= seen - 60_000) {',
+    from: 'left > 0 && this.running.firstDue <= seen;',
+    to: 'left > 0 && this.running.firstDue <= seen - 60_000;',
     shows: { row: 'blocked' },
     check: 'leaks',
   },

@@ -12,6 +12,7 @@ interface Inside {
   leases: { running: ExpiryHeap<Resource>; lapsed: Set<Resource> };
   waits: ExpiryHeap<Waiter>;
   sessions: Set<Session>;
+  leaving: ReadonlySet<unknown>;
   options: { maxLocks: number; maxWaiters: number };
   draining: boolean;
 }
@@ -131,7 +132,7 @@ export function checkInvariants(engine: Engine): void {
 
 /** How much the engine remembers of each sort; all zero once everybody has gone and all leases and keys are over. */
 export function footprint(engine: Engine): Record<string, number> {
-  const { table, leases, waits, sessions } = inside(engine);
+  const { table, leases, waits, sessions, leaving } = inside(engine);
   return {
     resources: table.size,
     idle: table.idle.size,
@@ -139,5 +140,6 @@ export function footprint(engine: Engine): Record<string, number> {
     lapsed: leases.lapsed.size,
     waits: waits.size,
     sessions: sessions.size,
+    leaving: leaving.size,
   };
 }

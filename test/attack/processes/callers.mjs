@@ -1,4 +1,5 @@
 // The other clients: callers with a key of their own each, who acquire and release at a steady pace.
+import { subscribe } from 'node:diagnostics_channel';
 import { setTimeout as pause } from 'node:timers/promises';
 import { answer } from '../../../bench/support/child.mjs';
 
@@ -10,14 +11,23 @@ const DEADLINE_S = 5;
 /** What a caller may be late by on a machine with more to do than cores. */
 const LATE_MS = 1000;
 
+const sockets = new Set();
+subscribe('net.client.socket', ({ socket }) => {
+  sockets.add(socket);
+  socket.once('close', () => sockets.delete(socket));
+});
 const rejections = [];
 process.on('unhandledRejection', (reason) => rejections.push(String(reason)));
 let clients = [];
 
-async function call(client, key, until, seen) {
+let running = false;
+let calling = [];
+let seen;
+
+async function call(client, key) {
   // Not all in one turn.
   await pause(Math.random() * PACE_MS);
-  while (performance.now() < until) {
+  while (running) {
     const asked = performance.now();
     try {
       const lock = await client.acquire(key, { acquireTimeoutS: DEADLINE_S });
@@ -35,15 +45,19 @@ answer({
   async open(options) {
     clients = await Promise.all(Array.from({ length: CLIENTS }, () => LockClient.connect(options)));
   },
-  /** @returns how long each acquire with its release took, in ms, and what went wrong */
-  async slice(ms) {
-    const seen = { waits: [], errors: {}, late: 0 };
-    const until = performance.now() + ms;
-    await Promise.all(
-      Array.from({ length: CALLERS }, (_, i) => call(clients[i % CLIENTS], `other:caller:${i}`, until, seen)),
-    );
+  start() {
+    seen = { waits: [], errors: {}, late: 0 };
+    running = true;
+    calling = Array.from({ length: CALLERS }, (_, i) => call(clients[i % CLIENTS], `other:caller:${i}`));
+  },
+  /** @returns how long each acquire with its release took since the start, in ms, and what went wrong */
+  async stop() {
+    running = false;
+    await Promise.all(calling);
     return seen;
   },
+  /** How many connections the clients have. */
+  connections: () => sockets.size,
   rejections: () => rejections,
   close: () => Promise.all(clients.map((client) => client.close())),
 });

@@ -268,4 +268,50 @@ describe('EngineDriver', () => {
       expect(door.resumed).toHaveLength(1);
     });
   });
+
+  describe('what is left over', () => {
+    const MANY = 1_500;
+    const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+    const left = (): number => Array.from({ length: MANY }, (_, i) => held(`k${i}`)).filter(Boolean).length;
+
+    beforeEach(() => {
+      const options = { ...DEFAULT_ENGINE_OPTIONS, maxLocks: 2 * MANY };
+      driver = new EngineDriver(new Engine(options, new FencedTokens(new FakeEntropy(), 0n), START), clock);
+      door = new Door(driver);
+      for (let i = 0; i < MANY; i++) door.ask(acquire(`k${i}`, 1_000));
+    });
+
+    it('is taken up at the end of each turn, and others are served in between', async () => {
+      clock.advance(1_000);
+      expect(left()).toBe(MANY - 512);
+      expect(door.ask(acquire('another', 9_000))).toMatchObject({ s: 'granted' });
+      await nextTurn();
+      expect(left()).toBe(MANY - 2 * 512);
+      await nextTurn();
+      expect(left()).toBe(0);
+      expect([clock.pendingTimers, clock.nextDue]).toEqual([1, START + 10_000]);
+    });
+
+    it('wakes whom it answers at the end of the same turn', async () => {
+      for (let i = 0; i < MANY; i++) {
+        const waiting = new Door(driver);
+        waiting.ask(acquire(`k${i}`, 0, 60_000));
+        waiting.onAnswer = () => driver.wake(waiting);
+        waiting.onResume = () => door.resumed.push(i);
+      }
+      for (const expected of [512, 2 * 512, MANY]) {
+        if (expected === 512) clock.advance(1_000);
+        else await nextTurn();
+        expect(door.resumed).toHaveLength(expected);
+      }
+    });
+
+    it('stays when the driver is closed', async () => {
+      clock.advance(1_000);
+      driver.close();
+      for (let turns = 0; turns < 3; turns++) await nextTurn();
+      expect(left()).toBe(MANY - 512);
+      expect(clock.pendingTimers).toBe(0);
+    });
+  });
 });

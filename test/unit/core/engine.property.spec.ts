@@ -237,7 +237,15 @@ class Run {
     this.do({ do: 'advance', ms: 40 + OPTIONS.sweepIntervalMs + OPTIONS.gcMaxIdleMs + OPTIONS.gcIntervalMs });
     this.do({ do: 'advance', ms: 40 + OPTIONS.sweepIntervalMs + OPTIONS.gcMaxIdleMs + OPTIONS.gcIntervalMs });
     if (harness.engine.draining) return;
-    expect(footprint(harness.engine)).toEqual({ resources: 0, idle: 0, running: 0, lapsed: 0, waits: 0, sessions: 0 });
+    expect(footprint(harness.engine)).toEqual({
+      resources: 0,
+      idle: 0,
+      running: 0,
+      lapsed: 0,
+      waits: 0,
+      sessions: 0,
+      leaving: 0,
+    });
     expect(harness.engine.nextWake()).toBe(Infinity);
   }
 

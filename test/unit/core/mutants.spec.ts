@@ -150,15 +150,45 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a session that ends leaves its enqueued places (4.6)',
+    file: 'slots.ts',
+    from: 'if (waiter) this.leaveQueue(waiter, now);\n      else',
+    to: 'if (waiter) session.tickets.delete(waiter.res);\n      else',
+  },
+  {
+    name: 'of a session that ends, what is not freed at once stays (4.6)',
     file: 'engine.ts',
-    from: 'for (const { waiter } of [...session.tickets.values()]) if (waiter) this.leaveQueue(waiter, now);',
+    from: 'if (this.leaving.size > 0) return -Infinity;',
+    to: '',
+  },
+  {
+    name: 'a place of a session that is going is granted (4.6)',
+    file: 'slots.ts',
+    from: 'if (session.closed) {',
+    to: 'if (session.closed && session.id < 0) {',
+  },
+  {
+    name: 'everything that has lapsed is swept in one go',
+    file: 'lease-book.ts',
+    from: 'const most = portionOf(this.lapsed.size);',
+    to: 'const most = Infinity;',
+  },
+  {
+    name: 'all idle keys are forgotten in one go',
+    file: 'resource-table.ts',
+    from: 'portionOf(this.idle.size)',
+    to: 'Infinity',
+  },
+  {
+    name: 'what is left over waits for the next deadline',
+    file: 'driver.ts',
+    from: 'if (this.judging) this.clock.endOfTurn(() => this.judge(seen));',
     to: '',
   },
   {
     name: 'auto-release cannot be switched off (4.6)',
-    file: 'engine.ts',
-    from: 'if (releaseHeld) this.free(hold, now);',
-    to: 'this.free(hold, now);',
+    file: 'slots.ts',
+    from: 'if (!releaseHeld) return taken;',
+    to: '',
   },
   {
     name: 'leases are judged by the clock, not by what the host has read (stall guard)',
@@ -170,14 +200,16 @@ const MUTATIONS: Mutation[] = [
     name: 'timeouts come before the grants of the same moment (4.3)',
     file: 'engine.ts',
     from: `    for (const res of this.leases.takeSwept(inputSeen)) this.evictLapsed(res, now);
-    while (this.waits.firstDue <= inputSeen) {
+    const timeouts = portionOf(this.waits.size, LEAST_TIMEOUTS);
+    for (let n = 0; n < timeouts && this.waits.firstDue <= inputSeen; n++) {
       const waiter = this.waits.first!;
       const op = waiter.op!;
       this.leaveQueue(waiter, now);
       waiter.session.sink.reply(op, TIMEOUT);
     }
 `,
-    to: `    while (this.waits.firstDue <= inputSeen) {
+    to: `    const timeouts = portionOf(this.waits.size, LEAST_TIMEOUTS);
+    for (let n = 0; n < timeouts && this.waits.firstDue <= inputSeen; n++) {
       const waiter = this.waits.first!;
       const op = waiter.op!;
       this.leaveQueue(waiter, now);
@@ -213,8 +245,8 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'a lease is over only after its end (4.4: now ≥ deadline)',
     file: 'lease-book.ts',
-    from: 'while (this.running.firstDue <= seen) {',
-    to: 'while (this.running.firstDue < seen) {',
+    from: 'left > 0 && this.running.firstDue <= seen;',
+    to: 'left > 0 && this.running.firstDue < seen;',
   },
   {
     name: 'a renewal that shortens a lease does not move its place in the lease book (4.4)',

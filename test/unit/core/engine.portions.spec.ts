@@ -1,0 +1,134 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { EngineHarness, lock, type Peer } from '../../support/engine-harness.js';
+import { checkInvariants, footprint } from '../../support/engine-invariants.js';
+
+/** Several portions; enough that proportional ones are no larger than the least. */
+const MANY = 3000;
+const keys = Array.from({ length: MANY }, (_, i) => lock(`k${i}`));
+
+/** What ends at once is taken in portions, so that other clients do not wait for all of it. */
+describe('a crowd of keys', () => {
+  const h = new EngineHarness({ maxLocks: 10 * MANY, gcMaxIdleMs: 0, defaultLeaseMs: 10_000 });
+
+  const held = (): number => h.stats().locks.filter(({ owner_conn_id }) => owner_conn_id > 0).length;
+
+  const take = (by: Peer, leaseMs = 0): void => keys.forEach((key) => by.acquire(key, { leaseMs }));
+
+  /** Calls the engine once, as a host does when it is due, and says what is still held. */
+  function portion(): number {
+    expect(h.engine.nextWake()).toBeLessThanOrEqual(h.now);
+    h.jump(0);
+    return held();
+  }
+
+  afterEach(() => {
+    h.advance(60_000);
+    checkInvariants(h.engine);
+    expect(footprint(h.engine)).toMatchObject({ resources: 0, idle: 0, running: 0, lapsed: 0, waits: 0, leaving: 0 });
+  });
+
+  it('is freed in portions when its session ends, the oldest first', () => {
+    const [a, b] = [h.peer(), h.peer()];
+    take(a);
+    const first = b.acquire(keys[0]!, { waitMs: 60_000 });
+    const last = b.acquire(keys.at(-1)!, { waitMs: 60_000 });
+    a.close();
+    const rest = [held() - 1];
+    expect([first.answer?.s, last.answer]).toEqual(['granted', undefined]);
+    while (last.answer === undefined) rest.push(portion() - 1);
+    // A little at once, then 512 at a time, and the two that went on.
+    expect(rest).toEqual([2936, 2424, 1912, 1400, 888, 376, 1]);
+    b.close();
+  });
+
+  it('keeps nobody from using keys that are not freed yet: they are held', () => {
+    const [a, b] = [h.peer(), h.peer()];
+    take(a);
+    a.close();
+    const key = keys.at(-1)!;
+    expect(b.acquire(key).answer).toEqual({ s: 'timeout' });
+    h.advance(0);
+    expect(b.acquire(key).answer).toMatchObject({ s: 'granted' });
+    b.close();
+  });
+
+  it('stays held when its session ends without auto-release', () => {
+    const a = h.peer();
+    take(a);
+    a.close({ autoRelease: false });
+    h.advance(0);
+    expect(held()).toBe(MANY);
+  });
+
+  it('of places leaves the queues in portions; a slot that comes to one goes on to the next', () => {
+    const [a, b, c] = [h.peer(), h.peer(), h.peer()];
+    take(a);
+    keys.forEach((key) => b.enqueue(key));
+    const next = c.acquire(keys.at(-1)!, { waitMs: 60_000 });
+    b.close({ autoRelease: false });
+    const { answer } = a.asked.at(-1)!;
+    a.release(keys.at(-1)!, (answer as { token: string }).token);
+    expect(next.answer).toMatchObject({ s: 'granted' });
+    h.advance(0);
+    expect(h.stats().locks.every(({ waiters }) => waiters === 0)).toBe(true);
+    a.close();
+    c.close();
+  });
+
+  it('that was granted to places that nobody waits for is freed with them', () => {
+    const [a, b] = [h.peer(), h.peer()];
+    keys.forEach((key) => a.enqueue(key));
+    expect(held()).toBe(MANY);
+    a.close();
+    h.advance(0);
+    expect(held()).toBe(0);
+    b.close();
+  });
+
+  it('is swept in portions when its leases end in one moment', () => {
+    take(h.peer(), 500);
+    h.now += 1_000;
+    h.seen = h.now;
+    const rest = [];
+    for (let left = MANY; left > 0; rest.push(left)) left = portion();
+    // Noticed and swept in the same call, because the tick has passed.
+    expect(rest).toEqual([2488, 1976, 1464, 952, 440, 0]);
+  });
+
+  it('is forgotten in portions', () => {
+    const a = h.peer();
+    take(a);
+    a.close();
+    h.advance(0);
+    h.now += 5_001;
+    const known = (): number => h.stats().idle_locks.length;
+    h.jump(0);
+    expect(known()).toBe(MANY - 512);
+    h.jump(0);
+    expect(known()).toBe(MANY - 1024);
+  });
+
+  it('of waits is answered in portions, and everybody in the order of the deadlines', () => {
+    const [a, b] = [h.peer(), h.peer()];
+    a.acquire(lock('busy'), { leaseMs: 100_000 });
+    const asked = Array.from({ length: 300 }, (_, i) => b.acquire(lock('busy'), { waitMs: 1_000 + i / 1_000 }));
+    const before = h.answered.length;
+    h.now += 2_000;
+    h.jump(0);
+    expect(h.answered.slice(before)).toEqual(asked.slice(0, 128));
+    h.advance(0);
+    expect(asked.every(({ answer }) => answer?.s === 'timeout')).toBe(true);
+    a.close();
+    b.close();
+  });
+
+  it('is taken faster the larger it is', () => {
+    const large = new EngineHarness({ maxLocks: 100_000 });
+    const a = large.peer();
+    for (let i = 0; i < 64_000 + 64; i++) a.acquire(lock(`k${i}`));
+    a.close();
+    large.jump(0);
+    const left = large.stats().locks.length;
+    expect(left).toBe(63_000);
+  });
+});
