@@ -10,6 +10,7 @@ import type { Reply, Request } from '../protocol/messages.js';
 import { encodePush, encodeReply } from '../protocol/reply-encoder.js';
 import { RequestDecoder } from '../protocol/request-decoder.js';
 import { Outbox } from './outbox.js';
+import { closesCleanly } from './plain-tcp.js';
 import type { SessionHost } from './session-host.js';
 import type { Talker } from './turn.js';
 
@@ -241,6 +242,8 @@ export class TcpSession implements SessionSink, Woken, Alarm, Talker {
     this.state = 'leaving';
     this.leaveAt = now + (delayMs || this.host.writeTimeoutMs || LAST_LINE_MS);
     this.write(now);
+    // Nothing of the peer's is unread then, which would turn the end into a reset.
+    if (this.ended && delayMs === 0 && closesCleanly(this.stream)) return this.drop();
     if (delayMs === 0) this.stream.end(() => this.drop());
     this.lookBy(this.leaveAt);
   }
