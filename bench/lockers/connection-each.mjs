@@ -1,4 +1,5 @@
-// A connection for each lock, as lean as it can be made: no delay, no timers, no queue, nothing checked but `ok`.
+// A connection for each lock, as a lean program makes it: no delay, no timers, no queue, nothing checked but `ok`. It waits for
+// what the drop-in waits for: the answers to its two requests, and not for the end of the connection, which it closes.
 import { connect } from 'node:net';
 import { acquireOf, releaseWith } from '../support/requests.mjs';
 

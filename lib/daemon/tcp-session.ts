@@ -11,6 +11,7 @@ import { RequestDecoder } from '../protocol/request-decoder.js';
 import { type Continued, REQUESTS_AT_ONCE, weightOf } from './continuations.js';
 import { isSecret } from './credentials.js';
 import { Outbox } from './outbox.js';
+import { closesCleanly } from './plain-tcp.js';
 import type { SessionHost } from './session-host.js';
 import { TimedSession } from './timed-session.js';
 import type { Talker } from './turn.js';
@@ -254,6 +255,8 @@ export class TcpSession extends TimedSession implements SessionSink, Woken, Alar
     this.state = 'leaving';
     this.leaveAt = now + (delayMs || this.host.writeTimeoutMs || LAST_LINE_MS);
     this.write(now);
+    // Nothing of the peer's is unread then, which would turn the end into a reset.
+    if (this.ended && delayMs === 0 && closesCleanly(this.stream)) return this.drop();
     if (delayMs === 0) this.stream.end(() => this.drop());
     this.lookBy(this.leaveAt);
   }

@@ -7,11 +7,11 @@ import { type Clock, type Ms, systemClock } from '../common/system.js';
 import type { LeaseBackend } from '../locks/lease-keeper.js';
 import type { Lease, LeaseHolder } from '../locks/lease.js';
 import { encodeRequest } from '../protocol/request-encoder.js';
-import { ANSWER_MS, type Destination, Dial, within } from './dial.js';
+import { ANSWER_MS, type Destination, dial, ready } from './dial.js';
 import { type HoldKeeper, NO_LEASE_MS } from './hold-keeper.js';
 import type { Granted } from './replies.js';
 import { acquireOn, enqueueOn, releaseOn, renewOn, type Subject, waitOn } from './requests.js';
-import { closedByServer, SocketLines } from './socket-lines.js';
+import { closedByServer, type SocketLines } from './socket-lines.js';
 
 /** What a session has to know of its lock. */
 export interface HoldPlan {
@@ -40,6 +40,17 @@ type State = 'new' | 'asking' | 'queued' | 'held' | 'releasing' | 'over';
 /** How long a release waits for a renewal that is under way, and then for its own answer. */
 const RELEASE_PATIENCE_MS: Ms = 5000;
 
+/** Whether the promise settles within so long. */
+const settles = (promise: Promise<unknown>, ms: Ms): Promise<boolean> =>
+  new Promise((resolve) => {
+    const timer = systemClock.setTimer(() => resolve(false), ms);
+    const over = (): void => {
+      systemClock.clearTimer(timer);
+      resolve(true);
+    };
+    promise.then(over, over);
+  });
+
 /** Heartbeats of places in queues; one timer for all. */
 const beats = new Alarms(systemClock);
 
@@ -47,8 +58,7 @@ const beats = new Alarms(systemClock);
 export class HoldSession implements Owner, LeaseHolder {
   readonly id = 'connection';
   private state: State = 'new';
-  private dial: Dial | undefined;
-  private socket: Socket | undefined;
+  private lines: SocketLines | undefined;
   private token = '';
   private leaseS = 0;
   private lease: Lease | undefined;
@@ -72,7 +82,7 @@ export class HoldSession implements Owner, LeaseHolder {
   });
 
   get connection(): Socket | undefined {
-    return this.socket;
+    return this.lines?.socket;
   }
 
   get isHeld(): boolean {
@@ -88,7 +98,8 @@ export class HoldSession implements Owner, LeaseHolder {
     this.state = 'asking';
     const socket = await this.connect();
     const { subject, leaseTtlS } = this.plan;
-    return this.blocking(waitS, 'acquire', () => acquireOn(socket, subject, waitS, leaseTtlS));
+    this.limitSilence(false);
+    return this.blocking(waitS, 'acquire', acquireOn(socket, subject, waitS, leaseTtlS));
   }
 
   /** Connects and takes a place; undefined if it is not its turn yet. */
@@ -96,7 +107,9 @@ export class HoldSession implements Owner, LeaseHolder {
     this.state = 'asking';
     const socket = await this.connect();
     const { subject, leaseTtlS } = this.plan;
-    const granted = await within(ANSWER_MS, socket, 'enqueue', enqueueOn(socket, subject, leaseTtlS));
+    const asked = enqueueOn(socket, subject, leaseTtlS);
+    this.lines!.expect(ANSWER_MS, 'enqueue');
+    const granted = await asked;
     this.assertOpen();
     if (granted) return this.hold(granted);
     this.state = 'queued';
@@ -106,23 +119,26 @@ export class HoldSession implements Owner, LeaseHolder {
 
   /** Waits in the place that was taken. */
   async wait(waitS: number): Promise<Granted> {
-    const socket = this.socket!;
     this.state = 'asking';
     beats.cancel(this.beat);
-    return this.blocking(waitS, 'wait', () => waitOn(socket, this.plan.subject, waitS));
+    this.limitSilence(false);
+    return this.blocking(waitS, 'wait', waitOn(this.lines!.socket, this.plan.subject, waitS));
   }
 
   /** Ends the hold in good order. Never rejects: the end of the connection frees it in any case. */
   async release(): Promise<void> {
-    const { socket, renewing } = this;
+    const { lines, renewing } = this;
     const wasHeld = this.state === 'held';
     if (this.state !== 'over') this.state = 'releasing';
     this.forgetLease();
     try {
-      if (!wasHeld || !socket) return;
-      if (renewing) await within(RELEASE_PATIENCE_MS, socket, 'renew', renewing);
-      const released = releaseOn(socket, this.plan.subject, this.token);
-      await within(RELEASE_PATIENCE_MS, socket, 'release', released);
+      if (!wasHeld || !lines) return;
+      const answers = !renewing || (await settles(renewing, RELEASE_PATIENCE_MS));
+      const released = releaseOn(lines.socket, this.plan.subject, this.token);
+      // The answer would come behind that of the renewal, for which enough time has been given.
+      if (!answers) return void released.catch(() => undefined);
+      lines.expect(RELEASE_PATIENCE_MS, 'release');
+      await released;
     } catch {
       // Ignored, as in the original.
     } finally {
@@ -136,11 +152,10 @@ export class HoldSession implements Owner, LeaseHolder {
     this.state = 'over';
     this.forgetLease();
     beats.cancel(this.beat);
-    this.dial?.abort(why);
-    const { socket } = this;
-    if (!socket) return;
-    SocketLines.of(socket).stop(why);
-    socket.destroy();
+    const { lines } = this;
+    if (!lines) return;
+    lines.stop(why);
+    lines.socket.destroy();
   }
 
   /** Owner */
@@ -172,19 +187,19 @@ export class HoldSession implements Owner, LeaseHolder {
   }
 
   private async connect(): Promise<Socket> {
-    this.dial = new Dial(this.plan.to);
-    const socket = await this.dial.socket;
+    const { to } = this.plan;
+    const lines = dial(to);
+    this.lines = lines;
+    await ready(lines, to);
     this.assertOpen();
-    this.dial = undefined;
-    this.socket = socket;
     this.limitSilence(true);
-    return socket;
+    return lines.socket;
   }
 
   /** Something that the server may take its time for. */
-  private async blocking(waitS: number, what: string, ask: () => Promise<Granted>): Promise<Granted> {
-    this.limitSilence(false);
-    const granted = await within(waitS * 1000 + ANSWER_MS, this.socket!, what, ask());
+  private async blocking(waitS: number, what: string, asked: Promise<Granted>): Promise<Granted> {
+    this.lines!.expect(waitS * 1000 + ANSWER_MS, what);
+    const granted = await asked;
     this.assertOpen();
     this.limitSilence(true);
     return this.hold(granted);
@@ -194,7 +209,7 @@ export class HoldSession implements Owner, LeaseHolder {
   private hold(granted: Granted): Granted {
     const { plan, clock } = this;
     const validFrom = clock.now();
-    const lines = SocketLines.of(this.socket!);
+    const lines = this.lines!;
     if (lines.isOver) throw closedByServer();
     this.state = 'held';
     this.token = granted.token;
@@ -225,7 +240,7 @@ export class HoldSession implements Owner, LeaseHolder {
     const validFrom = this.clock.now();
     const { subject, leaseTtlS } = this.plan;
     try {
-      this.leaseS = await renewOn(this.socket!, subject, this.token, leaseTtlS);
+      this.leaseS = await renewOn(this.lines!.socket, subject, this.token, leaseTtlS);
     } catch (error) {
       // No second try, as in the original.
       throw new LockLostError(subject.key, 'rejected', { cause: error });
@@ -237,9 +252,7 @@ export class HoldSession implements Owner, LeaseHolder {
   /** The server takes silence for death, and the place would be gone. 1.10 answers `error`, which is as good. */
   private ping(): void {
     if (this.state !== 'queued') return;
-    SocketLines.of(this.socket!)
-      .ask(encodeRequest({ t: 'ping' }))
-      .catch(() => undefined);
+    this.lines!.ask(encodeRequest({ t: 'ping' })).catch(() => undefined);
     this.rearm();
   }
 
@@ -256,13 +269,14 @@ export class HoldSession implements Owner, LeaseHolder {
   }
 
   private limitSilence(limited: boolean): void {
-    const { socket, plan } = this;
-    const { socketTimeoutMs } = plan;
-    if (!socketTimeoutMs || !socket) return;
+    const { socketTimeoutMs } = this.plan;
+    if (!socketTimeoutMs || !this.lines) return;
+    const { lines } = this;
+    const { socket } = lines;
     socket.removeAllListeners('timeout');
     if (!limited) return void socket.setTimeout(0);
     socket.setTimeout(socketTimeoutMs, () => {
-      SocketLines.of(socket).stop(`no data within ${socketTimeoutMs} ms`);
+      lines.stop(`no data within ${socketTimeoutMs} ms`);
       socket.destroy();
     });
   }

@@ -1,5 +1,8 @@
 import type { Socket } from 'node:net';
+import { type Alarm, Alarms } from '../common/alarms.js';
 import { LockError } from '../common/errors.js';
+import { type Ms, systemClock } from '../common/system.js';
+import type { Receiver } from './open-socket.js';
 import { TextLines } from './text-lines.js';
 
 /** UTF-16 units of a reply. */
@@ -19,30 +22,51 @@ type Read = Socket & { [READER]?: SocketLines };
 
 const CLOSED = 'server closed connection';
 
+/** For what is expected from all servers; one timer. The sockets keep the process alive. */
+const patience = new Alarms(systemClock);
+
 export const closedByServer = (): LockError => new LockError(CLOSED);
 
 /**
  * Requests and reply lines on one socket. There is one of these for each socket, from the first call on: what a call left
  * unread, and what comes between calls, serves the next one.
  */
-export class SocketLines {
+export class SocketLines implements Receiver, Alarm {
+  due: Ms = Infinity;
+  slot = -1;
   /** Told once, when nothing more will come. */
   whenEnded: ((error?: Error) => void) | undefined;
   private text = new TextLines(REPLY_CAP);
   private readonly waiting: Waiting[] = [];
   /** Why nothing more can be asked. */
   private over: string | undefined;
+  /** What does not come in time. */
+  private expected = '';
 
-  private constructor(private readonly socket: Socket) {
-    socket.on('data', this.onData);
+  private constructor(readonly socket: Socket) {
     socket.on('end', this.onClose);
     socket.on('error', this.onError);
     socket.on('close', this.onClose);
-    socket.resume();
+    (socket as Read)[READER] = this;
   }
 
+  /** Of any socket. */
   static of(socket: Socket): SocketLines {
-    return ((socket as Read)[READER] ??= new SocketLines(socket));
+    return SocketLines.readerOf(socket) ?? SocketLines.listeningTo(socket);
+  }
+
+  /** Of a socket that `receive`s into `readerOf` it. */
+  static fedBy(socket: Socket): SocketLines {
+    return new SocketLines(socket);
+  }
+
+  static readonly readerOf = (socket: Socket): SocketLines | undefined => (socket as Read)[READER];
+
+  private static listeningTo(socket: Socket): SocketLines {
+    const lines = new SocketLines(socket);
+    socket.on('data', lines.onData);
+    socket.resume();
+    return lines;
   }
 
   /** Stops reading from a socket; what has been left unread goes to whoever reads on. */
@@ -61,6 +85,34 @@ export class SocketLines {
   /** Nothing more will come. */
   get isOver(): boolean {
     return this.over !== undefined;
+  }
+
+  /** Resolves when the socket is connected: what is waited for first. @param event of this kind of socket */
+  connected(event: 'connect' | 'secureConnect'): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ resolve, reject });
+      this.socket.on(event, () => {
+        this.relax();
+        this.waiting.shift()?.resolve('');
+      });
+    });
+  }
+
+  /**
+   * What has been asked last must be answered in time, or the lines end.
+   * @param what was asked, or a message that says it all
+   */
+  expect(ms: Ms, what: string): void {
+    if (this.waiting.length === 0) return;
+    this.expected = what.includes(' ') ? what : `no answer to ${what} within ${ms} ms`;
+    patience.set(this, systemClock.now() + ms);
+  }
+
+  /** Alarm. After a stall timers run before input: the answer may lie there. */
+  ring(): void {
+    systemClock.afterPoll(() => {
+      if (this.expected !== '') this.stop(this.expected);
+    });
   }
 
   /** One request in one write, and the next line. Replies come in the order of the requests. */
@@ -94,27 +146,42 @@ export class SocketLines {
   /** Errors are made for those who get them: their stacks cost more than all the rest. */
   private tell(error?: Error): void {
     const { waiting, over } = this;
+    this.relax();
     while (waiting.length > 0) waiting.shift()!.reject(error ?? new LockError(over!));
     this.whenEnded?.(error);
   }
 
   private readonly onData = (chunk: Buffer | string): void => {
-    if (this.over !== undefined) return;
     // Between calls the socket is the caller's: where it listens itself, what comes is not for the next call.
     if (this.waiting.length === 0 && this.socket.listenerCount('data') > 1) return;
-    const fits = this.text.push(chunk);
+    if (this.over === undefined) this.took(this.text.push(chunk));
+  };
+
+  /** Receiver */
+  receive(bytes: string): void {
+    if (this.over === undefined) this.took(this.text.pushBytes(bytes));
+  }
+
+  private took(fits: boolean): void {
     this.serve();
     if (!fits || (this.waiting.length === 0 && this.text.unread > LEFT_OVER_CAP)) {
       this.text = new TextLines(REPLY_CAP);
       this.stop(`response too long: more than ${REPLY_CAP} characters without an end`);
     }
-  };
+  }
 
   private serve(): void {
     while (this.waiting.length > 0) {
       const line = this.text.take();
       if (line === undefined) return;
+      if (this.waiting.length === 1) this.relax();
       this.waiting.shift()!.resolve(line);
     }
+  }
+
+  private relax(): void {
+    if (this.expected === '') return;
+    this.expected = '';
+    patience.cancel(this);
   }
 }

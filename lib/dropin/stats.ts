@@ -1,6 +1,6 @@
 import { DEFAULT_HOST, DEFAULT_PORT } from '../protocol/limits.js';
 import { encodeRequest } from '../protocol/request-encoder.js';
-import { ANSWER_MS, type ConnectOptions, dialAt, within } from './dial.js';
+import { ANSWER_MS, type ConnectOptions, dialAt } from './dial.js';
 import { readStats } from './replies.js';
 import { SocketLines } from './socket-lines.js';
 
@@ -44,8 +44,10 @@ export interface Stats {
 export async function stats(options: ConnectOptions = {}): Promise<Stats> {
   const socket = await dialAt(options, DEFAULT_HOST, DEFAULT_PORT);
   try {
-    const asked = SocketLines.of(socket).ask(encodeRequest({ t: 'stats' }));
-    return readStats<Stats>(await within(ANSWER_MS, socket, 'stats', asked));
+    const lines = SocketLines.of(socket);
+    const asked = lines.ask(encodeRequest({ t: 'stats' }));
+    lines.expect(ANSWER_MS, 'stats');
+    return readStats<Stats>(await asked);
   } finally {
     socket.destroy();
   }

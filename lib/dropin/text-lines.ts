@@ -1,4 +1,5 @@
 import { StringDecoder } from 'node:string_decoder';
+import { isAscii } from '../protocol/bytes.js';
 
 /**
  * Lines of text from chunks split anywhere, inside a character too. Its cap counts UTF-16 units, as the original's does,
@@ -9,7 +10,8 @@ export class TextLines {
   private readonly lines: string[] = [];
   private partial = '';
   private waiting = 0;
-  private readonly decoder = new StringDecoder('utf8');
+  /** From the first character on that is not ASCII: almost no connection ever needs one. */
+  private decoder: StringDecoder | undefined;
 
   /** @param cap most UTF-16 units of a line */
   constructor(public cap: number) {}
@@ -21,7 +23,20 @@ export class TextLines {
 
   /** False when a line has grown over the cap. */
   push(chunk: Buffer | string): boolean {
-    const text = typeof chunk === 'string' ? chunk : this.decoder.write(chunk);
+    return this.add(typeof chunk === 'string' ? chunk : this.decode(chunk));
+  }
+
+  /** As `push`. @param bytes as latin1 */
+  pushBytes(bytes: string): boolean {
+    return this.add(this.decoder || !isAscii(bytes) ? this.decode(Buffer.from(bytes, 'latin1')) : bytes);
+  }
+
+  private decode(chunk: Buffer): string {
+    this.decoder ??= new StringDecoder('utf8');
+    return this.decoder.write(chunk);
+  }
+
+  private add(text: string): boolean {
     let at = 0;
     for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', at)) {
       const piece = text.slice(at, end);

@@ -3,7 +3,8 @@
  * character U+0000–U+00FF for each byte ("latin1"): it compares as bytes do, and nothing is ever normalised.
  */
 
-const isAscii = (text: string): boolean => {
+/** Whether each byte, or character, stands for itself in UTF-8. */
+export const isAscii = (text: string): boolean => {
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false;
   return true;
 };

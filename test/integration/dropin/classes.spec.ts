@@ -235,6 +235,33 @@ describe('DistributedSemaphore', () => {
   });
 });
 
+describe('stats of a daemon', () => {
+  const world = useWorld();
+
+  it('tells what is held, waited for, and idle', async () => {
+    const { servers, host, port } = await world.daemon();
+    const lock = world.own(new DistributedLock({ key: 'held', servers }));
+    const slot = world.own(new DistributedSemaphore({ key: 'slots', limit: 3, servers, leaseTtlS: 20 }));
+    const waiter = world.own(new DistributedLock({ key: 'held', servers }));
+    const idle = [
+      new DistributedLock({ key: 'idle-lock', servers }),
+      new DistributedSemaphore({ key: 'idle-slots', limit: 2, servers }),
+    ];
+    await lock.acquire();
+    await slot.acquire();
+    expect(await waiter.enqueue()).toBe('queued');
+    for (const hold of idle) await hold.withLock(() => undefined);
+    await until(async () => (await stats({ host, port })).connections === 4, 'the ends of the idle');
+    expect(await stats({ host, port })).toMatchObject({
+      connections: 4,
+      locks: [{ key: 'held', owner_conn_id: expect.any(Number), lease_expires_in_s: expect.any(Number), waiters: 1 }],
+      semaphores: [{ key: 'slots', limit: 3, holders: 1, waiters: 0 }],
+      idle_locks: [{ key: 'idle-lock', idle_s: expect.any(Number) }],
+      idle_semaphores: [{ key: 'idle-slots', idle_s: expect.any(Number) }],
+    });
+  });
+});
+
 describe('auth and TLS of the classes', () => {
   const world = useWorld();
 

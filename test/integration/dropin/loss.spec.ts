@@ -1,5 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { DistributedLock, DistributedSemaphore, type DistributedLockOptions } from '../../../lib/entries/client.js';
+import {
+  DistributedLock,
+  DistributedSemaphore,
+  type DistributedLockOptions,
+  stats,
+} from '../../../lib/entries/client.js';
 import { type Direction, Proxy } from '../../support/proxy.js';
 import { inTime, until } from '../../support/until.js';
 import { obliging } from './support/scripted-server.js';
@@ -78,6 +83,26 @@ describe('a quiet connection', () => {
     expect(lost).toEqual(['b']);
     expect(watched.token).not.toBeNull();
   });
+
+  const whole = process.env['READ_TIMEOUT'] === '23' ? it : it.skip;
+  whole(
+    'with a 60 s lease outlives a read timeout of 23 s, twice: READ_TIMEOUT=23',
+    async () => {
+      const { servers, host, port } = await world.daemon({ readTimeout: 23 });
+      const lost: string[] = [];
+      const holds = KINDS.map(([key, make]) =>
+        world.own(make({ key, servers, leaseTtlS: 60, onLockLost: (name) => void lost.push(name) })),
+      );
+      for (const hold of holds) await hold.acquire();
+      const tokens = holds.map(({ token }) => token);
+      await pause(50_000);
+      expect(lost).toEqual([]);
+      expect(holds.map(({ token }) => token)).toEqual(tokens);
+      const { locks, semaphores } = await stats({ host, port });
+      expect(locks.length + semaphores.length).toBeGreaterThanOrEqual(2);
+    },
+    60_000,
+  );
 
   it('keeps a place in the queue', async () => {
     const { servers } = await world.daemon({ readTimeout: 1 });

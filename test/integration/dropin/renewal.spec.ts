@@ -174,6 +174,22 @@ describe('renewal', () => {
     expect(server.peers[0]!.requests.map(([command]) => command)).toEqual(['l', 'n', 'r']);
   });
 
+  it('in flight without an answer holds a release up for 5 s, then it is sent', async () => {
+    const [server, lock, renewals] = await held((lines, peer) =>
+      lines[0] === 'n' ? undefined : obliging(0.4)(lines, peer),
+    );
+    await until(() => renewals().length === 1, 'the renewal');
+    const since = performance.now();
+    await lock.release();
+    const took = performance.now() - since;
+    expect(took).toBeGreaterThanOrEqual(4990);
+    expect(took).toBeLessThan(5500);
+    await until(() => server.peers[0]!.ended, 'the end');
+    expect(server.peers[0]!.requests.map(([command]) => command)).toEqual(['l', 'n', 'r']);
+    expect(losses).toEqual([]);
+    expect(lock.token).toBeNull();
+  }, 10_000);
+
   it('does not come before its time, however the wall clock is set', async () => {
     const [server] = await held(obliging(2));
     const { now } = Date;

@@ -1,10 +1,12 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { LockError, AuthError, type Signal, SignalConnection } from '../../../lib/entries/client.js';
 import { inTime, until } from '../../support/until.js';
 import type { ScriptedPeer, ScriptedServer } from './support/scripted-server.js';
 import { newKey, pause, PLACES, RUNNING_IS_OLD, useWorld, type Reach } from './support/world.js';
 
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const places = PLACES.filter(([name]) => !RUNNING_IS_OLD || name !== process.env.DFLOCKD_TEST_ADDR);
 
 describe.each(places)('SignalConnection: %s', (_name, place) => {
@@ -210,6 +212,26 @@ describe('SignalConnection and a scripted server', () => {
     await until(() => peer.requests.length === 3, 'the signal');
     peer.say('ok 0\n');
     expect(await emitted).toBe(0);
+  });
+
+  it('pings every 15 s unless told otherwise, but not while a ping waits', async () => {
+    const socket = world.own(connect(server.port, '127.0.0.1'));
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask', 'performance', 'Date'] });
+    try {
+      const wrapped = world.own(new SignalConnection(socket));
+      await once(socket, 'connect');
+      jest.advanceTimersByTime(14_990);
+      await turn();
+      expect(server.received).toBe('');
+      jest.advanceTimersByTime(20);
+      jest.advanceTimersByTime(15_010);
+      while (server.received === '') await turn();
+      expect(server.received).toBe('ping\n_\n\n');
+      wrapped.close();
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it('0 is no heartbeat', async () => {
