@@ -12,6 +12,7 @@ export default {
   coverageAnalysis: 'perTest',
   // What the specs cannot tell apart from outside, at any speed of the machine.
   timeoutMS: 5000,
+  timeoutFactor: 1.25,
   concurrency: Number(process.env.MUTATION_WORKERS ?? 2),
   incremental: true,
   incrementalFile: `.stryker/${folder}.json`,

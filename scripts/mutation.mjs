@@ -7,7 +7,7 @@ import { FOLDER_NAMES, folderOf } from './mutation-folders.mjs';
 
 const HELP = `npm run mutation -- --folder ${FOLDER_NAMES.join('|')} [options]
 
-  --file TEXT       only the files of the folder with that name, without .ts (may be repeated)
+  --file NAME       only this file of the folder, without .ts, or some lines of it: NAME:1-80 (may be repeated)
   --workers N       how many mutants at once (default 2)
   --force           also the mutants whose fate an earlier run has found
   --help
@@ -28,12 +28,20 @@ const { values: options } = parseArgs({
 function run() {
   folderOf(options.folder);
   const args = ['node_modules/@stryker-mutator/core/bin/stryker.js', 'run'];
-  const files = options.file.map((name) => `lib/${options.folder}/${name}.ts`);
+  const files = options.file.map((name) => {
+    const [file, lines] = name.split(':');
+    return `lib/${options.folder}/${file}.ts${lines ? `:${lines}` : ''}`;
+  });
   if (files.length > 0) args.push('--mutate', files.join(','));
   if (options.force) args.push('--force');
   const { status } = spawnSync(process.execPath, args, {
     cwd: dirname(dirname(fileURLToPath(import.meta.url))),
-    env: { ...process.env, MUTATION_FOLDER: options.folder, MUTATION_WORKERS: options.workers },
+    env: {
+      ...process.env,
+      MUTATION_FOLDER: options.folder,
+      MUTATION_WORKERS: options.workers,
+      TEST_PATIENCE_MS: '2000',
+    },
     stdio: 'inherit',
   });
   return status ?? 1;
