@@ -40,7 +40,7 @@ function run() {
       ...process.env,
       MUTATION_FOLDER: options.folder,
       MUTATION_WORKERS: options.workers,
-      TEST_PATIENCE_MS: '2000',
+      TEST_PATIENCE_MS: '1000',
     },
     stdio: 'inherit',
   });
