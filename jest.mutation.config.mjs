@@ -7,5 +7,5 @@ export default {
   testMatch: ['<rootDir>/test/mutation/all.ts'],
   // Not from the root of jest: StrykerJS looks for it itself.
   testEnvironment: fileURLToPath(new URL('test/mutation/environment.cjs', import.meta.url)),
-  testTimeout: 4000,
+  testTimeout: 2500,
 };
