@@ -127,6 +127,15 @@ describe('a line in trouble', () => {
     expect(line.verdict('key')).toMatchObject({ key: 'k', server: 'host:6388' });
   });
 
+  it('explains a bare error, whose cause names what was asked for', () => {
+    join();
+    pool.connect(0).answer({ s: 'error' });
+    expect(line.verdict('key')).toMatchObject({
+      message: 'host:6388: it answers, but not to the point',
+      cause: { message: expect.stringMatching(/^acquire: /) },
+    });
+  });
+
   it('does nothing any more once it is over', () => {
     line.fail(new ShuttingDownError());
     line.stumble(new LockUnavailableError('late'));

@@ -87,6 +87,14 @@ describe('a line that polls', () => {
     expect(lane.requests.length).toBe(2);
   });
 
+  it('names what was asked for in what it tells of a bare error', () => {
+    const { host, poll } = make();
+    host.stumble = ({ message }) => log.push(message);
+    poll.try();
+    lane.answer({ s: 'error' });
+    expect(log).toEqual([expect.stringMatching(/^acquire: /)]);
+  });
+
   it('forgets its try when it stops; a later one is another', () => {
     const { poll } = make();
     poll.stop();
