@@ -62,6 +62,15 @@ describe('a line in trouble', () => {
     expect(pool.asked.length).toBe(4);
   });
 
+  it('takes further places at once again after an answer', () => {
+    join();
+    lose(0);
+    pool.clock.advance(PAUSE);
+    pool.connect(1).answer({ s: 'timeout' });
+    join();
+    expect(pool.asked.length).toBe(3);
+  });
+
   it('stays in the queue with the places that are left', () => {
     join();
     join();
@@ -169,6 +178,22 @@ describe('a line without a lane', () => {
     expect([line.state, pool.asked.map(({ why }) => why)]).toEqual(['queued', ['head']]);
     pool.clock.advance(1000);
     expect(pool.commandLane.requests.length).toBe(1);
+  });
+
+  it('does not try more often because it looks for a lane more often', () => {
+    join();
+    pool.commandLane.answer({ s: 'timeout' });
+    line.retry();
+    join();
+    expect(pool.commandLane.requests.length).toBe(1);
+  });
+
+  it('goes on after a refusal that may pass', () => {
+    const caller = join();
+    pool.commandLane.answer({ s: 'max_locks' });
+    expect([line.state, caller.errors]).toEqual(['polling', []]);
+    pool.clock.advance(PAUSE);
+    expect(pool.commandLane.requests.length).toBe(2);
   });
 
   it('tells those for whom it has no further lane that they are queued', () => {

@@ -78,6 +78,19 @@ describe('the places of a line', () => {
     expect([a.isEnded, b.isEnded]).toEqual([true, false]);
   });
 
+  it('that come to their time while the last caller leaves do not ask again', () => {
+    pool.spare = 1;
+    const [first, second] = [join(), join()];
+    const lane = pool.connect(0);
+    // Told once more that it is queued, as there is no further lane.
+    first.queued = () => {
+      line.leave(first);
+      line.leave(second);
+    };
+    lane.answer({ s: 'timeout' });
+    expect([line.state, lane.requests.length]).toEqual(['over', 1]);
+  });
+
   it('that come to their time when nobody is left do not ask again', () => {
     const caller = join();
     const lane = pool.connect(0);

@@ -53,6 +53,14 @@ describe('all lines', () => {
     expect([b!.state, lines.polling]).toEqual(['queued', 0]);
   });
 
+  it('that poll get as many lanes as are spare', () => {
+    pool.spare = 0;
+    for (const key of ['a', 'b', 'c']) lines.findOrMake(resource(1, key)).join(new FakeCaller());
+    pool.spare = 2;
+    lines.spare();
+    expect(lines.polling).toBe(1);
+  });
+
   it('are not all asked when there is no lane for the first', () => {
     pool.spare = 0;
     for (const key of ['a', 'b']) lines.findOrMake(resource(1, key)).join(new FakeCaller());
