@@ -8,6 +8,7 @@ import { FOLDER_NAMES, folderOf } from './mutation-folders.mjs';
 const HELP = `npm run mutation -- --folder ${FOLDER_NAMES.join('|')} [options]
 
   --file NAME       only this file of the folder, without .ts, or some lines of it: NAME:1-80 (may be repeated)
+  --specs REGEXP    only the specs with such names: quicker, and the score a lower bound
   --workers N       how many mutants at once (default 2)
   --force           also the mutants whose fate an earlier run has found
   --help
@@ -19,6 +20,7 @@ const { values: options } = parseArgs({
   options: {
     folder: { type: 'string' },
     file: { type: 'string', multiple: true, default: [] },
+    specs: { type: 'string', default: '' },
     workers: { type: 'string', default: '2' },
     force: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -40,6 +42,7 @@ function run() {
       ...process.env,
       MUTATION_FOLDER: options.folder,
       MUTATION_WORKERS: options.workers,
+      MUTATION_SPECS: options.specs,
       TEST_PATIENCE_MS: '1000',
     },
     stdio: 'inherit',
