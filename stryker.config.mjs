@@ -6,13 +6,11 @@ folderOf(folder);
 /** Called by `npm run mutation -- --folder NAME`. @type {import('@stryker-mutator/api/core').PartialStrykerOptions} */
 export default {
   mutate: [`lib/${folder}/**/*.ts`],
-  testRunner: 'jest',
-  testRunnerNodeArgs: ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
-  jest: { configFile: 'jest.mutation.config.mjs', enableFindRelatedTests: false },
+  testRunner: 'in-process',
+  plugins: ['./scripts/mutation/runner.mjs'],
   coverageAnalysis: 'perTest',
   // What the specs cannot tell apart from outside, at any speed of the machine.
-  timeoutMS: 5000,
-  timeoutFactor: 1.25,
+  timeoutMS: 4000,
   concurrency: Number(process.env.MUTATION_WORKERS ?? 2),
   incremental: true,
   incrementalFile: `.stryker/${folder}.json`,

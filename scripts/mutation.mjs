@@ -1,15 +1,16 @@
 // Mutation testing: does a test fail for each small change of the code? `npm run mutation -- --help` tells how.
 import { spawnSync } from 'node:child_process';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { forgetLeftOver } from './mutation/left-over.mjs';
 import { FOLDER_NAMES, folderOf } from './mutation-folders.mjs';
 
 const HELP = `npm run mutation -- --folder ${FOLDER_NAMES.join('|')} [options]
 
-  --file NAME       only this file of the folder, without .ts, or some lines of it: NAME:1-80 (may be repeated)
-  --specs REGEXP    only the specs with such names: quicker, and the score a lower bound
+  --file TEXT       only the files of the folder with that name, without .ts (may be repeated); keys:1-40 for some lines
   --workers N       how many mutants at once (default 2)
+  --minutes N       stop after so long; the next run goes on
   --force           also the mutants whose fate an earlier run has found
   --help
 
@@ -20,8 +21,8 @@ const { values: options } = parseArgs({
   options: {
     folder: { type: 'string' },
     file: { type: 'string', multiple: true, default: [] },
-    specs: { type: 'string', default: '' },
     workers: { type: 'string', default: '2' },
+    minutes: { type: 'string', default: 'Infinity' },
     force: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -30,23 +31,23 @@ const { values: options } = parseArgs({
 function run() {
   folderOf(options.folder);
   const args = ['node_modules/@stryker-mutator/core/bin/stryker.js', 'run'];
-  const files = options.file.map((name) => {
-    const [file, lines] = name.split(':');
-    return `lib/${options.folder}/${file}.ts${lines ? `:${lines}` : ''}`;
-  });
+  // keys:1-40 → lib/locks/keys.ts:1-40
+  const files = options.file.map((name) => `lib/${options.folder}/${name.replace(/(?=:|$)/, '.ts')}`);
   if (files.length > 0) args.push('--mutate', files.join(','));
   if (options.force) args.push('--force');
+  const root = dirname(dirname(fileURLToPath(import.meta.url)));
   const { status } = spawnSync(process.execPath, args, {
-    cwd: dirname(dirname(fileURLToPath(import.meta.url))),
+    cwd: root,
     env: {
       ...process.env,
       MUTATION_FOLDER: options.folder,
       MUTATION_WORKERS: options.workers,
-      MUTATION_SPECS: options.specs,
-      TEST_PATIENCE_MS: '1000',
+      MUTATION_UNTIL: String(Date.now() + Number(options.minutes) * 60_000),
     },
     stdio: 'inherit',
   });
+  const left = forgetLeftOver(join(root, `.stryker/${options.folder}.json`));
+  if (left > 0) process.stdout.write(`${left} mutants are left for the next run; they count as survivors above.\n`);
   return status ?? 1;
 }
 

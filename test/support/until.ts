@@ -1,11 +1,8 @@
-/** Less where thousands of mutants are run: most of them die of something that never comes. */
-const PATIENCE_MS = Number(process.env['TEST_PATIENCE_MS'] ?? 5000);
-
 /** Resolves with the first truthy value of `condition`, looked at again and again; fails after `withinMs`. */
 export async function until<T>(
   condition: () => T | Promise<T>,
   what = 'the condition',
-  withinMs = PATIENCE_MS,
+  withinMs = 5000,
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + withinMs;
   for (;;) {
@@ -17,7 +14,7 @@ export async function until<T>(
 }
 
 /** The promise's outcome, or a failure that names what was waited for. */
-export async function inTime<T>(promise: Promise<T>, what: string, withinMs = PATIENCE_MS): Promise<T> {
+export async function inTime<T>(promise: Promise<T>, what: string, withinMs = 5000): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`waited ${withinMs} ms in vain for ${what}`)), withinMs);

@@ -1,0 +1,111 @@
+// What specs take from '@jest/globals', for the runner beside this: the same words, and jest's own expect and tables.
+import { expect } from 'expect';
+import { bind } from 'jest-each';
+
+/** Node's own; a test may replace the global ones. */
+const { setTimeout, clearTimeout } = globalThis;
+const HOOK_TIMEOUT_MS = 5000;
+const HOOKS = ['beforeAll', 'beforeEach', 'afterEach', 'afterAll'];
+
+const newBlock = (name, parent, skipped) => ({
+  name,
+  parent,
+  skipped,
+  children: [],
+  ...Object.fromEntries(HOOKS.map((hook) => [hook, []])),
+});
+
+const root = newBlock('', undefined, false);
+let current = root;
+
+export const forgetTests = () => void (root.children = []);
+
+/** What is registered meanwhile belongs to this file: hooks outside of a describe() are for its tests alone. */
+export async function inFile(load) {
+  current = newBlock('', root, false);
+  root.children.push(current);
+  try {
+    await load();
+  } finally {
+    current = root;
+  }
+}
+
+const describeAs = (skipped) => (name, body) => {
+  const block = newBlock(name, current, skipped || current.skipped);
+  current.children.push(block);
+  current = block;
+  body();
+  current = block.parent;
+};
+const itAs = (skipped) => (name, body, timeout) =>
+  void current.children.push({ name, parent: current, skipped: skipped || current.skipped, body, timeout });
+const hookAs = (kind) => (body) => void current[kind].push(body);
+
+const withTables = (make) => Object.assign(make(false), { each: bind(make(false)), skip: make(true) });
+
+export { expect };
+export const describe = withTables(describeAs);
+export const it = withTables(itAs);
+export const test = it;
+export const beforeAll = hookAs('beforeAll');
+export const beforeEach = hookAs('beforeEach');
+export const afterEach = hookAs('afterEach');
+export const afterAll = hookAs('afterAll');
+
+export const idOf = ({ name, parent }) => (parent ? `${idOf(parent)} ${name}`.trim() : name);
+
+const blocksOf = (node) => (node.parent ? [...blocksOf(node.parent), node.parent] : []);
+const hasWanted = (node, wanted) =>
+  node.children ? node.children.some((child) => hasWanted(child, wanted)) : wanted(node);
+
+/** Waits for what a hook or a test has begun, but not for ever. */
+async function inTime(body, ms) {
+  let timer;
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`took ${ms} ms`)), ms)));
+  try {
+    await Promise.race([body(), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The error of a test, or undefined. */
+async function runTest(test, timeout) {
+  const blocks = blocksOf(test);
+  let failure;
+  const attempt = async (body) => {
+    try {
+      await inTime(body, timeout);
+    } catch (error) {
+      failure ??= { error };
+    }
+  };
+  for (const block of blocks) for (const hook of block.beforeEach) if (!failure) await attempt(hook);
+  if (!failure) await attempt(test.body);
+  for (const block of blocks.reverse()) for (const hook of block.afterEach) await attempt(hook);
+  return failure;
+}
+
+/**
+ * Runs tests one after the other. `told` is called with each and its failure if it had one, and ends the run with false.
+ */
+export async function runTests({ wanted, timeoutOf, begins, told }) {
+  let goesOn = true;
+  const walk = async (block) => {
+    for (const hook of block.beforeAll) await inTime(hook, HOOK_TIMEOUT_MS);
+    for (const child of block.children) {
+      if (!goesOn) break;
+      if (!hasWanted(child, wanted)) continue;
+      if (child.children) await walk(child);
+      else {
+        begins(child);
+        const start = performance.now();
+        const failure = await runTest(child, timeoutOf(child));
+        goesOn = told(child, failure, performance.now() - start);
+      }
+    }
+    for (const hook of block.afterAll) await inTime(hook, HOOK_TIMEOUT_MS);
+  };
+  await walk(root);
+}
