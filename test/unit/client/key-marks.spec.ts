@@ -24,6 +24,24 @@ describe('the marks of keys', () => {
     expect(marks.isFull(lock('a'), 99)).toBe(false);
   });
 
+  it('know who holds a lock now, not who held it before', () => {
+    const [before, now] = [until(1), until(2)];
+    marks.set('lock', 'a', 1, before);
+    marks.delete('lock', 'a', 1, before);
+    marks.set('lock', 'a', 1, now);
+    expect(marks.ofLock('a')).toBe(now);
+  });
+
+  it('know nothing of a key that was never used', () => {
+    marks.delete('lock', 'a', 1, until(1));
+    marks.delete('sem', 'a', 2, until(1));
+    expect([marks.ofLock('a'), marks.isFull(lock('a'), 0), marks.isFull(sem('a', 2), 0)]).toEqual([
+      undefined,
+      false,
+      false,
+    ]);
+  });
+
   it('do not count who only tries', () => {
     marks.set('lock', 'a', 1, until(undefined));
     expect(marks.isFull(lock('a'), 0)).toBe(false);

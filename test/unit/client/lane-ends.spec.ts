@@ -132,6 +132,23 @@ describe('a lane', () => {
     expect(context.log[0]).toBe(`ended ${lane.server}: closed`);
   });
 
+  it('that retires while it connects ends at once', async () => {
+    opened = await OpenLane.dial();
+    ({ context, lane } = opened);
+    lane.retire(new LockError('unused'));
+    expect(context.log).toEqual(['ended unused', 'laneEnded']);
+  });
+
+  it.each(['draining', 'disconnected'])('tells its owners why it ended: %s', async (reason) => {
+    await open();
+    lane.adopt();
+    let told: unknown;
+    lane.onLost((why) => (told = why));
+    if (reason === 'draining') lane.drain();
+    lane.end(new LockError('over'));
+    expect(told).toBe(reason);
+  });
+
   it('that drains ends with its last grant', async () => {
     await open();
     lane.adopt();

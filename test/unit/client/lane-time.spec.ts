@@ -117,6 +117,11 @@ describe('the heartbeats of a lane', () => {
     lane.send({ t: 'acquire', kind: 'lock', key: 'k', limit: 1, waitMs: 60_000, leaseMs: 0 }, nothing);
     context.clock.advance(59_000);
     expect([lane.inFlight, lane.state]).toEqual([1, 'blocked']);
+    await heard(1);
+    context.clock.advance(1499);
+    expect(lane.state).toBe('blocked');
+    context.clock.advance(1);
+    expect(lane.state).toBe('suspect');
   });
 });
 
