@@ -3,20 +3,11 @@ import { folderOf } from './scripts/mutation-folders.mjs';
 const folder = process.env.MUTATION_FOLDER;
 folderOf(folder);
 
-/** The specs of `client` need jest around them. */
-const runner =
-  folder === 'client'
-    ? {
-        testRunner: 'jest',
-        testRunnerNodeArgs: ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
-        jest: { configFile: 'jest.mutation.config.mjs', enableFindRelatedTests: false },
-      }
-    : { testRunner: 'in-process', plugins: ['./scripts/mutation/runner.mjs'] };
-
 /** Called by `npm run mutation -- --folder NAME`. @type {import('@stryker-mutator/api/core').PartialStrykerOptions} */
 export default {
   mutate: [`lib/${folder}/**/*.ts`],
-  ...runner,
+  testRunner: 'in-process',
+  plugins: ['./scripts/mutation/runner.mjs'],
   coverageAnalysis: 'perTest',
   // What the specs cannot tell apart from outside, at any speed of the machine.
   timeoutMS: 4000,

@@ -10,7 +10,7 @@ const HELP = `npm run mutation -- --folder ${FOLDER_NAMES.join('|')} [options]
 
   --file TEXT       only the files of the folder with that name, without .ts (may be repeated); keys:1-40 for some lines
   --workers N       how many mutants at once (default 2)
-  --minutes N       stop after so long; the next run goes on (not for client)
+  --minutes N       stop after so long; the next run goes on
   --force           also the mutants whose fate an earlier run has found
   --help
 

@@ -120,7 +120,7 @@ export class CommandSlot {
   }
 
   private ended(lane: Lane, error: LockError): void {
-    if (this.elders.delete(lane) || lane !== this.current) return;
+    if (this.elders.delete(lane)) return;
     this.current = undefined;
     if (this.state === 'dialing' || this.state === 'up') this.lost(error);
   }

@@ -277,8 +277,8 @@ export class Lane implements Watched {
   }
 
   private trust(): void {
-    if (this.overdue === 0) this.watch.trust();
-    if (this.overdue > 0 || this.questioned || this.state === 'closed') return;
+    if (this.overdue > 0) return;
+    this.watch.trust();
     this.to('trust');
     if (this.isUsable) this.hooks.trusted?.(this);
   }

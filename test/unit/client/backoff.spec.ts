@@ -12,4 +12,11 @@ describe('a back-off', () => {
     unit = 0.5;
     expect(backoff.next()).toBe(25);
   });
+
+  it('waits at least for the part of its bound that is its floor, and for the bound at most', () => {
+    const delays = [0, 0.5, 1].map((unit) =>
+      new Backoff(100, 300, { unit: () => unit, fill: () => undefined }, 0.6).next(),
+    );
+    expect(delays).toEqual([60, 80, 100]);
+  });
 });

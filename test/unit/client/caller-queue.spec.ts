@@ -28,6 +28,18 @@ describe('a queue of callers', () => {
     expect(queue.head!.deadline).toBe(60);
   });
 
+  it.each(['push', 'putBack'] as const)(
+    'knows it too when somebody joins by %s after the most patient one has gone',
+    (how) => {
+      const queue = new CallerQueue();
+      const gone = caller(50);
+      queue.push(gone);
+      queue.remove(gone);
+      queue[how](caller(30));
+      expect(queue.lastDeadline()).toBe(30);
+    },
+  );
+
   it('tells the first ones', () => {
     const queue = new CallerQueue();
     const log: number[] = [];

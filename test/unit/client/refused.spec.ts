@@ -35,6 +35,24 @@ describe('a reply that is not what was asked for', () => {
     expect(refused(reply, 'stats', undefined, 'host:6388').key).toBeUndefined();
   });
 
+  it.each<Reply>([
+    { s: 'granted', ...grant },
+    { s: 'acquired', ...grant },
+    { s: 'renewed', leaseMs: 1 },
+    { s: 'delivered', count: 1 },
+    { s: 'stats', json: '{}' },
+  ])('%j makes no sense where something else was asked for', (reply) => {
+    const { message } = refused(reply, 'release', 'key', 'host:6388');
+    expect(message).toBe(`release: the answer "${reply.s}" makes no sense`);
+  });
+
+  it('of a follower names the leader, if it knows one', () => {
+    const leaderOf = (leader: string) =>
+      (refused({ s: 'not_leader', leader }, 'acquire', 'key', 'host:6388') as errors.NotLeaderError).leader;
+    expect(leaderOf('host:1')).toBe('host:1');
+    expect(leaderOf('')).toBeUndefined();
+  });
+
   it('of an engine in this process may also be that it was cancelled', () => {
     expect(refusal({ s: 'cancelled' }, 'renew', 'key', 'embedded')).toBeInstanceOf(errors.ProtocolError);
     expect(refusal({ s: 'max_locks' }, 'acquire', 'key', 'embedded')).toBeInstanceOf(errors.MaxLocksError);

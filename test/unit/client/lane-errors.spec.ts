@@ -1,0 +1,63 @@
+import { describe, expect, it } from '@jest/globals';
+import { draining, gone, violation } from '../../../lib/client/lane-errors.js';
+import { explained, exhausted, isPassing } from '../../../lib/client/line-trouble.js';
+import * as errors from '../../../lib/common/errors.js';
+
+const server = 'host:6388';
+
+describe('what a lane tells of its end', () => {
+  it('names the server and the cause', () => {
+    const cause = new Error('reset');
+    expect(gone(server, 'reset', cause)).toMatchObject({
+      message: 'host:6388: reset',
+      server,
+      cause,
+      code: 'UNAVAILABLE',
+    });
+    expect(draining(server)).toMatchObject({ server, code: 'DRAINING' });
+  });
+
+  it('quotes what the server must not say, and no more than 80 characters of it', () => {
+    const error = violation(server, `"${'x'.repeat(200)}`);
+    expect(error).toMatchObject({ server, code: 'PROTOCOL' });
+    expect(error.message).toBe(`host:6388: unexpected line "\\"${'x'.repeat(79)}"`);
+  });
+});
+
+describe('the trouble of a line', () => {
+  it.each([
+    [errors.LockUnavailableError, new errors.LockUnavailableError('gone')],
+    [errors.ServerDrainingError, new errors.ServerDrainingError()],
+    [errors.ProtocolError, new errors.ProtocolError('error')],
+    [errors.LeaseExpiredError, new errors.LeaseExpiredError()],
+    [errors.MaxWaitersError, new errors.MaxWaitersError()],
+    [errors.MaxLocksError, new errors.MaxLocksError()],
+  ])('passes where time heals it: %p', (_, error) => expect(isPassing(error)).toBe(true));
+
+  it.each([
+    [errors.AuthError, new errors.AuthError()],
+    [errors.ConfigError, new errors.ConfigError('option')],
+    [errors.LimitMismatchError, new errors.LimitMismatchError()],
+    [errors.ShuttingDownError, new errors.ShuttingDownError()],
+  ])('does not pass otherwise: %p', (_, error) => expect(isPassing(error)).toBe(false));
+
+  it('is told as it is, but for a bare error, which explains nothing', () => {
+    const bare = new errors.ProtocolError('error');
+    expect(explained(bare, server)).toMatchObject({
+      code: 'UNAVAILABLE',
+      message: 'host:6388: it answers, but not to the point',
+      cause: bare,
+    });
+    const full = new errors.MaxLocksError();
+    expect(explained(full, server)).toBe(full);
+  });
+
+  it('for want of a lane names the option, the server and the key', () => {
+    expect(exhausted({ server, config: { maxWaitLanes: 7 } }, 'k')).toMatchObject({
+      code: 'POOL_EXHAUSTED',
+      message: 'all 7 wait lanes to host:6388 are in use (option remote.maxWaitLanes)',
+      key: 'k',
+      server,
+    });
+  });
+});
