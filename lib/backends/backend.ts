@@ -79,7 +79,10 @@ export type Place = 'acquired' | 'queued';
 
 /** A place in line, from the moment enqueue() was called. */
 export interface Pending {
-  /** Gives up at once: the waiter hears nothing more. A grant which still arrives is freed by the backend. Idempotent. */
+  /**
+   * Gives up at once: the waiter hears nothing more. A grant which still arrives is freed by the backend. Does nothing once
+   * the waiter has been answered.
+   */
   cancel(): void;
 }
 

@@ -163,8 +163,9 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
     } catch (error) {
       return this.refused(error);
     }
-    // Often it has been answered already.
     if (this.isAttempting) this.pending = pending;
+    // Answered already, as often; or given up from within, by a sharding strategy say.
+    else pending.cancel();
   }
 
   private get isAttempting(): boolean {

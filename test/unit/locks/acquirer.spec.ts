@@ -36,6 +36,11 @@ const request = (waitMs = 10_000): AcquireRequest => ({
   deadline: clock.now() + waitMs,
 });
 
+const abortable = (): { signal: AbortSignal; abort: (reason: unknown) => void } => {
+  const controller = new AbortController();
+  return { signal: controller.signal, abort: (reason) => controller.abort(reason) };
+};
+
 const away = async (): Promise<never> => Promise.reject(new LockUnavailableError('away'));
 
 describe('an acquisition', () => {
@@ -52,6 +57,17 @@ describe('an acquisition', () => {
     void acquirer.acquire(request(), undefined, undefined).catch(() => undefined);
     await clock.advanceAsync(1000);
     expect(at.slice(1, 7).map((time, i) => time - at[i]!)).toEqual(pauses);
+  });
+
+  it('leaves the queue that it entered while its caller gave up', async () => {
+    const { signal, abort } = abortable();
+    const cancelled: string[] = [];
+    backend.enqueue = ({ key }) => {
+      abort('changed my mind');
+      return { cancel: () => void cancelled.push(key) };
+    };
+    await expect(acquirer.acquire(request(), signal, undefined)).rejects.toBe('changed my mind');
+    expect(cancelled).toEqual(['k']);
   });
 
   it.each([
