@@ -8,8 +8,8 @@ export const HELD = [
     test: 'is lost in the turn in which its owner is, and abandoned',
     out: 'the end of a connection loses its leases',
     file: 'locks/lease-keeper.ts',
-    from: 'if (bunch) for (const lease of [...bunch.leases]) lease.lose(reason, error);',
-    to: 'void [bunch, reason, error];',
+    from: 'for (const lease of [...leases]) lease.lose(reason, error);',
+    to: 'void [leases, reason, error];',
   },
   {
     rule: 1,
