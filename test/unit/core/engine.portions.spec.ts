@@ -95,6 +95,19 @@ describe('a crowd of keys', () => {
     expect(rest).toEqual([2488, 1976, 1464, 952, 440, 0]);
   });
 
+  it('is swept in portions when its leases have ended before the sweep, too', () => {
+    take(h.peer(), 500);
+    h.now += 600;
+    h.seen = h.now;
+    while (h.engine.nextWake() <= h.now) h.jump(0);
+    expect(held()).toBe(MANY);
+    h.now += 400;
+    h.seen = h.now;
+    const rest = [];
+    for (let left = MANY; left > 0; rest.push(left)) left = portion();
+    expect(rest).toEqual([2488, 1976, 1464, 952, 440, 0]);
+  });
+
   it('is forgotten in portions', () => {
     const a = h.peer();
     take(a);

@@ -62,7 +62,7 @@ const MUTATIONS: Mutation[] = [
     name: 'only one head is served when several slots become free (4.3)',
     file: 'slots.ts',
     from: 'while (!this.draining && res.queue.head && res.hasFreeSlot) {',
-    to: 'if (!this.draining && res.queue.head && res.hasFreeSlot) {',
+    to: 'for (let n = 0; n < 1 && !this.draining && res.queue.head && res.hasFreeSlot; n++) {',
   },
   {
     name: 'max-waiters lets one too many in (4.7)',
