@@ -20,7 +20,8 @@ const HELP = `npm run bench -- [options]
 DFLOCKD_BENCH_ADDR=host:port adds a daemon that runs already: the remote contestants are measured with it, too.
 `;
 
-// A process that does little takes some slices until its code is compiled. Many short slices rather than few long ones: on a busy machine medians of their ratios are far steadier.
+// Many short slices rather than few long ones: on a busy machine medians of their ratios are far steadier. Several to warm
+// up: in a process that does little it takes seconds until its code is compiled.
 const FULL = {
   short: { rounds: 60, warmUp: 8, sliceMs: 80 },
   long: { rounds: 10, warmUp: 8, sliceMs: 1000 },

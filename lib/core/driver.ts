@@ -88,7 +88,6 @@ export class EngineDriver {
     this.engine.advance(this.clock.now(), seen);
     this.judging = this.engine.nextWake() <= seen;
     if (this.judging) this.clock.endOfTurn(() => this.judge(seen));
-    this.resumeWoken();
     this.touch();
   }
 }
