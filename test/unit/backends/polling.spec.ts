@@ -76,7 +76,8 @@ describe('a line that polls', () => {
     await until(() => scripted.states.includes('down'), 'the loss');
     // Several pauses between tries.
     await new Promise((resolve) => setTimeout(resolve, 120));
-    expect(scripted.backend.lanes()[0]).toMatchObject({ polling: 1, command: 0 });
+    expect(scripted.backend.lanes()[0]).toMatchObject({ polling: 1 });
+    expect(scripted.states.at(-1)).toBe('down');
     const { FakeServer } = await import('../client/support/fake-server.js');
     const again = await FakeServer.start((r, peer) => (r.t === 'acquire' ? `ok ${TOKEN} 10\n` : busy(r, peer)), port);
     await inTime(caller.grant, 'the grant');
