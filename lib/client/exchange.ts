@@ -11,9 +11,12 @@ export const isBlocking = (r: Request): boolean => (r.t === 'acquire' || r.t ===
 /** How long the server may take for a blocking request: it counts whole seconds. */
 export const waitOf = (r: Request): Ms => Math.ceil((r as { waitMs: Ms }).waitMs / 1000) * 1000;
 
-/** A bare `error` to these may as well announce the end of an idle connection (rule 7). */
+/**
+ * A bare `error` to these may as well announce the end of an idle connection (rule 7), even where it is the usual answer:
+ * to a ping, before 1.14.
+ */
 export const isAmbiguous = (r: Request): boolean =>
-  r.t === 'renew' || r.t === 'release' || (r.t === 'acquire' && r.waitMs === 0);
+  r.t === 'ping' || r.t === 'renew' || r.t === 'release' || (r.t === 'acquire' && r.waitMs === 0);
 
 /** What gives back a lock that an answer brings although nobody waits for it any more. */
 export function releaseOf(request: Request, reply: Reply): Request | undefined {

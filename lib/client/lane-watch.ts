@@ -96,7 +96,7 @@ export class LaneWatch implements Alarm {
     this.arm();
   }
 
-  /** The server takes silence for death (spec 1.5). 1.10 answers `error` to a ping: a sign of life too. */
+  /** The server takes silence for death (spec 1.5). 1.10 answers `error` to a ping: a sign of life, once more follows. */
   private beat(now: Ms): void {
     if (this.beatAt > now) return;
     this.lastBeat = now;

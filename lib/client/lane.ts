@@ -2,7 +2,7 @@ import { AuthError, type LockError, type LossReason } from '../common/errors.js'
 import { guardOf } from '../common/guard.js';
 import type { Ms } from '../common/system.js';
 import type { Reply, Request } from '../protocol/messages.js';
-import { REPLY_LINE_CAP } from '../protocol/limits.js';
+import { REPLY_LINE_CAP, SHORT_REPLY_CAP } from '../protocol/limits.js';
 import { LineDecoder, parseReply } from '../protocol/reply-decoder.js';
 import { Connector } from './connector.js';
 import { type Done, Exchange, ExchangeQueue, isAmbiguous, isBlocking, releaseOf, waitOf } from './exchange.js';
@@ -14,11 +14,7 @@ import { type LaneEvent, type LaneState, nextState } from './lane-state.js';
 import { LaneWatch, type Watched } from './lane-watch.js';
 import type { Wire } from './wire.js';
 
-/** Most bytes of a reply; only what goes over a control lane may be long. */
-const SHORT_REPLY_CAP = 65_536;
-
 const nothing = (): void => undefined;
-
 let lastId = 0;
 
 /**
@@ -38,8 +34,9 @@ export class Lane implements Watched {
   private readonly flight = new ExchangeQueue();
   private readonly outbox: LaneOutbox;
   private overdue = 0;
-  /** Was answered with a bare `error`; what follows tells whether that was its answer (rule 7). */
+  /** Was answered with a bare `error`; what follows, the probe at the latest, tells whether that was its answer (rule 7). */
   private questioned: Exchange | undefined;
+  private probe: Exchange | undefined;
   private ending: LockError | undefined;
   private readonly owners = new LaneOwners();
   private readonly decoder: LineDecoder;
@@ -252,7 +249,7 @@ export class Lane implements Watched {
   private answered(exchange: Exchange, reply: Reply): void {
     const { request } = exchange;
     if (exchange.late && --this.overdue === 0) this.trust();
-    if (reply.s === 'error' && this.state !== 'draining' && isAmbiguous(request)) return this.question(exchange);
+    if (reply.s === 'error' && isAmbiguous(request)) return this.question(exchange);
     this.lastAckedSend = exchange.sentAt;
     if (isBlocking(request)) this.to('unblock');
     if (exchange.done) return exchange.done(reply, exchange.sentAt);
@@ -262,9 +259,12 @@ export class Lane implements Watched {
 
   /** No new work until the next line, or the end; something is on its way that brings one of them. */
   private question(exchange: Exchange): void {
+    // Proof for holders is all that matters of a ping; and on a server that drains nothing can be asked.
+    const isIdle = exchange.request.t === 'ping' && (this.grants === 0 || exchange === this.probe);
+    if (isIdle || this.state === 'draining') return exchange.done?.({ s: 'error' }, exchange.sentAt);
     this.questioned = exchange;
     this.to('doubt');
-    if (this.flight.size === 0) this.send({ t: 'ping' }, nothing);
+    if (this.flight.size === 0) this.probe = this.send({ t: 'ping' }, nothing);
   }
 
   /** False if that has ended the lane. */

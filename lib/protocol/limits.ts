@@ -18,6 +18,8 @@ export const SIGNAL_LINE_CAP = 65_536;
 export const SIGNAL_BUFFER_FRAMES = 64;
 /** Most bytes of a reply line that a client takes; `stats` grows with the keys (1.2). */
 export const REPLY_LINE_CAP = 64 * 1024 * 1024;
+/** As many where the replies are short: to everything but `stats`. */
+export const SHORT_REPLY_CAP = 65_536;
 
 export const DEFAULT_HOST = '127.0.0.1';
 export const DEFAULT_PORT = 6388;

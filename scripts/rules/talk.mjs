@@ -81,7 +81,7 @@ export const TALK = [
     test: 'is the end of the lane when the end follows, and not before that is known',
     out: 'the question on a command lane',
     file: 'client/lane.ts',
-    from: "if (reply.s === 'error' && this.state !== 'draining' && isAmbiguous(request)) return this.question(exchange);",
+    from: "if (reply.s === 'error' && isAmbiguous(request)) return this.question(exchange);",
     to: '',
   },
   {
@@ -90,8 +90,17 @@ export const TALK = [
     test: 'belongs to its request when the ping behind it is answered',
     out: 'the ping behind it',
     file: 'client/lane.ts',
-    from: "if (this.flight.size === 0) this.send({ t: 'ping' }, nothing);",
+    from: "if (this.flight.size === 0) this.probe = this.send({ t: 'ping' }, nothing);",
     to: '',
+  },
+  {
+    rule: 7,
+    spec: 'test/unit/client/lane-doubt.spec.ts',
+    test: 'that announces the end is not taken for the answer to a heartbeat: what was lost does not read as held again',
+    out: 'for heartbeats too',
+    file: 'client/exchange.ts',
+    from: "r.t === 'ping' || r.t === 'renew'",
+    to: "r.t === 'renew'",
   },
   {
     rule: 7,

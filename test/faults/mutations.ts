@@ -95,6 +95,14 @@ export const MUTATIONS: readonly Mutation[] = [
     check: 'table',
   },
   {
+    name: 'the `error` before an end counts as the answer to a heartbeat',
+    file: 'client/exchange.ts',
+    from: "r.t === 'ping' || r.t === 'renew'",
+    to: "r.t === 'renew'",
+    shows: { row: 'blockedTwice' },
+    check: 'table',
+  },
+  {
     name: 'withLock reports success after a loss',
     file: 'locks/lock-client.ts',
     from: "if (loss && onLost === 'throw') {",

@@ -22,11 +22,13 @@ export interface HolderOptions {
 /** What became of a lock's method. */
 export type Settled = 'success' | 'lost' | 'refused';
 
-/** What a process saw that had stood still for longer than its leases. */
+/** What a process saw that had stood still for longer than it could be sure of its locks. */
 export interface FirstLook {
   readonly locks: number;
   readonly falselyHeld: number;
   readonly assertPassed: number;
+  /** Read as held in a turn after the first look, before `lockLost$` had told of all. */
+  readonly heldAgain: number;
   /** Turns of the event loop until lockLost$ had told of all; -1: it never did. */
   readonly turns: number;
 }
@@ -36,8 +38,9 @@ const options = JSON.parse(optionsText) as HolderOptions;
 const ports = JSON.parse(portsText) as number[];
 const log = new LogWriter(path);
 const clock = clockOf(options.clock ?? 'system');
-/** Looks at all locks come this often; two that are further apart than a lease have a stall between them. */
+/** Looks at all locks come this often; two that are further apart than what is sure at most have a stall between them. */
 const LOOK_EVERY_MS = 10;
+const SURE_MS = Math.min(options.leaseS, options.readTimeoutS) * 1000;
 
 class Holder {
   readonly client: LockClient;
@@ -118,7 +121,7 @@ setInterval(() => {
   const now = nanos();
   const gap = now - lookedAt;
   lookedAt = now;
-  if (gap > fromMillis(options.leaseS * 1000)) afterGap();
+  if (gap > fromMillis(SURE_MS)) afterGap();
   else for (const holder of holders) holder.look();
 }, LOOK_EVERY_MS);
 
@@ -132,13 +135,16 @@ function afterGap(): void {
     if (passes(lock!)) assertPassed++;
   }
   const counts = { locks: held.length, falselyHeld, assertPassed };
-  firstLook = { ...counts, turns: -1 };
+  const heldAgain = new Set<Holder>();
+  firstLook = { ...counts, heldAgain: 0, turns: -1 };
   turns = 0;
   const turn = (): void => {
     turns++;
+    for (const holder of held) if (holder.lock!.isHeld) heldAgain.add(holder);
     const told = held.flatMap(({ toldIn }) => toldIn ?? []);
-    if (told.length === held.length) firstLook = { ...counts, turns: Math.max(...told) };
-    else if (turns < 1000) setImmediate(turn);
+    const toldAll = told.length === held.length;
+    firstLook = { ...counts, heldAgain: heldAgain.size, turns: toldAll ? Math.max(...told) : -1 };
+    if (!toldAll && turns < 1000) setImmediate(turn);
   };
   setImmediate(turn);
 }

@@ -5,7 +5,7 @@ import { lostReplies } from './lost-replies.js';
 import type { Row } from './row.js';
 import { SILENCES, silence } from './silences.js';
 import { unseenReset } from './unseen.js';
-import { blocked, stopped, suspended, wallClockSet } from './stalls.js';
+import { blocked, blockedTwice, stopped, suspended, wallClockSet } from './stalls.js';
 
 const RUNS = 200;
 /** The daemon's default read timeout. */
@@ -20,6 +20,7 @@ export async function* rows(long: boolean, only = ''): AsyncGenerator<Row> {
     ...SILENCES.map((one) => [`silence ${one.fault}`, () => silence(one, { readTimeoutS: 2, locks: RUNS })] as const),
     ...(long ? SILENCES.map((one) => [`silence ${one.fault} 23`, () => silence(one, USUAL)] as const) : []),
     ['blocked', () => blocked(RUNS)],
+    ['blockedTwice', () => blockedTwice(RUNS)],
     ['stopped', () => stopped(RUNS)],
     ['drain', () => drain(100)],
     ['suspended', () => suspended(RUNS)],

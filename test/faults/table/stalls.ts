@@ -21,6 +21,8 @@ function judgeLooks(
   scene.expect(sum(({ locks }) => locks) === runs, `${sum(({ locks }) => locks)} of ${runs} locks were looked at`);
   scene.expect(sum(({ falselyHeld }) => falselyHeld) === 0, 'isHeld was true at the first read');
   scene.expect(sum(({ assertPassed }) => assertPassed) === 0, 'assertHeld() passed at the first read');
+  const again = sum(({ heldAgain }) => heldAgain);
+  scene.expect(again === 0, `isHeld was true again after the first read, ${again} times`);
   const turns = largest(seen.map((look) => look.turns));
   scene.expect(
     seen.every((look) => look.turns >= 0 && look.turns <= most),
@@ -51,6 +53,24 @@ export const stopped = (runs: number): Promise<Row> =>
     await pause(STALL_MS);
     for (const { child } of stage.posts) child.continue();
   });
+
+/**
+ * The daemon has closed all connections for silence, and said `error` before (spec 1.5); what a process says first when it
+ * runs again crosses that. It stands still once more before it reads the end: what was lost must not read as held meanwhile.
+ */
+export function blockedTwice(runs: number): Promise<Row> {
+  return Scene.open({ readTimeout: 1 }, async (scene) => {
+    await scene.holders(runs, { leaseS: 30, readTimeoutS: 1 });
+    await scene.ask('hold');
+    const first = scene.ask('block', 1350);
+    await pause(500);
+    await Promise.all([first, scene.ask('block', 150)]);
+    await pause(300);
+    const measured = judgeLooks(scene, await scene.ask<FirstLook>('firstLook'), { runs, most: TURNS });
+    await scene.allSettleAsLost();
+    return scene.row('event loop blocked past the read timeout, and again', PROMISE, runs, measured);
+  });
+}
 
 /** The machine sleeps: its monotonic clock stands still, and its uptime does not (injected clock). */
 export function suspended(runs: number): Promise<Row> {

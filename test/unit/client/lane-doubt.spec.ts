@@ -111,6 +111,48 @@ describe('a bare `error`', () => {
     expect(told).toEqual(['error']);
   });
 
+  it('that announces the end is not taken for the answer to a heartbeat: what was lost does not read as held again', async () => {
+    await open();
+    lane.adopt();
+    // The server has closed the connection for silence while this process stood still; now it speaks again.
+    const beat = lane.send(PING, nothing);
+    await opened.heard(1);
+    const before = lane.provenUntil();
+    say('error\n');
+    await until(() => lane.oldest !== beat, 'the line was read');
+    expect([lane.provenUntil(), lane.state]).toEqual([before, 'suspect']);
+    opened.peer.socket.end();
+    await until(() => lane.isEnded);
+    expect(lane.provenUntil()).toBe(before);
+  });
+
+  it('to a heartbeat proves its sending once the next line has come, be it another `error`', async () => {
+    await open();
+    lane.adopt();
+    const beat = lane.send(PING, tell);
+    await opened.heard(1);
+    pass(10);
+    say('error\n');
+    await until(() => lane.oldest !== beat, 'the line was read');
+    expect([lane.lastAckedSend, told]).toEqual([-Infinity, []]);
+    await opened.heard(2);
+    say('error\n');
+    await opened.answered();
+    // The last `error` may have announced the end.
+    expect([lane.lastAckedSend, lane.state, told]).toEqual([beat.sentAt, 'holding', ['error']]);
+    await until(() => log().includes('trusted'));
+    expect(opened.said).toEqual(['ping', 'ping']);
+  });
+
+  it('to a ping is not asked about where nothing is owned, and proves nothing', async () => {
+    await open();
+    lane.send(PING, tell);
+    await opened.heard(1);
+    say('error\n');
+    await opened.answered();
+    expect([told, lane.state, lane.lastAckedSend, opened.said]).toEqual([['error'], 'free', -Infinity, ['ping']]);
+  });
+
   it('to somebody who has gone is settled all the same', async () => {
     await open();
     lane.forget(lane.send(RENEW, tell));

@@ -347,11 +347,12 @@ describe('a request without an answer', () => {
 });
 
 describe('heartbeats', () => {
-  it('come every third of the read timeout on a command lane, and an `error` counts as life', async () => {
+  it('come every third of the read timeout on a command lane, and an `error` counts as life once the next has come', async () => {
     server.script = () => 'error\n';
     const { lane } = await open('command', { readTimeoutMs: 300, requestTimeoutMs: 5000 });
+    lane.adopt();
     const began = systemClock.now();
-    await until(() => (server.peers[0]?.requests.length ?? 0) >= 4, 'four pings');
+    await until(() => (server.peers[0]?.requests.length ?? 0) >= 8, 'four pings, and one behind each');
     expect(systemClock.now() - began).toBeGreaterThan(390);
     expect(systemClock.now() - began).toBeLessThan(900);
     expect(new Set(server.peers[0]!.requests.map((r) => r.t))).toEqual(new Set(['ping']));
