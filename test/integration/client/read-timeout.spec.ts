@@ -13,6 +13,18 @@ const SHORT = { readTimeout: 0.8 };
 
 const quiet = (ms = QUIET_MS): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+describe('a server that answers every heartbeat with a bare error, as before 1.14', () => {
+  it('keeps what is held, although such an error alone proves nothing', async () => {
+    world = await World.older();
+    const client = await world.client(undefined, { readTimeoutS: 3 });
+    const lock = await client.acquire('key', { leaseTtlS: 60 });
+    // Heartbeats come every second.
+    await until(() => lock.remainingMs < 2200, 'a second of silence');
+    await until(() => lock.remainingMs > 2200, 'proof that it is held');
+    expect(await lock.release()).toBe(true);
+  });
+});
+
 describe('a server that closes idle connections sooner than the option readTimeoutS says', () => {
   it('costs what was held when that was found out; from then on lanes speak often enough, and it is said once', async () => {
     world = await World.open(SHORT);
