@@ -100,7 +100,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "r.t === 'ping' || r.t === 'renew'",
     to: "r.t === 'renew'",
     shows: { row: 'blockedTwice' },
-    check: 'table',
+    check: 'window',
   },
   {
     name: 'withLock reports success after a loss',

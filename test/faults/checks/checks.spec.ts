@@ -224,6 +224,15 @@ describe('the logs of a worker', () => {
     ]);
   });
 
+  it('believe in what reads as held again: a stall may have kept its proof in the buffers', () => {
+    expect(readWorkerLog('w', `${start}l 60 aa 50 seen\nw 70 aa\nf 91\n`, 0).holds).toMatchObject([
+      { end: 'open', believedUntil: 91, lostAt: undefined },
+    ]);
+    expect(readWorkerLog('w', `${start}l 60 aa 50 seen\nw 70 aa\nl 90 aa 80 expired\nf 91\n`, 0).holds).toMatchObject([
+      { end: 'lost', believedUntil: 90, lostAt: 90 },
+    ]);
+  });
+
   it('hand on what the worker found wrong', () => {
     expect(readWorkerLog('w', '! 5 it is wrong\nf 6\n', 0).complaints).toMatchObject([{ text: 'w: it is wrong' }]);
   });

@@ -70,7 +70,8 @@ export function readWorkerLog(worker: string, text: string, firstClient: number)
         break;
       }
       case 'w':
-        holds.get(a)!.affirmedAt = at;
+        // Also after it had read as lost.
+        Object.assign(holds.get(a)!, { affirmedAt: at, end: 'open', lostAt: undefined });
         break;
       case 'r':
         Object.assign(holds.get(a)!, {

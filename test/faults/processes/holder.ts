@@ -27,8 +27,6 @@ export interface FirstLook {
   readonly locks: number;
   readonly falselyHeld: number;
   readonly assertPassed: number;
-  /** Read as held in a turn after the first look, before `lockLost$` had told of all. */
-  readonly heldAgain: number;
   /** Turns of the event loop until lockLost$ had told of all; -1: it never did. */
   readonly turns: number;
 }
@@ -135,16 +133,13 @@ function afterGap(): void {
     if (passes(lock!)) assertPassed++;
   }
   const counts = { locks: held.length, falselyHeld, assertPassed };
-  const heldAgain = new Set<Holder>();
-  firstLook = { ...counts, heldAgain: 0, turns: -1 };
+  firstLook = { ...counts, turns: -1 };
   turns = 0;
   const turn = (): void => {
     turns++;
-    for (const holder of held) if (holder.lock!.isHeld) heldAgain.add(holder);
     const told = held.flatMap(({ toldIn }) => toldIn ?? []);
-    const toldAll = told.length === held.length;
-    firstLook = { ...counts, heldAgain: heldAgain.size, turns: toldAll ? Math.max(...told) : -1 };
-    if (!toldAll && turns < 1000) setImmediate(turn);
+    if (told.length === held.length) firstLook = { ...counts, turns: Math.max(...told) };
+    else if (turns < 1000) setImmediate(turn);
   };
   setImmediate(turn);
 }

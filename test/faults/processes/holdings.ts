@@ -39,16 +39,18 @@ export class Holdings {
 
   /**
    * Looks whether the lock is held, and does a moment's work if it is. The time is taken before the look: what is
-   * believed at a moment was looked up after it.
+   * believed at a moment was looked up after it. What reads as held again, without having been told to be lost, is believed
+   * in again: the proof may have lain in the buffers of a process that stood still. The daemon's log says whether it did.
    */
   look(lock: LockHandle, write = false): boolean {
     const at = nanos();
     const held = lock.isHeld;
     for (const holding of this.of(lock)) {
-      if (held && holding.lost) this.log.add('!', at, `held again after its loss: ${holding.fence}`);
+      if (held && holding.told) this.log.add('!', at, `held again after its loss: ${holding.fence}`);
       if (held) {
+        if (write || holding.lost) this.log.add('w', at, holding.fence);
         holding.affirmedAt = at;
-        if (write) this.log.add('w', at, holding.fence);
+        holding.lost = false;
       } else {
         this.lose(holding, nanos(), 'seen');
       }

@@ -21,8 +21,6 @@ function judgeLooks(
   scene.expect(sum(({ locks }) => locks) === runs, `${sum(({ locks }) => locks)} of ${runs} locks were looked at`);
   scene.expect(sum(({ falselyHeld }) => falselyHeld) === 0, 'isHeld was true at the first read');
   scene.expect(sum(({ assertPassed }) => assertPassed) === 0, 'assertHeld() passed at the first read');
-  const again = sum(({ heldAgain }) => heldAgain);
-  scene.expect(again === 0, `isHeld was true again after the first read, ${again} times`);
   const turns = largest(seen.map((look) => look.turns));
   scene.expect(
     seen.every((look) => look.turns >= 0 && look.turns <= most),
@@ -56,13 +54,14 @@ export const stopped = (runs: number): Promise<Row> =>
 
 /**
  * The daemon has closed all connections for silence, and said `error` before (spec 1.5); what a process says first when it
- * runs again crosses that. It stands still once more before it reads the end: what was lost must not read as held meanwhile.
+ * runs again crosses that. It stands still once more before it reads the end: what was lost must not read as held meanwhile,
+ * for which the check of the windows looks at the daemon's log.
  */
 export function blockedTwice(runs: number): Promise<Row> {
   return Scene.open({ readTimeout: 1 }, async (scene) => {
     await scene.holders(runs, { leaseS: 30, readTimeoutS: 1 });
     await scene.ask('hold');
-    const first = scene.ask('block', 1350);
+    const first = scene.ask('block', STALL_MS);
     await pause(500);
     await Promise.all([first, scene.ask('block', 150)]);
     await pause(300);
