@@ -8,20 +8,24 @@ import { largest, middle, ms, type Row, Scene } from './row.js';
 const BATCH = 20;
 const PROMISE = 'told ≤ 50 ms';
 
-/** How long after the fault the news came, and how much of that time holder and proxies did not run. */
+/**
+ * How long after the fault the news came, and how much of that time holder, proxies or daemon did not run, or the system
+ * took to end a killed daemon.
+ */
 interface Told {
   readonly ns: number;
   readonly stalledNs: number;
 }
 
 /** Each loss after a fault. */
-function toldAfter({ holds, stalls, proxyStalls }: Evidence, faultOf: (hold: Hold) => number | undefined): Told[] {
+function toldAfter(logs: Evidence, faultOf: (hold: Hold) => number | undefined): Told[] {
+  const { holds, stalls, proxyStalls, lives } = logs;
+  const carriers = [...proxyStalls, ...lives.flatMap((life) => life.stalls)];
   return holds.flatMap((hold) => {
     const { lostAt, worker } = hold;
     const at = faultOf(hold);
     if (lostAt === undefined || at === undefined) return [];
-    const stalled = [stalls.get(worker) ?? [], proxyStalls].map((spans) => stalledWithin(spans, at, lostAt));
-    return [{ ns: lostAt - at, stalledNs: stalled[0]! + stalled[1]! }];
+    return [{ ns: lostAt - at, stalledNs: stalledWithin([...(stalls.get(worker) ?? []), ...carriers], at, lostAt) }];
   });
 }
 
