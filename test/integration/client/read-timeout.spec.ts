@@ -65,7 +65,8 @@ describe('a server that closes idle connections sooner than the option readTimeo
     // Later than the other one was heard of.
     expect(await second.renew()).toBeGreaterThan(20_000);
     await until(() => losses.length > 0, 'the loss');
-    expect(second.remainingMs).toBeLessThan(800);
+    // As long as the silence was when its end was read, which a busy machine may do late; not the 23 s of the option.
+    expect(second.remainingMs).toBeLessThan(5000);
     expect(second.isHeld).toBe(true);
     await quiet();
     expect([first.isHeld, second.isHeld]).toEqual([false, true]);

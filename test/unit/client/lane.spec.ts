@@ -354,10 +354,10 @@ describe('heartbeats', () => {
     const began = systemClock.now();
     await until(() => (server.peers[0]?.requests.length ?? 0) >= 8, 'four pings, and one behind each');
     expect(systemClock.now() - began).toBeGreaterThan(390);
-    expect(systemClock.now() - began).toBeLessThan(900);
+    expect(systemClock.now() - began).toBeLessThan(4000);
     expect(new Set(server.peers[0]!.requests.map((r) => r.t))).toEqual(new Set(['ping']));
     expect(lane.isEnded).toBe(false);
-    expect(lane.provenUntil()).toBeGreaterThan(systemClock.now());
+    expect(lane.lastAckedSend).toBeGreaterThan(began);
   });
 
   it('come on a wait lane only while it owns something', async () => {
