@@ -8,6 +8,8 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   setupFiles: ['reflect-metadata'],
+  // Whoever waits for something says what for when it does not come; this is longer.
+  testTimeout: 30_000,
   workerIdleMemoryLimit: '300MB',
   // Much of the suite waits for sockets and leases.
   maxWorkers: Math.ceil(availableParallelism() * 1.5),

@@ -35,7 +35,7 @@ async function instance(port: number, file: string): Promise<Conversation> {
         appendFileSync(${JSON.stringify(file)}, Math.round(Date.now() / 1000) + '\\n');
       }
     }
-    decorate(Jobs, 'tick', Cron('* * * * * *'), CronLock('tick', { minHoldS: 0.7 }));
+    decorate(Jobs, 'tick', Cron('* * * * * *'), CronLock('tick', { minHoldS: 0.5 }));
     await NestFactory.createApplicationContext({
       module: class App {},
       imports: [ScheduleModule.forRoot(), DflockdModule.forRoot({ servers: ['127.0.0.1:${port}'], startup: 'require', logger: false })],

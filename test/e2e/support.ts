@@ -7,6 +7,9 @@ import { Test, type TestingModule } from '@nestjs/testing';
 import type { Observable } from 'rxjs';
 import { DflockdServer } from '../../lib/daemon/server.js';
 import { DflockdModule, type DflockdModuleOptions } from '../../lib/entries/index.js';
+import { until } from '../support/until.js';
+
+export { until };
 
 const opened: (() => Promise<unknown>)[] = [];
 
@@ -17,15 +20,6 @@ export async function closeAll(): Promise<void> {
 
 /** Has `closeAll` close something more. */
 export const closing = (close: () => Promise<unknown>): unknown => opened.push(close);
-
-/** Waits until the condition holds; fails after a while. */
-export async function until(condition: () => unknown, within = 5000): Promise<void> {
-  const end = performance.now() + within;
-  while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`waited ${within} ms in vain for ${condition.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
 
 /** A point that a test lets others pass. */
 export class Gate {

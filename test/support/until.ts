@@ -1,8 +1,11 @@
+/** Far more than anything takes here; only who waits in vain waits that long. */
+const PATIENCE_MS = 15_000;
+
 /** Resolves with the first truthy value of `condition`, looked at again and again; fails after `withinMs`. */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  what = 'the condition',
-  withinMs = 5000,
+  what = condition.toString(),
+  withinMs = PATIENCE_MS,
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + withinMs;
   for (;;) {
@@ -14,7 +17,7 @@ export async function until<T>(
 }
 
 /** The promise's outcome, or a failure that names what was waited for. */
-export async function inTime<T>(promise: Promise<T>, what: string, withinMs = 5000): Promise<T> {
+export async function inTime<T>(promise: Promise<T>, what: string, withinMs = PATIENCE_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`waited ${withinMs} ms in vain for ${what}`)), withinMs);

@@ -1,0 +1,42 @@
+import { describe, expect, it } from '@jest/globals';
+import { stopwatch } from './stopwatch.js';
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** As if the machine gave the processor to others. */
+const standStill = (ms: number): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+
+function work(ms: number): void {
+  const { user, system } = process.cpuUsage();
+  for (let used = 0; used < ms * 1000;) {
+    const usage = process.cpuUsage();
+    used = usage.user + usage.system - user - system;
+  }
+}
+
+describe('a stopwatch', () => {
+  it('does not count the moments in which the process could not run', async () => {
+    const took = stopwatch();
+    standStill(300);
+    await pause(20);
+    standStill(300);
+    expect(took()).toBeLessThan(150);
+  });
+
+  it('counts what is waited for', async () => {
+    const rounds: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      const took = stopwatch();
+      await pause(50);
+      rounds.push(took());
+    }
+    // In the others the machine may have stood still.
+    expect(Math.max(...rounds)).toBeGreaterThan(40);
+  });
+
+  it('counts what the process works', () => {
+    const took = stopwatch();
+    work(100);
+    expect(took()).toBeGreaterThan(85);
+  });
+});
