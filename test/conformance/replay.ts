@@ -1,13 +1,17 @@
+import { Standstills } from '../support/stopwatch.js';
 import { inTime } from '../support/until.js';
 import type { Wire } from '../support/wire.js';
 import type { Step, Within } from './corpus.js';
 import type { Target } from './targets.js';
 import { Bindings, written } from './template.js';
 
-/** Upper bounds are that much wider than recorded: this machine may be slower. Lower bounds are never moved. */
+/**
+ * Upper bounds are that much wider than recorded: this machine may be slower. Nor do they count moments in which this
+ * process could not run. Lower bounds move by nothing but what pauses before the mark lasted too long.
+ */
 const SLACK = Number(process.env['DFLOCKD_TEST_SLACK'] ?? 4);
 
-/** How long an answer may take where nothing else is said. */
+/** How long is waited for an answer; when it was to come is judged afterwards. */
 const PATIENCE_MS = 5000;
 
 /** Runs the steps of a scenario against a server. Rejects with the transcript where the server did something else. */
@@ -31,9 +35,12 @@ class Replay {
   private readonly wires = new Map<string, Wire>();
   /** Connections that nobody looks at any more. */
   private readonly dropped = new Set<string>();
-  private readonly marks = new Map<string, number>();
+  private readonly marks = new Map<string, { at: number; stoodStill: number; late: number }>();
   private readonly log: string[] = [];
   private readonly start = performance.now();
+  private readonly standstills = new Standstills();
+  /** How much longer pauses lasted than they should have: servers may have timed what was said before them. */
+  private late = 0;
 
   constructor(private readonly target: Target) {}
 
@@ -48,8 +55,8 @@ class Replay {
     if ('destroy' in step) return this.drop(step.destroy).destroy();
     if ('reset' in step) return this.drop(step.reset).reset();
     if ('pause' in step) return this.drop(step.pause).pause();
-    if ('sleep' in step) return pause(step.sleep);
-    if ('mark' in step) return void this.marks.set(step.mark, performance.now());
+    if ('sleep' in step) return this.lasting(step.sleep, () => pause(step.sleep));
+    if ('mark' in step) return this.mark(step.mark);
     if ('signal' in step) return this.target.signal(step.signal);
     if ('refused' in step) return this.refused();
     return this.exit(step.exit, step.within);
@@ -63,6 +70,7 @@ class Replay {
   }
 
   close(): void {
+    this.standstills.stop();
     for (const wire of this.wires.values()) wire.destroy();
   }
 
@@ -96,16 +104,15 @@ class Replay {
   private async trickle(name: string, bytes: string, ms: number): Promise<void> {
     for (const byte of this.bindings.fill(bytes)) {
       this.wire(name).send(byte);
-      await pause(ms);
+      await this.lasting(ms, () => pause(ms));
     }
   }
 
   private async expect(name: string, text: string, within?: Within): Promise<void> {
     const wire = this.wire(name);
     const wanted = written(text);
-    const patience = within ? this.latest(within) - performance.now() : PATIENCE_MS * SLACK;
     const lines = wanted.split('\n').length - 1;
-    await wire.wait(() => wire.has(lines) || wire.closed, Math.max(patience, 0));
+    await wire.wait(() => wire.has(lines) || wire.closed, PATIENCE_MS * SLACK);
     const { bytes, at } = wire.take(lines);
     const why = this.bindings.mismatch(wanted, bytes);
     if (why) throw new Error(`${name} got something else: ${why}${wire.closed ? ' (the server has closed)' : ''}`);
@@ -115,7 +122,7 @@ class Replay {
   private async silent(name: string, ms: number): Promise<void> {
     const wire = this.wire(name);
     const loud = (): boolean => wire.unread !== '' || wire.closed;
-    await wire.wait(loud, ms);
+    await this.lasting(ms, () => wire.wait(loud, ms));
     await pause(0);
     if (loud()) throw new Error(`${name} is not silent: ${wire.closed ? 'closed, ' : ''}${show(wire.unread)}`);
   }
@@ -133,21 +140,28 @@ class Replay {
   }
 
   private async exit(code: number, within?: Within): Promise<void> {
-    const patience = within ? this.latest(within) - performance.now() : PATIENCE_MS * SLACK;
-    const got = await inTime(this.target.exit(), 'the end of the process', patience);
+    const got = await inTime(this.target.exit(), 'the end of the process', PATIENCE_MS * SLACK);
     if (got !== code) throw new Error(`the process ended with ${got}, not ${code}`);
     if (within) this.checkWithin(within, performance.now());
   }
 
-  private latest([mark, , hi]: Within): number {
-    return this.marks.get(mark)! + hi * SLACK;
+  private async lasting(ms: number, wait: () => Promise<void>): Promise<void> {
+    const began = performance.now();
+    await wait();
+    this.late += Math.max(performance.now() - began - ms, 0);
   }
 
-  private checkWithin(within: Within, at: number): void {
-    const [mark, lo, hi] = within;
-    const took = at - this.marks.get(mark)!;
-    if (took < lo || took > hi * SLACK) {
-      throw new Error(`${took.toFixed(1)} ms after ${mark}, not within ${lo} and ${hi} ms`);
+  private mark(name: string): void {
+    this.marks.set(name, { at: performance.now(), stoodStill: this.standstills.total, late: this.late });
+  }
+
+  private checkWithin([name, lo, hi]: Within, at: number): void {
+    const mark = this.marks.get(name)!;
+    const took = at - mark.at;
+    const stoodStill = this.standstills.total - mark.stoodStill;
+    if (took < lo - mark.late || took - stoodStill > hi * SLACK) {
+      const but = stoodStill > 0 ? ` (of which ${stoodStill.toFixed(1)} ms at a standstill)` : '';
+      throw new Error(`${took.toFixed(1)} ms after ${name}${but}, not within ${lo} and ${hi} ms`);
     }
   }
 }
