@@ -3,6 +3,7 @@ import { LockLostError } from '../../../lib/common/errors.js';
 import type { LockLostEvent } from '../../../lib/locks/events.js';
 import type { LockClient } from '../../../lib/locks/lock-client.js';
 import { Proxy } from '../../support/proxy.js';
+import { stopwatch } from '../../support/stopwatch.js';
 import { inTime, until } from '../../support/until.js';
 import { World } from './support/world.js';
 
@@ -24,27 +25,30 @@ describe('a lost connection', () => {
   it.each(['command', 'wait'] as const)('on a %s lane: told within 50 ms', async (lane) => {
     const client = await world.client([proxy.address]);
     const other = await world.client();
-    const blocker = lane === 'wait' ? await other.acquire('key') : undefined;
-    const acquiring = client.acquire('key');
-    await blocker?.release();
-    const lock = await acquiring;
-    expect(lock.isHeld).toBe(true);
-    const { signal } = lock;
-    const lost = nextLoss(client);
-    const cut = performance.now();
-    proxy.reset();
-    const event = await inTime(lost, 'the loss');
-    expect(performance.now() - cut).toBeLessThan(50);
-    expect(event).toMatchObject({ type: 'lost', keys: ['key'], reason: 'disconnected' });
-    expect(signal.aborted).toBe(true);
-    expect(signal.reason).toBeInstanceOf(LockLostError);
-    expect(lock.isHeld).toBe(false);
-    expect(lock.remainingMs).toBe(0);
-    expect(() => lock.assertHeld()).toThrow(LockLostError);
-    expect(await lock.release()).toBe(false);
-    // The daemon has freed it, and the client works on.
-    const again = await inTime(client.acquire('key'), 'the lock again');
-    expect(again.isHeld).toBe(true);
+    const rounds: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      // The daemon has freed it, and the client works on.
+      const blocker = lane === 'wait' ? await inTime(other.acquire('key'), 'the lock') : undefined;
+      const acquiring = inTime(client.acquire('key'), 'the lock');
+      await blocker?.release();
+      const lock = await acquiring;
+      expect(lock.isHeld).toBe(true);
+      const { signal } = lock;
+      const lost = nextLoss(client);
+      const took = stopwatch();
+      proxy.reset();
+      const event = await inTime(lost, 'the loss');
+      rounds.push(took());
+      expect(event).toMatchObject({ type: 'lost', keys: ['key'], reason: 'disconnected' });
+      expect(signal.aborted).toBe(true);
+      expect(signal.reason).toBeInstanceOf(LockLostError);
+      expect(lock.isHeld).toBe(false);
+      expect(lock.remainingMs).toBe(0);
+      expect(() => lock.assertHeld()).toThrow(LockLostError);
+      expect(await lock.release()).toBe(false);
+    }
+    const median = rounds.sort((a, b) => a - b)[2]!;
+    expect(median).toBeLessThan(50);
   });
 
   it('is told before the daemon frees the lock when nothing is heard any more', async () => {
@@ -132,9 +136,14 @@ describe('an answer that comes when the lease it tells of is over', () => {
 describe('a lease', () => {
   it('is renewed for as long as it is held', async () => {
     const client = await world.client();
-    const lock = await client.acquire('key', { leaseTtlS: 1 });
+    let renewals = 0;
+    client.events$.subscribe(({ type }) => type === 'renewed' && renewals++);
+    const LEASE_S = 2;
+    const began = performance.now();
+    const lock = await client.acquire('key', { leaseTtlS: LEASE_S });
     const other = await world.client();
-    await new Promise((resolve) => setTimeout(resolve, 1900));
+    await until(() => performance.now() - began > LEASE_S * 1100, 'the end of the first lease');
+    expect(renewals).toBeGreaterThan(0);
     expect(lock.isHeld).toBe(true);
     expect(await other.tryAcquire('key')).toBeNull();
     expect(await lock.release()).toBe(true);

@@ -65,7 +65,7 @@ describe('a server that closes idle connections sooner than the option readTimeo
     // Later than the other one was heard of.
     expect(await second.renew()).toBeGreaterThan(20_000);
     await until(() => losses.length > 0, 'the loss');
-    // As long as the silence was when its end was read, which a busy machine may do late; not the 23 s of the option.
+    // As long as the silence that was seen, not the 23 s of the option.
     expect(second.remainingMs).toBeLessThan(5000);
     expect(second.isHeld).toBe(true);
     await quiet();
@@ -83,11 +83,9 @@ describe('a server that closes idle connections sooner than the option readTimeo
     const told: LockEvent[] = [];
     client.events$.subscribe((event) => told.push(event));
     await until(() => told.some(({ type }) => type === 'lost'), 'the loss of the first');
-    await until(
-      () => told.some((event) => event.type === 'renewed' && event.keys[0] === 'second'),
-      'the renewal',
-      1000,
-    );
+    // Without that in half a minute.
+    const renewed = (): boolean => told.some((event) => event.type === 'renewed' && event.keys[0] === 'second');
+    await until(renewed, 'the renewal', 5000);
   });
 
   it('is not taken to close at once: lanes do not speak all the time', async () => {

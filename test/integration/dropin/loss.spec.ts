@@ -6,6 +6,7 @@ import {
   stats,
 } from '../../../lib/entries/client.js';
 import { type Direction, Proxy } from '../../support/proxy.js';
+import { stopwatch } from '../../support/stopwatch.js';
 import { inTime, until } from '../../support/until.js';
 import { obliging } from './support/scripted-server.js';
 import { newKey, pause, useWorld, type World } from './support/world.js';
@@ -14,6 +15,8 @@ const KINDS = [
   ['DistributedLock', (options: DistributedLockOptions) => new DistributedLock(options)],
   ['DistributedSemaphore', (options: DistributedLockOptions) => new DistributedSemaphore({ limit: 1, ...options })],
 ] as const;
+
+const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]!;
 
 async function proxied(world: World, options: Parameters<World['daemon']>[0] = {}) {
   const daemon = await world.daemon(options);
@@ -28,15 +31,20 @@ describe.each(KINDS)('loss of a %s', (_name, make) => {
 
   it.each(['reset', 'FIN'])('by %s is told within 50 ms', async (how) => {
     const { proxy, servers } = await proxied(world);
-    let told: ((at: number) => void) | undefined;
-    const lost = new Promise<number>((resolve) => (told = resolve));
-    const lock = world.own(make({ key: newKey(), servers, onLockLost: () => told?.(performance.now()) }));
-    await lock.acquire();
-    const cutAt = performance.now();
-    if (how === 'reset') proxy.reset();
-    else for (const { client } of proxy.links) client.end();
-    expect((await inTime(lost, 'the loss')) - cutAt).toBeLessThanOrEqual(50);
-    expect(lock.token).toBeNull();
+    let told = (): void => undefined;
+    const lock = world.own(make({ key: newKey(), servers, onLockLost: () => told() }));
+    const rounds: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      expect(await lock.acquire()).toBe(true);
+      const lost = new Promise<void>((resolve) => (told = resolve));
+      const took = stopwatch();
+      if (how === 'reset') proxy.reset();
+      else for (const { client } of proxy.links) client.end();
+      await inTime(lost, 'the loss');
+      rounds.push(took());
+      expect(lock.token).toBeNull();
+    }
+    expect(median(rounds)).toBeLessThanOrEqual(50);
     expect(await lock.acquire()).toBe(true);
   });
 });
@@ -123,6 +131,7 @@ describe('a quiet connection', () => {
     const keeper = new HoldKeeper(grants, systemClock, 0.5, 23_000);
     expect([1, 10, 33, 34].map((s) => keeper.renewAfter(s * 1000))).toEqual([500, 5000, 16_500, 17_000]);
     expect([60, 3600].map((s) => keeper.renewAfter(s * 1000))).toEqual([17_250, 17_250]);
+    expect([0.05, 0.12, 0.2, 0.21].map((s) => keeper.renewAfter(s * 1000))).toEqual([100, 100, 100, 105]);
   });
 
   it('whose answers stay away is lost before the server can have closed it', async () => {
@@ -134,10 +143,12 @@ describe('a quiet connection', () => {
         { readTimeoutMs: 400 },
       ),
     );
-    await lock.acquire();
     const since = performance.now();
+    await lock.acquire();
+    const { times, stoodStill } = server.peers[0]!;
     await until(() => lostAt > 0, 'the loss');
-    expect(lostAt - since).toBeLessThanOrEqual(400);
+    const standstill = server.standstills.total - stoodStill[0]!;
+    expect(lostAt - times[0]! - standstill).toBeLessThanOrEqual(400);
     expect(lostAt - since).toBeGreaterThanOrEqual(300);
   });
 });

@@ -5,6 +5,7 @@ import { systemClock, systemEntropy } from '../../../lib/common/system.js';
 import { DflockdServer } from '../../../lib/daemon/server.js';
 import type { RemoteOptions } from '../../../lib/locks/options.js';
 import { resolveRemote } from '../../../lib/locks/resolve-remote.js';
+import { stopwatch } from '../../support/stopwatch.js';
 import { inTime, until } from '../../support/until.js';
 import { busy, request, Scripted, TOKEN } from './support/scripted.js';
 import { enqueue, release, type Waiting } from '../../support/lock-backend.js';
@@ -98,14 +99,15 @@ describe('a line', () => {
 
   it('removes callers at their exact time, and asks for the time of the most patient, rounded up', async () => {
     await script({ waitersPerKey: 1 });
-    const began = systemClock.now();
-    const patient = join({ deadline: began + 3500 });
+    const patient = join({ deadline: systemClock.now() + 3900 });
     await until(() => scripted.waiting().length === 1, 'the place');
     expect(placesAsked()[0]).toMatchObject({ waitMs: 4000 });
+    const took = stopwatch();
+    const began = systemClock.now();
     const hasty = join({ deadline: began + 120 });
     await expect(inTime(hasty.grant, 'the end')).rejects.toMatchObject({ code: 'ACQUIRE_TIMEOUT' });
+    expect(took()).toBeLessThan(300);
     expect(systemClock.now() - began).toBeGreaterThanOrEqual(119);
-    expect(systemClock.now() - began).toBeLessThan(300);
     expect(scripted.waiting()[0]!.ended).toBe(false);
     patient.cancel('x');
   });
@@ -114,7 +116,7 @@ describe('a line', () => {
     await script({ waitersPerKey: 1 });
     const first = join({ deadline: systemClock.now() + 900 });
     await until(() => scripted.waiting().length === 1, 'the place');
-    const second = join({ deadline: systemClock.now() + 2500 });
+    const second = join({ deadline: systemClock.now() + 2900 });
     scripted.waiting()[0]!.say('timeout\n');
     await until(() => placesAsked().length === 2, 'the second request');
     expect(scripted.waiting()).toHaveLength(1);
@@ -216,6 +218,7 @@ describe('without a lane', () => {
     await script({ maxWaitLanes: 1 });
     const first = join();
     await until(() => scripted.waiting().length === 1, 'the place');
+    const took = stopwatch();
     const began = systemClock.now();
     const second = join({ key: 'other', deadline: began + 400 });
     const third = join({ key: 'third', deadline: began + 400 });
@@ -223,7 +226,8 @@ describe('without a lane', () => {
     await expect(inTime(third.grant, 'the end')).rejects.toMatchObject({ code: 'POOL_EXHAUSTED' });
     expect(systemClock.now() - began).toBeGreaterThanOrEqual(399);
     const tries = scripted.said('acquire').filter((r) => r.t === 'acquire' && r.waitMs === 0 && r.key === 'other');
-    expect(tries.length).toBeGreaterThanOrEqual(4);
+    // None while the machine stood still.
+    expect(tries.length).toBeGreaterThanOrEqual(Math.min(4, Math.floor(took() / 100)));
     expect(tries.length).toBeLessThanOrEqual(14);
     expect(scripted.states.filter((state) => state === 'degraded')).toHaveLength(1);
     expect(scripted.links.at(-1)!.detail).toMatch(/remote\.maxWaitLanes/);

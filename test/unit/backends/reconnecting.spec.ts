@@ -11,6 +11,7 @@ import { LockClient } from '../../../lib/locks/lock-client.js';
 import type { RemoteOptions } from '../../../lib/locks/options.js';
 import { resolveRemote } from '../../../lib/locks/resolve-remote.js';
 import { FakeClock } from '../../support/fake-clock.js';
+import { stopwatch } from '../../support/stopwatch.js';
 import { inTime, until } from '../../support/until.js';
 import { FakeServer, obliging, type Peer, type Script } from '../client/support/fake-server.js';
 import { request, TOKEN } from './support/scripted.js';
@@ -159,11 +160,12 @@ describe('rule 12: reconnects', () => {
   it('are tried by an acquire until its own deadline', async () => {
     const port = await deadPort();
     const client = await clientOf(port, { reconnect: { minDelayMs: 5, maxDelayMs: 20 } });
+    const took = stopwatch();
     const began = performance.now();
     const error = await failure(client.acquire('key', { acquireTimeoutS: 0.4 }));
+    expect(took()).toBeLessThan(800);
     expect(error).toBeInstanceOf(LockUnavailableError);
     expect(performance.now() - began).toBeGreaterThanOrEqual(399);
-    expect(performance.now() - began).toBeLessThan(800);
     const lock = client.acquire('key', { acquireTimeoutS: 10 });
     lock.catch(() => undefined);
     await new Promise((resolve) => setTimeout(resolve, 60));
@@ -179,9 +181,9 @@ describe('rule 12: reconnects', () => {
     const remote = { connectTimeoutMs: 150, auth: 'secret', reconnect: { minDelayMs: 400, maxDelayMs: 400 } };
     const client = await clientOf(port, remote);
     for (let round = 0; round < 2; round++) {
-      const began = performance.now();
+      const took = stopwatch();
       expect(await failure(client.tryAcquire('key'))).toBeInstanceOf(LockUnavailableError);
-      expect(performance.now() - began).toBeLessThan(500);
+      expect(took()).toBeLessThan(500);
     }
   });
 });

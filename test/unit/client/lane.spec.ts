@@ -12,6 +12,7 @@ import {
 } from '../../../lib/common/errors.js';
 import { systemClock } from '../../../lib/common/system.js';
 import type { Reply, Request } from '../../../lib/protocol/messages.js';
+import { stopwatch } from '../../support/stopwatch.js';
 import { until } from '../../support/until.js';
 import { FakeServer, obliging } from './support/fake-server.js';
 
@@ -319,11 +320,11 @@ describe('a request without an answer', () => {
 
   it('ends a lane that owns grants only when the server must have closed it', async () => {
     server.script = (r) => (r.t === 'acquire' ? `ok ${TOKEN} 33\n` : undefined);
-    const { lane } = await open('command', { requestTimeoutMs: 30, readTimeoutMs: 400 });
+    const { lane, log } = await open('command', { requestTimeoutMs: 30, readTimeoutMs: 400 });
     const sent = systemClock.now();
     await ask(lane, acquire('a'));
     lane.adopt();
-    await until(() => lane.state === 'suspect', 'the doubt');
+    await until(() => log.includes('doubted'), 'the doubt');
     await until(() => lane.isEnded, 'the end');
     expect(systemClock.now() - sent).toBeGreaterThanOrEqual(400);
   });
@@ -350,11 +351,11 @@ describe('heartbeats', () => {
   it('come every third of the read timeout on a command lane, and an `error` counts as life once the next has come', async () => {
     server.script = () => 'error\n';
     const { lane } = await open('command', { readTimeoutMs: 300, requestTimeoutMs: 5000 });
-    lane.adopt();
+    const took = stopwatch();
     const began = systemClock.now();
-    await until(() => (server.peers[0]?.requests.length ?? 0) >= 8, 'four pings, and one behind each');
+    await until(() => (server.peers[0]?.requests.length ?? 0) >= 4, 'four pings');
+    expect(took()).toBeLessThan(900);
     expect(systemClock.now() - began).toBeGreaterThan(390);
-    expect(systemClock.now() - began).toBeLessThan(1300);
     expect(new Set(server.peers[0]!.requests.map((r) => r.t))).toEqual(new Set(['ping']));
     expect(lane.isEnded).toBe(false);
     expect(lane.lastAckedSend).toBeGreaterThan(began);

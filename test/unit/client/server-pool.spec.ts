@@ -7,6 +7,7 @@ import { AuthError, ConfigError, LockError, LockUnavailableError } from '../../.
 import { systemClock } from '../../../lib/common/system.js';
 import type { Reply, Request } from '../../../lib/protocol/messages.js';
 import { FakeEntropy } from '../../support/fake-clock.js';
+import { stopwatch } from '../../support/stopwatch.js';
 import { inTime, until } from '../../support/until.js';
 import { FakeServer, obliging } from './support/fake-server.js';
 
@@ -105,11 +106,11 @@ describe('the command lane', () => {
 
   it('is waited for until the deadline at most', async () => {
     await server.close();
-    const began = performance.now();
     make({ reconnect: { minDelayMs: 10_000, maxDelayMs: 10_000 } });
     await expect(command()).rejects.toBeInstanceOf(LockUnavailableError);
+    const took = stopwatch();
     await expect(command(systemClock.now() + 60)).rejects.toThrow('not connected in time');
-    expect(performance.now() - began).toBeLessThan(400);
+    expect(took()).toBeLessThan(400);
     server = await FakeServer.start();
   });
 
@@ -193,17 +194,6 @@ describe('wait lanes', () => {
     expect(pool.stats()).toMatchObject({ blocked: 0, free: 0 });
   });
 
-  it('are each closed in its own time', async () => {
-    await make({ readTimeoutMs: 800 }).start();
-    const [first, second] = await Promise.all([waitLane(), waitLane()]);
-    await ask(first, blocking);
-    await new Promise((resolve) => setTimeout(resolve, 120));
-    await ask(second, blocking);
-    await until(() => first.isEnded, 'the end of the first');
-    expect(second.isEnded).toBe(false);
-    await until(() => second.isEnded, 'the end of the second');
-  });
-
   it('that nobody waits for any more are not opened', async () => {
     await make().start();
     let called = false;
@@ -252,10 +242,10 @@ describe('close', () => {
     server.script = () => undefined;
     const answer = ask(pool.command()!, { t: 'ping' });
     await until(() => server.peers[0]!.requests.length, 'the request');
-    const closing = pool.close(1000);
+    const closing = pool.close(60_000);
     server.peers[0]!.say('ok\n');
     expect(await answer).toEqual({ s: 'ok' });
-    await inTime(closing, 'the close', 500);
+    await inTime(closing, 'the close');
   });
 
   it('but not for ever', async () => {
@@ -263,7 +253,7 @@ describe('close', () => {
     server.script = () => undefined;
     const answer = ask(pool.command()!, { t: 'ping' });
     await until(() => server.peers[0]!.requests.length, 'the request');
-    await inTime(pool.close(30), 'the close', 500);
+    await inTime(pool.close(30), 'the close');
     await expect(answer).rejects.toThrow('shutting down');
     await expect(wait()).rejects.toThrow('shutting down');
     await expect(command()).rejects.toThrow('shutting down');

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { fromBytes, ownBytes, splitFields, toBytes, trimBytes } from '../../../lib/protocol/bytes.js';
+import { stopwatch } from '../../support/stopwatch.js';
 
 /** The code points with the Unicode property White_Space (spec 1.3). */
 const WHITE_SPACE: number[] = [
@@ -91,12 +92,12 @@ describe('trimBytes and splitFields', () => {
       `a${'\xe3\x80'.repeat(32_767)}`,
       `${' '.repeat(65_535)}a`,
     ];
-    const start = performance.now();
+    const took = stopwatch();
     for (const bytes of hostile) {
       trimBytes(bytes);
       splitFields(bytes);
     }
-    expect(performance.now() - start).toBeLessThan(500);
+    expect(took()).toBeLessThan(500);
   });
 });
 

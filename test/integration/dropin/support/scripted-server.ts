@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { Standstills } from '../../../support/stopwatch.js';
 
 /** One request as it came: its three lines. */
 export type Lines = readonly [command: string, key: string, argument: string];
@@ -14,6 +15,8 @@ export class ScriptedPeer {
   readonly requests: Lines[] = [];
   /** When each request was complete. */
   readonly times: number[] = [];
+  /** How long this process could not run, until then. */
+  readonly stoodStill: number[] = [];
   /** Sizes of the chunks as they came. */
   readonly chunks: number[] = [];
   ended = false;
@@ -44,6 +47,7 @@ export class ScriptedPeer {
       this.unread = this.unread.slice(end);
       this.requests.push(lines);
       this.times.push(performance.now());
+      this.stoodStill.push(this.server.standstills.total);
       const answer = this.server.script(lines, this);
       if (typeof answer === 'string') this.say(answer);
     }
@@ -63,6 +67,7 @@ export class ScriptedPeer {
 /** A server that says what a test tells it to, and notes every byte that it gets. */
 export class ScriptedServer {
   readonly peers: ScriptedPeer[] = [];
+  readonly standstills = new Standstills();
   port = 0;
   private readonly server: Server;
 
@@ -98,6 +103,7 @@ export class ScriptedServer {
   }
 
   async close(): Promise<void> {
+    this.standstills.stop();
     for (const { socket } of this.peers) socket.destroy();
     await new Promise((resolve) => this.server.close(resolve));
   }
