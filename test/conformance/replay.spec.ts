@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { Duplex } from 'node:stream';
 import { Wire } from '../support/wire.js';
 import type { Step } from './corpus.js';
-import { replay } from './replay.js';
+import { DisturbedError, replay } from './replay.js';
 import type { Target } from './targets.js';
 
 /** A server that does as it is told by what is sent to it: `say x`, `later x`, `close`, `cut`. */
@@ -74,6 +74,18 @@ describe('replay', () => {
     ['a token nobody has seen', [{ send: ['a', '{tok:t}'] }], 'no token'],
   ])('is not content with %s', async (_, steps, message) => {
     await expect(a(...steps)).rejects.toThrow(message);
+  });
+
+  it('says so where a machine that stood still may be to blame', async () => {
+    const steps: Step[] = [{ mark: 't' }, say('x'), { expect: ['a', 'x\n'], within: ['t', 50, 500] }];
+    const asleep: Target = {
+      ...puppet,
+      connect: async () => {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+        return puppet.connect();
+      },
+    };
+    await expect(replay([{ open: 'a' }, ...steps], asleep)).rejects.toBeInstanceOf(DisturbedError);
   });
 
   it('shows the transcript', async () => {

@@ -14,7 +14,16 @@ const SLACK = Number(process.env['DFLOCKD_TEST_SLACK'] ?? 4);
 /** How long is waited for an answer; when it was to come is judged afterwards. */
 const PATIENCE_MS = 5000;
 
-/** Runs the steps of a scenario against a server. Rejects with the transcript where the server did something else. */
+/** What makes a difference to the shortest of the times that scenarios live on. */
+const DISTURBED_MS = 40;
+
+/** A scenario went otherwise, but not at the times that were recorded: the machine stood still meanwhile. */
+export class DisturbedError extends Error {}
+
+/**
+ * Runs the steps of a scenario against a server. Rejects with the transcript where the server did something else, with a
+ * DisturbedError if that may be due to the machine.
+ */
 export async function replay(steps: readonly Step[], target: Target): Promise<void> {
   const run = new Replay(target);
   try {
@@ -24,7 +33,8 @@ export async function replay(steps: readonly Step[], target: Target): Promise<vo
     }
     run.checkNothingUnread();
   } catch (error) {
-    throw new Error(`${(error as Error).message}\n${run.transcript()}`);
+    const message = `${(error as Error).message}\n${run.transcript()}`;
+    throw run.disturbedMs > DISTURBED_MS ? new DisturbedError(message) : new Error(message);
   } finally {
     run.close();
   }
@@ -60,6 +70,11 @@ class Replay {
     if ('signal' in step) return this.target.signal(step.signal);
     if ('refused' in step) return this.refused();
     return this.exit(step.exit, step.within);
+  }
+
+  /** By how much steps came later than they should have. */
+  get disturbedMs(): number {
+    return Math.max(this.late, this.standstills.total);
   }
 
   checkNothingUnread(): void {

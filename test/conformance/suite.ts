@@ -1,7 +1,7 @@
 import { afterAll, describe, it } from '@jest/globals';
 import { CommandLine } from '../support/command-line.js';
 import { corpus, isTimed, needsProcess, stepsOf, type Line, type Scenario, type Step } from './corpus.js';
-import { replay } from './replay.js';
+import { DisturbedError, replay } from './replay.js';
 import { Schedule } from './schedule.js';
 import { inChild, inProcess, older, running, type Target, type Transport } from './targets.js';
 
@@ -60,14 +60,27 @@ function scenarioTests(cases: Case[], run: (one: Case) => Promise<void>): void {
   afterAll(() => schedule.settled());
 }
 
+const ATTEMPTS = 4;
+
 /** The servers of a run: one for each set of flags and file, and one of its own for each fresh scenario. */
 abstract class Servers {
   private readonly shared = new Map<string, Promise<Target>>();
 
   protected abstract start(one: Case): Promise<Target>;
 
+  /** Where the machine may be to blame, a scenario is played again, on a server of its own. */
   async use(one: Case, work: (target: Target) => Promise<void>): Promise<void> {
-    if (!one.scenario.fresh) return work(await this.sharedBy(one));
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.useOnce(one, work, attempt > 1);
+      } catch (error) {
+        if (!(error instanceof DisturbedError) || attempt === ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  private async useOnce(one: Case, work: (target: Target) => Promise<void>, again: boolean): Promise<void> {
+    if (!one.scenario.fresh && !again) return work(await this.sharedBy(one));
     const target = await this.start(one);
     try {
       await work(target);

@@ -69,7 +69,7 @@ describe('a flood of requests', () => {
   it('is executed to its end, in order, when its peer has nothing more to say', async () => {
     const daemon = await start({ maxLocks: 2 * FLOOD });
     const flood = daemon.pair();
-    const renewals = `l\nk\n0 1\n${'n\nk\nx 1\n'.repeat(FLOOD)}l\nk\n0 1\n`;
+    const renewals = `l\nk\n0 600\n${'n\nk\nx 1\n'.repeat(FLOOD)}l\nk\n0 1\n`;
     flood.send(renewals);
     flood.end();
     const answers = (await flood.read(FLOOD + 2, 20_000)).trimEnd().split('\n');

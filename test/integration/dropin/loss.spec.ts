@@ -79,15 +79,19 @@ describe('a black hole', () => {
 describe('a quiet connection', () => {
   const world = useWorld();
 
+  /** Its last quarter, in which an answer must come, is longer than a machine stands still. */
+  const READ_TIMEOUT_S = 2;
+  const PATIENT = { readTimeoutMs: READ_TIMEOUT_S * 1000 };
+
   it('with a 60 s lease outlives the read timeout of the server', async () => {
-    const { servers } = await world.daemon({ readTimeout: 1 });
+    const { servers } = await world.daemon({ readTimeout: READ_TIMEOUT_S });
     const lost: string[] = [];
     const options = { servers, leaseTtlS: 60, onLockLost: (key: string): void => void lost.push(key) };
-    const watched = world.own(new DistributedLock({ ...options, key: 'a' }, { readTimeoutMs: 1000 }));
+    const watched = world.own(new DistributedLock({ ...options, key: 'a' }, PATIENT));
     const careless = world.own(new DistributedLock({ ...options, key: 'b' }));
     await Promise.all([watched.acquire(), careless.acquire()]);
     await until(() => lost.length > 0, 'the loss of the careless');
-    await pause(1200);
+    await pause(READ_TIMEOUT_S * 300);
     expect(lost).toEqual(['b']);
     expect(watched.token).not.toBeNull();
   });
@@ -113,13 +117,11 @@ describe('a quiet connection', () => {
   );
 
   it('keeps a place in the queue', async () => {
-    const { servers } = await world.daemon({ readTimeout: 1 });
-    const [first, second] = ['a', 'b'].map(() =>
-      world.own(new DistributedLock({ servers, key: 'k' }, { readTimeoutMs: 1000 })),
-    );
+    const { servers } = await world.daemon({ readTimeout: READ_TIMEOUT_S });
+    const [first, second] = ['a', 'b'].map(() => world.own(new DistributedLock({ servers, key: 'k' }, PATIENT)));
     await first!.acquire();
     await second!.enqueue();
-    await pause(1500);
+    await pause(READ_TIMEOUT_S * 1200);
     await first!.release();
     expect(await second!.wait(1)).toBe(true);
   });
