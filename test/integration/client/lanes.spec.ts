@@ -20,11 +20,11 @@ describe('more keys waited for than there are wait lanes', () => {
     client.events$.subscribe((event) => events.push(event));
     const keys = Array.from({ length: 12 }, (_, i) => `key-${i}`);
     const held = await Promise.all(keys.map((key) => other.acquire(key)));
-    const impatient = client.acquire('key-0', { acquireTimeoutS: 0.4 });
+    const impatient = client.acquire('key-0', { acquireTimeoutS: 1 });
     impatient.catch(() => undefined);
     const all = keys.map((key) => client.acquire(key, { acquireTimeoutS: 20 }));
     await expect(impatient).rejects.toMatchObject({ code: 'ACQUIRE_TIMEOUT' });
-    const late = client.acquire('key-11', { acquireTimeoutS: 0.3 });
+    const late = client.acquire('key-11', { acquireTimeoutS: 0.6 });
     await expect(late).rejects.toBeInstanceOf(PoolExhaustedError);
     await until(() => events.some(({ type }) => type === 'degraded'), 'the event');
     const { connections } = (await other.stats())[0]!;

@@ -47,10 +47,11 @@ describe('a server that closes idle connections sooner than the option readTimeo
     await quiet();
     expect([second.isHeld, third.isHeld]).toEqual([true, true]);
     expect(await Promise.all([second.release(), third.release()])).toEqual([true, true]);
-    expect(degraded).toHaveLength(1);
-    expect(degraded[0]).toMatchObject({
-      detail: expect.stringMatching(/after [01]\.\d s of silence, not after 23 s \(option remote\.readTimeoutS\)/),
-    });
+    const told = /after ([01]\.\d) s of silence, not after 23 s \(option remote\.readTimeoutS\)/;
+    const silences = degraded.map((event) => Number(told.exec(event.type === 'degraded' ? event.detail : '')?.[1]));
+    expect(silences.length).toBeGreaterThan(0);
+    // Once more only if that seemed longer, the first time, than it is.
+    expect(silences).toEqual([...new Set(silences)].sort((a, b) => b - a));
   });
 
   it('saves what is held on other connections: less is believed and more is said there at once', async () => {

@@ -5,7 +5,7 @@ import { CompiledLib, type Conversation, type Usage } from '../../support/compil
 const FULL = process.env['DFLOCKD_TEST_SCALE'] === 'full';
 const CALLERS = FULL ? 10_000 : 1000;
 const LOCKS = FULL ? 100_000 : 2000;
-const LEASE_S = FULL ? 30 : 2;
+const LEASE_S = FULL ? 30 : 4;
 /** Two renewals of each lock. */
 const WATCHED_MS = LEASE_S * 1000;
 

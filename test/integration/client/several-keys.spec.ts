@@ -22,7 +22,7 @@ describe('several keys', () => {
     const other = await world.client();
     const lost: LockLostEvent[] = [];
     client.lockLost$.subscribe((event) => lost.push(event));
-    const lock = await client.acquire(['a', 'b', 'c'], { leaseTtlS: 1 });
+    const lock = await client.acquire(['a', 'b', 'c'], { leaseTtlS: 2 });
     const { signal } = lock;
     // By token, as any connection can.
     const { key, token } = lock.grants[1]!;
@@ -45,13 +45,13 @@ describe('several keys', () => {
     const client = await world.client();
     const other = await world.client();
     const held = await other.acquire('z');
-    const waiting = client.acquire(['a', 'b', 'z'], { leaseTtlS: 1, acquireTimeoutS: 10 });
+    const waiting = client.acquire(['a', 'b', 'z'], { leaseTtlS: 2, acquireTimeoutS: 10 });
     await until(
       async () => (await other.stats())[0]!.locks.some((l) => l.key === 'z' && l.waiters === 1),
       'the waiter',
     );
     const began = performance.now();
-    while (performance.now() - began < 1400) {
+    while (performance.now() - began < 2400) {
       await new Promise((resolve) => setTimeout(resolve, 100));
       expect(await other.tryAcquire('a')).toBeNull();
     }

@@ -60,8 +60,8 @@ describe('TLS (spec 7)', () => {
 
   it('closes a client that never begins the handshake', async () => {
     const daemon = await start({ ...files, readTimeout: 0.3 });
-    const mute = await daemon.open();
     const opened = performance.now();
+    const mute = await daemon.open();
     expect((await mute.whenClosed()) - opened).toBeGreaterThan(250);
     expect(mute.received).toBe('');
   });
