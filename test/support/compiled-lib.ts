@@ -55,7 +55,7 @@ export class Conversation {
   }
 
   /** The next line it says. */
-  async line(withinMs = 10_000): Promise<string> {
+  async line(withinMs = 20_000): Promise<string> {
     await until(() => this.lines.length > 0 || this.ended, 'the program to say something', withinMs);
     if (this.lines.length === 0) throw new Error(`the program has ended: ${this.said}`);
     return this.lines.shift()!;
@@ -107,8 +107,11 @@ export class CompiledLib {
     return pathToFileURL(join(this.folder, file)).href;
   }
 
-  /** Runs a program; resolves with what it printed once it has ended by itself. */
-  run(program: string, withinMs = 8000): Promise<Ended> {
+  /**
+   * Runs a program; resolves with what it printed once it has ended by itself: sooner than servers give up idle
+   * connections, which might keep it alive until then.
+   */
+  run(program: string, withinMs = 15_000): Promise<Ended> {
     return new Promise((done, reject) => {
       const child = this.spawn(program);
       let out = '';

@@ -68,7 +68,7 @@ describe('a process', () => {
       expect(out).toBe('calm\n');
       expect(code).toBe(0);
     },
-    15_000,
+    30_000,
   );
 
   it('ends by itself with a client that was never used', async () => {

@@ -42,9 +42,9 @@ describe('a process that stalls', () => {
       console.log(JSON.stringify({ lost, held: all.filter((lock) => lock.isHeld).length }));
       await locks.close();
     `,
-      20_000,
+      35_000,
     );
     expect(out).toBe('{"lost":[],"held":60}\n');
     expect(code).toBe(0);
-  }, 25_000);
+  }, 40_000);
 });
