@@ -114,9 +114,11 @@ describe('a process', () => {
       const locks = await LockClient.connect({ servers });
       const subscription = locks.signals.signal$('exit').subscribe(({ payload }) => {
         console.log(payload);
+        clearInterval(emitting);
         subscription.unsubscribe();
       });
-      setTimeout(() => locks.signals.emit('exit', 'heard'), 200).unref();
+      // The subscription may not be there yet. Emitting keeps nothing alive for long.
+      const emitting = setInterval(() => locks.signals.emit('exit', 'heard'), 200).unref();
     `);
     expect([out, code]).toEqual(['heard\n', 0]);
   });
