@@ -85,7 +85,7 @@ describe('a process', () => {
     async (options) => {
       const { code, out } = await run(`
         const locks = await LockClient.connect(${options});
-        const acquire = () => locks.acquire('exit-c', { acquireTimeoutS: 1.2 });
+        const acquire = () => locks.acquire('exit-c', { acquireTimeoutS: 0.6 });
         const first = await acquire().catch((e) => e);
         console.log(await acquire().catch((e) => e.code));
       `);

@@ -18,7 +18,7 @@ const REPLAY: { seed?: number; path?: string; endOnFailure?: boolean } = {
   ...(process.env['PROPERTY_SEED'] && { seed: Number(process.env['PROPERTY_SEED']) }),
   ...(process.env['PROPERTY_PATH'] && { path: process.env['PROPERTY_PATH'] }),
 };
-const LONG_MS = 30_000 + RUNS * 30;
+const LONG_MS = 120_000 + RUNS * 30;
 
 /** Everything is short, so that a history of a few hundred milliseconds sees many of each; START is no multiple. */
 const OPTIONS = {
