@@ -1,5 +1,5 @@
 /** Far more than anything takes here; only who waits in vain waits that long. */
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 10_000;
 
 /** Resolves with the first truthy value of `condition`, looked at again and again; fails after `withinMs`. */
 export async function until<T>(
