@@ -350,9 +350,9 @@ describe('a request without an answer', () => {
 describe('heartbeats', () => {
   it('come every third of the read timeout on a command lane, and an `error` counts as life once the next has come', async () => {
     server.script = () => 'error\n';
-    const { lane } = await open('command', { readTimeoutMs: 300, requestTimeoutMs: 5000 });
     const took = stopwatch();
     const began = systemClock.now();
+    const { lane } = await open('command', { readTimeoutMs: 300, requestTimeoutMs: 5000 });
     await until(() => (server.peers[0]?.requests.length ?? 0) >= 4, 'four pings');
     expect(took()).toBeLessThan(900);
     expect(systemClock.now() - began).toBeGreaterThan(390);
