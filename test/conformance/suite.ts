@@ -60,7 +60,7 @@ function scenarioTests(cases: Case[], run: (one: Case) => Promise<void>): void {
   afterAll(() => schedule.settled());
 }
 
-const ATTEMPTS = 4;
+const ATTEMPTS = 6;
 
 /** The servers of a run: one for each set of flags and file, and one of its own for each fresh scenario. */
 abstract class Servers {

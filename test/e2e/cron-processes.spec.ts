@@ -96,5 +96,5 @@ it(
     expect(blamed.every((those) => those.length <= 1)).toBe(true);
     expect(missed).toEqual([...new Set(blamed.flat())]);
   },
-  (SECONDS + 60) * 1000,
+  (SECONDS + 120) * 1000,
 );

@@ -67,7 +67,7 @@ describe('a cron job on two instances', () => {
     const second = () => Math.round(Date.now() / 1000);
     @Injectable()
     class Jobs {
-      @CronLock('every-second', { minHoldS: 0.3 })
+      @CronLock('every-second', { minHoldS: 0.5 })
       @Cron('* * * * * *')
       async locked(): Promise<void> {
         locked.push(second());

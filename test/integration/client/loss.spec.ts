@@ -71,17 +71,17 @@ describe('a lost connection', () => {
   });
 
   it('outlives a read timeout that is shorter than the lease, because lanes speak', async () => {
-    const short = await world.server({ readTimeout: 1 });
+    const short = await world.server({ readTimeout: 1.5 });
     const address = `127.0.0.1:${short.address()!.port}`;
-    const client = await world.client([address], { readTimeoutS: 1 });
-    const other = await world.client([address], { readTimeoutS: 1 });
+    const client = await world.client([address], { readTimeoutS: 1.5 });
+    const other = await world.client([address], { readTimeoutS: 1.5 });
     const first = await client.acquire('a', { leaseTtlS: 60 });
     const second = other.acquire('a', { leaseTtlS: 60 });
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await new Promise((resolve) => setTimeout(resolve, 2000));
     expect(first.isHeld).toBe(true);
     await first.release();
     const waited = await inTime(second, 'the waiter');
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await new Promise((resolve) => setTimeout(resolve, 2000));
     expect(waited.isHeld).toBe(true);
     expect(await waited.release()).toBe(true);
   });

@@ -80,7 +80,7 @@ describe('a quiet connection', () => {
   const world = useWorld();
 
   /** Its last quarter, in which an answer must come, is longer than a machine stands still. */
-  const READ_TIMEOUT_S = 2;
+  const READ_TIMEOUT_S = 3;
   const PATIENT = { readTimeoutMs: READ_TIMEOUT_S * 1000 };
 
   it('with a 60 s lease outlives the read timeout of the server', async () => {
