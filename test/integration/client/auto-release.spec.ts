@@ -36,14 +36,14 @@ describe('a daemon that frees nothing when a connection ends', () => {
 
   it('leaves locks to their leases: a reset loses none, and renewals go on over another connection', async () => {
     const busy = await other.acquire('waited');
-    const waiting = client.acquire('waited', { leaseTtlS: 2 });
+    const waiting = client.acquire('waited', { leaseTtlS: 3 });
     await until(async () => (await entry('waited'))?.waiters === 1, 'the waiter');
     await busy.release();
-    const all = [await client.acquire('tried', { leaseTtlS: 2 }), await inTime(waiting, 'the lock')];
+    const all = [await client.acquire('tried', { leaseTtlS: 3 }), await inTime(waiting, 'the lock')];
     for (let i = 0; i < 3; i++) {
       proxy.reset();
       expect(all.map((lock) => lock.isHeld)).toEqual([true, true]);
-      await new Promise((resolve) => setTimeout(resolve, 800));
+      await new Promise((resolve) => setTimeout(resolve, 1100));
     }
     expect(lost).toEqual([]);
     expect(all.map((lock) => lock.isHeld)).toEqual([true, true]);
