@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { daemonCommand } from './daemon-command.js';
+import { keepCollectionsShort } from './short-collections.js';
 
 const HELP = `nestjs-dflockd: distributed locks for NestJS
 
@@ -17,7 +17,10 @@ const version = (): string =>
 async function main(args: readonly string[]): Promise<number> {
   const [command, ...rest] = args;
   switch (command) {
-    case 'daemon':
+    case 'daemon': {
+      keepCollectionsShort(process.execArgv, process.env.NODE_OPTIONS);
+      // After that, because the heap grows while a program is loaded.
+      const { daemonCommand } = await import('./daemon-command.js');
       return daemonCommand(rest, {
         env: process.env,
         out: (text) => void process.stdout.write(text),
@@ -28,6 +31,7 @@ async function main(args: readonly string[]): Promise<number> {
         },
         version: version(),
       });
+    }
     case '--version':
     case '-v':
       process.stdout.write(`${version()}\n`);

@@ -2,6 +2,7 @@ import { LinkedList } from '../common/linked-list.js';
 import type { Ms } from '../common/system.js';
 import { ownBytes } from '../protocol/bytes.js';
 import type { Kind, Limit } from '../protocol/messages.js';
+import { KeyMap } from './key-map.js';
 import { portionOf } from './portion.js';
 import { Resource } from './resource.js';
 import type { EngineOptions } from './types.js';
@@ -9,7 +10,7 @@ import type { EngineOptions } from './types.js';
 /** All resources by kind and key, and the collection of those that lie idle (spec 4.1, 4.7). */
 export class ResourceTable {
   private nearlyFull = false;
-  private readonly byKey: Readonly<Record<Kind, Map<string, Resource>>> = { lock: new Map(), sem: new Map() };
+  private readonly byKey: Readonly<Record<Kind, KeyMap<Resource>>> = { lock: new KeyMap(), sem: new KeyMap() };
   /** Oldest first. */
   private readonly idle = new LinkedList<Resource>();
 
@@ -32,7 +33,7 @@ export class ResourceTable {
     if (known) return known.limit === limit ? known : 'limit_mismatch';
     if (this.size >= this.options.maxLocks) return 'max_locks';
     const made = new Resource(kind, ownBytes(key), limit);
-    this.byKey[kind].set(made.key, made);
+    this.byKey[kind].add(made.key, made);
     if (!this.nearlyFull && this.size >= this.options.maxLocks * 0.8) {
       this.nearlyFull = true;
       this.options.onNearlyFull?.(this.size);

@@ -1,12 +1,19 @@
 import type { Clock, Ms } from '../common/system.js';
 import type { Request } from '../protocol/messages.js';
 
-/** What a session may execute when it is heard, if nobody is in line: a window of 1,000 pipelined requests passes in one go. */
-const HEARD_MS: Ms = 1.5;
-/** What a session in line may execute at a time. */
-const SLICE_MS: Ms = 0.5;
-/** What all continuations of one turn of the event loop may take together. */
-const TURN_MS: Ms = 0.75;
+/** What may be executed in a turn of the event loop by sessions that flood the daemon. */
+interface Allowance {
+  /** By all those who are heard, if nobody is in line. */
+  readonly heardMs: Ms;
+  /** By all those who are in line, and by each of them at a time. */
+  readonly lineMs: Ms;
+  readonly sliceMs: Ms;
+}
+
+/** A window of 1,000 pipelined requests passes in one go. */
+const ALONE: Allowance = { heardMs: 1.5, lineMs: 0.75, sliceMs: 0.5 };
+/** Whoever else is there waits for a few turns with each request. */
+const AMONG_OTHERS: Allowance = { heardMs: 0.4, lineMs: 0.3, sliceMs: 0.15 };
 
 /** After so many requests a session looks whether its time is over. */
 export const REQUESTS_AT_ONCE = 16;
@@ -28,30 +35,62 @@ export interface Continued {
 export class Continuations {
   private readonly line: Continued[] = [];
   private proceeding = false;
+  /** By those who have been heard in this turn and had much to say; and when the last of them looked at the clock. */
+  private spentMs: Ms = 0;
+  private looked: Ms = -Infinity;
+  private allowance = ALONE;
+  private changesBefore = 0;
 
-  /** @param heard runs when some have proceeded */
+  /**
+   * @param heard runs when some have proceeded
+   * @param changes how often another session was heard than before
+   */
   constructor(
     private readonly clock: Clock,
     private readonly heard: () => void,
+    private readonly changes: () => number,
   ) {}
 
-  /** For a session that is heard: the less, the more are in line. */
-  get sliceMs(): Ms {
-    return HEARD_MS / (1 + this.line.length) ** 2;
+  /**
+   * Whether a session that executes since `began` must get in line. Who is heard shares the turn with the others who are, and
+   * has the less of it, the more are in line.
+   *
+   * @param sliceMs what a session in line has for itself
+   */
+  isOver(began: Ms, sliceMs?: Ms): boolean {
+    const now = this.clock.now();
+    if (sliceMs !== undefined) return now >= began + sliceMs;
+    if (this.spentMs === 0) this.clock.endOfTurn(this.newTurn);
+    this.spentMs += now - Math.max(began, this.looked);
+    this.looked = now;
+    return this.spentMs >= this.allowance.heardMs / (1 + this.line.length) ** 2;
   }
 
   add(session: Continued): void {
     if (this.line.push(session) === 1 && !this.proceeding) this.clock.afterPoll(this.next);
   }
 
+  private readonly newTurn = (): void => {
+    this.spentMs = 0;
+    this.lookAround();
+  };
+
+  /** Whether others were heard since it was asked last: more than the one that floods, which may have been heard in between. */
+  private lookAround(): void {
+    const changes = this.changes();
+    this.allowance = changes - this.changesBefore > 1 ? AMONG_OTHERS : ALONE;
+    this.changesBefore = changes;
+  }
+
   private readonly next = (): void => {
     const { clock, line } = this;
     let now = clock.now();
-    const end = now + TURN_MS;
+    const { lineMs, sliceMs } = this.allowance;
+    const end = now + lineMs;
     this.proceeding = true;
     // Each at most once in a turn; who is not done goes to the end of the line.
     for (let left = line.length; left > 0 && now < end; left--) {
-      line.shift()!.proceed(now, SLICE_MS);
+      line.shift()!.proceed(now, sliceMs);
       now = clock.now();
     }
     this.proceeding = false;

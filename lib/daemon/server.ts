@@ -226,11 +226,13 @@ export class DflockdServer {
 
   private sessionHost(): SessionHost {
     const { driver, options, admission } = this;
+    const touch = (): void => driver.touch();
+    const turn = new Turn(driver.clock, touch);
     return {
       driver,
       alarms: new Alarms(driver.clock),
-      turn: new Turn(driver.clock, () => driver.touch()),
-      continuations: new Continuations(driver.clock, () => driver.touch()),
+      turn,
+      continuations: new Continuations(driver.clock, touch, () => turn.changes),
       endings: new Portions(driver.clock, ENDINGS_PER_TURN),
       readTimeoutMs: seconds(options.readTimeout),
       writeTimeoutMs: seconds(options.writeTimeout),

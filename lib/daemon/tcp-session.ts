@@ -180,8 +180,8 @@ export class TcpSession extends TimedSession implements SessionSink, Woken, Alar
       weight += weightOf(frame);
       if (weight < REQUESTS_AT_ONCE) continue;
       weight = 0;
-      const { driver, continuations } = this.host;
-      if (this.isOpen && driver.clock.now() >= now + (sliceMs ?? continuations.sliceMs)) {
+      const { continuations } = this.host;
+      if (this.isOpen && continuations.isOver(now, sliceMs)) {
         this.continued = true;
         continuations.add(this);
       }

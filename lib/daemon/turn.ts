@@ -13,6 +13,8 @@ export interface Talker {
 export class Turn {
   private talkers: Talker[] = [];
   private latest: Talker | undefined;
+  /** How often another one was heard than before, or one of many. */
+  changes = 0;
 
   /** @param heard runs when all have been heard, before they speak */
   constructor(
@@ -24,6 +26,7 @@ export class Turn {
   defers(talker: Talker): boolean {
     if (talker === this.latest && this.talkers.length === 0) return false;
     this.latest = talker;
+    this.changes++;
     if (this.talkers.push(talker) === 1) this.clock.endOfTurn(this.end);
     return true;
   }

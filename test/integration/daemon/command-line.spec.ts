@@ -8,6 +8,18 @@ import { until } from '../../support/until.js';
 import { Wire } from '../../support/wire.js';
 import { GRANT, PING, acquire, turns } from './harness.js';
 
+/** Says how large the young generation has been at most. */
+const WATCH_HEAP = `
+  const { getHeapSpaceStatistics } = require('node:v8');
+  let largest = 0;
+  const look = () => {
+    const { space_size } = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space');
+    largest = Math.max(largest, space_size);
+  };
+  setInterval(look, 2).unref();
+  process.on('SIGUSR2', () => console.log('young', largest));
+`;
+
 interface Ended {
   code: number | null;
   stdout: string;
@@ -238,4 +250,24 @@ describe('nestjs-dflockd daemon (spec 7, 8)', () => {
     expect(await command.exit).toBe(0);
     expect(command.stderr).not.toContain('secret');
   });
+
+  it('keeps what a collection may find alive small, which nobody is served during, unless it is told another size', async () => {
+    const watch = join(folder, 'watch-heap.cjs');
+    await writeFile(watch, WATCH_HEAP);
+    const KEYS = 30_000;
+    const requests = Array.from({ length: KEYS }, (_, i) => acquire(`key:${i}`)).join('');
+    async function youngMB(options: string): Promise<number> {
+      const command = daemon(['-max-locks', String(KEYS)], { NODE_OPTIONS: `--require=${watch} ${options}` });
+      const wire = await talk(command);
+      wire.send(requests);
+      await wire.read(KEYS, 20_000);
+      command.signal('SIGUSR2');
+      const said = await until(() => /young (\d+)/.exec(command.stdout), 'the size of the young generation');
+      wire.destroy();
+      return Number(said[1]) / 2 ** 20;
+    }
+    // Two halves of a megabyte each.
+    expect(await youngMB('')).toBeLessThanOrEqual(2);
+    expect(await youngMB('--max-semi-space-size=8')).toBeGreaterThan(4);
+  }, 60_000);
 });

@@ -269,8 +269,8 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'locks and semaphores share a namespace (4.1)',
     file: 'resource-table.ts',
-    from: '{ lock: new Map(), sem: new Map() };',
-    to: '(() => {\n    const all = new Map();\n    return { lock: all, sem: all };\n  })();',
+    from: '{ lock: new KeyMap(), sem: new KeyMap() };',
+    to: '(() => {\n    const all = new KeyMap<Resource>();\n    return { lock: all, sem: all };\n  })();',
   },
   {
     name: 'a key keeps no limit (4.1)',

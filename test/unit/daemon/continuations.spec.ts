@@ -9,7 +9,12 @@ describe('Continuations', () => {
     let time: Ms = 1_000;
     const proceeded: string[] = [];
     const clock: Clock = { ...systemClock, now: () => time };
-    const line = new Continuations(clock, () => proceeded.push('heard'));
+    let changes = 0;
+    const line = new Continuations(
+      clock,
+      () => proceeded.push('heard'),
+      () => changes,
+    );
     /** Needs so many slices, each of so many milliseconds. */
     const session = (name: string, slices: number, ms: Ms) => ({
       proceed(now: Ms) {
@@ -19,7 +24,14 @@ describe('Continuations', () => {
         if (--slices > 0) line.add(this);
       },
     });
-    return { line, session, proceeded };
+    /** Whether a session that is heard must stop after so many milliseconds. */
+    const stops = (ms: Ms): boolean => {
+      const began = time;
+      time += ms;
+      return line.isOver(began);
+    };
+    const othersAreHeard = (): void => void (changes += 2);
+    return { line, session, proceeded, stops, othersAreHeard };
   }
 
   it('lets each proceed once in a turn, in the order in which they came', async () => {
@@ -47,11 +59,50 @@ describe('Continuations', () => {
   });
 
   it('gives those who are heard the less, the more are in line', () => {
-    const { line, session } = inLine();
-    expect(line.sliceMs).toBe(1.5);
+    const { line, session, stops } = inLine();
     line.add(session('a', 1, 0));
     line.add(session('b', 1, 0));
     line.add(session('c', 1, 0));
-    expect(line.sliceMs).toBe(1.5 / 16);
+    expect(stops(1.5 / 16 - 0.02)).toBe(false);
+    expect(stops(0.03)).toBe(true);
+  });
+
+  it('gives a turn to all who are heard together, not to each', async () => {
+    const { stops } = inLine();
+    expect(stops(1.4)).toBe(false);
+    expect([stops(0.2), stops(0)]).toEqual([true, true]);
+    await nextPoll();
+    expect([stops(1.4), stops(0.2)]).toEqual([false, true]);
+  });
+
+  it('counts the time of a session once, however often it looks', () => {
+    const { line, stops } = inLine();
+    const began = 1_000;
+    expect([stops(0.7), line.isOver(began), line.isOver(began)]).toEqual([false, false, false]);
+    expect([stops(0.7), stops(0.2)]).toEqual([false, true]);
+  });
+
+  it('leaves a session in line what it has been given, whatever others have spent', () => {
+    const { line, stops } = inLine();
+    stops(5);
+    expect([line.isOver(1_005, 0.5), line.isOver(1_004.5, 0.5)]).toEqual([false, true]);
+  });
+
+  it('gives less where others are heard too, as long as they are', async () => {
+    const { line, session, stops, othersAreHeard, proceeded } = inLine();
+    stops(0.1);
+    othersAreHeard();
+    await nextPoll();
+    expect([stops(0.3), stops(0.2)]).toEqual([false, true]);
+    othersAreHeard();
+    line.add(session('a', 1, 0.2));
+    line.add(session('b', 1, 0.2));
+    line.add(session('c', 1, 0.2));
+    await nextPoll();
+    expect(proceeded).toEqual(['a', 'b', 'heard']);
+    await nextPoll();
+    stops(0.1);
+    await nextPoll();
+    expect(stops(1.4)).toBe(false);
   });
 });
