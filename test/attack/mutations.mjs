@@ -6,7 +6,7 @@
 
 const BUSY = 'for (const end = performance.now() + 5; performance.now() < end; );';
 
-/** For every check but the write timeout: slow readers are cut off by the read timeout first. @type {Mutation[]} */
+/** @type {Mutation[]} */
 export const MUTATIONS = [
   {
     name: 'sessions are remembered after their end',
@@ -41,11 +41,19 @@ export const MUTATIONS = [
     finding: /nobody was cut off after the read timeout/,
   },
   {
+    name: 'who does not read is never cut off',
+    file: 'daemon/outbox.js',
+    from: 'this.due === Infinity && this.timeoutMs > 0',
+    to: 'this.due === Infinity && this.timeoutMs > 3_600_000',
+    attack: 'readers of',
+    finding: /nobody was cut off after the write timeout/,
+  },
+  {
     name: 'a flood of requests is executed in one go',
     file: 'daemon/continuations.js',
-    from: 'return HEARD_MS /',
-    to: 'return 60_000 /',
-    attack: 'slow readers',
+    from: 'return this.spentMs >=',
+    to: 'return this.spentMs >= 60_000 +',
+    attack: 'readers of',
     finding: /p99|for other clients/,
   },
   {

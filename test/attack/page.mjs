@@ -6,8 +6,14 @@ const BEGIN = '<!-- attacked: written by `npm run attack -- --write` -->';
 const END = '<!-- /attacked -->';
 const HEAD = ['| attack | other clients, and the daemon | |', '|---|---|---|'];
 
-const line = ({ name, said, violations }) =>
-  `| ${name} | ${said} | ${violations.length > 0 ? `**broken**: ${violations[0].split('\n')[0]}` : 'kept'} |`;
+/** `strict`: whether the p99 is within its bound even if it is compared with that on an otherwise idle machine. */
+function verdict({ violations, strict = true, judged = true }) {
+  if (violations.length > 0) return `**broken**: ${violations[0].split('\n')[0]}`;
+  if (!judged) return 'kept, but for the p99, which was not judged';
+  return strict ? 'kept' : 'kept on a machine as busy; **not kept** against an idle one';
+}
+
+const line = (row) => `| ${row.name} | ${row.said} | ${verdict(row)} |`;
 
 const foot = `Node ${process.version}, ${cpus().length} cores`;
 

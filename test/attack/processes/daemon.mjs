@@ -1,6 +1,10 @@
 // The daemon of the build, which tells how much memory it uses and who is connected. What nobody catches ends it.
 import { answer } from '../../../bench/support/child.mjs';
+import { vitals } from './vitals.mjs';
 
+// As the command does.
+const { keepCollectionsShort } = await import(new URL('../cli/short-collections.js', process.argv[2]));
+keepCollectionsShort(process.execArgv, process.env.NODE_OPTIONS);
 const { DflockdServer } = await import(process.argv[2]);
 const server = new DflockdServer(JSON.parse(process.argv[3]));
 const rejections = [];
@@ -17,6 +21,7 @@ async function inUse() {
 }
 
 answer({
+  vitals: vitals(),
   listen: () => server.listen(),
   address: () => server.address(),
   inUse,
