@@ -101,4 +101,42 @@ describe('a flood of requests', () => {
     const other = daemon.pair();
     expect(await other.ask(acquire('flood0'))).toMatch(GRANT);
   });
+
+  it('is executed in smaller pieces while others are heard', async () => {
+    // Time that passes by being looked at: what a session may take of a turn is a number of requests then.
+    let time = 0;
+    const clock = { ...systemClock, now: () => (time += 0.01) };
+    const driver = createEngine(resolveServerOptions({ maxLocks: 2 * FLOOD }), clock, systemEntropy, silent);
+    const exec = driver.engine.exec.bind(driver.engine);
+    let executed = 0;
+    driver.engine.exec = (...args) => {
+      executed++;
+      exec(...args);
+    };
+    const daemon = await start({}, { driver });
+    /** How many turns it takes to answer a flood. */
+    async function turnsOfAFlood(inEachTurn: () => void): Promise<number> {
+      const flood = daemon.pair();
+      let count = 0;
+      let over = false;
+      const turn = (): void => {
+        if (executed > 0) count++;
+        executed = 0;
+        inEachTurn();
+        if (!over) setImmediate(turn);
+      };
+      turn();
+      await turns(3);
+      flood.send('n\nk\nx 1\n'.repeat(FLOOD));
+      await flood.read(FLOOD, 20_000);
+      over = true;
+      flood.destroy();
+      return count;
+    }
+    const alone = await turnsOfAFlood(() => undefined);
+    const others = [daemon.pair(), daemon.pair(), daemon.pair()];
+    const among = await turnsOfAFlood(() => others.forEach((other) => other.send(PING)));
+    expect(alone).toBeGreaterThan(10);
+    expect(among).toBeGreaterThan(alone * 1.5);
+  });
 });

@@ -136,12 +136,36 @@ describe('a crowd of keys', () => {
   });
 
   it('is taken faster the larger it is', () => {
-    const large = new EngineHarness({ maxLocks: 100_000 });
+    const large = new EngineHarness({ maxLocks: 1_000_000 });
     const a = large.peer();
-    for (let i = 0; i < 64_000 + 64; i++) a.acquire(lock(`k${i}`));
+    for (let i = 0; i < 300_000 + 64; i++) a.acquire(lock(`k${i}`));
     a.close();
     large.jump(0);
+    // A little at once, then a 512th.
     const left = large.stats().locks.length;
-    expect(left).toBe(63_000);
+    expect(left).toBe(300_000 - 585);
+  });
+});
+
+describe('a table of very many keys', () => {
+  const { set } = Map.prototype;
+  afterEach(() => {
+    Map.prototype.set = set;
+  });
+
+  it('never grows in one go: no map of it becomes large', () => {
+    const KEYS = 50_000;
+    const h = new EngineHarness({ maxLocks: 2 * KEYS });
+    const [a, b] = [h.peer(), h.peer()];
+    let largest = 0;
+    Map.prototype.set = function (key: unknown, value: unknown) {
+      largest = Math.max(largest, this.size + 1);
+      return set.call(this, key, value);
+    };
+    for (let i = 0; i < KEYS; i++) a.acquire(lock(`key:${i}`));
+    Map.prototype.set = set;
+    expect(largest).toBeLessThanOrEqual(8192);
+    expect(h.stats().locks).toHaveLength(KEYS);
+    expect(b.acquire(lock('key:49999')).answer).toEqual({ s: 'timeout' });
   });
 });

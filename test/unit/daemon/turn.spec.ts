@@ -43,4 +43,18 @@ describe('Turn', () => {
     await nextTurn();
     expect(spoken).toEqual(['heard', 'heard', 'late']);
   });
+
+  it('counts how often another talker is heard than before', async () => {
+    const { turn, talker } = listening();
+    const [a, b] = [talker('a'), talker('b')];
+    turn.defers(a);
+    await nextTurn();
+    turn.defers(a);
+    turn.defers(a);
+    expect(turn.changes).toBe(1);
+    turn.defers(b);
+    await nextTurn();
+    turn.defers(a);
+    expect(turn.changes).toBe(3);
+  });
 });
