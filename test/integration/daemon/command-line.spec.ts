@@ -266,8 +266,8 @@ describe('nestjs-dflockd daemon (spec 7, 8)', () => {
       wire.destroy();
       return Number(said[1]) / 2 ** 20;
     }
-    // Two halves of a megabyte each.
-    expect(await youngMB('')).toBeLessThanOrEqual(2);
-    expect(await youngMB('--max-semi-space-size=8')).toBeGreaterThan(4);
+    // 2 with Node 20 and 22, 4.5 with 24; 32 and 64 if it may grow.
+    expect(await youngMB('')).toBeLessThan(8);
+    expect(await youngMB('--max-semi-space-size=16')).toBeGreaterThan(8);
   }, 60_000);
 });
