@@ -37,7 +37,7 @@ class Command {
 async function end(build, signal) {
   const violations = [];
   const callers = startCallers(build);
-  const attackers = [startAttackers(), startAttackers(), startAttackers()];
+  const attackers = Array.from({ length: 3 }, () => startAttackers(false));
   const daemons = [new Command(build, 0)];
   try {
     const port = await daemons[0].port();

@@ -25,7 +25,8 @@ const mega = (bytes) => bytes / 2 ** 20;
 export const startDaemon = (build, options = {}) =>
   new Child(here('daemon.mjs'), [entry(build, 'daemon'), JSON.stringify({ ...DAEMON, ...options })], ['--expose-gc']);
 export const startCallers = (build) => new Child(here('callers.mjs'), [entry(build, 'client')]);
-export const startAttackers = () => new Child(here('attackers.mjs'));
+/** @param humble they take what nobody else wants of the processor */
+export const startAttackers = (humble) => new Child(here('attackers.mjs'), humble ? ['humble'] : []);
 export const clientOptions = ({ host, port }) => ({
   servers: [[host, port]],
   remote: { readTimeoutS: DAEMON.readTimeout, reconnect: { minDelayMs: 20, maxDelayMs: 200 } },
@@ -38,8 +39,11 @@ export const clientOptions = ({ host, port }) => ({
  * @param {import('./attacks.mjs').Attack} attack
  */
 export async function siege(build, attack) {
-  const children = [startDaemon(build), startDaemon(build), startCallers(build), startAttackers()];
-  const [daemon, otherDaemon, callers, attackers] = children;
+  const daemon = startDaemon(build);
+  const otherDaemon = attack.judged ? startDaemon(build) : undefined;
+  const callers = startCallers(build);
+  const attackers = startAttackers(attack.judged);
+  const children = [daemon, otherDaemon, callers, attackers].filter((child) => child !== undefined);
   /** Of other clients: how long each call took, by round. */
   const attacked = [];
   const elsewhere = [];
@@ -51,7 +55,7 @@ export async function siege(build, attack) {
   let last;
   try {
     const address = await daemon.ask('listen');
-    const otherAddress = await otherDaemon.ask('listen');
+    const otherAddress = await otherDaemon?.ask('listen');
     await callers.ask('open', clientOptions(address));
     await quiet(WARM_UP_MS);
     await during(address, daemon, FIRST_MS);
