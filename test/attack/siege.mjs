@@ -148,7 +148,8 @@ export async function siege(build, attack) {
   async function heapSince(before) {
     let grown;
     const settled = async () => (grown = (await daemon.ask('inUse')) - before) <= HEAP_BOUND;
-    await until(settled, 15_000).catch(() => undefined);
+    // Each look is two full collections, in which the daemon forgets no keys.
+    await until(settled, 30_000, 'that the heap is flat', 1000).catch(() => undefined);
     return grown;
   }
 
