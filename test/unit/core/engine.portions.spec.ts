@@ -134,17 +134,6 @@ describe('a crowd of keys', () => {
     a.close();
     b.close();
   });
-
-  it('is taken faster the larger it is', () => {
-    const large = new EngineHarness({ maxLocks: 1_000_000 });
-    const a = large.peer();
-    for (let i = 0; i < 300_000 + 64; i++) a.acquire(lock(`k${i}`));
-    a.close();
-    large.jump(0);
-    // A little at once, then a 512th.
-    const left = large.stats().locks.length;
-    expect(left).toBe(300_000 - 585);
-  });
 });
 
 describe('a table of very many keys', () => {

@@ -53,7 +53,7 @@ describe('KeyMap', () => {
         expect(new Set(map.values())).toEqual(new Set(model.values()));
         expect([...map.values()]).toHaveLength(model.size);
       }),
-      { numRuns: 25 },
+      { numRuns: 10 },
     );
   });
 
