@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -65,12 +66,26 @@ export class SourceTrees {
   async #build(name) {
     const tree = join(this.folder, name);
     symlinkSync(join(this.#root, 'node_modules'), join(tree, 'node_modules'));
-    try {
-      await run(process.execPath, ['scripts/build.mjs'], { cwd: tree, signal: this.#signal });
-    } catch (error) {
-      this.#signal.throwIfAborted();
-      throw new Error(`${name} does not build:\n${error.stdout}${error.stderr}`, { cause: error });
-    }
+    const { code, said } = await this.#runAll(process.execPath, ['scripts/build.mjs'], tree);
+    this.#signal.throwIfAborted();
+    if (code !== 0) throw new Error(`${name} does not build:\n${said}`);
     return join(tree, 'dist/esm');
+  }
+
+  /** Resolves when the process and all that it has started have ended. A compiler left running would write on. */
+  async #runAll(file, args, cwd) {
+    this.#signal.throwIfAborted();
+    const child = spawn(file, args, { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += chunk));
+    const stop = () => process.kill(-child.pid, 'SIGKILL');
+    this.#signal.addEventListener('abort', stop, { once: true });
+    try {
+      // Their output has been closed by then.
+      const [code] = await once(child, 'close');
+      return { code, said };
+    } finally {
+      this.#signal.removeEventListener('abort', stop);
+    }
   }
 }

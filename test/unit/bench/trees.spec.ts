@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { until } from '../../support/until.js';
 // @ts-expect-error -- plain JavaScript, for a script
 import * as trees from '../../../bench/support/trees.mjs';
 
@@ -16,12 +17,22 @@ const SourceTrees = trees.SourceTrees as new (root: string, signal: AbortSignal)
 const commitOf = trees.commitOf as (root: string, revision: string) => Promise<string>;
 
 const BUILD = `
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync, mkdirSync } from 'node:fs';
+const compiler = "require('fs').writeFileSync('compiler', '' + process.pid); setInterval(() => {}, 1000)";
 const text = readFileSync('lib/text', 'utf8');
-if (text === 'hangs') setInterval(() => {}, 1000);
+if (text === 'hangs') execFileSync(process.execPath, ['-e', compiler], { stdio: 'inherit' });
 else if (text === 'broken') { console.log('lib/text(1,1): error'); process.exitCode = 1; }
 else { mkdirSync('dist/esm', { recursive: true }); writeFileSync('dist/esm/text', text); }
 `;
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 describe('SourceTrees', () => {
   let root: string;
@@ -90,14 +101,16 @@ describe('SourceTrees', () => {
     expect(existsSync(made.folder)).toBe(false);
   });
 
-  it('stops a build that is under way', async () => {
+  it('stops a build that is under way, and the compiler that it has started', async () => {
     write('lib/text', 'hangs');
-    git('commit', '--quiet', '-a', '-m', 'hangs');
-    const building = made.checkOut('base', await commitOf(root, 'HEAD'));
-    setTimeout(() => stop.abort(new Error('stopped')), 100);
+    const building = made.copy('candidate');
+    const file = join(made.folder, 'candidate/compiler');
+    await until(() => existsSync(file) && readFileSync(file, 'utf8') !== '', 'the compiler runs');
+    const compiler = Number(readFileSync(file, 'utf8'));
+    stop.abort(new Error('stopped'));
     await expect(building).rejects.toThrow('stopped');
+    await until(() => !isAlive(compiler), 'the compiler has ended');
     await made.remove();
-    expect(worktrees()).toBe(1);
     expect(existsSync(made.folder)).toBe(false);
   });
 
