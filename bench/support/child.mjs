@@ -48,6 +48,9 @@ export async function measured(work) {
   return { count, ms, cpuMs: cpuMs() - cpuBefore };
 }
 
+/** How long a process may take to end. */
+const PATIENCE_MS = 5000;
+
 /** In the parent: a child that can be asked. */
 export class Child {
   #process;
@@ -90,11 +93,13 @@ export class Child {
     this.#process.kill(signal);
   }
 
-  /** Resolves when the process is gone. */
+  /** Resolves when the process is gone. It is killed if it does not end in time. */
   async stop() {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const gone = new Promise((resolve) => this.#process.once('exit', resolve));
     if (this.#process.connected) this.#process.disconnect();
+    const impatient = setTimeout(() => this.#process.kill('SIGKILL'), PATIENCE_MS);
     await gone;
+    clearTimeout(impatient);
   }
 }

@@ -4,17 +4,18 @@ import { spread, sum } from './statistics.mjs';
  * Slices of all contestants in turn, round after round: whatever else the machine does meets them all alike.
  *
  * @param {import('../contestants/index.mjs').Contestant[]} contestants
- * @param {{ rounds: number, warmUp: number, sliceMs: number }} plan `warmUp` rounds are not counted
+ * @param {{ rounds: number, warmUp: number, sliceMs: number, order?: <T>(items: T[], round: number) => T[] }} plan
+ *   `warmUp` rounds are not counted
  * @returns {Promise<Map<string, import('../contestants/index.mjs').Slice[]>>} by name, one for each round
  */
 export async function measureAll(contestants, stage, plan, onRound) {
   const running = [];
   for (const contestant of contestants) running.push([contestant.name, await contestant.start(stage)]);
   const slices = new Map(contestants.map(({ name }) => [name, []]));
+  const order = plan.order ?? forthAndBack;
   for (let round = -plan.warmUp; round < plan.rounds; round++) {
     onRound(round);
-    // Forwards and backwards in turn, so that nobody always comes after the same neighbour.
-    for (const [name, contestant] of round % 2 === 0 ? running : [...running].reverse()) {
+    for (const [name, contestant] of order(running, round)) {
       const slice = await contestant.slice(plan.sliceMs);
       if (round >= 0) slices.get(name).push(slice);
     }
@@ -22,7 +23,11 @@ export async function measureAll(contestants, stage, plan, onRound) {
   return slices;
 }
 
-const rateOf = ({ count, ms }) => (count / ms) * 1000;
+/** Forwards and backwards in turn, so that nobody always comes after the same neighbour. */
+const forthAndBack = (items, round) => (round % 2 === 0 ? items : [...items].reverse());
+
+/** A second. */
+export const rateOf = ({ count, ms }) => (count / ms) * 1000;
 
 /**
  * The figures of each contestant.
@@ -49,10 +54,10 @@ export function summarize(contestants, slices) {
   });
 }
 
-/** Rate by rate, round by round. */
-function ratios(own, others) {
-  return others && spread(own.map((slice, round) => rateOf(slice) / rateOf(others[round])));
-}
+/** Rate by rate, round by round. @param {(slice: Slice) => number} [rate] @returns {number[]} */
+export const rateRatios = (own, others, rate = rateOf) => own.map((slice, i) => rate(slice) / rate(others[i]));
+
+const ratios = (own, others) => others && spread(rateRatios(own, others));
 
 function compare(name, own, others) {
   const serverCpu = cpuPerCount(others) / cpuPerCount(own);

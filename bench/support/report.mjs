@@ -51,7 +51,8 @@ export function markdown({ title, notes = [] }, figures, plan) {
   ].join('\n');
 }
 
-const line = (cells) => `| ${cells.join(' | ')} |`;
+/** A line of a table. */
+export const line = (cells) => `| ${cells.join(' | ')} |`;
 
 function goalText({ text, value, met, shown }) {
   if (value === undefined) return `${text}: not measured`;

@@ -12,4 +12,33 @@ export function spread(values) {
   return { median: quantile(sorted, 0.5), q1: quantile(sorted, 0.25), q3: quantile(sorted, 0.75) };
 }
 
+const CONFIDENCE = 0.95;
+
+/**
+ * The median, and an interval that contains the true median with a confidence of at least 95 %, whatever the distribution:
+ * two of the values, whose ranks come from the sign test.
+ *
+ * @param {number[]} values at least 6
+ */
+export function medianInterval(values) {
+  const rank = lowRank(values.length);
+  if (rank === 0) throw new Error(`an interval of ${CONFIDENCE * 100} % needs at least 6 values, not ${values.length}`);
+  const sorted = [...values].sort((a, b) => a - b);
+  return { median: quantile(sorted, 0.5), low: sorted[rank - 1], high: sorted[sorted.length - rank] };
+}
+
+/** The highest rank, from 1, whose value is above the true median with a probability of at most 2.5 %; 0 if there is none. */
+function lowRank(count) {
+  // The number of values below the median is binomial; in logarithms, because 2 ** -count may be less than any number.
+  let log = -count * Math.LN2;
+  let below = Math.exp(log);
+  let rank = 0;
+  while (below <= (1 - CONFIDENCE) / 2) {
+    rank++;
+    log += Math.log((count - rank + 1) / rank);
+    below += Math.exp(log);
+  }
+  return rank;
+}
+
 export const sum = (values) => values.reduce((a, b) => a + b, 0);
