@@ -1,8 +1,7 @@
 import type { AcquireRequest } from '../backends/backend.js';
-import { LockKeyError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import { toBytes } from '../protocol/bytes.js';
-import { wireKey } from './keys.js';
+import { checkCount, wireKey } from './keys.js';
 import { checkNames, checkNumber, checkObject, wrong } from './option-checks.js';
 import type { AcquireOptions, LockKey } from './options.js';
 import { checkAcquireTimeout, checkLease, type ResolvedOptions } from './resolve-options.js';
@@ -78,7 +77,7 @@ export function orderedKeys(key: LockKey, namespace: string | undefined): Names 
   if (!Array.isArray(key)) {
     return { keys: [key as string], wires: [wireKey(namespace, key)] };
   }
-  if (key.length === 0) throw new LockKeyError('an empty list of keys');
+  checkCount(key);
   const byBytes = new Map<string, { readonly key: string; readonly wire: string }>();
   for (const one of key as readonly string[]) {
     const wire = wireKey(namespace, one);

@@ -1,16 +1,23 @@
 import { ConfigError } from '../common/errors.js';
+import { shown, shownList } from '../common/shown.js';
 
 /** Every text a developer reads from this room, in one place. */
 
 const show = (value: unknown): string => {
-  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'string') return `"${shown(value)}"`;
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
   if (typeof value === 'object' && value !== null) {
-    return Array.isArray(value) ? 'an array' : `an object (${value.constructor?.name ?? 'no prototype'})`;
+    return Array.isArray(value) ? 'an array' : `an object (${className(value)})`;
   }
   return String(value);
 };
+
+/** What was sent as JSON may have a `constructor` of its own. */
+function className(value: object): string {
+  const name: unknown = (value.constructor as { name?: unknown } | undefined)?.name;
+  return typeof name === 'string' ? shown(name) : 'no prototype';
+}
 
 export const MESSAGES = {
   // Decorators: where they cannot stand
@@ -101,8 +108,8 @@ export const MESSAGES = {
     `connection to ${server} lost${error ? `: ${error.message}` : ''}; reconnecting`,
   degraded: (server: string, detail: string) => `${server}: ${detail}`,
   lost: (keys: readonly string[], reason: string, heldMs: number, server: string) =>
-    `lock lost: ${keys.join(', ')} (${reason}) after ${Math.round(heldMs)} ms, server ${server}`,
-  skipped: (keys: readonly string[]) => `skipped, lock is busy: ${keys.join(', ')}`,
+    `lock lost: ${shownList(keys)} (${reason}) after ${Math.round(heldMs)} ms, server ${server}`,
+  skipped: (keys: readonly string[]) => `skipped, lock is busy: ${shownList(keys)}`,
 } as const;
 
 /** Puts the place before what a check says. @throws ConfigError */

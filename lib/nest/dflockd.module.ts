@@ -116,7 +116,8 @@ function providersOf(info: ModuleInfo): Provider[] {
       ) => {
         own.fill(its instanceof DflockdService ? new LockRunner(its.client) : undefined);
         filter.configure(exceptionFilter);
-        if (exceptionFilter !== false) coverGateways(modules);
+        if (exceptionFilter !== false)
+          coverGateways(modules, typeof exceptionFilter === 'object' ? exceptionFilter : {});
       },
       inject: [holder, service, OWN_FILTER, MODULE_OPTIONS, ModulesContainer],
     },

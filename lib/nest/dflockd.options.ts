@@ -7,9 +7,11 @@ import { MESSAGES } from './dflockd.messages.js';
 export type DflockdModuleOptions = LockClientOptions & {
   /**
    * Answers requests that failed over a lock, see LockExceptionFilter. Default true; `false` leaves them to others;
-   * `{ busyStatus }` is the HTTP status for "somebody else has the lock", default 423.
+   * `{ busyStatus }` is the HTTP status for "somebody else has the lock", default 423. `{ keyStatus }` is the one for a key
+   * that a decorator could not make from the arguments of the call, default 400; with 500 it counts as a mistake of the
+   * application, on all transports: logged with its stack, and clients are told nothing of it.
    */
-  exceptionFilter?: boolean | { busyStatus: number };
+  exceptionFilter?: boolean | { busyStatus?: number; keyStatus?: number };
   /** Default: Nest's logger, context `Dflockd`. `false`: silence. */
   logger?: LoggerService | false;
 };
@@ -46,11 +48,17 @@ export function clientOptionsOf(options: unknown): LockClientOptions {
   return rest;
 }
 
+const STATUSES = ['busyStatus', 'keyStatus'];
+
 function checkFilter(setting: unknown): void {
   const filter = checkObject('exceptionFilter', setting);
-  checkNames('exceptionFilter', filter, ['busyStatus']);
-  if (filter.busyStatus === undefined) throw wrong('exceptionFilter.busyStatus', 'an HTTP status', undefined);
-  checkNumber('exceptionFilter.busyStatus', filter.busyStatus, { min: 400, max: 599, integer: true });
+  checkNames('exceptionFilter', filter, STATUSES);
+  if (STATUSES.every((name) => filter[name] === undefined)) {
+    throw wrong('exceptionFilter', `true, false or an object with ${STATUSES.join(' or ')}`, setting);
+  }
+  for (const name of STATUSES) {
+    checkNumber(`exceptionFilter.${name}`, filter[name], { min: 400, max: 599, integer: true });
+  }
 }
 
 /** @throws ConfigError */

@@ -1,6 +1,7 @@
 import { AcquireTimeoutError, MaxWaitersError, NestedLockError } from '../common/errors.js';
 import type { LockClient } from '../locks/lock-client.js';
 import type { LockKey } from '../locks/options.js';
+import { blameArguments } from './key-template.js';
 import type { LockPlan } from './lock-plan.js';
 import { type CallScope, Instead, type PlanRunner } from './service-holder.js';
 
@@ -26,6 +27,7 @@ export class LockRunner implements PlanRunner {
       return undefined;
     }
     if (typeof onBusy === 'function' && isBusy(error)) return Reflect.apply(onBusy, self, [error, ...args]);
-    throw error;
+    // The client has found fault with the key, which was made of the arguments: constant ones were checked before.
+    throw blameArguments(error);
   }
 }

@@ -1,6 +1,7 @@
 import type { DynamicModule, Provider } from '@nestjs/common';
 import { EmbeddedBackend } from '../backends/embedded.js';
 import { ConfigError, type LossReason } from '../common/errors.js';
+import { shown } from '../common/shown.js';
 import { type Ms, nextTurn, systemEntropy } from '../common/system.js';
 import { LockClient } from '../locks/lock-client.js';
 import type { LockHandle } from '../locks/lock-handle.js';
@@ -113,7 +114,7 @@ export class TestLocks {
     if (!LOSS_REASONS.includes(reason)) throw wrong('reason', `one of ${LOSS_REASONS.join(', ')}`, reason);
     const wire = this.wireKey(key);
     const grants = this.own.grants.filter(({ req }) => req.key === wire);
-    if (grants.length === 0) throw new ConfigError(`lose("${key}"): the application ${this.whatItHolds()}`);
+    if (grants.length === 0) throw new ConfigError(`lose("${shown(key)}"): the application ${this.whatItHolds()}`);
     for (const grant of grants) this.own.lose(grant, reason);
   }
 
@@ -184,7 +185,7 @@ export class TestLocks {
   }
 
   private whatItHolds(): string {
-    const keys = this.own.grants.map(({ req }) => `"${this.plain(req.key)}"`);
+    const keys = this.own.grants.map(({ req }) => `"${shown(this.plain(req.key))}"`);
     return keys.length === 0 ? 'holds nothing' : `holds ${keys.join(', ')}`;
   }
 }
