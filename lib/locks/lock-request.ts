@@ -88,7 +88,7 @@ export function orderedKeys(key: LockKey, namespace: string | undefined): Names 
 }
 
 /** Of whatever realm. */
-const isSignal = (value: unknown): boolean =>
+export const isSignal = (value: unknown): value is AbortSignal =>
   typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;
 
 function checkFlag(option: string, value: unknown): boolean | undefined {

@@ -15,6 +15,8 @@ export interface LockPlan {
   readonly key: KeyMaker;
   readonly onBusy: 'throw' | 'skip' | ((busy: AcquireTimeoutError, ...args: unknown[]) => unknown);
   readonly onLost: 'throw' | 'ignore';
+  /** What gives up waiting, made of the call. */
+  readonly signal: ((...args: unknown[]) => unknown) | undefined;
   /** What the decorator names itself; the module's defaults stand for the rest. */
   readonly scope: Readonly<Pick<ScopeOptions, 'acquireTimeoutS' | 'leaseTtlS' | 'limit' | 'onNested' | 'minHoldS'>>;
   /** What the method returns, and with it how long it goes on. */
@@ -31,6 +33,7 @@ const KNOWN = [
   'leaseTtlS',
   'onNested',
   'returns',
+  'signal',
 ];
 /** Nobody means to keep a lock for more than a year. */
 const MOST_HOLD_S = 365 * 24 * 3600;
@@ -63,6 +66,7 @@ function check(options: Readonly<Record<string, unknown>>, generates: boolean): 
     limit,
     onNested,
     minHoldS,
+    signal,
   } = options;
   const returns = checkReturns(options.returns, generates);
   if (onBusy === 'skip' && returns !== 'promise') throw new ConfigError(MESSAGES.skipOnStream(A[returns]));
@@ -70,6 +74,9 @@ function check(options: Readonly<Record<string, unknown>>, generates: boolean): 
     throw wrong('onBusy', "'throw', 'skip' or a function", onBusy);
   }
   if (onLost !== 'throw' && onLost !== 'ignore') throw wrong('onLost', "'throw' or 'ignore'", onLost);
+  if (signal !== undefined && typeof signal !== 'function') {
+    throw wrong('signal', 'a function that returns an AbortSignal or undefined', signal);
+  }
   if (typeof instance !== 'string' || instance === '') throw wrong('instance', 'a name', instance);
   checkAcquireTimeout(acquireTimeoutS);
   checkLease(leaseTtlS);
@@ -87,6 +94,7 @@ function check(options: Readonly<Record<string, unknown>>, generates: boolean): 
     instance,
     onBusy: onBusy as LockPlan['onBusy'],
     onLost,
+    signal: signal as LockPlan['signal'],
     returns,
     // By this the client knows that there is nothing to be checked.
     scope: Object.keys(scope).length > 0 ? scope : NO_OPTIONS,
