@@ -109,6 +109,16 @@ export const MESSAGES = {
   degraded: (server: string, detail: string) => `${server}: ${detail}`,
   lost: (keys: readonly string[], reason: string, heldMs: number, server: string) =>
     `lock lost: ${shownList(keys)} (${reason}) after ${Math.round(heldMs)} ms, server ${server}`,
+  manyLost: (
+    count: number,
+    keys: readonly string[],
+    reasons: ReadonlyMap<string, number>,
+    servers: readonly string[],
+  ) => {
+    const why = [...reasons].map(([reason, times]) => (reasons.size > 1 ? `${reason} ${times}` : reason)).join(', ');
+    const where = `${servers.length > 1 ? 'servers' : 'server'} ${shownList(servers)}`;
+    return `${count} locks lost: ${shownList(keys)} (${why}), ${where}`;
+  },
   skipped: (keys: readonly string[]) => `skipped, lock is busy: ${shownList(keys)}`,
 } as const;
 
