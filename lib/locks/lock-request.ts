@@ -1,15 +1,14 @@
 import type { AcquireRequest } from '../backends/backend.js';
 import type { Ms } from '../common/system.js';
 import { toBytes } from '../protocol/bytes.js';
+import { checkBounds } from './bounds.js';
 import { checkCount, wireKey } from './keys.js';
-import { checkNames, checkNumber, checkObject, wrong } from './option-checks.js';
+import { checkNames, checkObject, wrong } from './option-checks.js';
 import type { AcquireOptions, LockKey } from './options.js';
 import { checkAcquireTimeout, checkLease, type ResolvedOptions } from './resolve-options.js';
 
 const KNOWN = ['acquireTimeoutS', 'leaseTtlS', 'limit', 'signal', 'autoRenew', 'requireFence', 'onNested'];
 const ON_NESTED = ['throw', 'join', 'wait'];
-/** Larger limits are refused by some servers (spec 3) and mean nothing. */
-const MOST_SLOTS = 1_048_576;
 
 /** The same for all who give none: there is nothing to check. */
 export const NO_OPTIONS: AcquireOptions = Object.freeze({});
@@ -38,7 +37,7 @@ export function checkRequest(key: LockKey, options: AcquireOptions, defaults: Re
   if (signal !== undefined && !isSignal(signal)) {
     throw wrong('signal', 'an AbortSignal', signal);
   }
-  const limit = checkNumber('limit', options.limit, { min: 1, max: MOST_SLOTS, integer: true });
+  const limit = checkBounds('limit', options.limit);
   const waitMs = checkAcquireTimeout(options.acquireTimeoutS) ?? defaults.acquireTimeoutMs;
   const leaseMs = checkLease(options.leaseTtlS) ?? defaults.leaseMs;
   const kind = limit === undefined ? 'lock' : 'sem';

@@ -1,10 +1,11 @@
 import type { LockLostError } from '../common/errors.js';
 import type { Clock, Ms } from '../common/system.js';
+import { checkBounds } from './bounds.js';
 import { runWithLock } from './current-lock.js';
 import type { Hold } from './hold.js';
 import type { Holds } from './holds.js';
 import type { LockHandle } from './lock-handle.js';
-import { checkNumber, wrong } from './option-checks.js';
+import { wrong } from './option-checks.js';
 import type { AcquireOptions } from './options.js';
 
 export interface ScopeOptions extends AcquireOptions {
@@ -16,8 +17,7 @@ export interface ScopeOptions extends AcquireOptions {
 }
 
 /** @throws ConfigError */
-export const checkMinHold = (value: unknown): Ms =>
-  (checkNumber('minHoldS', value, { min: 0, max: 2_147_483 }) ?? 0) * 1000;
+export const checkMinHold = (value: unknown): Ms => (checkBounds('minHoldS', value) ?? 0) * 1000;
 
 /** @throws ConfigError */
 export function checkOnLost(value: unknown): void {

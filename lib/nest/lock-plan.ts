@@ -1,6 +1,7 @@
 import { ConfigError, type AcquireTimeoutError } from '../common/errors.js';
+import { checkBounds } from '../locks/bounds.js';
 import { checkOnNested, NO_OPTIONS } from '../locks/lock-request.js';
-import { checkNames, checkNumber, checkObject, wrong } from '../locks/option-checks.js';
+import { checkNames, checkObject, wrong } from '../locks/option-checks.js';
 import type { ScopeOptions } from '../locks/lock-scope.js';
 import { checkAcquireTimeout, checkLease } from '../locks/resolve-options.js';
 import { DEFAULT_INSTANCE } from './dflockd.constants.js';
@@ -35,8 +36,6 @@ const KNOWN = [
   'returns',
   'signal',
 ];
-/** Nobody means to keep a lock for more than a year. */
-const MOST_HOLD_S = 365 * 24 * 3600;
 
 /**
  * @param decorator how it is called in the source
@@ -81,14 +80,14 @@ function check(options: Readonly<Record<string, unknown>>, generates: boolean): 
   checkAcquireTimeout(acquireTimeoutS);
   checkLease(leaseTtlS);
   checkOnNested(onNested);
-  checkNumber('limit', limit, { min: 1, integer: true });
+  checkBounds('limit', limit);
   const scope = {
     // Who skips does not wait, unless told to.
     ...defined('acquireTimeoutS', acquireTimeoutS ?? (onBusy === 'skip' ? 0 : undefined)),
     ...defined('leaseTtlS', leaseTtlS),
     ...defined('limit', limit),
     ...defined('onNested', onNested),
-    ...defined('minHoldS', checkNumber('minHoldS', minHoldS, { min: 0, max: MOST_HOLD_S })),
+    ...defined('minHoldS', checkBounds('minHoldS', minHoldS)),
   };
   return {
     instance,
