@@ -77,7 +77,7 @@ export const MESSAGES = {
     `two global DflockdModules make the instance ${show(instance)}; import forRoot once, or give one of them another "instance" or "isGlobal: false"`,
   requestScoped: (instance: string) =>
     `DflockdModule.forRootAsync (instance ${show(instance)}): its dependencies are request-scoped, but locks live as long as the application; inject only singletons`,
-  noAsyncSource: 'DflockdModule.forRootAsync: give one of useFactory, useClass, useExisting',
+  noAsyncSource: 'give one of useFactory, useClass, useExisting',
   misplacedExtra: (option: string, value: unknown) =>
     `${option} (${show(value)}) belongs beside useFactory, not into its result`,
   skipOnResponse: (method: string) =>

@@ -3,6 +3,7 @@ import { ConfigError } from '../common/errors.js';
 import { checkNames, checkNumber, checkObject, wrong } from '../locks/option-checks.js';
 import type { LockClientOptions } from '../locks/options.js';
 import { MESSAGES } from './dflockd.messages.js';
+import { checkInstance } from './dflockd.token.js';
 
 export type DflockdModuleOptions = LockClientOptions & {
   /**
@@ -61,10 +62,16 @@ function checkFilter(setting: unknown): void {
   }
 }
 
+/** Of forRootAsync: where the options come from. @throws ConfigError */
+export function checkSource(options: unknown): void {
+  const { useFactory, useClass, useExisting } = checkObject('options', options);
+  if (!useFactory && !useClass && !useExisting) throw new ConfigError(MESSAGES.noAsyncSource);
+  if (useFactory && typeof useFactory !== 'function') throw wrong('useFactory', 'a function', useFactory);
+  if (useClass && typeof useClass !== 'function') throw wrong('useClass', 'a class', useClass);
+}
+
 /** @throws ConfigError */
 export function checkExtras({ instance, isGlobal }: { instance?: unknown; isGlobal?: unknown }): void {
-  if (instance !== undefined && (typeof instance !== 'string' || instance === '')) {
-    throw wrong('instance', 'a name', instance);
-  }
+  if (instance !== undefined) checkInstance(instance);
   if (isGlobal !== undefined && typeof isGlobal !== 'boolean') throw wrong('isGlobal', 'true or false', isGlobal);
 }

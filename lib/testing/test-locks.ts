@@ -80,6 +80,7 @@ export class TestLocks {
    * @throws ConfigError as `forRoot`
    */
   module(options: Extras & Pick<DflockdModuleOptions, 'exceptionFilter' | 'logger'> = {}): DynamicModule {
+    checkObject('options', options);
     const { instance, isGlobal, ...rest } = options;
     // Factories, not values: Nest 10 tells dynamic modules apart by writing out all that is in them.
     const definition = DflockdModule.forRootAsync({
@@ -97,9 +98,11 @@ export class TestLocks {
 
   /**
    * Has somebody else take the key (all of them, or none; with `limit` one slot), until the returned handle is released.
-   * @throws AcquireTimeoutError if it is not free
+   * @throws AcquireTimeoutError if it is not free; ConfigError
    */
-  occupy(key: LockKey, { limit }: { limit?: number } = {}): Promise<LockHandle> {
+  async occupy(key: LockKey, options: { limit?: number } = {}): Promise<LockHandle> {
+    checkNames('', checkObject('options', options), ['limit']);
+    const { limit } = options;
     return this.rival.acquire(key, { acquireTimeoutS: 0, ...(limit === undefined ? undefined : { limit }) });
   }
 

@@ -43,7 +43,7 @@ const places: Record<string, [place: Place, options: readonly string[]]> = {
     ['leaseTtlS', 'minHoldS'],
   ],
   '@LockRequest': [
-    (option, value) => decorate(LockRequest(() => 'k', { [option]: value }) as MethodDecorator),
+    (option, value) => decorate(LockRequest(() => 'k', { [option]: value })),
     ['acquireTimeoutS', 'leaseTtlS', 'limit'],
   ],
   'the module': [(option, value) => resolveOptions({ [option]: value }), ['acquireTimeoutS', 'leaseTtlS']],
