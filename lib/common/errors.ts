@@ -90,10 +90,11 @@ export class MaxWaitersError extends LockError {
   }
 }
 
-/** The key exists as a semaphore with another limit. */
+/** The server knows the semaphore with another limit: it is in use, or was within about the last minute. */
 export class LimitMismatchError extends LockError {
   constructor(details: LockErrorDetails = {}) {
-    super('the key is in use with another limit', { code: 'LIMIT_MISMATCH', ...details });
+    const text = 'the server knows the key with another limit, until about a minute after its last use';
+    super(`${text}; to change a limit, use another key`, { code: 'LIMIT_MISMATCH', ...details });
   }
 }
 

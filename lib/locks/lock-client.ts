@@ -104,11 +104,14 @@ export class LockClient {
     return (this.starting ??= this.startUp());
   }
 
-  /** What the locks of this client promise. @throws LockUnavailableError before the first connection */
+  /**
+   * What the locks of this client promise; known once one of the servers has been reached, whether the others can be or not.
+   * @throws LockUnavailableError before that
+   */
   get capabilities(): Capabilities {
-    const { capabilities } = this.backendStart;
-    if (!capabilities) throw new LockUnavailableError('the capabilities are known once a server has been reached');
-    return capabilities;
+    const { known } = this.backendStart;
+    if (!known) throw new LockUnavailableError('the capabilities are known once a server has been reached');
+    return known;
   }
 
   /**
