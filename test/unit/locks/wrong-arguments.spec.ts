@@ -67,11 +67,7 @@ describe('arguments that JavaScript lets through are refused before anything is 
     ['forRoot(address)', () => (DflockdModule as Untyped).forRoot('a:1'), /options: expected an object, got "a:1"/],
     ['forRoot(fn)', () => (DflockdModule as Untyped).forRoot(fn), /options: expected an object, got \(\)/],
     ['forRootAsync()', () => (DflockdModule as Untyped).forRootAsync(), /options: expected an object, got undefined/],
-    [
-      'forRootAsync(fn)',
-      () => (DflockdModule as Untyped).forRootAsync(fn),
-      /options: expected an object, got \(\)/,
-    ],
+    ['forRootAsync(fn)', () => (DflockdModule as Untyped).forRootAsync(fn), /options: expected an object, got \(\)/],
     [
       'forRootAsync({ useFactory: options })',
       () => (DflockdModule as Untyped).forRootAsync({ useFactory: {} }),
