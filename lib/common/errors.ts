@@ -1,3 +1,5 @@
+import { nameKey, shown } from './shown.js';
+
 /**
  * Every error of this package. All extend LockError and carry a stable `code`; match on the class or the code, never
  * on the text of a message.
@@ -7,7 +9,7 @@
 export interface LockErrorDetails {
   /** Stable, upper-case; by default that of the class. */
   code?: string;
-  /** The key as the caller wrote it, without namespace. */
+  /** The key as the caller wrote it, without namespace. Messages show the beginning of a long one. */
   key?: string;
   /** `host:port`, or `embedded`. */
   server?: string;
@@ -23,7 +25,7 @@ export class LockError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = new.target.name;
     this.code = details.code ?? 'LOCK_ERROR';
-    if (details.key !== undefined) this.key = details.key;
+    if (details.key !== undefined) nameKey(this, details.key);
     if (details.server !== undefined) this.server = details.server;
   }
 }
@@ -31,7 +33,7 @@ export class LockError extends Error {
 /** The lock was not granted within `acquireTimeoutS`: somebody else has it. */
 export class AcquireTimeoutError extends LockError {
   constructor(key: string, details: LockErrorDetails = {}) {
-    super(`could not acquire "${key}" in time`, { code: 'ACQUIRE_TIMEOUT', key, ...details });
+    super(`could not acquire "${shown(key)}" in time`, { code: 'ACQUIRE_TIMEOUT', key, ...details });
   }
 }
 
@@ -52,7 +54,7 @@ export class LockLostError extends LockError {
   settled?: { value: unknown };
 
   constructor(key: string, reason: LossReason, details: LockErrorDetails = {}) {
-    super(`lost the lock "${key}" (${reason})`, { code: 'LOCK_LOST', key, ...details });
+    super(`lost the lock "${shown(key)}" (${reason})`, { code: 'LOCK_LOST', key, ...details });
     this.reason = reason;
   }
 }
@@ -88,10 +90,11 @@ export class MaxWaitersError extends LockError {
   }
 }
 
-/** The key exists as a semaphore with another limit. */
+/** The server knows the semaphore with another limit: it is in use, or was within about the last minute. */
 export class LimitMismatchError extends LockError {
   constructor(details: LockErrorDetails = {}) {
-    super('the key is in use with another limit', { code: 'LIMIT_MISMATCH', ...details });
+    const text = 'the server knows the key with another limit, until about a minute after its last use';
+    super(`${text}; to change a limit, use another key`, { code: 'LIMIT_MISMATCH', ...details });
   }
 }
 
@@ -135,7 +138,7 @@ export class NotLeaderError extends LockError {
 /** The same key was asked for inside its own live hold; waiting would have been for oneself. */
 export class NestedLockError extends LockError {
   constructor(key: string, details: LockErrorDetails = {}) {
-    super(`"${key}" is already held by the code that asks for it`, { code: 'NESTED', key, ...details });
+    super(`"${shown(key)}" is already held by the code that asks for it`, { code: 'NESTED', key, ...details });
   }
 }
 
@@ -160,8 +163,14 @@ export class ConfigError extends LockError {
   }
 }
 
-/** A key (or a value inside one) that cannot name a lock; the message names it. */
+/** A key (or a value inside one) that cannot name a lock, or too many keys for one call; the message names them. */
 export class LockKeyError extends LockError {
+  /**
+   * True if a decorator made the key from the arguments of a call: then whoever sent the request is at fault, and the
+   * exception filter answers 400. Otherwise the application is.
+   */
+  readonly fromArguments?: true;
+
   constructor(message: string, details: LockErrorDetails = {}) {
     super(message, { code: 'KEY', ...details });
   }

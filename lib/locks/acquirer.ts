@@ -1,4 +1,5 @@
 import type { AcquireRequest, Grant, LockBackend } from '../backends/backend.js';
+import { whenAborted } from '../common/abort.js';
 import { Alarms, newAlarm } from '../common/alarms.js';
 import { LockUnavailableError } from '../common/errors.js';
 import { LinkedList } from '../common/linked-list.js';
@@ -127,12 +128,11 @@ export class Acquirer {
   }
 
   private async abortable<T>(signal: AbortSignal, one: Cancellable, promise: Promise<T>): Promise<T> {
-    const abort = (): void => one.cancel(signal.reason);
-    signal.addEventListener('abort', abort);
+    const ignoreAbort = whenAborted(signal, () => one.cancel(signal.reason));
     try {
       return await promise;
     } finally {
-      signal.removeEventListener('abort', abort);
+      ignoreAbort();
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { AcquireRequest, Grant, LockBackend, Pending, Place, Waiter } from '../backends/backend.js';
+import { whenAborted } from '../common/abort.js';
 import { type Alarm, type Alarms } from '../common/alarms.js';
 import {
   LeaseExpiredError,
@@ -82,7 +83,7 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
   private pauseMs = LEAST_PAUSE_MS;
   /** What the last attempt met; what the caller is told if there is no time for another. */
   private lastError: unknown = undefined;
-  private onAbort: (() => void) | undefined = undefined;
+  private ignoreAbort: (() => void) | undefined = undefined;
 
   constructor(
     private readonly context: AcquireContext,
@@ -93,10 +94,7 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
 
   start(): void {
     const { signal } = this;
-    if (signal) {
-      this.onAbort = () => this.cancel(signal.reason);
-      signal.addEventListener('abort', this.onAbort);
-    }
+    if (signal) this.ignoreAbort = whenAborted(signal, () => this.cancel(signal.reason));
     this.attempt();
   }
 
@@ -173,11 +171,11 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
   }
 
   private finish(): void {
-    const { context, signal, onAbort } = this;
+    const { context } = this;
     this.step = 'over';
     this.pending = undefined;
     context.alarms.cancel(this);
-    if (onAbort) signal!.removeEventListener('abort', onAbort);
+    this.ignoreAbort?.();
     context.waiting.remove(this);
   }
 }

@@ -5,6 +5,8 @@ import { LockUnavailableError } from '../common/errors.js';
 export class BackendStart {
   /** Known once a start has succeeded. */
   capabilities: Capabilities | undefined;
+  /** What the backend promised before its start, once a server has been reached. */
+  private promised: Capabilities | undefined;
   private attempt: Promise<void> | undefined;
   private failed = false;
 
@@ -16,6 +18,11 @@ export class BackendStart {
    */
   get isDecided(): boolean {
     return this.capabilities !== undefined || this.failed;
+  }
+
+  /** What is known: a start may fail over one of several servers for as long as that is down. */
+  get known(): Capabilities | undefined {
+    return this.capabilities ?? this.promised;
   }
 
   /** @throws what the backend's start throws; after LockUnavailableError the next call tries again */
@@ -36,6 +43,7 @@ export class BackendStart {
 
   /** A server can be reached: what an earlier start could not learn is learnt now. */
   linkUp(): void {
+    this.promised ??= Object.freeze({ ...this.backend.capabilities });
     if (this.failed && !this.capabilities) this.run().catch(() => undefined);
   }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { LockKeyError } from '../common/errors.js';
+import { shown, shownList } from '../common/shown.js';
 import { LINE_CAP } from '../protocol/limits.js';
 
 /** Bytes of a longer key that stay readable; `#` and 64 hex digits follow. */
@@ -16,11 +17,21 @@ export function checkKey(key: unknown): asserts key is string {
   if (key === '') throw new LockKeyError('a key must not be empty', { key });
   if (isPlain(key)) return;
   if (FORBIDDEN.test(key)) {
-    throw new LockKeyError(`the key ${JSON.stringify(key)} has white space or a control character`, { key });
+    throw new LockKeyError(`the key "${shown(key)}" has white space or a control character`, { key });
   }
   if (LONE_SURROGATE.test(key)) {
-    throw new LockKeyError(`the key ${JSON.stringify(key)} has half a surrogate pair`, { key });
+    throw new LockKeyError(`the key "${shown(key)}" has half a surrogate pair`, { key });
   }
+}
+
+/** Most keys of one call: each is work for everybody, and a key function may make them of what a remote user sent. */
+export const MOST_KEYS = 64;
+
+/** @throws LockKeyError for a list without keys, or with too many */
+export function checkCount(keys: readonly unknown[]): void {
+  if (keys.length === 0) throw new LockKeyError('an empty list of keys');
+  if (keys.length <= MOST_KEYS) return;
+  throw new LockKeyError(`a call takes at most ${MOST_KEYS} keys, got ${keys.length}: ${shownList(keys)}`);
 }
 
 /** Printable ASCII needs no closer look; almost every key is. */

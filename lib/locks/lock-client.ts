@@ -12,9 +12,10 @@ import { Holds } from './holds.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import type { LockHandle } from './lock-handle.js';
 import { checkRequest, type LockRequest, NO_OPTIONS, orderedKeys } from './lock-request.js';
-import { checkMinHold, checkOnLost, LockScope, type ScopeOptions } from './lock-scope.js';
+import { checkMinHold, checkOnLost, checkWork, LockScope, type ScopeOptions } from './lock-scope.js';
 import { LockTaker } from './lock-taker.js';
 import type { LockTicket } from './lock-ticket.js';
+import { checkObject } from './option-checks.js';
 import type { AcquireOptions, LockClientOptions, LockKey } from './options.js';
 import { resolveOptions, type ResolvedOptions } from './resolve-options.js';
 import type { ServerStats } from './server-stats.js';
@@ -103,11 +104,14 @@ export class LockClient {
     return (this.starting ??= this.startUp());
   }
 
-  /** What the locks of this client promise. @throws LockUnavailableError before the first connection */
+  /**
+   * What the locks of this client promise; known once one of the servers has been reached, whether the others can be or not.
+   * @throws LockUnavailableError before that
+   */
   get capabilities(): Capabilities {
-    const { capabilities } = this.backendStart;
-    if (!capabilities) throw new LockUnavailableError('the capabilities are known once a server has been reached');
-    return capabilities;
+    const { known } = this.backendStart;
+    if (!known) throw new LockUnavailableError('the capabilities are known once a server has been reached');
+    return known;
   }
 
   /**
@@ -130,6 +134,7 @@ export class LockClient {
     key: LockKey,
     options: Omit<AcquireOptions, 'acquireTimeoutS'> = NO_OPTIONS,
   ): Promise<LockHandle | null> {
+    if (options !== NO_OPTIONS) checkObject('options', options);
     return this.taker.tryAcquire(checkRequest(key, { ...options, acquireTimeoutS: 0 }, this.options, this.clock.now()));
   }
 
@@ -146,7 +151,8 @@ export class LockClient {
 
   /**
    * Runs `fn` under the lock and releases it afterwards; within, `currentLock()` is the handle that `fn` gets too.
-   * @throws as acquire; what `fn` throws; LockLostError (with what `fn` returned as `settled`) if the lock was lost
+   * @throws ConfigError before anything is locked, if the last argument is not a function; as acquire; what `fn` throws;
+   *   LockLostError (with what `fn` returned as `settled`) if the lock was lost
    *   before `fn` had settled, unless `onLost` is 'ignore'
    */
   withLock<R>(key: LockKey, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
@@ -156,7 +162,7 @@ export class LockClient {
     ...rest:
       [fn: (lock: LockHandle) => R | Promise<R>] | [options: WithLockOptions, fn: (lock: LockHandle) => R | Promise<R>]
   ): Promise<R> {
-    const [given, fn] = rest.length === 1 ? [NO_OPTIONS as WithLockOptions, rest[0]] : rest;
+    const [given, fn] = checkWork<WithLockOptions, (lock: LockHandle) => R | Promise<R>>(rest);
     const { onLost = 'throw', ...options } = given;
     checkOnLost(onLost);
     const scope = await this.enter(key, options);
@@ -182,6 +188,7 @@ export class LockClient {
    */
   async enter(key: LockKey, options: ScopeOptions = NO_OPTIONS): Promise<LockScope> {
     if (options === NO_OPTIONS) return new LockScope(await this.take(key, NO_OPTIONS), this.holds, this.clock, 0);
+    checkObject('options', options);
     const { minHoldS, ...acquire } = options;
     const minHoldMs = checkMinHold(minHoldS);
     const lock = await this.take(key, acquire);

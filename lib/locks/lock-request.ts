@@ -1,16 +1,14 @@
 import type { AcquireRequest } from '../backends/backend.js';
-import { LockKeyError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import { toBytes } from '../protocol/bytes.js';
-import { wireKey } from './keys.js';
-import { checkNames, checkNumber, checkObject, wrong } from './option-checks.js';
+import { checkBounds } from './bounds.js';
+import { checkCount, wireKey } from './keys.js';
+import { checkNames, checkObject, wrong } from './option-checks.js';
 import type { AcquireOptions, LockKey } from './options.js';
 import { checkAcquireTimeout, checkLease, type ResolvedOptions } from './resolve-options.js';
 
 const KNOWN = ['acquireTimeoutS', 'leaseTtlS', 'limit', 'signal', 'autoRenew', 'requireFence', 'onNested'];
 const ON_NESTED = ['throw', 'join', 'wait'];
-/** Larger limits are refused by some servers (spec 3) and mean nothing. */
-const MOST_SLOTS = 1_048_576;
 
 /** The same for all who give none: there is nothing to check. */
 export const NO_OPTIONS: AcquireOptions = Object.freeze({});
@@ -39,7 +37,7 @@ export function checkRequest(key: LockKey, options: AcquireOptions, defaults: Re
   if (signal !== undefined && !isSignal(signal)) {
     throw wrong('signal', 'an AbortSignal', signal);
   }
-  const limit = checkNumber('limit', options.limit, { min: 1, max: MOST_SLOTS, integer: true });
+  const limit = checkBounds('limit', options.limit);
   const waitMs = checkAcquireTimeout(options.acquireTimeoutS) ?? defaults.acquireTimeoutMs;
   const leaseMs = checkLease(options.leaseTtlS) ?? defaults.leaseMs;
   const kind = limit === undefined ? 'lock' : 'sem';
@@ -78,7 +76,7 @@ export function orderedKeys(key: LockKey, namespace: string | undefined): Names 
   if (!Array.isArray(key)) {
     return { keys: [key as string], wires: [wireKey(namespace, key)] };
   }
-  if (key.length === 0) throw new LockKeyError('an empty list of keys');
+  checkCount(key);
   const byBytes = new Map<string, { readonly key: string; readonly wire: string }>();
   for (const one of key as readonly string[]) {
     const wire = wireKey(namespace, one);
@@ -89,7 +87,7 @@ export function orderedKeys(key: LockKey, namespace: string | undefined): Names 
 }
 
 /** Of whatever realm. */
-const isSignal = (value: unknown): boolean =>
+export const isSignal = (value: unknown): value is AbortSignal =>
   typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;
 
 function checkFlag(option: string, value: unknown): boolean | undefined {

@@ -1,10 +1,12 @@
-import type { LockLostError } from '../common/errors.js';
+import { ConfigError, type LockLostError } from '../common/errors.js';
 import type { Clock, Ms } from '../common/system.js';
+import { checkBounds } from './bounds.js';
 import { runWithLock } from './current-lock.js';
 import type { Hold } from './hold.js';
 import type { Holds } from './holds.js';
 import type { LockHandle } from './lock-handle.js';
-import { checkNumber, wrong } from './option-checks.js';
+import { NO_OPTIONS } from './lock-request.js';
+import { checkObject, show, wrong } from './option-checks.js';
 import type { AcquireOptions } from './options.js';
 
 export interface ScopeOptions extends AcquireOptions {
@@ -16,12 +18,25 @@ export interface ScopeOptions extends AcquireOptions {
 }
 
 /** @throws ConfigError */
-export const checkMinHold = (value: unknown): Ms =>
-  (checkNumber('minHoldS', value, { min: 0, max: 2_147_483 }) ?? 0) * 1000;
+export const checkMinHold = (value: unknown): Ms => (checkBounds('minHoldS', value) ?? 0) * 1000;
 
 /** @throws ConfigError */
 export function checkOnLost(value: unknown): void {
   if (value !== 'throw' && value !== 'ignore') throw wrong('onLost', "'throw' or 'ignore'", value);
+}
+
+/**
+ * What withLock was given behind the key: JavaScript programs may have it in another order.
+ * @throws ConfigError
+ */
+export function checkWork<O extends object, F>(
+  args: readonly [fn: F] | readonly [options: O | undefined, fn: F],
+): [O, F] {
+  const [options, fn]: readonly unknown[] = args.length === 1 ? [undefined, args[0]] : args;
+  if (typeof fn !== 'function') {
+    throw new ConfigError(`withLock(key, options, fn): expected a function as the last argument, got ${show(fn)}`);
+  }
+  return [(options === undefined ? NO_OPTIONS : checkObject('options', options)) as O, fn as F];
 }
 
 /** A lock around a piece of work. */

@@ -8,6 +8,7 @@ import {
   ShuttingDownError,
   UnsupportedError,
 } from '../common/errors.js';
+import { nameKey } from '../common/shown.js';
 import type { Ms } from '../common/system.js';
 import { Acquirer } from './acquirer.js';
 import type { BackendStart } from './backend-start.js';
@@ -202,7 +203,7 @@ export class LockTaker {
 export function explained(error: unknown, { keys, wires }: LockRequest): unknown {
   if (error instanceof LockError && error.key !== undefined) {
     const index = wires.findIndex(({ key }) => key === error.key);
-    Object.assign(error, { key: keys[Math.max(index, 0)]! });
+    nameKey(error, keys[Math.max(index, 0)]!);
   }
   return error;
 }

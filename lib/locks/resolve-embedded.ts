@@ -1,6 +1,7 @@
 import type { EmbeddedConfig } from '../backends/embedded-config.js';
 import { ConfigError } from '../common/errors.js';
 import { DEFAULT_LEASE_TTL_S } from '../protocol/limits.js';
+import { checkBounds } from './bounds.js';
 import { checkNames, checkNumber, checkObject, wrong } from './option-checks.js';
 import { parseAddress } from './resolve-remote.js';
 
@@ -23,11 +24,7 @@ export function resolveEmbedded(value: unknown): EmbeddedConfig {
   }
   const count = (name: string, min: number) =>
     checkNumber(`embedded.${name}`, options[name], { min, max: Number.MAX_SAFE_INTEGER, integer: true });
-  const lease = checkNumber('embedded.defaultLeaseTtl', options.defaultLeaseTtl, {
-    min: 0,
-    max: 2_147_483,
-    open: true,
-  });
+  const lease = checkBounds('embedded.defaultLeaseTtl', options.defaultLeaseTtl);
   return Object.freeze({
     listen: listen === undefined ? undefined : parseAddress('embedded.listen', listen, 0),
     authToken,

@@ -3,8 +3,9 @@ import type { EmbeddedConfig } from '../backends/embedded-config.js';
 import type { RemoteConfig } from '../client/config.js';
 import { ConfigError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
+import { checkBounds } from './bounds.js';
 import { checkKey } from './keys.js';
-import { checkNames, checkNumber, checkObject, wrong } from './option-checks.js';
+import { checkNames, checkObject, wrong } from './option-checks.js';
 import type { LockClientOptions } from './options.js';
 import { resolveEmbedded } from './resolve-embedded.js';
 import { DEFAULT_RENEW_RATIO, resolveRemote } from './resolve-remote.js';
@@ -26,8 +27,6 @@ export interface ResolvedOptions {
   readonly backend: BackendChoice;
 }
 
-/** Longest lease and wait: what a signed 32-bit count of milliseconds holds is enough for anybody and safe for timers. */
-const MOST_SECONDS = 2_147_483;
 const DEFAULT_ACQUIRE_TIMEOUT_S = 10;
 const DEFAULT_SHUTDOWN_TIMEOUT_S = 10;
 const STARTUPS = ['connect', 'require', 'lazy'];
@@ -38,13 +37,13 @@ const KNOWN = [
 
 /** Milliseconds to wait. @throws ConfigError */
 export const checkAcquireTimeout = (value: unknown): Ms | undefined => {
-  const seconds = checkNumber('acquireTimeoutS', value, { min: 0, max: MOST_SECONDS });
+  const seconds = checkBounds('acquireTimeoutS', value);
   return seconds === undefined ? undefined : seconds * 1000;
 };
 
 /** Milliseconds of lease. @throws ConfigError */
 export const checkLease = (value: unknown): Ms | undefined => {
-  const seconds = checkNumber('leaseTtlS', value, { min: 0, max: MOST_SECONDS, open: true });
+  const seconds = checkBounds('leaseTtlS', value);
   return seconds === undefined ? undefined : seconds * 1000;
 };
 
@@ -59,9 +58,7 @@ export function resolveOptions(given: LockClientOptions = {}): ResolvedOptions {
     acquireTimeoutMs: checkAcquireTimeout(options.acquireTimeoutS) ?? DEFAULT_ACQUIRE_TIMEOUT_S * 1000,
     leaseMs: checkLease(options.leaseTtlS) ?? 0,
     startup: startup as ResolvedOptions['startup'],
-    shutdownTimeoutMs:
-      (checkNumber('shutdownTimeoutS', options.shutdownTimeoutS, { min: 0, max: MOST_SECONDS }) ??
-        DEFAULT_SHUTDOWN_TIMEOUT_S) * 1000,
+    shutdownTimeoutMs: (checkBounds('shutdownTimeoutS', options.shutdownTimeoutS) ?? DEFAULT_SHUTDOWN_TIMEOUT_S) * 1000,
     renewRatio: given.remote?.renewRatio ?? DEFAULT_RENEW_RATIO,
     backend: chooseBackend(options),
   });

@@ -1,4 +1,5 @@
 import type { AcquireRequest, LockBackend } from '../backends/backend.js';
+import { whenAborted } from '../common/abort.js';
 import { LockUnavailableError, type LossReason, type ServerDrainingError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import type { Acquirer } from './acquirer.js';
@@ -143,8 +144,7 @@ export class SeveralKeys {
     queued: (() => void) | undefined,
   ): Promise<readonly Lease[]> {
     signal?.throwIfAborted();
-    const abort = (): void => collection.stop(signal!.reason);
-    signal?.addEventListener('abort', abort);
+    const ignoreAbort = signal && whenAborted(signal, () => collection.stop(signal.reason));
     try {
       for (const [index, wire] of wires.entries()) {
         const grant = await this.acquirer.acquire(wire, collection.signal, queued);
@@ -153,7 +153,7 @@ export class SeveralKeys {
       if (!(await collection.isWhole())) throw collection.signal.reason;
       return collection.leases;
     } finally {
-      signal?.removeEventListener('abort', abort);
+      ignoreAbort?.();
     }
   }
 }

@@ -1,6 +1,7 @@
 import { Observable } from 'rxjs';
 import type { LockBackend } from '../backends/backend.js';
 import { ShuttingDownError, UnsupportedError } from '../common/errors.js';
+import { checkNames, checkObject } from './option-checks.js';
 import { checkChannel, checkGroup, checkPattern, checkPayload } from './signal-checks.js';
 
 /** A signal as it arrived. */
@@ -45,10 +46,12 @@ export class Signals {
    * After a lost connection they come again by themselves; what was published meanwhile is lost. A subscription keeps the
    * process alive. The stream fails with UnsupportedError (no signals there), AuthError or ConfigError.
    * @param pattern tokens separated by dots; `*` is any one token, `>` as the last one any number of them
-   * @throws LockKeyError, UnsupportedError
+   * @throws LockKeyError, ConfigError (the options), UnsupportedError
    */
-  signal$(pattern: string, { group }: SignalOptions = {}): Observable<Signal> {
+  signal$(pattern: string, options: SignalOptions = {}): Observable<Signal> {
     checkPattern(pattern);
+    checkNames('', checkObject('options', options), ['group']);
+    const { group } = options;
     checkGroup(group);
     const { backend } = this;
     if (!backend.subscribe) throw this.unsupported();

@@ -1,4 +1,5 @@
 import type { Grant, Pending, Place, Waiter } from '../backends/backend.js';
+import { whenAborted } from '../common/abort.js';
 import { type Alarm, type Alarms, newAlarm } from '../common/alarms.js';
 import { Deferred } from '../common/deferred.js';
 import { LeaseExpiredError, LockUnavailableError, type LossReason, NotEnqueuedError } from '../common/errors.js';
@@ -49,6 +50,7 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
   private step: Step = { in: 'opening' };
   private readonly claimants = new Set<Claimant>();
   private readonly since: Ms;
+  private ignoreAbort: (() => void) | undefined;
 
   constructor(
     private readonly request: LockRequest,
@@ -56,12 +58,14 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
   ) {
     this.keys = request.keys;
     this.since = desk.keeper.clock.now();
+    const { signal } = request;
+    // Before the place is asked for: it may be refused at once, and its end must find what it has to undo.
+    if (signal) this.ignoreAbort = whenAborted(signal, () => void this.giveUp(signal.reason));
     const ready = desk.ready(request);
     // At once, if the backend is there.
     this.placed = ready ? ready.then(() => this.open()) : this.open();
     // Those who wait are told; nobody has to look at this one.
     this.placed.catch((error: unknown) => this.end(error));
-    request.signal?.addEventListener('abort', this.aborted);
   }
 
   async wait(timeoutS?: number): Promise<LockHandle | null> {
@@ -140,7 +144,13 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
     this.step = queued;
     // The answer may come before the call returns.
     queued.pending = this.desk.enqueue(this.request, this);
+    // Given up from within, by a sharding strategy say.
+    if (this.isOver) queued.pending.cancel();
     return this.place.promise;
+  }
+
+  private get isOver(): boolean {
+    return this.step.in === 'over';
   }
 
   private async offer(grant: Grant): Promise<void> {
@@ -172,12 +182,10 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
     if (this.step.in === 'over') return;
     this.step = { in: 'over', error };
     this.place.reject(error);
-    this.request.signal?.removeEventListener('abort', this.aborted);
+    this.ignoreAbort?.();
     this.desk.ended(this);
     for (const claimant of [...this.claimants]) this.dismiss(claimant)?.reject(error);
   }
-
-  private readonly aborted = (): void => void this.giveUp(this.request.signal!.reason);
 
   /** Undefined if it has been told already. */
   private dismiss(claimant: Claimant): Claimant | undefined {

@@ -1,6 +1,7 @@
 import type { Pending, Waiter } from '../backends/backend.js';
 import type { Alarms } from '../common/alarms.js';
 import { ConfigError, NestedLockError, ShuttingDownError, UnsupportedError } from '../common/errors.js';
+import { shownList } from '../common/shown.js';
 import type { Ms } from '../common/system.js';
 import type { BackendStart } from './backend-start.js';
 import type { Lease } from './lease.js';
@@ -24,7 +25,7 @@ export class Tickets implements TicketDesk {
   /** @throws ConfigError, NestedLockError, UnsupportedError, ShuttingDownError, the reason of the signal */
   issue(request: LockRequest): LockTicket {
     const { keys, onNested, signal } = request;
-    if (keys.length > 1) throw new ConfigError(`a ticket is for one key, got ${keys.join(', ')}`);
+    if (keys.length > 1) throw new ConfigError(`a ticket is for one key, got ${shownList(keys)}`);
     if (onNested === 'join') throw new ConfigError("option onNested: a ticket cannot join, got 'join'");
     const nesting = this.taker.nesting(request);
     if (nesting) throw new NestedLockError(nesting.key);

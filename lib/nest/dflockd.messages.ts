@@ -1,16 +1,23 @@
 import { ConfigError } from '../common/errors.js';
+import { shown, shownList } from '../common/shown.js';
 
 /** Every text a developer reads from this room, in one place. */
 
 const show = (value: unknown): string => {
-  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'string') return `"${shown(value)}"`;
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
   if (typeof value === 'object' && value !== null) {
-    return Array.isArray(value) ? 'an array' : `an object (${value.constructor?.name ?? 'no prototype'})`;
+    return Array.isArray(value) ? 'an array' : `an object (${className(value)})`;
   }
   return String(value);
 };
+
+/** What was sent as JSON may have a `constructor` of its own. */
+function className(value: object): string {
+  const name: unknown = (value.constructor as { name?: unknown } | undefined)?.name;
+  return typeof name === 'string' ? shown(name) : 'no prototype';
+}
 
 export const MESSAGES = {
   // Decorators: where they cannot stand
@@ -70,7 +77,7 @@ export const MESSAGES = {
     `two global DflockdModules make the instance ${show(instance)}; import forRoot once, or give one of them another "instance" or "isGlobal: false"`,
   requestScoped: (instance: string) =>
     `DflockdModule.forRootAsync (instance ${show(instance)}): its dependencies are request-scoped, but locks live as long as the application; inject only singletons`,
-  noAsyncSource: 'DflockdModule.forRootAsync: give one of useFactory, useClass, useExisting',
+  noAsyncSource: 'give one of useFactory, useClass, useExisting',
   misplacedExtra: (option: string, value: unknown) =>
     `${option} (${show(value)}) belongs beside useFactory, not into its result`,
   skipOnResponse: (method: string) =>
@@ -101,8 +108,18 @@ export const MESSAGES = {
     `connection to ${server} lost${error ? `: ${error.message}` : ''}; reconnecting`,
   degraded: (server: string, detail: string) => `${server}: ${detail}`,
   lost: (keys: readonly string[], reason: string, heldMs: number, server: string) =>
-    `lock lost: ${keys.join(', ')} (${reason}) after ${Math.round(heldMs)} ms, server ${server}`,
-  skipped: (keys: readonly string[]) => `skipped, lock is busy: ${keys.join(', ')}`,
+    `lock lost: ${shownList(keys)} (${reason}) after ${Math.round(heldMs)} ms, server ${server}`,
+  manyLost: (
+    count: number,
+    keys: readonly string[],
+    reasons: ReadonlyMap<string, number>,
+    servers: readonly string[],
+  ) => {
+    const why = [...reasons].map(([reason, times]) => (reasons.size > 1 ? `${reason} ${times}` : reason)).join(', ');
+    const where = `${servers.length > 1 ? 'servers' : 'server'} ${shownList(servers)}`;
+    return `${count} locks lost: ${shownList(keys)} (${why}), ${where}`;
+  },
+  skipped: (keys: readonly string[]) => `skipped, lock is busy: ${shownList(keys)}`,
 } as const;
 
 /** Puts the place before what a check says. @throws ConfigError */

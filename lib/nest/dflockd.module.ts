@@ -6,8 +6,8 @@ import {
   type Provider,
 } from '@nestjs/common';
 import { APP_FILTER, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
-import { ConfigError } from '../common/errors.js';
 import { LockClient } from '../locks/lock-client.js';
+import { checkObject } from '../locks/option-checks.js';
 import {
   DEFAULT_INSTANCE,
   holderToken,
@@ -21,7 +21,13 @@ import {
 import { DflockdExplorer } from './dflockd.explorer.js';
 import { DflockdLifecycle } from './dflockd.lifecycle.js';
 import { located, MESSAGES } from './dflockd.messages.js';
-import { checkExtras, clientOptionsOf, type DflockdModuleOptions, type Extras } from './dflockd.options.js';
+import {
+  checkExtras,
+  checkSource,
+  clientOptionsOf,
+  type DflockdModuleOptions,
+  type Extras,
+} from './dflockd.options.js';
 import { DflockdService } from './dflockd.service.js';
 import { DflockdSignals, getDflockdSignalsToken } from './dflockd.signals.js';
 import { getDflockdToken } from './dflockd.token.js';
@@ -65,14 +71,13 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleO
 export class DflockdModule extends ConfigurableModuleClass {
   /** @throws ConfigError at start, for options that are wrong, unknown or contradict each other */
   static override forRoot(options: DflockdModuleOptions & Extras = {}): DynamicModule {
+    located('DflockdModule.forRoot', () => checkObject('options', options));
     return super.forRoot(options);
   }
 
   /** @throws ConfigError at start, as forRoot; also if what is injected is request-scoped */
   static override forRootAsync(options: DflockdModuleAsyncOptions): DynamicModule {
-    if (!options.useFactory && !options.useClass && !options.useExisting) {
-      throw new ConfigError(MESSAGES.noAsyncSource);
-    }
+    located('DflockdModule.forRootAsync', () => checkSource(options));
     return super.forRootAsync(options);
   }
 }
@@ -116,7 +121,8 @@ function providersOf(info: ModuleInfo): Provider[] {
       ) => {
         own.fill(its instanceof DflockdService ? new LockRunner(its.client) : undefined);
         filter.configure(exceptionFilter);
-        if (exceptionFilter !== false) coverGateways(modules);
+        if (exceptionFilter !== false)
+          coverGateways(modules, typeof exceptionFilter === 'object' ? exceptionFilter : {});
       },
       inject: [holder, service, OWN_FILTER, MODULE_OPTIONS, ModulesContainer],
     },

@@ -3,13 +3,16 @@ import { ConfigError } from '../common/errors.js';
 import { checkNames, checkNumber, checkObject, wrong } from '../locks/option-checks.js';
 import type { LockClientOptions } from '../locks/options.js';
 import { MESSAGES } from './dflockd.messages.js';
+import { checkInstance } from './dflockd.token.js';
 
 export type DflockdModuleOptions = LockClientOptions & {
   /**
    * Answers requests that failed over a lock, see LockExceptionFilter. Default true; `false` leaves them to others;
-   * `{ busyStatus }` is the HTTP status for "somebody else has the lock", default 423.
+   * `{ busyStatus }` is the HTTP status for "somebody else has the lock", default 423. `{ keyStatus }` is the one for a key
+   * that a decorator could not make from the arguments of the call, default 400; with 500 it counts as a mistake of the
+   * application, on all transports: logged with its stack, and clients are told nothing of it.
    */
-  exceptionFilter?: boolean | { busyStatus: number };
+  exceptionFilter?: boolean | { busyStatus?: number; keyStatus?: number };
   /** Default: Nest's logger, context `Dflockd`. `false`: silence. */
   logger?: LoggerService | false;
 };
@@ -46,17 +49,29 @@ export function clientOptionsOf(options: unknown): LockClientOptions {
   return rest;
 }
 
+const STATUSES = ['busyStatus', 'keyStatus'];
+
 function checkFilter(setting: unknown): void {
   const filter = checkObject('exceptionFilter', setting);
-  checkNames('exceptionFilter', filter, ['busyStatus']);
-  if (filter.busyStatus === undefined) throw wrong('exceptionFilter.busyStatus', 'an HTTP status', undefined);
-  checkNumber('exceptionFilter.busyStatus', filter.busyStatus, { min: 400, max: 599, integer: true });
+  checkNames('exceptionFilter', filter, STATUSES);
+  if (STATUSES.every((name) => filter[name] === undefined)) {
+    throw wrong('exceptionFilter', `true, false or an object with ${STATUSES.join(' or ')}`, setting);
+  }
+  for (const name of STATUSES) {
+    checkNumber(`exceptionFilter.${name}`, filter[name], { min: 400, max: 599, integer: true });
+  }
+}
+
+/** Of forRootAsync: where the options come from. @throws ConfigError */
+export function checkSource(options: unknown): void {
+  const { useFactory, useClass, useExisting } = checkObject('options', options);
+  if (!useFactory && !useClass && !useExisting) throw new ConfigError(MESSAGES.noAsyncSource);
+  if (useFactory && typeof useFactory !== 'function') throw wrong('useFactory', 'a function', useFactory);
+  if (useClass && typeof useClass !== 'function') throw wrong('useClass', 'a class', useClass);
 }
 
 /** @throws ConfigError */
 export function checkExtras({ instance, isGlobal }: { instance?: unknown; isGlobal?: unknown }): void {
-  if (instance !== undefined && (typeof instance !== 'string' || instance === '')) {
-    throw wrong('instance', 'a name', instance);
-  }
+  if (instance !== undefined) checkInstance(instance);
   if (isGlobal !== undefined && typeof isGlobal !== 'boolean') throw wrong('isGlobal', 'true or false', isGlobal);
 }

@@ -4,6 +4,7 @@ import { ConfigError } from '../common/errors.js';
 import type { Signal, SignalOptions, Signals } from '../locks/signals.js';
 import { DEFAULT_INSTANCE } from './dflockd.constants.js';
 import { DflockdService } from './dflockd.service.js';
+import { checkInstance } from './dflockd.token.js';
 
 /**
  * dflockd's publish and subscribe, on the connections of the module's instance. Inject it by its class, or with
@@ -30,7 +31,7 @@ export class DflockdSignals {
    * with UnsupportedError (no signals there), AuthError or ConfigError.
    * @param pattern tokens separated by dots; `*` is any one token, `>` as the last one any number of them
    * @param options `group`: of all who listen to the pattern in the same group, one gets each signal
-   * @throws LockKeyError, UnsupportedError
+   * @throws LockKeyError, ConfigError (the options), UnsupportedError
    */
   signal$(pattern: string, options?: SignalOptions): Observable<Signal> {
     return this.signals.signal$(pattern, options);
@@ -45,7 +46,9 @@ export class DflockdSignals {
 /**
  * The injection token of an instance's DflockdSignals.
  * @param instance as given to `forRoot`
+ * @throws ConfigError
  */
 export function getDflockdSignalsToken(instance: string = DEFAULT_INSTANCE): InjectionToken {
+  checkInstance(instance);
   return instance === DEFAULT_INSTANCE ? DflockdSignals : Symbol.for(`nestjs-dflockd:signals:${instance}`);
 }

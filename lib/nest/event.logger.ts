@@ -1,7 +1,9 @@
 import { Logger, type LoggerService } from '@nestjs/common';
+import { type Clock, systemClock } from '../common/system.js';
 import type { LockNotice } from '../locks/events.js';
 import { LOG_CONTEXT } from './dflockd.constants.js';
 import { MESSAGES } from './dflockd.messages.js';
+import { LossLogger } from './loss.logger.js';
 
 type Level = 'log' | 'warn' | 'error' | 'debug';
 export type Log = (level: Level, message: string) => void;
@@ -16,10 +18,17 @@ export function logTo(logger: LoggerService | false | undefined): Log {
     : (level, message) => target[level]?.(message);
 }
 
-/** Turns notices into lines of the log; each transition of a connection once. */
-export function eventLogger(log: Log): (event: LockNotice) => void {
+/** Who hears the notices of a client. */
+export interface EventLogger {
+  next(event: LockNotice): void;
+  complete(): void;
+}
+
+/** Turns notices into lines of the log; each transition of a connection once, losses that come together in one line. */
+export function eventLogger(log: Log, clock: Clock = systemClock): EventLogger {
   const down = new Set<string>();
-  return (event) => {
+  const losses = new LossLogger(log, clock);
+  const next = (event: LockNotice): void => {
     switch (event.type) {
       case 'connected':
         down.delete(event.server);
@@ -31,9 +40,10 @@ export function eventLogger(log: Log): (event: LockNotice) => void {
       case 'degraded':
         return log('warn', MESSAGES.degraded(event.server, event.detail));
       case 'lost':
-        return log('error', MESSAGES.lost(event.keys, event.reason, event.heldMs, event.server));
+        return losses.add(event);
       case 'skipped':
         return log('debug', MESSAGES.skipped(event.keys));
     }
   };
+  return { next, complete: () => losses.flush() };
 }

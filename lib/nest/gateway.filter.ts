@@ -1,9 +1,9 @@
 import 'reflect-metadata';
 import { Catch, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
-import { LockError } from '../common/errors.js';
+import { LockError, LockKeyError } from '../common/errors.js';
 import { LOG_CONTEXT } from './dflockd.constants.js';
-import { answerTo, INTERNAL } from './lock-exception.table.js';
+import { answerTo, INTERNAL, type EdgeAnswer, type EdgeSettings } from './lock-exception.table.js';
 
 /** Names in all versions of Nest; not exported in all of them. */
 const GATEWAY = 'websockets:is_gateway';
@@ -19,9 +19,11 @@ interface Client {
 /** Tells WebSocket clients about failed locks, as `exception` events. */
 @Catch(LockError)
 export class GatewayFilter implements ExceptionFilter<LockError> {
+  constructor(private readonly settings: EdgeSettings = {}) {}
+
   catch(error: LockError, host: ArgumentsHost): void {
-    const answer = answerTo(error);
-    if (!answer) logMistake(error);
+    const answer = answerTo(error, this.settings);
+    logFault(error, answer);
     const { message } = answer ?? INTERNAL;
     const data = { status: 'error', message, code: error.code };
     const client = host.switchToWs().getClient<Client>();
@@ -32,21 +34,28 @@ export class GatewayFilter implements ExceptionFilter<LockError> {
 
 const logger = new Logger(LOG_CONTEXT);
 
-/** Clients are told nothing of it, so the log has to. Over HTTP Nest itself does that. */
-export const logMistake = (error: LockError): void => logger.error(error);
-
-const filter = new GatewayFilter();
+/**
+ * Of a mistake clients are told nothing, so the log has to; over HTTP Nest itself does that. Of a key that they have spoilt
+ * they are not told why, which developers want to know: in one line, because anybody can have it written.
+ */
+export function logFault(error: LockError, answer: EdgeAnswer | undefined): void {
+  if (!answer) logger.error(error);
+  else if (error instanceof LockKeyError) logger.debug(error.message);
+}
 
 /**
  * Nest applies no global filters to gateways, not even those of APP_FILTER. So theirs get this one, behind all of their own.
  * To be called before the gateways' handlers are registered, that is, before `onModuleInit`.
  */
-export function coverGateways(modules: ModulesContainer): void {
+export function coverGateways(modules: ModulesContainer, settings: EdgeSettings = {}): void {
+  const filter = new GatewayFilter(settings);
   for (const { providers } of modules.values()) {
     for (const { metatype } of providers.values()) {
       if (typeof metatype !== 'function' || !Reflect.hasMetadata(GATEWAY, metatype)) continue;
-      const own = (Reflect.getMetadata(FILTERS, metatype) ?? []) as unknown[];
-      if (!own.includes(filter)) Reflect.defineMetadata(FILTERS, [filter, ...own], metatype);
+      const all = (Reflect.getMetadata(FILTERS, metatype) ?? []) as unknown[];
+      // Another module, or another application of the same class, may have been here before.
+      const own = all.filter((one) => !(one instanceof GatewayFilter));
+      Reflect.defineMetadata(FILTERS, [filter, ...own], metatype);
     }
   }
 }

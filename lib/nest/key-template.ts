@@ -1,5 +1,5 @@
 import { ConfigError, LockKeyError } from '../common/errors.js';
-import { checkKey, delimitersOf, encodeKeyValue } from '../locks/keys.js';
+import { checkCount, checkKey, delimitersOf, encodeKeyValue } from '../locks/keys.js';
 import type { LockKey } from '../locks/options.js';
 import { located, MESSAGES } from './dflockd.messages.js';
 
@@ -16,14 +16,30 @@ const PATH = /^\d+(\.[^.{}]+)*$/;
  */
 export function compileKey(where: string, key: unknown): KeyMaker {
   if (typeof key === 'string') return compileTemplate(where, key);
-  if (typeof key === 'function') return (self, args) => keyFrom(where, Reflect.apply(key, self, args));
+  if (typeof key === 'function') return blaming((self, args) => keyFrom(where, Reflect.apply(key, self, args)));
   if (Array.isArray(key)) return compileList(where, key);
   throw new ConfigError(MESSAGES.badKey(where, key));
+}
+
+/** Says of a key error that the arguments of a call are its cause. Other errors stay as they are. */
+export function blameArguments(error: unknown): unknown {
+  return error instanceof LockKeyError ? Object.assign(error, { fromArguments: true }) : error;
+}
+
+function blaming<K>(make: (self: unknown, args: readonly unknown[]) => K): typeof make {
+  return (self, args) => {
+    try {
+      return make(self, args);
+    } catch (error) {
+      throw blameArguments(error);
+    }
+  };
 }
 
 function keyFrom(where: string, result: unknown): LockKey {
   const keys: unknown[] = Array.isArray(result) ? result : [result];
   if (keys.length === 0) throw new LockKeyError(MESSAGES.noKeysResult(where));
+  checkCount(keys);
   for (const key of keys) {
     if (typeof key !== 'string' || key === '') throw new LockKeyError(MESSAGES.badKeyResult(where, key));
   }
@@ -32,6 +48,7 @@ function keyFrom(where: string, result: unknown): LockKey {
 
 function compileList(where: string, list: readonly unknown[]): KeyMaker {
   if (list.length === 0) throw new ConfigError(MESSAGES.noKeys(where));
+  located(where, () => checkCount(list));
   const makers = list.map((template) => {
     if (typeof template !== 'string') throw new ConfigError(MESSAGES.badTemplate(where, template));
     return compileTemplate(where, template);
@@ -55,10 +72,11 @@ function compileTemplate(where: string, key: string): TemplateMaker {
 
   const delimiters = delimitersOf(literals);
   const fields = paths.map((path) => ({ steps: path.split('.'), name: `${where}: {${path}}` }));
-  return (_, args) =>
+  return blaming((_, args) =>
     literals.reduce((made, literal, index) => {
       const { steps, name } = fields[index - 1]!;
       const value = steps.reduce<any>((at, step) => at?.[step], args);
       return made + encodeKeyValue(value, delimiters, name) + literal;
-    });
+    }),
+  );
 }

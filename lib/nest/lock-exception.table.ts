@@ -1,5 +1,6 @@
 import {
   AcquireTimeoutError,
+  LockKeyError,
   LockLostError,
   LockUnavailableError,
   MaxLocksError,
@@ -21,6 +22,22 @@ export interface EdgeAnswer {
 const busy = (message: string): EdgeAnswer => ({ status: 423, message, busy: true });
 const unavailable = (message: string): EdgeAnswer => ({ status: 503, message, busy: false });
 
+/** What the application has chosen instead. */
+export interface EdgeSettings {
+  /** Of `busy`. */
+  readonly busyStatus?: number | undefined;
+  /** Of a key that the arguments of a call have spoilt; 500: it is a mistake of the application. */
+  readonly keyStatus?: number | undefined;
+}
+
+export const INTERNAL: EdgeAnswer = { status: 500, message: 'Internal server error', busy: false };
+
+const BAD_KEY: EdgeAnswer = {
+  status: 400,
+  message: 'The request has a value that no lock can be named by',
+  busy: false,
+};
+
 type ErrorClass = abstract new (...args: any[]) => LockError;
 
 const ANSWERS: readonly (readonly [ErrorClass, EdgeAnswer])[] = [
@@ -35,7 +52,13 @@ const ANSWERS: readonly (readonly [ErrorClass, EdgeAnswer])[] = [
 ];
 
 /** Undefined: a mistake of the application, nothing that its clients could know about. */
-export const answerTo = (error: LockError): EdgeAnswer | undefined =>
-  ANSWERS.find(([type]) => error instanceof type)?.[1];
-
-export const INTERNAL: EdgeAnswer = { status: 500, message: 'Internal server error', busy: false };
+export function answerTo(
+  error: LockError,
+  { busyStatus, keyStatus = BAD_KEY.status }: EdgeSettings = {},
+): EdgeAnswer | undefined {
+  if (error instanceof LockKeyError) {
+    return error.fromArguments && keyStatus !== INTERNAL.status ? { ...BAD_KEY, status: keyStatus } : undefined;
+  }
+  const answer = ANSWERS.find(([type]) => error instanceof type)?.[1];
+  return answer?.busy && busyStatus !== undefined ? { ...answer, status: busyStatus } : answer;
+}

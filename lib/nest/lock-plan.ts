@@ -1,6 +1,7 @@
 import { ConfigError, type AcquireTimeoutError } from '../common/errors.js';
+import { checkBounds } from '../locks/bounds.js';
 import { checkOnNested, NO_OPTIONS } from '../locks/lock-request.js';
-import { checkNames, checkNumber, checkObject, wrong } from '../locks/option-checks.js';
+import { checkNames, checkObject, wrong } from '../locks/option-checks.js';
 import type { ScopeOptions } from '../locks/lock-scope.js';
 import { checkAcquireTimeout, checkLease } from '../locks/resolve-options.js';
 import { DEFAULT_INSTANCE } from './dflockd.constants.js';
@@ -15,6 +16,8 @@ export interface LockPlan {
   readonly key: KeyMaker;
   readonly onBusy: 'throw' | 'skip' | ((busy: AcquireTimeoutError, ...args: unknown[]) => unknown);
   readonly onLost: 'throw' | 'ignore';
+  /** What gives up waiting, made of the call. */
+  readonly signal: ((...args: unknown[]) => unknown) | undefined;
   /** What the decorator names itself; the module's defaults stand for the rest. */
   readonly scope: Readonly<Pick<ScopeOptions, 'acquireTimeoutS' | 'leaseTtlS' | 'limit' | 'onNested' | 'minHoldS'>>;
   /** What the method returns, and with it how long it goes on. */
@@ -31,9 +34,8 @@ const KNOWN = [
   'leaseTtlS',
   'onNested',
   'returns',
+  'signal',
 ];
-/** Nobody means to keep a lock for more than a year. */
-const MOST_HOLD_S = 365 * 24 * 3600;
 
 /**
  * @param decorator how it is called in the source
@@ -63,6 +65,7 @@ function check(options: Readonly<Record<string, unknown>>, generates: boolean): 
     limit,
     onNested,
     minHoldS,
+    signal,
   } = options;
   const returns = checkReturns(options.returns, generates);
   if (onBusy === 'skip' && returns !== 'promise') throw new ConfigError(MESSAGES.skipOnStream(A[returns]));
@@ -70,23 +73,27 @@ function check(options: Readonly<Record<string, unknown>>, generates: boolean): 
     throw wrong('onBusy', "'throw', 'skip' or a function", onBusy);
   }
   if (onLost !== 'throw' && onLost !== 'ignore') throw wrong('onLost', "'throw' or 'ignore'", onLost);
+  if (signal !== undefined && typeof signal !== 'function') {
+    throw wrong('signal', 'a function that returns an AbortSignal or undefined', signal);
+  }
   if (typeof instance !== 'string' || instance === '') throw wrong('instance', 'a name', instance);
   checkAcquireTimeout(acquireTimeoutS);
   checkLease(leaseTtlS);
   checkOnNested(onNested);
-  checkNumber('limit', limit, { min: 1, integer: true });
+  checkBounds('limit', limit);
   const scope = {
     // Who skips does not wait, unless told to.
     ...defined('acquireTimeoutS', acquireTimeoutS ?? (onBusy === 'skip' ? 0 : undefined)),
     ...defined('leaseTtlS', leaseTtlS),
     ...defined('limit', limit),
     ...defined('onNested', onNested),
-    ...defined('minHoldS', checkNumber('minHoldS', minHoldS, { min: 0, max: MOST_HOLD_S })),
+    ...defined('minHoldS', checkBounds('minHoldS', minHoldS)),
   };
   return {
     instance,
     onBusy: onBusy as LockPlan['onBusy'],
     onLost,
+    signal: signal as LockPlan['signal'],
     returns,
     // By this the client knows that there is nothing to be checked.
     scope: Object.keys(scope).length > 0 ? scope : NO_OPTIONS,

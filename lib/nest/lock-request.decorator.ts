@@ -26,14 +26,15 @@ const NAME = '@LockRequest';
  * settled). For handlers of requests only: HTTP, messages, WebSocket, GraphQL. On a class it is for all of its handlers; a
  * lock of the class and one of the method are both held. Handlers of one request that ask for the same key share it.
  *
- * @param key a function of the ExecutionContext that returns a key or a list
+ * @param key a function of the ExecutionContext that returns a key or a list; `lockKey` refuses values that are missing
  * @throws ConfigError when the class is defined, or at start, where it could not work. The request fails with
  * AcquireTimeoutError (busy), LockLostError (also if the handler has succeeded), LockKeyError and so on.
  *
  * @example
  * ```ts
  * @Post('import')
- * @LockRequest((context) => `tenant:${context.switchToHttp().getRequest().headers['x-tenant']}`)
+ * @UseGuards(LoggedIn) // sets request.user
+ * @LockRequest((context) => lockKey`tenant:${context.switchToHttp().getRequest().user.tenantId}`)
  * import(@Res() response: Response) { … }
  * ```
  */

@@ -1,11 +1,20 @@
+import { eitherSignal } from '../common/abort.js';
 import { AcquireTimeoutError, MaxWaitersError, NestedLockError } from '../common/errors.js';
 import type { LockClient } from '../locks/lock-client.js';
+import { isSignal } from '../locks/lock-request.js';
 import type { LockKey } from '../locks/options.js';
+import { blameArguments } from './key-template.js';
 import type { LockPlan } from './lock-plan.js';
 import { type CallScope, Instead, type PlanRunner } from './service-holder.js';
 
 const isBusy = (error: unknown): error is AcquireTimeoutError =>
   error instanceof AcquireTimeoutError || error instanceof MaxWaitersError;
+
+interface Call {
+  readonly self: unknown;
+  readonly args: readonly unknown[];
+  readonly key: LockKey;
+}
 
 /** Takes the locks of locked methods from a client: what the options mean before the method runs. */
 export class LockRunner implements PlanRunner {
@@ -14,18 +23,41 @@ export class LockRunner implements PlanRunner {
   // Not an async function: every locked call would pay for it.
   enter(plan: LockPlan, self: unknown, args: readonly unknown[], signal?: AbortSignal): Promise<CallScope | Instead> {
     const key = plan.key(self, args);
-    return this.client
-      .enter(key, signal ? { ...plan.scope, signal } : plan.scope)
-      .catch(async (error: unknown) => new Instead(await this.busy(plan, self, args, key, error)));
+    if (plan.signal) return this.enterUntil(plan, { self, args, key, own: signal });
+    return this.take(plan, { self, args, key }, signal);
   }
 
-  private busy(plan: LockPlan, self: unknown, args: readonly unknown[], key: LockKey, error: unknown): unknown {
+  /** Until the caller's own or the plan's signal aborts. */
+  private async enterUntil(
+    plan: LockPlan,
+    call: Call & { own: AbortSignal | undefined },
+  ): Promise<CallScope | Instead> {
+    const { self, args, own } = call;
+    const its = Reflect.apply(plan.signal!, self, args) as AbortSignal | undefined;
+    // What is no signal is refused by the client.
+    if (!own || !isSignal(its)) return this.take(plan, call, its ?? own);
+    const both = eitherSignal(its, own);
+    try {
+      return await this.take(plan, call, both.signal);
+    } finally {
+      both.forget();
+    }
+  }
+
+  private take(plan: LockPlan, call: Call, signal: AbortSignal | undefined): Promise<CallScope | Instead> {
+    return this.client
+      .enter(call.key, signal === undefined ? plan.scope : { ...plan.scope, signal })
+      .catch(async (error: unknown) => new Instead(await this.busy(plan, call, error)));
+  }
+
+  private busy(plan: LockPlan, { self, args, key }: Call, error: unknown): unknown {
     const { onBusy } = plan;
     if (onBusy === 'skip' && (isBusy(error) || error instanceof NestedLockError)) {
       this.client.noteSkipped(key);
       return undefined;
     }
     if (typeof onBusy === 'function' && isBusy(error)) return Reflect.apply(onBusy, self, [error, ...args]);
-    throw error;
+    // The client has found fault with the key, which was made of the arguments: constant ones were checked before.
+    throw blameArguments(error);
   }
 }

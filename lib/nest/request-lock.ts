@@ -28,11 +28,16 @@ export class RequestLock {
       },
       () => undefined,
     );
+    // Nobody is there any more for whom to wait.
+    const gone = (): void => {
+      this.waiting.abort(new AcquireTimeoutError(key, { cause: new Error('the client has gone') }));
+    };
+    // It may have left while the guards were at work.
+    if (response && !this.isOpen) gone();
     if (!this.isOpen) return;
     response!.once('close', () => {
       this.isOpen = false;
-      // Nobody is there any more for whom to wait.
-      this.waiting.abort(new AcquireTimeoutError(key, { cause: new Error('the client has gone') }));
+      gone();
       this.endIfOver();
     });
   }

@@ -22,7 +22,7 @@ import type { Fn, KeyOf, LockDecorator, Opts } from './with-lock.types.js';
  */
 export function WithLock<T extends object, M extends Fn, const S extends string>(
   key: KeyOf<T, M, S>,
-  ...options: Opts<M>
+  ...options: Opts<M, T>
 ): LockDecorator<T, M> {
   return lockMethod('@WithLock', key, options[0]) as LockDecorator<T, M>;
 }

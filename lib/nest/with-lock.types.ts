@@ -51,7 +51,7 @@ export type KeyOf<T, M extends Fn, S extends string> = [ReturnType<M>] extends [
   ? Template<S, Parameters<M>> | readonly Template<S, Parameters<M>>[] | ((this: T, ...args: Parameters<M>) => LockKey)
   : 'a locked method must return a Promise, an Observable or an AsyncGenerator';
 
-export interface WithLockOptions<M extends Fn = Fn> extends Defaults {
+export interface WithLockOptions<M extends Fn = Fn, T = any> extends Defaults {
   /**
    * What happens when the lock was not free in time (`acquireTimeoutS`):
    * - `'throw'` (default): the AcquireTimeoutError;
@@ -76,6 +76,13 @@ export interface WithLockOptions<M extends Fn = Fn> extends Defaults {
    * which is for tasks that the locked code has left behind. With `onBusy: 'skip'`, `'throw'` skips.
    */
   onNested?: 'throw' | 'join' | 'wait';
+  /**
+   * Gives up waiting when the AbortSignal that it returns aborts: the call leaves the queue and rejects with the signal's
+   * reason, which is not "busy". Without effect once the method runs. Called with the method's `this` and arguments;
+   * undefined: nothing but `acquireTimeoutS` ends the wait. For a wait that should end with its HTTP request `@LockRequest`
+   * needs no such thing.
+   */
+  signal?: (this: T, ...args: Parameters<M>) => AbortSignal | undefined;
   /** How many may hold the key at once. A semaphore of a name does not exclude a lock of the same name. Default 1: a lock. */
   limit?: number;
   /** Seconds for which the lock is kept at least. The caller has its result at once, the hold goes on behind. Default 0. */
@@ -91,14 +98,14 @@ export interface WithLockOptions<M extends Fn = Fn> extends Defaults {
 }
 
 /** A method that returns an Observable, or a Promise of one, must say so. */
-export type Opts<M extends Fn> =
+export type Opts<M extends Fn, T = any> =
   IsAny<Awaited<ReturnType<M>>> extends true
-    ? [options?: WithLockOptions<M>]
+    ? [options?: WithLockOptions<M, T>]
     : [Awaited<ReturnType<M>>] extends [never]
-      ? [options?: WithLockOptions<M>]
+      ? [options?: WithLockOptions<M, T>]
       : [Awaited<ReturnType<M>>] extends [Observable<any>]
-        ? [options: WithLockOptions<M> & { returns: 'observable' }]
-        : [options?: WithLockOptions<M>];
+        ? [options: WithLockOptions<M, T> & { returns: 'observable' }]
+        : [options?: WithLockOptions<M, T>];
 
 /** Infers the method it stands on, and still is a MethodDecorator for `applyDecorators`. */
 export type LockDecorator<T, M> = MethodDecorator &

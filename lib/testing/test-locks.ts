@@ -1,6 +1,7 @@
 import type { DynamicModule, Provider } from '@nestjs/common';
 import { EmbeddedBackend } from '../backends/embedded.js';
 import { ConfigError, type LossReason } from '../common/errors.js';
+import { shown } from '../common/shown.js';
 import { type Ms, nextTurn, systemEntropy } from '../common/system.js';
 import { LockClient } from '../locks/lock-client.js';
 import type { LockHandle } from '../locks/lock-handle.js';
@@ -79,6 +80,7 @@ export class TestLocks {
    * @throws ConfigError as `forRoot`
    */
   module(options: Extras & Pick<DflockdModuleOptions, 'exceptionFilter' | 'logger'> = {}): DynamicModule {
+    checkObject('options', options);
     const { instance, isGlobal, ...rest } = options;
     // Factories, not values: Nest 10 tells dynamic modules apart by writing out all that is in them.
     const definition = DflockdModule.forRootAsync({
@@ -96,9 +98,11 @@ export class TestLocks {
 
   /**
    * Has somebody else take the key (all of them, or none; with `limit` one slot), until the returned handle is released.
-   * @throws AcquireTimeoutError if it is not free
+   * @throws AcquireTimeoutError if it is not free; ConfigError
    */
-  occupy(key: LockKey, { limit }: { limit?: number } = {}): Promise<LockHandle> {
+  async occupy(key: LockKey, options: { limit?: number } = {}): Promise<LockHandle> {
+    checkNames('', checkObject('options', options), ['limit']);
+    const { limit } = options;
     return this.rival.acquire(key, { acquireTimeoutS: 0, ...(limit === undefined ? undefined : { limit }) });
   }
 
@@ -113,7 +117,7 @@ export class TestLocks {
     if (!LOSS_REASONS.includes(reason)) throw wrong('reason', `one of ${LOSS_REASONS.join(', ')}`, reason);
     const wire = this.wireKey(key);
     const grants = this.own.grants.filter(({ req }) => req.key === wire);
-    if (grants.length === 0) throw new ConfigError(`lose("${key}"): the application ${this.whatItHolds()}`);
+    if (grants.length === 0) throw new ConfigError(`lose("${shown(key)}"): the application ${this.whatItHolds()}`);
     for (const grant of grants) this.own.lose(grant, reason);
   }
 
@@ -184,7 +188,7 @@ export class TestLocks {
   }
 
   private whatItHolds(): string {
-    const keys = this.own.grants.map(({ req }) => `"${this.plain(req.key)}"`);
+    const keys = this.own.grants.map(({ req }) => `"${shown(this.plain(req.key))}"`);
     return keys.length === 0 ? 'holds nothing' : `holds ${keys.join(', ')}`;
   }
 }

@@ -246,9 +246,9 @@ describe.each(['express', 'fastify'])('@LockRequest over %s', (adapter) => {
     for (const key of ['outer', 'inner-a', 'nested', 'observable']) await until(() => isFree(locks, key));
   });
 
-  it('a key that cannot be made is a mistake of the application', async () => {
+  it('a key that cannot be made is a bad request', async () => {
     const { fetch } = await begin();
-    expect((await fetch('/slow', { headers: { 'x-tenant': 'a b' } })).status).toBe(500);
+    expect((await fetch('/slow', { headers: { 'x-tenant': 'a b' } })).status).toBe(400);
   });
 
   it('a lock that is lost meanwhile is a 503, or ends the response in the middle', async () => {

@@ -47,6 +47,8 @@ describe('the options of the module', () => {
     [{ embedded: true, servers: ['a:1'] }, /servers and embedded|embedded and servers/],
     [{ embedded: true, acquireTimeoutS: '5' }, /acquireTimeoutS.*"5"/],
     [{ embedded: true, exceptionFilter: { busyStatus: 42 } }, /exceptionFilter\.busyStatus.*42/],
+    [{ embedded: true, exceptionFilter: { keyStatus: 200 } }, /exceptionFilter\.keyStatus.*200/],
+    [{ embedded: true, exceptionFilter: {} }, /exceptionFilter: expected .*busyStatus or keyStatus/],
     [{ embedded: true, exceptionFilter: 'no' }, /exceptionFilter.*"no"/],
     [{ embedded: true, logger: {} }, /logger.*log, warn, error missing/],
   ])('%j fail the boot', async (options, message) => {

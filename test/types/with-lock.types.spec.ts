@@ -33,6 +33,9 @@ const accepted: Record<string, string> = {
   'a fallback with the arguments of the method': `class A { @WithLock('k', { onBusy: (busy, id) => busy.code + id.trim() }) async m(id: string): Promise<string> { return id; } }`,
   'an asynchronous fallback': `class A { @WithLock('k', { onBusy: async (_busy, id) => id }) async m(id: string): Promise<string> { return id; } }`,
   'all options': `class A { @WithLock('k', { acquireTimeoutS: 0.5, leaseTtlS: 30, limit: 3, minHoldS: 1, instance: 'a', onLost: 'ignore', onBusy: 'throw', onNested: 'join' }) async m(): Promise<void> {} }`,
+  'a signal of the arguments': `class A { @WithLock('k:{0}', { signal: (id, request) => (id ? request.signal : undefined) }) async m(id: string, request: { signal: AbortSignal }): Promise<void> {} }`,
+  'a signal of this': `class A { stop = new AbortController(); @WithLock('k', { signal: function () { return this.stop.signal; } }) async m(): Promise<number> { return 1; } }`,
+  'a signal for an Observable': `class A { @WithLock('k:{0}', { returns: 'observable', signal: (_id, request) => request.signal }) m(id: string, request: { signal: AbortSignal }): Observable<string> { return value; } }`,
   'an Observable that says so': `class A { @WithLock('k', { returns: 'observable' }) m(): Observable<number> { return value; } }`,
   'a Promise of an Observable that says so': `class A { @WithLock('k:{0}', { returns: 'observable' }) async m(id: string): Promise<Observable<number>> { return value; } }`,
   'an async generator': `class A { @WithLock('k:{0}') async *m(id: string): AsyncGenerator<number> { yield 1; } }`,
@@ -115,6 +118,14 @@ const refused: Record<string, [source: string, message: RegExp]> = {
   'a method that may or may not return a Promise': [
     `class A { @WithLock('k') m(): Promise<number> | number { return 1; } }`,
     /a locked method must return a Promise/,
+  ],
+  'a signal that is none': [
+    `class A { @WithLock('k', { signal: (id) => id }) async m(id: string): Promise<void> {} }`,
+    /not assignable/,
+  ],
+  'a signal of other arguments': [
+    `class A { @WithLock('k', { signal: (request: Request) => request.signal }) async m(id: string): Promise<void> {} }`,
+    /not assignable/,
   ],
   'skip where a result is needed': [
     `class A { @WithLock('k', { onBusy: 'skip' }) async m(): Promise<number> { return 1; } }`,

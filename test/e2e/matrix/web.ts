@@ -215,6 +215,6 @@ export const WEB_ROWS: readonly Row[] = [
   { name: '@UseFilters', path: 'filter', status: 418, text: 'filter' },
   { name: "the method's own error", path: 'error', status: 400, text: /"message":"error"/ },
   { name: '@Headers', path: 'header', init: { headers: { 'x-id': 'h' } }, text: 'header:h h' },
-  { name: 'a value that makes no key', path: 'header', status: 500 },
+  { name: 'a value that makes no key', path: 'header', status: 400 },
   { name: '@Sse', path: 'sse', text: /data: sse/, header: ['content-type', 'text/event-stream'] },
 ];

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import { LockKeyError } from '../../../lib/common/errors.js';
 import { delimitersOf, encodeKeyValue, lockKey, wireKey } from '../../../lib/locks/keys.js';
+import { orderedKeys } from '../../../lib/locks/lock-request.js';
 
 function thrownBy(call: () => unknown): unknown {
   try {
@@ -12,6 +13,29 @@ function thrownBy(call: () => unknown): unknown {
 }
 
 const sha = (text: string): string => createHash('sha256').update(text, 'utf8').digest('hex');
+
+describe('the keys of a call', () => {
+  const many = (count: number, key = 'k') => Array.from({ length: count }, (_, i) => `${key}${i}`);
+
+  it('are at most 64', () => {
+    expect(orderedKeys(many(64), undefined).wires).toHaveLength(64);
+    expect(thrownBy(() => orderedKeys(many(65), undefined))).toMatchObject({
+      code: 'KEY',
+      message: 'a call takes at most 64 keys, got 65: k0, k1, k2 and 62 more',
+    });
+    expect((thrownBy(() => orderedKeys(many(65, 'x'.repeat(1e6)), undefined)) as Error).message.length).toBeLessThan(
+      600,
+    );
+  });
+});
+
+describe('a key of a megabyte with a space', () => {
+  it('makes a short message', () => {
+    const error = thrownBy(() => wireKey(undefined, `a ${'x'.repeat(1e6)}`)) as Error;
+    expect(error).toBeInstanceOf(LockKeyError);
+    expect(error.message.length).toBeLessThan(250);
+  });
+});
 
 describe('wireKey', () => {
   it('puts the namespace and a colon before the key', () => {

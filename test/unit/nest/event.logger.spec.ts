@@ -8,7 +8,7 @@ afterEach(() => void jest.restoreAllMocks());
 describe('the log', () => {
   it('has each transition of a connection once, a loss as error, and a skip at debug', () => {
     const lines: string[] = [];
-    const write = eventLogger((level, message) => lines.push(`${level} ${message}`));
+    const log = eventLogger((level, message) => lines.push(`${level} ${message}`));
     const server = 'a:1';
     const about = { keys: ['k'], at: 0 };
     const events: LockNotice[] = [
@@ -22,7 +22,8 @@ describe('the log', () => {
       { type: 'lost', ...about, grants: [], reason: 'expired', heldMs: 12.3, server },
       { type: 'skipped', ...about },
     ];
-    events.forEach(write);
+    events.forEach((event) => log.next(event));
+    log.complete();
     expect(lines).toEqual([
       'log connected to a:1',
       'warn connection to a:1 lost: reset; reconnecting',
@@ -30,8 +31,8 @@ describe('the log', () => {
       'log connected to a:1',
       'warn connection to a:1 lost; reconnecting',
       'warn a:1: polling',
-      'error lock lost: k (expired) after 12 ms, server a:1',
       'debug skipped, lock is busy: k',
+      'error lock lost: k (expired) after 12 ms, server a:1',
     ]);
   });
 

@@ -5,6 +5,14 @@ import { compileKey } from '../../../lib/nest/key-template.js';
 
 const make = (key: unknown, ...args: unknown[]) => compileKey('@WithLock on A.m', key)({ tenant: 'acme' }, args);
 
+const thrownBy = (call: () => unknown): unknown => {
+  try {
+    return call();
+  } catch (error) {
+    return error;
+  }
+};
+
 describe('a key template', () => {
   it.each<[template: string, args: unknown[], key: string]>([
     ['nightly', [], 'nightly'],
@@ -95,6 +103,21 @@ describe('several keys', () => {
 
   it('may come from a function', () => {
     expect(make((...ids: string[]) => ids.map((id) => `order:${id}`), 'a', 'b')).toEqual(['order:a', 'order:b']);
+  });
+
+  it('are at most 64, and those of a remote user are blamed on the arguments', () => {
+    const many = (count: number) => Array.from({ length: count }, (_, i) => `key-${i}`);
+    expect(make((n: number) => many(n), 64)).toHaveLength(64);
+    const error = thrownBy(() => make((n: number) => many(n), 1000));
+    expect(error).toBeInstanceOf(LockKeyError);
+    expect(error).toMatchObject({
+      fromArguments: true,
+      message: 'a call takes at most 64 keys, got 1000: key-0, key-1, key-2 and 997 more',
+    });
+    expect(thrownBy(() => compileKey('@WithLock on A.m', many(65)))).toMatchObject({
+      code: 'CONFIG',
+      message: '@WithLock on A.m: a call takes at most 64 keys, got 65: key-0, key-1, key-2 and 62 more',
+    });
   });
 
   it.each<[unknown, RegExp]>([

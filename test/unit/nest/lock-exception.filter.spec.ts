@@ -24,6 +24,7 @@ describe('the answers to errors', () => {
     [new errors.NestedLockError('secret'), undefined],
     [new errors.ConfigError('x'), undefined],
     [new errors.LockKeyError('x'), undefined],
+    [Object.assign(new errors.LockKeyError('secret'), { fromArguments: true }), 400],
     [new errors.LimitMismatchError(), undefined],
     [new errors.AuthError(), undefined],
     [new errors.ProtocolError('x'), undefined],
