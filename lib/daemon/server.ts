@@ -1,4 +1,4 @@
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { Alarms } from '../common/alarms.js';
@@ -10,6 +10,7 @@ import { FencedTokens, fenceSeed } from '../core/tokens.js';
 import { Admission, plainAddress } from './admission.js';
 import { Continuations } from './continuations.js';
 import { type DaemonLogger, silent } from './logger.js';
+import { hostPort, type ListeningAddress, type OpenPort, openPort } from './open-port.js';
 import { type DflockdServerOptions, type ResolvedServerOptions, resolveServerOptions } from './options.js';
 import { Portions } from './portions.js';
 import type { SessionHost } from './session-host.js';
@@ -23,11 +24,6 @@ export interface ServerDependencies {
   logger?: DaemonLogger;
   /** An engine that lives elsewhere (in-process locks): the server is one more door to it and does not stop its time. */
   driver?: EngineDriver;
-}
-
-export interface ListeningAddress {
-  readonly host: string;
-  readonly port: number;
 }
 
 /** Each costs some 50 to 100 µs, with what is written and closed. */
@@ -73,7 +69,8 @@ export class DflockdServer {
   private readonly ownsEngine: boolean;
   /** Connections from their acceptance on, before and after a TLS handshake. */
   private readonly open = new Set<Duplex>();
-  private listener: Server | undefined;
+  private port: OpenPort | undefined;
+  private opening: Promise<OpenPort> | undefined;
   private tls: TlsServer | undefined;
   private closing: Promise<void> | undefined;
   private whenEmpty: (() => void) | undefined;
@@ -90,35 +87,37 @@ export class DflockdServer {
   }
 
   /**
-   * Opens the port.
-   * @throws ConfigError if the port is in use or the address is not this machine's
+   * Opens the port on every address that the host stands for, or on none.
+   * @throws ConfigError if the port is in use on one of them, or an address is not this machine's
    */
   async listen(): Promise<ListeningAddress> {
     if (this.closing) throw new ConfigError('the server is closed');
-    if (this.listener) throw new ConfigError('the server is listening already');
-    const listener = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (s) => this.accept(s));
-    this.listener = listener;
+    if (this.opening) throw new ConfigError('the server is listening already');
     if (this.options.tls) this.tls = this.createTls(this.options.tls);
     const { host, port } = this.options;
+    this.opening = openPort(
+      host,
+      port,
+      (socket) => this.accept(socket),
+      (error) => this.log('error', 'accept failed', { err: error.message }),
+    );
+    let opened: OpenPort;
     try {
-      await new Promise<void>((resolve, reject) => {
-        listener.once('error', reject);
-        listener.listen({ host, port, backlog: 4096 }, resolve);
-      });
+      opened = await this.opening;
     } catch (error) {
-      this.listener = undefined;
-      throw listenError(host, port, error as NodeJS.ErrnoException);
+      this.opening = undefined;
+      throw error;
     }
-    listener.on('error', (error) => this.log('error', 'accept failed', { err: error.message }));
-    const address = this.address()!;
+    if (this.isClosing) throw new ConfigError('the server is closed');
+    this.port = opened;
+    const { address } = opened;
     this.log('info', 'listening', { addr: hostPort(address.host, address.port) });
     return address;
   }
 
   /** Where it listens; undefined while it does not. */
   address(): ListeningAddress | undefined {
-    const address = this.listener?.address() as AddressInfo | null | undefined;
-    return address ? { host: address.address, port: address.port } : undefined;
+    return this.isClosing ? undefined : this.port?.address;
   }
 
   /** Open connections, those in a TLS handshake included. */
@@ -145,9 +144,14 @@ export class DflockdServer {
     return this.closing;
   }
 
+  private get isClosing(): boolean {
+    return this.closing !== undefined;
+  }
+
   private async shutDown(): Promise<void> {
     const { clock, engine } = this.driver;
-    this.listener?.close();
+    if (this.port) this.port.close();
+    else if (this.opening) await this.opening.then((port) => port.close()).catch(() => undefined);
     this.log('info', 'shutting down', { connections: this.open.size });
     if (this.ownsEngine) engine.drain(clock.now());
     else for (const stream of this.open) stream.destroy();
@@ -172,6 +176,7 @@ export class DflockdServer {
 
   private accept(socket: Socket): void {
     const peer = plainAddress(socket.remoteAddress);
+    if (this.closing) return void socket.destroy();
     if (!this.admission.admit(peer)) {
       this.log('warn', 'connection refused: too many', { peer, connections: this.admission.count });
       socket.destroy();
@@ -243,16 +248,4 @@ export class DflockdServer {
       },
     };
   }
-}
-
-/** An IPv6 address in brackets. */
-const hostPort = (host: string, port: number): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
-
-function listenError(host: string, port: number, error: NodeJS.ErrnoException): ConfigError {
-  const where = hostPort(host, port);
-  const text =
-    error.code === 'EADDRINUSE'
-      ? `${where} is in use already. If a dflockd runs there, connect to it with the option servers: ['${where}']`
-      : `cannot listen on ${where}: ${error.message}`;
-  return new ConfigError(text, { cause: error, server: where });
 }
