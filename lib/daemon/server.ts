@@ -9,7 +9,8 @@ import { Engine } from '../core/engine.js';
 import { FencedTokens, fenceSeed } from '../core/tokens.js';
 import { Admission, plainAddress } from './admission.js';
 import { Continuations } from './continuations.js';
-import { type DaemonLogger, silent } from './logger.js';
+import { DescriptorWatch } from './descriptor-watch.js';
+import { type DaemonLogger, harmless, silent, SparseLog } from './logger.js';
 import { hostPort, type ListeningAddress, type OpenPort, openPort } from './open-port.js';
 import { type DflockdServerOptions, type ResolvedServerOptions, resolveServerOptions } from './options.js';
 import { Portions } from './portions.js';
@@ -64,6 +65,8 @@ export class DflockdServer {
   readonly options: ResolvedServerOptions;
   private readonly driver: EngineDriver;
   private readonly log: DaemonLogger;
+  private readonly sparse: SparseLog;
+  private readonly descriptors: DescriptorWatch | undefined;
   private readonly host: SessionHost;
   private readonly admission: Admission;
   private readonly ownsEngine: boolean;
@@ -78,10 +81,12 @@ export class DflockdServer {
   /** @throws ConfigError naming option and value */
   constructor(options: DflockdServerOptions = {}, deps: ServerDependencies = {}) {
     this.options = resolveServerOptions(options);
-    this.log = deps.logger ?? silent;
+    this.log = deps.logger ? harmless(deps.logger) : silent;
     this.ownsEngine = deps.driver === undefined;
     this.driver =
       deps.driver ?? createEngine(this.options, deps.clock ?? systemClock, deps.entropy ?? systemEntropy, this.log);
+    this.sparse = new SparseLog(this.log, this.driver.clock);
+    if (deps.logger) this.descriptors = new DescriptorWatch(this.driver.clock, (error) => this.exhausted(error));
     this.admission = new Admission(this.options.maxConnections, this.options.maxConnectionsPerIp);
     this.host = this.sessionHost();
   }
@@ -99,7 +104,7 @@ export class DflockdServer {
       host,
       port,
       (socket) => this.accept(socket),
-      (error) => this.log('error', 'accept failed', { err: error.message }),
+      (error) => this.sparse.tell('error', 'accept failed', { err: error.message }),
     );
     let opened: OpenPort;
     try {
@@ -110,6 +115,7 @@ export class DflockdServer {
     }
     if (this.isClosing) throw new ConfigError('the server is closed');
     this.port = opened;
+    this.descriptors?.start();
     const { address } = opened;
     this.log('info', 'listening', { addr: hostPort(address.host, address.port) });
     return address;
@@ -127,7 +133,7 @@ export class DflockdServer {
 
   /** Serves one client on a stream: an accepted socket, a TLS socket, one half of a pair. */
   handle(stream: Duplex, peer: string): void {
-    if (this.closing || !this.admission.admit(peer)) {
+    if (this.closing || !this.admits(peer)) {
       stream.destroy();
       return;
     }
@@ -150,6 +156,7 @@ export class DflockdServer {
 
   private async shutDown(): Promise<void> {
     const { clock, engine } = this.driver;
+    this.descriptors?.stop();
     if (this.port) this.port.close();
     else if (this.opening) await this.opening.then((port) => port.close()).catch(() => undefined);
     this.log('info', 'shutting down', { connections: this.open.size });
@@ -166,7 +173,15 @@ export class DflockdServer {
     }
     this.host.alarms.clear();
     if (this.ownsEngine) this.driver.close();
+    this.sparse.flush();
     this.log('info', 'shut down');
+  }
+
+  private exhausted(error: Error): void {
+    this.sparse.tell('error', 'no file descriptors left: new connections are closed; raise the limit (ulimit -n)', {
+      err: error.message,
+      connections: this.admission.count,
+    });
   }
 
   private cutOff(): void {
@@ -177,11 +192,7 @@ export class DflockdServer {
   private accept(socket: Socket): void {
     const peer = plainAddress(socket.remoteAddress);
     if (this.closing) return void socket.destroy();
-    if (!this.admission.admit(peer)) {
-      this.log('warn', 'connection refused: too many', { peer, connections: this.admission.count });
-      socket.destroy();
-      return;
-    }
+    if (!this.admits(peer)) return void socket.destroy();
     this.track(socket, peer);
     if (this.tls) {
       // Who closes inside the handshake is gone; half-open, nobody would notice.
@@ -190,6 +201,12 @@ export class DflockdServer {
     } else {
       this.serve(socket, peer);
     }
+  }
+
+  private admits(peer: string): boolean {
+    if (this.admission.admit(peer)) return true;
+    this.sparse.tell('warn', 'connection refused: too many', { peer, connections: this.admission.count });
+    return false;
   }
 
   private track(stream: Duplex, peer: string): void {
@@ -220,7 +237,7 @@ export class DflockdServer {
         this.serve(socket, plainAddress(socket.remoteAddress));
       });
       server.on('tlsClientError', (error, socket) => {
-        this.log('debug', 'TLS handshake failed', { err: error.message });
+        this.sparse.tell('debug', 'TLS handshake failed', { err: error.message });
         socket.destroy();
       });
       return server;
@@ -230,7 +247,7 @@ export class DflockdServer {
   }
 
   private sessionHost(): SessionHost {
-    const { driver, options, admission } = this;
+    const { driver, options, admission, sparse } = this;
     const touch = (): void => driver.touch();
     const turn = new Turn(driver.clock, touch);
     return {
@@ -243,6 +260,7 @@ export class DflockdServer {
       writeTimeoutMs: seconds(options.writeTimeout),
       autoRelease: options.autoReleaseOnDisconnect,
       authToken: options.authToken === undefined ? undefined : Buffer.from(options.authToken, 'latin1'),
+      unauthenticated: (peer) => sparse.tell('warn', 'authentication failed', { peer }),
       get connections() {
         return admission.count;
       },
