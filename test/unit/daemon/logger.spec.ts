@@ -55,7 +55,8 @@ describe('a logger that fails', () => {
       harmless(() => {
         throw new Error('full');
       })('info', 'x');
-      harmless((() => Promise.reject(new Error('full'))) as DaemonLogger)('info', 'x');
+      const rejects: unknown = () => Promise.reject(new Error('full'));
+      harmless(rejects as DaemonLogger)('info', 'x');
       await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     } finally {
       process.removeListener('unhandledRejection', note);
