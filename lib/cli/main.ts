@@ -1,6 +1,17 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { keepCollectionsShort } from './short-collections.js';
+
+// Before anything else is loaded: a signal that comes while nobody listens is lost, where this is process 1, or kills.
+let stopped = false;
+let stop = (): void => {};
+const onStop = (): void => {
+  stopped = true;
+  stop();
+};
+process.on('SIGINT', onStop);
+process.on('SIGTERM', onStop);
+// Node would open its inspector, through which anybody on this machine could run code here.
+process.on('SIGUSR1', () => {});
 
 const HELP = `nestjs-dflockd: distributed locks for NestJS
 
@@ -14,24 +25,34 @@ Usage:
 const version = (): string =>
   (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 
+async function daemon(args: readonly string[]): Promise<number> {
+  const { keepCollectionsShort } = await import('./short-collections.js');
+  keepCollectionsShort(process.execArgv, process.env.NODE_OPTIONS);
+  // After that, because the heap grows while a program is loaded.
+  const [{ daemonCommand }, { standardStreams }] = await Promise.all([
+    import('./daemon-command.js'),
+    import('./standard-streams.js'),
+  ]);
+  const { out, err, leave } = standardStreams(process);
+  const code = await daemonCommand(args, {
+    env: process.env,
+    out,
+    err,
+    onStop(callback) {
+      stop = callback;
+      if (stopped) callback();
+    },
+    version: version(),
+  });
+  leave(code);
+  return code;
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const [command, ...rest] = args;
   switch (command) {
-    case 'daemon': {
-      keepCollectionsShort(process.execArgv, process.env.NODE_OPTIONS);
-      // After that, because the heap grows while a program is loaded.
-      const { daemonCommand } = await import('./daemon-command.js');
-      return daemonCommand(rest, {
-        env: process.env,
-        out: (text) => void process.stdout.write(text),
-        err: (text) => void process.stderr.write(text),
-        onStop(callback) {
-          process.on('SIGINT', callback);
-          process.on('SIGTERM', callback);
-        },
-        version: version(),
-      });
-    }
+    case 'daemon':
+      return daemon(rest);
     case '--version':
     case '-v':
       process.stdout.write(`${version()}\n`);

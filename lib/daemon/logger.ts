@@ -1,6 +1,70 @@
+import type { Clock, Ms, Timer } from '../common/system.js';
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** Where a daemon tells what happens to it; a library says nothing by itself. */
+/** Where a daemon tells what happens to it; a library says nothing by itself. What it throws is ignored. */
 export type DaemonLogger = (level: LogLevel, message: string, attributes?: Readonly<Record<string, unknown>>) => void;
 
 export const silent: DaemonLogger = () => {};
+
+const ignore = (): void => {};
+
+/** Never throws, and leaves no rejection unhandled: a daemon outlives its log. */
+export const harmless =
+  (logger: DaemonLogger): DaemonLogger =>
+  (level, message, attributes) => {
+    try {
+      const outcome: unknown = logger(level, message, attributes);
+      if (outcome instanceof Promise) outcome.catch(ignore);
+    } catch {
+      // Nobody is left to be told.
+    }
+  };
+
+/** Between two lines with the same message. */
+const QUIET_MS: Ms = 1000;
+
+interface Quiet {
+  count: number;
+  level: LogLevel;
+  attributes: Readonly<Record<string, unknown>>;
+  timer: Timer;
+}
+
+/** Tells what others can bring about as often as they like: at most one line a second for each message, with a count. */
+export class SparseLog {
+  private readonly quiet = new Map<string, Quiet>();
+
+  constructor(
+    private readonly log: DaemonLogger,
+    private readonly clock: Clock,
+  ) {}
+
+  /** A line for the first, and one with the newest attributes for all that follow within a second. */
+  tell(level: LogLevel, message: string, attributes: Readonly<Record<string, unknown>>): void {
+    const quiet = this.quiet.get(message);
+    if (quiet) Object.assign(quiet, { count: quiet.count + 1, level, attributes });
+    else this.say(level, message, attributes, 1);
+  }
+
+  /** Tells what has been counted. */
+  flush(): void {
+    for (const [message, quiet] of this.quiet) {
+      this.clock.clearTimer(quiet.timer);
+      if (quiet.count > 0) this.log(quiet.level, message, { ...quiet.attributes, count: quiet.count });
+    }
+    this.quiet.clear();
+  }
+
+  private say(level: LogLevel, message: string, attributes: Readonly<Record<string, unknown>>, count: number): void {
+    const timer = this.clock.setTimer(() => this.over(message), QUIET_MS);
+    this.quiet.set(message, { count: 0, level, attributes, timer });
+    this.log(level, message, { ...attributes, count });
+  }
+
+  private over(message: string): void {
+    const { level, attributes, count } = this.quiet.get(message)!;
+    this.quiet.delete(message);
+    if (count > 0) this.say(level, message, attributes, count);
+  }
+}

@@ -1,15 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../common/errors.js';
 import { trimBytes, toBytes } from '../protocol/bytes.js';
-import { DEFAULT_HOST, DEFAULT_LEASE_TTL_S, DEFAULT_PORT, DEFAULT_READ_TIMEOUT_S } from '../protocol/limits.js';
+import {
+  DEFAULT_HOST,
+  DEFAULT_LEASE_TTL_S,
+  DEFAULT_PORT,
+  DEFAULT_READ_TIMEOUT_S,
+  LONG_LINE_CAP,
+  MAX_SECONDS,
+} from '../protocol/limits.js';
 
-/** dflockd's flags in camelCase, with its defaults (spec 8). Durations are seconds. */
+/** dflockd's flags in camelCase, with its defaults (spec 8). Durations are seconds, at most 9,223,372,036. */
 export interface DflockdServerOptions {
   /** Default 127.0.0.1. */
   host?: string;
   /** 0 takes any free one. Default 6388. */
   port?: number;
-  /** Lease of requests that name none. Default 33. */
+  /** Lease of requests that name none; a whole number, as on the wire. Default 33. */
   defaultLeaseTtl?: number;
   /** Expired leases are taken away on ticks of this length. Default 1. */
   leaseSweepInterval?: number;
@@ -39,7 +46,7 @@ export interface DflockdServerOptions {
   tlsCert?: string;
   tlsKey?: string;
   authToken?: string;
-  /** A file with the token; `authToken` wins. */
+  /** A file with the token, whose bytes it is, whatever they encode; `authToken` wins. */
   authTokenFile?: string;
 }
 
@@ -80,18 +87,18 @@ type NumberOption = {
 /** least: inclusive. Durations may have fractions, counts may not. */
 const NUMBERS: Readonly<Record<NumberOption, { least: number; above?: true; most?: number; whole?: true }>> = {
   port: { least: 0, most: 65_535, whole: true },
-  defaultLeaseTtl: { least: 0, above: true },
-  leaseSweepInterval: { least: 0, above: true },
-  gcInterval: { least: 0, above: true },
-  gcMaxIdle: { least: 0 },
+  defaultLeaseTtl: { least: 1, most: MAX_SECONDS, whole: true },
+  leaseSweepInterval: { least: 0, above: true, most: MAX_SECONDS },
+  gcInterval: { least: 0, above: true, most: MAX_SECONDS },
+  gcMaxIdle: { least: 0, most: MAX_SECONDS },
   maxLocks: { least: 1, whole: true },
   maxConnections: { least: 0, whole: true },
   maxConnectionsPerIp: { least: 0, whole: true },
   maxWaiters: { least: 0, whole: true },
   maxSubscriptions: { least: 0, whole: true },
-  readTimeout: { least: 0, above: true },
-  writeTimeout: { least: 0 },
-  shutdownTimeout: { least: 0 },
+  readTimeout: { least: 0, above: true, most: MAX_SECONDS },
+  writeTimeout: { least: 0, most: MAX_SECONDS },
+  shutdownTimeout: { least: 0, most: MAX_SECONDS },
 };
 
 const show = (value: unknown): string => (typeof value === 'string' ? JSON.stringify(value) : String(value));
@@ -148,7 +155,9 @@ class Resolution {
       value <= most &&
       (!whole || Number.isInteger(value));
     if (fits) return;
-    const range = above ? `above ${least}` : most < Number.MAX_SAFE_INTEGER ? `${least}–${most}` : `${least} or more`;
+    const bounded = most < Number.MAX_SAFE_INTEGER;
+    const upTo = bounded ? `, at most ${most}` : '';
+    const range = above ? `above ${least}${upTo}` : bounded ? `${least}–${most}` : `${least} or more`;
     throw this.wrong(name, `${whole ? 'a whole number' : 'a number'}, ${range}`);
   }
 
@@ -172,16 +181,19 @@ class Resolution {
 
   /** An empty token counts as none given; a blank one is a mistake. */
   private token(token: string | undefined, file: string | undefined): string | undefined {
-    if (token) return this.checkToken('authToken', token);
-    if (file) return this.checkToken('authTokenFile', this.file('authTokenFile', file).toString('utf8'));
+    if (token) return this.checkToken('authToken', toBytes(token));
+    if (file) return this.checkToken('authTokenFile', this.file('authTokenFile', file).toString('latin1'));
     return undefined;
   }
 
-  private checkToken(option: Text, text: string): string {
-    const token = trimBytes(toBytes(text));
+  private checkToken(option: Text, bytes: string): string {
+    const token = trimBytes(bytes);
     // The value is a secret: it is not repeated.
     if (token === '') throw new ConfigError(`${this.nameOf(option)} must not be blank`);
     if (/[\r\n]/.test(token)) throw new ConfigError(`${this.nameOf(option)} must not hold a line break`);
+    if (token.length > LONG_LINE_CAP) {
+      throw new ConfigError(`${this.nameOf(option)} must have at most ${LONG_LINE_CAP} bytes, has ${token.length}`);
+    }
     return token;
   }
 }

@@ -1,4 +1,4 @@
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { Alarms } from '../common/alarms.js';
@@ -9,7 +9,9 @@ import { Engine } from '../core/engine.js';
 import { FencedTokens, fenceSeed } from '../core/tokens.js';
 import { Admission, plainAddress } from './admission.js';
 import { Continuations } from './continuations.js';
-import { type DaemonLogger, silent } from './logger.js';
+import { DescriptorWatch } from './descriptor-watch.js';
+import { type DaemonLogger, harmless, silent, SparseLog } from './logger.js';
+import { hostPort, type ListeningAddress, type OpenPort, openPort } from './open-port.js';
 import { type DflockdServerOptions, type ResolvedServerOptions, resolveServerOptions } from './options.js';
 import { Portions } from './portions.js';
 import type { SessionHost } from './session-host.js';
@@ -23,11 +25,6 @@ export interface ServerDependencies {
   logger?: DaemonLogger;
   /** An engine that lives elsewhere (in-process locks): the server is one more door to it and does not stop its time. */
   driver?: EngineDriver;
-}
-
-export interface ListeningAddress {
-  readonly host: string;
-  readonly port: number;
 }
 
 /** Each costs some 50 to 100 µs, with what is written and closed. */
@@ -68,12 +65,15 @@ export class DflockdServer {
   readonly options: ResolvedServerOptions;
   private readonly driver: EngineDriver;
   private readonly log: DaemonLogger;
+  private readonly sparse: SparseLog;
+  private readonly descriptors: DescriptorWatch | undefined;
   private readonly host: SessionHost;
   private readonly admission: Admission;
   private readonly ownsEngine: boolean;
   /** Connections from their acceptance on, before and after a TLS handshake. */
   private readonly open = new Set<Duplex>();
-  private listener: Server | undefined;
+  private port: OpenPort | undefined;
+  private opening: Promise<OpenPort> | undefined;
   private tls: TlsServer | undefined;
   private closing: Promise<void> | undefined;
   private whenEmpty: (() => void) | undefined;
@@ -81,44 +81,49 @@ export class DflockdServer {
   /** @throws ConfigError naming option and value */
   constructor(options: DflockdServerOptions = {}, deps: ServerDependencies = {}) {
     this.options = resolveServerOptions(options);
-    this.log = deps.logger ?? silent;
+    this.log = deps.logger ? harmless(deps.logger) : silent;
     this.ownsEngine = deps.driver === undefined;
     this.driver =
       deps.driver ?? createEngine(this.options, deps.clock ?? systemClock, deps.entropy ?? systemEntropy, this.log);
+    this.sparse = new SparseLog(this.log, this.driver.clock);
+    if (deps.logger) this.descriptors = new DescriptorWatch(this.driver.clock, (error) => this.exhausted(error));
     this.admission = new Admission(this.options.maxConnections, this.options.maxConnectionsPerIp);
     this.host = this.sessionHost();
   }
 
   /**
-   * Opens the port.
-   * @throws ConfigError if the port is in use or the address is not this machine's
+   * Opens the port on every address that the host stands for, or on none.
+   * @throws ConfigError if the port is in use on one of them, or an address is not this machine's
    */
   async listen(): Promise<ListeningAddress> {
     if (this.closing) throw new ConfigError('the server is closed');
-    if (this.listener) throw new ConfigError('the server is listening already');
-    const listener = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (s) => this.accept(s));
-    this.listener = listener;
+    if (this.opening) throw new ConfigError('the server is listening already');
     if (this.options.tls) this.tls = this.createTls(this.options.tls);
     const { host, port } = this.options;
+    this.opening = openPort(
+      host,
+      port,
+      (socket) => this.accept(socket),
+      (error) => this.sparse.tell('error', 'accept failed', { err: error.message }),
+    );
+    let opened: OpenPort;
     try {
-      await new Promise<void>((resolve, reject) => {
-        listener.once('error', reject);
-        listener.listen({ host, port, backlog: 4096 }, resolve);
-      });
+      opened = await this.opening;
     } catch (error) {
-      this.listener = undefined;
-      throw listenError(host, port, error as NodeJS.ErrnoException);
+      this.opening = undefined;
+      throw error;
     }
-    listener.on('error', (error) => this.log('error', 'accept failed', { err: error.message }));
-    const address = this.address()!;
+    if (this.isClosing) throw new ConfigError('the server is closed');
+    this.port = opened;
+    this.descriptors?.start();
+    const { address } = opened;
     this.log('info', 'listening', { addr: hostPort(address.host, address.port) });
     return address;
   }
 
   /** Where it listens; undefined while it does not. */
   address(): ListeningAddress | undefined {
-    const address = this.listener?.address() as AddressInfo | null | undefined;
-    return address ? { host: address.address, port: address.port } : undefined;
+    return this.isClosing ? undefined : this.port?.address;
   }
 
   /** Open connections, those in a TLS handshake included. */
@@ -128,7 +133,7 @@ export class DflockdServer {
 
   /** Serves one client on a stream: an accepted socket, a TLS socket, one half of a pair. */
   handle(stream: Duplex, peer: string): void {
-    if (this.closing || !this.admission.admit(peer)) {
+    if (this.closing || !this.admits(peer)) {
       stream.destroy();
       return;
     }
@@ -145,9 +150,15 @@ export class DflockdServer {
     return this.closing;
   }
 
+  private get isClosing(): boolean {
+    return this.closing !== undefined;
+  }
+
   private async shutDown(): Promise<void> {
     const { clock, engine } = this.driver;
-    this.listener?.close();
+    this.descriptors?.stop();
+    if (this.port) this.port.close();
+    else if (this.opening) await this.opening.then((port) => port.close()).catch(() => undefined);
     this.log('info', 'shutting down', { connections: this.open.size });
     if (this.ownsEngine) engine.drain(clock.now());
     else for (const stream of this.open) stream.destroy();
@@ -162,7 +173,15 @@ export class DflockdServer {
     }
     this.host.alarms.clear();
     if (this.ownsEngine) this.driver.close();
+    this.sparse.flush();
     this.log('info', 'shut down');
+  }
+
+  private exhausted(error: Error): void {
+    this.sparse.tell('error', 'no file descriptors left: new connections are closed; raise the limit (ulimit -n)', {
+      err: error.message,
+      connections: this.admission.count,
+    });
   }
 
   private cutOff(): void {
@@ -172,11 +191,8 @@ export class DflockdServer {
 
   private accept(socket: Socket): void {
     const peer = plainAddress(socket.remoteAddress);
-    if (!this.admission.admit(peer)) {
-      this.log('warn', 'connection refused: too many', { peer, connections: this.admission.count });
-      socket.destroy();
-      return;
-    }
+    if (this.closing) return void socket.destroy();
+    if (!this.admits(peer)) return void socket.destroy();
     this.track(socket, peer);
     if (this.tls) {
       // Who closes inside the handshake is gone; half-open, nobody would notice.
@@ -185,6 +201,12 @@ export class DflockdServer {
     } else {
       this.serve(socket, peer);
     }
+  }
+
+  private admits(peer: string): boolean {
+    if (this.admission.admit(peer)) return true;
+    this.sparse.tell('warn', 'connection refused: too many', { peer, connections: this.admission.count });
+    return false;
   }
 
   private track(stream: Duplex, peer: string): void {
@@ -215,7 +237,7 @@ export class DflockdServer {
         this.serve(socket, plainAddress(socket.remoteAddress));
       });
       server.on('tlsClientError', (error, socket) => {
-        this.log('debug', 'TLS handshake failed', { err: error.message });
+        this.sparse.tell('debug', 'TLS handshake failed', { err: error.message });
         socket.destroy();
       });
       return server;
@@ -225,7 +247,7 @@ export class DflockdServer {
   }
 
   private sessionHost(): SessionHost {
-    const { driver, options, admission } = this;
+    const { driver, options, admission, sparse } = this;
     const touch = (): void => driver.touch();
     const turn = new Turn(driver.clock, touch);
     return {
@@ -238,21 +260,10 @@ export class DflockdServer {
       writeTimeoutMs: seconds(options.writeTimeout),
       autoRelease: options.autoReleaseOnDisconnect,
       authToken: options.authToken === undefined ? undefined : Buffer.from(options.authToken, 'latin1'),
+      unauthenticated: (peer) => sparse.tell('warn', 'authentication failed', { peer }),
       get connections() {
         return admission.count;
       },
     };
   }
-}
-
-/** An IPv6 address in brackets. */
-const hostPort = (host: string, port: number): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
-
-function listenError(host: string, port: number, error: NodeJS.ErrnoException): ConfigError {
-  const where = hostPort(host, port);
-  const text =
-    error.code === 'EADDRINUSE'
-      ? `${where} is in use already. If a dflockd runs there, connect to it with the option servers: ['${where}']`
-      : `cannot listen on ${where}: ${error.message}`;
-  return new ConfigError(text, { cause: error, server: where });
 }

@@ -19,6 +19,8 @@ export interface SessionHost {
   readonly autoRelease: boolean;
   /** Undefined: no authentication. */
   readonly authToken: Buffer | undefined;
+  /** A peer has not said the token. */
+  unauthenticated(peer: string): void;
   /** Open connections, as `stats` tells them. */
   readonly connections: number;
 }

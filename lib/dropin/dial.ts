@@ -3,12 +3,11 @@ import type { ConnectionOptions } from 'node:tls';
 import { AuthError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import { toBytes } from '../protocol/bytes.js';
-import { DEFAULT_READ_TIMEOUT_S } from '../protocol/limits.js';
 import { encodeRequest } from '../protocol/request-encoder.js';
 import { checkText } from './checks.js';
 import { openSocket } from './open-socket.js';
 import { refused } from './replies.js';
-import { SocketLines } from './socket-lines.js';
+import { ANSWER_MS, SocketLines } from './socket-lines.js';
 
 /** Where a connection goes, and how. */
 export interface Destination {
@@ -20,9 +19,6 @@ export interface Destination {
   /** For TCP and TLS; undefined: as long as the machine tries. */
   readonly connectTimeoutMs: Ms | undefined;
 }
-
-/** How long an answer may take that waits for nothing. The server would have given us up by then. */
-export const ANSWER_MS: Ms = DEFAULT_READ_TIMEOUT_S * 1000;
 
 /** Begins to connect. Who is no longer interested stops the lines. @throws what Node says of a port or of TLS options */
 export function dial({ host, port, tls }: Destination): SocketLines {

@@ -111,7 +111,10 @@ export abstract class DistributedHold {
     checkWait('timeoutS', timeoutS);
     const { session } = this;
     if (!session) throw new LockError(this.closed ? 'the connection is closed' : 'not connected: call enqueue() first');
-    if (session.isHeld && session === this.enqueued) return true;
+    if (session.isHeld && session === this.enqueued) {
+      if (await session.check()) return true;
+      throw new LockError('the lock is lost');
+    }
     if (!session.isQueued) throw new LockError('there is no place to wait in: call enqueue() first');
     this.enqueued = session;
     return this.granted(session, session.wait(timeoutS));

@@ -5,7 +5,8 @@ import { acquireOn, enqueueOn, publishOn, releaseOn, renewOn, type Subject, wait
 /**
  * One request on a socket of the caller's: connected, authenticated if need be, and not asked anything else meanwhile.
  * Seconds are whole numbers. All reject with LockError for arguments that cannot be sent, for what the server refuses, and
- * when the connection ends; with the socket's own error when that fails.
+ * when the connection ends; with the socket's own error when that fails. A grant that lay unread because the process stood
+ * still is renewed before it is handed over; where that is refused, they reject with LeaseExpiredError.
  */
 
 /** What `enqueue` answers: `token` and `lease` are null while queued. */
@@ -18,8 +19,10 @@ export interface EnqueueResult {
 const lock = (key: string): Subject => ({ kind: 'lock', key, limit: 1 });
 const slot = (key: string, limit = 1): Subject => ({ kind: 'sem', key, limit });
 
+const told = ({ token, lease }: Granted): Granted => ({ token, lease });
+
 const placed = (granted: Granted | undefined): EnqueueResult =>
-  granted ? { status: 'acquired', ...granted } : { status: 'queued', token: null, lease: null };
+  granted ? { status: 'acquired', ...told(granted) } : { status: 'queued', token: null, lease: null };
 
 /** Waits up to `acquireTimeoutS` for a lock. @throws AcquireTimeoutError */
 export async function acquire(
@@ -28,7 +31,7 @@ export async function acquire(
   acquireTimeoutS: number,
   leaseTtlS?: number,
 ): Promise<{ token: string; lease: number }> {
-  return acquireOn(sock, lock(key), acquireTimeoutS, leaseTtlS);
+  return told(await acquireOn(sock, lock(key), acquireTimeoutS, leaseTtlS));
 }
 
 /** Sets the lease anew, to the server's default unless `leaseTtlS` is given; returns it in seconds. */
@@ -47,7 +50,7 @@ export async function waitForLock(
   key: string,
   waitTimeoutS: number,
 ): Promise<{ token: string; lease: number }> {
-  return waitOn(sock, lock(key), waitTimeoutS);
+  return told(await waitOn(sock, lock(key), waitTimeoutS));
 }
 
 /** Releases a lock by its token. */
@@ -63,7 +66,7 @@ export async function semAcquire(
   limit: number,
   leaseTtlS?: number,
 ): Promise<{ token: string; lease: number }> {
-  return acquireOn(sock, slot(key, limit), acquireTimeoutS, leaseTtlS);
+  return told(await acquireOn(sock, slot(key, limit), acquireTimeoutS, leaseTtlS));
 }
 
 /** As `renew`, for a slot. */
@@ -82,7 +85,7 @@ export async function semWaitForLock(
   key: string,
   waitTimeoutS: number,
 ): Promise<{ token: string; lease: number }> {
-  return waitOn(sock, slot(key), waitTimeoutS);
+  return told(await waitOn(sock, slot(key), waitTimeoutS));
 }
 
 /** As `release`, for a slot. */

@@ -7,10 +7,11 @@ import { type Clock, type Ms, systemClock } from '../common/system.js';
 import type { LeaseBackend } from '../locks/lease-keeper.js';
 import type { Lease, LeaseHolder } from '../locks/lease.js';
 import { encodeRequest } from '../protocol/request-encoder.js';
-import { ANSWER_MS, type Destination, dial, ready } from './dial.js';
+import { type Destination, dial, ready } from './dial.js';
 import { type HoldKeeper, NO_LEASE_MS } from './hold-keeper.js';
 import type { Granted } from './replies.js';
-import { acquireOn, enqueueOn, releaseOn, renewOn, type Subject, waitOn } from './requests.js';
+import { grantOf, placeOn } from './regrant.js';
+import { acquireOn, type FreshGrant, releaseOn, renewOn, type Subject, waitOn } from './requests.js';
 import { closedByServer, type SocketLines } from './socket-lines.js';
 
 /** What a session has to know of its lock. */
@@ -105,11 +106,9 @@ export class HoldSession implements Owner, LeaseHolder {
   /** Connects and takes a place; undefined if it is not its turn yet. */
   async enqueue(): Promise<Granted | undefined> {
     this.state = 'asking';
-    const socket = await this.connect();
+    await this.connect();
     const { subject, leaseTtlS } = this.plan;
-    const asked = enqueueOn(socket, subject, leaseTtlS);
-    this.lines!.expect(ANSWER_MS, 'enqueue');
-    const granted = await asked;
+    const granted = await placeOn(this.lines!, subject, leaseTtlS);
     this.assertOpen();
     if (granted) return this.hold(granted);
     this.state = 'queued';
@@ -122,7 +121,13 @@ export class HoldSession implements Owner, LeaseHolder {
     this.state = 'asking';
     beats.cancel(this.beat);
     this.limitSilence(false);
-    return this.blocking(waitS, 'wait', waitOn(this.lines!.socket, this.plan.subject, waitS));
+    const { subject, leaseTtlS } = this.plan;
+    return this.blocking(waitS, 'wait', waitOn(this.lines!.socket, subject, waitS, leaseTtlS));
+  }
+
+  /** Whether the lock is still held. */
+  async check(): Promise<boolean> {
+    return this.isHeld && (await this.lease!.check());
   }
 
   /** Ends the hold in good order. Never rejects: the end of the connection frees it in any case. */
@@ -197,18 +202,17 @@ export class HoldSession implements Owner, LeaseHolder {
   }
 
   /** Something that the server may take its time for. */
-  private async blocking(waitS: number, what: string, asked: Promise<Granted>): Promise<Granted> {
-    this.lines!.expect(waitS * 1000 + ANSWER_MS, what);
-    const granted = await asked;
+  private async blocking(waitS: number, what: string, asked: Promise<FreshGrant>): Promise<Granted> {
+    const { subject, leaseTtlS } = this.plan;
+    const granted = await grantOf(asked, what, this.lines!, subject, waitS, leaseTtlS);
     this.assertOpen();
     this.limitSilence(true);
     return this.hold(granted);
   }
 
-  /** The lease counts from now: the server began it when the wait was over, not when it was asked. */
-  private hold(granted: Granted): Granted {
-    const { plan, clock } = this;
-    const validFrom = clock.now();
+  private hold(granted: FreshGrant): Granted {
+    const { plan } = this;
+    const { validFrom } = granted;
     const lines = this.lines!;
     if (lines.isOver) throw closedByServer();
     this.state = 'held';

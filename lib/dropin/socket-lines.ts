@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { type Alarm, Alarms } from '../common/alarms.js';
 import { LockError } from '../common/errors.js';
 import { type Ms, systemClock } from '../common/system.js';
+import { DEFAULT_READ_TIMEOUT_S } from '../protocol/limits.js';
 import type { Receiver } from './open-socket.js';
 import { TextLines } from './text-lines.js';
 
@@ -9,6 +10,9 @@ import { TextLines } from './text-lines.js';
 const REPLY_CAP = 1024 * 1024;
 /** What is kept for the next call while nobody asks. */
 const LEFT_OVER_CAP = 2 * REPLY_CAP;
+
+/** How long an answer may take that waits for nothing. The server would have given us up by then. */
+export const ANSWER_MS: Ms = DEFAULT_READ_TIMEOUT_S * 1000;
 
 interface Waiting {
   readonly resolve: (line: string) => void;

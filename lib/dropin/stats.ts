@@ -1,8 +1,8 @@
 import { DEFAULT_HOST, DEFAULT_PORT } from '../protocol/limits.js';
 import { encodeRequest } from '../protocol/request-encoder.js';
-import { ANSWER_MS, type ConnectOptions, dialAt } from './dial.js';
+import { type ConnectOptions, dialAt } from './dial.js';
 import { readStats } from './replies.js';
-import { SocketLines } from './socket-lines.js';
+import { ANSWER_MS, SocketLines } from './socket-lines.js';
 
 /** A lock that is held, or waited for. */
 export interface StatsLock {

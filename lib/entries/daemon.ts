@@ -2,4 +2,5 @@
 export { ConfigError } from '../common/errors.js';
 export type { DaemonLogger, LogLevel } from '../daemon/logger.js';
 export type { DflockdServerOptions, ResolvedServerOptions } from '../daemon/options.js';
-export { DflockdServer, type ListeningAddress, type ServerDependencies } from '../daemon/server.js';
+export type { ListeningAddress } from '../daemon/open-port.js';
+export { DflockdServer, type ServerDependencies } from '../daemon/server.js';

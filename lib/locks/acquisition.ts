@@ -60,7 +60,8 @@ export const isPassing = (error: unknown): boolean => PASSING.some((type) => err
  * nobody may begin to work under a lock that somebody else may have.
  */
 export const isOver = ({ validFrom, leaseMs, owner }: Grant, now: Ms): boolean =>
-  now >= Math.min(validFrom + leaseMs - guardOf(leaseMs), owner.provenUntil());
+  // Also where there is no number: a backend that does not say how long has granted nothing.
+  !(now < Math.min(validFrom + leaseMs - guardOf(leaseMs), owner.provenUntil()));
 
 export const tooLate = ({ req, server }: Grant): LockUnavailableError =>
   new LockUnavailableError('granted, but the lease was over when the answer was read', { key: req.key, server });

@@ -77,7 +77,9 @@ export class Lease implements Alarm, Renewable {
   get sureUntil(): Ms {
     const { validFrom, leaseMs } = this.proof;
     const awake = Math.min(validFrom + leaseMs - guardOf(leaseMs), this.grant.owner.provenUntil());
-    return awake - this.keeper.watch.sleptSince(validFrom);
+    const until = awake - this.keeper.watch.sleptSince(validFrom);
+    // A backend that does not say how long has granted nothing.
+    return Number.isNaN(until) ? -Infinity : until;
   }
 
   get isHeld(): boolean {

@@ -80,7 +80,7 @@ export interface EmbeddedOptions {
   /** Default 1,000,000. */
   maxLocks?: number;
   maxWaiters?: number;
-  /** Seconds, default 33. */
+  /** Seconds, default 33; with `listen` rounded up to whole ones. */
   defaultLeaseTtl?: number;
   /** Of the doors opened by `listen`. */
   authToken?: string;

@@ -25,11 +25,13 @@ export function resolveEmbedded(value: unknown): EmbeddedConfig {
   const count = (name: string, min: number) =>
     checkNumber(`embedded.${name}`, options[name], { min, max: Number.MAX_SAFE_INTEGER, integer: true });
   const lease = checkBounds('embedded.defaultLeaseTtl', options.defaultLeaseTtl);
+  const leaseS = lease ?? DEFAULT_LEASE_TTL_S;
   return Object.freeze({
     listen: listen === undefined ? undefined : parseAddress('embedded.listen', listen, 0),
     authToken,
     maxLocks: count('maxLocks', 1) ?? DEFAULT_MAX_LOCKS,
     maxWaiters: count('maxWaiters', 0) ?? 0,
-    defaultLeaseMs: (lease ?? DEFAULT_LEASE_TTL_S) * 1000,
+    // Other processes are told it on the wire, which has no fractions.
+    defaultLeaseMs: (listen === undefined ? leaseS : Math.ceil(leaseS)) * 1000,
   });
 }

@@ -8,14 +8,19 @@ import { LossLogger } from './loss.logger.js';
 type Level = 'log' | 'warn' | 'error' | 'debug';
 export type Log = (level: Level, message: string) => void;
 
-/** Writes to the logger of the options; to nothing with `false`. */
+/** Writes to the logger of the options; to nothing with `false`. What a logger throws costs a line, not a lock. */
 export function logTo(logger: LoggerService | false | undefined): Log {
   if (logger === false) return () => undefined;
   // Nest's own, named by its context: it follows app.useLogger().
   const target: LoggerService = logger ?? new Logger(LOG_CONTEXT);
-  return logger
-    ? (level, message) => target[level]?.(message, LOG_CONTEXT)
-    : (level, message) => target[level]?.(message);
+  return (level, message) => {
+    try {
+      if (logger) target[level]?.(message, LOG_CONTEXT);
+      else target[level]?.(message);
+    } catch {
+      // Nobody is left to be told.
+    }
+  };
 }
 
 /** Who hears the notices of a client. */

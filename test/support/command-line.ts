@@ -35,8 +35,13 @@ export class CommandLine {
     return new Command(spawn(process.execPath, [this.main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] }));
   }
 
+  /** A compiled file of lib. */
+  file(path: string): string {
+    return join(this.folder, 'dist/esm', path);
+  }
+
   private get main(): string {
-    return join(this.folder, 'dist/esm/cli/main.js');
+    return this.file('cli/main.js');
   }
 }
 

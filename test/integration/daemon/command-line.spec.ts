@@ -97,6 +97,63 @@ describe('nestjs-dflockd daemon (spec 7, 8)', () => {
     }
   });
 
+  it('ends well, or is killed while Node starts, however early a signal comes', async () => {
+    const codes: (number | null)[] = [];
+    for (let delay = 0; codes.filter((code) => code === 0).length < 5 && delay < 5000; delay += 10) {
+      const command = daemon([]);
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      command.signal('SIGTERM');
+      codes.push(await command.exit);
+      expect(command.stderr).not.toMatch(/Error|at /);
+    }
+    expect(codes.filter((code) => code !== 0 && code !== null)).toEqual([]);
+    expect(codes).toContain(0);
+  });
+
+  it('listens to signals before it has loaded anything else', async () => {
+    // A module that is loaded by the daemon, and takes its time.
+    const loader = join(folder, 'slow.mjs');
+    await writeFile(
+      loader,
+      `
+        export async function load(url, context, next) {
+          const loaded = await next(url, context);
+          if (url.endsWith('/server.js')) {
+            process._rawDebug('loading');
+            await new Promise((resolve) => setTimeout(resolve, 1000));
+          }
+          return loaded;
+        }
+      `,
+    );
+    const command = start(['daemon', '-port', '0'], {
+      NODE_OPTIONS: `--no-warnings --experimental-loader=${loader}`,
+    });
+    await until(() => command.stderr.includes('loading'), 'the loading');
+    command.signal('SIGTERM');
+    expect(await command.exit).toBe(0);
+  });
+
+  it('opens no inspector at SIGUSR1', async () => {
+    const command = daemon([]);
+    const wire = await talk(command);
+    command.signal('SIGUSR1');
+    for (let i = 0; i < 20; i++) expect(await wire.ask(PING)).toBe('ok');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(await wire.ask(PING)).toBe('ok');
+    wire.destroy();
+    command.signal('SIGTERM');
+    expect(await command.exit).toBe(0);
+    expect(command.stderr).not.toMatch(/debugger/i);
+  });
+
+  it('takes the bytes of a token file, whatever they encode', async () => {
+    await writeFile(join(folder, 'latin1'), Buffer.from(' s\xe9cret\xff\n', 'latin1'));
+    const wire = await talk(daemon(['-auth-token-file', join(folder, 'latin1')]));
+    expect(await wire.ask('auth\n_\ns\xe9cret\xff\n')).toBe('ok');
+    wire.destroy();
+  });
+
   it('ignores a second signal while it waits for who is connected', async () => {
     const command = daemon([]);
     const wire = await talk(command);
@@ -138,6 +195,8 @@ describe('nestjs-dflockd daemon (spec 7, 8)', () => {
     [['-max-locks', '0'], /max-?locks.*0/i],
     [['-read-timeout', '0'], /read-?timeout.*0/i],
     [['-gc-max-idle', '-1'], /gc-?max-?idle.*-1/i],
+    [['-default-lease-ttl', '9223372037'], /default-lease-ttl.*9223372036.*9223372037/],
+    [['-shutdown-timeout', '9223372037'], /shutdown-timeout.*9223372036.*9223372037/],
     [['-tls-cert', 'x'], /tls-?cert.*tls-?key/i],
     [['-auth-token', ' '], /auth-?token/i],
     [['-auth-token-file', '/nowhere'], /auth-?token-?file.*\/nowhere/i],

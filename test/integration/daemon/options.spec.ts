@@ -57,6 +57,23 @@ describe('options (spec 8)', () => {
     make({ [option]: 1 })();
   });
 
+  it.each([
+    'defaultLeaseTtl',
+    'leaseSweepInterval',
+    'gcInterval',
+    'gcMaxIdle',
+    'readTimeout',
+    'writeTimeout',
+    'shutdownTimeout',
+  ])('%s has no more seconds than fit into the protocol', (option) => {
+    make({ [option]: 9_223_372_036 })();
+    expect(make({ [option]: 9_223_372_037 })).toThrow(new RegExp(`${option}.*9223372036.*9223372037`));
+  });
+
+  it('defaultLeaseTtl is a whole number: there are no fractions on the wire', () => {
+    expect(make({ defaultLeaseTtl: 1.5 })).toThrow(/defaultLeaseTtl.*whole number.*1\.5/);
+  });
+
   it.each(ZERO_TOO)('%s may be 0, not less', (option) => {
     make({ [option]: 0 })();
     for (const value of [-1, NaN, Infinity, '0', null]) expect(make({ [option]: value })).toThrow(option);
@@ -107,8 +124,12 @@ describe('options (spec 8)', () => {
       expect(make({ authTokenFile, authToken: ' other ' })().options.authToken).toBe('other');
     });
 
-    it('refuse a blank file and a missing one', () => {
+    it('refuse a blank file and a missing one, several lines, and what no client could say', async () => {
       expect(make({ authTokenFile: join(folder, 'blank') })).toThrow(/authTokenFile/);
+      await writeFile(join(folder, 'long'), 'x'.repeat(65_537));
+      expect(make({ authTokenFile: join(folder, 'long') })).toThrow(/authTokenFile.*65536.*65537/);
+      await writeFile(join(folder, 'lines'), 'a\nb\n');
+      expect(make({ authTokenFile: join(folder, 'lines') })).toThrow(/authTokenFile.*line break/);
       expect(make({ authTokenFile: join(folder, 'none') })).toThrow(/authTokenFile.*none/);
     });
   });

@@ -4,6 +4,7 @@ import { LockLostError, LockUnavailableError, ServerDrainingError } from '../../
 import { guardOf } from '../../../lib/common/guard.js';
 import type { Ms } from '../../../lib/common/system.js';
 import type { Lease, LeaseHolder, Renewals } from '../../../lib/locks/lease.js';
+import { isOver } from '../../../lib/locks/acquisition.js';
 import { LeaseKeeper } from '../../../lib/locks/lease-keeper.js';
 import { RENEWALS_PER_TURN } from '../../../lib/locks/renewal-queue.js';
 import { FakeClock, settlePromises } from '../../support/fake-clock.js';
@@ -45,12 +46,24 @@ describe('the guard', () => {
     [500, 50],
     [200, 20],
     [10, 1],
+    [Infinity, Number.MAX_VALUE],
   ])('of %p ms is %p', (term, guard) => {
     expect(guardOf(term)).toBe(guard);
   });
 });
 
 describe('a lease', () => {
+  it.each([
+    [Infinity, Infinity, true],
+    [NaN, 0, false],
+    [undefined, 0, false],
+  ])('of %p ms has %p ms left: a number, and no lock where there is none', (leaseMs, left, held) => {
+    const grant = backend.grantFor({ key: 'k', kind: 'lock', limit: 1, leaseMs: leaseMs as number, deadline: 0 });
+    const kept = keeper.keep({ ...grant, leaseMs: leaseMs as number }, 10_000, 'auto');
+    expect([kept.remainingMs, kept.isHeld]).toEqual([left, held]);
+    expect(isOver({ ...grant, leaseMs: leaseMs as number }, clock.now())).toBe(!held);
+  });
+
   it('is sure until its end less the guard', () => {
     const l = lease();
     expect(l.sureUntil).toBe(1000 + 10_000 - 200);

@@ -309,6 +309,8 @@ describe('places where locks live', () => {
     const { backend } = client({ embedded: { maxWaiters: 5, defaultLeaseTtl: 7 } });
     expect(backend).toMatchObject({ config: { maxWaiters: 5, defaultLeaseMs: 7000, maxLocks: 1_000_000 } });
     expect(backend.kind === 'embedded' && Object.isFrozen(backend.config)).toBe(true);
+    const { backend: open } = client({ embedded: { listen: 'a', defaultLeaseTtl: 0.5 } });
+    expect(open).toMatchObject({ config: { defaultLeaseMs: 1000 } });
   });
 });
 

@@ -47,4 +47,12 @@ describe('the log', () => {
     expect(own.warn.mock.calls).toEqual([['b', 'Dflockd']]);
     expect(nest.mock.calls).toEqual([['c']]);
   });
+
+  it('costs nobody a lock when the logger throws', () => {
+    const broken = { log: jest.fn(), error: jest.fn(), warn: () => fail() };
+    const fail = (): never => {
+      throw new Error('disk full');
+    };
+    expect(() => logTo(broken)('warn', 'a')).not.toThrow();
+  });
 });

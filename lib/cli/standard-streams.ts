@@ -1,0 +1,34 @@
+import type { Writable } from 'node:stream';
+import { type Ms, systemClock } from '../common/system.js';
+import { LogSink } from './log-sink.js';
+import { slog } from './slog.js';
+
+/** How long the end of a command waits for whoever reads what it has said. */
+const LAST_WORDS_MS: Ms = 1000;
+
+/** The part of `process` that is needed. */
+export interface Host {
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  exit(code: number): void;
+}
+
+/** What a command says, and its end; neither depends on anybody who reads it. */
+export function standardStreams(host: Host): {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  /** Ends the process soon, also where something that has been said is not read. */
+  readonly leave: (code: number) => void;
+} {
+  let note = '';
+  const warn = slog(systemClock, false, (line) => (note = line));
+  const lost = (count: number): string => {
+    warn('warn', 'log lines dropped: they could not be written', { count });
+    return note;
+  };
+  return {
+    out: new LogSink(host.stdout, () => '').write,
+    err: new LogSink(host.stderr, lost).write,
+    leave: (code) => void systemClock.setTimer(() => host.exit(code), LAST_WORDS_MS),
+  };
+}
