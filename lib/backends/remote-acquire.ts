@@ -122,7 +122,9 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   private before(): Line | undefined {
     const { lines, marks } = this.site.pool;
     const line = lines.find(this);
-    if (line || this.trier || this.kind === 'sem') return line;
+    // Who does not wait is told to be busy only of a lock that somebody has.
+    if (this.trier) return line?.isContended ? line : undefined;
+    if (line || this.kind === 'sem') return line;
     // Behind somebody who is trying: whoever tried past it could overtake it.
     const mark = marks.ofLock(this.key);
     return mark instanceof RemoteAcquire ? mark.lead() : undefined;
@@ -151,11 +153,11 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
       if (outcome instanceof LockError || outcome.s !== 'granted') return this.refused(outcome);
       const grant = { lane, token: outcome.token, leaseMs: outcome.leaseMs, validFrom };
       if (this.line) return this.line.offer(grant, leaseMs);
-      const line = kind === 'sem' ? site.pool.lines.find(this) : undefined;
+      const line = kind === 'sem' || this.trier ? site.pool.lines.find(this) : undefined;
       if (!line) return this.granted(grant);
       // An earlier try was refused meanwhile: what this one brought is for those who wait.
       this.waitIn(line);
-      line.offer(grant, leaseMs);
+      line.give(grant, leaseMs);
     });
   }
 

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Backoff } from '../../../lib/client/backoff.js';
 import { Lane } from '../../../lib/client/lane.js';
+import { Shortage } from '../../../lib/client/shortage.js';
 import { WaitLanes, type WhyWait } from '../../../lib/client/wait-lanes.js';
 import { LockError, ShuttingDownError } from '../../../lib/common/errors.js';
 import { until } from '../../support/until.js';
@@ -9,12 +11,27 @@ import { FakeServer, obliging } from './support/fake-server.js';
 let server: FakeServer;
 let context: FakeContext;
 let lanes: WaitLanes;
+let shortage: Shortage;
 let spares: number;
+let degraded: string[];
+let isLinked: boolean;
 
 function make(max: number, readTimeoutMs = 24_000): void {
   context = fakeContext(server, { readTimeoutMs });
   spares = 0;
-  lanes = new WaitLanes(context, max, () => spares++);
+  const { clock, alarms, round } = context;
+  shortage = new Shortage({
+    clock,
+    alarms,
+    round,
+    backoff: new Backoff(100, 1000, { unit: () => 1, fill: () => undefined }),
+    isLinked: () => isLinked,
+    spare: () => spares++,
+    degraded: (detail) => degraded.push(detail),
+  });
+  degraded = [];
+  isLinked = true;
+  lanes = new WaitLanes(context, max, shortage, () => spares++);
 }
 
 beforeEach(async () => {
