@@ -22,7 +22,6 @@ export class Backoff {
 
   /** The longest delay, less a random part of at most half: for what only somebody else can put right. */
   longest(): Ms {
-    this.bound = this.maxMs;
     return (this.maxMs * (1 + this.entropy.unit())) / 2;
   }
 

@@ -5,7 +5,11 @@ import { parsePush } from '../protocol/reply-decoder.js';
 import type { Backoff } from './backoff.js';
 import type { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
+import { isRefusal } from './lane-errors.js';
 import { ReconnectingLane } from './reconnecting-lane.js';
+
+/** The loss of a connection counts as well as an attempt that fails: only a second one tells more than a restart does. */
+const TELLING = 3;
 
 export interface ListenerHooks {
   /** Must not throw. */
@@ -26,6 +30,8 @@ export class ListenerLane {
   private readonly patterns = new Map<string, { accepted: boolean }>();
   /** Had once, refused now: asked for again on the same connection. */
   private readonly postponed = new Set<string>();
+  /** Attempts that failed in a row. */
+  private failures = 0;
   private readonly again: Alarm = newAlarm(() => this.askAgain());
 
   /** @param group of all its patterns; empty: none */
@@ -36,7 +42,10 @@ export class ListenerLane {
     private readonly hooks: ListenerHooks,
   ) {
     this.link = new ReconnectingLane('listener', context, backoff, {
-      up: (lane) => this.askAll(lane),
+      up: (lane) => {
+        this.failures = 0;
+        this.askAll(lane);
+      },
       down: (error, final) => this.down(error, final),
       pushed: (line) => {
         const push = parsePush(line);
@@ -113,9 +122,17 @@ export class ListenerLane {
     this.hooks.refused(pattern, new UnsupportedError(refusal(server), { server }));
   }
 
+  /** A server that is gone says so itself; one that is there and gives no connection makes deaf in silence. */
+  private noteFailure(error: LockError): void {
+    const { record } = this.context;
+    if (++this.failures === TELLING && record.isLinked && !isRefusal(error)) {
+      record.tell(`no connection to listen to signals on, which are missed meanwhile (${error.message})`);
+    }
+  }
+
   private down(error: LockError, final: boolean): void {
     this.stopAsking();
-    if (!final) return;
+    if (!final) return this.noteFailure(error);
     this.patterns.clear();
     this.hooks.failed(error);
   }

@@ -15,6 +15,9 @@ export interface ReconnectingHooks extends Omit<LaneHooks, 'connected' | 'ended'
   dismissed?(lane: Lane): void;
 }
 
+/** A server that answers and hangs up again and again is no server: from so many times on, its answers reset no delay. */
+const MOST_BRIEF = 3;
+
 /**
  * idle: nobody wants it. dialing → up. down: the next attempt comes by itself. refused: the server has never worked and
  * says no; whoever asks again later may try again. closed: for ever.
@@ -23,7 +26,7 @@ type State = 'idle' | 'dialing' | 'up' | 'down' | 'refused' | 'closed';
 
 /**
  * A connection that is made again whenever it is lost. An attempt succeeds with the server's first answer, which resets
- * the delay; a TCP connection alone is no success.
+ * the delay, as does a lane that has lasted; a TCP connection alone is no success.
  */
 export class ReconnectingLane {
   /** Why there is no lane; undefined while there is one, and before the first attempt. */
@@ -32,6 +35,9 @@ export class ReconnectingLane {
   private current: Lane | undefined;
   private isWanted = true;
   private refusedAt: Ms = -Infinity;
+  private upSince: Ms = 0;
+  /** How many lanes in a row have been answered and lost soon after. */
+  private brief = 0;
   private readonly redial: Alarm = newAlarm(() => this.dial());
 
   constructor(
@@ -122,7 +128,8 @@ export class ReconnectingLane {
     if (lane !== this.current || this.state === 'closed') return;
     this.state = 'up';
     this.error = undefined;
-    this.backoff.reset();
+    this.upSince = this.context.clock.now();
+    if (this.brief < MOST_BRIEF) this.backoff.reset();
     this.context.record.worked();
     this.hooks.up(lane);
   }
@@ -130,7 +137,18 @@ export class ReconnectingLane {
   private ended(lane: Lane, error: LockError): void {
     if (lane !== this.current) return this.hooks.dismissed?.(lane);
     this.current = undefined;
-    if (this.state !== 'closed') this.lost(error);
+    if (this.state === 'closed') return;
+    if (this.state === 'up') this.weigh();
+    this.lost(error);
+  }
+
+  /** A lane that has lasted for the longest delay makes up for those that have not. */
+  private weigh(): void {
+    const { backoff, context } = this;
+    this.brief++;
+    if (context.clock.now() - this.upSince < backoff.maxMs) return;
+    this.brief = 0;
+    backoff.reset();
   }
 
   private lost(error: LockError): void {

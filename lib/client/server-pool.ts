@@ -251,6 +251,7 @@ export class ServerPool implements LinePool {
     const before = this.told;
     if (state === before) return;
     this.told = state;
+    this.context.record.isLinked = state === 'up';
     this.shortOf.over();
     if (state === 'up') this.welcome();
     // What was never reached is not lost.

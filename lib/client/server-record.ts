@@ -4,6 +4,8 @@ import type { LockError } from '../common/errors.js';
 export class ServerRecord {
   /** Whether it has ever answered as dflockd, with this client's TLS options and token. */
   hasWorked = false;
+  /** Whether a command lane is connected. */
+  isLinked = false;
   private hasRefused = false;
 
   /** @param degraded tells the user */

@@ -50,13 +50,13 @@ export class Shortage {
 
   /** A connection that was opened at `openedAt` got nothing. */
   refused(openedAt: Ms, error: LockError): void {
-    if (this.detail !== undefined) return this.wait();
+    // Of the same wave as the last one.
+    if (openedAt < this.lastRefusal) return;
     const { clock, round } = this.context;
     const now = clock.now();
     if (now - this.lastRefusal > RELATED_MS) this.refusals = 0;
-    // Of the same wave as the last one.
-    else if (openedAt < this.lastRefusal) return;
     this.lastRefusal = now;
+    if (this.detail !== undefined) return this.wait();
     if (++this.refusals < REFUSALS) return;
     round.ask((isDraining) => {
       if (!isDraining && this.detail === undefined && this.refusals >= REFUSALS) this.begin(error);
@@ -69,9 +69,14 @@ export class Shortage {
     if (this.isProbing) alarms.set(this.lasting, clock.now() + REFUSED_WITHIN_MS);
   }
 
-  /** Nobody wants the probe any more. */
-  unused(): void {
-    if (this.isProbing) this.wait();
+  /** A connection that was opened at `openedAt` has been answered. Those from before the last refusal prove nothing. */
+  answered(openedAt: Ms): void {
+    if (openedAt >= this.lastRefusal) this.over();
+  }
+
+  /** Nobody wants the connection any more that was opened at `openedAt`, and nothing is known of it. */
+  unused(openedAt: Ms): void {
+    if (this.isProbing && openedAt >= this.lastRefusal) this.wait();
   }
 
   /** There is room; or the server has come or gone, and nothing is known. */

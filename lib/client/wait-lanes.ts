@@ -127,8 +127,9 @@ export class WaitLanes {
     // Lanes say so more than once.
     if (this.free.at(-1)?.lane === lane) return;
     this.unlist(lane);
-    // It has been answered.
-    if (this.openedAt.delete(lane)) this.shortage.over();
+    const openedAt = this.openedAt.get(lane);
+    this.openedAt.delete(lane);
+    if (openedAt !== undefined) this.shortage.answered(openedAt);
     const now = this.context.clock.now();
     this.free.push({ lane, since: now });
     if (this.sweep.slot < 0) this.context.alarms.set(this.sweep, now + this.keepMs);
@@ -165,7 +166,7 @@ export class WaitLanes {
     if (openedAt === undefined) return;
     if (lane.wasCut && (this.openers.has(lane) || error instanceof AuthError)) this.shortage.refused(openedAt, error);
     else if (this.wasRefused(lane)) this.shortage.refused(openedAt, gone(lane.server, CLOSED_AT_ONCE));
-    else if (lane.lastAckedSend > -Infinity) this.shortage.over();
-    else this.shortage.unused();
+    else if (lane.lastAckedSend > -Infinity) this.shortage.answered(openedAt);
+    else this.shortage.unused(openedAt);
   }
 }

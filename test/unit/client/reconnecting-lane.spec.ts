@@ -76,6 +76,22 @@ describe('a lane that is connected again', () => {
     expect(await failed()).toBe(100);
   });
 
+  it('has longer pauses, too, at a server that answers and hangs up again and again, until a lane lasts', async () => {
+    link.open();
+    const cut = async (): Promise<Ms> => {
+      await until(() => link.isUp, 'the lane');
+      told.length = 0;
+      server.peers.at(-1)!.reset();
+      return failed();
+    };
+    const pauses: Ms[] = [];
+    for (let i = 0; i < 7; i++) pauses.push(await cut());
+    expect(pauses).toEqual([100, 100, 100, 200, 400, 800, 1000]);
+    await until(() => link.isUp, 'the lane');
+    context.clock.advance(1000);
+    expect([await cut(), await cut()]).toEqual([100, 100]);
+  });
+
   it('is up when the server has answered, not before', async () => {
     server.proves = false;
     server.script = () => undefined;

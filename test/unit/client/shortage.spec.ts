@@ -112,15 +112,34 @@ describe('a shortage of connections', () => {
     clock.advance(100);
     shortage.mayOpen();
     shortage.opened();
-    shortage.unused();
+    shortage.unused(clock.now());
     clock.advance(1000);
     expect([shortage.detail === undefined, shortage.mayOpen()]).toEqual([false, true]);
-    shortage.unused();
+    shortage.unused(clock.now());
   });
 
   it('has nothing to do with connections that nobody wants while there is none', () => {
     shortage.opened();
-    shortage.unused();
+    shortage.unused(clock.now());
     expect([shortage.mayOpen(), alarms.size]).toEqual([true, 0]);
+  });
+
+  it('is neither kept from beginning nor ended by answers on connections from before', () => {
+    const before = clock.now();
+    clock.advance(10);
+    refuse();
+    shortage.answered(before);
+    clock.advance(10);
+    refuse();
+    shortage.answered(before);
+    expect(shortage.detail).toBeDefined();
+    clock.advance(100);
+    expect(shortage.mayOpen()).toBe(true);
+    shortage.unused(before);
+    refuse(before);
+    expect([shortage.mayOpen(), alarms.size]).toEqual([false, 0]);
+    shortage.answered(clock.now());
+    expect(shortage.detail).toBeUndefined();
+    expect(degraded).toHaveLength(1);
   });
 });
