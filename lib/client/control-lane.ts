@@ -15,7 +15,11 @@ export class ControlLane {
 
   constructor(context: LaneContext, backoff: Backoff) {
     // Whoever waits for an answer learns from its lane that there will be none.
-    this.link = new ReconnectingLane('control', context, backoff, { up: () => undefined, down: () => undefined });
+    this.link = new ReconnectingLane('control', context, backoff, {
+      missing: 'no connection for statistics, signals, and to ask whether the server shuts down',
+      up: () => undefined,
+      down: () => undefined,
+    });
   }
 
   /** Connects, if it is not connected; once it is, it is connected again when it is lost. */

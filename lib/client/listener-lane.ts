@@ -5,11 +5,7 @@ import { parsePush } from '../protocol/reply-decoder.js';
 import type { Backoff } from './backoff.js';
 import type { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
-import { isRefusal } from './lane-errors.js';
 import { ReconnectingLane } from './reconnecting-lane.js';
-
-/** The loss of a connection counts as well as an attempt that fails: only a second one tells more than a restart does. */
-const TELLING = 3;
 
 export interface ListenerHooks {
   /** Must not throw. */
@@ -30,8 +26,6 @@ export class ListenerLane {
   private readonly patterns = new Map<string, { accepted: boolean }>();
   /** Had once, refused now: asked for again on the same connection. */
   private readonly postponed = new Set<string>();
-  /** Attempts that failed in a row. */
-  private failures = 0;
   private readonly again: Alarm = newAlarm(() => this.askAgain());
 
   /** @param group of all its patterns; empty: none */
@@ -42,10 +36,8 @@ export class ListenerLane {
     private readonly hooks: ListenerHooks,
   ) {
     this.link = new ReconnectingLane('listener', context, backoff, {
-      up: (lane) => {
-        this.failures = 0;
-        this.askAll(lane);
-      },
+      missing: 'no connection to listen to signals on: they are missed',
+      up: (lane) => this.askAll(lane),
       down: (error, final) => this.down(error, final),
       pushed: (line) => {
         const push = parsePush(line);
@@ -122,17 +114,9 @@ export class ListenerLane {
     this.hooks.refused(pattern, new UnsupportedError(refusal(server), { server }));
   }
 
-  /** A server that is gone says so itself; one that is there and gives no connection makes deaf in silence. */
-  private noteFailure(error: LockError): void {
-    const { record } = this.context;
-    if (++this.failures === TELLING && record.isLinked && !isRefusal(error)) {
-      record.tell(`no connection to listen to signals on, which are missed meanwhile (${error.message})`);
-    }
-  }
-
   private down(error: LockError, final: boolean): void {
     this.stopAsking();
-    if (!final) return this.noteFailure(error);
+    if (!final) return;
     this.patterns.clear();
     this.hooks.failed(error);
   }

@@ -7,6 +7,8 @@ import type { LaneContext, LaneHooks, Role } from './lane-context.js';
 import { isRefusal } from './lane-errors.js';
 
 export interface ReconnectingHooks extends Omit<LaneHooks, 'connected' | 'ended'> {
+  /** What is told when the server is there and gives no connection for it, again and again. */
+  readonly missing?: string;
   /** The server has answered: the lane can be used. */
   up(lane: Lane): void;
   /** The lane is lost, or the attempt has failed. `final`: no attempt follows by itself. */
@@ -14,6 +16,9 @@ export interface ReconnectingHooks extends Omit<LaneHooks, 'connected' | 'ended'
   /** A lane that had been let go has ended. */
   dismissed?(lane: Lane): void;
 }
+
+/** A restart fails less often before the shared connections are seen to be lost, too. */
+const TELLING = 3;
 
 /** A server that answers and hangs up again and again is no server: from so many times on, its answers reset no delay. */
 const MOST_BRIEF = 3;
@@ -34,6 +39,8 @@ export class ReconnectingLane {
   private state: State = 'idle';
   private current: Lane | undefined;
   private isWanted = true;
+  /** Losses and failed attempts since it was up. */
+  private failures = 0;
   private refusedAt: Ms = -Infinity;
   private upSince: Ms = 0;
   /** How many lanes in a row have been answered and lost soon after. */
@@ -128,6 +135,7 @@ export class ReconnectingLane {
     if (lane !== this.current || this.state === 'closed') return;
     this.state = 'up';
     this.error = undefined;
+    this.failures = 0;
     this.upSince = this.context.clock.now();
     if (this.brief < MOST_BRIEF) this.backoff.reset();
     this.context.record.worked();
@@ -160,9 +168,17 @@ export class ReconnectingLane {
       return this.hooks.down(error, true);
     }
     if (isRefusal(error)) context.record.refused(error);
+    else this.noteFailure(error);
     if (this.isWanted) this.redialIn(isRefusal(error) ? backoff.longest() : backoff.next());
     else this.state = 'idle';
     this.hooks.down(error, false);
+  }
+
+  /** A server that is gone is told of elsewhere. */
+  private noteFailure(error: LockError): void {
+    const { record } = this.context;
+    const { missing } = this.hooks;
+    if (++this.failures === TELLING && missing && record.isLinked) record.tell(`${missing} (${error.message})`);
   }
 
   private redialIn(delay: Ms): void {

@@ -283,7 +283,9 @@ describe('who listens to a server that gives no connection for it', () => {
     server.script = (_, { socket }) => void socket.end();
     server.peers[0]!.reset();
     for (let i = 0; i < 5; i++) context.clock.advance(await lost());
-    expect(tellings).toEqual([expect.stringMatching(/^no connection to listen to signals on.*without a word/)]);
+    expect(tellings).toEqual([
+      expect.stringMatching(/^no connection to listen to signals on: they are missed .*without a word/),
+    ]);
   });
 });
 
