@@ -85,7 +85,11 @@ export class EmbeddedBackend implements LockBackend {
 
   /** @throws ConfigError if the port is in use: there is an engine already, and a second one would mean two holders */
   start(): Promise<Capabilities> {
-    return (this.starting ??= this.listen());
+    return (this.starting ??= this.listen().catch((error: unknown) => {
+      // Whoever has the port may be gone by the next time.
+      this.starting = undefined;
+      throw error;
+    }));
   }
 
   async tryAcquire(req: AcquireRequest): Promise<Grant | null> {

@@ -42,6 +42,8 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   private stopLinking: (() => void) | undefined = undefined;
   private lane: Lane | undefined = undefined;
   private exchange: Exchange | undefined = undefined;
+  /** Others of this process wait: a try that is granted is for them. */
+  private yields = false;
 
   /** @param trier instead of a waiter: there is one try, and no waiting */
   constructor(
@@ -122,7 +124,12 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   private before(): Line | undefined {
     const { lines, marks } = this.site.pool;
     const line = lines.find(this);
-    if (line || this.trier || this.kind === 'sem') return line;
+    // Who does not wait is told to be busy only of a lock that somebody has.
+    if (this.trier) {
+      this.yields = line !== undefined;
+      return line?.isContended ? line : undefined;
+    }
+    if (line || this.kind === 'sem') return line;
     // Behind somebody who is trying: whoever tried past it could overtake it.
     const mark = marks.ofLock(this.key);
     return mark instanceof RemoteAcquire ? mark.lead() : undefined;
@@ -151,11 +158,11 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
       if (outcome instanceof LockError || outcome.s !== 'granted') return this.refused(outcome);
       const grant = { lane, token: outcome.token, leaseMs: outcome.leaseMs, validFrom };
       if (this.line) return this.line.offer(grant, leaseMs);
-      const line = kind === 'sem' ? site.pool.lines.find(this) : undefined;
+      const line = kind === 'sem' || this.yields ? site.pool.lines.find(this) : undefined;
       if (!line) return this.granted(grant);
       // An earlier try was refused meanwhile: what this one brought is for those who wait.
       this.waitIn(line);
-      line.offer(grant, leaseMs);
+      line.give(grant, leaseMs);
     });
   }
 

@@ -3,6 +3,7 @@ import type { Exchange } from '../client/exchange.js';
 import { isStale } from '../client/handover.js';
 import { exhausted } from '../client/line-trouble.js';
 import { gone } from '../client/lane-errors.js';
+import { CLOSED_AT_ONCE } from '../client/wait-lanes.js';
 import type { Lane } from '../client/lane.js';
 import { newAlarm } from '../common/alarms.js';
 import { AcquireTimeoutError, LockError } from '../common/errors.js';
@@ -41,7 +42,7 @@ export class RemoteTicket implements Pending {
     pool.waits.set(this.deadline, deadline);
     try {
       this.stopFetching = pool.wait('ticket', (outcome) => this.fetched(outcome));
-      if (!this.stopFetching) this.fail(exhausted(pool, req.key));
+      if (!this.stopFetching) this.fail(exhausted(pool, req.key, pool.shortage));
     } catch (error) {
       this.fail(error);
     }
@@ -123,7 +124,8 @@ export class RemoteTicket implements Pending {
 
   /** The lane is of no more use, and its end frees a grant that may still come. */
   private abort(error: LockError): void {
-    this.fail(error);
+    const { pool } = this.site;
+    this.fail(pool.wasRefused(this.lane!) ? exhausted(pool, this.req.key, `connection ${CLOSED_AT_ONCE}`) : error);
     this.hangUp();
   }
 

@@ -7,7 +7,7 @@ export class Backoff {
   /** @param floor the part of the bound that a delay has at least */
   constructor(
     private readonly minMs: Ms,
-    private readonly maxMs: Ms,
+    readonly maxMs: Ms,
     private readonly entropy: Entropy,
     private readonly floor = 0,
   ) {
@@ -18,6 +18,11 @@ export class Backoff {
     const delay = this.bound * (this.floor + (1 - this.floor) * this.entropy.unit());
     this.bound = Math.min(this.bound * 2, this.maxMs);
     return delay;
+  }
+
+  /** The longest delay, less a random part of at most half: for what only somebody else can put right. */
+  longest(): Ms {
+    return (this.maxMs * (1 + this.entropy.unit())) / 2;
   }
 
   /** An attempt has succeeded. */

@@ -1,80 +1,60 @@
-import { type Alarm, newAlarm } from '../common/alarms.js';
-import type { LockError } from '../common/errors.js';
+import { LockUnavailableError, type LockError } from '../common/errors.js';
 import type { Request } from '../protocol/messages.js';
 import type { Backoff } from './backoff.js';
 import type { Done } from './exchange.js';
-import { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
+import { ReconnectingLane } from './reconnecting-lane.js';
 
 /**
  * A connection for what must not cost a lock. It is there as long as the command lanes are: a server that shuts down
  * takes no new connections, and only an old one can be told so (spec 7).
  */
 export class ControlLane {
-  private lane: Lane | undefined;
+  private readonly link: ReconnectingLane;
   private closed: LockError | undefined;
-  private readonly redial: Alarm = newAlarm(() => this.keep());
 
-  constructor(
-    private readonly context: LaneContext,
-    private readonly backoff: Backoff,
-  ) {}
+  constructor(context: LaneContext, backoff: Backoff) {
+    // Whoever waits for an answer learns from its lane that there will be none.
+    this.link = new ReconnectingLane('control', context, backoff, {
+      missing: 'no connection for statistics, signals, and to ask whether the server shuts down',
+      up: () => undefined,
+      down: () => undefined,
+    });
+  }
 
   /** Connects, if it is not connected; once it is, it is connected again when it is lost. */
   keep(): void {
-    if (this.closed) return;
-    try {
-      this.current();
-    } catch {
-      // Whoever asks is told.
-    }
+    if (!this.closed) this.renew();
   }
 
   /** A lane that is lost is not replaced any more before somebody asks. */
   pause(): void {
-    this.context.alarms.cancel(this.redial);
+    this.link.pause();
   }
 
   /** Requests wait for the connection. */
   send(request: Request, done: Done): void {
     if (this.closed) return done(this.closed, 0);
-    let lane: Lane;
-    try {
-      lane = this.current();
-    } catch (error) {
-      return done(error as LockError, 0);
-    }
-    lane.send(request, done);
+    this.renew();
+    const { link } = this;
+    if (link.lane) link.lane.send(request, done);
+    else done(link.error ?? new LockUnavailableError('no connection'), 0);
   }
 
   drain(): void {
-    this.lane?.drain();
+    this.link.lane?.drain();
   }
 
   destroy(error: LockError): void {
     this.closed ??= error;
-    this.pause();
-    this.lane?.end(error);
+    this.link.close(error);
+    this.link.lane?.end(error);
   }
 
-  /** @throws ConfigError for TLS options that Node refuses */
-  private current(): Lane {
-    const { lane } = this;
-    return lane && (lane.isUsable || lane.state === 'connecting') ? lane : (this.lane = this.open());
-  }
-
-  private open(): Lane {
-    this.pause();
-    return new Lane('control', this.context, {
-      connected: () => this.backoff.reset(),
-      ended: (lane) => this.ended(lane),
-    });
-  }
-
-  private ended(lane: Lane): void {
-    if (this.lane !== lane) return;
-    this.lane = undefined;
-    const { alarms, clock } = this.context;
-    if (!this.closed) alarms.set(this.redial, clock.now() + Math.max(this.backoff.next(), 1));
+  /** A lane that cannot be used is left alone: it ends by itself. */
+  private renew(): void {
+    const { link } = this;
+    if (link.isUp && !link.lane!.isUsable) link.replace();
+    else link.hurry();
   }
 }

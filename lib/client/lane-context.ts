@@ -4,6 +4,7 @@ import type { Target } from './connector.js';
 import type { Lane } from './lane.js';
 import type { WatchContext } from './lane-watch.js';
 import type { OwnerRound } from './owner-round.js';
+import type { ServerRecord } from './server-record.js';
 
 /**
  * command: shared, pipelined, never blocks. wait: one blocking acquire, then what belongs to the lock it got. control:
@@ -15,6 +16,7 @@ export type Role = 'command' | 'wait' | 'control' | 'listener';
 /** Its alarms do not keep the process alive. */
 export interface LaneContext extends WatchContext {
   readonly target: Target;
+  readonly record: ServerRecord;
   /** Asked before a lane that owns grants says something of its own accord (rule 9). */
   readonly round: Pick<OwnerRound, 'ask'>;
   /** The server shuts down. Told before anybody else. */

@@ -1,4 +1,4 @@
-import { AuthError, type LockError, type LossReason } from '../common/errors.js';
+import { type LockError, type LossReason, ServerDrainingError } from '../common/errors.js';
 import { guardOf } from '../common/guard.js';
 import type { Ms } from '../common/system.js';
 import type { Reply, Request } from '../protocol/messages.js';
@@ -7,7 +7,7 @@ import { LineDecoder, parseReply } from '../protocol/reply-decoder.js';
 import { Connector } from './connector.js';
 import { type Done, Exchange, ExchangeQueue, isAmbiguous, isBlocking, releaseOf, waitOf } from './exchange.js';
 import type { LaneContext, LaneHooks, Role } from './lane-context.js';
-import { draining, gone, violation } from './lane-errors.js';
+import { draining, gone, unauthorized, violation } from './lane-errors.js';
 import { LaneOutbox } from './lane-outbox.js';
 import { LaneOwners, type LostCallback } from './lane-owners.js';
 import { type LaneEvent, type LaneState, nextState } from './lane-state.js';
@@ -27,6 +27,8 @@ export class Lane implements Watched {
   grants = 0;
   /** Send time of the newest request that was answered. */
   lastAckedSend: Ms = -Infinity;
+  /** The other side, or the network, has ended it. */
+  wasCut = false;
   readonly id: string;
   readonly server: string;
   private readonly connector: Connector;
@@ -53,10 +55,8 @@ export class Lane implements Watched {
     this.decoder = new LineDecoder((line) => this.onLine(line), role === 'control' ? REPLY_LINE_CAP : SHORT_REPLY_CAP);
     this.watch = new LaneWatch(this, context);
     this.outbox = new LaneOutbox(context.clock, () => this.watch.arm());
-    this.connector = new Connector(context.target, context.clock, context.alarms, {
-      connected: (wire) => this.onConnected(wire),
-      failed: (error) => this.end(error),
-    });
+    const result = { connected: (wire: Wire) => this.onConnected(wire), failed: (error: LockError) => this.cut(error) };
+    this.connector = new Connector(context.target, context.clock, context.alarms, result, role !== 'wait');
   }
 
   /** Whether new work may be given to it. */
@@ -155,22 +155,19 @@ export class Lane implements Watched {
     this.watch.arm();
   }
 
-  /** Watched */
+  /** Watched, as what follows */
   get lastSend(): Ms {
     return this.outbox.lastSend;
   }
 
-  /** Watched */
   get oldest(): Exchange | undefined {
     return this.flight.head;
   }
 
-  /** Watched */
   get stays(): boolean {
     return this.isUsable && (this.role !== 'wait' || this.grants > 0);
   }
 
-  /** Watched */
   get isSuspect(): boolean {
     return this.state === 'suspect';
   }
@@ -199,18 +196,20 @@ export class Lane implements Watched {
     else this.context.round.ask((error) => error ?? ping());
   }
 
+  private cut(error: LockError): void {
+    this.wasCut ||= !this.ending;
+    return error instanceof ServerDrainingError ? this.expel() : this.end(error);
+  }
+
   private to(event: LaneEvent): void {
     this.state = nextState(this.state, event, this.grants);
   }
 
   private onConnected(wire: Wire): void {
-    const { socket } = wire;
-    wire.receive = (bytes) => this.onBytes(bytes);
-    socket.on('end', () => this.end(gone(this.server, 'the server closed the connection')));
-    socket.on('error', (error) => this.end(gone(this.server, error.message, error)));
-    socket.on('close', () => this.end(gone(this.server, 'the connection closed')));
+    const lost = (what: string, cause?: Error): void => this.cut(gone(this.server, what, cause));
+    wire.attach((bytes) => this.onBytes(bytes), lost);
     this.to('connected');
-    this.outbox.open(socket);
+    this.outbox.open(wire.socket);
     this.watch.arm();
     this.hooks.connected?.(this);
   }
@@ -240,7 +239,7 @@ export class Lane implements Watched {
     const reply = parseReply(line, head.request.t);
     if (!reply) return this.end(violation(this.server, line));
     if (reply.s === 'draining') return this.expel();
-    if (reply.s === 'auth') return this.end(new AuthError({ server: this.server }));
+    if (reply.s === 'auth') return this.cut(unauthorized(this.server, this.context.target.auth !== undefined));
     // The server says nothing after an `error` that announces the end: the one before was an answer.
     if (this.questioned && !this.acquit(this.questioned)) return;
     this.answered(this.flight.shift()!, reply);

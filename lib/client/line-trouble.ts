@@ -1,4 +1,6 @@
 import {
+  AuthError,
+  ConfigError,
   LeaseExpiredError,
   type LockError,
   LockUnavailableError,
@@ -18,6 +20,9 @@ const PASSING = [
   LeaseExpiredError,
   MaxWaitersError,
   MaxLocksError,
+  // Of the server, which has worked before: nobody waits in a line else.
+  AuthError,
+  ConfigError,
 ];
 
 /** Whether it may be over soon, so that a line goes on. */
@@ -27,12 +32,13 @@ export const isPassing = (error: LockError): boolean => PASSING.some((type) => e
 export const explained = (error: LockError, server: string): LockError =>
   error instanceof ProtocolError ? gone(server, 'it answers, but not to the point', error) : error;
 
-/** There is no lane to wait on. */
+/** There is no lane to wait on. @param shortage what the server does; undefined: all that the options allow are in use */
 export const exhausted = (
   { server, config }: { readonly server: string; readonly config: Pick<RemoteConfig, 'maxWaitLanes'> },
   key: string,
+  shortage: string | undefined,
 ): LockError =>
-  new PoolExhaustedError(`all ${config.maxWaitLanes} wait lanes to ${server} are in use (option remote.maxWaitLanes)`, {
-    key,
-    server,
-  });
+  new PoolExhaustedError(
+    shortage ?? `all ${config.maxWaitLanes} wait lanes to ${server} are in use (option remote.maxWaitLanes)`,
+    { key, server },
+  );

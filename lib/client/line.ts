@@ -1,32 +1,18 @@
-import type { Alarm, Alarms } from '../common/alarms.js';
+import type { Alarm } from '../common/alarms.js';
 import { AcquireTimeoutError, LockError } from '../common/errors.js';
-import type { Clock, Entropy, Ms } from '../common/system.js';
+import type { Ms } from '../common/system.js';
 import { MAX_SECONDS } from '../protocol/limits.js';
 import type { Reply } from '../protocol/messages.js';
 import { Backoff } from './backoff.js';
 import type { Caller, LaneGrant, Resource } from './caller.js';
 import { CallerQueue } from './caller-queue.js';
-import type { RemoteConfig } from './config.js';
 import { Handover, type HandoverHost, isOtherLease, isStale } from './handover.js';
-import type { Lane } from './lane.js';
+import type { LinePool } from './line-pool.js';
 import { type LineEvent, type LineState, nextLineState } from './line-state.js';
 import { exhausted, explained, isPassing } from './line-trouble.js';
-import { Place, type PlaceHost, type PlacePool } from './place.js';
+import { Place, type PlaceHost } from './place.js';
 import { Poll, type PollHost } from './poll.js';
 import { refused } from './refused.js';
-
-/** What a line has of its server. */
-export interface LinePool extends PlacePool {
-  readonly server: string;
-  readonly clock: Clock;
-  readonly entropy: Entropy;
-  /** Do not keep the process alive; the deadlines of callers do. */
-  readonly alarms: Alarms;
-  readonly config: RemoteConfig;
-  /** That of the server, as far as is known. */
-  readonly readTimeoutMs: Ms;
-  command(): Lane | undefined;
-}
 
 /** Told by a line about itself. */
 export interface LineKeeper {
@@ -90,12 +76,29 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
 
   /** What a caller is told whose deadline has come. */
   verdict(key: string): LockError {
-    const { server } = this.pool;
-    if (this.state === 'polling') return exhausted(this.pool, key);
-    const refusedBy = this.pool.clock.now() - PROMPT_MS;
-    const isWaiting = this.places.some((place) => place.askedAt <= refusedBy);
-    if (isWaiting || !this.trouble) return new AcquireTimeoutError(key, { server });
+    const { server, isLinked, outage, shortage } = this.pool;
+    if (!isLinked && outage) return outage;
+    if (this.state === 'polling' || (shortage !== undefined && !this.isWaiting)) {
+      return exhausted(this.pool, key, shortage);
+    }
+    if (this.isWaiting || !this.trouble) return new AcquireTimeoutError(key, { server });
     return this.trouble;
+  }
+
+  /** Whether somebody has the lock, or it is on its way to a caller: a try would be in vain. Otherwise only a try can tell. */
+  get isContended(): boolean {
+    return this.state === 'trying' || this.handovers.size > 0 || this.isWaiting;
+  }
+
+  private get isWaiting(): boolean {
+    const refusedBy = this.pool.clock.now() - PROMPT_MS;
+    return this.places.some((place) => place.askedAt <= refusedBy);
+  }
+
+  /** A grant that a try from elsewhere brought. */
+  give(grant: LaneGrant, askedMs: Ms): void {
+    this.serve(grant, askedMs);
+    this.adjust();
   }
 
   /** A grant that a try brought; `askedMs` is the lease it was made with. */
@@ -110,7 +113,7 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
     this.adjust();
   }
 
-  /** There may be a lane for a place. */
+  /** There may be a lane for a place, or a server again. */
   retry(): void {
     this.adjust();
   }
@@ -165,6 +168,11 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
   /** PlaceHost */
   failed(place: Place, why: LockError | Reply): void {
     this.remove(place);
+    // It was a probe: what is sure are the connections that there are.
+    if (this.pool.shortage !== undefined && this.places.length === 0 && this.state === 'queued') {
+      this.to('failed');
+      this.startPolling();
+    }
     const error = why instanceof LockError ? why : refused(why, 'acquire', this.resource.key, this.pool.server);
     this.stumble(error);
   }
@@ -228,7 +236,8 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
     while (this.places.length > this.callers.size) this.places.pop()!.cancel();
     if (this.state === 'over' || this.state === 'trying') return this.endIfEmpty();
     const wanted = Math.min(this.callers.size, this.pool.config.waitersPerKey);
-    if (this.places.length < wanted && this.pool.clock.now() >= this.resumeAt) this.open(wanted);
+    const { clock, isLinked } = this.pool;
+    if (isLinked && this.places.length < wanted && clock.now() >= this.resumeAt) this.open(wanted);
     this.endIfEmpty();
   }
 

@@ -1,5 +1,6 @@
 import type { LockError } from '../common/errors.js';
-import { Line, type LineKeeper, type LinePool } from './line.js';
+import { Line, type LineKeeper } from './line.js';
+import type { LinePool } from './line-pool.js';
 import type { Resource } from './caller.js';
 import type { LineState } from './line-state.js';
 
@@ -48,6 +49,11 @@ export class Lines implements LineKeeper {
     }
   }
 
+  /** The server is there again. */
+  resume(): void {
+    for (const line of [...this.byName.values()]) line.retry();
+  }
+
   /** Sends all callers away. */
   fail(error: LockError): void {
     for (const line of [...this.byName.values()]) line.fail(error);
@@ -59,7 +65,8 @@ export class Lines implements LineKeeper {
     if (line.state === 'over') this.byName.delete(nameOf(line.resource));
     if (line.state !== 'polling') return;
     this.starving.add(line);
-    if (this.starving.size > 1) return;
+    // A shortage on the other side has been told.
+    if (this.starving.size > 1 || this.pool.shortage !== undefined) return;
     const { maxWaitLanes } = this.pool.config;
     this.degraded(
       `all ${maxWaitLanes} wait lanes are in use: who waits for a further key asks again and again (option remote.maxWaitLanes)`,

@@ -1,17 +1,18 @@
 import { type Alarm, newAlarm } from '../common/alarms.js';
-import { AuthError, ConfigError, LockError, UnsupportedError } from '../common/errors.js';
+import { LockError, UnsupportedError } from '../common/errors.js';
 import type { Push } from '../protocol/messages.js';
 import { parsePush } from '../protocol/reply-decoder.js';
 import type { Backoff } from './backoff.js';
-import { Lane } from './lane.js';
+import type { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
+import { ReconnectingLane } from './reconnecting-lane.js';
 
 export interface ListenerHooks {
   /** Must not throw. */
   pushed(push: Push): void;
-  /** The server will not have this subscription; it has been forgotten. */
+  /** The server will not have this subscription, and never had it; it has been forgotten. */
   refused(pattern: string, error: LockError): void;
-  /** No connection can ever be had. */
+  /** The server, which has never worked, says no. */
   failed(error: LockError): void;
 }
 
@@ -20,11 +21,12 @@ export interface ListenerHooks {
  * lost (spec 6.3). It owns nothing: who listens too slowly is disconnected (spec 6.4).
  */
 export class ListenerLane {
-  private lane: Lane | undefined;
-  private readonly patterns = new Set<string>();
-  private everUp = false;
-  private closed = false;
-  private readonly redial: Alarm = newAlarm(() => this.dial());
+  private readonly link: ReconnectingLane;
+  /** And whether the server has ever had them. */
+  private readonly patterns = new Map<string, { accepted: boolean }>();
+  /** Had once, refused now: asked for again on the same connection. */
+  private readonly postponed = new Set<string>();
+  private readonly again: Alarm = newAlarm(() => this.askAgain());
 
   /** @param group of all its patterns; empty: none */
   constructor(
@@ -32,83 +34,93 @@ export class ListenerLane {
     private readonly backoff: Backoff,
     private readonly group: string,
     private readonly hooks: ListenerHooks,
-  ) {}
+  ) {
+    this.link = new ReconnectingLane('listener', context, backoff, {
+      missing: 'no connection to listen to signals on: they are missed',
+      up: (lane) => this.askAll(lane),
+      down: (error, final) => this.down(error, final),
+      pushed: (line) => {
+        const push = parsePush(line);
+        if (push) this.hooks.pushed(push);
+      },
+    });
+  }
 
   listen(pattern: string): void {
-    this.patterns.add(pattern);
-    if (this.lane) this.send(this.lane, pattern);
-    else if (this.redial.slot < 0) this.dial();
+    this.patterns.set(pattern, { accepted: false });
+    if (this.link.isUp) this.ask(this.link.lane!, pattern);
+    else this.link.open();
   }
 
   /** Without any pattern the connection ends. */
   unlisten(pattern: string): void {
     if (!this.patterns.delete(pattern)) return;
-    const { group } = this;
+    const { group, link } = this;
     if (this.patterns.size === 0) this.hangUp();
-    else this.lane?.send({ t: 'unlisten', pattern, group }, () => undefined);
+    else if (link.isUp) link.lane!.send({ t: 'unlisten', pattern, group }, () => undefined);
   }
 
   close(): void {
-    this.closed = true;
     this.patterns.clear();
     this.hangUp();
   }
 
   private hangUp(): void {
-    this.context.alarms.cancel(this.redial);
-    const { lane } = this;
-    this.lane = undefined;
-    lane?.end(new LockError('nobody listens any more'));
+    this.stopAsking();
+    this.link.drop(new LockError('nobody listens any more'));
   }
 
-  /** What is asked waits for the connection. */
-  private dial(): void {
-    let lane: Lane;
-    try {
-      lane = new Lane('listener', this.context, {
-        connected: () => {
-          this.everUp = true;
-          this.backoff.reset();
-        },
-        pushed: (line) => {
-          const push = parsePush(line);
-          if (push) this.hooks.pushed(push);
-        },
-        ended: (ended, error) => this.ended(ended, error),
-      });
-    } catch (error) {
-      return this.hooks.failed(error as LockError);
-    }
-    this.lane = lane;
-    for (const pattern of this.patterns) this.send(lane, pattern);
+  private askAll(lane: Lane): void {
+    for (const pattern of this.patterns.keys()) this.ask(lane, pattern);
   }
 
-  private send(lane: Lane, pattern: string): void {
+  private askAgain(): void {
+    const { lane } = this.link;
+    const again = [...this.postponed].filter((pattern) => this.patterns.has(pattern));
+    this.postponed.clear();
+    if (lane) for (const pattern of again) this.ask(lane, pattern);
+  }
+
+  private stopAsking(): void {
+    this.postponed.clear();
+    this.context.alarms.cancel(this.again);
+  }
+
+  private ask(lane: Lane, pattern: string): void {
     lane.send({ t: 'listen', pattern, group: this.group }, (outcome) => {
       // A lane that ends is followed by another.
-      if (outcome instanceof LockError || outcome.s === 'ok' || lane !== this.lane) return;
-      if (!this.patterns.delete(pattern)) return;
-      const { server } = lane;
-      if (this.patterns.size === 0) this.hangUp();
-      this.hooks.refused(
-        pattern,
-        new UnsupportedError(
-          `${server} refuses to listen: it has no signals (dflockd 1.11 to 1.16 have), or as many subscriptions as its flag --max-subscriptions allows`,
-          { server },
-        ),
-      );
+      if (outcome instanceof LockError || lane !== this.link.lane) return;
+      const subscription = this.patterns.get(pattern);
+      if (!subscription) return;
+      if (outcome.s === 'ok') subscription.accepted = true;
+      else if (subscription.accepted) this.postpone(lane, pattern);
+      else this.forget(lane, pattern);
     });
   }
 
-  private ended(lane: Lane, error: LockError): void {
-    if (lane !== this.lane || this.closed) return;
-    this.lane = undefined;
-    // Time does not heal these; but where TLS has worked once, it may again.
-    if (error instanceof AuthError || (error instanceof ConfigError && !this.everUp)) {
-      this.patterns.clear();
-      return this.hooks.failed(error);
+  /** It had been accepted: who is over the cap now, or meets another daemon for a while, need not be so for ever. */
+  private postpone({ server }: Lane, pattern: string): void {
+    const { alarms, clock, record } = this.context;
+    if (this.postponed.size === 0) {
+      record.tell(`${refusal(server)}; it listened before, so it is asked again with the longest delay`);
+      alarms.set(this.again, clock.now() + this.backoff.longest());
     }
-    const { alarms, clock } = this.context;
-    alarms.set(this.redial, clock.now() + Math.max(this.backoff.next(), 1));
+    this.postponed.add(pattern);
+  }
+
+  private forget({ server }: Lane, pattern: string): void {
+    this.patterns.delete(pattern);
+    if (this.patterns.size === 0) this.hangUp();
+    this.hooks.refused(pattern, new UnsupportedError(refusal(server), { server }));
+  }
+
+  private down(error: LockError, final: boolean): void {
+    this.stopAsking();
+    if (!final) return;
+    this.patterns.clear();
+    this.hooks.failed(error);
   }
 }
+
+const refusal = (server: string): string =>
+  `${server} refuses to listen: it has no signals (dflockd 1.11 to 1.16 have), or as many subscriptions as its flag --max-subscriptions allows`;

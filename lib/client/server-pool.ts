@@ -1,24 +1,23 @@
 import { Alarms, newAlarm } from '../common/alarms.js';
-import { LockError, LockUnavailableError, ShuttingDownError } from '../common/errors.js';
+import { LockError, ShuttingDownError } from '../common/errors.js';
 import type { Clock, Entropy, Ms } from '../common/system.js';
 import type { Request } from '../protocol/messages.js';
 import { Backoff } from './backoff.js';
-import { CommandSlot } from './command-slot.js';
+import { CommandSlots } from './command-slots.js';
 import type { Endpoint, RemoteConfig } from './config.js';
 import { ControlLane } from './control-lane.js';
 import type { Done } from './exchange.js';
 import { KeyMarks, type Mark } from './key-marks.js';
 import type { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
-import type { LinePool } from './line.js';
+import type { LinePool } from './line-pool.js';
 import { Listeners } from './listeners.js';
 import { Lines } from './lines.js';
 import { NO_ROUND, OwnerRound } from './owner-round.js';
+import { ServerRecord } from './server-record.js';
+import { Shortage } from './shortage.js';
 import { TryLanes } from './try-lanes.js';
 import { type Taken, WaitLanes, type WhyWait } from './wait-lanes.js';
-
-/** The connector explains better than an alarm what went wrong: it gets so much longer. */
-const EXPLAIN_MS: Ms = 50;
 
 /** The least that the option takes: a server that hangs up at once must not be asked all the time. */
 const LEAST_READ_TIMEOUT_MS: Ms = 500;
@@ -63,7 +62,8 @@ export class ServerPool implements LinePool {
   /** Who listens to signals. */
   readonly listeners: Listeners;
   private readonly context: LaneContext & { readTimeoutMs: Ms };
-  private readonly slots: readonly CommandSlot[];
+  private readonly slots: CommandSlots;
+  private readonly shortOf: Shortage;
   private readonly waitLanes: WaitLanes;
   private readonly control: ControlLane;
   private told: 'up' | 'down' | undefined;
@@ -83,8 +83,10 @@ export class ServerPool implements LinePool {
     const { tls, auth, connectTimeoutMs, requestTimeoutMs, readTimeoutMs, reconnect } = config;
     const ask = (request: Request, done: Done) => this.control.send(request, done);
     this.round = config.autoRelease ? new OwnerRound({ clock, alarms: this.alarms, requestTimeoutMs, ask }) : NO_ROUND;
+    const degraded = (detail: string): void => hooks.degraded(this.server, detail);
     const context = (this.context = {
       target: { endpoint, tls, auth, connectTimeoutMs },
+      record: new ServerRecord(degraded),
       requestTimeoutMs,
       readTimeoutMs,
       clock,
@@ -96,11 +98,29 @@ export class ServerPool implements LinePool {
     });
     const backoff = () => new Backoff(reconnect.minDelayMs, reconnect.maxDelayMs, entropy);
     const linked = (error?: LockError) => this.linked(error);
-    this.slots = Array.from({ length: config.commandLanes }, () => new CommandSlot(context, backoff(), linked));
-    this.waitLanes = new WaitLanes(context, config.maxWaitLanes, () => this.lines.spare());
+    this.slots = new CommandSlots(context, config.commandLanes, backoff, this.waits, linked);
+    const spare = (): void => this.lines.spare();
+    const isLinked = (): boolean => this.isLinked;
+    this.shortOf = new Shortage({ ...context, backoff: backoff(), isLinked, spare, degraded });
+    this.waitLanes = new WaitLanes(context, config.maxWaitLanes, this.shortOf, spare);
     this.control = new ControlLane(context, backoff());
     this.listeners = new Listeners(context, backoff, this.waits);
-    this.lines = new Lines(this, (detail) => hooks.degraded(this.server, detail));
+    this.lines = new Lines(this, degraded);
+  }
+
+  /** Whether a command lane is connected, or was a moment ago and is being replaced. */
+  get isLinked(): boolean {
+    return this.told === 'up';
+  }
+
+  /** Why no command lane is connected. */
+  get outage(): LockError | undefined {
+    return this.slots.error;
+  }
+
+  /** Why the server gives no connections for those who wait. */
+  get shortage(): string | undefined {
+    return this.shortOf.detail;
   }
 
   /** Whether the server has said that it shuts down, and no new one has been found at its address since. */
@@ -115,7 +135,7 @@ export class ServerPool implements LinePool {
 
   /** Resolves when a command lane is up; rejects with the error of the first attempt. */
   start(): Promise<void> {
-    for (const slot of this.slots) slot.open();
+    this.slots.open();
     return new Promise((resolve, reject) => {
       this.whenCommand(Infinity, (outcome) => (outcome instanceof LockError ? reject(outcome) : resolve()));
     });
@@ -123,39 +143,12 @@ export class ServerPool implements LinePool {
 
   /** The usable command lane that owns least. */
   command(): Lane | undefined {
-    let best: Lane | undefined;
-    for (const { lane } of this.slots) if (lane && (!best || lane.grants < best.grants)) best = lane;
-    return best;
+    return this.slots.lane();
   }
 
-  /**
-   * A command lane: at once, or when one is up, or the error of the next attempt, or LockUnavailableError at `deadline`
-   * and after one connect timeout at the latest. Returns the cancellation.
-   */
+  /** As CommandSlots.whenUp. */
   whenCommand(deadline: Ms, callback: (outcome: Lane | LockError) => void): () => void {
-    const lane = this.command();
-    if (lane) {
-      callback(lane);
-      return () => undefined;
-    }
-    const cancellations: (() => void)[] = [];
-    const cancel = (): void => {
-      this.waits.cancel(late);
-      for (const stop of cancellations) stop();
-    };
-    let over = false;
-    const once = (outcome: Lane | LockError): void => {
-      if (over) return;
-      over = true;
-      cancel();
-      callback(outcome);
-    };
-    const late = newAlarm(() =>
-      once(new LockUnavailableError(`${this.server}: not connected in time`, { server: this.server })),
-    );
-    this.waits.set(late, Math.min(deadline, this.clock.now() + this.config.connectTimeoutMs + EXPLAIN_MS));
-    for (const slot of this.slots) if (!over) cancellations.push(slot.whenUp(once));
-    return cancel;
+    return this.slots.whenUp(deadline, callback);
   }
 
   /**
@@ -166,6 +159,11 @@ export class ServerPool implements LinePool {
     return this.waitLanes.take(why, callback);
   }
 
+  /** Whether the server has ended this wait lane as it does when it has no room for it. */
+  wasRefused(lane: Lane): boolean {
+    return this.waitLanes.wasRefused(lane);
+  }
+
   /** A request that owns nothing and may have a long answer. */
   ask(request: Request, done: Done): void {
     this.control.send(request, done);
@@ -173,7 +171,7 @@ export class ServerPool implements LinePool {
 
   /** Open connections, for tests and diagnosis. */
   stats(): PoolStats {
-    const command = this.slots.reduce((sum, slot) => sum + slot.lanes.length, 0);
+    const command = this.slots.lanes().length;
     const free = this.waitLanes.freeCount;
     let holding = 0;
     for (const lane of this.waitLanes.lanes) if (lane.grants > 0) holding++;
@@ -186,10 +184,11 @@ export class ServerPool implements LinePool {
     const error = new ShuttingDownError({ server: this.server });
     this.lines.fail(error);
     this.listeners.close(error);
-    for (const slot of this.slots) slot.retire(error);
+    this.shortOf.close();
+    this.slots.retire(error);
     this.waitLanes.retire(error);
     await this.emptied(graceMs);
-    for (const slot of this.slots) slot.destroy(error);
+    this.slots.destroy(error);
     this.waitLanes.destroy(error);
     this.control.destroy(error);
     this.alarms.clear();
@@ -197,7 +196,7 @@ export class ServerPool implements LinePool {
   }
 
   private get isBusy(): boolean {
-    return this.waitLanes.lanes.size > 0 || this.slots.some((slot) => slot.lanes.length > 0);
+    return this.waitLanes.lanes.size > 0 || this.slots.lanes().length > 0;
   }
 
   private emptied(withinMs: Ms): Promise<void> {
@@ -218,7 +217,7 @@ export class ServerPool implements LinePool {
     this.hooks.link(this.server, 'draining');
     // Where a connection costs nothing, there is nothing to be spared.
     if (!this.config.autoRelease) return;
-    for (const slot of this.slots) slot.drain();
+    this.slots.drain();
     this.waitLanes.drain();
     this.control.drain();
   }
@@ -231,7 +230,7 @@ export class ServerPool implements LinePool {
     context.readTimeoutMs = Math.min(context.readTimeoutMs, seen);
     // Several connections are closed at nearly the same time.
     if (!isNews) return;
-    for (const slot of this.slots) for (const lane of slot.lanes) lane.hasten();
+    for (const lane of this.slots.lanes()) lane.hasten();
     for (const lane of this.waitLanes.lanes) lane.hasten();
     const [was, is] = [config.readTimeoutMs / 1000, (seen / 1000).toFixed(1)];
     this.hooks.hastened(
@@ -241,7 +240,7 @@ export class ServerPool implements LinePool {
   }
 
   private linked(error?: LockError): void {
-    const state = this.slots.some((slot) => slot.isUp) ? 'up' : 'down';
+    const state = this.slots.isUp ? 'up' : 'down';
     if (!error && this.isDraining) {
       // A server that shuts down takes no new connections: this is another one.
       this.isDraining = false;
@@ -249,8 +248,20 @@ export class ServerPool implements LinePool {
     }
     if (state === 'up') this.control.keep();
     else this.control.pause();
-    if (state === this.told) return;
+    const before = this.told;
+    if (state === before) return;
     this.told = state;
+    this.context.record.isLinked = state === 'up';
+    this.shortOf.over();
+    if (state === 'up') this.welcome();
+    // What was never reached is not lost.
+    else if (before === undefined) return;
     this.hooks.link(this.server, state, error);
+  }
+
+  /** What the other lanes met before may be over. */
+  private welcome(): void {
+    this.slots.open();
+    this.lines.resume();
   }
 }

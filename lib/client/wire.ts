@@ -25,4 +25,13 @@ export class Wire {
     const options = { host, port, noDelay: true, keepAlive: true, onread };
     this.socket = tls ? connectTls({ ...tls, ...options }) : connectTcp(options);
   }
+
+  /** Whoever has the wire gets what it receives from now on, and is told of its end, maybe more than once. */
+  attach(receive: (bytes: string) => void, lost: (what: string, cause?: Error) => void): void {
+    const { socket } = this;
+    this.receive = receive;
+    socket.on('end', () => lost('the server closed the connection'));
+    socket.on('error', (error) => lost(error.message, error));
+    socket.on('close', () => lost('the connection closed'));
+  }
 }

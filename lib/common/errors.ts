@@ -37,10 +37,13 @@ export class AcquireTimeoutError extends LockError {
   }
 }
 
-/** The server refused the auth token. Permanent: nothing is retried. */
+/**
+ * The server refused the auth token, or wants one. At the first start it is final. Where the server has accepted the client
+ * before, connecting goes on, and an acquire that waits gets this error only at its deadline.
+ */
 export class AuthError extends LockError {
-  constructor(details: LockErrorDetails = {}) {
-    super('authentication failed', { code: 'AUTH', ...details });
+  constructor(details: LockErrorDetails = {}, message = 'authentication failed') {
+    super(message, { code: 'AUTH', ...details });
   }
 }
 
@@ -66,7 +69,10 @@ export class LockUnavailableError extends LockError {
   }
 }
 
-/** All wait lanes (`remote.maxWaitLanes`) are in use and polling did not succeed within the deadline. */
+/**
+ * There is no connection to wait on: all wait lanes (`remote.maxWaitLanes`) are in use, or the server takes no more
+ * connections (its flag `--max-connections`). Polling did not succeed within the deadline.
+ */
 export class PoolExhaustedError extends LockError {
   constructor(message: string, details: LockErrorDetails = {}) {
     super(message, { code: 'POOL_EXHAUSTED', ...details });

@@ -43,7 +43,8 @@ async function greet(lines: SocketLines, auth: string): Promise<void> {
   lines.expect(ANSWER_MS, 'auth');
   const reply = await asked;
   if (reply === 'error_auth') throw new AuthError();
-  if (reply !== 'ok') throw refused('auth', reply);
+  // Who is no dflockd may send back what it was sent.
+  if (reply !== 'ok') throw refused('auth', reply.replaceAll(auth, '<token>'));
 }
 
 /** Where to go, for those who are not a lock. */

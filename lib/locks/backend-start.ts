@@ -1,7 +1,7 @@
 import type { Capabilities, LockBackend } from '../backends/backend.js';
 import { LockUnavailableError } from '../common/errors.js';
 
-/** The start of a backend: once, however many ask for it, and again while no server has been found. */
+/** The start of a backend: once, however many ask for it, and again after one that has failed. */
 export class BackendStart {
   /** Known once a start has succeeded. */
   capabilities: Capabilities | undefined;
@@ -25,17 +25,16 @@ export class BackendStart {
     return this.capabilities ?? this.promised;
   }
 
-  /** @throws what the backend's start throws; after LockUnavailableError the next call tries again */
+  /** @throws what the backend's start throws; the next call tries again */
   run(): Promise<void> {
     return (this.attempt ??= this.backend.start().then(
       (capabilities) => {
         this.capabilities = Object.freeze({ ...capabilities });
       },
       (error: unknown) => {
-        if (error instanceof LockUnavailableError) {
-          this.failed = true;
-          this.attempt = undefined;
-        }
+        // A token, a certificate, a port that is in use: what was wrong may have been put right.
+        this.attempt = undefined;
+        if (error instanceof LockUnavailableError) this.failed = true;
         throw error;
       },
     ));

@@ -24,7 +24,7 @@ export interface RemoteOptions {
   auth?: string;
   /** Default: crc32 of the key, as dflockd's clients do. */
   shardingStrategy?: ShardingStrategy;
-  /** Milliseconds, default 5000. */
+  /** For everything from the name look-up to the server's answer to a first `ping`. Milliseconds, default 5000. */
   connectTimeoutMs?: number;
   /** Milliseconds, default 5000. */
   requestTimeoutMs?: number;
@@ -36,7 +36,11 @@ export interface RemoteOptions {
   readTimeoutS?: number;
   /** Part of the lease after which it is renewed; strictly between 0 and 1, default 0.5. */
   renewRatio?: number;
-  /** Milliseconds. Defaults 50 and 5000. */
+  /**
+   * Bounds of the delay between attempts to connect, in milliseconds; defaults 50 and 5000. The delay doubles from attempt to
+   * attempt, at random below its bound, and starts over once the server has answered. After a refused token or certificate
+   * it is the longest.
+   */
   reconnect?: { minDelayMs?: number; maxDelayMs?: number };
   /**
    * The daemon's flag `--auto-release-on-disconnect`, default true as there; it cannot be asked for. With `false` a lock
@@ -52,7 +56,7 @@ export interface RemoteOptions {
    * Most connections to each server for callers that wait, and for the locks they got by waiting, until these are
    * released: an integer of at least 1, default 1024; `Infinity` for no bound. When they run out, those who wait for
    * further keys ask again and again instead (every 25 to 250 ms), which an event `degraded` tells, and end with a
-   * PoolExhaustedError if their time runs out first.
+   * PoolExhaustedError if their time runs out first. They do the same when the server takes no more connections.
    */
   maxWaitLanes?: number;
   /**
@@ -95,8 +99,8 @@ export type LockClientOptions = Defaults & {
   /** Put before every key, with a colon. */
   namespace?: string;
   /**
-   * `connect` (default): try, warn, keep retrying; wrong auth, TLS or options fail. `require`: no server, no start.
-   * `lazy`: on first use.
+   * `connect` (default): try, warn, keep retrying; wrong auth, TLS or options fail. `require`: no server that answers as
+   * dflockd within `remote.connectTimeoutMs`, no start. `lazy`: on first use.
    */
   startup?: 'connect' | 'require' | 'lazy';
   /** Seconds that holders may take to finish when the client closes. Default 10. */

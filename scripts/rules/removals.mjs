@@ -19,7 +19,7 @@ export const RULES = [
   'A server that shuts down keeps its locks until their work is done: nobody speaks on their connections',
   'Where the server frees nothing at the end of a connection, locks live as long as their leases',
   'What would break a line is refused before a byte is sent',
-  'Reconnects back off at random; auth comes first, and its refusal is final; acquires retry until their deadline',
+  'Reconnects back off at random; auth comes first, and its refusal is final at the first start only; an answer proves a server, a connection does not; acquires retry until their deadline',
   'A machine that slept has lost what lapsed meanwhile; a wall clock that was set loses nothing',
 ];
 

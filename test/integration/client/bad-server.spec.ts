@@ -105,7 +105,8 @@ describe('a server that', () => {
     ['says nothing', () => undefined],
   ])('%s after it has granted: the holder is told', async (_, then) => {
     const port = await server((socket, command, before) => {
-      if (command === 'l' && before < 2) socket.write(GRANT);
+      if (command === 'ping' && before === 0) socket.write('ok\n');
+      else if (command === 'l' && before <= 2) socket.write(GRANT);
       else then(socket, command, before);
     });
     const client = await clientOf(port);

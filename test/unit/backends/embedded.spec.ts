@@ -123,6 +123,16 @@ describe('an embedded engine with a door', () => {
     }
   });
 
+  it('whose port is in use at its first use opens it when it is free', async () => {
+    const first = new EmbeddedBackend(resolveEmbedded({ listen: '127.0.0.1:0' }), new FakeClock(), new FakeEntropy());
+    await first.start();
+    const second = new LockClient({ embedded: { listen: `127.0.0.1:${first.address!.port}` }, startup: 'lazy' });
+    clients.push(second);
+    await expect(second.acquire('k')).rejects.toBeInstanceOf(ConfigError);
+    await first.close(0);
+    await (await second.acquire('k')).release();
+  });
+
   it('serves one queue to those inside and outside', async () => {
     const probe = new EmbeddedBackend(resolveEmbedded({ listen: '127.0.0.1:0' }), new FakeClock(), new FakeEntropy());
     await probe.start();

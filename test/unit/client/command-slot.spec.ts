@@ -281,7 +281,10 @@ describe('TLS of a command lane', () => {
     const certificate = await selfSigned();
     const secure: Server = createServer({ ...certificate }, (socket) => {
       socket.on('error', nothing);
-      socket.once('data', () => socket.destroy());
+      socket.once('data', () => {
+        socket.write('ok\n');
+        socket.once('data', () => socket.destroy());
+      });
     });
     await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve));
     const { port } = secure.address() as AddressInfo;

@@ -91,15 +91,15 @@ describe('an attempt that fails', () => {
     context.clock.advance(999);
     expect(errors).toEqual([]);
     context.clock.advance(1);
-    expect(errors[0]!.message).toMatch(/no connection within 1000 ms$/);
+    expect(errors[0]!.message).toMatch(/no answer to "auth" within 1000 ms/);
     expect(socket.destroyed).toBe(true);
   });
 
   it('quotes no more than 80 characters of an answer that makes no sense', async () => {
     server.script = () => `${'x'.repeat(100)}\n`;
-    dial({ auth: 'x' });
+    dial({ auth: 'token' });
     await until(() => errors.length > 0);
-    expect(errors[0]!.message).toMatch(/unexpected answer to auth: "x{80}"$/);
+    expect(errors[0]!.message).toMatch(/something other than dflockd answered: "x{80}"$/);
   });
 
   it('names the server and its address in what it says of auth', async () => {

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Socket } from 'node:net';
 import { createServer as createTls, type Server as TlsServer } from 'node:tls';
 import type { AddressInfo } from 'node:net';
-import { Connector, type Target } from '../../../lib/client/connector.js';
+import { Connector, type ConnectResult, type Target } from '../../../lib/client/connector.js';
 import { Alarms } from '../../../lib/common/alarms.js';
 import { AuthError, ConfigError, type LockError, LockUnavailableError } from '../../../lib/common/errors.js';
 import { systemClock } from '../../../lib/common/system.js';
@@ -21,11 +21,12 @@ async function serve(script?: Parameters<typeof FakeServer.start>[0]): Promise<F
   return server;
 }
 
-function attempt(target: Partial<Target> & Pick<Target, 'endpoint'>): Promise<Socket> {
+function attempt(target: Partial<Target> & Pick<Target, 'endpoint'>, proves = false): Promise<Socket> {
   const alarms = new Alarms(systemClock);
   return inTime(
     new Promise<Socket>((resolve, reject) => {
-      new Connector({ tls: undefined, auth: undefined, connectTimeoutMs: 1000, ...target }, systemClock, alarms, {
+      const whole = { tls: undefined, auth: undefined, connectTimeoutMs: 1000, ...target };
+      const result: ConnectResult = {
         connected: ({ socket }) => {
           closers.push(() => socket.destroy());
           expect(alarms.size).toBe(0);
@@ -37,7 +38,8 @@ function attempt(target: Partial<Target> & Pick<Target, 'endpoint'>): Promise<So
           expect(alarms.size).toBe(0);
           reject(error);
         },
-      });
+      };
+      new Connector(whole, systemClock, alarms, result, proves);
     }),
     'the attempt',
   );
@@ -58,10 +60,10 @@ describe('a connector', () => {
   it.each<[string, string | undefined, new (...args: any[]) => LockError, RegExp]>([
     ['error_auth', 'error_auth\n', AuthError, /authentication failed/],
     ['error, from a server without token', 'error\n', ConfigError, /option remote.auth/],
-    ['nonsense', 'hello\n', LockUnavailableError, /unexpected answer to auth: "hello"/],
+    ['nonsense', 'hello\n', LockUnavailableError, /something other than dflockd answered: "hello"/],
     ['more than one line', 'ok\nok\n', LockUnavailableError, /more than one answer/],
-    ['a line without end', 'x'.repeat(300), LockUnavailableError, /without end/],
-    ['silence', undefined, LockUnavailableError, /no connection within 100 ms/],
+    ['a line without end', 'x'.repeat(300), LockUnavailableError, /something other than dflockd answered: "x{80}"/],
+    ['silence', undefined, LockUnavailableError, /connected, but there was no answer to "auth" within 100 ms/],
   ])('auth answered by %s', async (_, answer, type, text) => {
     const { endpoint } = await serve(() => answer);
     const outcome = attempt({ endpoint, auth: 'token', connectTimeoutMs: answer === undefined ? 100 : 1000 });
@@ -99,6 +101,45 @@ describe('a connector', () => {
     await attempt({ endpoint });
     expect(told).toEqual([]);
     expect(alarms.size).toBe(0);
+  });
+});
+
+describe('a connector that proves its server', () => {
+  const proven = (target: Parameters<typeof attempt>[0]) => attempt(target, true);
+
+  it.each(['ok\n', 'ok\r\n', 'error\n'])('takes %j, by whichever version, for a success', async (answer) => {
+    const server = await serve((r) => (r.t === 'auth' ? 'ok\n' : answer));
+    server.proves = false;
+    for (const auth of [undefined, 'token']) await proven({ endpoint: server.endpoint, auth });
+    expect(server.peers.map(({ requests }) => requests.map(({ t }) => t))).toEqual([['ping'], ['auth', 'ping']]);
+  });
+
+  it.each<[string | undefined, string, RegExp]>([
+    [undefined, 'UNAVAILABLE', /connected, but there was no answer to "ping" within 100 ms/],
+    ['error_auth\n', 'AUTH', /wants a token/],
+    ['error_draining\n', 'DRAINING', /shutting down/],
+    ['ok\nok\n', 'UNAVAILABLE', /more than one answer to ping/],
+    ['ok 1\n', 'UNAVAILABLE', /something other than dflockd answered: "ok 1"/],
+    ['error: what?\n', 'UNAVAILABLE', /something other than dflockd answered: "error: what\?"/],
+    ['+PONG\r\n', 'UNAVAILABLE', /a Redis server/],
+    ['+PON', 'UNAVAILABLE', /something other than dflockd answered: "\+PON"/],
+  ])('counts nothing but an answer of dflockd as a success: %j', async (answer, code, text) => {
+    const server = await serve(() => answer);
+    server.proves = false;
+    const connectTimeoutMs = answer?.endsWith('\n') ? 1000 : 100;
+    const outcome = proven({ endpoint: server.endpoint, connectTimeoutMs });
+    await expect(outcome).rejects.toMatchObject({ code, message: expect.stringMatching(text) });
+  });
+
+  it('quotes what came before the server closed or reset the connection', async () => {
+    for (const end of ['end', 'resetAndDestroy'] as const) {
+      const server = await serve((_, peer) => {
+        peer.socket.write('bana', () => peer.socket[end]());
+        return undefined;
+      });
+      server.proves = false;
+      await expect(proven({ endpoint: server.endpoint })).rejects.toThrow(/"bana"|without a word/);
+    }
   });
 });
 

@@ -57,6 +57,17 @@ describe('the control lane', () => {
     expect(server.peers.length).toBe(1);
   });
 
+  it('that the server, which is there, does not give is missed with a word, once', async () => {
+    const tellings: string[] = [];
+    context.record.tell = (detail) => void tellings.push(detail);
+    context.record.isLinked = true;
+    server.proves = false;
+    server.script = (_, { socket }) => void socket.end();
+    control.keep();
+    for (let i = 0; i < 5; i++) context.clock.advance(await lost());
+    expect(tellings).toEqual([expect.stringMatching(/^no connection for statistics, .*--max-connections/)]);
+  });
+
   it('takes long answers', async () => {
     const json = JSON.stringify({ locks: ['x'.repeat(100_000)] });
     server.script = () => `ok ${json}\n`;

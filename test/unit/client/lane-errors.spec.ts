@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { draining, gone, violation } from '../../../lib/client/lane-errors.js';
+import { draining, gone, unauthorized, violation } from '../../../lib/client/lane-errors.js';
 import { explained, exhausted, isPassing } from '../../../lib/client/line-trouble.js';
 import * as errors from '../../../lib/common/errors.js';
 
@@ -17,6 +17,22 @@ describe('what a lane tells of its end', () => {
     expect(draining(server)).toMatchObject({ server, code: 'DRAINING' });
   });
 
+  it('quotes no token of a lock, and nothing that a terminal would obey', () => {
+    const error = violation(server, `ok ${'0123456789abcdef'.repeat(2)} x\x1b[2J`);
+    expect(error.message).toBe('host:6388: unexpected line "ok <token> x\\x1b[2J"');
+  });
+
+  it('says of auth whether a token was given', () => {
+    expect(unauthorized(server, true)).toMatchObject({
+      code: 'AUTH',
+      server,
+      message: 'authentication failed: host:6388 refuses the token (option remote.auth)',
+    });
+    expect(unauthorized(server, false).message).toBe(
+      'authentication failed: host:6388 wants a token (option remote.auth)',
+    );
+  });
+
   it('quotes what the server must not say, and no more than 80 characters of it', () => {
     const error = violation(server, `"${'x'.repeat(200)}`);
     expect(error).toMatchObject({ server, code: 'PROTOCOL' });
@@ -32,11 +48,12 @@ describe('the trouble of a line', () => {
     [errors.LeaseExpiredError, new errors.LeaseExpiredError()],
     [errors.MaxWaitersError, new errors.MaxWaitersError()],
     [errors.MaxLocksError, new errors.MaxLocksError()],
+    // Of a server that has worked before.
+    [errors.AuthError, new errors.AuthError()],
+    [errors.ConfigError, new errors.ConfigError('option remote.auth')],
   ])('passes where time heals it: %p', (_, error) => expect(isPassing(error)).toBe(true));
 
   it.each([
-    [errors.AuthError, new errors.AuthError()],
-    [errors.ConfigError, new errors.ConfigError('option')],
     [errors.LimitMismatchError, new errors.LimitMismatchError()],
     [errors.ShuttingDownError, new errors.ShuttingDownError()],
   ])('does not pass otherwise: %p', (_, error) => expect(isPassing(error)).toBe(false));
@@ -53,7 +70,13 @@ describe('the trouble of a line', () => {
   });
 
   it('for want of a lane names the option, the server and the key', () => {
-    expect(exhausted({ server, config: { maxWaitLanes: 7 } }, 'k')).toMatchObject({
+    const pool = { server, config: { maxWaitLanes: 7 } };
+    expect(exhausted(pool, 'k', 'the server is full')).toMatchObject({
+      message: 'the server is full',
+      key: 'k',
+      server,
+    });
+    expect(exhausted(pool, 'k', undefined)).toMatchObject({
       code: 'POOL_EXHAUSTED',
       message: 'all 7 wait lanes to host:6388 are in use (option remote.maxWaitLanes)',
       key: 'k',

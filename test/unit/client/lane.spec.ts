@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Lane } from '../../../lib/client/lane.js';
+import { ServerRecord } from '../../../lib/client/server-record.js';
 import { NO_ROUND } from '../../../lib/client/owner-round.js';
 import type { LaneContext, LaneHooks, Role } from '../../../lib/client/lane-context.js';
 import { Alarms } from '../../../lib/common/alarms.js';
@@ -59,6 +60,7 @@ async function open(role: Role = 'command', change: Partial<LaneContext> = {}): 
   };
   const context: LaneContext = {
     target: { endpoint: server.endpoint, tls: undefined, auth: undefined, connectTimeoutMs: 1000 },
+    record: new ServerRecord(() => undefined),
     requestTimeoutMs: 1000,
     readTimeoutMs: 23_000,
     clock: systemClock,

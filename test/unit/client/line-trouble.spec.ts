@@ -6,6 +6,7 @@ import {
   LockUnavailableError,
   MaxLocksError,
   ShuttingDownError,
+  UnsupportedError,
 } from '../../../lib/common/errors.js';
 import { FakeCaller, FakeLane } from './support/fake-lane.js';
 import { FakeLinePool } from './support/fake-line-pool.js';
@@ -82,11 +83,33 @@ describe('a line in trouble', () => {
     expect(pool.asked.length).toBe(3);
   });
 
+  it('goes on after a refusal of its place, and tells of it at the deadline', () => {
+    const caller = join();
+    const error = new AuthError();
+    pool.asked[0]!.taken(error);
+    expect([line.state, caller.errors, line.verdict('key')]).toEqual(['pausing', [], error]);
+    pool.clock.advance(PAUSE);
+    expect([pool.asked.length, line.state]).toEqual([2, 'queued']);
+  });
+
+  it('takes no place while there is no server, and one at once when there is', () => {
+    join();
+    lose(0);
+    pool.isLinked = false;
+    pool.clock.advance(10 * PAUSE);
+    expect([pool.asked.length, line.state]).toEqual([1, 'pausing']);
+    pool.outage = new AuthError();
+    expect(line.verdict('key')).toBe(pool.outage);
+    pool.isLinked = true;
+    line.retry();
+    expect([pool.asked.length, line.state]).toEqual([2, 'queued']);
+  });
+
   it('sends all away for what time does not heal, those who wait for a renewal too', () => {
     const [first, second] = [join(), join()];
     const lane = new FakeLane();
     line.offer(lane.grant({ validFrom: -10_000 }), 10_000);
-    const error = new AuthError();
+    const error = new UnsupportedError('no');
     pool.asked[0]!.taken(error);
     expect([first.errors, second.errors]).toEqual([[error], [error]]);
     lane.answer({ s: 'renewed', leaseMs: 10_000 });

@@ -223,6 +223,72 @@ describe('a subscription that the server refuses', () => {
   });
 });
 
+describe('a subscription that the server has had, and refuses when it is asked again', () => {
+  const refuse = (): void => {
+    server.script = (r) => (r.t === 'listen' && r.pattern === 'a' ? 'error\n' : 'ok\n');
+  };
+  const degraded = (): string[] => context.log.filter((line) => line.startsWith('degraded'));
+
+  it.each(['', 'g'])('is asked for with the longest delay, and that is said (group "%s")', async (group) => {
+    const a = listen('a', group);
+    const first = await peer(0);
+    first.say('sig a 1\n');
+    await until(() => a.heard.length > 0);
+    refuse();
+    first.reset();
+    await lost();
+    context.clock.advance(100);
+    const second = await peer(1);
+    await until(() => degraded().length > 0, 'the event');
+    expect(degraded()).toEqual([expect.stringMatching(/refuses to listen: .*longest delay/)]);
+    context.clock.advance(999);
+    expect(second.requests).toHaveLength(1);
+    server.script = () => 'ok\n';
+    context.clock.advance(1);
+    await peer(1, 2);
+    second.say('sig a 2\n');
+    await until(() => a.heard.length > 1);
+    expect([a.heard, a.errors]).toEqual([['a 1', 'a 2'], []]);
+  });
+
+  it('is not asked for when nobody wants it any more, nor twice after another loss', async () => {
+    const [a, b] = [listen('a'), listen('b')];
+    const first = await peer(0, 2);
+    first.say('sig b 1\n');
+    await until(() => b.heard.length > 0);
+    refuse();
+    first.reset();
+    await lost();
+    context.clock.advance(100);
+    await until(() => degraded().length > 0, 'the event');
+    server.peers[1]!.reset();
+    await lost();
+    a.leave();
+    context.clock.advance(100);
+    const third = await peer(2);
+    context.clock.advance(5000);
+    expect(said(third)).toEqual(['listen b']);
+    expect(a.errors).toEqual([]);
+  });
+});
+
+describe('who listens to a server that gives no connection for it', () => {
+  it('does not go deaf in silence', async () => {
+    listen('a');
+    await peer(0);
+    const tellings: string[] = [];
+    context.record.tell = (detail) => void tellings.push(detail);
+    context.record.isLinked = true;
+    server.proves = false;
+    server.script = (_, { socket }) => void socket.end();
+    server.peers[0]!.reset();
+    for (let i = 0; i < 5; i++) context.clock.advance(await lost());
+    expect(tellings).toEqual([
+      expect.stringMatching(/^no connection to listen to signals on: they are missed .*without a word/),
+    ]);
+  });
+});
+
 describe('a listening connection that is lost', () => {
   it('is made again after a pause, with all that is wanted by then', async () => {
     const [a, gone] = [listen('a'), listen('gone')];
@@ -314,7 +380,10 @@ describe('TLS for who listens', () => {
     const certificate = await selfSigned();
     const secure: Server = createServer({ ...certificate }, (socket) => {
       socket.on('error', () => undefined);
-      socket.once('data', () => socket.destroy());
+      socket.once('data', () => {
+        socket.write('ok\n');
+        socket.once('data', () => socket.destroy());
+      });
     });
     await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve));
     const { port } = secure.address() as AddressInfo;

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Backoff } from '../../../lib/client/backoff.js';
 import { Lane } from '../../../lib/client/lane.js';
+import { Shortage } from '../../../lib/client/shortage.js';
 import { WaitLanes, type WhyWait } from '../../../lib/client/wait-lanes.js';
 import { LockError, ShuttingDownError } from '../../../lib/common/errors.js';
 import { until } from '../../support/until.js';
@@ -9,12 +11,27 @@ import { FakeServer, obliging } from './support/fake-server.js';
 let server: FakeServer;
 let context: FakeContext;
 let lanes: WaitLanes;
+let shortage: Shortage;
 let spares: number;
+let degraded: string[];
+let isLinked: boolean;
 
 function make(max: number, readTimeoutMs = 24_000): void {
   context = fakeContext(server, { readTimeoutMs });
   spares = 0;
-  lanes = new WaitLanes(context, max, () => spares++);
+  const { clock, alarms, round } = context;
+  shortage = new Shortage({
+    clock,
+    alarms,
+    round,
+    backoff: new Backoff(100, 1000, { unit: () => 1, fill: () => undefined }),
+    isLinked: () => isLinked,
+    spare: () => spares++,
+    degraded: (detail) => degraded.push(detail),
+  });
+  degraded = [];
+  isLinked = true;
+  lanes = new WaitLanes(context, max, shortage, () => spares++);
 }
 
 beforeEach(async () => {
@@ -24,6 +41,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   lanes.destroy(new LockError('test over'));
+  shortage.close();
   expect([context.alarms.size, lanes.lanes.size, lanes.freeCount]).toEqual([0, 0, 0]);
   await server.close();
 });
@@ -170,6 +188,81 @@ describe('a wait lane on its way', () => {
     await until(() => errors.length > 0);
     expect(errors).toEqual([expect.any(LockError)]);
     expect([lanes.lanes.size, spares]).toEqual([0, 1]);
+  });
+});
+
+describe('wait lanes that the server closes as soon as they are made', () => {
+  const wait = (lane: Lane): void => {
+    lane.send({ t: 'acquire', kind: 'lock', key: 'k', limit: 1, waitMs: 1000, leaseMs: 0 }, nothing);
+  };
+  /** A lane that asks for a place, and is closed. */
+  async function refused(): Promise<Lane> {
+    const count = server.peers.length;
+    const lane = await take();
+    wait(lane);
+    (await until(() => server.peers[count], 'the connection')).socket.end();
+    await until(() => lane.isEnded, 'the end');
+    return lane;
+  }
+
+  beforeEach(() => {
+    server.script = () => undefined;
+  });
+
+  it('are a shortage from the second on; then there are none, but one now and then', async () => {
+    expect(lanes.wasRefused(await refused())).toBe(true);
+    expect(degraded).toEqual([]);
+    await refused();
+    expect(degraded).toEqual([expect.stringMatching(/--max-connections/)]);
+    expect(lanes.take('head', nothing)).toBeUndefined();
+    context.clock.advance(100);
+    await refused();
+    context.clock.advance(199);
+    expect(lanes.take('head', nothing)).toBeUndefined();
+    context.clock.advance(1);
+    const lane = await take();
+    expect(lanes.take('ticket', nothing)).toBeUndefined();
+    context.clock.advance(1000);
+    expect(shortage.detail).toBeUndefined();
+    lane.end(new LockError('enough'));
+  });
+
+  it('are so as well where they cannot be made at all', async () => {
+    await server.close();
+    for (let i = 0; i < 2; i++) expect(await outcome()).toBeInstanceOf(LockError);
+    expect(shortage.detail).toMatch(/ECONNREFUSED/);
+    server = await FakeServer.start(obliging, server.port);
+  });
+
+  it.each<[string, (lane: Lane) => unknown]>([
+    ['given up', (lane) => lane.end(new LockError('given up'))],
+    [
+      'answered before they ended',
+      async (lane) => {
+        server.peers.at(-1)!.say('timeout\n');
+        await until(() => lane.lastAckedSend > 0);
+        server.peers.at(-1)!.reset();
+      },
+    ],
+    [
+      'closed after a while',
+      (lane) => {
+        context.clock.advance(1001);
+        server.peers.at(-1)!.reset();
+        return lane;
+      },
+    ],
+  ])('are none where they were %s', async (_, end) => {
+    for (let i = 0; i < 3; i++) {
+      const lane = await take();
+      wait(lane);
+      await until(() => server.peers.at(-1)?.requests.length && !server.peers.at(-1)!.ended);
+      await end(lane);
+      await until(() => lane.isEnded);
+      expect(lanes.wasRefused(lane)).toBe(false);
+      await until(() => server.peers.every(({ ended }) => ended));
+    }
+    expect([shortage.detail, degraded]).toEqual([undefined, []]);
   });
 });
 

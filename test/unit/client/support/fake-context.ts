@@ -1,4 +1,5 @@
 import type { LaneContext } from '../../../../lib/client/lane-context.js';
+import { ServerRecord } from '../../../../lib/client/server-record.js';
 import { NO_ROUND } from '../../../../lib/client/owner-round.js';
 import { type Alarm, Alarms } from '../../../../lib/common/alarms.js';
 import type { Ms } from '../../../../lib/common/system.js';
@@ -31,6 +32,7 @@ export function fakeContext(
   const log: string[] = [];
   return {
     target: { endpoint: server.endpoint, tls: undefined, auth: undefined, connectTimeoutMs: 1000 },
+    record: new ServerRecord((detail) => log.push(`degraded ${detail}`)),
     requestTimeoutMs: 500,
     readTimeoutMs: 24_000,
     alarms: new SeenAlarms(clock),

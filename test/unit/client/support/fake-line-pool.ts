@@ -1,7 +1,8 @@
 import type { RemoteConfig } from '../../../../lib/client/config.js';
-import type { LinePool } from '../../../../lib/client/line.js';
+import type { LinePool } from '../../../../lib/client/line-pool.js';
 import type { Taken, WhyWait } from '../../../../lib/client/wait-lanes.js';
 import { Alarms } from '../../../../lib/common/alarms.js';
+import type { LockError } from '../../../../lib/common/errors.js';
 import { FakeClock } from '../../../support/fake-clock.js';
 import { FakeLane } from './fake-lane.js';
 
@@ -12,6 +13,9 @@ export class FakeLinePool implements LinePool {
   readonly alarms = new Alarms(this.clock);
   readonly entropy = { unit: () => 0.5, fill: () => undefined };
   readonly readTimeoutMs = 23_000;
+  isLinked = true;
+  outage: LockError | undefined = undefined;
+  shortage: string | undefined = undefined;
   readonly settings = { autoRelease: true, waitersPerKey: 2, maxWaitLanes: 5 };
   readonly config = this.settings as RemoteConfig;
   /** Lanes that were asked for and why, and who gets them. */

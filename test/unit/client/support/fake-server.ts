@@ -1,6 +1,7 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import type { Request } from '../../../../lib/protocol/messages.js';
 import { RequestDecoder } from '../../../../lib/protocol/request-decoder.js';
+import { encodeRequest } from '../../../../lib/protocol/request-encoder.js';
 
 /** What a scripted server does with a request: say something, or nothing. */
 export type Script = (request: Request, peer: Peer) => string | undefined;
@@ -11,16 +12,26 @@ export class Peer {
   /** Sizes of the chunks as they came. */
   readonly chunks: number[] = [];
   ended = false;
+  /** Nothing has come yet but `auth`. */
+  private isNew = true;
 
+  /** @param proves answers the ping with which a connection begins, which is no request of its user */
   constructor(
     readonly socket: Socket,
     script: Script,
+    public proves: boolean,
   ) {
     const decoder = new RequestDecoder();
     socket.on('data', (chunk) => {
-      this.chunks.push(chunk.length);
+      const isProof = this.proves && this.isNew && chunk.toString('latin1') === PING;
+      if (!isProof) this.chunks.push(chunk.length);
       decoder.push(chunk.toString('latin1'));
       for (let next = decoder.next(); typeof next !== 'string'; next = decoder.next()) {
+        if (next.t !== 'auth') this.isNew = false;
+        if (isProof) {
+          socket.write('ok\n');
+          continue;
+        }
         this.requests.push(next);
         const answer = script(next, this);
         if (answer !== undefined) socket.write(answer, 'latin1');
@@ -39,17 +50,21 @@ export class Peer {
   }
 }
 
+const PING = encodeRequest({ t: 'ping' });
+
 /** A server that says what a test tells it to. */
 export class FakeServer {
   readonly peers: Peer[] = [];
   script: Script;
   port = 0;
+  /** Whether it proves to be dflockd to whoever connects, by itself. */
+  proves = true;
   private readonly server: Server;
 
   private constructor(script: Script) {
     this.script = script;
     this.server = createServer((socket) => {
-      this.peers.push(new Peer(socket, (request, peer) => this.script(request, peer)));
+      this.peers.push(new Peer(socket, (request, peer) => this.script(request, peer), this.proves));
     });
   }
 

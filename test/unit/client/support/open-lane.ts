@@ -17,6 +17,8 @@ export class OpenLane {
   /** Its lane is connecting. */
   static async dial(role: Role = 'command', script: Script = obliging, change: Partial<LaneContext> = {}) {
     const server = await FakeServer.start(script);
+    // A wait lane proves its server with what it asks for.
+    server.proves = role !== 'wait';
     const context = fakeContext(server, change);
     const hooks: LaneHooks = {
       freed: () => context.log.push('freed'),
