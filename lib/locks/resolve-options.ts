@@ -22,6 +22,8 @@ export interface ResolvedOptions {
   readonly leaseMs: Ms;
   readonly startup: 'connect' | 'require' | 'lazy';
   readonly shutdownTimeoutMs: Ms;
+  /** How long a body may hold its lock; Infinity: no limit. */
+  readonly maxHoldMs: Ms;
   readonly renewRatio: number;
   readonly backend: BackendChoice;
 }
@@ -34,6 +36,7 @@ const STARTUPS = ['connect', 'require', 'lazy'];
 
 const KNOWN = [
   'servers', 'remote', 'embedded', 'backend', 'acquireTimeoutS', 'leaseTtlS', 'namespace', 'startup', 'shutdownTimeoutS',
+  'maxHoldS',
 ]; // prettier-ignore
 
 /** Milliseconds to wait. @throws ConfigError */
@@ -45,6 +48,12 @@ export const checkAcquireTimeout = (value: unknown): Ms | undefined => {
 /** Milliseconds of lease. @throws ConfigError */
 export const checkLease = (value: unknown): Ms | undefined => {
   const seconds = checkNumber('leaseTtlS', value, { min: 0, max: MOST_SECONDS, open: true });
+  return seconds === undefined ? undefined : seconds * 1000;
+};
+
+/** Milliseconds for which a body may hold its lock. @throws ConfigError */
+export const checkMaxHold = (value: unknown): Ms | undefined => {
+  const seconds = checkNumber('maxHoldS', value, { min: 0, max: MOST_SECONDS, open: true });
   return seconds === undefined ? undefined : seconds * 1000;
 };
 
@@ -62,6 +71,7 @@ export function resolveOptions(given: LockClientOptions = {}): ResolvedOptions {
     shutdownTimeoutMs:
       (checkNumber('shutdownTimeoutS', options.shutdownTimeoutS, { min: 0, max: MOST_SECONDS }) ??
         DEFAULT_SHUTDOWN_TIMEOUT_S) * 1000,
+    maxHoldMs: checkMaxHold(options.maxHoldS) ?? Infinity,
     renewRatio: given.remote?.renewRatio ?? DEFAULT_RENEW_RATIO,
     backend: chooseBackend(options),
   });

@@ -1,8 +1,8 @@
 import { ConfigError, type AcquireTimeoutError } from '../common/errors.js';
 import { checkOnNested, NO_OPTIONS } from '../locks/lock-request.js';
 import { checkNames, checkNumber, checkObject, wrong } from '../locks/option-checks.js';
-import type { ScopeOptions } from '../locks/lock-scope.js';
-import { checkAcquireTimeout, checkLease } from '../locks/resolve-options.js';
+import { checkHoldTimes, type ScopeOptions } from '../locks/lock-scope.js';
+import { checkAcquireTimeout, checkLease, checkMaxHold } from '../locks/resolve-options.js';
 import { DEFAULT_INSTANCE } from './dflockd.constants.js';
 import { located, MESSAGES } from './dflockd.messages.js';
 import { compileKey, type KeyMaker } from './key-template.js';
@@ -16,7 +16,9 @@ export interface LockPlan {
   readonly onBusy: 'throw' | 'skip' | ((busy: AcquireTimeoutError, ...args: unknown[]) => unknown);
   readonly onLost: 'throw' | 'ignore';
   /** What the decorator names itself; the module's defaults stand for the rest. */
-  readonly scope: Readonly<Pick<ScopeOptions, 'acquireTimeoutS' | 'leaseTtlS' | 'limit' | 'onNested' | 'minHoldS'>>;
+  readonly scope: Readonly<
+    Pick<ScopeOptions, 'acquireTimeoutS' | 'leaseTtlS' | 'limit' | 'onNested' | 'minHoldS' | 'maxHoldS'>
+  >;
   /** What the method returns, and with it how long it goes on. */
   readonly returns: 'promise' | 'observable' | 'generator';
 }
@@ -26,6 +28,7 @@ const KNOWN = [
   'onLost',
   'limit',
   'minHoldS',
+  'maxHoldS',
   'instance',
   'acquireTimeoutS',
   'leaseTtlS',
@@ -63,6 +66,7 @@ function check(options: Readonly<Record<string, unknown>>, generates: boolean): 
     limit,
     onNested,
     minHoldS,
+    maxHoldS,
   } = options;
   const returns = checkReturns(options.returns, generates);
   if (onBusy === 'skip' && returns !== 'promise') throw new ConfigError(MESSAGES.skipOnStream(A[returns]));
@@ -75,13 +79,16 @@ function check(options: Readonly<Record<string, unknown>>, generates: boolean): 
   checkLease(leaseTtlS);
   checkOnNested(onNested);
   checkNumber('limit', limit, { min: 1, integer: true });
+  const leastS = checkNumber('minHoldS', minHoldS, { min: 0, max: MOST_HOLD_S }) ?? 0;
+  checkHoldTimes(leastS * 1000, checkMaxHold(maxHoldS) ?? Infinity);
   const scope = {
     // Who skips does not wait, unless told to.
     ...defined('acquireTimeoutS', acquireTimeoutS ?? (onBusy === 'skip' ? 0 : undefined)),
     ...defined('leaseTtlS', leaseTtlS),
     ...defined('limit', limit),
     ...defined('onNested', onNested),
-    ...defined('minHoldS', checkNumber('minHoldS', minHoldS, { min: 0, max: MOST_HOLD_S })),
+    ...defined('minHoldS', minHoldS),
+    ...defined('maxHoldS', maxHoldS),
   };
   return {
     instance,

@@ -1,5 +1,6 @@
 import { AcquireTimeoutError, MaxWaitersError, NestedLockError } from '../common/errors.js';
 import type { LockClient } from '../locks/lock-client.js';
+import { checkHoldTimes } from '../locks/lock-scope.js';
 import type { LockKey } from '../locks/options.js';
 import type { LockPlan } from './lock-plan.js';
 import { type CallScope, Instead, type PlanRunner } from './service-holder.js';
@@ -10,6 +11,11 @@ const isBusy = (error: unknown): error is AcquireTimeoutError =>
 /** Takes the locks of locked methods from a client: what the options mean before the method runs. */
 export class LockRunner implements PlanRunner {
   constructor(private readonly client: LockClient) {}
+
+  check({ scope }: LockPlan): void {
+    const { minHoldS = 0, maxHoldS } = scope;
+    if (maxHoldS === undefined) checkHoldTimes(minHoldS * 1000, this.client.options.maxHoldMs);
+  }
 
   // Not an async function: every locked call would pay for it.
   enter(plan: LockPlan, self: unknown, args: readonly unknown[], signal?: AbortSignal): Promise<CallScope | Instead> {
