@@ -47,8 +47,8 @@ export class AuthError extends LockError {
   }
 }
 
-/** Why a hold ended before its release. */
-export type LossReason = 'expired' | 'disconnected' | 'rejected' | 'draining' | 'shutdown';
+/** Why a hold ended before its release. `overdue`: its body ran for longer than `maxHoldS`. */
+export type LossReason = 'expired' | 'disconnected' | 'rejected' | 'draining' | 'shutdown' | 'overdue';
 
 /** The lock was lost while it was held; what ran under it must be taken as unprotected since then. */
 export class LockLostError extends LockError {

@@ -11,6 +11,7 @@ const BOUNDS = {
   acquireTimeoutS: { min: 0, max: MOST_SECONDS },
   leaseTtlS: { min: 0, max: MOST_SECONDS, open: true },
   minHoldS: { min: 0, max: MOST_SECONDS },
+  maxHoldS: { min: 0, max: MOST_SECONDS, open: true },
   shutdownTimeoutS: { min: 0, max: MOST_SECONDS },
   'embedded.defaultLeaseTtl': { min: 0, max: MOST_SECONDS, open: true },
   /** Larger limits are refused by some servers (spec 3) and mean nothing. */

@@ -1,13 +1,15 @@
 import type { AcquireRequest, Released } from '../backends/backend.js';
 import { LockLostError, type LossReason, type ServerDrainingError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
-import type { HeldGrant, LockEvent, LockLostEvent, LockNotice } from './events.js';
-import type { Hold } from './hold.js';
+import type { HeldGrant, LockEvent, LockNotice } from './events.js';
+import type { Hold, HoldStart } from './hold.js';
 import { jsonOf } from './lock-json.js';
 import { JoinedLock } from './joined-lock.js';
 import { giveBack } from './give-back.js';
-import type { Lease, LeaseHolder, Renewals } from './lease.js';
+import { HoldLimit } from './hold-limit.js';
+import type { Lease, LeaseHolder } from './lease.js';
 import type { LeaseKeeper } from './lease-keeper.js';
+import { lossEvent } from './loss-event.js';
 import { checkLease } from './resolve-options.js';
 
 /** Where a hold reports to. */
@@ -18,14 +20,6 @@ export interface HoldObserver {
   notice(event: LockNotice): void;
   /** The hold is over, one way or the other; once. */
   ended(hold: HeldLock): void;
-}
-
-export interface HoldStart {
-  /** As the caller wrote them, in the order of the leases. */
-  readonly keys: readonly string[];
-  readonly waitedMs: Ms;
-  readonly since: Ms;
-  readonly renewals: Renewals;
 }
 
 /** held → released | lost. */
@@ -48,6 +42,7 @@ export class HeldLock implements Hold, LeaseHolder {
   private notice: Error | undefined;
   private releasing: Promise<boolean> | undefined;
   private keptUntil: Ms = 0;
+  private limit: HoldLimit | undefined;
   /** Parts of others in this hold. */
   private parts = 0;
   private whenAlone: (() => void) | undefined;
@@ -79,11 +74,11 @@ export class HeldLock implements Hold, LeaseHolder {
   }
 
   get isHeld(): boolean {
-    return this.leases.every((lease) => lease.isHeld);
+    return this.limit?.remainingMs !== 0 && this.leases.every((lease) => lease.isHeld);
   }
 
   get remainingMs(): Ms {
-    return Math.min(...this.leases.map((lease) => lease.remainingMs));
+    return Math.min(this.limit?.remainingMs ?? Infinity, ...this.leases.map((lease) => lease.remainingMs));
   }
 
   get signal(): AbortSignal {
@@ -106,11 +101,13 @@ export class HeldLock implements Hold, LeaseHolder {
   }
 
   assertHeld(): void {
+    this.lookAtLimit();
     const over = this.leases.find((lease) => !lease.isHeld);
     if (over) throw this.loss ?? this.lossOf(over, 'expired');
   }
 
   async renew(leaseTtlS?: number): Promise<Ms> {
+    this.lookAtLimit();
     if (this.loss) throw this.loss;
     const leaseMs = checkLease(leaseTtlS);
     const outcomes = await Promise.allSettled(this.leases.map((lease) => this.renewOne(lease, leaseMs)));
@@ -127,7 +124,13 @@ export class HeldLock implements Hold, LeaseHolder {
     this.keptUntil = Math.max(this.keptUntil, time);
   }
 
+  limitTo(maxHoldMs: Ms): void {
+    if (this.fate.is !== 'held') return;
+    this.limit = new HoldLimit(this.keeper, this.leases, this.since + maxHoldMs, () => this.overdue());
+  }
+
   async settle(): Promise<LockLostError | undefined> {
+    this.lookAtLimit();
     for (const lease of this.leases) {
       const checked = lease.check();
       // Usually there is no doubt, and nothing to wait for.
@@ -158,7 +161,9 @@ export class HeldLock implements Hold, LeaseHolder {
 
   /** By a part, once, when it is released. */
   partReleased(): void {
-    if (--this.parts === 0) this.whenAlone?.();
+    if (--this.parts > 0) return;
+    this.whenAlone?.();
+    if (this.loss && this.releasing) this.limit?.giveBack();
   }
 
   /** Asks the holder to stop: its signal aborts. The lock is still held. */
@@ -190,9 +195,8 @@ export class HeldLock implements Hold, LeaseHolder {
 
   /** LeaseHolder */
   renewed(leaseMs: Ms): void {
-    if (this.observer.observed) {
-      this.observer.emit({ type: 'renewed', keys: this.keys, leaseMs, at: this.keeper.clock.wall() });
-    }
+    if (!this.observer.observed) return;
+    this.observer.emit({ type: 'renewed', keys: this.keys, leaseMs, at: this.keeper.clock.wall() });
   }
 
   /** LeaseHolder. What settles before the loss has succeeded (rule 9). */
@@ -209,35 +213,33 @@ export class HeldLock implements Hold, LeaseHolder {
     for (const other of others) this.keeper.backend.abandon(other.grant);
   }
 
+  /** After a stall its timer has yet to run. */
+  private lookAtLimit(): void {
+    if (this.limit?.remainingMs === 0) this.overdue();
+  }
+
+  /** Its holder may go on working: it is told, and then has the time of the last lease to stop. */
+  private overdue(): void {
+    if (this.fate.is !== 'held' || this.leases.every((lease) => lease.ended)) return;
+    for (const lease of this.leases) lease.end();
+    this.lose(this.leases[0]!, 'overdue', undefined);
+    this.limit!.lapse();
+  }
+
   private lose(lease: Lease, reason: LossReason, cause: Error | undefined): void {
     if (this.fate.is !== 'held') return;
+    if (reason !== 'overdue') this.limit?.cancel();
     const error = this.lossOf(lease, reason, cause);
     this.fate = { is: 'lost', error };
     this.observer.ended(this);
     this.controller?.abort(error);
     this.lossListeners?.forEach((listener) => listener(error));
     this.whenAlone?.();
-    this.observer.notice(this.lossEvent(lease, reason, error));
+    this.observer.notice(lossEvent(this, lease, this.since, this.keeper.clock, error));
   }
 
   private lossOf(lease: Lease, reason: LossReason, cause?: Error): LockLostError {
     return new LockLostError(this.keys[this.leases.indexOf(lease)]!, reason, { server: lease.grant.server, cause });
-  }
-
-  private lossEvent({ grant }: Lease, reason: LossReason, error: LockLostError): LockLostEvent {
-    const { req, server } = grant;
-    const { clock } = this.keeper;
-    return {
-      type: 'lost',
-      keys: this.keys,
-      grants: this.grants,
-      ...(req.kind === 'sem' ? { limit: req.limit } : undefined),
-      reason,
-      heldMs: clock.now() - this.since,
-      server,
-      at: clock.wall(),
-      error,
-    };
   }
 
   private async renewOne(lease: Lease, leaseMs: Ms | undefined): Promise<void> {
@@ -251,7 +253,10 @@ export class HeldLock implements Hold, LeaseHolder {
   }
 
   private giveBack(): Promise<boolean> {
-    if (this.fate.is !== 'held') return Promise.resolve(false);
+    if (this.fate.is !== 'held') {
+      if (this.parts === 0) this.limit?.giveBack();
+      return Promise.resolve(false);
+    }
     return this.parts > 0 ? this.giveBackAlone() : this.giveBackNow();
   }
 
@@ -264,6 +269,7 @@ export class HeldLock implements Hold, LeaseHolder {
   private giveBackNow(): Promise<boolean> {
     const { leases, keptUntil, keeper } = this;
     const { backend, clock } = keeper;
+    this.limit?.cancel();
     for (const lease of leases) lease.end();
     const keepMs = keptUntil === 0 ? 0 : Math.max(keptUntil - clock.now(), 0);
     if (leases.length > 1) {

@@ -1,6 +1,7 @@
 import type { AcquireRequest } from '../backends/backend.js';
 import type { LockLostError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
+import type { Renewals } from './lease.js';
 import type { LockHandle } from './lock-handle.js';
 
 /** A handle as those see it who made it: a lock of one's own, or a part in one that is held already. */
@@ -18,6 +19,16 @@ export interface Hold extends LockHandle {
    * the client closes earlier, the lock is free earlier.
    */
   keepUntil(time: Ms): void;
+  /** Its holder loses it so long after the grant (`maxHoldS`); of several keys, after that of the last. A part has no limit of its own. */
+  limitTo(maxHoldMs: Ms): void;
   /** Waits out a doubt and returns the loss if there is one. */
   settle(): Promise<LockLostError | undefined>;
+}
+
+export interface HoldStart {
+  /** As the caller wrote them, in the order of the leases. */
+  readonly keys: readonly string[];
+  readonly waitedMs: Ms;
+  readonly since: Ms;
+  readonly renewals: Renewals;
 }

@@ -66,6 +66,10 @@ export class JoinedLock implements Hold {
     this.whole.keepUntil(time);
   }
 
+  limitTo(_maxHoldMs: Ms): void {
+    // The limit is that of the whole.
+  }
+
   async settle(): Promise<LockLostError | undefined> {
     await this.whole.settle();
     return this.loss;

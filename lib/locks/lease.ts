@@ -149,6 +149,15 @@ export class Lease implements Alarm, Renewable {
     this.keeper.alarms.set(this, now);
   }
 
+  get isDraining(): boolean {
+    return this.drained !== undefined;
+  }
+
+  /** The renewal that is under way. Never rejects. */
+  get underWay(): Promise<void> | undefined {
+    return this.inFlight;
+  }
+
   /** Its server is going (rule 9). */
   drain(error: ServerDrainingError): void {
     if (this.state !== 'live' || this.drained) return;

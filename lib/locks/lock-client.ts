@@ -12,12 +12,12 @@ import { Holds } from './holds.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import type { LockHandle } from './lock-handle.js';
 import { checkRequest, type LockRequest, NO_OPTIONS, orderedKeys } from './lock-request.js';
-import { checkMinHold, checkOnLost, checkWork, LockScope, type ScopeOptions } from './lock-scope.js';
+import { checkHoldTimes, checkMinHold, checkOnLost, checkWork, LockScope, type ScopeOptions } from './lock-scope.js';
 import { LockTaker } from './lock-taker.js';
 import type { LockTicket } from './lock-ticket.js';
 import { checkObject } from './option-checks.js';
 import type { AcquireOptions, LockClientOptions, LockKey } from './options.js';
-import { resolveOptions, type ResolvedOptions } from './resolve-options.js';
+import { checkMaxHold, resolveOptions, type ResolvedOptions } from './resolve-options.js';
 import type { ServerStats } from './server-stats.js';
 import { Signals } from './signals.js';
 import { Tickets } from './tickets.js';
@@ -187,12 +187,16 @@ export class LockClient {
    * @throws as acquire
    */
   async enter(key: LockKey, options: ScopeOptions = NO_OPTIONS): Promise<LockScope> {
-    if (options === NO_OPTIONS) return new LockScope(await this.take(key, NO_OPTIONS), this.holds, this.clock, 0);
+    const { holds, clock } = this;
+    const standard = this.options.maxHoldMs;
+    if (options === NO_OPTIONS) return new LockScope(await this.take(key, NO_OPTIONS), holds, clock, 0, standard);
     checkObject('options', options);
-    const { minHoldS, ...acquire } = options;
+    const { minHoldS, maxHoldS, ...acquire } = options;
     const minHoldMs = checkMinHold(minHoldS);
+    const maxHoldMs = checkMaxHold(maxHoldS) ?? standard;
+    checkHoldTimes(minHoldMs, maxHoldMs);
     const lock = await this.take(key, acquire);
-    return new LockScope(lock, this.holds, this.clock, minHoldMs);
+    return new LockScope(lock, holds, clock, minHoldMs, maxHoldMs);
   }
 
   /** Tells `events$` that a body was not run because its lock was busy. */

@@ -15,10 +15,22 @@ export interface ScopeOptions extends AcquireOptions {
    * dflockd such a lock ends with its process, as any lock does there.
    */
   minHoldS?: number;
+  /**
+   * Seconds since the grant (of several keys: of the last) after which the body is overdue: above 0, at least `minHoldS`.
+   * The lock is lost then (reason `overdue`): `signal` aborts, and a second later, or as soon as the body settles, somebody
+   * else can have the lock. Default: `maxHoldS` of the client. A body that joins a lock (`onNested`) has the limit of
+   * that lock, whatever it gives itself.
+   */
+  maxHoldS?: number;
 }
 
 /** @throws ConfigError */
 export const checkMinHold = (value: unknown): Ms => (checkBounds('minHoldS', value) ?? 0) * 1000;
+
+/** @param maxHoldMs Infinity where there is no limit @throws ConfigError if the two contradict each other */
+export function checkHoldTimes(minHoldMs: Ms, maxHoldMs: Ms): void {
+  if (minHoldMs > maxHoldMs) throw wrong('maxHoldS', `at least minHoldS (${minHoldMs / 1000})`, maxHoldMs / 1000);
+}
 
 /** @throws ConfigError */
 export function checkOnLost(value: unknown): void {
@@ -50,9 +62,11 @@ export class LockScope {
     private readonly holds: Holds,
     clock: Clock,
     private readonly minHoldMs: Ms,
+    maxHoldMs: Ms,
   ) {
     this.since = clock.now();
     holds.enter(held);
+    if (maxHoldMs !== Infinity) held.limitTo(maxHoldMs);
   }
 
   get lock(): LockHandle {
@@ -90,7 +104,11 @@ export class LockScope {
     this.left = true;
     try {
       const loss = await this.held.settle();
-      if (loss) return loss;
+      if (loss) {
+        // Of an overdue lock something is left.
+        void this.held.release();
+        return loss;
+      }
       if (this.minHoldMs > 0) this.held.keepUntil(this.since + this.minHoldMs);
       await this.held.release();
       return undefined;

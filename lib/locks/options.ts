@@ -105,6 +105,11 @@ export type LockClientOptions = Defaults & {
   startup?: 'connect' | 'require' | 'lazy';
   /** Seconds that holders may take to finish when the client closes. Default 10. */
   shutdownTimeoutS?: number;
+  /**
+   * Seconds for which a body (`withLock`, locked methods and requests) may hold its lock, above 0; see there. Handles from
+   * `acquire` have no limit. Default: none.
+   */
+  maxHoldS?: number;
 } & BackendOptions;
 
 export interface AcquireOptions extends Defaults {

@@ -23,6 +23,8 @@ export interface ResolvedOptions {
   readonly leaseMs: Ms;
   readonly startup: 'connect' | 'require' | 'lazy';
   readonly shutdownTimeoutMs: Ms;
+  /** How long a body may hold its lock; Infinity: no limit. */
+  readonly maxHoldMs: Ms;
   readonly renewRatio: number;
   readonly backend: BackendChoice;
 }
@@ -33,6 +35,7 @@ const STARTUPS = ['connect', 'require', 'lazy'];
 
 const KNOWN = [
   'servers', 'remote', 'embedded', 'backend', 'acquireTimeoutS', 'leaseTtlS', 'namespace', 'startup', 'shutdownTimeoutS',
+  'maxHoldS',
 ]; // prettier-ignore
 
 /** Milliseconds to wait. @throws ConfigError */
@@ -44,6 +47,12 @@ export const checkAcquireTimeout = (value: unknown): Ms | undefined => {
 /** Milliseconds of lease. @throws ConfigError */
 export const checkLease = (value: unknown): Ms | undefined => {
   const seconds = checkBounds('leaseTtlS', value);
+  return seconds === undefined ? undefined : seconds * 1000;
+};
+
+/** Milliseconds for which a body may hold its lock. @throws ConfigError */
+export const checkMaxHold = (value: unknown): Ms | undefined => {
+  const seconds = checkBounds('maxHoldS', value);
   return seconds === undefined ? undefined : seconds * 1000;
 };
 
@@ -59,6 +68,7 @@ export function resolveOptions(given: LockClientOptions = {}): ResolvedOptions {
     leaseMs: checkLease(options.leaseTtlS) ?? 0,
     startup: startup as ResolvedOptions['startup'],
     shutdownTimeoutMs: (checkBounds('shutdownTimeoutS', options.shutdownTimeoutS) ?? DEFAULT_SHUTDOWN_TIMEOUT_S) * 1000,
+    maxHoldMs: checkMaxHold(options.maxHoldS) ?? Infinity,
     renewRatio: given.remote?.renewRatio ?? DEFAULT_RENEW_RATIO,
     backend: chooseBackend(options),
   });

@@ -11,6 +11,11 @@ export interface CronLockOptions {
    * runs the job a second time.
    */
   minHoldS: number;
+  /**
+   * Seconds since the grant after which the job is overdue, at least `minHoldS`: its lock is lost, so that the next tick can
+   * run on some instance although this job never settles. Default: the module's, which is no limit.
+   */
+  maxHoldS?: number;
   /** Seconds. Default: the module's. */
   leaseTtlS?: number;
   /** The `instance` given to `forRoot`. */
@@ -40,7 +45,7 @@ function forCron(where: string, key: unknown, options: unknown): object {
     if (typeof key !== 'string') throw wrong('key', 'a string', key);
     if (/[{}]/.test(key)) throw new ConfigError(MESSAGES.cronTemplate(key));
     const given = checkObject('options', options);
-    checkNames('', given, ['minHoldS', 'leaseTtlS', 'instance']);
+    checkNames('', given, ['minHoldS', 'maxHoldS', 'leaseTtlS', 'instance']);
     if (given.minHoldS === undefined) throw wrong('minHoldS', 'a number of at least 0', undefined);
     return { ...given, onBusy: 'skip' };
   });

@@ -36,12 +36,14 @@ export class DflockdExplorer {
       for (const subject of subjectsOf(module)) {
         const methods = lockedMethodsOf(subject.prototype);
         for (const method of methods) {
-          this.connect(subject, method, await seen(method.plan.instance), module);
+          this.connect(subject, method, await seen(method.plan.instance), module).check(method.plan);
           refuseImpossible(subject.prototype, method);
         }
         for (const { plan, refusal } of requestPlansIn(subject.prototype, fieldsAreIntercepted)) {
           if (refusal) throw new ConfigError(refusal);
-          if (!(await seen(plan.instance))) throw this.unseen(plan, module);
+          const holder = await seen(plan.instance);
+          if (!holder) throw this.unseen(plan, module);
+          holder.check(plan);
         }
         throwingCronMethods(subject.prototype, methods).forEach((name) => throwingCron.add(name));
       }
@@ -49,11 +51,19 @@ export class DflockdExplorer {
     throwingCron.forEach((name) => warn(MESSAGES.throwingCron(name)));
   }
 
-  private connect({ object }: Subject, method: LockedMethod, visible: ServiceHolder | undefined, module: NestModule) {
+  /** @returns what the method will ask for its locks */
+  private connect(
+    { object }: Subject,
+    method: LockedMethod,
+    visible: ServiceHolder | undefined,
+    module: NestModule,
+  ): ServiceHolder {
     const { plan } = method;
-    if (object && holderOf(object, plan.instance)) return;
+    const own = object && holderOf(object, plan.instance);
+    if (own) return own;
     if (!visible) throw this.unseen(plan, module);
     if (object) method.bind(object, visible);
+    return visible;
   }
 
   private unseen({ method, instance }: LockPlan, module: NestModule): ConfigError {

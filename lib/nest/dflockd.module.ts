@@ -37,6 +37,7 @@ import { moduleFilter, type LockExceptionFilter } from './lock-exception.filter.
 import { LockRunner } from './lock.runner.js';
 import { refuseTwins, type ModuleInfo } from './module-info.js';
 import { ServiceHolder } from './service-holder.js';
+import { trackHandlers } from './tracked-handler.js';
 
 /** For `forRootAsync`: `useFactory` with `inject`, or `useClass` / `useExisting` with a DflockdOptionsFactory. */
 export type DflockdModuleAsyncOptions = ConfigurableModuleAsyncOptions<DflockdModuleOptions, 'createDflockdOptions'> &
@@ -123,6 +124,7 @@ function providersOf(info: ModuleInfo): Provider[] {
         filter.configure(exceptionFilter);
         if (exceptionFilter !== false)
           coverGateways(modules, typeof exceptionFilter === 'object' ? exceptionFilter : {});
+        trackHandlers(modules);
       },
       inject: [holder, service, OWN_FILTER, MODULE_OPTIONS, ModulesContainer],
     },

@@ -2,8 +2,8 @@ import { ConfigError, type AcquireTimeoutError } from '../common/errors.js';
 import { checkBounds } from '../locks/bounds.js';
 import { checkOnNested, NO_OPTIONS } from '../locks/lock-request.js';
 import { checkNames, checkObject, wrong } from '../locks/option-checks.js';
-import type { ScopeOptions } from '../locks/lock-scope.js';
-import { checkAcquireTimeout, checkLease } from '../locks/resolve-options.js';
+import { checkHoldTimes, checkMinHold, type ScopeOptions } from '../locks/lock-scope.js';
+import { checkAcquireTimeout, checkLease, checkMaxHold } from '../locks/resolve-options.js';
 import { DEFAULT_INSTANCE } from './dflockd.constants.js';
 import { located, MESSAGES } from './dflockd.messages.js';
 import { compileKey, type KeyMaker } from './key-template.js';
@@ -19,7 +19,9 @@ export interface LockPlan {
   /** What gives up waiting, made of the call. */
   readonly signal: ((...args: unknown[]) => unknown) | undefined;
   /** What the decorator names itself; the module's defaults stand for the rest. */
-  readonly scope: Readonly<Pick<ScopeOptions, 'acquireTimeoutS' | 'leaseTtlS' | 'limit' | 'onNested' | 'minHoldS'>>;
+  readonly scope: Readonly<
+    Pick<ScopeOptions, 'acquireTimeoutS' | 'leaseTtlS' | 'limit' | 'onNested' | 'minHoldS' | 'maxHoldS'>
+  >;
   /** What the method returns, and with it how long it goes on. */
   readonly returns: 'promise' | 'observable' | 'generator';
 }
@@ -29,6 +31,7 @@ const KNOWN = [
   'onLost',
   'limit',
   'minHoldS',
+  'maxHoldS',
   'instance',
   'acquireTimeoutS',
   'leaseTtlS',
@@ -65,6 +68,7 @@ function check(options: Readonly<Record<string, unknown>>, generates: boolean): 
     limit,
     onNested,
     minHoldS,
+    maxHoldS,
     signal,
   } = options;
   const returns = checkReturns(options.returns, generates);
@@ -81,13 +85,15 @@ function check(options: Readonly<Record<string, unknown>>, generates: boolean): 
   checkLease(leaseTtlS);
   checkOnNested(onNested);
   checkBounds('limit', limit);
+  checkHoldTimes(checkMinHold(minHoldS), checkMaxHold(maxHoldS) ?? Infinity);
   const scope = {
     // Who skips does not wait, unless told to.
     ...defined('acquireTimeoutS', acquireTimeoutS ?? (onBusy === 'skip' ? 0 : undefined)),
     ...defined('leaseTtlS', leaseTtlS),
     ...defined('limit', limit),
     ...defined('onNested', onNested),
-    ...defined('minHoldS', checkBounds('minHoldS', minHoldS)),
+    ...defined('minHoldS', minHoldS),
+    ...defined('maxHoldS', maxHoldS),
   };
   return {
     instance,

@@ -5,25 +5,41 @@ import { checkNames, checkObject, wrong } from '../locks/option-checks.js';
 import { methodToWrap } from './decorated-method.guard.js';
 import { located, MESSAGES } from './dflockd.messages.js';
 import { LockInterceptor } from './lock.interceptor.js';
-import { planOf, type LockPlan } from './lock-plan.js';
-import { addRequestPlan, requestPlansOn } from './request-plans.js';
+import { planOf } from './lock-plan.js';
+import type { Until } from './request-lock.js';
+import { trackedHandler } from './tracked-handler.js';
+import { addRequestPlan, requestPlansOn, type RequestLockPlan } from './request-plans.js';
 
 export interface LockRequestOptions extends Defaults {
   /** The only way: whoever sent the request is told (HTTP 423). */
   onBusy?: 'throw';
   /** How many may hold the key at once. A semaphore of a name does not exclude a lock of the same name. Default 1: a lock. */
   limit?: number;
+  /**
+   * - `'response'` (default): the lock is held until the response is over: everything has been handed to the network, or the
+   *   connection is closed. A client that reads slowly, or not at all, keeps the lock: give `maxHoldS` too.
+   * - `'handler'`: until the handler has settled, whatever is still to be sent.
+   *
+   * Either way a client that leaves ends no lock of a handler that still runs.
+   */
+  until?: Until;
+  /**
+   * Seconds since the grant after which the request is overdue. The lock is lost then (reason `overdue`): the handler is
+   * told by `currentLock()?.signal` and answers 503 once it settles; a response that is being sent is cut. Default: the
+   * module's, which is no limit. Handlers that share a lock have the limit of the first.
+   */
+  maxHoldS?: number;
   /** The `instance` given to `forRoot`. Default: the one without a name. */
   instance?: string;
 }
 
-const KNOWN = ['onBusy', 'limit', 'instance', 'acquireTimeoutS', 'leaseTtlS'];
+const KNOWN = ['onBusy', 'limit', 'until', 'maxHoldS', 'instance', 'acquireTimeoutS', 'leaseTtlS'];
 const NAME = '@LockRequest';
 
 /**
  * Runs a request under a lock whose key is known from the request: taken after the guards and before the pipes, held until
- * the handler has settled and the response has closed (over HTTP, and GraphQL over HTTP; elsewhere until the handler has
- * settled). For handlers of requests only: HTTP, messages, WebSocket, GraphQL. On a class it is for all of its handlers; a
+ * the handler has settled and the response is over (over HTTP, and GraphQL over HTTP; elsewhere, and with
+ * `until: 'handler'`, until the handler has settled). For handlers of requests only: HTTP, messages, WebSocket, GraphQL. On a class it is for all of its handlers; a
  * lock of the class and one of the method are both held. Handlers of one request that ask for the same key share it.
  *
  * @param key a function of the ExecutionContext that returns a key or a list; `lockKey` refuses values that are missing
@@ -44,11 +60,10 @@ export function LockRequest(
 ): ClassDecorator & MethodDecorator {
   return (target: object, property?: string | symbol, descriptor?: PropertyDescriptor) => {
     if (typeof property === 'object') throw new ConfigError(MESSAGES.standardDecorator(NAME));
-    const [name, subject] =
-      property === undefined
-        ? [(target as { name: string }).name, target]
-        : [methodToWrap(NAME, target, property, descriptor).name, descriptor!.value as object];
-    const plan = requestPlan(name, key, options);
+    const method = property === undefined ? undefined : methodToWrap(NAME, target, property, descriptor);
+    const plan = requestPlan(method?.name ?? (target as { name: string }).name, key, options);
+    // Those of a class are tracked by the module: it knows the inherited ones, and those of subclasses.
+    const subject: object = method ? (descriptor!.value = trackedHandler(method.original)) : target;
     // Decorators run from below: the upper lock is the outer one.
     const isFirst = requestPlansOn(subject).length === 0;
     addRequestPlan(subject, plan);
@@ -58,12 +73,15 @@ export function LockRequest(
   };
 }
 
-function requestPlan(name: string, key: unknown, options: unknown): LockPlan {
-  located(`${NAME} on ${name}`, () => {
+function requestPlan(name: string, key: unknown, options: unknown): RequestLockPlan {
+  const { until, ...rest } = located(`${NAME} on ${name}`, () => {
     if (typeof key !== 'function') throw wrong('key', 'a function of the ExecutionContext', key);
     const given = checkObject('options', options);
     checkNames('', given, KNOWN);
     if (given.onBusy !== undefined && given.onBusy !== 'throw') throw wrong('onBusy', "'throw'", given.onBusy);
+    const { until = 'response', ...others } = given;
+    if (until !== 'response' && until !== 'handler') throw wrong('until', "'response' or 'handler'", until);
+    return { until, ...others } as const;
   });
-  return planOf(NAME, name, key, options);
+  return { ...planOf(NAME, name, key, rest), until };
 }

@@ -7,17 +7,24 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
-import { Observable, type Subscriber } from 'rxjs';
+import { defer, Observable, type Subscriber } from 'rxjs';
 import { ConfigError } from '../common/errors.js';
 import { MESSAGES } from './dflockd.messages.js';
 import { visibleHolder } from './explorer.subjects.js';
+import { HandlerRun } from './handler-run.js';
 import { isSse } from './handler.rules.js';
-import type { LockPlan } from './lock-plan.js';
 import { instancesIn } from './module-info.js';
 import { responseOf } from './request-end.js';
-import { requestPlansOn } from './request-plans.js';
+import { requestPlansOn, type RequestLockPlan } from './request-plans.js';
 import { RequestLock, requestLock } from './request-lock.js';
+import { isTracked } from './tracked-handler.js';
 import type { CallScope, PlanRunner, ServiceHolder } from './service-holder.js';
+
+/** What a request asks for, and who takes it. */
+interface Lock {
+  readonly plan: RequestLockPlan;
+  readonly runner: PlanRunner;
+}
 
 /** Takes the locks of `@LockRequest`, which applies it. Without that decorator it does nothing. */
 @Injectable()
@@ -39,16 +46,19 @@ export class LockInterceptor implements NestInterceptor, OnModuleInit {
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const plans = LockInterceptor.seen.has(context) ? [] : plansFor(context);
     LockInterceptor.seen.add(context);
-    let handle = () => next.handle() as Observable<unknown>;
-    for (const plan of [...plans].reverse()) {
-      const runner = await this.runnerFor(plan);
-      const inner = handle;
-      handle = () => locked(plan, runner, context, inner);
-    }
-    return handle();
+    if (plans.length === 0) return next.handle() as Observable<unknown>;
+    const locks: readonly Lock[] = await Promise.all(
+      plans.map(async (plan) => ({ plan, runner: await this.runnerFor(plan) })),
+    );
+    // Whoever subscribes again (a retry) runs the handler again.
+    return defer(() => {
+      const run = new HandlerRun(next, isTracked(context.getHandler()) || isSse(context.getHandler()));
+      const under = (handle: () => Observable<unknown>, lock: Lock) => () => locked(lock, context, run, handle);
+      return locks.reduceRight(under, () => run.start())();
+    });
   }
 
-  private async runnerFor(plan: LockPlan): Promise<PlanRunner> {
+  private async runnerFor(plan: RequestLockPlan): Promise<PlanRunner> {
     const { instance, method } = plan;
     if (!this.holders.has(instance)) this.holders.set(instance, visibleHolder(this.moduleRef, instance));
     const holder = await this.holders.get(instance);
@@ -58,15 +68,15 @@ export class LockInterceptor implements NestInterceptor, OnModuleInit {
 }
 
 /** The locks of the class are outside those of the method. */
-function plansFor(context: ExecutionContext): readonly LockPlan[] {
+function plansFor(context: ExecutionContext): readonly RequestLockPlan[] {
   return [context.getClass(), context.getHandler()].flatMap(requestPlansOn);
 }
 
 /** The rest of the request under one lock. */
 function locked(
-  plan: LockPlan,
-  runner: PlanRunner,
+  { plan, runner }: Lock,
   context: ExecutionContext,
+  run: HandlerRun,
   handle: () => Observable<unknown>,
 ): Observable<unknown> {
   return new Observable((subscriber) => {
@@ -76,27 +86,34 @@ function locked(
     const lock = requestLock(
       response,
       name,
-      () =>
+      (ended) =>
         new RequestLock(
           [key].flat()[0]!,
           (signal) => runner.enter({ ...plan, key: () => key }, undefined, [context], signal) as Promise<CallScope>,
           response,
+          ended,
         ),
     );
-    lock.enter();
-    subscriber.add(() => lock.leave());
+    lock.enter(plan.until);
+    subscriber.add(() => run.afterwards(() => lock.leave()));
     lock.scope
-      .then((scope) => follow(lock, scope, isSse(context.getHandler()), handle, subscriber))
+      .then((scope) => follow(lock, scope, { run, handle, streams: isSse(context.getHandler()) }, subscriber))
       .catch((error: unknown) => subscriber.error(error));
   });
 }
 
-/** @param streams whether what it emits is sent at once */
+/** What goes on under a lock. */
+interface Work {
+  readonly run: HandlerRun;
+  handle(this: void): Observable<unknown>;
+  /** Whether what it emits is sent at once. */
+  readonly streams: boolean;
+}
+
 function follow(
   lock: RequestLock,
   scope: CallScope,
-  streams: boolean,
-  handle: () => Observable<unknown>,
+  { run, handle, streams }: Work,
   subscriber: Subscriber<unknown>,
 ): void {
   if (subscriber.closed) return;
@@ -105,8 +122,9 @@ function follow(
   const source = scope.run(() =>
     handle().subscribe({
       next: (value) => subscriber.next(value),
-      error: (error: unknown) => void lock.settled(scope).then(() => subscriber.error(error)),
-      complete: () => void lock.settled(scope).then((loss) => (loss ? subscriber.error(loss) : subscriber.complete())),
+      error: (error: unknown) => void lock.settled(scope, run.isBusy).then(() => subscriber.error(error)),
+      complete: () =>
+        void lock.settled(scope, run.isBusy).then((loss) => (loss ? subscriber.error(loss) : subscriber.complete())),
     }),
   );
   subscriber.add(source);

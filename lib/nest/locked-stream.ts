@@ -28,7 +28,10 @@ export function holdWhileRead(plan: LockPlan, scope: CallScope, stream: Readable
     void scope.leave();
     throw loss;
   }
-  finished(stream, () => void scope.leave());
+  const leave = (): void => void scope.leave();
+  // Its `close` comes later: by then the response may be complete, and the next request may ask for the lock.
+  stream.once('end', leave);
+  finished(stream, leave);
   // Weakly: the scope is kept as long as the lock, which is to end with the stream.
   const weak = new WeakRef(stream);
   forgotten.register(stream, scope);

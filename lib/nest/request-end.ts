@@ -1,12 +1,15 @@
+import { OutgoingMessage } from 'node:http';
+import { Stream } from 'node:stream';
 import type { ExecutionContext } from '@nestjs/common';
 
-/** A response of Node, under whatever framework. */
+/** A response of Node's, under whatever framework; those of serverless adapters and of mocks may have less. */
 export interface RawResponse {
-  readonly writableFinished: boolean;
+  readonly writableFinished?: boolean;
   readonly closed?: boolean;
-  readonly destroyed: boolean;
-  once(event: 'close', listener: () => void): unknown;
-  destroy(error?: Error): unknown;
+  readonly destroyed?: boolean;
+  once?(event: 'finish' | 'close', listener: () => void): unknown;
+  listenerCount?(event: 'finish' | 'close'): number;
+  destroy?(error?: Error): unknown;
 }
 
 /** The response to a request: of HTTP, or of the HTTP request that carried a GraphQL operation. */
@@ -21,18 +24,47 @@ export function responseOf(context: ExecutionContext): RawResponse | undefined {
   }
 }
 
+/** Whether everything has been handed to the network, or nothing more will be. */
+export const isOver = ({ writableFinished, closed, destroyed }: RawResponse): boolean =>
+  writableFinished === true || closed === true || destroyed === true;
+
+/**
+ * Calls back at the end of the response: at `finish` or `close`, whichever comes first, since serverless adapters emit
+ * only the one, and clients that leave cause only the other. May call twice.
+ * @returns false if the response has no events
+ */
+export function onEnd(response: RawResponse, listener: () => void): boolean {
+  if (typeof response.once !== 'function') return false;
+  response.once('finish', listener);
+  response.once('close', listener);
+  // The methods of a mock may do nothing.
+  return typeof response.listenerCount !== 'function' || response.listenerCount('close') > 0;
+}
+
+/** Whether it has events, but cannot be relied on to emit any: a mock, or a response that nobody reads from. */
+export function isMute(response: RawResponse): boolean {
+  if (!(response instanceof Stream)) return true;
+  if (!(response instanceof OutgoingMessage)) return false;
+  const { writableEnded, socket, req } = response as OutgoingMessage & { req?: { socket?: { bytesRead?: number } } };
+  // A pipelined response has no socket either before its turn, but its request came over one.
+  return writableEnded && !socket && !req?.socket?.bytesRead;
+}
+
 /** Where the drivers of Apollo and Mercurius, and most `context` functions of users, put it. */
 function responseInGraphQL(context: unknown): RawResponse | undefined {
   if (typeof context !== 'object' || context === null) return undefined;
   const { res, reply, response, req } = context as Record<string, { res?: unknown } | undefined>;
-  return [res, reply, response, req?.res].map(rawOf).find((found) => found !== undefined);
+  return [res, reply, response, req?.res].map(rawOf).find((found) => found !== undefined && isComplete(found));
 }
 
 /** Fastify has Node's response inside its own. */
 function rawOf(response: unknown): RawResponse | undefined {
   if (typeof response !== 'object' || response === null) return undefined;
-  const raw: unknown = (response as { raw?: unknown }).raw ?? response;
-  const { once, destroy, writableFinished } = raw as Partial<RawResponse>;
-  const complete = typeof once === 'function' && typeof destroy === 'function' && writableFinished !== undefined;
-  return complete ? (raw as RawResponse) : undefined;
+  return (response as { raw?: RawResponse | null }).raw ?? response;
 }
+
+/** What else is found by such a name need not be the response of this request. */
+const isComplete = (response: RawResponse): boolean =>
+  typeof response.once === 'function' &&
+  typeof response.destroy === 'function' &&
+  response.writableFinished !== undefined;

@@ -1,64 +1,108 @@
+import { type Alarm, Alarms } from '../common/alarms.js';
 import { AcquireTimeoutError, type LockLostError } from '../common/errors.js';
-import type { RawResponse } from './request-end.js';
+import { type Ms, systemClock } from '../common/system.js';
+import { isMute, isOver, onEnd, type RawResponse } from './request-end.js';
 import type { CallScope } from './service-holder.js';
 
+/** How long a request lock lasts: to the end of the response, or of its handlers. */
+export type Until = 'response' | 'handler';
+
+/** A response whose handlers have settled is looked at so often, in case its end was not told. */
+const LOOK_MS: Ms = 1000;
+const looks = new Alarms(systemClock);
+
 /**
- * A lock of a request: held while a handler works on it, and until the response has closed, where there is one. Several
- * handlers of one request (fields of a GraphQL operation) share it: each waiting for the other's would be waiting for the
- * end of their own request.
+ * A lock of a request: held until all handlers that work on it have settled and, where one of them wants it, the response is
+ * over. Several handlers of one request (fields of a GraphQL operation) share it: each waiting for the other's would be
+ * waiting for the end of their own request.
  */
-export class RequestLock {
+export class RequestLock implements Alarm {
+  due: Ms = Infinity;
+  slot = -1;
   private readonly waiting = new AbortController();
   private handlers = 0;
+  private wantsResponse = false;
   private isOpen: boolean;
+  private hasEnded = false;
   readonly scope: Promise<CallScope>;
 
-  /** @param enter takes the lock, until its signal aborts */
+  /**
+   * @param enter takes the lock, until its signal aborts
+   * @param ended called once, when no other handler may share it any more
+   */
   constructor(
-    key: string,
+    private readonly key: string,
     enter: (signal: AbortSignal) => Promise<CallScope>,
     private readonly response: RawResponse | undefined,
+    private readonly ended: () => void,
   ) {
-    this.isOpen = response !== undefined && !response.closed && !response.destroyed;
+    const left = response !== undefined && isOver(response);
+    this.isOpen = response !== undefined && !left && onEnd(response, () => this.responseOver());
     this.scope = enter(this.waiting.signal);
     this.scope.then(
       (scope) => {
         scope.onLoss((loss) => this.lost(loss));
         this.endIfOver();
       },
-      () => undefined,
+      () => this.end(),
     );
-    // Nobody is there any more for whom to wait.
-    const gone = (): void => {
-      this.waiting.abort(new AcquireTimeoutError(key, { cause: new Error('the client has gone') }));
-    };
-    // It may have left while the guards were at work.
-    if (response && !this.isOpen) gone();
-    if (!this.isOpen) return;
-    response!.once('close', () => {
-      this.isOpen = false;
-      gone();
-      this.endIfOver();
-    });
+    // The client may have left while the guards were at work.
+    if (left) this.stopWaiting();
   }
 
-  enter(): void {
+  enter(until: Until): void {
     this.handlers++;
+    this.wantsResponse ||= until === 'response';
   }
 
-  /** A handler has settled: where nothing is to be sent yet, the lock is free before its end is told. */
-  settled(scope: CallScope): Promise<LockLostError | undefined> {
-    return this.isOpen || this.handlers > 1 ? scope.settle() : scope.leave();
+  /**
+   * A handler has a result: where nothing is to be sent yet, the lock is free before that is told.
+   * @param isBusy whether the handler still runs: an interceptor has given up
+   */
+  settled(scope: CallScope, isBusy: boolean): Promise<LockLostError | undefined> {
+    if (isBusy || this.lastsWithResponse || this.handlers > 1) return scope.settle();
+    // Who comes while it is given back needs another.
+    this.end();
+    return scope.leave();
   }
 
-  /** A handler's end is told, or nobody wants its result any more. */
+  /** A handler has settled, and its end is told, or nobody wants its result any more. */
   leave(): void {
     this.handlers--;
     this.endIfOver();
+    if (this.handlers === 0 && !this.hasEnded) this.lookLater();
+  }
+
+  /** Alarm */
+  ring(): void {
+    if (this.handlers > 0 || !this.isOpen) return;
+    if (isOver(this.response!) || isMute(this.response!)) this.responseOver();
+    else this.lookLater();
+  }
+
+  private get lastsWithResponse(): boolean {
+    return this.isOpen && this.wantsResponse;
+  }
+
+  private lookLater(): void {
+    looks.set(this, systemClock.now() + LOOK_MS);
+  }
+
+  private responseOver(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.stopWaiting();
+    this.endIfOver();
+  }
+
+  /** Nobody is there any more for whom to wait. */
+  private stopWaiting(): void {
+    this.waiting.abort(new AcquireTimeoutError(this.key, { cause: new Error('the response is over') }));
   }
 
   private endIfOver(): void {
-    if (this.handlers > 0 || this.isOpen) return;
+    if (this.handlers > 0 || this.lastsWithResponse) return;
+    this.end();
     this.waiting.abort();
     this.scope.then(
       (scope) => scope.leave(),
@@ -66,23 +110,31 @@ export class RequestLock {
     );
   }
 
+  private end(): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    looks.cancel(this);
+    this.ended();
+  }
+
   /** What is being sent to the client is not protected any more: it must not look complete. */
   private lost(loss: Error): void {
-    if (this.handlers === 0 && this.isOpen && !this.response!.writableFinished) this.response!.destroy(loss);
+    if (this.handlers === 0 && this.lastsWithResponse && !isOver(this.response!)) this.response!.destroy?.(loss);
   }
 }
 
 const locks = new WeakMap<RawResponse, Map<string, RequestLock>>();
 
-/** The lock of a request by its name, or a new one. */
-export function requestLock(response: RawResponse | undefined, name: string, make: () => RequestLock): RequestLock {
-  if (!response) return make();
+/** The lock of a request by its name, or a new one. @param make is given what the lock calls when it has ended */
+export function requestLock(
+  response: RawResponse | undefined,
+  name: string,
+  make: (ended: () => void) => RequestLock,
+): RequestLock {
+  if (!response) return make(() => undefined);
   const own = locks.get(response) ?? new Map<string, RequestLock>();
   locks.set(response, own);
   let lock = own.get(name);
-  if (!lock) {
-    own.set(name, (lock = make()));
-    lock.scope.catch(() => own.delete(name));
-  }
+  if (!lock) own.set(name, (lock = make(() => own.delete(name))));
   return lock;
 }

@@ -1,6 +1,6 @@
 import { ConfigError } from '../common/errors.js';
 import type { LockScope } from '../locks/lock-scope.js';
-import { MESSAGES } from './dflockd.messages.js';
+import { located, MESSAGES } from './dflockd.messages.js';
 import type { LockPlan } from './lock-plan.js';
 
 /** The lock around one call, as the shapes of locked methods use it. */
@@ -13,6 +13,8 @@ export class Instead {
 
 /** Takes the locks that plans ask for. */
 export interface PlanRunner {
+  /** Whether the plan can work with the options of the module. @throws ConfigError if not */
+  check(plan: LockPlan): void;
   /**
    * The lock for one call of a method of `self`; it must be left. Or what `onBusy` has in place of the method.
    * @param signal gives up waiting
@@ -35,6 +37,12 @@ export class ServiceHolder {
   /** @param runner undefined: the service is not the one of this package */
   fill(runner: PlanRunner | undefined): void {
     this.content = runner ?? 'replaced';
+  }
+
+  /** At start. @throws ConfigError naming the method, if its plan contradicts the options of the module */
+  check(plan: LockPlan): void {
+    const { content } = this;
+    if (typeof content === 'object') located(plan.method, () => content.check(plan));
   }
 
   /** @throws ConfigError when there is nothing that could run the plan. */

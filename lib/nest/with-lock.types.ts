@@ -87,6 +87,12 @@ export interface WithLockOptions<M extends Fn = Fn, T = any> extends Defaults {
   limit?: number;
   /** Seconds for which the lock is kept at least. The caller has its result at once, the hold goes on behind. Default 0. */
   minHoldS?: number;
+  /**
+   * Seconds since the grant after which the method is overdue: above 0, at least `minHoldS`. The lock is lost then (reason
+   * `overdue`): `currentLock()?.signal` aborts, the method rejects with a LockLostError once it settles, and a second later
+   * somebody else can have the lock, whether it has settled or not. Default: the module's, which is no limit.
+   */
+  maxHoldS?: number;
   /** The `instance` given to `forRoot`. Default: the one without a name. */
   instance?: string;
   /**

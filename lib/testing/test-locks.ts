@@ -18,7 +18,7 @@ import { TestClock } from './test-clock.js';
 import type { TestGrant } from './test-grant.js';
 
 /** What of the module's options means something in a test. */
-export type TestLocksOptions = Defaults & Pick<DflockdModuleOptions, 'namespace' | 'shutdownTimeoutS'>;
+export type TestLocksOptions = Defaults & Pick<DflockdModuleOptions, 'namespace' | 'shutdownTimeoutS' | 'maxHoldS'>;
 
 /** One lock, or one slot of a semaphore, that is held. */
 export interface HeldLockInfo {
@@ -33,8 +33,8 @@ export interface HeldLockInfo {
   readonly by: 'application' | 'other';
 }
 
-const LOSS_REASONS: readonly LossReason[] = ['expired', 'disconnected', 'rejected', 'draining', 'shutdown'];
-const SETTABLE = ['acquireTimeoutS', 'leaseTtlS', 'namespace', 'shutdownTimeoutS'];
+const LOSS_REASONS: readonly LossReason[] = ['expired', 'disconnected', 'rejected', 'draining', 'shutdown', 'overdue'];
+const SETTABLE = ['acquireTimeoutS', 'leaseTtlS', 'namespace', 'shutdownTimeoutS', 'maxHoldS'];
 
 /**
  * Locks for the tests of an application: the real engine in this process, without sockets, and a handle on everything that

@@ -22,8 +22,10 @@ export async function makeProject(work, tarball, { nest, schedule }) {
   json(join(project, 'package.json'), { name: 'consumer', version: '1.0.0', private: true });
   const parts = ['common', 'core', 'platform-express', 'platform-fastify'].map((part) => `@nestjs/${part}@${nest}`);
   const others = [`@nestjs/schedule@${schedule}`, 'reflect-metadata', 'rxjs', 'typescript@5.9', '@types/node@20'];
+  // The fifth of the one needs Node 24.
+  const serverless = ['@codegenie/serverless-express@4', '@fastify/aws-lambda@6'];
   const quietly = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
-  await run(project, 'npm', ['install', ...quietly, tarball, ...parts, ...others]);
+  await run(project, 'npm', ['install', ...quietly, tarball, ...parts, ...others, ...serverless]);
   const help = await run(project, 'npx', ['nestjs-dflockd', '--help']);
   if (!help.includes('nestjs-dflockd daemon')) throw new Error(`Nest ${nest}: no help from the command line`);
   for (const system of ['esm', 'cjs']) await compile(join(project, system), system, nest);

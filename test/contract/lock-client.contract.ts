@@ -316,6 +316,45 @@ export function describeLockClient(
       });
     });
 
+    if (pace === 'complete') {
+      describe('a body that holds its lock for longer than maxHoldS', () => {
+        it('is told a second before anybody else has the lock, and keeps nobody out after that', async () => {
+          const [waited, ...several] = [newKey(), newKey(), newKey()];
+          // What has been waited for hangs on a connection of its own.
+          const held = await b.acquire(waited);
+          const entering = a.enter(waited, { maxHoldS: 1 });
+          await until(async () => (await waiters()) > 0, 'the waiter');
+          await held.release();
+          const scopes = [await inTime(entering, 'the lock'), await a.enter(several, { maxHoldS: 1 })];
+          const between = await Promise.all(
+            scopes.map(async (scope) => {
+              const told = new Promise<number>((resolve) => scope.onLoss(() => resolve(performance.now())));
+              const others = scope.lock.keys.map((key) => b.acquire(key, { acquireTimeoutS: 20 }));
+              const toldAt = await inTime(told, 'the news');
+              const locks = await inTime(Promise.all(others), 'the next holders');
+              const after = performance.now() - toldAt;
+              for (const lock of locks) await lock.release();
+              return after;
+            }),
+          );
+          for (const ms of between) expect(ms).toBeGreaterThan(950);
+          for (const scope of scopes) expect(await scope.leave()).toMatchObject({ reason: 'overdue' });
+          await empty();
+        });
+
+        it('gives its lock back as soon as it settles', async () => {
+          const key = newKey();
+          const body = a.withLock(key, { maxHoldS: 0.2 }, async (lock) => {
+            await inTime(new Promise((resolve) => lock.signal.addEventListener('abort', resolve)), 'the news');
+          });
+          await expect(body).rejects.toMatchObject({ reason: 'overdue' });
+          const lock = await inTime(b.acquire(key, { acquireTimeoutS: 20 }), 'the lock');
+          await lock.release();
+          await empty();
+        });
+      });
+    }
+
     describe('the same key again, inside its own hold', () => {
       it('is refused at once', async () => {
         const key = newKey();

@@ -32,7 +32,7 @@ const accepted: Record<string, string> = {
   'skip where there is no result': `class A { @WithLock('k', { onBusy: 'skip' }) async m(): Promise<void> {} }`,
   'a fallback with the arguments of the method': `class A { @WithLock('k', { onBusy: (busy, id) => busy.code + id.trim() }) async m(id: string): Promise<string> { return id; } }`,
   'an asynchronous fallback': `class A { @WithLock('k', { onBusy: async (_busy, id) => id }) async m(id: string): Promise<string> { return id; } }`,
-  'all options': `class A { @WithLock('k', { acquireTimeoutS: 0.5, leaseTtlS: 30, limit: 3, minHoldS: 1, instance: 'a', onLost: 'ignore', onBusy: 'throw', onNested: 'join' }) async m(): Promise<void> {} }`,
+  'all options': `class A { @WithLock('k', { acquireTimeoutS: 0.5, leaseTtlS: 30, limit: 3, minHoldS: 1, maxHoldS: 60, instance: 'a', onLost: 'ignore', onBusy: 'throw', onNested: 'join' }) async m(): Promise<void> {} }`,
   'a signal of the arguments': `class A { @WithLock('k:{0}', { signal: (id, request) => (id ? request.signal : undefined) }) async m(id: string, request: { signal: AbortSignal }): Promise<void> {} }`,
   'a signal of this': `class A { stop = new AbortController(); @WithLock('k', { signal: function () { return this.stop.signal; } }) async m(): Promise<number> { return 1; } }`,
   'a signal for an Observable': `class A { @WithLock('k:{0}', { returns: 'observable', signal: (_id, request) => request.signal }) m(id: string, request: { signal: AbortSignal }): Observable<string> { return value; } }`,

@@ -1,6 +1,18 @@
-import { Controller, Inject, Injectable, Module, Param, Post, Sse, type DynamicModule } from '@nestjs/common';
+import { Readable } from 'node:stream';
+import {
+  Controller,
+  Get,
+  Inject,
+  Injectable,
+  Module,
+  Param,
+  Post,
+  Sse,
+  StreamableFile,
+  type DynamicModule,
+} from '@nestjs/common';
 import { Cron, ScheduleModule } from '@nestjs/schedule';
-import { CronLock, WithLock } from 'nestjs-dflockd';
+import { CronLock, LockRequest, WithLock } from 'nestjs-dflockd';
 import { of, type Observable } from 'rxjs';
 import { Journal } from './journal.js';
 
@@ -19,6 +31,18 @@ export class Orders {
   @Post('report')
   async report(): Promise<string> {
     return 'done';
+  }
+
+  @Get('file')
+  @LockRequest(() => 'file', { acquireTimeoutS: 0 })
+  file(): StreamableFile {
+    return new StreamableFile(Readable.from(['a', 'b']));
+  }
+
+  @Get('export')
+  @WithLock('export', { acquireTimeoutS: 0 })
+  async export(): Promise<StreamableFile> {
+    return new StreamableFile(Readable.from(['a', 'b']));
   }
 
   @Sse('feed/:name')

@@ -11,6 +11,7 @@ import { DflockdServer } from 'nestjs-dflockd/daemon';
 import { TestLocks } from 'nestjs-dflockd/testing';
 import { moduleOf, Orders } from './app.module.js';
 import { Journal } from './journal.js';
+import { withoutSockets } from './serverless.js';
 
 const { NEST, PLATFORM } = process.env;
 
@@ -91,6 +92,7 @@ async function main(): Promise<void> {
   await requests(urls, journal);
   await busyLock(urls[0]!, locks);
   await busyStream(urls[1]!, locks);
+  await withoutSockets(instances[0]!.app, PLATFORM);
   await cronTicks(journal);
 
   await withoutServer();

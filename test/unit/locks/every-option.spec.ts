@@ -45,6 +45,7 @@ const CLIENT: Right<Omit<LockClientOptions, never>> = {
   namespace: ['number', 'long'],
   startup: [],
   shutdownTimeoutS: ['zero', ...FRACTIONS],
+  maxHoldS: FRACTIONS,
   servers: [],
   remote: [],
   embedded: ['yes'],

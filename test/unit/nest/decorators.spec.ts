@@ -202,6 +202,10 @@ describe('the options of @WithLock', () => {
     [{ leaseTtlS: '30' }, /leaseTtlS.*got "30"/],
     [{ acquireTimeoutS: -1 }, /acquireTimeoutS.*got -1/],
     [{ minHoldS: Infinity }, /minHoldS.*got Infinity/],
+    [{ maxHoldS: 0 }, /maxHoldS.*got 0/],
+    [{ maxHoldS: Infinity }, /maxHoldS.*got Infinity/],
+    [{ maxHoldS: '60' }, /maxHoldS.*got "60"/],
+    [{ maxHoldS: 5, minHoldS: 6 }, /maxHoldS: expected at least minHoldS \(6\), got 5/],
     [{ instance: '' }, /instance.*got ""/],
     [{ onBusy: 'wait' }, /onBusy.*got "wait"/],
     [{ onLost: 'skip' }, /onLost.*got "skip"/],
@@ -242,14 +246,14 @@ describe('@CronLock', () => {
 
   it('skips when busy and holds for a minimum', async () => {
     class A {
-      @CronLock('nightly', { minHoldS: 30, leaseTtlS: 60 })
+      @CronLock('nightly', { minHoldS: 30, maxHoldS: 3600, leaseTtlS: 60 })
       async m(): Promise<void> {}
     }
     const runner = new KeyRecorder();
     await attach(new A(), runner).m();
     expect(runner.plans[0]).toMatchObject({
       onBusy: 'skip',
-      scope: { acquireTimeoutS: 0, leaseTtlS: 60, minHoldS: 30 },
+      scope: { acquireTimeoutS: 0, leaseTtlS: 60, minHoldS: 30, maxHoldS: 3600 },
     });
   });
 
@@ -257,6 +261,7 @@ describe('@CronLock', () => {
     ['k', undefined, /options/],
     ['k', {}, /minHoldS/],
     ['k', { minHoldS: -1 }, /minHoldS.*-1/],
+    ['k', { minHoldS: 30, maxHoldS: 20 }, /maxHoldS: expected at least minHoldS \(30\), got 20/],
     ['k', { minHoldS: 1, onBusy: 'throw' }, /onBusy is unknown/],
     ['k:{0}', { minHoldS: 1 }, /placeholder/],
     ['', { minHoldS: 1 }, /empty/],
@@ -358,6 +363,9 @@ describe('@LockRequest', () => {
     [undefined, {}, /key/],
     [() => 'k', { onBusy: 'skip' }, /onBusy.*'throw'.*"skip"/],
     [() => 'k', { minHoldS: 3 }, /minHoldS is unknown/],
+    [() => 'k', { maxHoldS: -1 }, /maxHoldS.*-1/],
+    [() => 'k', { until: 'close' }, /until.*'response' or 'handler'.*"close"/],
+    [() => 'k', { until: null }, /until.*null/],
     [() => 'k', { limit: 0 }, /limit.*0/],
     [() => 'k', { leaseTtlS: '3' }, /leaseTtlS.*"3"/],
     [() => 'k', 7, /options/],
