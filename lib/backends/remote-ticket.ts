@@ -125,7 +125,7 @@ export class RemoteTicket implements Pending {
   /** The lane is of no more use, and its end frees a grant that may still come. */
   private abort(error: LockError): void {
     const { pool } = this.site;
-    this.fail(pool.wasRefused(this.lane!) ? exhausted(pool, this.req.key, `connection ${CLOSED_AT_ONCE}`) : error);
+    this.fail(pool.wasRefused(this.lane!) ? exhausted(pool, this.req.key, `${pool.server}: ${CLOSED_AT_ONCE}`) : error);
     this.hangUp();
   }
 

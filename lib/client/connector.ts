@@ -33,8 +33,8 @@ type State = 'dialing' | 'greeting' | 'over';
 
 /** What a server does that has no room, no backend behind it, or another idea of TLS (spec 7, 12). */
 const WITHOUT_A_WORD =
-  'the server closed the connection without a word: it may be full (its flag --max-connections), shutting down, ' +
-  'a proxy without a backend, or expect TLS (option remote.tls)';
+  'the server closed the connection without a word: it may be full (its flag --max-connections) or shutting down, ' +
+  'be a proxy without a backend, or expect TLS (option remote.tls)';
 
 /** TLS said no: the certificate, or there is no TLS on that port. Nothing that time heals. */
 const isTlsRefusal = (code: string): boolean =>
@@ -162,9 +162,10 @@ export class Connector {
     if (this.heard !== '') this.fail(this.stranger());
     else if (this.state === 'greeting') {
       this.fail(
-        this.unavailable(`connected, but there was no answer to "${this.asked}" ${within}: no dflockd, or TLS`),
+        this.unavailable(`connected, but got no answer to "${this.asked}" ${within}: not dflockd, or it expects TLS`),
       );
-    } else if (tls && !this.wire.socket.connecting) this.fail(this.unavailable(`connected, but not TLS ${within}`));
+    } else if (tls && !this.wire.socket.connecting)
+      this.fail(this.unavailable(`connected, but no TLS handshake ${within}`));
     else this.fail(this.unavailable(`no connection ${within}`));
   }
 

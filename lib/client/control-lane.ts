@@ -16,7 +16,7 @@ export class ControlLane {
   constructor(context: LaneContext, backoff: Backoff) {
     // Whoever waits for an answer learns from its lane that there will be none.
     this.link = new ReconnectingLane('control', context, backoff, {
-      missing: 'no connection for statistics, signals, and to ask whether the server shuts down',
+      missing: 'no connection for stats, for emitting signals, and for asking whether the server shuts down',
       up: () => undefined,
       down: () => undefined,
     });

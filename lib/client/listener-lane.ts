@@ -36,7 +36,7 @@ export class ListenerLane {
     private readonly hooks: ListenerHooks,
   ) {
     this.link = new ReconnectingLane('listener', context, backoff, {
-      missing: 'no connection to listen to signals on: they are missed',
+      missing: 'no connection for signals, which are missed until there is one',
       up: (lane) => this.askAll(lane),
       down: (error, final) => this.down(error, final),
       pushed: (line) => {
@@ -102,7 +102,7 @@ export class ListenerLane {
   private postpone({ server }: Lane, pattern: string): void {
     const { alarms, clock, record } = this.context;
     if (this.postponed.size === 0) {
-      record.tell(`${refusal(server)}; it listened before, so it is asked again with the longest delay`);
+      record.tell(`${refusal(server)}; it accepted this subscription before, so the client keeps asking`);
       alarms.set(this.again, clock.now() + this.backoff.longest());
     }
     this.postponed.add(pattern);

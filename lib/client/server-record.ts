@@ -21,7 +21,9 @@ export class ServerRecord {
   refused(error: LockError): void {
     if (this.hasRefused) return;
     this.hasRefused = true;
-    this.tell(`${error.message}; it worked before, so connecting goes on with the longest delay`);
+    this.tell(
+      `${error.message}; it accepted this client before, so the client keeps trying (remote.reconnect.maxDelayMs)`,
+    );
   }
 
   tell(detail: string): void {

@@ -95,15 +95,16 @@ export class Shortage {
   /** Nothing is opened any more. */
   close(): void {
     const { alarms } = this.context;
+    this.refusals = -Infinity;
     alarms.cancel(this.look);
     alarms.cancel(this.lasting);
   }
 
   private begin(error: LockError): void {
     if (!this.context.isLinked()) return;
-    this.detail = `no further connection to the server (${error.message})`;
+    this.detail = `no more connections (${error.message})`;
     this.wait();
-    this.context.degraded(`${this.detail}: who waits for a key asks again and again over those there are`);
+    this.context.degraded(`${this.detail}: waiters poll over the existing ones`);
   }
 
   private wait(): void {

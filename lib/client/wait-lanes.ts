@@ -14,7 +14,7 @@ const RESERVE = 0.25;
 
 /** What a server that is full does (spec 4.7). */
 export const CLOSED_AT_ONCE =
-  'closed as soon as it is made, as by a daemon whose flag --max-connections or --max-connections-per-ip is reached';
+  'the server closes new connections at once, as dflockd does when --max-connections or --max-connections-per-ip is reached';
 
 export type Taken = (outcome: Lane | LockError) => void;
 

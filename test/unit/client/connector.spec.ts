@@ -63,7 +63,7 @@ describe('a connector', () => {
     ['nonsense', 'hello\n', LockUnavailableError, /something other than dflockd answered: "hello"/],
     ['more than one line', 'ok\nok\n', LockUnavailableError, /more than one answer/],
     ['a line without end', 'x'.repeat(300), LockUnavailableError, /something other than dflockd answered: "x{80}"/],
-    ['silence', undefined, LockUnavailableError, /connected, but there was no answer to "auth" within 100 ms/],
+    ['silence', undefined, LockUnavailableError, /connected, but got no answer to "auth" within 100 ms/],
   ])('auth answered by %s', async (_, answer, type, text) => {
     const { endpoint } = await serve(() => answer);
     const outcome = attempt({ endpoint, auth: 'token', connectTimeoutMs: answer === undefined ? 100 : 1000 });
@@ -115,7 +115,7 @@ describe('a connector that proves its server', () => {
   });
 
   it.each<[string | undefined, string, RegExp]>([
-    [undefined, 'UNAVAILABLE', /connected, but there was no answer to "ping" within 100 ms/],
+    [undefined, 'UNAVAILABLE', /connected, but got no answer to "ping" within 100 ms/],
     ['error_auth\n', 'AUTH', /wants a token/],
     ['error_draining\n', 'DRAINING', /shutting down/],
     ['ok\nok\n', 'UNAVAILABLE', /more than one answer to ping/],

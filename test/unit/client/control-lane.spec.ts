@@ -65,7 +65,7 @@ describe('the control lane', () => {
     server.script = (_, { socket }) => void socket.end();
     control.keep();
     for (let i = 0; i < 5; i++) context.clock.advance(await lost());
-    expect(tellings).toEqual([expect.stringMatching(/^no connection for statistics, .*--max-connections/)]);
+    expect(tellings).toEqual([expect.stringMatching(/^no connection for stats, .*--max-connections/)]);
   });
 
   it('takes long answers', async () => {

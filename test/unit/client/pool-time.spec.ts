@@ -83,7 +83,7 @@ describe('the command lanes of a pool', () => {
     expect(outcomes).toEqual([]);
     clock.advance(1);
     expect(outcomes).toEqual([
-      `cannot reach ${server.endpoint.label}: connected, but there was no answer to "auth" within 2000 ms: no dflockd, or TLS`,
+      `cannot reach ${server.endpoint.label}: connected, but got no answer to "auth" within 2000 ms: not dflockd, or it expects TLS`,
     ]);
     expect(pool.waits.size).toBe(0);
   });

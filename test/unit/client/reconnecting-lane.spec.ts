@@ -149,7 +149,7 @@ describe('a refusal', () => {
     told.length = 0;
     context.clock.advance(100);
     expect([await failed(), await failed()]).toEqual([1000, 1000]);
-    expect(degraded()).toEqual([expect.stringMatching(/refuses the token .*option remote.auth.*longest delay/)]);
+    expect(degraded()).toEqual([expect.stringMatching(/refuses the token .*option remote.auth.*keeps trying/)]);
     unit = 0;
     // Never at once, however the dice fall.
     expect(await failed()).toBe(500);

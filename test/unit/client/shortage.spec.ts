@@ -42,7 +42,7 @@ function begin(): void {
   refuse();
   clock.advance(10);
   refuse();
-  expect(shortage.detail).toBe('no further connection to the server (no room)');
+  expect(shortage.detail).toBe('no more connections (no room)');
 }
 
 describe('a shortage of connections', () => {
@@ -52,9 +52,7 @@ describe('a shortage of connections', () => {
     expect([shortage.detail, shortage.mayOpen(), degraded]).toEqual([undefined, true, []]);
     clock.advance(10);
     refuse();
-    expect(degraded).toEqual([
-      'no further connection to the server (no room): who waits for a key asks again and again over those there are',
-    ]);
+    expect(degraded).toEqual(['no more connections (no room): waiters poll over the existing ones']);
     expect(shortage.mayOpen()).toBe(false);
   });
 
@@ -116,6 +114,16 @@ describe('a shortage of connections', () => {
     clock.advance(1000);
     expect([shortage.detail === undefined, shortage.mayOpen()]).toEqual([false, true]);
     shortage.unused(clock.now());
+  });
+
+  it('does not begin after the end', () => {
+    let speak!: Speak;
+    ask = (then) => (speak = then);
+    refuse();
+    refuse();
+    shortage.close();
+    speak();
+    expect([shortage.detail, degraded]).toEqual([undefined, []]);
   });
 
   it('has nothing to do with connections that nobody wants while there is none', () => {
