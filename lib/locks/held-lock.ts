@@ -1,13 +1,15 @@
 import type { AcquireRequest, Released } from '../backends/backend.js';
 import { LockLostError, type LossReason, type ServerDrainingError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
-import type { HeldGrant, LockEvent, LockLostEvent, LockNotice } from './events.js';
-import type { Hold } from './hold.js';
+import type { HeldGrant, LockEvent, LockNotice } from './events.js';
+import { type LockEntry, runWithLock } from './current-lock.js';
+import type { Hold, LockedCall, Origin } from './hold.js';
 import { jsonOf } from './lock-json.js';
 import { JoinedLock } from './joined-lock.js';
 import { giveBack } from './give-back.js';
 import type { Lease, LeaseHolder, Renewals } from './lease.js';
 import type { LeaseKeeper } from './lease-keeper.js';
+import { lossEvent } from './loss-event.js';
 import { checkLease } from './resolve-options.js';
 
 /** Where a hold reports to. */
@@ -20,7 +22,7 @@ export interface HoldObserver {
   ended(hold: HeldLock): void;
 }
 
-export interface HoldStart {
+export interface HoldStart extends Origin {
   /** As the caller wrote them, in the order of the leases. */
   readonly keys: readonly string[];
   readonly waitedMs: Ms;
@@ -40,7 +42,7 @@ export class HeldLock implements Hold, LeaseHolder {
   next: HeldLock | undefined = undefined;
   readonly keys: readonly string[];
   readonly waitedMs: Ms;
-  private readonly since: Ms;
+  readonly call: LockedCall | undefined;
   private fate: Fate = HELD;
   private controller: AbortController | undefined;
   private lossListeners: Set<(loss: LockLostError) => void> | undefined;
@@ -48,6 +50,7 @@ export class HeldLock implements Hold, LeaseHolder {
   private notice: Error | undefined;
   private releasing: Promise<boolean> | undefined;
   private keptUntil: Ms = 0;
+  private entry: LockEntry | undefined;
   /** Parts of others in this hold. */
   private parts = 0;
   private whenAlone: (() => void) | undefined;
@@ -55,13 +58,13 @@ export class HeldLock implements Hold, LeaseHolder {
   constructor(
     private readonly keeper: LeaseKeeper,
     private readonly leases: readonly Lease[],
-    { keys, waitedMs, since, renewals }: HoldStart,
+    private readonly start: HoldStart,
     private readonly observer: HoldObserver,
   ) {
-    this.keys = keys;
-    this.waitedMs = waitedMs;
-    this.since = since;
-    for (const lease of leases) lease.handTo(this, renewals);
+    this.keys = start.keys;
+    this.waitedMs = start.waitedMs;
+    this.call = start.call;
+    for (const lease of leases) lease.handTo(this, start.renewals);
   }
 
   get grants(): readonly HeldGrant[] {
@@ -120,6 +123,7 @@ export class HeldLock implements Hold, LeaseHolder {
   }
 
   release(): Promise<boolean> {
+    if (this.entry) this.entry.lock = undefined;
     return (this.releasing ??= this.giveBack());
   }
 
@@ -141,19 +145,31 @@ export class HeldLock implements Hold, LeaseHolder {
     return this.observer === observer;
   }
 
+  get isReleased(): boolean {
+    return this.releasing !== undefined;
+  }
+
+  names({ kind, key, limit }: AcquireRequest): boolean {
+    return this.leases.some(({ grant: { req } }) => req.key === key && req.kind === kind && req.limit === limit);
+  }
+
   covers(req: AcquireRequest): boolean {
     return !this.releasing && this.has(req);
   }
 
   /** As covers(), also while the release waits for the parts: these still run under it. */
-  has({ kind, key }: AcquireRequest): boolean {
-    const mine = this.leases.some(({ grant: { req } }) => req.limit === 1 && req.kind === kind && req.key === key);
-    return mine && this.isHeld;
+  has(req: AcquireRequest): boolean {
+    return this.names(req) && this.isHeld;
   }
 
-  join(keys: readonly string[]): Hold {
+  join(keys: readonly string[], origin: Origin): Hold {
     this.parts++;
-    return new JoinedLock(this, keys);
+    return new JoinedLock(this, keys, origin);
+  }
+
+  run<R>(fn: () => R): R {
+    this.entry ??= { lock: this.isReleased ? undefined : this };
+    return runWithLock(this.entry, fn, this.start.around);
   }
 
   /** By a part, once, when it is released. */
@@ -217,27 +233,12 @@ export class HeldLock implements Hold, LeaseHolder {
     this.controller?.abort(error);
     this.lossListeners?.forEach((listener) => listener(error));
     this.whenAlone?.();
-    this.observer.notice(this.lossEvent(lease, reason, error));
+    const { clock } = this.keeper;
+    this.observer.notice(lossEvent(this, lease, error, clock.now() - this.start.since, clock.wall()));
   }
 
   private lossOf(lease: Lease, reason: LossReason, cause?: Error): LockLostError {
     return new LockLostError(this.keys[this.leases.indexOf(lease)]!, reason, { server: lease.grant.server, cause });
-  }
-
-  private lossEvent({ grant }: Lease, reason: LossReason, error: LockLostError): LockLostEvent {
-    const { req, server } = grant;
-    const { clock } = this.keeper;
-    return {
-      type: 'lost',
-      keys: this.keys,
-      grants: this.grants,
-      ...(req.kind === 'sem' ? { limit: req.limit } : undefined),
-      reason,
-      heldMs: clock.now() - this.since,
-      server,
-      at: clock.wall(),
-      error,
-    };
   }
 
   private async renewOne(lease: Lease, leaseMs: Ms | undefined): Promise<void> {
@@ -286,7 +287,12 @@ export class HeldLock implements Hold, LeaseHolder {
     this.observer.ended(this);
     if (this.observer.observed) {
       const { clock } = this.keeper;
-      this.observer.emit({ type: 'released', keys: this.keys, heldMs: clock.now() - this.since, at: clock.wall() });
+      this.observer.emit({
+        type: 'released',
+        keys: this.keys,
+        heldMs: clock.now() - this.start.since,
+        at: clock.wall(),
+      });
     }
     return true;
   }

@@ -7,15 +7,15 @@ import { makeBackend } from './backend-factory.js';
 import { BackendStart } from './backend-start.js';
 import { ClientEvents } from './client-events.js';
 import type { LockEvent, LockLostEvent, LockNotice } from './events.js';
-import type { Hold } from './hold.js';
+import type { Hold, LockedCall } from './hold.js';
 import { Holds } from './holds.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import type { LockHandle } from './lock-handle.js';
-import { checkRequest, type LockRequest, NO_OPTIONS, orderedKeys } from './lock-request.js';
+import { checkRequest, checkTicketNesting, type LockRequest, NO_OPTIONS, orderedKeys } from './lock-request.js';
 import { checkMinHold, checkOnLost, LockScope, type ScopeOptions } from './lock-scope.js';
 import { LockTaker } from './lock-taker.js';
 import type { LockTicket } from './lock-ticket.js';
-import type { AcquireOptions, LockClientOptions, LockKey } from './options.js';
+import type { AcquireOptions, LockClientOptions, LockKey, TicketOptions } from './options.js';
 import { resolveOptions, type ResolvedOptions } from './resolve-options.js';
 import type { ServerStats } from './server-stats.js';
 import { Signals } from './signals.js';
@@ -115,7 +115,7 @@ export class LockClient {
    * none: all at once if they are free, otherwise one after the other in one order for everybody, under one deadline.
    * @throws AcquireTimeoutError (busy), LockUnavailableError (no server), MaxLocksError, MaxWaitersError,
    *   LimitMismatchError, PoolExhaustedError, NestedLockError, UnsupportedError, ShuttingDownError, LockKeyError,
-   *   ConfigError, or the reason of `options.signal`
+   *   ConfigError, LockLostError (`onNested` names a lock that was lost), or the reason of `options.signal`
    */
   acquire(key: LockKey, options: AcquireOptions = NO_OPTIONS): Promise<LockHandle> {
     return this.take(key, options);
@@ -140,7 +140,8 @@ export class LockClient {
    * @throws at once NestedLockError, UnsupportedError, ShuttingDownError, LockKeyError, ConfigError, or the reason of
    *   `options.signal`; anything else comes from the ticket
    */
-  enqueue(key: string, options: AcquireOptions = NO_OPTIONS): LockTicket {
+  enqueue(key: string, options: TicketOptions = NO_OPTIONS as TicketOptions): LockTicket {
+    checkTicketNesting(options?.onNested);
     return this.tickets.issue(checkRequest(key, options, this.options, this.clock.now()));
   }
 
@@ -178,13 +179,14 @@ export class LockClient {
   /**
    * What `withLock` and the decorators stand on: acquires for a body of any shape. close() waits for scopes as it waits
    * for bodies. Every scope must be left.
+   * @param call the call of a decorated method that it is for
    * @throws as acquire
    */
-  async enter(key: LockKey, options: ScopeOptions = NO_OPTIONS): Promise<LockScope> {
-    if (options === NO_OPTIONS) return new LockScope(await this.take(key, NO_OPTIONS), this.holds, this.clock, 0);
+  async enter(key: LockKey, options: ScopeOptions = NO_OPTIONS, call?: LockedCall): Promise<LockScope> {
+    if (options === NO_OPTIONS) return new LockScope(await this.take(key, NO_OPTIONS, call), this.holds, this.clock, 0);
     const { minHoldS, ...acquire } = options;
     const minHoldMs = checkMinHold(minHoldS);
-    const lock = await this.take(key, acquire);
+    const lock = await this.take(key, acquire, call);
     return new LockScope(lock, this.holds, this.clock, minHoldMs);
   }
 
@@ -216,10 +218,10 @@ export class LockClient {
   }
 
   /** Not an async function: that would cost every acquire some turns of the microtasks more. */
-  private take(key: LockKey, options: AcquireOptions): Promise<Hold> {
+  private take(key: LockKey, options: AcquireOptions, call?: LockedCall): Promise<Hold> {
     let request: LockRequest;
     try {
-      request = checkRequest(key, options, this.options, this.clock.now());
+      request = checkRequest(key, options, this.options, this.clock.now(), call);
     } catch (error) {
       return rejected(error);
     }

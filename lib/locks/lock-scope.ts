@@ -1,6 +1,6 @@
 import type { LockLostError } from '../common/errors.js';
 import type { Clock, Ms } from '../common/system.js';
-import { runWithLock } from './current-lock.js';
+import { type LockEntry, runWithLock } from './current-lock.js';
 import type { Hold } from './hold.js';
 import type { Holds } from './holds.js';
 import type { LockHandle } from './lock-handle.js';
@@ -27,7 +27,7 @@ export function checkOnLost(value: unknown): void {
 /** A lock around a piece of work. */
 export class LockScope {
   private readonly since: Ms;
-  private left = false;
+  private readonly entry: LockEntry;
   private leaving: Promise<LockLostError | undefined> | undefined;
 
   constructor(
@@ -37,6 +37,7 @@ export class LockScope {
     private readonly minHoldMs: Ms,
   ) {
     this.since = clock.now();
+    this.entry = { lock: held };
     holds.enter(held);
   }
 
@@ -46,7 +47,7 @@ export class LockScope {
 
   /** Runs a part of the work with the lock as `currentLock()`; as often as there are parts. */
   run<R>(part: () => R): R {
-    return runWithLock(this.held, () => this.left, part);
+    return runWithLock(this.entry, part);
   }
 
   /** The loss, once it has been declared. */
@@ -72,7 +73,7 @@ export class LockScope {
   }
 
   private async end(): Promise<LockLostError | undefined> {
-    this.left = true;
+    this.entry.lock = undefined;
     try {
       const loss = await this.held.settle();
       if (loss) return loss;

@@ -1,5 +1,6 @@
 import { ConfigError, type AcquireTimeoutError } from '../common/errors.js';
-import { checkOnNested, NO_OPTIONS } from '../locks/lock-request.js';
+import type { LockedCall } from '../locks/hold.js';
+import { NO_OPTIONS } from '../locks/lock-request.js';
 import { checkNames, checkNumber, checkObject, wrong } from '../locks/option-checks.js';
 import type { ScopeOptions } from '../locks/lock-scope.js';
 import { checkAcquireTimeout, checkLease } from '../locks/resolve-options.js';
@@ -17,6 +18,10 @@ export interface LockPlan {
   readonly onLost: 'throw' | 'ignore';
   /** What the decorator names itself; the module's defaults stand for the rest. */
   readonly scope: Readonly<Pick<ScopeOptions, 'acquireTimeoutS' | 'leaseTtlS' | 'limit' | 'onNested' | 'minHoldS'>>;
+  /** Where the decorator stands, if it wraps a method. */
+  readonly at: LockedCall['method'] | undefined;
+  /** Whether it joins the lock of an override that calls the method as its `super`. */
+  readonly joins: boolean;
   /** What the method returns, and with it how long it goes on. */
   readonly returns: 'promise' | 'observable' | 'generator';
 }
@@ -32,12 +37,14 @@ const KNOWN = [
   'onNested',
   'returns',
 ];
+const ON_NESTED: readonly unknown[] = ['throw', 'join', 'wait'];
 /** Nobody means to keep a lock for more than a year. */
 const MOST_HOLD_S = 365 * 24 * 3600;
 
 /**
  * @param decorator how it is called in the source
  * @param generates whether it is an async generator
+ * @param at where the decorator stands, if it wraps a method
  * @throws ConfigError naming decorator, method, option and value
  */
 export function planOf(
@@ -46,13 +53,17 @@ export function planOf(
   key: unknown,
   options: unknown = {},
   generates = false,
+  at?: LockedCall['method'],
 ): LockPlan {
   const where = `${decorator} on ${method}`;
   const checked = located(where, () => check(checkObject('options', options), generates));
-  return { method, key: compileKey(where, key), ...checked };
+  return { method, key: compileKey(where, key), at, ...checked };
 }
 
-function check(options: Readonly<Record<string, unknown>>, generates: boolean): Omit<LockPlan, 'method' | 'key'> {
+function check(
+  options: Readonly<Record<string, unknown>>,
+  generates: boolean,
+): Omit<LockPlan, 'method' | 'key' | 'at'> {
   checkNames('', options, KNOWN);
   const {
     onBusy = 'throw',
@@ -73,14 +84,15 @@ function check(options: Readonly<Record<string, unknown>>, generates: boolean): 
   if (typeof instance !== 'string' || instance === '') throw wrong('instance', 'a name', instance);
   checkAcquireTimeout(acquireTimeoutS);
   checkLease(leaseTtlS);
-  checkOnNested(onNested);
+  if (onNested !== undefined && !ON_NESTED.includes(onNested))
+    throw wrong('onNested', "'throw', 'join' or 'wait'", onNested);
   checkNumber('limit', limit, { min: 1, integer: true });
   const scope = {
     // Who skips does not wait, unless told to.
     ...defined('acquireTimeoutS', acquireTimeoutS ?? (onBusy === 'skip' ? 0 : undefined)),
     ...defined('leaseTtlS', leaseTtlS),
     ...defined('limit', limit),
-    ...defined('onNested', onNested),
+    ...defined('onNested', onNested === 'join' ? undefined : onNested),
     ...defined('minHoldS', checkNumber('minHoldS', minHoldS, { min: 0, max: MOST_HOLD_S })),
   };
   return {
@@ -88,6 +100,7 @@ function check(options: Readonly<Record<string, unknown>>, generates: boolean): 
     onBusy: onBusy as LockPlan['onBusy'],
     onLost,
     returns,
+    joins: onNested === 'join',
     // By this the client knows that there is nothing to be checked.
     scope: Object.keys(scope).length > 0 ? scope : NO_OPTIONS,
   };

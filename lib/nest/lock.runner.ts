@@ -14,8 +14,9 @@ export class LockRunner implements PlanRunner {
   // Not an async function: every locked call would pay for it.
   enter(plan: LockPlan, self: unknown, args: readonly unknown[], signal?: AbortSignal): Promise<CallScope | Instead> {
     const key = plan.key(self, args);
+    const { at, joins } = plan;
     return this.client
-      .enter(key, signal ? { ...plan.scope, signal } : plan.scope)
+      .enter(key, signal ? { ...plan.scope, signal } : plan.scope, at && { self, method: at, joins })
       .catch(async (error: unknown) => new Instead(await this.busy(plan, self, args, key, error)));
   }
 
