@@ -10,6 +10,7 @@ import type { LockEvent, LockLostEvent, LockNotice } from './events.js';
 import type { Hold, LockedCall } from './hold.js';
 import { Holds } from './holds.js';
 import { LeaseKeeper } from './lease-keeper.js';
+import { refuseLiveBody } from './live-result.js';
 import type { LockHandle } from './lock-handle.js';
 import { checkRequest, checkTicketNesting, type LockRequest, NO_OPTIONS, orderedKeys } from './lock-request.js';
 import { checkMinHold, checkOnLost, LockScope, type ScopeOptions } from './lock-scope.js';
@@ -147,7 +148,8 @@ export class LockClient {
 
   /**
    * Runs `fn` under the lock and releases it afterwards; within, `currentLock()` is the handle that `fn` gets too.
-   * @throws as acquire; what `fn` throws; LockLostError (with what `fn` returned as `settled`) if the lock was lost
+   * @throws as acquire; what `fn` throws; ConfigError if `fn` returned what would go on without the lock: an Observable, a
+   *   generator, an async iterator, a stream that can be read, a StreamableFile; LockLostError (with what `fn` returned as `settled`) if the lock was lost
    *   before `fn` had settled, unless `onLost` is 'ignore'
    */
   withLock<R>(key: LockKey, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
@@ -164,6 +166,7 @@ export class LockClient {
     let value: R;
     try {
       value = await scope.run(() => fn(scope.lock));
+      refuseLiveBody(value, scope.lock.keys[0]!);
     } catch (error) {
       await scope.leave();
       throw error;
@@ -178,7 +181,7 @@ export class LockClient {
 
   /**
    * What `withLock` and the decorators stand on: acquires for a body of any shape. close() waits for scopes as it waits
-   * for bodies. Every scope must be left.
+   * for bodies. Every scope must be left, not before all that its parts have returned has ended (streams, Observables).
    * @param call the call of a decorated method that it is for
    * @throws as acquire
    */

@@ -34,7 +34,8 @@ export class DflockdService {
 
   /**
    * Runs `fn` under the lock and returns its result.
-   * @throws what acquire() throws, what `fn` throws, and LockLostError if the lock was lost meanwhile (its `settled` has
+   * @throws what acquire() throws, what `fn` throws, ConfigError if `fn` returned what would go on without the lock (an
+   * Observable, a generator, an async iterator, a stream that can be read, a StreamableFile), and LockLostError if the lock was lost meanwhile (its `settled` has
    * the result; not with `onLost: 'ignore'`)
    */
   withLock<R>(key: LockKey, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
