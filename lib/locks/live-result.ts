@@ -55,10 +55,10 @@ export function refuseLive(
   throw new ConfigError(message(KINDS[kind], cure), key === undefined ? undefined : { key });
 }
 
-/** refuseLive() for what a function given to `withLock` returned. @throws ConfigError */
-export function refuseLiveBody(result: unknown, key: string): void {
+/** refuseLive() for what a function given to `withLock`, or a part of a scope, returned. @throws ConfigError */
+export function refuseLiveBody(result: unknown, key: string, where = 'withLock'): void {
   const message = (kind: string, cure: string) =>
-    `withLock("${key}"): the function returned ${kind}, which would go on after the lock is released; ${cure}`;
+    `${where}("${key}"): the function returned ${kind}, which would go on after the lock is released; ${cure}`;
   refuseLive(result, CURES, message, key);
 }
 

@@ -13,7 +13,7 @@ import { LeaseKeeper } from './lease-keeper.js';
 import { refuseLiveBody } from './live-result.js';
 import type { LockHandle } from './lock-handle.js';
 import { checkRequest, checkTicketNesting, type LockRequest, NO_OPTIONS, orderedKeys } from './lock-request.js';
-import { checkMinHold, checkOnLost, LockScope, type ScopeOptions } from './lock-scope.js';
+import { checkMinHold, checkOnLost, LockScope, type ResultCheck, type ScopeOptions } from './lock-scope.js';
 import { LockTaker } from './lock-taker.js';
 import type { LockTicket } from './lock-ticket.js';
 import type { AcquireOptions, LockClientOptions, LockKey, TicketOptions } from './options.js';
@@ -162,7 +162,7 @@ export class LockClient {
     const [given, fn] = rest.length === 1 ? [NO_OPTIONS as WithLockOptions, rest[0]] : rest;
     const { onLost = 'throw', ...options } = given;
     checkOnLost(onLost);
-    const scope = await this.enter(key, options);
+    const scope = await this.open(key, options);
     let value: R;
     try {
       value = await scope.run(() => fn(scope.lock));
@@ -180,17 +180,21 @@ export class LockClient {
   }
 
   /**
-   * What `withLock` and the decorators stand on: acquires for a body of any shape. close() waits for scopes as it waits
-   * for bodies. Every scope must be left, not before all that its parts have returned has ended (streams, Observables).
-   * @param call the call of a decorated method that it is for
+   * Acquires for work that is no single function. close() waits for scopes as it waits for bodies. Every scope must be
+   * left, when all that its parts have begun is over.
    * @throws as acquire
    */
-  async enter(key: LockKey, options: ScopeOptions = NO_OPTIONS, call?: LockedCall): Promise<LockScope> {
-    if (options === NO_OPTIONS) return new LockScope(await this.take(key, NO_OPTIONS, call), this.holds, this.clock, 0);
+  async enter(key: LockKey, options: ScopeOptions = NO_OPTIONS): Promise<LockScope> {
+    return this.open(key, options, undefined, (result) => refuseLiveBody(result, [key].flat()[0]!, 'enter'));
+  }
+
+  /** What `withLock` and the decorators stand on: it is up to them what parts may return. @internal */
+  async open(key: LockKey, options: ScopeOptions, call?: LockedCall, check?: ResultCheck): Promise<LockScope> {
+    const { holds, clock } = this;
+    if (options === NO_OPTIONS) return new LockScope(await this.take(key, NO_OPTIONS, call), holds, clock, 0, check);
     const { minHoldS, ...acquire } = options;
     const minHoldMs = checkMinHold(minHoldS);
-    const lock = await this.take(key, acquire, call);
-    return new LockScope(lock, this.holds, this.clock, minHoldMs);
+    return new LockScope(await this.take(key, acquire, call), holds, clock, minHoldMs, check);
   }
 
   /** Tells `events$` that a body was not run because its lock was busy. */

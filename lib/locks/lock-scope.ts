@@ -24,6 +24,9 @@ export function checkOnLost(value: unknown): void {
   if (value !== 'throw' && value !== 'ignore') throw wrong('onLost', "'throw' or 'ignore'", value);
 }
 
+/** @throws what refuses the result */
+export type ResultCheck = (result: unknown) => void;
+
 /** A lock around a piece of work. */
 export class LockScope {
   private readonly since: Ms;
@@ -35,6 +38,8 @@ export class LockScope {
     private readonly holds: Holds,
     clock: Clock,
     private readonly minHoldMs: Ms,
+    /** Looks at what parts return. */
+    private readonly check?: ResultCheck,
   ) {
     this.since = clock.now();
     this.entry = { lock: held };
@@ -45,9 +50,19 @@ export class LockScope {
     return this.held;
   }
 
-  /** Runs a part of the work with the lock as `currentLock()`; as often as there are parts. */
+  /**
+   * Runs a part of the work with the lock as `currentLock()`; as often as there are parts.
+   * @throws ConfigError, or returns a promise that rejects with it, if the part returned what goes on by itself (a stream,
+   *   an Observable, …), as `withLock` does. The lock is still held.
+   */
   run<R>(part: () => R): R {
-    return runWithLock(this.entry, part);
+    const result = runWithLock(this.entry, part);
+    if (!this.check) return result;
+    const checked = <T>(value: T): T => {
+      this.check!(value);
+      return value;
+    };
+    return (result instanceof Promise ? result.then(checked) : checked(result)) as R;
   }
 
   /** The loss, once it has been declared. */

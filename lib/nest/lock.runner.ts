@@ -16,7 +16,7 @@ export class LockRunner implements PlanRunner {
     const key = plan.key(self, args);
     const { at, joins } = plan;
     return this.client
-      .enter(key, signal ? { ...plan.scope, signal } : plan.scope, at && { self, method: at, joins })
+      .open(key, signal ? { ...plan.scope, signal } : plan.scope, at && { self, method: at, joins })
       .catch(async (error: unknown) => new Instead(await this.busy(plan, self, args, key, error)));
   }
 

@@ -130,6 +130,15 @@ describe('what withLock refuses', () => {
     for (const value of values) expect(await world.client.withLock('a', () => value)).toBe(value);
   });
 
+  it('is refused for a part of a scope, whose lock is still held', async () => {
+    const scope = await world.client.enter('a');
+    const message = 'enter("a"): the function returned an Observable';
+    expect(() => scope.run(() => new Observable())).toThrow(message);
+    await expect(scope.run(async () => new Observable())).rejects.toThrow(message);
+    expect([scope.run(() => 1), await scope.run(async () => 2), scope.lock.isHeld]).toEqual([1, 2, true]);
+    expect(await scope.leave()).toBeUndefined();
+  });
+
   it('leaves an error of the function alone', async () => {
     const failing = world.client.withLock('a', () => Promise.reject(new RangeError('mine')));
     await expect(failing).rejects.toThrow(RangeError);
