@@ -50,8 +50,9 @@ export function findLock(context: LockContext | undefined, matches: (lock: Hold)
  * otherwise leave a chain that grows for ever.
  */
 function withoutEnded(context: LockContext | undefined): LockContext | undefined {
+  if (!context) return undefined;
   const first = skipEnded(context);
-  for (let at = context; at; at = at.outer) at.outer = skipEnded(at.outer);
+  for (let at: LockContext | undefined = context; at; at = at.outer) at.outer = skipEnded(at.outer);
   return first;
 }
 

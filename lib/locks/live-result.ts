@@ -57,6 +57,7 @@ export function refuseLive(
 
 /** refuseLive() for what a function given to `withLock`, or a part of a scope, returned. @throws ConfigError */
 export function refuseLiveBody(result: unknown, key: string, where = 'withLock'): void {
+  if (typeof result !== 'object' || result === null) return;
   const message = (kind: string, cure: string) =>
     `${where}("${key}"): the function returned ${kind}, which would go on after the lock is released; ${cure}`;
   refuseLive(result, CURES, message, key);
