@@ -141,10 +141,17 @@ export class NotLeaderError extends LockError {
   }
 }
 
-/** The same key was asked for inside its own live hold; waiting would have been for oneself. */
+/**
+ * The key is held by a lock that the calling code runs under, judged by its async context; to wait for it would be to wait
+ * for oneself.
+ */
 export class NestedLockError extends LockError {
   constructor(key: string, details: LockErrorDetails = {}) {
-    super(`"${shown(key)}" is already held by the code that asks for it`, { code: 'NESTED', key, ...details });
+    const message =
+      `"${shown(key)}" is held by a lock of the current async context, and waiting for it could be waiting for oneself. ` +
+      'Code that holds the lock joins it with onNested: lock. Code that does not, such as a task that a shared queue runs ' +
+      'in the context of another, is bound to its own context with AsyncResource.bind';
+    super(message, { code: 'NESTED', key, ...details });
   }
 }
 

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { AcquireTimeoutError, LockError } from '../common/errors.js';
 import { systemClock } from '../common/system.js';
+import { refuseLiveBody } from '../locks/live-result.js';
 import type { ShardingStrategy } from '../locks/options.js';
 import { DEFAULT_READ_TIMEOUT_S } from '../protocol/limits.js';
 import { checkWait } from './checks.js';
@@ -135,13 +136,15 @@ export abstract class DistributedHold {
 
   /**
    * Runs `fn` under the lock and releases it afterwards. An error of `fn` wins over one of the release.
-   * @throws AcquireTimeoutError, as acquire, and what `fn` throws
+   * @throws AcquireTimeoutError, as acquire, what `fn` throws, and ConfigError if `fn` returned what would go on without the
+   *   lock (an Observable, a generator, an async iterator, a stream that can be read)
    */
   async withLock<T>(fn: () => T | Promise<T>): Promise<T> {
     if (!(await this.acquire())) throw new AcquireTimeoutError(this.key);
     let result: T;
     try {
       result = await fn();
+      refuseLiveBody(result, this.key);
     } catch (error) {
       await this.release().catch(() => undefined);
       throw error;

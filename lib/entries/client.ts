@@ -54,6 +54,7 @@ export type {
   RemoteOptions,
   ServerAddress,
   ShardingStrategy,
+  TicketOptions,
 } from '../locks/options.js';
 export type { Signal, SignalOptions, Signals } from '../locks/signals.js';
 export type { ServerStats } from '../locks/server-stats.js';

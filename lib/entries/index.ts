@@ -14,6 +14,7 @@ export type {
   RemoteOptions,
   ServerAddress,
   ShardingStrategy,
+  TicketOptions,
 } from '../locks/options.js';
 export type { Signal, SignalOptions } from '../locks/signals.js';
 export type { ServerStats } from '../locks/server-stats.js';

@@ -2,7 +2,8 @@ import type { AcquireRequest, Released } from '../backends/backend.js';
 import { LockLostError, type LossReason, type ServerDrainingError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import type { HeldGrant, LockEvent, LockNotice } from './events.js';
-import type { Hold, HoldStart } from './hold.js';
+import { type LockEntry, runWithLock } from './current-lock.js';
+import type { Hold, HoldStart, LockedCall, Origin } from './hold.js';
 import { jsonOf } from './lock-json.js';
 import { JoinedLock } from './joined-lock.js';
 import { giveBack } from './give-back.js';
@@ -34,7 +35,7 @@ export class HeldLock implements Hold, LeaseHolder {
   next: HeldLock | undefined = undefined;
   readonly keys: readonly string[];
   readonly waitedMs: Ms;
-  private readonly since: Ms;
+  readonly call: LockedCall | undefined;
   private fate: Fate = HELD;
   private controller: AbortController | undefined;
   private lossListeners: Set<(loss: LockLostError) => void> | undefined;
@@ -43,6 +44,7 @@ export class HeldLock implements Hold, LeaseHolder {
   private releasing: Promise<boolean> | undefined;
   private keptUntil: Ms = 0;
   private limit: HoldLimit | undefined;
+  private entry: LockEntry | undefined;
   /** Parts of others in this hold. */
   private parts = 0;
   private whenAlone: (() => void) | undefined;
@@ -50,13 +52,13 @@ export class HeldLock implements Hold, LeaseHolder {
   constructor(
     private readonly keeper: LeaseKeeper,
     private readonly leases: readonly Lease[],
-    { keys, waitedMs, since, renewals }: HoldStart,
+    private readonly start: HoldStart,
     private readonly observer: HoldObserver,
   ) {
-    this.keys = keys;
-    this.waitedMs = waitedMs;
-    this.since = since;
-    for (const lease of leases) lease.handTo(this, renewals);
+    this.keys = start.keys;
+    this.waitedMs = start.waitedMs;
+    this.call = start.call;
+    for (const lease of leases) lease.handTo(this, start.renewals);
   }
 
   get grants(): readonly HeldGrant[] {
@@ -117,6 +119,7 @@ export class HeldLock implements Hold, LeaseHolder {
   }
 
   release(): Promise<boolean> {
+    if (this.entry) this.entry.lock = undefined;
     return (this.releasing ??= this.giveBack());
   }
 
@@ -126,7 +129,7 @@ export class HeldLock implements Hold, LeaseHolder {
 
   limitTo(maxHoldMs: Ms): void {
     if (this.fate.is !== 'held') return;
-    this.limit = new HoldLimit(this.keeper, this.leases, this.since + maxHoldMs, () => this.overdue());
+    this.limit = new HoldLimit(this.keeper, this.leases, this.start.since + maxHoldMs, () => this.overdue());
   }
 
   async settle(): Promise<LockLostError | undefined> {
@@ -144,19 +147,31 @@ export class HeldLock implements Hold, LeaseHolder {
     return this.observer === observer;
   }
 
+  get isReleased(): boolean {
+    return this.releasing !== undefined;
+  }
+
+  names({ kind, key, limit }: AcquireRequest): boolean {
+    return this.leases.some(({ grant: { req } }) => req.key === key && req.kind === kind && req.limit === limit);
+  }
+
   covers(req: AcquireRequest): boolean {
     return !this.releasing && this.has(req);
   }
 
   /** As covers(), also while the release waits for the parts: these still run under it. */
-  has({ kind, key }: AcquireRequest): boolean {
-    const mine = this.leases.some(({ grant: { req } }) => req.limit === 1 && req.kind === kind && req.key === key);
-    return mine && this.isHeld;
+  has(req: AcquireRequest): boolean {
+    return this.names(req) && this.isHeld;
   }
 
-  join(keys: readonly string[]): Hold {
+  join(keys: readonly string[], origin: Origin): Hold {
     this.parts++;
-    return new JoinedLock(this, keys);
+    return new JoinedLock(this, keys, origin);
+  }
+
+  run<R>(fn: () => R): R {
+    this.entry ??= { lock: this.isReleased ? undefined : this };
+    return runWithLock(this.entry, fn, this.start.around);
   }
 
   /** By a part, once, when it is released. */
@@ -235,7 +250,8 @@ export class HeldLock implements Hold, LeaseHolder {
     this.controller?.abort(error);
     this.lossListeners?.forEach((listener) => listener(error));
     this.whenAlone?.();
-    this.observer.notice(lossEvent(this, lease, this.since, this.keeper.clock, error));
+    const { clock } = this.keeper;
+    this.observer.notice(lossEvent(this, lease, error, clock.now() - this.start.since, clock.wall()));
   }
 
   private lossOf(lease: Lease, reason: LossReason, cause?: Error): LockLostError {
@@ -292,7 +308,12 @@ export class HeldLock implements Hold, LeaseHolder {
     this.observer.ended(this);
     if (this.observer.observed) {
       const { clock } = this.keeper;
-      this.observer.emit({ type: 'released', keys: this.keys, heldMs: clock.now() - this.since, at: clock.wall() });
+      this.observer.emit({
+        type: 'released',
+        keys: this.keys,
+        heldMs: clock.now() - this.start.since,
+        at: clock.wall(),
+      });
     }
     return true;
   }

@@ -1,8 +1,26 @@
 import type { AcquireRequest } from '../backends/backend.js';
 import type { LockLostError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
+import type { LockContext } from './current-lock.js';
 import type { Renewals } from './lease.js';
 import type { LockHandle } from './lock-handle.js';
+
+/** A call of a method that a decorator has locked. */
+export interface LockedCall {
+  readonly self: unknown;
+  /** Where the decorator stands. */
+  readonly method: { readonly prototype: object; readonly property: string | symbol };
+  /** `onNested: 'join'`: joins the hold of an override that calls this method as its `super`. */
+  readonly joins: boolean;
+}
+
+/** Where a lock was asked for. */
+export interface Origin {
+  /** The locks that the caller runs under. */
+  readonly around: LockContext | undefined;
+  /** What it was asked for, if by a decorator. */
+  readonly call: LockedCall | undefined;
+}
 
 /** A handle as those see it who made it: a lock of one's own, or a part in one that is held already. */
 export interface Hold extends LockHandle {
@@ -10,10 +28,15 @@ export interface Hold extends LockHandle {
   readonly loss: LockLostError | undefined;
   /** Calls back once, in the turn of the loss; at once if it has been declared. Returns how to stop that. */
   onLoss(listener: (loss: LockLostError) => void): () => void;
-  /** Whether it is live, not being released, and has the only slot of that key. */
+  readonly call: LockedCall | undefined;
+  /** It has been released, or its release has begun. */
+  readonly isReleased: boolean;
+  /** Whether it is about that key, as a lock or as a semaphore of that limit; live or not. */
+  names(req: AcquireRequest): boolean;
+  /** Whether it is live, not being released, and about that key. */
   covers(req: AcquireRequest): boolean;
   /** A part in this hold for some of its keys. The hold is not released before its parts are. */
-  join(keys: readonly string[]): Hold;
+  join(keys: readonly string[], origin: Origin): Hold;
   /**
    * The release keeps others out until then. Where the lock hangs on a connection, that connection stays until then; where
    * the client closes earlier, the lock is free earlier.
@@ -25,7 +48,7 @@ export interface Hold extends LockHandle {
   settle(): Promise<LockLostError | undefined>;
 }
 
-export interface HoldStart {
+export interface HoldStart extends Origin {
   /** As the caller wrote them, in the order of the leases. */
   readonly keys: readonly string[];
   readonly waitedMs: Ms;

@@ -5,6 +5,7 @@ import type { ClientEvents } from './client-events.js';
 import type { LockEvent, LockNotice } from './events.js';
 import { HeldLock, type HoldObserver } from './held-lock.js';
 import type { Hold, HoldStart } from './hold.js';
+import type { LockHandle } from './lock-handle.js';
 import { JoinedLock } from './joined-lock.js';
 import type { Lease } from './lease.js';
 import type { LeaseKeeper } from './lease-keeper.js';
@@ -31,7 +32,7 @@ export class Holds implements HoldObserver {
   }
 
   /** Whether it was taken from this client: names of others mean nothing to it. */
-  owns(hold: Hold): boolean {
+  owns(hold: LockHandle): hold is Hold {
     const whole = hold instanceof JoinedLock ? hold.whole : hold;
     return whole instanceof HeldLock && whole.isOf(this);
   }

@@ -3,20 +3,23 @@ import { LockLostError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import type { HeldGrant } from './events.js';
 import type { HeldLock } from './held-lock.js';
-import type { Hold } from './hold.js';
+import { type LockEntry, runWithLock } from './current-lock.js';
+import type { Hold, LockedCall, Origin } from './hold.js';
 
 /**
- * A part in a lock that the same code holds already (`onNested: 'join'`). It is held as long as that is; its release frees
- * nothing, but the release of the lock waits for it.
+ * A part in a lock that is held already (`onNested: lock`, or an override's `super`). It is held as long as that is; its
+ * release frees nothing, but the release of the lock waits for it.
  */
 export class JoinedLock implements Hold {
   readonly waitedMs: Ms = 0;
   private state: 'joined' | 'released' = 'joined';
   private ownLoss: LockLostError | undefined;
+  private readonly entry: LockEntry = { lock: this };
 
   constructor(
     readonly whole: HeldLock,
     readonly keys: readonly string[],
+    private readonly origin: Origin,
   ) {}
 
   get grants(): readonly HeldGrant[] {
@@ -54,12 +57,28 @@ export class JoinedLock implements Hold {
     return this.whole.onLoss(() => listener(this.loss!));
   }
 
-  covers(req: AcquireRequest): boolean {
-    return this.state === 'joined' && this.whole.has(req);
+  get call(): LockedCall | undefined {
+    return this.origin.call;
   }
 
-  join(keys: readonly string[]): Hold {
-    return this.whole.join(keys);
+  get isReleased(): boolean {
+    return this.state === 'released';
+  }
+
+  names(req: AcquireRequest): boolean {
+    return this.whole.names(req);
+  }
+
+  covers(req: AcquireRequest): boolean {
+    return !this.isReleased && this.whole.has(req);
+  }
+
+  join(keys: readonly string[], origin: Origin): Hold {
+    return this.whole.join(keys, origin);
+  }
+
+  run<R>(fn: () => R): R {
+    return runWithLock(this.entry, fn, this.origin.around);
   }
 
   keepUntil(time: Ms): void {
@@ -87,6 +106,7 @@ export class JoinedLock implements Hold {
   async release(): Promise<boolean> {
     if (this.state === 'joined') {
       this.state = 'released';
+      this.entry.lock = undefined;
       this.whole.partReleased();
     }
     return this.whole.loss === undefined;

@@ -7,16 +7,25 @@ import { makeBackend } from './backend-factory.js';
 import { BackendStart } from './backend-start.js';
 import { ClientEvents } from './client-events.js';
 import type { LockEvent, LockLostEvent, LockNotice } from './events.js';
-import type { Hold } from './hold.js';
+import type { Hold, LockedCall } from './hold.js';
 import { Holds } from './holds.js';
 import { LeaseKeeper } from './lease-keeper.js';
+import { refuseLiveBody } from './live-result.js';
 import type { LockHandle } from './lock-handle.js';
-import { checkRequest, type LockRequest, NO_OPTIONS, orderedKeys } from './lock-request.js';
-import { checkHoldTimes, checkMinHold, checkOnLost, checkWork, LockScope, type ScopeOptions } from './lock-scope.js';
+import { checkRequest, checkTicketNesting, type LockRequest, NO_OPTIONS, orderedKeys } from './lock-request.js';
+import {
+  checkHoldTimes,
+  checkMinHold,
+  checkOnLost,
+  checkWork,
+  LockScope,
+  type ResultCheck,
+  type ScopeOptions,
+} from './lock-scope.js';
 import { LockTaker } from './lock-taker.js';
 import type { LockTicket } from './lock-ticket.js';
 import { checkObject } from './option-checks.js';
-import type { AcquireOptions, LockClientOptions, LockKey } from './options.js';
+import type { AcquireOptions, LockClientOptions, LockKey, TicketOptions } from './options.js';
 import { checkMaxHold, resolveOptions, type ResolvedOptions } from './resolve-options.js';
 import type { ServerStats } from './server-stats.js';
 import { Signals } from './signals.js';
@@ -119,7 +128,7 @@ export class LockClient {
    * none: all at once if they are free, otherwise one after the other in one order for everybody, under one deadline.
    * @throws AcquireTimeoutError (busy), LockUnavailableError (no server), MaxLocksError, MaxWaitersError,
    *   LimitMismatchError, PoolExhaustedError, NestedLockError, UnsupportedError, ShuttingDownError, LockKeyError,
-   *   ConfigError, or the reason of `options.signal`
+   *   ConfigError, LockLostError (`onNested` names a lock that was lost), or the reason of `options.signal`
    */
   acquire(key: LockKey, options: AcquireOptions = NO_OPTIONS): Promise<LockHandle> {
     return this.take(key, options);
@@ -145,14 +154,16 @@ export class LockClient {
    * @throws at once NestedLockError, UnsupportedError, ShuttingDownError, LockKeyError, ConfigError, or the reason of
    *   `options.signal`; anything else comes from the ticket
    */
-  enqueue(key: string, options: AcquireOptions = NO_OPTIONS): LockTicket {
+  enqueue(key: string, options: TicketOptions = NO_OPTIONS as TicketOptions): LockTicket {
+    checkTicketNesting(options?.onNested);
     return this.tickets.issue(checkRequest(key, options, this.options, this.clock.now()));
   }
 
   /**
    * Runs `fn` under the lock and releases it afterwards; within, `currentLock()` is the handle that `fn` gets too.
    * @throws ConfigError before anything is locked, if the last argument is not a function; as acquire; what `fn` throws;
-   *   LockLostError (with what `fn` returned as `settled`) if the lock was lost
+   *   ConfigError if `fn` returned what would go on without the lock: an Observable, a generator, an async iterator, a
+   *   stream that can be read, a StreamableFile; LockLostError (with what `fn` returned as `settled`) if the lock was lost
    *   before `fn` had settled, unless `onLost` is 'ignore'
    */
   withLock<R>(key: LockKey, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
@@ -165,10 +176,11 @@ export class LockClient {
     const [given, fn] = checkWork<WithLockOptions, (lock: LockHandle) => R | Promise<R>>(rest);
     const { onLost = 'throw', ...options } = given;
     checkOnLost(onLost);
-    const scope = await this.enter(key, options);
+    const scope = await this.open(key, options);
     let value: R;
     try {
       value = await scope.run(() => fn(scope.lock));
+      refuseLiveBody(value, scope.lock.keys[0]!);
     } catch (error) {
       await scope.leave();
       throw error;
@@ -182,21 +194,27 @@ export class LockClient {
   }
 
   /**
-   * What `withLock` and the decorators stand on: acquires for a body of any shape. close() waits for scopes as it waits
-   * for bodies. Every scope must be left.
+   * Acquires for work that is no single function. close() waits for scopes as it waits for bodies. Every scope must be
+   * left, when all that its parts have begun is over.
    * @throws as acquire
    */
   async enter(key: LockKey, options: ScopeOptions = NO_OPTIONS): Promise<LockScope> {
+    return this.open(key, options, undefined, (result) => refuseLiveBody(result, [key].flat()[0]!, 'enter'));
+  }
+
+  /** What `withLock` and the decorators stand on: it is up to them what parts may return. @internal */
+  async open(key: LockKey, options: ScopeOptions, call?: LockedCall, check?: ResultCheck): Promise<LockScope> {
     const { holds, clock } = this;
     const standard = this.options.maxHoldMs;
-    if (options === NO_OPTIONS) return new LockScope(await this.take(key, NO_OPTIONS), holds, clock, 0, standard);
+    if (options === NO_OPTIONS) {
+      return new LockScope(await this.take(key, NO_OPTIONS, call), holds, clock, 0, standard, check);
+    }
     checkObject('options', options);
     const { minHoldS, maxHoldS, ...acquire } = options;
     const minHoldMs = checkMinHold(minHoldS);
     const maxHoldMs = checkMaxHold(maxHoldS) ?? standard;
     checkHoldTimes(minHoldMs, maxHoldMs);
-    const lock = await this.take(key, acquire);
-    return new LockScope(lock, holds, clock, minHoldMs, maxHoldMs);
+    return new LockScope(await this.take(key, acquire, call), holds, clock, minHoldMs, maxHoldMs, check);
   }
 
   /** Tells `events$` that a body was not run because its lock was busy. */
@@ -227,10 +245,10 @@ export class LockClient {
   }
 
   /** Not an async function: that would cost every acquire some turns of the microtasks more. */
-  private take(key: LockKey, options: AcquireOptions): Promise<Hold> {
+  private take(key: LockKey, options: AcquireOptions, call?: LockedCall): Promise<Hold> {
     let request: LockRequest;
     try {
-      request = checkRequest(key, options, this.options, this.clock.now());
+      request = checkRequest(key, options, this.options, this.clock.now(), call);
     } catch (error) {
       return rejected(error);
     }

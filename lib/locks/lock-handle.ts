@@ -29,6 +29,13 @@ export interface LockHandle extends AsyncDisposable {
   /** @throws LockLostError if the lock is not held any more. */
   assertHeld(): void;
   /**
+   * Runs `fn` in the context of this lock and returns what it returns: within, `currentLock()` is this handle, and to ask
+   * for its keys again is nested (`onNested`), until it is released. The locks around it are those around its acquire, not
+   * those of the caller. For functions that other code calls: tasks of a shared queue, listeners. It grants nothing: it
+   * neither waits, checks nor keeps the lock.
+   */
+  run<R>(fn: () => R): R;
+  /**
    * Renews now, with another lease if given (seconds, kept for later renewals), and returns the milliseconds until
    * which the lock is sure.
    * @throws LockLostError, LockUnavailableError (no answer; still held as long as isHeld says so), ServerDrainingError,
@@ -37,7 +44,7 @@ export interface LockHandle extends AsyncDisposable {
   renew(leaseTtlS?: number): Promise<Ms>;
   /**
    * Idempotent; never throws. False: the lock had been lost before. Waits for those who have joined it
-   * (`onNested: 'join'`); several keys are released in reverse order.
+   * (`onNested: lock`); several keys are released in reverse order.
    */
   release(): Promise<boolean>;
   /** Plain data, fences as strings: a handle in a response is not an error. */

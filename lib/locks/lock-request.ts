@@ -1,14 +1,17 @@
 import type { AcquireRequest } from '../backends/backend.js';
+import { ConfigError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import { toBytes } from '../protocol/bytes.js';
 import { checkBounds } from './bounds.js';
+import { lockContext } from './current-lock.js';
+import type { LockedCall, Origin } from './hold.js';
 import { checkCount, wireKey } from './keys.js';
+import type { LockHandle } from './lock-handle.js';
 import { checkNames, checkObject, wrong } from './option-checks.js';
 import type { AcquireOptions, LockKey } from './options.js';
 import { checkAcquireTimeout, checkLease, type ResolvedOptions } from './resolve-options.js';
 
 const KNOWN = ['acquireTimeoutS', 'leaseTtlS', 'limit', 'signal', 'autoRenew', 'requireFence', 'onNested'];
-const ON_NESTED = ['throw', 'join', 'wait'];
 
 /** The same for all who give none: there is nothing to check. */
 export const NO_OPTIONS: AcquireOptions = Object.freeze({});
@@ -16,7 +19,7 @@ export const NO_OPTIONS: AcquireOptions = Object.freeze({});
 export type OnNested = NonNullable<AcquireOptions['onNested']>;
 
 /** An acquire: checked, with the client's defaults. */
-export interface LockRequest {
+export interface LockRequest extends Origin {
   /** As the caller wrote them, without duplicates, in the order in which they are taken. */
   readonly keys: readonly string[];
   /** One for each key. */
@@ -29,8 +32,14 @@ export interface LockRequest {
   readonly onNested: OnNested;
 }
 
-/** @throws LockKeyError, ConfigError */
-export function checkRequest(key: LockKey, options: AcquireOptions, defaults: ResolvedOptions, now: Ms): LockRequest {
+/** To be called in the caller's context. @throws LockKeyError, ConfigError */
+export function checkRequest(
+  key: LockKey,
+  options: AcquireOptions,
+  defaults: ResolvedOptions,
+  now: Ms,
+  call?: LockedCall,
+): LockRequest {
   const { keys, wires } = orderedKeys(key, defaults.namespace);
   if (options !== NO_OPTIONS) checkNames('', checkObject('options', options), KNOWN);
   const { signal, onNested } = options;
@@ -51,14 +60,32 @@ export function checkRequest(key: LockKey, options: AcquireOptions, defaults: Re
     autoRenew: checkFlag('autoRenew', options.autoRenew) ?? true,
     requireFence: checkFlag('requireFence', options.requireFence) ?? false,
     onNested: checkOnNested(onNested),
+    around: lockContext(),
+    call,
   };
 }
 
 /** @throws ConfigError */
-export function checkOnNested(value: unknown = 'throw'): OnNested {
-  if (!ON_NESTED.includes(value as string)) throw wrong('onNested', "'throw', 'join' or 'wait'", value);
-  return value as OnNested;
+function checkOnNested(value: unknown = 'throw'): OnNested {
+  if (value === 'throw' || value === 'wait' || isHandle(value)) return value;
+  if (value === 'join') {
+    throw new ConfigError(
+      "option onNested: 'join' does not say which lock to join, and the async context does not prove that the caller holds " +
+        'one; name the lock: onNested: lock, with the handle from acquire() or withLock()',
+    );
+  }
+  throw wrong('onNested', "'throw', 'wait' or the handle of a lock", value);
 }
+
+/** @throws ConfigError */
+export function checkTicketNesting(value: unknown): void {
+  if (value !== 'join' && !isHandle(value)) return;
+  throw new ConfigError("option onNested: a ticket cannot join a lock; expected 'throw' or 'wait'");
+}
+
+/** Of whatever client, also of another copy of this package. */
+const isHandle = (value: unknown): value is LockHandle =>
+  typeof value === 'object' && value !== null && 'release' in value && Array.isArray((value as LockHandle).keys);
 
 interface Names {
   /** As the caller wrote them. */

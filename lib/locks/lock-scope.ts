@@ -1,7 +1,7 @@
 import { ConfigError, type LockLostError } from '../common/errors.js';
 import type { Clock, Ms } from '../common/system.js';
 import { checkBounds } from './bounds.js';
-import { runWithLock } from './current-lock.js';
+import { type LockEntry, runWithLock } from './current-lock.js';
 import type { Hold } from './hold.js';
 import type { Holds } from './holds.js';
 import type { LockHandle } from './lock-handle.js';
@@ -51,10 +51,13 @@ export function checkWork<O extends object, F>(
   return [(options === undefined ? NO_OPTIONS : checkObject('options', options)) as O, fn as F];
 }
 
+/** @throws what refuses the result */
+export type ResultCheck = (result: unknown) => void;
+
 /** A lock around a piece of work. */
 export class LockScope {
   private readonly since: Ms;
-  private left = false;
+  private readonly entry: LockEntry;
   private leaving: Promise<LockLostError | undefined> | undefined;
 
   constructor(
@@ -63,8 +66,11 @@ export class LockScope {
     clock: Clock,
     private readonly minHoldMs: Ms,
     maxHoldMs: Ms,
+    /** Looks at what parts return. */
+    private readonly check?: ResultCheck,
   ) {
     this.since = clock.now();
+    this.entry = { lock: held };
     holds.enter(held);
     if (maxHoldMs !== Infinity) held.limitTo(maxHoldMs);
   }
@@ -73,9 +79,19 @@ export class LockScope {
     return this.held;
   }
 
-  /** Runs a part of the work with the lock as `currentLock()`; as often as there are parts. */
+  /**
+   * Runs a part of the work with the lock as `currentLock()`; as often as there are parts.
+   * @throws ConfigError, or returns a promise that rejects with it, if the part returned what goes on by itself (a stream,
+   *   an Observable, …), as `withLock` does. The lock is still held.
+   */
   run<R>(part: () => R): R {
-    return runWithLock(this.held, () => this.left, part);
+    const result = runWithLock(this.entry, part);
+    if (!this.check) return result;
+    const checked = <T>(value: T): T => {
+      this.check!(value);
+      return value;
+    };
+    return (result instanceof Promise ? result.then(checked) : checked(result)) as R;
   }
 
   /** The loss, once it has been declared. */
@@ -101,7 +117,7 @@ export class LockScope {
   }
 
   private async end(): Promise<LockLostError | undefined> {
-    this.left = true;
+    this.entry.lock = undefined;
     try {
       const loss = await this.held.settle();
       if (loss) {

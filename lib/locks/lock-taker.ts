@@ -18,8 +18,9 @@ import type { Hold } from './hold.js';
 import type { Holds } from './holds.js';
 import type { Lease } from './lease.js';
 import type { LeaseKeeper } from './lease-keeper.js';
+import type { LockHandle } from './lock-handle.js';
 import type { LockRequest } from './lock-request.js';
-import { type Nesting, nestingOf } from './nesting.js';
+import { namedHold, type Nesting, nestingOf } from './nesting.js';
 import { OneLock } from './one-lock.js';
 import { SeveralKeys } from './several-keys.js';
 
@@ -47,16 +48,16 @@ export class LockTaker {
   }
 
   acquire(request: LockRequest): Promise<Hold> {
+    if (typeof request.onNested === 'object') return this.joinNamed(request, request.onNested);
     const nesting = this.nesting(request);
     const isUsual = !nesting && this.start.isDecided && request.waitMs > 0 && request.wires.length === 1;
     return isUsual ? this.acquireOne(request) : this.acquireAny(request, nesting);
   }
 
   async tryAcquire(request: LockRequest): Promise<Hold | null> {
-    const nesting = this.nesting(request);
-    if (!nesting) return this.tryNow(request);
+    if (typeof request.onNested === 'object') return this.joinNamed(request, request.onNested);
     // What the caller itself has is busy as well.
-    return nesting.whole && request.onNested === 'join' ? this.join(request, nesting.whole) : null;
+    return this.nesting(request) ? null : this.tryNow(request);
   }
 
   /** Whether the caller asks for what it runs under, and has not said that it will wait for that to end. */
@@ -88,7 +89,7 @@ export class LockTaker {
 
   /** What is granted becomes its caller's. @throws ShuttingDownError, UnsupportedError, having given it back */
   hold(request: LockRequest, leases: readonly Lease[], since: Ms, now = this.keeper.clock.now()): Hold {
-    const { keys, autoRenew, requireFence } = request;
+    const { keys, autoRenew, requireFence, around, call } = request;
     const refusal = this.isClosed
       ? new ShuttingDownError({ key: keys[0]! })
       : requireFence && leases.some(({ grant }) => grant.fence === undefined)
@@ -99,7 +100,8 @@ export class LockTaker {
       void giveBack(this.backend, leases);
       throw refusal;
     }
-    return this.holds.add(leases, { keys, waitedMs: now - since, since: now, renewals: autoRenew ? 'auto' : 'manual' });
+    const renewals = autoRenew ? 'auto' : 'manual';
+    return this.holds.add(leases, { keys, waitedMs: now - since, since: now, renewals, around, call });
   }
 
   noteQueued({ keys }: LockRequest): void {
@@ -129,7 +131,7 @@ export class LockTaker {
   }
 
   private async acquireAny(request: LockRequest, nesting: Nesting | undefined): Promise<Hold> {
-    if (nesting?.whole && request.onNested === 'join') return this.join(request, nesting.whole);
+    if (nesting?.joined) return this.join(request, nesting.joined);
     if (nesting) throw new NestedLockError(nesting.key);
     if (request.waitMs === 0) {
       const lock = await this.tryNow(request);
@@ -180,11 +182,17 @@ export class LockTaker {
     return [this.keeper.keep(grant, wires[0]!.leaseMs, autoRenew ? 'auto' : 'manual')];
   }
 
-  private join({ keys, requireFence }: LockRequest, whole: Hold): Hold {
+  /** The caller has proven that it may: it has the handle. */
+  private async joinNamed(request: LockRequest, named: LockHandle): Promise<Hold> {
+    return this.join(request, namedHold(request, named, this.holds));
+  }
+
+  private join({ keys, requireFence, signal, around, call }: LockRequest, whole: Hold): Hold {
+    if (signal?.aborted) throw signal.reason;
     if (requireFence && whole.grants.some(({ key, fence }) => keys.includes(key) && fence === undefined)) {
       throw this.noFence(keys[0]!);
     }
-    return whole.join(keys);
+    return whole.join(keys, { around, call });
   }
 
   private noFence(key: string): UnsupportedError {

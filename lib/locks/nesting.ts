@@ -1,23 +1,60 @@
-import { findCurrentLock } from './current-lock.js';
-import type { Hold } from './hold.js';
+import { ConfigError, LockLostError } from '../common/errors.js';
+import { findLock } from './current-lock.js';
+import type { Hold, LockedCall } from './hold.js';
 import type { Holds } from './holds.js';
+import type { LockHandle } from './lock-handle.js';
 import type { LockRequest } from './lock-request.js';
 
 /** The caller runs under a lock that it asks for again. */
 export interface Nesting {
   /** The first key that is held already, as the caller wrote it. */
   readonly key: string;
-  /** A hold that has all keys: only that can be joined. */
-  readonly whole: Hold | undefined;
+  /** The hold of an override that has called its decorated `super`, where that is to join it. */
+  readonly joined: Hold | undefined;
 }
 
 /**
  * Whether the calling code runs under a lock that stands in the way of the request: to wait for it would be to wait for
  * oneself. Only what has one slot stands in the way; another client's lock of the same name is another lock.
  */
-export function nestingOf({ keys, wires }: LockRequest, holds: Holds): Nesting | undefined {
-  const nested = wires.findIndex((wire) => findCurrentLock((lock) => holds.owns(lock) && lock.covers(wire)));
-  if (nested < 0 || wires[nested]!.limit > 1) return undefined;
-  const whole = findCurrentLock((lock) => holds.owns(lock) && wires.every((wire) => lock.covers(wire)));
-  return { key: keys[nested]!, whole };
+export function nestingOf({ keys, wires, around, call }: LockRequest, holds: Holds): Nesting | undefined {
+  if (!around || wires[0]!.limit > 1) return undefined;
+  const nested = wires.findIndex((wire) => findLock(around, (lock) => holds.owns(lock) && lock.covers(wire)));
+  if (nested < 0) return undefined;
+  const joined = call?.joins
+    ? findLock(around, (lock) => isSuperOf(call, lock.call) && holds.owns(lock) && wires.every((w) => lock.covers(w)))
+    : undefined;
+  return { key: keys[nested]!, joined };
 }
+
+/**
+ * The context alone proves nothing: a shared queue runs tasks in the context of others. What an override calls on the same
+ * object as its `super` is part of the override.
+ */
+function isSuperOf(call: LockedCall, override: LockedCall | undefined): boolean {
+  if (!override || override.self !== call.self) return false;
+  const [own, its] = [call.method, override.method];
+  return own.property === its.property && Object.prototype.isPrototypeOf.call(own.prototype, its.prototype);
+}
+
+/**
+ * The lock that `onNested` names.
+ * @throws ConfigError for a lock that is not the right one, LockLostError
+ */
+export function namedHold({ keys, wires }: LockRequest, named: LockHandle, holds: Holds): Hold {
+  const wrong = (what: string) => new ConfigError(`option onNested: the lock "${named.keys[0]!}" ${what}`);
+  if (!holds.owns(named)) throw wrong('was taken from another client');
+  const missing = wires.findIndex((wire, i) => !named.keys.includes(keys[i]!) || !named.names(wire));
+  if (missing >= 0)
+    throw wrong(
+      `does not hold "${keys[missing]!}"${named.keys.includes(keys[missing]!) ? slots(wires[missing]!) : ''}`,
+    );
+  const { loss } = named;
+  if (loss) throw new LockLostError(keys[0]!, loss.reason, { server: loss.server, cause: loss });
+  if (named.isReleased) throw wrong('has been released');
+  named.assertHeld();
+  return named;
+}
+
+const slots = ({ kind, limit }: LockRequest['wires'][number]): string =>
+  kind === 'sem' ? ` with limit ${limit}` : ' without a limit';

@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { LockBackend } from '../backends/backend.js';
+import type { LockHandle } from './lock-handle.js';
 
 /** One key, or several that are taken all or none, in one order everywhere. */
 export type LockKey = string | readonly string[];
@@ -127,12 +128,18 @@ export interface AcquireOptions extends Defaults {
   /**
    * What to do when the calling code runs under that very lock already (`withLock`, `@WithLock`): the same client, the
    * same key, one slot.
-   * - `'throw'` (default): a NestedLockError at once, instead of waiting for oneself.
-   * - `'join'`: goes on under the lock that is held; its release waits for those who have joined. All keys must be held
-   *   by one hold, else it is a NestedLockError. Lease, limits of time and renewal are those of the outer hold.
+   * - `'throw'` (default): a NestedLockError at once, instead of waiting for oneself. `tryAcquire` returns null. This is
+   *   judged by the async context, which may be that of other code: see `currentLock`.
    * - `'wait'`: waits, for a task that the locked code has left behind and that means to outlive it.
-   *
-   * `tryAcquire` finds its own lock busy: null, unless it joins.
+   * - the handle of a lock: joins that lock, whatever the context; its release waits for all who have joined. Lease, time
+   *   limits and renewal are those of the joined lock. It must be a lock of the same client, hold all the keys with the
+   *   same `limit`, and not have been released, else it is a ConfigError; a lock that was lost is a LockLostError.
    */
-  onNested?: 'throw' | 'join' | 'wait';
+  onNested?: 'throw' | 'wait' | LockHandle;
+}
+
+/** A ticket joins nothing: it is a place in the queue. */
+export interface TicketOptions extends Omit<AcquireOptions, 'onNested'> {
+  /** As for `acquire`, but a ticket cannot join a lock. */
+  onNested?: 'throw' | 'wait';
 }

@@ -24,9 +24,8 @@ export class Tickets implements TicketDesk {
 
   /** @throws ConfigError, NestedLockError, UnsupportedError, ShuttingDownError, the reason of the signal */
   issue(request: LockRequest): LockTicket {
-    const { keys, onNested, signal } = request;
+    const { keys, signal } = request;
     if (keys.length > 1) throw new ConfigError(`a ticket is for one key, got ${shownList(keys)}`);
-    if (onNested === 'join') throw new ConfigError("option onNested: a ticket cannot join, got 'join'");
     const nesting = this.taker.nesting(request);
     if (nesting) throw new NestedLockError(nesting.key);
     this.assertUsable(request);

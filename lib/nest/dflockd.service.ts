@@ -4,7 +4,7 @@ import type { LockEvent, LockLostEvent } from '../locks/events.js';
 import type { LockClient, WithLockOptions } from '../locks/lock-client.js';
 import type { LockHandle } from '../locks/lock-handle.js';
 import type { LockTicket } from '../locks/lock-ticket.js';
-import type { AcquireOptions, LockKey } from '../locks/options.js';
+import type { AcquireOptions, LockKey, TicketOptions } from '../locks/options.js';
 import type { ServerStats } from '../locks/server-stats.js';
 
 /** Locks by hand, where a decorator does not fit. Inject it by its class, or with `@InjectDflockd('name')`. */
@@ -19,8 +19,9 @@ export class DflockdService {
    * Waits for the lock, up to `acquireTimeoutS`. Whoever acquires releases: `await using lock = await locks.acquire(key)`.
    * Several keys are taken all or none, in one order everywhere, under one deadline.
    * @throws AcquireTimeoutError or MaxWaitersError (busy), NestedLockError (held by the caller itself), LockKeyError,
-   * ConfigError, UnsupportedError (`requireFence`, `limit` where there is no such thing), LockUnavailableError, PoolExhaustedError, MaxLocksError, LimitMismatchError, ShuttingDownError, or the
-   * reason of `options.signal`
+   * ConfigError, UnsupportedError (`requireFence`, `limit` where there is no such thing), LockUnavailableError, PoolExhaustedError, MaxLocksError,
+   * LimitMismatchError, ShuttingDownError, LockLostError (`onNested` names a lock that was lost), or the reason of
+   * `options.signal`
    */
   acquire(key: LockKey, options?: AcquireOptions): Promise<LockHandle> {
     return this.client.acquire(key, options);
@@ -33,7 +34,8 @@ export class DflockdService {
 
   /**
    * Runs `fn` under the lock and returns its result.
-   * @throws what acquire() throws, what `fn` throws, and LockLostError if the lock was lost meanwhile (its `settled` has
+   * @throws what acquire() throws, what `fn` throws, ConfigError if `fn` returned what would go on without the lock (an
+   * Observable, a generator, an async iterator, a stream that can be read, a StreamableFile), and LockLostError if the lock was lost meanwhile (its `settled` has
    * the result; not with `onLost: 'ignore'`)
    */
   withLock<R>(key: LockKey, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
@@ -48,7 +50,7 @@ export class DflockdService {
    * @throws at once NestedLockError, UnsupportedError, ShuttingDownError, LockKeyError, ConfigError, or the reason of
    * `options.signal`; the rest comes from the ticket
    */
-  enqueue(key: string, options?: AcquireOptions): LockTicket {
+  enqueue(key: string, options?: TicketOptions): LockTicket {
     return this.client.enqueue(key, options);
   }
 

@@ -1,6 +1,7 @@
 import { ConfigError, type AcquireTimeoutError } from '../common/errors.js';
 import { checkBounds } from '../locks/bounds.js';
-import { checkOnNested, NO_OPTIONS } from '../locks/lock-request.js';
+import type { LockedCall } from '../locks/hold.js';
+import { NO_OPTIONS } from '../locks/lock-request.js';
 import { checkNames, checkObject, wrong } from '../locks/option-checks.js';
 import { checkHoldTimes, checkMinHold, type ScopeOptions } from '../locks/lock-scope.js';
 import { checkAcquireTimeout, checkLease, checkMaxHold } from '../locks/resolve-options.js';
@@ -22,6 +23,10 @@ export interface LockPlan {
   readonly scope: Readonly<
     Pick<ScopeOptions, 'acquireTimeoutS' | 'leaseTtlS' | 'limit' | 'onNested' | 'minHoldS' | 'maxHoldS'>
   >;
+  /** Where the decorator stands, if it wraps a method. */
+  readonly at: LockedCall['method'] | undefined;
+  /** Whether it joins the lock of an override that calls the method as its `super`. */
+  readonly joins: boolean;
   /** What the method returns, and with it how long it goes on. */
   readonly returns: 'promise' | 'observable' | 'generator';
 }
@@ -39,10 +44,12 @@ const KNOWN = [
   'returns',
   'signal',
 ];
+const ON_NESTED: readonly unknown[] = ['throw', 'join', 'wait'];
 
 /**
  * @param decorator how it is called in the source
  * @param generates whether it is an async generator
+ * @param at where the decorator stands, if it wraps a method
  * @throws ConfigError naming decorator, method, option and value
  */
 export function planOf(
@@ -51,13 +58,17 @@ export function planOf(
   key: unknown,
   options: unknown = {},
   generates = false,
+  at?: LockedCall['method'],
 ): LockPlan {
   const where = `${decorator} on ${method}`;
   const checked = located(where, () => check(checkObject('options', options), generates));
-  return { method, key: compileKey(where, key), ...checked };
+  return { method, key: compileKey(where, key), at, ...checked };
 }
 
-function check(options: Readonly<Record<string, unknown>>, generates: boolean): Omit<LockPlan, 'method' | 'key'> {
+function check(
+  options: Readonly<Record<string, unknown>>,
+  generates: boolean,
+): Omit<LockPlan, 'method' | 'key' | 'at'> {
   checkNames('', options, KNOWN);
   const {
     onBusy = 'throw',
@@ -83,7 +94,8 @@ function check(options: Readonly<Record<string, unknown>>, generates: boolean): 
   if (typeof instance !== 'string' || instance === '') throw wrong('instance', 'a name', instance);
   checkAcquireTimeout(acquireTimeoutS);
   checkLease(leaseTtlS);
-  checkOnNested(onNested);
+  if (onNested !== undefined && !ON_NESTED.includes(onNested))
+    throw wrong('onNested', "'throw', 'join' or 'wait'", onNested);
   checkBounds('limit', limit);
   checkHoldTimes(checkMinHold(minHoldS), checkMaxHold(maxHoldS) ?? Infinity);
   const scope = {
@@ -91,7 +103,7 @@ function check(options: Readonly<Record<string, unknown>>, generates: boolean): 
     ...defined('acquireTimeoutS', acquireTimeoutS ?? (onBusy === 'skip' ? 0 : undefined)),
     ...defined('leaseTtlS', leaseTtlS),
     ...defined('limit', limit),
-    ...defined('onNested', onNested),
+    ...defined('onNested', onNested === 'join' ? undefined : onNested),
     ...defined('minHoldS', minHoldS),
     ...defined('maxHoldS', maxHoldS),
   };
@@ -101,6 +113,7 @@ function check(options: Readonly<Record<string, unknown>>, generates: boolean): 
     onLost,
     signal: signal as LockPlan['signal'],
     returns,
+    joins: onNested === 'join',
     // By this the client knows that there is nothing to be checked.
     scope: Object.keys(scope).length > 0 ? scope : NO_OPTIONS,
   };

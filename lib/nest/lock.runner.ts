@@ -51,8 +51,13 @@ export class LockRunner implements PlanRunner {
   }
 
   private take(plan: LockPlan, call: Call, signal: AbortSignal | undefined): Promise<CallScope | Instead> {
+    const { at, joins } = plan;
     return this.client
-      .enter(call.key, signal === undefined ? plan.scope : { ...plan.scope, signal })
+      .open(
+        call.key,
+        signal === undefined ? plan.scope : { ...plan.scope, signal },
+        at && { self: call.self, method: at, joins },
+      )
       .catch(async (error: unknown) => new Instead(await this.busy(plan, call, error)));
   }
 

@@ -22,7 +22,8 @@ export function lockMethod(
   return (target, property, descriptor) => {
     const { name, original, generates } = methodToWrap(decorator, target, property, descriptor);
     const where = `${decorator} on ${name}`;
-    const plan = planOf(decorator, name, key, specialise(where, key, options), generates);
+    const at = { prototype: target, property };
+    const plan = planOf(decorator, name, key, specialise(where, key, options), generates, at);
     const locked = SHAPES[plan.returns](plan, original);
     disguise(locked, original);
     registerLockedMethod(target, property, plan);

@@ -2,7 +2,8 @@ import { lockMethod } from './locked-method.wrapper.js';
 import type { Fn, KeyOf, LockDecorator, Opts } from './with-lock.types.js';
 
 /**
- * Runs the method under a lock: no two calls with the same key run at once, in this process or any other.
+ * Runs the method under a lock: no two calls with the same key run at once, in this process or any other. The upper
+ * decorator is the outer one: put the lock above transactions, retries, timeouts and caches.
  *
  * @param key a template with paths into the arguments (`'order:{0.id}'`); a list of templates, to hold all of them; or a
  * function called with the method's `this` and arguments, which returns a key or a list

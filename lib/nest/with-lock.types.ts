@@ -71,9 +71,12 @@ export interface WithLockOptions<M extends Fn = Fn, T = any> extends Defaults {
    */
   onLost?: 'throw' | 'ignore';
   /**
-   * What happens when the caller runs under that very lock already, as when an override calls its decorated `super`:
-   * `'throw'` (default) a NestedLockError at once; `'join'` runs under the lock that is held; `'wait'` waits for its end,
-   * which is for tasks that the locked code has left behind. With `onBusy: 'skip'`, `'throw'` skips.
+   * What happens when the caller runs under that very lock already, judged by the async context (see `currentLock`):
+   * - `'throw'` (default): a NestedLockError at once. With `onBusy: 'skip'` it skips.
+   * - `'join'`: where an override calls its decorated `super`, the inner call runs under the lock of the outer one: the
+   *   same object, the same method. Anywhere else it is as `'throw'`. To join another lock, name it:
+   *   `DflockdService.withLock(key, { onNested: lock }, fn)`.
+   * - `'wait'`: waits for its end, which is for tasks that the locked code has left behind.
    */
   onNested?: 'throw' | 'join' | 'wait';
   /**

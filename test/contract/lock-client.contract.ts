@@ -367,12 +367,12 @@ export function describeLockClient(
         await empty();
       });
 
-      it('joins if wanted; the outer release waits for the inner one', async () => {
+      it('joins the lock that is named; the outer release waits for the inner one', async () => {
         const key = newKey();
         let inner: LockHandle | undefined;
         let left = false;
         const outer = a.withLock(key, async (lock) => {
-          inner = await a.acquire(key, { onNested: 'join' });
+          inner = await a.acquire(key, { onNested: lock });
           expect(inner.token).toBe(lock.token);
           expect(inner.isHeld).toBe(true);
         });

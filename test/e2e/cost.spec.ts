@@ -38,6 +38,52 @@ describe('an application in a process of its own', () => {
     expect(Math.abs(Number(out))).toBeLessThan(2_000_000);
   }, 130_000);
 
+  it.each([
+    ['withLock', "run: () => app.get(DflockdService).withLock('k', async () => void next())"],
+    ['@WithLock', 'run: () => jobs.locked()'],
+    ['@CronLock', 'run: () => jobs.tick()'],
+    [
+      'lock.run',
+      "run: async () => { const lock = await app.get(DflockdService).acquire('k'); lock.run(next); await lock.release(); }",
+    ],
+  ])(
+    `has the heap it had, after ${CALLS} rounds of %s that each begin the next one under their lock`,
+    async (_, way) => {
+      const { code, out } = await lib.run(
+        `${nestProgram(lib)}
+        let app, goes, rounds = 0, done;
+        class Jobs {
+          async locked() { next(); }
+          async tick() { next(); }
+        }
+        decorate(Jobs, 'locked', WithLock('k'));
+        decorate(Jobs, 'tick', CronLock('k', { minHoldS: 0 }));
+        app = await NestFactory.createApplicationContext({
+          module: class App {},
+          imports: [DflockdModule.forRoot({ embedded: true, logger: false })],
+          providers: [Jobs],
+        }, { logger: false });
+        const jobs = app.get(Jobs);
+        const way = { ${way} };
+        const next = () => setImmediate(() => ++rounds < goes ? way.run().catch((error) => { throw error; }) : done());
+        const heap = () => { gc(); gc(); return process.memoryUsage().heapUsed; };
+        const run = (count) => new Promise((resolve) => {
+          // Within the last round: what it keeps of those before is what counts.
+          [goes, done] = [rounds + count, () => resolve(heap())];
+          next();
+        });
+        const before = await run(20_000);
+        console.log((await run(${CALLS})) - before);
+        await app.close();
+      `,
+        300_000,
+      );
+      expect(code).toBe(0);
+      expect(Math.abs(Number(out))).toBeLessThan(2_000_000);
+    },
+    310_000,
+  );
+
   it('ends by itself once it is closed, with locks used and a connection open', async () => {
     const port = await lib.daemon();
     const { code, out } = await lib.run(

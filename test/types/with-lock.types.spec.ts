@@ -54,13 +54,14 @@ const accepted: Record<string, string> = {
       const maybe: LockHandle | null = await service.tryAcquire('a');
       const text: string = await service.withLock('a', (held) => held.token);
       const count: number = await service.withLock('a', { onLost: 'ignore', acquireTimeoutS: 1 }, async () => 1);
-      const several: readonly string[] = (await service.acquire(['b', 'a'], { onNested: 'join' })).keys;
+      const several: readonly string[] = (await service.acquire(['b', 'a'], { onNested: lock })).keys;
       const own: LockHandle = await service.acquire('a', { autoRenew: false, requireFence: true, onNested: 'wait' });
       const ticket: LockTicket = service.enqueue('a', { leaseTtlS: 5, signal: lock.signal });
       const placed: 'acquired' | 'queued' = await ticket.placed;
       const granted: LockHandle | null = await ticket.wait(3);
       await ticket.cancel();
-      void [several, own, placed, granted];
+      const ran: number = lock.run(() => 1);
+      void [several, own, placed, granted, ran];
       return count + text.length + (maybe?.remainingMs ?? 0) + lock.remainingMs;
     }`,
 };
@@ -93,6 +94,18 @@ const refused: Record<string, [source: string, message: RegExp]> = {
   ],
   'an unknown way to nest': [
     `class A { @WithLock('k', { onNested: 'skip' }) async m(): Promise<void> {} }`,
+    /not assignable/,
+  ],
+  'joining a lock that is not named': [
+    `declare const service: DflockdService; void service.acquire('a', { onNested: 'join' });`,
+    /not assignable/,
+  ],
+  'a decorator that names a lock': [
+    `declare const lock: LockHandle; class A { @WithLock('k', { onNested: lock }) async m(): Promise<void> {} }`,
+    /not assignable/,
+  ],
+  'a ticket that joins': [
+    `declare const lock: LockHandle; declare const service: DflockdService; void service.enqueue('a', { onNested: lock });`,
     /not assignable/,
   ],
   'a ticket for several keys': [

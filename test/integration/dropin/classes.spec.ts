@@ -1,6 +1,8 @@
+import { Readable } from 'node:stream';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import {
   AcquireTimeoutError,
+  ConfigError,
   AuthError,
   DistributedLock,
   type DistributedLockOptions,
@@ -195,6 +197,9 @@ describe.each(CASES)('%s', (_name, place, make) => {
     await rival.release();
     await expect(lock.withLock(() => Promise.reject(new Error('mine')))).rejects.toThrow('mine');
     expect(await lock.withLock(() => 'sync')).toBe('sync');
+    const stream = new Readable({ read() {} });
+    await expect(lock.withLock(() => stream)).rejects.toBeInstanceOf(ConfigError);
+    expect([stream.destroyed, lock.token]).toEqual([true, null]);
     const closes = (): never => {
       lock.close();
       throw new Error('of fn');

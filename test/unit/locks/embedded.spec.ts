@@ -54,8 +54,8 @@ describe('on the engine in this process', () => {
 
   it('a lock that is joined is released once, after the last', async () => {
     let part: Promise<boolean> | undefined;
-    await client.withLock('a', async () => {
-      part = client.withLock('a', { onNested: 'join' }, async (lock) => {
+    await client.withLock('a', async (whole) => {
+      part = client.withLock('a', { onNested: whole }, async (lock) => {
         await new Promise((resolve) => setTimeout(resolve, 20));
         return lock.isHeld && (await held()).includes('a');
       });

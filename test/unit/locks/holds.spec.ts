@@ -342,7 +342,7 @@ describe('a loss', () => {
 
   it('that comes while the release waits for a part is what the release finds', async () => {
     await world.client.withLock('a', { onLost: 'ignore' }, async (outer) => {
-      const part = await world.client.acquire('a', { onNested: 'join' });
+      const part = await world.client.acquire('a', { onNested: outer });
       const released = outer.release();
       await settlePromises();
       world.backend.owner.cut();

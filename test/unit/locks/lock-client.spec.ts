@@ -190,7 +190,7 @@ describe('acquire', () => {
     ['no keys', [], {}, LockKeyError, 'empty list'],
     ['autoRenew', 'a', { autoRenew: 0 }, ConfigError, 'option autoRenew: expected true or false, got 0'],
     ['requireFence', 'a', { requireFence: 'yes' }, ConfigError, 'option requireFence: expected true or false'],
-    ['onNested', 'a', { onNested: 'skip' }, ConfigError, "option onNested: expected 'throw', 'join' or 'wait'"],
+    ['onNested', 'a', { onNested: 'skip' }, ConfigError, "option onNested: expected 'throw', 'wait' or the handle"],
     ['an unknown option', 'a', { ttl: 5 }, ConfigError, 'option ttl is unknown'],
     ['a negative timeout', 'a', { acquireTimeoutS: -1 }, ConfigError, 'option acquireTimeoutS'],
     ['a lease of 0', 'a', { leaseTtlS: 0 }, ConfigError, 'option leaseTtlS'],

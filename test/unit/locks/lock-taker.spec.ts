@@ -204,10 +204,10 @@ describe('a part', () => {
       const grant = backend.grantFor(req);
       return req.key === 'b' ? { ...grant, fence: undefined } : grant;
     };
-    await client.withLock(['a', 'b'], async () => {
-      await using part = await client.acquire('a', { onNested: 'join', requireFence: true });
+    await client.withLock(['a', 'b'], async (whole) => {
+      await using part = await client.acquire('a', { onNested: whole, requireFence: true });
       expect(part.fence).toBe(1n);
-      await expect(client.acquire('b', { onNested: 'join', requireFence: true })).rejects.toMatchObject({
+      await expect(client.acquire('b', { onNested: whole, requireFence: true })).rejects.toMatchObject({
         code: 'UNSUPPORTED',
         key: 'b',
       });

@@ -240,8 +240,8 @@ describe('who joins a lock', () => {
     const { body, outcome } = await begin('a', { maxHoldS: 60 });
     body.resolve('done');
     await outcome;
-    const part = world.client.withLock('a', { maxHoldS: 60 }, () =>
-      world.client.withLock('a', { onNested: 'join', maxHoldS: 1 }, (joined) => {
+    const part = world.client.withLock('a', { maxHoldS: 60 }, (lock) =>
+      world.client.withLock('a', { onNested: lock, maxHoldS: 1 }, (joined) => {
         joined.signal.addEventListener('abort', () => told.push((joined.signal.reason as LockLostError).reason));
         return forever();
       }),
@@ -255,8 +255,8 @@ describe('who joins a lock', () => {
 
   it('and never leaves does not keep it for ever when the outer body has settled', async () => {
     let outcome: unknown = 'waits';
-    const outer = world.client.withLock('a', { maxHoldS: 60 }, () => {
-      world.client.withLock('a', { onNested: 'join' }, forever).catch(() => undefined);
+    const outer = world.client.withLock('a', { maxHoldS: 60 }, (lock) => {
+      world.client.withLock('a', { onNested: lock }, forever).catch(() => undefined);
       return settlePromises();
     });
     void outer.then(() => (outcome = 'settled'));
@@ -272,8 +272,8 @@ describe('who joins a lock', () => {
 
   it('gives back what lapses when the last of them has left', async () => {
     const part = new Deferred<void>();
-    const outer = world.client.withLock('a', { maxHoldS: 60 }, () => {
-      world.client.withLock('a', { onNested: 'join' }, () => part.promise).catch(() => undefined);
+    const outer = world.client.withLock('a', { maxHoldS: 60 }, (lock) => {
+      world.client.withLock('a', { onNested: lock }, () => part.promise).catch(() => undefined);
       return world.clock.advanceAsync(60_000);
     });
     expect(await outer.catch((error: unknown) => error)).toMatchObject({ reason: 'overdue' });

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { LockLostError, NestedLockError, UnsupportedError } from '../../../lib/common/errors.js';
+import { ConfigError, LockLostError, NestedLockError, UnsupportedError } from '../../../lib/common/errors.js';
 import { currentLock } from '../../../lib/locks/current-lock.js';
 import type { LockHandle } from '../../../lib/locks/lock-handle.js';
 import { settlePromises } from '../../support/fake-clock.js';
@@ -30,14 +30,13 @@ describe('a key that is asked for inside its own hold', () => {
   it('among others is refused too, and names the one that is held', async () => {
     await world.client.withLock('b', async () => {
       await expect(world.client.acquire(['a', 'b', 'c'])).rejects.toMatchObject({ code: 'NESTED', key: 'b' });
-      await expect(world.client.acquire(['a', 'b'], { onNested: 'join' })).rejects.toThrow(NestedLockError);
       expect(await world.client.tryAcquire(['a', 'b'])).toBeNull();
-      expect(await world.client.tryAcquire(['a', 'b'], { onNested: 'join' })).toBeNull();
     });
     // Held by two holds: neither has them all.
-    await world.client.withLock('a', () =>
-      world.client.withLock('b', async () => {
-        await expect(world.client.acquire(['a', 'b'], { onNested: 'join' })).rejects.toThrow(NestedLockError);
+    await world.client.withLock('a', (a) =>
+      world.client.withLock('b', async (b) => {
+        await expect(world.client.acquire(['a', 'b'], { onNested: a })).rejects.toThrow(ConfigError);
+        await expect(world.client.acquire(['a', 'b'], { onNested: b })).rejects.toThrow(ConfigError);
       }),
     );
   });
@@ -103,7 +102,7 @@ describe('a key that is asked for inside its own hold', () => {
 describe('a lock that is joined', () => {
   it('is the one that is held, and goes with it', async () => {
     await world.client.withLock('a', { leaseTtlS: 10 }, async (outer) => {
-      const result = await world.client.withLock('a', { onNested: 'join' }, async (inner) => {
+      const result = await world.client.withLock('a', { onNested: outer }, async (inner) => {
         expect(currentLock()).toBe(inner);
         expect(inner).not.toBe(outer);
         expect(inner).toMatchObject({
@@ -130,14 +129,14 @@ describe('a lock that is joined', () => {
   });
 
   it('may be some of the keys of a set, and deep', async () => {
-    await world.client.withLock(['a', 'b', 'c'], async () => {
-      await world.client.withLock(['b', 'a'], { onNested: 'join' }, async (two) => {
+    await world.client.withLock(['a', 'b', 'c'], async (all) => {
+      await world.client.withLock(['b', 'a'], { onNested: all }, async (two) => {
         expect(two.keys).toEqual(['a', 'b']);
         expect(two.grants.map(({ token }) => token)).toEqual(['1', '2']);
         expect(two.fence).toBeUndefined();
-        await using one = await world.client.acquire('b', { onNested: 'join', acquireTimeoutS: 0 });
+        await using one = await world.client.acquire('b', { onNested: two, acquireTimeoutS: 0 });
         expect(one.token).toBe('2');
-        await using tried = await world.client.tryAcquire('c', { onNested: 'join' });
+        await using tried = await world.client.tryAcquire('c', { onNested: all });
         expect(tried!.fence).toBe(3n);
       });
     });
@@ -149,9 +148,9 @@ describe('a lock that is joined', () => {
     const parts: Promise<void>[] = [];
     let done = false;
     const outer = world.client
-      .withLock('a', { leaseTtlS: 10 }, async () => {
+      .withLock('a', { leaseTtlS: 10 }, async (lock) => {
         for (const { opened } of [first, second]) {
-          parts.push(world.client.withLock('a', { onNested: 'join' }, () => opened));
+          parts.push(world.client.withLock('a', { onNested: lock }, () => opened));
         }
         await settlePromises();
       })
@@ -172,11 +171,11 @@ describe('a lock that is joined', () => {
   it('can be joined by what runs under it even while the outer hold waits to be released', async () => {
     const late = gate();
     let part: Promise<boolean> | undefined;
-    const outer = world.client.withLock('a', async () => {
-      part = world.client.withLock('a', { onNested: 'join' }, async () => {
+    const outer = world.client.withLock('a', async (whole) => {
+      part = world.client.withLock('a', { onNested: whole }, async (own) => {
         await late.opened;
         await expect(world.client.acquire('a')).rejects.toThrow(NestedLockError);
-        return world.client.withLock('a', { onNested: 'join' }, (lock) => lock.isHeld);
+        return world.client.withLock('a', { onNested: own }, (lock) => lock.isHeld);
       });
       await settlePromises();
     });
@@ -190,10 +189,11 @@ describe('a lock that is joined', () => {
   it('cannot be joined any more by the outer body that has released it', async () => {
     const late = gate();
     await world.client.withLock('a', async (outer) => {
-      const part = world.client.withLock('a', { onNested: 'join' }, () => late.opened);
+      const part = world.client.withLock('a', { onNested: outer }, () => late.opened);
       await settlePromises();
       const released = outer.release();
-      const next = await world.client.acquire('a', { onNested: 'join' });
+      await expect(world.client.acquire('a', { onNested: outer })).rejects.toThrow(ConfigError);
+      const next = await world.client.acquire('a');
       expect(next.token).toBe('2');
       late.open();
       await part;
@@ -204,7 +204,7 @@ describe('a lock that is joined', () => {
 
   it('says the same as the whole, and no more than its own keys', async () => {
     await world.client.withLock(['a', 'b'], { leaseTtlS: 10 }, async (outer) => {
-      const part = await world.client.acquire('b', { onNested: 'join' });
+      const part = await world.client.acquire('b', { onNested: outer });
       expect(part).toMatchObject({ keys: ['b'], token: '2', fence: 2n, waitedMs: 0, isHeld: true, remainingMs: 9800 });
       expect(JSON.parse(JSON.stringify(part))).toEqual({
         keys: ['b'],
@@ -216,8 +216,7 @@ describe('a lock that is joined', () => {
       await part[Symbol.asyncDispose]();
       expect([part.isHeld, outer.isHeld]).toEqual([false, true]);
       expect(() => part.assertHeld()).toThrow(expect.objectContaining({ key: 'b', reason: 'expired', server: 'fake' }));
-      // A part that is over has nothing to join.
-      const again = await world.client.acquire('b', { onNested: 'join' });
+      const again = await world.client.acquire('b', { onNested: outer });
       expect(again.isHeld).toBe(true);
       await again.release();
     });
@@ -228,7 +227,7 @@ describe('a lock that is joined', () => {
     const { backend, client } = world;
     backend.onEnqueue = async (req) => ({ ...backend.grantFor(req), fence: undefined });
     await client.withLock('a', async (outer) => {
-      await using part = await client.acquire('a', { onNested: 'join' });
+      await using part = await client.acquire('a', { onNested: outer });
       expect(JSON.parse(JSON.stringify(part))).toEqual({
         keys: ['a'],
         grants: [{ key: 'a', server: 'fake' }],
@@ -242,16 +241,16 @@ describe('a lock that is joined', () => {
 
   it('joins the whole also when it is a part of a part', async () => {
     await world.client.withLock('a', async (outer) => {
-      const first = await world.client.enter('a', { onNested: 'join' });
+      const first = await world.client.enter('a', { onNested: outer });
       await first.run(async () => {
-        const second = await world.client.acquire('a', { onNested: 'join' });
+        const second = await world.client.acquire('a', { onNested: first.lock });
         await first.leave();
         expect([second.isHeld, second.token]).toEqual([true, outer.token]);
         await second.release();
       });
       await first.run(async () => {
         // The part has been left, the whole has not.
-        const third = await world.client.acquire('a', { onNested: 'join' });
+        const third = await world.client.acquire('a', { onNested: outer });
         expect(third.isHeld).toBe(true);
         await third.release();
       });
@@ -263,8 +262,8 @@ describe('a lock that is joined', () => {
     const late = gate();
     await world.client.withLock('a', async (outer) => {
       const end = gate();
-      const other = world.client.withLock('a', { onNested: 'join' }, () => end.opened);
-      const part = world.client.withLock('a', { onNested: 'join' }, async (inner) => {
+      const other = world.client.withLock('a', { onNested: outer }, () => end.opened);
+      const part = world.client.withLock('a', { onNested: outer }, async (inner) => {
         expect(await (await world.client.acquire('b')).release()).toBe(true);
         await late.opened;
         await inner.release();
@@ -287,9 +286,9 @@ describe('a lock that is joined', () => {
     let part: Promise<void> | undefined;
     let done = false;
     const outer = world.client
-      .withLock('a', async () => {
-        part = world.client.withLock('a', { onNested: 'join' }, () => late.opened);
-        const twice = await world.client.acquire('a', { onNested: 'join' });
+      .withLock('a', async (lock) => {
+        part = world.client.withLock('a', { onNested: lock }, () => late.opened);
+        const twice = await world.client.acquire('a', { onNested: lock });
         await twice.release();
         await twice.release();
       })
@@ -303,7 +302,7 @@ describe('a lock that is joined', () => {
 
   it('is over for its own holder once it has been released, and only then', async () => {
     await world.client.withLock('a', async (outer) => {
-      const inner = await world.client.acquire('a', { onNested: 'join' });
+      const inner = await world.client.acquire('a', { onNested: outer });
       expect(await inner.release()).toBe(true);
       expect(await inner.release()).toBe(true);
       expect(inner.isHeld).toBe(false);
@@ -317,9 +316,9 @@ describe('a lock that is joined', () => {
 
   it('is lost with the outer one, and each keeps what it returned', async () => {
     let inside: unknown;
-    const outer = world.client.withLock('a', async () => {
+    const outer = world.client.withLock('a', async (whole) => {
       inside = await world.client
-        .withLock('a', { onNested: 'join' }, (lock) => {
+        .withLock('a', { onNested: whole }, (lock) => {
           world.backend.owner.cut();
           expect(() => lock.assertHeld()).toThrow(LockLostError);
           return 'inner';
@@ -334,8 +333,8 @@ describe('a lock that is joined', () => {
 
   it('does not keep the outer release waiting after the loss', async () => {
     let joined: LockHandle | undefined;
-    const outer = world.client.withLock('a', { onLost: 'ignore' }, async () => {
-      joined = await world.client.acquire('a', { onNested: 'join' });
+    const outer = world.client.withLock('a', { onLost: 'ignore' }, async (lock) => {
+      joined = await world.client.acquire('a', { onNested: lock });
     });
     await settlePromises();
     world.backend.owner.cut();
@@ -344,8 +343,8 @@ describe('a lock that is joined', () => {
   });
 
   it('does not keep close() waiting for ever', async () => {
-    void world.client.withLock('a', async () => {
-      await world.client.acquire('a', { onNested: 'join' });
+    void world.client.withLock('a', async (lock) => {
+      await world.client.acquire('a', { onNested: lock });
     });
     await settlePromises();
     const closing = world.client.close();
@@ -356,8 +355,8 @@ describe('a lock that is joined', () => {
   });
 
   it('keeps the whole for its own minimum hold', async () => {
-    await world.client.withLock('a', { minHoldS: 10 }, () =>
-      world.client.withLock('a', { onNested: 'join', minHoldS: 30 }, () => undefined),
+    await world.client.withLock('a', { minHoldS: 10 }, (lock) =>
+      world.client.withLock('a', { onNested: lock, minHoldS: 30 }, () => undefined),
     );
     expect(world.log.at(-1)).toBe('keep 1 30000');
   });
@@ -365,8 +364,8 @@ describe('a lock that is joined', () => {
   it('must have a fence where one is required', async () => {
     const { backend } = world;
     backend.onEnqueue = async (req) => ({ ...backend.grantFor(req), fence: undefined });
-    await world.client.withLock('a', async () => {
-      const joining = world.client.acquire('a', { onNested: 'join', requireFence: true });
+    await world.client.withLock('a', async (lock) => {
+      const joining = world.client.acquire('a', { onNested: lock, requireFence: true });
       await expect(joining).rejects.toBeInstanceOf(UnsupportedError);
     });
     expect(world.log.at(-1)).toBe('release 1');

@@ -374,8 +374,9 @@ describe('the options of an acquire', () => {
       requireFence: true,
       onNested: 'wait',
     });
-    expect(request({ onNested: 'join', autoRenew: true, requireFence: false })).toMatchObject({
-      onNested: 'join',
+    const lock = { keys: ['k'], release: () => undefined };
+    expect(request({ onNested: lock, autoRenew: true, requireFence: false })).toMatchObject({
+      onNested: lock,
       autoRenew: true,
       requireFence: false,
     });
@@ -394,7 +395,7 @@ describe('the options of an acquire', () => {
       'option ttl is unknown, got 1; known are acquireTimeoutS, leaseTtlS, limit, signal, autoRenew, requireFence, onNested',
     );
     expect(messageOf(() => request({ onNested: null }))).toBe(
-      "option onNested: expected 'throw', 'join' or 'wait', got null",
+      "option onNested: expected 'throw', 'wait' or the handle of a lock, got null",
     );
     expect(messageOf(() => checkRequest('k', 7 as never, resolveOptions(), 0))).toBe(
       'option options: expected an object, got 7',

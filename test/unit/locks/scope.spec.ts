@@ -33,7 +33,7 @@ describe('a scope', () => {
 
   it('of a part has a loss of its own, the same whoever asks', async () => {
     await world.client.withLock('a', { onLost: 'ignore' }, async (outer) => {
-      const part = await world.client.enter('a', { onNested: 'join' });
+      const part = await world.client.enter('a', { onNested: outer });
       const told: LockLostError[] = [];
       const stop = part.onLoss((loss) => told.push(loss));
       part.onLoss(() => told.push(new LockLostError('never', 'expired')))();
@@ -64,7 +64,7 @@ describe('a scope', () => {
   it('counts its minimum hold from the acquire, and the longest of all parts', async () => {
     const outer = await world.client.enter('a', { minHoldS: 30 });
     await outer.run(async () => {
-      const part = await world.client.enter('a', { onNested: 'join', minHoldS: 10 });
+      const part = await world.client.enter('a', { onNested: outer.lock, minHoldS: 10 });
       await part.leave();
     });
     world.clock.stall(1000);

@@ -239,8 +239,8 @@ describe('a ticket', () => {
 
   it('says what it is not for', async () => {
     expect(() => world.client.enqueue(['a', 'b'] as never)).toThrow('a ticket is for one key, got a, b');
-    expect(() => world.client.enqueue('a', { onNested: 'join' })).toThrow(
-      "option onNested: a ticket cannot join, got 'join'",
+    expect(() => world.client.enqueue('a', { onNested: 'join' as never })).toThrow(
+      "option onNested: a ticket cannot join a lock; expected 'throw' or 'wait'",
     );
     const other = new World();
     other.backend.capabilities = { ...other.backend.capabilities, tickets: false };
