@@ -3,6 +3,8 @@
  * on the text of a message.
  */
 
+import { brand } from './brand.js';
+
 /** What an error may know about its circumstances. */
 export interface LockErrorDetails {
   /** Stable, upper-case; by default that of the class. */
@@ -54,6 +56,11 @@ export class LockLostError extends LockError {
   constructor(key: string, reason: LossReason, details: LockErrorDetails = {}) {
     super(`lost the lock "${key}" (${reason})`, { code: 'LOCK_LOST', key, ...details });
     this.reason = reason;
+  }
+
+  /** Notes what the locked function returned. Who was told of the loss before may have frozen it. @internal */
+  settle(settled: { value: unknown }): void {
+    Reflect.set(this, 'settled', settled);
   }
 }
 
@@ -172,4 +179,30 @@ export class ProtocolError extends LockError {
   constructor(message: string, details: LockErrorDetails = {}) {
     super(message, { code: 'PROTOCOL', ...details });
   }
+}
+
+// An error of another copy of this package is one of these as well.
+for (const [name, type] of Object.entries({
+  LockError,
+  AcquireTimeoutError,
+  AuthError,
+  LockLostError,
+  LockUnavailableError,
+  PoolExhaustedError,
+  MaxLocksError,
+  MaxWaitersError,
+  LimitMismatchError,
+  NotEnqueuedError,
+  AlreadyEnqueuedError,
+  LeaseExpiredError,
+  ServerDrainingError,
+  NotLeaderError,
+  NestedLockError,
+  ShuttingDownError,
+  UnsupportedError,
+  ConfigError,
+  LockKeyError,
+  ProtocolError,
+})) {
+  brand(type, name);
 }

@@ -2,6 +2,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { Alarms } from '../common/alarms.js';
+import { brand } from '../common/brand.js';
 import { ConfigError } from '../common/errors.js';
 import { type Clock, type Entropy, systemClock, systemEntropy } from '../common/system.js';
 import { EngineDriver } from '../core/driver.js';
@@ -244,6 +245,7 @@ export class DflockdServer {
     };
   }
 }
+brand(DflockdServer, 'DflockdServer');
 
 /** An IPv6 address in brackets. */
 const hostPort = (host: string, port: number): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
+import { refuseOtherLayouts } from '../common/copies.js';
 import { AuthError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import { toBytes } from '../protocol/bytes.js';
@@ -26,6 +27,7 @@ export const ANSWER_MS: Ms = DEFAULT_READ_TIMEOUT_S * 1000;
 
 /** Begins to connect. Who is no longer interested stops the lines. @throws what Node says of a port or of TLS options */
 export function dial({ host, port, tls }: Destination): SocketLines {
+  refuseOtherLayouts();
   const socket = openSocket(host, port, tls, SocketLines.readerOf);
   return SocketLines.fedBy(socket);
 }

@@ -1,3 +1,4 @@
+import { brand } from '../common/brand.js';
 import { DistributedHold, type HoldSurroundings } from './distributed-hold.js';
 import { checkLimit, type DistributedSemaphoreOptions } from './options.js';
 import type { Subject } from './requests.js';
@@ -17,3 +18,4 @@ export class DistributedSemaphore extends DistributedHold {
     return { kind: 'sem', key: this.key, limit: this.limit };
   }
 }
+brand(DistributedSemaphore, 'DistributedSemaphore');

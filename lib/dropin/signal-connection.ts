@@ -1,3 +1,5 @@
+import { brand } from '../common/brand.js';
+import { refuseOtherLayouts } from '../common/copies.js';
 import type { Socket } from 'node:net';
 import { LockError } from '../common/errors.js';
 import { systemClock, type Timer } from '../common/system.js';
@@ -48,6 +50,7 @@ export class SignalConnection implements AsyncIterable<Signal> {
     private readonly sock: Socket,
     private readonly heartbeatIntervalMs = HEARTBEAT_MS,
   ) {
+    refuseOtherLayouts();
     this.lines = SocketLines.takeOver(sock) ?? new TextLines(LINE_CAP);
     this.lines.cap = LINE_CAP;
     sock.on('data', this.onData);
@@ -186,3 +189,4 @@ export class SignalConnection implements AsyncIterable<Signal> {
     this.streams.clear();
   }
 }
+brand(SignalConnection, 'SignalConnection');

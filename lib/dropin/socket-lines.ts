@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
 import { type Alarm, Alarms } from '../common/alarms.js';
+import { refuseOtherLayouts } from '../common/copies.js';
 import { LockError } from '../common/errors.js';
+import { sharedSymbol } from '../common/shared-state.js';
 import { type Ms, systemClock } from '../common/system.js';
 import type { Receiver } from './open-socket.js';
 import { TextLines } from './text-lines.js';
@@ -15,8 +17,8 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** Where a socket keeps its reader; both copies of this package find it there, and a WeakMap is slower. */
-const READER = Symbol.for('nestjs-dflockd:socket-lines');
+/** Where a socket keeps its reader; all copies of this package find it there, and a WeakMap is slower. */
+const READER: unique symbol = sharedSymbol('socket-lines') as never;
 
 type Read = Socket & { [READER]?: SocketLines };
 
@@ -44,6 +46,7 @@ export class SocketLines implements Receiver, Alarm {
   private expected = '';
 
   private constructor(readonly socket: Socket) {
+    refuseOtherLayouts();
     socket.on('end', this.onClose);
     socket.on('error', this.onError);
     socket.on('close', this.onClose);

@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { refuseOtherLayouts } from '../common/copies.js';
+import { shared } from '../common/shared-state.js';
 import type { Hold } from './hold.js';
 import type { LockHandle } from './lock-handle.js';
 
@@ -9,7 +11,8 @@ interface Context {
   readonly outer: Context | undefined;
 }
 
-const contexts = new AsyncLocalStorage<Context>();
+/** One for all copies of this package: what runs under a lock of one may ask another. */
+const contexts = shared('contexts', () => new AsyncLocalStorage<Context>());
 
 /** Runs `body` with `lock` as its current lock, on top of those that are current already. */
 export const runWithLock = <R>(lock: Hold, ended: () => boolean, body: () => R): R =>
@@ -18,8 +21,10 @@ export const runWithLock = <R>(lock: Hold, ended: () => boolean, body: () => R):
 /**
  * The innermost lock that the calling code runs under (`withLock`, `@WithLock`, …); undefined outside and after its
  * release, also in a task that the locked code left behind.
+ * @throws ConfigError if a version of this package is loaded whose locks this one cannot see
  */
 export function currentLock(): LockHandle | undefined {
+  refuseOtherLayouts();
   return findCurrentLock(() => true);
 }
 

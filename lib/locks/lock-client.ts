@@ -1,5 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { Capabilities, LinkEvent, LockBackend } from '../backends/backend.js';
+import { brand } from '../common/brand.js';
+import { refuseOtherLayouts } from '../common/copies.js';
 import { LockUnavailableError } from '../common/errors.js';
 import { rejected } from '../common/rejected.js';
 import { type Clock, type Entropy, systemClock, systemEntropy } from '../common/system.js';
@@ -68,9 +70,10 @@ export class LockClient {
 
   /**
    * Checks the options; connects with start(), or on first use.
-   * @throws ConfigError that names option and value
+   * @throws ConfigError that names option and value, or two versions of this package that cannot work together
    */
   constructor(options: LockClientOptions = {}, deps: LockClientDeps = {}) {
+    refuseOtherLayouts();
     this.options = resolveOptions(options);
     this.clock = deps.clock ?? systemClock;
     this.log = deps.log ?? (() => undefined);
@@ -169,7 +172,7 @@ export class LockClient {
     }
     const loss = await scope.leave();
     if (loss && onLost === 'throw') {
-      loss.settled = { value };
+      loss.settle({ value });
       throw loss;
     }
     return value;
@@ -281,3 +284,4 @@ export class LockClient {
     this.events.close();
   }
 }
+brand(LockClient, 'LockClient');

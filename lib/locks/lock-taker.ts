@@ -202,7 +202,8 @@ export class LockTaker {
 export function explained(error: unknown, { keys, wires }: LockRequest): unknown {
   if (error instanceof LockError && error.key !== undefined) {
     const index = wires.findIndex(({ key }) => key === error.key);
-    Object.assign(error, { key: keys[Math.max(index, 0)]! });
+    // Not an assignment: a backend may have frozen it.
+    Reflect.set(error, 'key', keys[Math.max(index, 0)]);
   }
   return error;
 }

@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import { brand } from '../common/brand.js';
 import type { Capabilities } from '../backends/backend.js';
 import type { LockEvent, LockLostEvent } from '../locks/events.js';
 import type { LockClient, WithLockOptions } from '../locks/lock-client.js';
@@ -80,3 +81,4 @@ export class DflockdService {
     return this.client.events$;
   }
 }
+brand(DflockdService, 'DflockdService');

@@ -1,6 +1,8 @@
-import type { InjectionToken } from '@nestjs/common';
+import type { InjectionToken, Type } from '@nestjs/common';
 import type { Observable } from 'rxjs';
+import { brand } from '../common/brand.js';
 import { ConfigError } from '../common/errors.js';
+import { shared, sharedSymbol } from '../common/shared-state.js';
 import type { Signal, SignalOptions, Signals } from '../locks/signals.js';
 import { DEFAULT_INSTANCE } from './dflockd.constants.js';
 import { DflockdService } from './dflockd.service.js';
@@ -42,10 +44,15 @@ export class DflockdSignals {
   }
 }
 
+brand(DflockdSignals, 'DflockdSignals');
+
+/** The DflockdSignals of each copy of this package, as `serviceClasses`. */
+export const signalsClasses = shared('signals-classes', () => new Set<Type>()).add(DflockdSignals as Type);
+
 /**
  * The injection token of an instance's DflockdSignals.
  * @param instance as given to `forRoot`
  */
 export function getDflockdSignalsToken(instance: string = DEFAULT_INSTANCE): InjectionToken {
-  return instance === DEFAULT_INSTANCE ? DflockdSignals : Symbol.for(`nestjs-dflockd:signals:${instance}`);
+  return instance === DEFAULT_INSTANCE ? DflockdSignals : sharedSymbol(`signals:${instance}`);
 }

@@ -1,4 +1,5 @@
-import type { InjectionToken } from '@nestjs/common';
+import type { InjectionToken, Type } from '@nestjs/common';
+import { shared, sharedSymbol } from '../common/shared-state.js';
 import { DEFAULT_INSTANCE } from './dflockd.constants.js';
 import { DflockdService } from './dflockd.service.js';
 
@@ -7,5 +8,8 @@ import { DflockdService } from './dflockd.service.js';
  * @param instance as given to `forRoot`
  */
 export function getDflockdToken(instance: string = DEFAULT_INSTANCE): InjectionToken {
-  return instance === DEFAULT_INSTANCE ? DflockdService : Symbol.for(`nestjs-dflockd:service:${instance}`);
+  return instance === DEFAULT_INSTANCE ? DflockdService : sharedSymbol(`service:${instance}`);
 }
+
+/** The DflockdService of each copy of this package: a class is asked for by whoever has it, and by no other name. */
+export const serviceClasses = shared('service-classes', () => new Set<Type>()).add(DflockdService as Type);

@@ -1,4 +1,5 @@
 import { AcquireTimeoutError, type LockLostError } from '../common/errors.js';
+import { shared } from '../common/shared-state.js';
 import type { RawResponse } from './request-end.js';
 import type { CallScope } from './service-holder.js';
 
@@ -67,7 +68,7 @@ export class RequestLock {
   }
 }
 
-const locks = new WeakMap<RawResponse, Map<string, RequestLock>>();
+const locks = shared('request-locks', () => new WeakMap<RawResponse, Map<string, RequestLock>>());
 
 /** The lock of a request by its name, or a new one. */
 export function requestLock(response: RawResponse | undefined, name: string, make: () => RequestLock): RequestLock {

@@ -1,5 +1,6 @@
 import type { DynamicModule, Provider } from '@nestjs/common';
 import { EmbeddedBackend } from '../backends/embedded.js';
+import { brand } from '../common/brand.js';
 import { ConfigError, type LossReason } from '../common/errors.js';
 import { type Ms, nextTurn, systemEntropy } from '../common/system.js';
 import { LockClient } from '../locks/lock-client.js';
@@ -188,3 +189,4 @@ export class TestLocks {
     return keys.length === 0 ? 'holds nothing' : `holds ${keys.join(', ')}`;
   }
 }
+brand(TestLocks, 'TestLocks');

@@ -106,6 +106,11 @@ describe('acquire', () => {
     await expect(client.acquire('a')).rejects.toMatchObject({ key: 'a', code: 'LIMIT_MISMATCH' });
   });
 
+  it('rejects with an error that the backend has frozen', async () => {
+    backend.onEnqueue = async ({ key }) => Promise.reject(Object.freeze(new LimitMismatchError({ key })));
+    await expect(client.acquire('a')).rejects.toMatchObject({ code: 'LIMIT_MISMATCH' });
+  });
+
   it('tells that it waits', async () => {
     backend.placed = Promise.resolve('queued');
     let grant!: (grant: Grant) => void;
@@ -325,6 +330,12 @@ describe('withLock', () => {
       backend.owner.cut();
       expect(currentLock()).toBe(lock);
     });
+  });
+
+  it('rejects with a loss that a listener has frozen', async () => {
+    client.lockLost$.subscribe(({ error }) => Object.freeze(error));
+    const running = client.withLock('a', async () => backend.owner.cut());
+    await expect(running).rejects.toMatchObject({ reason: 'disconnected', key: 'a' });
   });
 
   it('is told of a loss that nobody has noticed yet', async () => {
