@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { type Alarms, newAlarm } from '../common/alarms.js';
 import { AuthError, ConfigError, type LockError, LockUnavailableError } from '../common/errors.js';
+import { withoutToken, withoutValues } from '../common/shown.js';
 import type { Clock, Ms } from '../common/system.js';
 import { toBytes } from '../protocol/bytes.js';
 import { LineDecoder, parseReply } from '../protocol/reply-decoder.js';
@@ -70,8 +71,9 @@ export class Connector {
     const servername = isIP(host) ? undefined : { servername: host };
     try {
       return new Wire(host, port, { ...servername, minVersion: 'TLSv1.2', ...tls });
-    } catch (error) {
-      throw new ConfigError(`option remote.tls: ${(error as Error).message}`, { cause: error, server: label });
+    } catch (thrown) {
+      const error = withoutValues(thrown);
+      throw new ConfigError(`option remote.tls: ${error.message}`, { cause: error, server: label });
     }
   }
 
@@ -103,7 +105,7 @@ export class Connector {
     else if (reply?.s === 'error') {
       // A server without token says so to every `auth` (spec 2).
       this.fail(new ConfigError(`option remote.auth: ${label} takes no auth token`, { server: label }));
-    } else this.fail(this.unavailable(`unexpected answer to auth: ${JSON.stringify(line.slice(0, 80))}`));
+    } else this.fail(this.unavailable(`unexpected answer to auth: ${JSON.stringify(withoutToken(line).slice(0, 80))}`));
   }
 
   private succeed(): void {

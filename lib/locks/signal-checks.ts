@@ -1,11 +1,12 @@
 import { ConfigError, LockKeyError } from '../common/errors.js';
+import { show as showOther } from '../common/shown.js';
 import { toBytes, trimBytes } from '../protocol/bytes.js';
 import { LINE_CAP, SIGNAL_LINE_CAP } from '../protocol/limits.js';
 import { isChannel, isPattern } from '../protocol/patterns.js';
 import { checkKey } from './keys.js';
 
 const show = (value: unknown): string =>
-  typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : String(value);
+  typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : showOther(value);
 
 /** Bytes of `sig <channel> <payload>` besides the two (spec 6.2). */
 const FRAME_BYTES = 'sig  '.length;

@@ -274,7 +274,8 @@ describe('two versions of different layouts', () => {
 describe('what is shared', () => {
   const STRANGE = {
     'a frozen globalThis': 'Object.freeze(globalThis);',
-    'a frozen globalThis and a process that takes nothing': 'Object.freeze(globalThis); Object.preventExtensions(process);',
+    'a frozen globalThis and a process that takes nothing':
+      'Object.freeze(globalThis); Object.preventExtensions(process);',
     'names taken by something else': `
       for (const name of ['nestjs-dflockd:layouts', 'nestjs-dflockd@1:state']) {
         Object.defineProperty(globalThis, Symbol.for(name), { value: 42 });

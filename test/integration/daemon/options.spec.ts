@@ -71,7 +71,7 @@ describe('options (spec 8)', () => {
     ['host', 7, '7'],
     ['autoReleaseOnDisconnect', 'yes', '"yes"'],
     ['autoReleaseOnDisconnect', 0, '0'],
-    ['authToken', 7, '7'],
+    ['authToken', 7, 'a string'],
     ['tlsCert', 7, '7'],
     ['maxlocks', 7, '7'],
     ['max-locks', 7, '7'],
