@@ -4,6 +4,7 @@
  */
 
 import { brand } from './brand.js';
+import { plainFields } from './plain.js';
 
 /** What an error may know about its circumstances. */
 export interface LockErrorDetails {
@@ -27,6 +28,12 @@ export class LockError extends Error {
     this.code = details.code ?? 'LOCK_ERROR';
     if (details.key !== undefined) this.key = details.key;
     if (details.server !== undefined) this.server = details.server;
+  }
+
+  /** Plain data: what it says and knows, without stack, cause, and the result of a locked function. */
+  toJSON(): object {
+    const { settled: _, ...known } = this as LockError & { settled?: unknown };
+    return { ...plainFields(known), name: this.name, message: this.message };
   }
 }
 

@@ -55,6 +55,15 @@ export interface ResolvedServerOptions extends Required<
   readonly authToken: string | undefined;
 }
 
+/** Options as anybody may see them: of what is secret, only whether it is there. */
+export interface ShownServerOptions extends Omit<ResolvedServerOptions, 'tls' | 'authToken'> {
+  readonly tls: boolean;
+  readonly authToken: boolean;
+}
+
+export const shownServerOptions = (options: ResolvedServerOptions): ShownServerOptions =>
+  Object.freeze({ ...options, tls: options.tls !== undefined, authToken: options.authToken !== undefined });
+
 const DEFAULTS = {
   host: DEFAULT_HOST,
   port: DEFAULT_PORT,

@@ -4,6 +4,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { Alarms } from '../common/alarms.js';
 import { brand } from '../common/brand.js';
 import { ConfigError } from '../common/errors.js';
+import { printAs } from '../common/inspection.js';
 import { type Clock, type Entropy, systemClock, systemEntropy } from '../common/system.js';
 import { EngineDriver } from '../core/driver.js';
 import { Engine } from '../core/engine.js';
@@ -11,7 +12,13 @@ import { FencedTokens, fenceSeed } from '../core/tokens.js';
 import { Admission, plainAddress } from './admission.js';
 import { Continuations } from './continuations.js';
 import { type DaemonLogger, silent } from './logger.js';
-import { type DflockdServerOptions, type ResolvedServerOptions, resolveServerOptions } from './options.js';
+import {
+  type DflockdServerOptions,
+  type ResolvedServerOptions,
+  resolveServerOptions,
+  shownServerOptions,
+  type ShownServerOptions,
+} from './options.js';
 import { Portions } from './portions.js';
 import type { SessionHost } from './session-host.js';
 import { TcpSession } from './tcp-session.js';
@@ -66,28 +73,28 @@ export function createEngine(
 
 /** A lock daemon that speaks dflockd's protocol: on a TCP port, and on any byte stream that it is handed. */
 export class DflockdServer {
-  readonly options: ResolvedServerOptions;
-  private readonly driver: EngineDriver;
-  private readonly log: DaemonLogger;
-  private readonly host: SessionHost;
-  private readonly admission: Admission;
-  private readonly ownsEngine: boolean;
+  readonly #options: ResolvedServerOptions;
+  readonly #driver: EngineDriver;
+  readonly #log: DaemonLogger;
+  readonly #host: SessionHost;
+  readonly #admission: Admission;
+  readonly #ownsEngine: boolean;
   /** Connections from their acceptance on, before and after a TLS handshake. */
-  private readonly open = new Set<Duplex>();
-  private listener: Server | undefined;
-  private tls: TlsServer | undefined;
-  private closing: Promise<void> | undefined;
-  private whenEmpty: (() => void) | undefined;
+  readonly #open = new Set<Duplex>();
+  #listener: Server | undefined;
+  #tls: TlsServer | undefined;
+  #closing: Promise<void> | undefined;
+  #whenEmpty: (() => void) | undefined;
 
   /** @throws ConfigError naming option and value */
   constructor(options: DflockdServerOptions = {}, deps: ServerDependencies = {}) {
-    this.options = resolveServerOptions(options);
-    this.log = deps.logger ?? silent;
-    this.ownsEngine = deps.driver === undefined;
-    this.driver =
-      deps.driver ?? createEngine(this.options, deps.clock ?? systemClock, deps.entropy ?? systemEntropy, this.log);
-    this.admission = new Admission(this.options.maxConnections, this.options.maxConnectionsPerIp);
-    this.host = this.sessionHost();
+    this.#options = resolveServerOptions(options);
+    this.#log = deps.logger ?? silent;
+    this.#ownsEngine = deps.driver === undefined;
+    this.#driver =
+      deps.driver ?? createEngine(this.#options, deps.clock ?? systemClock, deps.entropy ?? systemEntropy, this.#log);
+    this.#admission = new Admission(this.#options.maxConnections, this.#options.maxConnectionsPerIp);
+    this.#host = this.sessionHost();
   }
 
   /**
@@ -95,41 +102,53 @@ export class DflockdServer {
    * @throws ConfigError if the port is in use or the address is not this machine's
    */
   async listen(): Promise<ListeningAddress> {
-    if (this.closing) throw new ConfigError('the server is closed');
-    if (this.listener) throw new ConfigError('the server is listening already');
+    if (this.#closing) throw new ConfigError('the server is closed');
+    if (this.#listener) throw new ConfigError('the server is listening already');
     const listener = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (s) => this.accept(s));
-    this.listener = listener;
-    if (this.options.tls) this.tls = this.createTls(this.options.tls);
-    const { host, port } = this.options;
+    this.#listener = listener;
+    if (this.#options.tls) this.#tls = this.createTls(this.#options.tls);
+    const { host, port } = this.#options;
     try {
       await new Promise<void>((resolve, reject) => {
         listener.once('error', reject);
         listener.listen({ host, port, backlog: 4096 }, resolve);
       });
     } catch (error) {
-      this.listener = undefined;
+      this.#listener = undefined;
       throw listenError(host, port, error as NodeJS.ErrnoException);
     }
-    listener.on('error', (error) => this.log('error', 'accept failed', { err: error.message }));
+    listener.on('error', (error) => this.#log('error', 'accept failed', { err: error.message }));
     const address = this.address()!;
-    this.log('info', 'listening', { addr: hostPort(address.host, address.port) });
+    this.#log('info', 'listening', { addr: hostPort(address.host, address.port) });
     return address;
   }
 
   /** Where it listens; undefined while it does not. */
   address(): ListeningAddress | undefined {
-    const address = this.listener?.address() as AddressInfo | null | undefined;
+    const address = this.#listener?.address() as AddressInfo | null | undefined;
     return address ? { host: address.address, port: address.port } : undefined;
+  }
+
+  /** The options, checked and complete. Of the token and of TLS it tells only whether they were given. */
+  get options(): ShownServerOptions {
+    return shownServerOptions(this.#options);
+  }
+
+  /** Plain data, without secrets: where it listens, how many are connected, and whether it is closed. */
+  toJSON(): object {
+    const address = this.address();
+    const listens = address === undefined ? undefined : hostPort(address.host, address.port);
+    return { address: listens, connections: this.connections, state: this.#closing ? 'closed' : 'open' };
   }
 
   /** Open connections, those in a TLS handshake included. */
   get connections(): number {
-    return this.admission.count;
+    return this.#admission.count;
   }
 
   /** Serves one client on a stream: an accepted socket, a TLS socket, one half of a pair. */
   handle(stream: Duplex, peer: string): void {
-    if (this.closing || !this.admission.admit(peer)) {
+    if (this.#closing || !this.#admission.admit(peer)) {
       stream.destroy();
       return;
     }
@@ -142,69 +161,69 @@ export class DflockdServer {
    * Resolves when all clients have gone; after `shutdownTimeout` they are cut off.
    */
   close(): Promise<void> {
-    this.closing ??= this.shutDown();
-    return this.closing;
+    this.#closing ??= this.shutDown();
+    return this.#closing;
   }
 
   private async shutDown(): Promise<void> {
-    const { clock, engine } = this.driver;
-    this.listener?.close();
-    this.log('info', 'shutting down', { connections: this.open.size });
-    if (this.ownsEngine) engine.drain(clock.now());
-    else for (const stream of this.open) stream.destroy();
-    this.driver.touch();
-    if (this.open.size > 0) {
-      const empty = new Promise<void>((resolve) => (this.whenEmpty = resolve));
-      const { shutdownTimeout } = this.options;
+    const { clock, engine } = this.#driver;
+    this.#listener?.close();
+    this.#log('info', 'shutting down', { connections: this.#open.size });
+    if (this.#ownsEngine) engine.drain(clock.now());
+    else for (const stream of this.#open) stream.destroy();
+    this.#driver.touch();
+    if (this.#open.size > 0) {
+      const empty = new Promise<void>((resolve) => (this.#whenEmpty = resolve));
+      const { shutdownTimeout } = this.#options;
       const timer =
         shutdownTimeout > 0 ? clock.setTimer(() => this.cutOff(), seconds(shutdownTimeout), true) : undefined;
       await empty;
       if (timer) clock.clearTimer(timer);
     }
-    this.host.alarms.clear();
-    if (this.ownsEngine) this.driver.close();
-    this.log('info', 'shut down');
+    this.#host.alarms.clear();
+    if (this.#ownsEngine) this.#driver.close();
+    this.#log('info', 'shut down');
   }
 
   private cutOff(): void {
-    this.log('warn', 'shutdown timeout: closing connections', { connections: this.open.size });
-    for (const stream of this.open) stream.destroy();
+    this.#log('warn', 'shutdown timeout: closing connections', { connections: this.#open.size });
+    for (const stream of this.#open) stream.destroy();
   }
 
   private accept(socket: Socket): void {
     const peer = plainAddress(socket.remoteAddress);
-    if (!this.admission.admit(peer)) {
-      this.log('warn', 'connection refused: too many', { peer, connections: this.admission.count });
+    if (!this.#admission.admit(peer)) {
+      this.#log('warn', 'connection refused: too many', { peer, connections: this.#admission.count });
       socket.destroy();
       return;
     }
     this.track(socket, peer);
-    if (this.tls) {
+    if (this.#tls) {
       // Who closes inside the handshake is gone; half-open, nobody would notice.
       socket.allowHalfOpen = false;
-      this.tls.emit('connection', socket);
+      this.#tls.emit('connection', socket);
     } else {
       this.serve(socket, peer);
     }
   }
 
   private track(stream: Duplex, peer: string): void {
-    this.open.add(stream);
+    this.#open.add(stream);
     // Without a listener an error would be thrown; the session, if there is one yet, listens as well.
     stream.on('error', () => {});
     stream.once('close', () => {
-      this.open.delete(stream);
-      this.admission.leave(peer);
-      if (this.open.size === 0) this.whenEmpty?.();
+      this.#open.delete(stream);
+      this.#admission.leave(peer);
+      if (this.#open.size === 0) this.#whenEmpty?.();
     });
   }
 
   private serve(stream: Duplex, peer: string): void {
-    new TcpSession(stream, this.host, peer);
+    new TcpSession(stream, this.#host, peer);
   }
 
   private createTls(tls: { cert: Buffer; key: Buffer }): TlsServer {
-    const { readTimeout } = this.options;
+    const { readTimeout } = this.#options;
     try {
       const server = createTlsServer({
         ...tls,
@@ -216,7 +235,7 @@ export class DflockdServer {
         this.serve(socket, plainAddress(socket.remoteAddress));
       });
       server.on('tlsClientError', (error, socket) => {
-        this.log('debug', 'TLS handshake failed', { err: error.message });
+        this.#log('debug', 'TLS handshake failed', { err: error.message });
         socket.destroy();
       });
       return server;
@@ -226,7 +245,9 @@ export class DflockdServer {
   }
 
   private sessionHost(): SessionHost {
-    const { driver, options, admission } = this;
+    const options = this.#options;
+    const driver = this.#driver;
+    const admission = this.#admission;
     const touch = (): void => driver.touch();
     const turn = new Turn(driver.clock, touch);
     return {
@@ -246,6 +267,7 @@ export class DflockdServer {
   }
 }
 brand(DflockdServer, 'DflockdServer');
+printAs('DflockdServer', DflockdServer);
 
 /** An IPv6 address in brackets. */
 const hostPort = (host: string, port: number): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);

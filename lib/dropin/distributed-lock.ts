@@ -1,4 +1,5 @@
 import { brand } from '../common/brand.js';
+import { printAs } from '../common/inspection.js';
 import { DistributedHold, type HoldSurroundings } from './distributed-hold.js';
 import type { DistributedLockOptions } from './options.js';
 import type { Subject } from './requests.js';
@@ -29,3 +30,4 @@ export class DistributedLock extends DistributedHold {
   }
 }
 brand(DistributedLock, 'DistributedLock');
+printAs('DistributedLock', DistributedLock);

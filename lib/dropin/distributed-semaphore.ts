@@ -1,4 +1,5 @@
 import { brand } from '../common/brand.js';
+import { printAs } from '../common/inspection.js';
 import { DistributedHold, type HoldSurroundings } from './distributed-hold.js';
 import { checkLimit, type DistributedSemaphoreOptions } from './options.js';
 import type { Subject } from './requests.js';
@@ -19,3 +20,4 @@ export class DistributedSemaphore extends DistributedHold {
   }
 }
 brand(DistributedSemaphore, 'DistributedSemaphore');
+printAs('DistributedSemaphore', DistributedSemaphore);

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { type Alarm, Alarms } from '../common/alarms.js';
 import { refuseOtherLayouts } from '../common/copies.js';
 import { LockError } from '../common/errors.js';
+import { printAs } from '../common/inspection.js';
 import { sharedSymbol } from '../common/shared-state.js';
 import { type Ms, systemClock } from '../common/system.js';
 import type { Receiver } from './open-socket.js';
@@ -83,6 +84,11 @@ export class SocketLines implements Receiver, Alarm {
     socket.removeListener('close', lines.onClose);
     lines.stop('the socket has been taken over by a SignalConnection');
     return lines.text;
+  }
+
+  /** Plain data: what it has read may have tokens. */
+  toJSON(): object {
+    return { waiting: this.waiting.length, isOver: this.isOver };
   }
 
   /** Nothing more will come. */
@@ -188,3 +194,4 @@ export class SocketLines implements Receiver, Alarm {
     patience.cancel(this);
   }
 }
+printAs('SocketLines', SocketLines);

@@ -1,6 +1,7 @@
 import type { AcquireRequest } from '../backends/backend.js';
 import type { LockLostError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
+import type { Renewals } from './lease.js';
 import type { LockHandle } from './lock-handle.js';
 
 /** A handle as those see it who made it: a lock of one's own, or a part in one that is held already. */
@@ -20,4 +21,13 @@ export interface Hold extends LockHandle {
   keepUntil(time: Ms): void;
   /** Waits out a doubt and returns the loss if there is one. */
   settle(): Promise<LockLostError | undefined>;
+}
+
+/** What a hold begins with. */
+export interface HoldStart {
+  /** As the caller wrote them, in the order of the leases. */
+  readonly keys: readonly string[];
+  readonly waitedMs: Ms;
+  readonly since: Ms;
+  readonly renewals: Renewals;
 }

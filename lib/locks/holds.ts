@@ -3,8 +3,8 @@ import { LinkedList } from '../common/linked-list.js';
 import type { Ms } from '../common/system.js';
 import type { ClientEvents } from './client-events.js';
 import type { LockEvent, LockNotice } from './events.js';
-import { HeldLock, type HoldObserver, type HoldStart } from './held-lock.js';
-import type { Hold } from './hold.js';
+import { HeldLock, type HoldObserver } from './held-lock.js';
+import type { Hold, HoldStart } from './hold.js';
 import { JoinedLock } from './joined-lock.js';
 import type { Lease } from './lease.js';
 import type { LeaseKeeper } from './lease-keeper.js';
@@ -28,6 +28,10 @@ export class Holds implements HoldObserver {
       this.events.emit({ type: 'acquired', keys, grants, waitedMs, at: this.keeper.clock.wall() });
     }
     return hold;
+  }
+
+  get size(): number {
+    return this.held.size;
   }
 
   /** Whether it was taken from this client: names of others mean nothing to it. */

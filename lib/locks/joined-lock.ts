@@ -1,5 +1,6 @@
 import type { AcquireRequest } from '../backends/backend.js';
 import { LockLostError } from '../common/errors.js';
+import { printAs } from '../common/inspection.js';
 import type { Ms } from '../common/system.js';
 import type { HeldGrant } from './events.js';
 import type { HeldLock } from './held-lock.js';
@@ -11,13 +12,21 @@ import type { Hold } from './hold.js';
  */
 export class JoinedLock implements Hold {
   readonly waitedMs: Ms = 0;
-  private state: 'joined' | 'released' = 'joined';
-  private ownLoss: LockLostError | undefined;
+  #state: 'joined' | 'released' = 'joined';
+  #ownLoss: LockLostError | undefined;
+
+  readonly #whole: HeldLock;
 
   constructor(
-    readonly whole: HeldLock,
+    whole: HeldLock,
     readonly keys: readonly string[],
-  ) {}
+  ) {
+    this.#whole = whole;
+  }
+
+  get whole(): HeldLock {
+    return this.#whole;
+  }
 
   get grants(): readonly HeldGrant[] {
     return this.keys.map((key) => this.whole.grants.find((grant) => grant.key === key)!);
@@ -32,11 +41,11 @@ export class JoinedLock implements Hold {
   }
 
   get isHeld(): boolean {
-    return this.state === 'joined' && this.whole.isHeld;
+    return this.#state === 'joined' && this.whole.isHeld;
   }
 
   get remainingMs(): Ms {
-    return this.state === 'joined' ? this.whole.remainingMs : 0;
+    return this.#state === 'joined' ? this.whole.remainingMs : 0;
   }
 
   get signal(): AbortSignal {
@@ -47,7 +56,7 @@ export class JoinedLock implements Hold {
   get loss(): LockLostError | undefined {
     const { loss } = this.whole;
     if (!loss) return undefined;
-    return (this.ownLoss ??= new LockLostError(this.keys[0]!, loss.reason, { server: loss.server, cause: loss }));
+    return (this.#ownLoss ??= new LockLostError(this.keys[0]!, loss.reason, { server: loss.server, cause: loss }));
   }
 
   onLoss(listener: (loss: LockLostError) => void): () => void {
@@ -55,7 +64,7 @@ export class JoinedLock implements Hold {
   }
 
   covers(req: AcquireRequest): boolean {
-    return this.state === 'joined' && this.whole.has(req);
+    return this.#state === 'joined' && this.whole.has(req);
   }
 
   join(keys: readonly string[]): Hold {
@@ -76,13 +85,13 @@ export class JoinedLock implements Hold {
   }
 
   async renew(leaseTtlS?: number): Promise<Ms> {
-    if (this.state === 'released') throw this.over();
+    if (this.#state === 'released') throw this.over();
     return this.whole.renew(leaseTtlS);
   }
 
   async release(): Promise<boolean> {
-    if (this.state === 'joined') {
-      this.state = 'released';
+    if (this.#state === 'joined') {
+      this.#state = 'released';
       this.whole.partReleased();
     }
     return this.whole.loss === undefined;
@@ -102,3 +111,4 @@ export class JoinedLock implements Hold {
     return new LockLostError(this.keys[0]!, 'expired', { server: this.grants[0]!.server });
   }
 }
+printAs('LockHandle', JoinedLock);

@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { LockBackend } from '../backends/backend.js';
+import type { Clock, Entropy } from '../common/system.js';
 
 /** One key, or several that are taken all or none, in one order everywhere. */
 export type LockKey = string | readonly string[];
@@ -126,4 +127,12 @@ export interface AcquireOptions extends Defaults {
    * `tryAcquire` finds its own lock busy: null, unless it joins.
    */
   onNested?: 'throw' | 'join' | 'wait';
+}
+
+/** What a client takes from its surroundings. */
+export interface LockClientDeps {
+  readonly clock?: Clock;
+  readonly entropy?: Entropy;
+  /** Gets what an operator should see and no event tells. Default: nowhere. */
+  readonly log?: (level: 'warn', message: string) => void;
 }

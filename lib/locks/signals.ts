@@ -19,11 +19,13 @@ export interface SignalOptions {
  * acknowledged or sent again.
  */
 export class Signals {
+  readonly #backend: LockBackend;
+  readonly #ready: () => Promise<void>;
   /** @param ready resolves when the backend has been started */
-  constructor(
-    private readonly backend: LockBackend,
-    private readonly ready: () => Promise<void>,
-  ) {}
+  constructor(backend: LockBackend, ready: () => Promise<void>) {
+    this.#backend = backend;
+    this.#ready = ready;
+  }
 
   /**
    * Sends a signal. Returns how many listeners' buffers it was put into, which is not how many have got it.
@@ -35,9 +37,9 @@ export class Signals {
   async emit(channel: string, payload: string): Promise<number> {
     checkChannel(channel);
     checkPayload(channel, payload);
-    if (!this.backend.publish) throw this.unsupported();
-    await this.ready();
-    return this.backend.publish(channel, payload);
+    if (!this.#backend.publish) throw this.unsupported();
+    await this.#ready();
+    return this.#backend.publish(channel, payload);
   }
 
   /**
@@ -50,7 +52,7 @@ export class Signals {
   signal$(pattern: string, { group }: SignalOptions = {}): Observable<Signal> {
     checkPattern(pattern);
     checkGroup(group);
-    const { backend } = this;
+    const backend = this.#backend;
     if (!backend.subscribe) throw this.unsupported();
     return new Observable((subscriber) =>
       backend.subscribe!(pattern, group, {
@@ -64,6 +66,6 @@ export class Signals {
   }
 
   private unsupported(): UnsupportedError {
-    return new UnsupportedError(`${this.backend.name} has no signals`);
+    return new UnsupportedError(`${this.#backend.name} has no signals`);
   }
 }

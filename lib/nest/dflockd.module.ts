@@ -121,7 +121,7 @@ function providersOf(info: ModuleInfo): Provider[] {
         { exceptionFilter }: DflockdModuleOptions,
         modules: ModulesContainer,
       ) => {
-        own.fill(its instanceof DflockdService ? new LockRunner(its.client) : undefined);
+        own.fill(its instanceof DflockdService && its.client ? new LockRunner(its.client) : undefined);
         filter.configure(exceptionFilter);
         if (exceptionFilter !== false) coverGateways(modules);
       },

@@ -12,8 +12,13 @@ import { DflockdService } from './dflockd.service.js';
  * `@InjectDflockdSignals('name')`.
  */
 export class DflockdSignals {
+  /** Not shown where the signals are printed. */
+  declare private readonly service: unknown;
+
   /** @internal */
-  constructor(private readonly service: unknown) {}
+  constructor(service: unknown) {
+    Object.defineProperty(this, 'service', { value: service });
+  }
 
   /**
    * Sends a signal. Returns how many listeners' buffers it was put into, which is not how many have got it.

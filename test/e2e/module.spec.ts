@@ -12,6 +12,7 @@ import {
   NestedLockError,
   WithLock,
 } from '../../lib/entries/index.js';
+import { ClientEvents } from '../../lib/locks/client-events.js';
 import { boot, bootError, bootHttp, closeAll, closing, daemon, silent } from './support.js';
 
 afterEach(closeAll);
@@ -385,9 +386,12 @@ describe('the log of the module', () => {
   it('makes no event for each lock', async () => {
     const app = await boot({ imports: [DflockdModule.forRoot({ embedded: true, logger: silent })] });
     const locks = app.get(DflockdService);
-    const { events } = locks.client as unknown as { events: { observed: boolean } };
-    expect(events.observed).toBe(false);
+    const emit = jest.spyOn(ClientEvents.prototype, 'emit');
+    await locks.withLock('a', () => undefined);
+    expect(emit).not.toHaveBeenCalled();
     locks.events$.subscribe();
-    expect(events.observed).toBe(true);
+    await locks.withLock('a', () => undefined);
+    expect(emit).toHaveBeenCalled();
+    emit.mockRestore();
   });
 });

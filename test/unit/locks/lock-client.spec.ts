@@ -61,7 +61,7 @@ describe('acquire', () => {
   it('gives a handle', async () => {
     const lock = await client.acquire('a', { leaseTtlS: 10 });
     expect(lock).toMatchObject({ keys: ['a'], token: '1', fence: 1n, waitedMs: 0, isHeld: true, remainingMs: 9800 });
-    expect(lock.grants).toEqual([{ key: 'a', token: '1', fence: 1n, server: 'fake' }]);
+    expect(lock.grants).toMatchObject([{ key: 'a', token: '1', fence: 1n, server: 'fake' }]);
     expect(JSON.parse(JSON.stringify(lock))).toEqual({
       keys: ['a'],
       server: 'fake',
@@ -470,7 +470,7 @@ describe('start', () => {
   it('tells of a link that is not at its best, or gone for no known reason', () => {
     backend.link({ server: 's', state: 'degraded' });
     backend.link({ server: 's', state: 'down' });
-    expect(events).toStrictEqual([
+    expect(events.map((event) => ({ ...event }))).toStrictEqual([
       { type: 'degraded', server: 's', at: clock.wall(), detail: 'not at its best' },
       { type: 'disconnected', server: 's', at: clock.wall() },
     ]);
@@ -598,14 +598,14 @@ describe('close', () => {
   });
 
   it('has nothing to do with locks that are over: none is kept', async () => {
-    const { held } = (client as unknown as { holds: { held: { size: number } } }).holds;
+    const held = () => (client.toJSON() as { held: number }).held;
     const lock = await client.acquire('a');
     await client.acquire('b');
-    expect(held.size).toBe(2);
+    expect(held()).toBe(2);
     await lock.release();
-    expect(held.size).toBe(1);
+    expect(held()).toBe(1);
     backend.owner.cut();
-    expect(held.size).toBe(0);
+    expect(held()).toBe(0);
   });
 
   it('is not held up by bodies that are done', async () => {
