@@ -1,3 +1,5 @@
+import { isSecretName } from '../common/shown.js';
+
 /** One flag of a command, and the environment variables that stand for it. */
 export interface FlagSpec {
   readonly name: string;
@@ -32,6 +34,19 @@ function parse(spec: FlagSpec, text: string): FlagValue | undefined {
   return TRUE.has(text) ? true : FALSE.has(text) ? false : undefined;
 }
 
+/** An argument as it was given, but for the value of a flag that may hold a secret. */
+export function withoutSecret(arg: string): string {
+  const [name] = arg.split('=', 1);
+  return isSecretName(name!) ? name! : arg;
+}
+
+/** An unknown flag, without a value that stands right behind a known name. */
+function nameIn(name: string, specs: readonly FlagSpec[]): string {
+  const known = specs.filter((s) => s.type === 'string' && name.startsWith(s.name)).map((s) => s.name);
+  const longest = known.sort((a, b) => b.length - a.length)[0];
+  return longest === undefined ? name : `${longest}…`;
+}
+
 /**
  * Flags in the manner of Go's flag package (spec 8): one dash or two, the value after `=` or, unless boolean, as the next
  * argument; `--` or the first argument that is no flag ends them.
@@ -43,11 +58,11 @@ export function parseFlags(specs: readonly FlagSpec[], args: readonly string[]):
     const arg = args[i]!;
     if (arg === '--' || arg === '-' || !arg.startsWith('-')) break;
     const [, name, given] = /^--?([^=]*)(?:=([\s\S]*))?$/.exec(arg)!;
-    if (!name || name.startsWith('-')) throw new FlagSyntaxError(`bad flag syntax: ${arg}`);
+    if (!name || name.startsWith('-')) throw new FlagSyntaxError(`bad flag syntax: ${withoutSecret(arg)}`);
     const spec = specs.find((s) => s.name === name);
     if (!spec) {
       if (name === 'help' || name === 'h') throw new FlagSyntaxError('help requested');
-      throw new FlagSyntaxError(`flag provided but not defined: -${name}`);
+      throw new FlagSyntaxError(`flag provided but not defined: -${nameIn(name, specs)}`);
     }
     const text = given ?? (spec.type === 'bool' ? 'true' : args[++i]);
     if (text === undefined) throw new FlagSyntaxError(`flag needs an argument: -${name}`);

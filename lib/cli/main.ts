@@ -64,7 +64,8 @@ async function main(args: readonly string[]): Promise<number> {
       process.stdout.write(HELP);
       return 0;
     default:
-      process.stderr.write(`unknown command ${JSON.stringify(command)}\n\n${HELP}`);
+      // A flag before the command; its value may be a secret.
+      process.stderr.write(`unknown command ${JSON.stringify(command.replace(/=[\s\S]*$/, ''))}\n\n${HELP}`);
       return 1;
   }
 }

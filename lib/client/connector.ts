@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { type Alarms, newAlarm } from '../common/alarms.js';
 import { ConfigError, type LockError, LockUnavailableError } from '../common/errors.js';
+import { withoutValues } from '../common/shown.js';
 import type { Clock, Ms } from '../common/system.js';
 import { toBytes } from '../protocol/bytes.js';
 import { LINE_CAP } from '../protocol/limits.js';
@@ -85,8 +86,9 @@ export class Connector {
     const servername = isIP(host) ? undefined : { servername: host };
     try {
       return new Wire(host, port, { ...servername, minVersion: 'TLSv1.2', ...tls });
-    } catch (error) {
-      throw new ConfigError(`option remote.tls: ${(error as Error).message}`, { cause: error, server: label });
+    } catch (thrown) {
+      const error = withoutValues(thrown);
+      throw new ConfigError(`option remote.tls: ${error.message}`, { cause: error, server: label });
     }
   }
 

@@ -6,6 +6,7 @@ import {
   ProtocolError,
   ServerDrainingError,
 } from '../common/errors.js';
+import { withoutToken } from '../common/shown.js';
 import { quoted } from './stranger.js';
 
 /** The connection is lost, or of no more use. */
@@ -17,9 +18,7 @@ const TOKENS = /\b[0-9a-f]{32}\b/g;
 
 /** The server said what it must not say. */
 export const violation = (server: string, line: string): ProtocolError =>
-  new ProtocolError(`${server}: unexpected line ${quoted(line.replace(TOKENS, '<token>'))}`, {
-    server,
-  });
+  new ProtocolError(`${server}: unexpected line ${quoted(withoutToken(line).replace(TOKENS, '***'))}`, { server });
 
 export const draining = (server: string): ServerDrainingError => new ServerDrainingError({ server });
 

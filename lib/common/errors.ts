@@ -5,6 +5,9 @@ import { nameKey, shown } from './shown.js';
  * on the text of a message.
  */
 
+import { brand } from './brand.js';
+import { plainFields } from './plain.js';
+
 /** What an error may know about its circumstances. */
 export interface LockErrorDetails {
   /** Stable, upper-case; by default that of the class. */
@@ -27,6 +30,12 @@ export class LockError extends Error {
     this.code = details.code ?? 'LOCK_ERROR';
     if (details.key !== undefined) nameKey(this, details.key);
     if (details.server !== undefined) this.server = details.server;
+  }
+
+  /** Plain data: what it says and knows, without stack, cause, and the result of a locked function. */
+  toJSON(): object {
+    const { settled: _, ...known } = this as LockError & { settled?: unknown };
+    return { ...plainFields(known), name: this.name, message: this.message };
   }
 }
 
@@ -59,6 +68,11 @@ export class LockLostError extends LockError {
   constructor(key: string, reason: LossReason, details: LockErrorDetails = {}) {
     super(`lost the lock "${shown(key)}" (${reason})`, { code: 'LOCK_LOST', key, ...details });
     this.reason = reason;
+  }
+
+  /** Notes what the locked function returned. Who was told of the loss before may have frozen it. @internal */
+  settle(settled: { value: unknown }): void {
+    Reflect.set(this, 'settled', settled);
   }
 }
 
@@ -194,4 +208,30 @@ export class ProtocolError extends LockError {
   constructor(message: string, details: LockErrorDetails = {}) {
     super(message, { code: 'PROTOCOL', ...details });
   }
+}
+
+// An error of another copy of this package is one of these as well.
+for (const [name, type] of Object.entries({
+  LockError,
+  AcquireTimeoutError,
+  AuthError,
+  LockLostError,
+  LockUnavailableError,
+  PoolExhaustedError,
+  MaxLocksError,
+  MaxWaitersError,
+  LimitMismatchError,
+  NotEnqueuedError,
+  AlreadyEnqueuedError,
+  LeaseExpiredError,
+  ServerDrainingError,
+  NotLeaderError,
+  NestedLockError,
+  ShuttingDownError,
+  UnsupportedError,
+  ConfigError,
+  LockKeyError,
+  ProtocolError,
+})) {
+  brand(type, name);
 }

@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import { hostFault, showAddress } from '../common/address.js';
 import { ConfigError } from '../common/errors.js';
+import { isSecretName, show } from '../common/shown.js';
 import { trimBytes, toBytes } from '../protocol/bytes.js';
 import {
   DEFAULT_HOST,
@@ -59,6 +62,15 @@ export interface ResolvedServerOptions extends Required<
   readonly authToken: string | undefined;
 }
 
+/** Options as anybody may see them: of what is secret, only whether it is there. */
+export interface ShownServerOptions extends Omit<ResolvedServerOptions, 'tls' | 'authToken'> {
+  readonly tls: boolean;
+  readonly authToken: boolean;
+}
+
+export const shownServerOptions = (options: ResolvedServerOptions): ShownServerOptions =>
+  Object.freeze({ ...options, tls: options.tls !== undefined, authToken: options.authToken !== undefined });
+
 const DEFAULTS = {
   host: DEFAULT_HOST,
   port: DEFAULT_PORT,
@@ -101,7 +113,8 @@ const NUMBERS: Readonly<Record<NumberOption, { least: number; above?: true; most
   shutdownTimeout: { least: 0, most: MAX_SECONDS },
 };
 
-const show = (value: unknown): string => (typeof value === 'string' ? JSON.stringify(value) : String(value));
+/** Whether a text can only be meant as the path of a file. */
+const isPath = (text: string): boolean => !/[\r\n]/.test(text) && (isAbsolute(text) || /^\.{1,2}[\\/]/.test(text));
 
 /** How an option is called where it was given. */
 export type NameOfOption = (option: string) => string;
@@ -113,7 +126,8 @@ export function resolveServerOptions(
 ): ResolvedServerOptions {
   for (const name of Object.keys(options)) {
     if (!(name in DEFAULTS) && !TEXTS.includes(name as never)) {
-      throw new ConfigError(`unknown ${nameOf(name)} (value ${show(options[name as never])})`);
+      const value = isSecretName(name) ? '' : ` (value ${show(options[name as never])})`;
+      throw new ConfigError(`unknown ${nameOf(name)}${value}`);
     }
   }
   return new Resolution(options, nameOf).result();
@@ -133,10 +147,17 @@ class Resolution {
   result(): ResolvedServerOptions {
     for (const name of Object.keys(NUMBERS) as NumberOption[]) this.checkNumber(name);
     const { host, autoReleaseOnDisconnect } = this.all;
-    if (typeof host !== 'string' || host === '') throw this.wrong('host', 'a host name or address');
+    const fault = typeof host === 'string' ? hostFault(host) : 'this is no text';
+    if (fault !== undefined) {
+      const given = showAddress(host);
+      throw new ConfigError(`${this.nameOf('host')} must be a host name or address, got ${given}; ${fault}`);
+    }
     if (typeof autoReleaseOnDisconnect !== 'boolean') throw this.wrong('autoReleaseOnDisconnect', 'true or false');
     for (const name of TEXTS) {
-      if (this.all[name] !== undefined && typeof this.all[name] !== 'string') throw this.wrong(name, 'a string');
+      const value: unknown = this.all[name];
+      if (value === undefined || typeof value === 'string') continue;
+      if (name === 'authToken') throw new ConfigError(`${this.nameOf(name)} must be a string`);
+      throw this.wrong(name, 'a string');
     }
     const { tlsCert, tlsKey, authToken, authTokenFile, ...rest } = this.all;
     return Object.freeze({ ...rest, tls: this.tls(tlsCert, tlsKey), authToken: this.token(authToken, authTokenFile) });
@@ -174,7 +195,9 @@ class Resolution {
     try {
       return readFileSync(path);
     } catch (error) {
-      const { message } = error as Error;
+      const { message, code } = error as NodeJS.ErrnoException;
+      // What is no path may be the secret itself.
+      if (!isPath(path)) throw new ConfigError(`${this.nameOf(option)}: cannot read the file: ${code}`);
       throw new ConfigError(`${this.nameOf(option)}: cannot read ${show(path)}: ${message}`, { cause: error });
     }
   }

@@ -2,7 +2,9 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { Alarms } from '../common/alarms.js';
+import { brand } from '../common/brand.js';
 import { ConfigError } from '../common/errors.js';
+import { printAs } from '../common/inspection.js';
 import { type Clock, type Entropy, systemClock, systemEntropy } from '../common/system.js';
 import { EngineDriver } from '../core/driver.js';
 import { Engine } from '../core/engine.js';
@@ -12,7 +14,13 @@ import { Continuations } from './continuations.js';
 import { DescriptorWatch } from './descriptor-watch.js';
 import { type DaemonLogger, harmless, silent, SparseLog } from './logger.js';
 import { hostPort, type ListeningAddress, type OpenPort, openPort } from './open-port.js';
-import { type DflockdServerOptions, type ResolvedServerOptions, resolveServerOptions } from './options.js';
+import {
+  type DflockdServerOptions,
+  type ResolvedServerOptions,
+  resolveServerOptions,
+  shownServerOptions,
+  type ShownServerOptions,
+} from './options.js';
 import { Portions } from './portions.js';
 import type { SessionHost } from './session-host.js';
 import { TcpSession } from './tcp-session.js';
@@ -62,33 +70,33 @@ export function createEngine(
 
 /** A lock daemon that speaks dflockd's protocol: on a TCP port, and on any byte stream that it is handed. */
 export class DflockdServer {
-  readonly options: ResolvedServerOptions;
-  private readonly driver: EngineDriver;
-  private readonly log: DaemonLogger;
-  private readonly sparse: SparseLog;
-  private readonly descriptors: DescriptorWatch | undefined;
-  private readonly host: SessionHost;
-  private readonly admission: Admission;
-  private readonly ownsEngine: boolean;
+  readonly #options: ResolvedServerOptions;
+  readonly #driver: EngineDriver;
+  readonly #log: DaemonLogger;
+  readonly #sparse: SparseLog;
+  readonly #descriptors: DescriptorWatch | undefined;
+  readonly #host: SessionHost;
+  readonly #admission: Admission;
+  readonly #ownsEngine: boolean;
   /** Connections from their acceptance on, before and after a TLS handshake. */
-  private readonly open = new Set<Duplex>();
-  private port: OpenPort | undefined;
-  private opening: Promise<OpenPort> | undefined;
-  private tls: TlsServer | undefined;
-  private closing: Promise<void> | undefined;
-  private whenEmpty: (() => void) | undefined;
+  readonly #open = new Set<Duplex>();
+  #port: OpenPort | undefined;
+  #opening: Promise<OpenPort> | undefined;
+  #tls: TlsServer | undefined;
+  #closing: Promise<void> | undefined;
+  #whenEmpty: (() => void) | undefined;
 
   /** @throws ConfigError naming option and value */
   constructor(options: DflockdServerOptions = {}, deps: ServerDependencies = {}) {
-    this.options = resolveServerOptions(options);
-    this.log = deps.logger ? harmless(deps.logger) : silent;
-    this.ownsEngine = deps.driver === undefined;
-    this.driver =
-      deps.driver ?? createEngine(this.options, deps.clock ?? systemClock, deps.entropy ?? systemEntropy, this.log);
-    this.sparse = new SparseLog(this.log, this.driver.clock);
-    if (deps.logger) this.descriptors = new DescriptorWatch(this.driver.clock, (error) => this.exhausted(error));
-    this.admission = new Admission(this.options.maxConnections, this.options.maxConnectionsPerIp);
-    this.host = this.sessionHost();
+    this.#options = resolveServerOptions(options);
+    this.#log = deps.logger ? harmless(deps.logger) : silent;
+    this.#ownsEngine = deps.driver === undefined;
+    this.#driver =
+      deps.driver ?? createEngine(this.#options, deps.clock ?? systemClock, deps.entropy ?? systemEntropy, this.#log);
+    this.#sparse = new SparseLog(this.#log, this.#driver.clock);
+    if (deps.logger) this.#descriptors = new DescriptorWatch(this.#driver.clock, (error) => this.exhausted(error));
+    this.#admission = new Admission(this.#options.maxConnections, this.#options.maxConnectionsPerIp);
+    this.#host = this.sessionHost();
   }
 
   /**
@@ -96,44 +104,56 @@ export class DflockdServer {
    * @throws ConfigError if the port is in use on one of them, or an address is not this machine's
    */
   async listen(): Promise<ListeningAddress> {
-    if (this.closing) throw new ConfigError('the server is closed');
-    if (this.opening) throw new ConfigError('the server is listening already');
-    if (this.options.tls) this.tls = this.createTls(this.options.tls);
-    const { host, port } = this.options;
-    this.opening = openPort(
+    if (this.#closing) throw new ConfigError('the server is closed');
+    if (this.#opening) throw new ConfigError('the server is listening already');
+    if (this.#options.tls) this.#tls = this.createTls(this.#options.tls);
+    const { host, port } = this.#options;
+    this.#opening = openPort(
       host,
       port,
       (socket) => this.accept(socket),
-      (error) => this.sparse.tell('error', 'accept failed', { err: error.message }),
+      (error) => this.#sparse.tell('error', 'accept failed', { err: error.message }),
     );
     let opened: OpenPort;
     try {
-      opened = await this.opening;
+      opened = await this.#opening;
     } catch (error) {
-      this.opening = undefined;
+      this.#opening = undefined;
       throw error;
     }
     if (this.isClosing) throw new ConfigError('the server is closed');
-    this.port = opened;
-    this.descriptors?.start();
+    this.#port = opened;
+    this.#descriptors?.start();
     const { address } = opened;
-    this.log('info', 'listening', { addr: hostPort(address.host, address.port) });
+    this.#log('info', 'listening', { addr: hostPort(address.host, address.port) });
     return address;
   }
 
   /** Where it listens; undefined while it does not. */
   address(): ListeningAddress | undefined {
-    return this.isClosing ? undefined : this.port?.address;
+    return this.isClosing ? undefined : this.#port?.address;
+  }
+
+  /** The options, checked and complete. Of the token and of TLS it tells only whether they were given. */
+  get options(): ShownServerOptions {
+    return shownServerOptions(this.#options);
+  }
+
+  /** Plain data, without secrets: where it listens, how many are connected, and whether it is closed. */
+  toJSON(): object {
+    const address = this.address();
+    const listens = address === undefined ? undefined : hostPort(address.host, address.port);
+    return { address: listens, connections: this.connections, state: this.#closing ? 'closed' : 'open' };
   }
 
   /** Open connections, those in a TLS handshake included. */
   get connections(): number {
-    return this.admission.count;
+    return this.#admission.count;
   }
 
   /** Serves one client on a stream: an accepted socket, a TLS socket, one half of a pair. */
   handle(stream: Duplex, peer: string): void {
-    if (this.closing || !this.admits(peer)) {
+    if (this.#closing || !this.admits(peer)) {
       stream.destroy();
       return;
     }
@@ -146,86 +166,86 @@ export class DflockdServer {
    * Resolves when all clients have gone; after `shutdownTimeout` they are cut off.
    */
   close(): Promise<void> {
-    this.closing ??= this.shutDown();
-    return this.closing;
+    this.#closing ??= this.shutDown();
+    return this.#closing;
   }
 
   private get isClosing(): boolean {
-    return this.closing !== undefined;
+    return this.#closing !== undefined;
   }
 
   private async shutDown(): Promise<void> {
-    const { clock, engine } = this.driver;
-    this.descriptors?.stop();
-    if (this.port) this.port.close();
-    else if (this.opening) await this.opening.then((port) => port.close()).catch(() => undefined);
-    this.log('info', 'shutting down', { connections: this.open.size });
-    if (this.ownsEngine) engine.drain(clock.now());
-    else for (const stream of this.open) stream.destroy();
-    this.driver.touch();
-    if (this.open.size > 0) {
-      const empty = new Promise<void>((resolve) => (this.whenEmpty = resolve));
-      const { shutdownTimeout } = this.options;
+    const { clock, engine } = this.#driver;
+    this.#descriptors?.stop();
+    if (this.#port) this.#port.close();
+    else if (this.#opening) await this.#opening.then((port) => port.close()).catch(() => undefined);
+    this.#log('info', 'shutting down', { connections: this.#open.size });
+    if (this.#ownsEngine) engine.drain(clock.now());
+    else for (const stream of this.#open) stream.destroy();
+    this.#driver.touch();
+    if (this.#open.size > 0) {
+      const empty = new Promise<void>((resolve) => (this.#whenEmpty = resolve));
+      const { shutdownTimeout } = this.#options;
       const timer =
         shutdownTimeout > 0 ? clock.setTimer(() => this.cutOff(), seconds(shutdownTimeout), true) : undefined;
       await empty;
       if (timer) clock.clearTimer(timer);
     }
-    this.host.alarms.clear();
-    if (this.ownsEngine) this.driver.close();
-    this.sparse.flush();
-    this.log('info', 'shut down');
+    this.#host.alarms.clear();
+    if (this.#ownsEngine) this.#driver.close();
+    this.#sparse.flush();
+    this.#log('info', 'shut down');
   }
 
   private exhausted(error: Error): void {
-    this.sparse.tell('error', 'no file descriptors left: new connections are closed; raise the limit (ulimit -n)', {
+    this.#sparse.tell('error', 'no file descriptors left: new connections are closed; raise the limit (ulimit -n)', {
       err: error.message,
-      connections: this.admission.count,
+      connections: this.#admission.count,
     });
   }
 
   private cutOff(): void {
-    this.log('warn', 'shutdown timeout: closing connections', { connections: this.open.size });
-    for (const stream of this.open) stream.destroy();
+    this.#log('warn', 'shutdown timeout: closing connections', { connections: this.#open.size });
+    for (const stream of this.#open) stream.destroy();
   }
 
   private accept(socket: Socket): void {
     const peer = plainAddress(socket.remoteAddress);
-    if (this.closing) return void socket.destroy();
+    if (this.#closing) return void socket.destroy();
     if (!this.admits(peer)) return void socket.destroy();
     this.track(socket, peer);
-    if (this.tls) {
+    if (this.#tls) {
       // Who closes inside the handshake is gone; half-open, nobody would notice.
       socket.allowHalfOpen = false;
-      this.tls.emit('connection', socket);
+      this.#tls.emit('connection', socket);
     } else {
       this.serve(socket, peer);
     }
   }
 
   private admits(peer: string): boolean {
-    if (this.admission.admit(peer)) return true;
-    this.sparse.tell('warn', 'connection refused: too many', { peer, connections: this.admission.count });
+    if (this.#admission.admit(peer)) return true;
+    this.#sparse.tell('warn', 'connection refused: too many', { peer, connections: this.#admission.count });
     return false;
   }
 
   private track(stream: Duplex, peer: string): void {
-    this.open.add(stream);
+    this.#open.add(stream);
     // Without a listener an error would be thrown; the session, if there is one yet, listens as well.
     stream.on('error', () => {});
     stream.once('close', () => {
-      this.open.delete(stream);
-      this.admission.leave(peer);
-      if (this.open.size === 0) this.whenEmpty?.();
+      this.#open.delete(stream);
+      this.#admission.leave(peer);
+      if (this.#open.size === 0) this.#whenEmpty?.();
     });
   }
 
   private serve(stream: Duplex, peer: string): void {
-    new TcpSession(stream, this.host, peer);
+    new TcpSession(stream, this.#host, peer);
   }
 
   private createTls(tls: { cert: Buffer; key: Buffer }): TlsServer {
-    const { readTimeout } = this.options;
+    const { readTimeout } = this.#options;
     try {
       const server = createTlsServer({
         ...tls,
@@ -237,7 +257,7 @@ export class DflockdServer {
         this.serve(socket, plainAddress(socket.remoteAddress));
       });
       server.on('tlsClientError', (error, socket) => {
-        this.sparse.tell('debug', 'TLS handshake failed', { err: error.message });
+        this.#sparse.tell('debug', 'TLS handshake failed', { err: error.message });
         socket.destroy();
       });
       return server;
@@ -247,7 +267,10 @@ export class DflockdServer {
   }
 
   private sessionHost(): SessionHost {
-    const { driver, options, admission, sparse } = this;
+    const options = this.#options;
+    const driver = this.#driver;
+    const admission = this.#admission;
+    const sparse = this.#sparse;
     const touch = (): void => driver.touch();
     const turn = new Turn(driver.clock, touch);
     return {
@@ -267,3 +290,5 @@ export class DflockdServer {
     };
   }
 }
+brand(DflockdServer, 'DflockdServer');
+printAs('DflockdServer', DflockdServer);

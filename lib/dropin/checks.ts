@@ -1,4 +1,5 @@
 import { LockError } from '../common/errors.js';
+import { show } from '../common/shown.js';
 
 /**
  * What the original checks, and no more: spaces, lengths and characters beyond these are left to the server. Its errors are
@@ -9,12 +10,17 @@ import { LockError } from '../common/errors.js';
 const BREAKS = /[\0\n\r]/;
 
 const shown = (value: unknown): string =>
-  typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : String(value);
+  typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : show(value);
+
+/** The token of a server, and that of a hold: whoever has it can release the lock. */
+const SECRETS = ['auth', 'token'];
+
+const got = (name: string, value: unknown): string => (SECRETS.includes(name) ? '' : `, got ${shown(value)}`);
 
 /** May be empty: `auth`, a group. */
 export function checkText(name: string, value: unknown): void {
-  if (typeof value !== 'string') throw new LockError(`${name} must be a string, got ${shown(value)}`);
-  if (BREAKS.test(value)) throw new LockError(`${name} must not contain NUL, LF or CR, got ${shown(value)}`);
+  if (typeof value !== 'string') throw new LockError(`${name} must be a string${got(name, value)}`);
+  if (BREAKS.test(value)) throw new LockError(`${name} must not contain NUL, LF or CR${got(name, value)}`);
 }
 
 /** A key, channel, pattern, token or payload. */

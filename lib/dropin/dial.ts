@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { AuthError } from '../common/errors.js';
+import { refuseOtherLayouts } from '../common/copies.js';
+import { showAddress } from '../common/address.js';
+import { AuthError, LockError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import { toBytes } from '../protocol/bytes.js';
 import { encodeRequest } from '../protocol/request-encoder.js';
@@ -22,6 +24,9 @@ export interface Destination {
 
 /** Begins to connect. Who is no longer interested stops the lines. @throws what Node says of a port or of TLS options */
 export function dial({ host, port, tls }: Destination): SocketLines {
+  refuseOtherLayouts();
+  // Node would repeat it, with the password that may stand in it.
+  if (/[/@]/.test(host)) throw new LockError(`host ${showAddress(host)} is not a host name or address`);
   const socket = openSocket(host, port, tls, SocketLines.readerOf);
   return SocketLines.fedBy(socket);
 }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
+import { showAddress } from '../common/address.js';
 import { AcquireTimeoutError, LockError } from '../common/errors.js';
 import { systemClock } from '../common/system.js';
 import { refuseLiveBody } from '../locks/live-result.js';
@@ -38,22 +39,22 @@ export abstract class DistributedHold {
   readonly servers: Array<[host: string, port: number]>;
   readonly shardingStrategy: ShardingStrategy;
   readonly renewRatio: number;
-  readonly tls: ConnectionOptions | undefined;
-  readonly auth: string | undefined;
   readonly onLockLost: ((key: string, token: string) => void) | undefined;
   readonly connectTimeoutMs: number | undefined;
   readonly socketTimeoutMs: number | undefined;
-  /** The token of the present hold; null while nothing is held. */
-  token: string | null = null;
   /** The lease of the present hold in seconds, as the server answered it last; 0 while nothing is held. */
   lease = 0;
-  private session: HoldSession | undefined;
+  // Private: whoever prints a lock would print them.
+  readonly #tls: ConnectionOptions | undefined;
+  readonly #auth: string | undefined;
+  #token: string | null = null;
+  #session: HoldSession | undefined;
   /** The session in which enqueue() brought, or will bring, the hold. */
-  private enqueued: HoldSession | undefined;
+  #enqueued: HoldSession | undefined;
   /** Whether there was a connection, which has been closed. */
-  private closed = false;
-  private readonly readTimeoutMs: number;
-  private readonly keeper: HoldKeeper;
+  #closed = false;
+  readonly #readTimeoutMs: number;
+  readonly #keeper: HoldKeeper;
 
   /** @throws LockError for options that cannot work */
   protected constructor(options: DistributedLockOptions, { readTimeoutMs }: HoldSurroundings = {}) {
@@ -64,16 +65,40 @@ export abstract class DistributedHold {
     this.servers = serversOf(options);
     this.shardingStrategy = options.shardingStrategy ?? stableHashShard;
     this.renewRatio = options.renewRatio ?? DEFAULT_RATIO;
-    this.tls = options.tls;
-    this.auth = options.auth;
+    this.#tls = options.tls;
+    this.#auth = options.auth;
     this.onLockLost = options.onLockLost;
     this.connectTimeoutMs = options.connectTimeoutMs;
     this.socketTimeoutMs = options.socketTimeoutMs;
-    this.readTimeoutMs = readTimeoutMs ?? READ_TIMEOUT_MS;
-    this.keeper = keeperFor(this.renewRatio, this.readTimeoutMs);
+    this.#readTimeoutMs = readTimeoutMs ?? READ_TIMEOUT_MS;
+    this.#keeper = keeperFor(this.renewRatio, this.#readTimeoutMs);
   }
 
   protected abstract get subject(): Subject;
+
+  get tls(): ConnectionOptions | undefined {
+    return this.#tls;
+  }
+
+  get auth(): string | undefined {
+    return this.#auth;
+  }
+
+  /** The token of the present hold; null while nothing is held. */
+  get token(): string | null {
+    return this.#token;
+  }
+
+  /** Plain data, without secrets. */
+  toJSON(): object {
+    const { key, servers, lease } = this;
+    return {
+      key,
+      servers: servers.map(([host, port]) => `${showAddress([host])}:${port}`),
+      isHeld: this.#token !== null,
+      lease,
+    };
+  }
 
   /**
    * Connects, waits up to `acquireTimeoutS`, and keeps what it got renewed. False on timeout; the connection is closed then.
@@ -95,7 +120,7 @@ export abstract class DistributedHold {
       const granted = await session.enqueue();
       if (!granted) return 'queued';
       this.assertOpen(session);
-      this.enqueued = session;
+      this.#enqueued = session;
       return 'acquired';
     } catch (error) {
       this.drop(session);
@@ -110,14 +135,15 @@ export abstract class DistributedHold {
    */
   async wait(timeoutS: number = this.acquireTimeoutS): Promise<boolean> {
     checkWait('timeoutS', timeoutS);
-    const { session } = this;
-    if (!session) throw new LockError(this.closed ? 'the connection is closed' : 'not connected: call enqueue() first');
-    if (session.isHeld && session === this.enqueued) {
+    const session = this.#session;
+    if (!session)
+      throw new LockError(this.#closed ? 'the connection is closed' : 'not connected: call enqueue() first');
+    if (session.isHeld && session === this.#enqueued) {
       if (await session.check()) return true;
       throw new LockError('the lock is lost');
     }
     if (!session.isQueued) throw new LockError('there is no place to wait in: call enqueue() first');
-    this.enqueued = session;
+    this.#enqueued = session;
     return this.granted(session, session.wait(timeoutS));
   }
 
@@ -126,9 +152,9 @@ export abstract class DistributedHold {
    * @throws LockError after a release or close
    */
   async release(): Promise<void> {
-    if (this.closed) throw new LockError('already released or closed');
-    this.closed = true;
-    const { session } = this;
+    if (this.#closed) throw new LockError('already released or closed');
+    this.#closed = true;
+    const session = this.#session;
     if (!session) return;
     await session.release();
     this.drop(session);
@@ -155,40 +181,40 @@ export abstract class DistributedHold {
 
   /** Ends the connection without a release; the server frees then what it owned. Idempotent. */
   close(): void {
-    this.closed = true;
-    if (this.session) this.drop(this.session);
+    this.#closed = true;
+    if (this.#session) this.drop(this.#session);
   }
 
   /** @internal The present connection. */
   protected get sock(): Socket | null {
-    return this.session?.connection ?? null;
+    return this.#session?.connection ?? null;
   }
 
   private open(force: boolean): HoldSession {
-    if (this.session) {
+    if (this.#session) {
       if (!force) throw new LockError('already connected: release() or close() first, or use force');
-      this.drop(this.session);
+      this.drop(this.#session);
     }
-    this.closed = true;
+    this.#closed = true;
     const { key, servers, shardingStrategy, tls, auth, connectTimeoutMs } = this;
     const [host, port] = chooseServer(key, servers, shardingStrategy);
-    this.closed = false;
+    this.#closed = false;
     const session: HoldSession = new HoldSession(
       {
         subject: this.subject,
         to: { host, port, tls, auth, connectTimeoutMs },
         leaseTtlS: this.leaseTtlS,
         socketTimeoutMs: this.socketTimeoutMs,
-        readTimeoutMs: this.readTimeoutMs,
+        readTimeoutMs: this.#readTimeoutMs,
       },
       {
         held: (granted) => this.begin(granted),
         renewed: (leaseS) => (this.lease = leaseS),
         lost: (token) => this.lost(session, token),
       },
-      this.keeper,
+      this.#keeper,
     );
-    return (this.session = session);
+    return (this.#session = session);
   }
 
   private async granted(session: HoldSession, pending: Promise<Granted>): Promise<boolean> {
@@ -205,22 +231,22 @@ export abstract class DistributedHold {
 
   /** It may have been closed, or lost, before the caller could be told that it was granted. */
   private assertOpen(session: HoldSession): void {
-    if (this.session !== session) throw new LockError('connection closed');
+    if (this.#session !== session) throw new LockError('connection closed');
   }
 
   private begin({ token, lease }: Granted): void {
-    this.token = token;
+    this.#token = token;
     this.lease = lease;
   }
 
   /** A session that has been replaced by another changes nothing any more. */
   private drop(session: HoldSession): void {
     session.end();
-    if (this.session !== session) return;
-    this.session = undefined;
-    this.enqueued = undefined;
-    this.closed = true;
-    this.token = null;
+    if (this.#session !== session) return;
+    this.#session = undefined;
+    this.#enqueued = undefined;
+    this.#closed = true;
+    this.#token = null;
     this.lease = 0;
   }
 

@@ -1,3 +1,5 @@
+import { brand } from '../common/brand.js';
+import { printAs } from '../common/inspection.js';
 import { DistributedHold, type HoldSurroundings } from './distributed-hold.js';
 import type { DistributedLockOptions } from './options.js';
 import type { Subject } from './requests.js';
@@ -27,3 +29,5 @@ export class DistributedLock extends DistributedHold {
     return { kind: 'lock', key: this.key, limit: 1 };
   }
 }
+brand(DistributedLock, 'DistributedLock');
+printAs('DistributedLock', DistributedLock);

@@ -1,3 +1,5 @@
+import { brand } from '../common/brand.js';
+import { printAs } from '../common/inspection.js';
 import { DistributedHold, type HoldSurroundings } from './distributed-hold.js';
 import { checkLimit, type DistributedSemaphoreOptions } from './options.js';
 import type { Subject } from './requests.js';
@@ -17,3 +19,5 @@ export class DistributedSemaphore extends DistributedHold {
     return { kind: 'sem', key: this.key, limit: this.limit };
   }
 }
+brand(DistributedSemaphore, 'DistributedSemaphore');
+printAs('DistributedSemaphore', DistributedSemaphore);

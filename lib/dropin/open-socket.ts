@@ -1,5 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
+import { withoutValues } from '../common/shown.js';
 
 /**
  * What is received is taken out of it before anything else can be read, so all connections share it: nothing is allocated
@@ -42,8 +43,16 @@ export function openSocket(
     noDelay: true,
     onread,
   };
-  const socket: Socket = tls ? connectTls(secured(host, tls, options)) : connectTcp(options);
+  const socket: Socket = tls ? overTls(secured(host, tls, options)) : connectTcp(options);
   return socket;
+}
+
+function overTls(options: ConnectionOptions): Socket {
+  try {
+    return connectTls(options);
+  } catch (error) {
+    throw withoutValues(error);
+  }
 }
 
 /** Addresses have no server name (RFC 6066). */

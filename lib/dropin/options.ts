@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls';
 import { LockError } from '../common/errors.js';
+import { show } from '../common/shown.js';
 import type { ShardingStrategy } from '../locks/options.js';
 import { DEFAULT_HOST, DEFAULT_PORT } from '../protocol/limits.js';
 import { shardOf } from '../protocol/shard.js';
@@ -71,5 +72,5 @@ export function chooseServer(
   const index: unknown = strategy(key, servers.length);
   const server = Number.isInteger(index) ? servers[index as number] : undefined;
   if (server) return server;
-  throw new LockError(`shardingStrategy must return an integer from 0 to ${servers.length - 1}, got ${String(index)}`);
+  throw new LockError(`shardingStrategy must return an integer from 0 to ${servers.length - 1}, got ${show(index)}`);
 }

@@ -1,4 +1,5 @@
 import { AcquireTimeoutError, LockError } from '../common/errors.js';
+import { withoutToken } from '../common/shown.js';
 
 /** The lease of a reply that names none which makes sense. */
 const FALLBACK_LEASE_S = 30;
@@ -29,7 +30,7 @@ export interface Granted {
 }
 
 export const refused = (operation: Operation, reply: string): LockError =>
-  new LockError(`${operation} failed: '${reply}'`);
+  new LockError(`${operation} failed: '${withoutToken(reply)}'`);
 
 const leaseOf = (field: string | undefined, otherwise: number): number => {
   const lease = field === undefined || field === '' ? NaN : Number(field);

@@ -1,6 +1,9 @@
 import type { Socket } from 'node:net';
 import { type Alarm, Alarms } from '../common/alarms.js';
+import { refuseOtherLayouts } from '../common/copies.js';
 import { LockError } from '../common/errors.js';
+import { printAs } from '../common/inspection.js';
+import { sharedSymbol } from '../common/shared-state.js';
 import { type Ms, systemClock } from '../common/system.js';
 import { DEFAULT_READ_TIMEOUT_S } from '../protocol/limits.js';
 import type { Receiver } from './open-socket.js';
@@ -19,8 +22,8 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** Where a socket keeps its reader; both copies of this package find it there, and a WeakMap is slower. */
-const READER = Symbol.for('nestjs-dflockd:socket-lines');
+/** Where a socket keeps its reader; all copies of this package find it there, and a WeakMap is slower. */
+const READER: unique symbol = sharedSymbol('socket-lines') as never;
 
 type Read = Socket & { [READER]?: SocketLines };
 
@@ -48,6 +51,7 @@ export class SocketLines implements Receiver, Alarm {
   private expected = '';
 
   private constructor(readonly socket: Socket) {
+    refuseOtherLayouts();
     socket.on('end', this.onClose);
     socket.on('error', this.onError);
     socket.on('close', this.onClose);
@@ -84,6 +88,11 @@ export class SocketLines implements Receiver, Alarm {
     socket.removeListener('close', lines.onClose);
     lines.stop('the socket has been taken over by a SignalConnection');
     return lines.text;
+  }
+
+  /** Plain data: what it has read may have tokens. */
+  toJSON(): object {
+    return { waiting: this.waiting.length, isOver: this.isOver };
   }
 
   /** Nothing more will come. */
@@ -189,3 +198,4 @@ export class SocketLines implements Receiver, Alarm {
     patience.cancel(this);
   }
 }
+printAs('SocketLines', SocketLines);

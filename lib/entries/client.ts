@@ -40,7 +40,7 @@ export {
 export { currentLock } from '../locks/current-lock.js';
 export type { HeldGrant, LockEvent, LockLostEvent } from '../locks/events.js';
 export { type KeyValue, lockKey } from '../locks/keys.js';
-export { LockClient, type LockClientDeps, type WithLockOptions } from '../locks/lock-client.js';
+export { LockClient, type WithLockOptions } from '../locks/lock-client.js';
 export type { LockHandle } from '../locks/lock-handle.js';
 export type { LockTicket } from '../locks/lock-ticket.js';
 export type { LockScope, ScopeOptions } from '../locks/lock-scope.js';
@@ -49,6 +49,7 @@ export type {
   BackendOptions,
   Defaults,
   EmbeddedOptions,
+  LockClientDeps,
   LockClientOptions,
   LockKey,
   RemoteOptions,

@@ -1,5 +1,17 @@
+import { plainFields } from '../common/plain.js';
 import { EventHub } from './event-hub.js';
 import type { LockEvent, LockLostEvent, LockNotice } from './events.js';
+
+/** What all events have in common: they can be made JSON, in which no token is. */
+class ToldEvent {
+  toJSON(): object {
+    return plainFields(this);
+  }
+}
+Object.defineProperty(ToldEvent, 'name', { value: 'LockEvent' });
+
+/** Events are made where things happen, as plain data, and only while somebody listens. */
+const told = <E extends LockEvent>(event: E): E => Object.setPrototypeOf(event, ToldEvent.prototype) as E;
 
 /**
  * The streams of a client. What happens to every lock is made into an event only while somebody listens to all events;
@@ -26,12 +38,13 @@ export class ClientEvents {
    * middle of a grant or a release: who hears it may acquire or close.
    */
   emit(event: LockEvent): void {
-    if (this.untold.push(event) === 1) queueMicrotask(() => this.catchUp());
+    if (this.untold.push(told(event)) === 1) queueMicrotask(() => this.catchUp());
   }
 
   /** What is rare; told at once. */
   notice(event: LockNotice): void {
     this.catchUp();
+    told(event);
     if (event.type === 'lost') this.losses.emit(event);
     this.rare.emit(event);
     this.all.emit(event);

@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { refuseOtherLayouts } from '../common/copies.js';
+import { shared } from '../common/shared-state.js';
 import type { Hold } from './hold.js';
 import type { LockHandle } from './lock-handle.js';
 
@@ -15,7 +17,8 @@ export interface LockContext {
   outer: LockContext | undefined;
 }
 
-const contexts = new AsyncLocalStorage<LockContext>();
+/** One for all copies of this package: what runs under a lock of one may ask another. */
+const contexts = shared('contexts', () => new AsyncLocalStorage<LockContext>());
 
 /** Runs `body` with the lock of `entry` as its current lock, on top of the locks of `around`. */
 export const runWithLock = <R>(entry: LockEntry, body: () => R, around = contexts.getStore()): R =>
@@ -28,8 +31,10 @@ export const runWithLock = <R>(entry: LockEntry, body: () => R, around = context
  * It goes by the async context, which is not proof that the caller holds the lock. A task in a shared queue, a callback of
  * a connection pool or a listener of an event emitter may run in the context of other code. Bind such functions to their
  * own context with `AsyncResource.bind`, or pass the handle itself.
+ * @throws ConfigError if a version of this package is loaded whose locks this one cannot see
  */
 export function currentLock(): LockHandle | undefined {
+  refuseOtherLayouts();
   return lockContext()?.entry.lock;
 }
 

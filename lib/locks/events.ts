@@ -7,6 +7,8 @@ export interface HeldGrant {
   readonly token: string;
   readonly fence?: bigint;
   readonly server: string;
+  /** Without the token, by which the lock can be released; the fence as text. */
+  toJSON(): object;
 }
 
 interface About {

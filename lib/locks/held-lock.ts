@@ -1,9 +1,12 @@
 import type { AcquireRequest, Released } from '../backends/backend.js';
 import { LockLostError, type LossReason, type ServerDrainingError } from '../common/errors.js';
+import { printAs } from '../common/inspection.js';
 import type { Ms } from '../common/system.js';
 import type { HeldGrant, LockEvent, LockNotice } from './events.js';
+import { HiddenLink } from '../common/hidden-link.js';
 import { type LockEntry, runWithLock } from './current-lock.js';
 import type { Hold, HoldStart, LockedCall, Origin } from './hold.js';
+import { LockGrant } from './lock-grant.js';
 import { jsonOf } from './lock-json.js';
 import { JoinedLock } from './joined-lock.js';
 import { giveBack } from './give-back.js';
@@ -30,81 +33,83 @@ const HELD: Fate = { is: 'held' };
 const RELEASED: Fate = { is: 'released' };
 
 /** A lock in somebody's hands, or several that live and die together. */
-export class HeldLock implements Hold, LeaseHolder {
-  prev: HeldLock | undefined = undefined;
-  next: HeldLock | undefined = undefined;
+export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder {
+  readonly #keeper: LeaseKeeper;
+  readonly #leases: readonly Lease[];
+  readonly #observer: HoldObserver;
   readonly keys: readonly string[];
   readonly waitedMs: Ms;
-  readonly call: LockedCall | undefined;
-  private fate: Fate = HELD;
-  private controller: AbortController | undefined;
-  private lossListeners: Set<(loss: LockLostError) => void> | undefined;
+  readonly #start: HoldStart;
+  #fate: Fate = HELD;
+  #controller: AbortController | undefined;
+  #lossListeners: Set<(loss: LockLostError) => void> | undefined;
   /** Why the holder was asked to stop although it still has the lock. */
-  private notice: Error | undefined;
-  private releasing: Promise<boolean> | undefined;
-  private keptUntil: Ms = 0;
-  private limit: HoldLimit | undefined;
-  private entry: LockEntry | undefined;
+  #notice: Error | undefined;
+  #releasing: Promise<boolean> | undefined;
+  #keptUntil: Ms = 0;
+  #limit: HoldLimit | undefined;
+  #entry: LockEntry | undefined;
   /** Parts of others in this hold. */
-  private parts = 0;
-  private whenAlone: (() => void) | undefined;
+  #parts = 0;
+  #whenAlone: (() => void) | undefined;
 
-  constructor(
-    private readonly keeper: LeaseKeeper,
-    private readonly leases: readonly Lease[],
-    private readonly start: HoldStart,
-    private readonly observer: HoldObserver,
-  ) {
+  constructor(keeper: LeaseKeeper, leases: readonly Lease[], start: HoldStart, observer: HoldObserver) {
+    super();
+    this.#keeper = keeper;
+    this.#leases = leases;
+    this.#start = start;
+    this.#observer = observer;
     this.keys = start.keys;
     this.waitedMs = start.waitedMs;
-    this.call = start.call;
     for (const lease of leases) lease.handTo(this, start.renewals);
   }
 
+  get call(): LockedCall | undefined {
+    return this.#start.call;
+  }
+
   get grants(): readonly HeldGrant[] {
-    return this.leases.map(({ grant: { token, fence, server } }, i) => {
-      return { key: this.keys[i]!, token, server, ...(fence === undefined ? undefined : { fence }) };
-    });
+    return this.#leases.map(({ grant }, i) => new LockGrant(this.keys[i]!, grant));
   }
 
   get token(): string {
-    return this.leases[0]!.grant.token;
+    return this.#leases[0]!.grant.token;
   }
 
   get fence(): bigint | undefined {
-    return this.leases.length === 1 ? this.leases[0]!.grant.fence : undefined;
+    return this.#leases.length === 1 ? this.#leases[0]!.grant.fence : undefined;
   }
 
   get isHeld(): boolean {
-    return this.limit?.remainingMs !== 0 && this.leases.every((lease) => lease.isHeld);
+    return this.#limit?.remainingMs !== 0 && this.#leases.every((lease) => lease.isHeld);
   }
 
   get remainingMs(): Ms {
-    return Math.min(this.limit?.remainingMs ?? Infinity, ...this.leases.map((lease) => lease.remainingMs));
+    return Math.min(this.#limit?.remainingMs ?? Infinity, ...this.#leases.map((lease) => lease.remainingMs));
   }
 
   get signal(): AbortSignal {
-    if (!this.controller) {
-      this.controller = new AbortController();
-      const reason = this.loss ?? this.notice;
-      if (reason) this.controller.abort(reason);
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      const reason = this.loss ?? this.#notice;
+      if (reason) this.#controller.abort(reason);
     }
-    return this.controller.signal;
+    return this.#controller.signal;
   }
 
   get loss(): LockLostError | undefined {
-    return this.fate.is === 'lost' ? this.fate.error : undefined;
+    return this.#fate.is === 'lost' ? this.#fate.error : undefined;
   }
 
   onLoss(listener: (loss: LockLostError) => void): () => void {
     if (this.loss) listener(this.loss);
-    else (this.lossListeners ??= new Set()).add(listener);
-    return () => void this.lossListeners?.delete(listener);
+    else (this.#lossListeners ??= new Set()).add(listener);
+    return () => void this.#lossListeners?.delete(listener);
   }
 
   assertHeld(): void {
     this.lookAtLimit();
-    const over = this.leases.find((lease) => !lease.isHeld);
+    const over = this.#leases.find((lease) => !lease.isHeld);
     if (over) throw this.loss ?? this.lossOf(over, 'expired');
   }
 
@@ -112,29 +117,29 @@ export class HeldLock implements Hold, LeaseHolder {
     this.lookAtLimit();
     if (this.loss) throw this.loss;
     const leaseMs = checkLease(leaseTtlS);
-    const outcomes = await Promise.allSettled(this.leases.map((lease) => this.renewOne(lease, leaseMs)));
+    const outcomes = await Promise.allSettled(this.#leases.map((lease) => this.renewOne(lease, leaseMs)));
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failed) throw this.loss ?? failed.reason;
     return this.remainingMs;
   }
 
   release(): Promise<boolean> {
-    if (this.entry) this.entry.lock = undefined;
-    return (this.releasing ??= this.giveBack());
+    if (this.#entry) this.#entry.lock = undefined;
+    return (this.#releasing ??= this.giveBack());
   }
 
   keepUntil(time: Ms): void {
-    this.keptUntil = Math.max(this.keptUntil, time);
+    this.#keptUntil = Math.max(this.#keptUntil, time);
   }
 
   limitTo(maxHoldMs: Ms): void {
-    if (this.fate.is !== 'held') return;
-    this.limit = new HoldLimit(this.keeper, this.leases, this.start.since + maxHoldMs, () => this.overdue());
+    if (this.#fate.is !== 'held') return;
+    this.#limit = new HoldLimit(this.#keeper, this.#leases, this.#start.since + maxHoldMs, () => this.overdue());
   }
 
   async settle(): Promise<LockLostError | undefined> {
     this.lookAtLimit();
-    for (const lease of this.leases) {
+    for (const lease of this.#leases) {
       const checked = lease.check();
       // Usually there is no doubt, and nothing to wait for.
       if (typeof checked !== 'boolean') await checked;
@@ -144,19 +149,19 @@ export class HeldLock implements Hold, LeaseHolder {
 
   /** Whether this is one of that client's. */
   isOf(observer: HoldObserver): boolean {
-    return this.observer === observer;
+    return this.#observer === observer;
   }
 
   get isReleased(): boolean {
-    return this.releasing !== undefined;
+    return this.#releasing !== undefined;
   }
 
   names({ kind, key, limit }: AcquireRequest): boolean {
-    return this.leases.some(({ grant: { req } }) => req.key === key && req.kind === kind && req.limit === limit);
+    return this.#leases.some(({ grant: { req } }) => req.key === key && req.kind === kind && req.limit === limit);
   }
 
   covers(req: AcquireRequest): boolean {
-    return !this.releasing && this.has(req);
+    return !this.#releasing && this.has(req);
   }
 
   /** As covers(), also while the release waits for the parts: these still run under it. */
@@ -165,43 +170,43 @@ export class HeldLock implements Hold, LeaseHolder {
   }
 
   join(keys: readonly string[], origin: Origin): Hold {
-    this.parts++;
+    this.#parts++;
     return new JoinedLock(this, keys, origin);
   }
 
   run<R>(fn: () => R): R {
-    this.entry ??= { lock: this.isReleased ? undefined : this };
-    return runWithLock(this.entry, fn, this.start.around);
+    this.#entry ??= { lock: this.isReleased ? undefined : this };
+    return runWithLock(this.#entry, fn, this.#start.around);
   }
 
   /** By a part, once, when it is released. */
   partReleased(): void {
-    if (--this.parts > 0) return;
-    this.whenAlone?.();
-    if (this.loss && this.releasing) this.limit?.giveBack();
+    if (--this.#parts > 0) return;
+    this.#whenAlone?.();
+    if (this.loss && this.#releasing) this.#limit?.giveBack();
   }
 
   /** Asks the holder to stop: its signal aborts. The lock is still held. */
   notify(reason: Error): void {
-    if (this.fate.is !== 'held' || this.notice) return;
-    this.notice = reason;
-    this.controller?.abort(reason);
+    if (this.#fate.is !== 'held' || this.#notice) return;
+    this.#notice = reason;
+    this.#controller?.abort(reason);
   }
 
   /** Takes the lock from its holder, parts included, and gives it back to the server. */
   async revoke(reason: LossReason): Promise<void> {
     // Ended before its fate is known: its release is under way.
-    if (this.fate.is !== 'held' || this.leases.every((lease) => lease.ended)) {
-      await this.releasing;
+    if (this.#fate.is !== 'held' || this.#leases.every((lease) => lease.ended)) {
+      await this.#releasing;
       return;
     }
-    for (const lease of this.leases) lease.end();
-    this.lose(this.leases[0]!, reason, undefined);
-    await giveBack(this.keeper.backend, this.leases);
+    for (const lease of this.#leases) lease.end();
+    this.lose(this.#leases[0]!, reason, undefined);
+    await giveBack(this.#keeper.backend, this.#leases);
   }
 
   toJSON(): object {
-    return jsonOf(this, this.leases);
+    return jsonOf(this, this.#leases);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -210,8 +215,8 @@ export class HeldLock implements Hold, LeaseHolder {
 
   /** LeaseHolder */
   renewed(leaseMs: Ms): void {
-    if (!this.observer.observed) return;
-    this.observer.emit({ type: 'renewed', keys: this.keys, leaseMs, at: this.keeper.clock.wall() });
+    if (!this.#observer.observed) return;
+    this.#observer.emit({ type: 'renewed', keys: this.keys, leaseMs, at: this.#keeper.clock.wall() });
   }
 
   /** LeaseHolder. What settles before the loss has succeeded (rule 9). */
@@ -222,40 +227,40 @@ export class HeldLock implements Hold, LeaseHolder {
   /** LeaseHolder */
   lost(lease: Lease, reason: LossReason, cause: Error | undefined): void {
     // All or nothing: what is left of a set protects nothing any more.
-    const others = this.leases.filter((other) => !other.ended).reverse();
+    const others = this.#leases.filter((other) => !other.ended).reverse();
     for (const other of others) other.end();
     this.lose(lease, reason, cause);
-    for (const other of others) this.keeper.backend.abandon(other.grant);
+    for (const other of others) this.#keeper.backend.abandon(other.grant);
   }
 
   /** After a stall its timer has yet to run. */
   private lookAtLimit(): void {
-    if (this.limit?.remainingMs === 0) this.overdue();
+    if (this.#limit?.remainingMs === 0) this.overdue();
   }
 
   /** Its holder may go on working: it is told, and then has the time of the last lease to stop. */
   private overdue(): void {
-    if (this.fate.is !== 'held' || this.leases.every((lease) => lease.ended)) return;
-    for (const lease of this.leases) lease.end();
-    this.lose(this.leases[0]!, 'overdue', undefined);
-    this.limit!.lapse();
+    if (this.#fate.is !== 'held' || this.#leases.every((lease) => lease.ended)) return;
+    for (const lease of this.#leases) lease.end();
+    this.lose(this.#leases[0]!, 'overdue', undefined);
+    this.#limit!.lapse();
   }
 
   private lose(lease: Lease, reason: LossReason, cause: Error | undefined): void {
-    if (this.fate.is !== 'held') return;
-    if (reason !== 'overdue') this.limit?.cancel();
+    if (this.#fate.is !== 'held') return;
+    if (reason !== 'overdue') this.#limit?.cancel();
     const error = this.lossOf(lease, reason, cause);
-    this.fate = { is: 'lost', error };
-    this.observer.ended(this);
-    this.controller?.abort(error);
-    this.lossListeners?.forEach((listener) => listener(error));
-    this.whenAlone?.();
-    const { clock } = this.keeper;
-    this.observer.notice(lossEvent(this, lease, error, clock.now() - this.start.since, clock.wall()));
+    this.#fate = { is: 'lost', error };
+    this.#observer.ended(this);
+    this.#controller?.abort(error);
+    this.#lossListeners?.forEach((listener) => listener(error));
+    this.#whenAlone?.();
+    const { clock } = this.#keeper;
+    this.#observer.notice(lossEvent(this, lease, error, clock.now() - this.#start.since, clock.wall()));
   }
 
   private lossOf(lease: Lease, reason: LossReason, cause?: Error): LockLostError {
-    return new LockLostError(this.keys[this.leases.indexOf(lease)]!, reason, { server: lease.grant.server, cause });
+    return new LockLostError(this.keys[this.#leases.indexOf(lease)]!, reason, { server: lease.grant.server, cause });
   }
 
   private async renewOne(lease: Lease, leaseMs: Ms | undefined): Promise<void> {
@@ -269,23 +274,25 @@ export class HeldLock implements Hold, LeaseHolder {
   }
 
   private giveBack(): Promise<boolean> {
-    if (this.fate.is !== 'held') {
-      if (this.parts === 0) this.limit?.giveBack();
+    if (this.#fate.is !== 'held') {
+      if (this.#parts === 0) this.#limit?.giveBack();
       return Promise.resolve(false);
     }
-    return this.parts > 0 ? this.giveBackAlone() : this.giveBackNow();
+    return this.#parts > 0 ? this.giveBackAlone() : this.giveBackNow();
   }
 
   /** Detached tasks inherit the context, and with it their parts, which may outlast the body. */
   private async giveBackAlone(): Promise<boolean> {
-    await new Promise<void>((resolve) => (this.whenAlone = resolve));
+    await new Promise<void>((resolve) => (this.#whenAlone = resolve));
     return this.loss ? false : this.giveBackNow();
   }
 
   private giveBackNow(): Promise<boolean> {
-    const { leases, keptUntil, keeper } = this;
+    const leases = this.#leases;
+    const keptUntil = this.#keptUntil;
+    const keeper = this.#keeper;
     const { backend, clock } = keeper;
-    this.limit?.cancel();
+    this.#limit?.cancel();
     for (const lease of leases) lease.end();
     const keepMs = keptUntil === 0 ? 0 : Math.max(keptUntil - clock.now(), 0);
     if (leases.length > 1) {
@@ -304,17 +311,18 @@ export class HeldLock implements Hold, LeaseHolder {
       this.lose(gone, 'rejected', undefined);
       return false;
     }
-    this.fate = RELEASED;
-    this.observer.ended(this);
-    if (this.observer.observed) {
-      const { clock } = this.keeper;
-      this.observer.emit({
+    this.#fate = RELEASED;
+    this.#observer.ended(this);
+    if (this.#observer.observed) {
+      const { clock } = this.#keeper;
+      this.#observer.emit({
         type: 'released',
         keys: this.keys,
-        heldMs: clock.now() - this.start.since,
+        heldMs: clock.now() - this.#start.since,
         at: clock.wall(),
       });
     }
     return true;
   }
 }
+printAs('LockHandle', HeldLock);

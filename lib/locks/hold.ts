@@ -48,6 +48,7 @@ export interface Hold extends LockHandle {
   settle(): Promise<LockLostError | undefined>;
 }
 
+/** What a hold begins with. */
 export interface HoldStart extends Origin {
   /** As the caller wrote them, in the order of the leases. */
   readonly keys: readonly string[];

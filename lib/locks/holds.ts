@@ -31,6 +31,10 @@ export class Holds implements HoldObserver {
     return hold;
   }
 
+  get size(): number {
+    return this.held.size;
+  }
+
   /** Whether it was taken from this client: names of others mean nothing to it. */
   owns(hold: LockHandle): hold is Hold {
     const whole = hold instanceof JoinedLock ? hold.whole : hold;

@@ -1,5 +1,6 @@
 import type { AcquireRequest } from '../backends/backend.js';
 import { LockLostError } from '../common/errors.js';
+import { printAs } from '../common/inspection.js';
 import type { Ms } from '../common/system.js';
 import type { HeldGrant } from './events.js';
 import type { HeldLock } from './held-lock.js';
@@ -12,15 +13,24 @@ import type { Hold, LockedCall, Origin } from './hold.js';
  */
 export class JoinedLock implements Hold {
   readonly waitedMs: Ms = 0;
-  private state: 'joined' | 'released' = 'joined';
-  private ownLoss: LockLostError | undefined;
-  private readonly entry: LockEntry = { lock: this };
+  #state: 'joined' | 'released' = 'joined';
+  #ownLoss: LockLostError | undefined;
+  readonly #entry: LockEntry = { lock: this };
+  readonly #whole: HeldLock;
+  readonly #origin: Origin;
 
   constructor(
-    readonly whole: HeldLock,
+    whole: HeldLock,
     readonly keys: readonly string[],
-    private readonly origin: Origin,
-  ) {}
+    origin: Origin,
+  ) {
+    this.#whole = whole;
+    this.#origin = origin;
+  }
+
+  get whole(): HeldLock {
+    return this.#whole;
+  }
 
   get grants(): readonly HeldGrant[] {
     return this.keys.map((key) => this.whole.grants.find((grant) => grant.key === key)!);
@@ -35,11 +45,11 @@ export class JoinedLock implements Hold {
   }
 
   get isHeld(): boolean {
-    return this.state === 'joined' && this.whole.isHeld;
+    return this.#state === 'joined' && this.whole.isHeld;
   }
 
   get remainingMs(): Ms {
-    return this.state === 'joined' ? this.whole.remainingMs : 0;
+    return this.#state === 'joined' ? this.whole.remainingMs : 0;
   }
 
   get signal(): AbortSignal {
@@ -50,7 +60,7 @@ export class JoinedLock implements Hold {
   get loss(): LockLostError | undefined {
     const { loss } = this.whole;
     if (!loss) return undefined;
-    return (this.ownLoss ??= new LockLostError(this.keys[0]!, loss.reason, { server: loss.server, cause: loss }));
+    return (this.#ownLoss ??= new LockLostError(this.keys[0]!, loss.reason, { server: loss.server, cause: loss }));
   }
 
   onLoss(listener: (loss: LockLostError) => void): () => void {
@@ -58,11 +68,11 @@ export class JoinedLock implements Hold {
   }
 
   get call(): LockedCall | undefined {
-    return this.origin.call;
+    return this.#origin.call;
   }
 
   get isReleased(): boolean {
-    return this.state === 'released';
+    return this.#state === 'released';
   }
 
   names(req: AcquireRequest): boolean {
@@ -78,7 +88,7 @@ export class JoinedLock implements Hold {
   }
 
   run<R>(fn: () => R): R {
-    return runWithLock(this.entry, fn, this.origin.around);
+    return runWithLock(this.#entry, fn, this.#origin.around);
   }
 
   keepUntil(time: Ms): void {
@@ -99,14 +109,14 @@ export class JoinedLock implements Hold {
   }
 
   async renew(leaseTtlS?: number): Promise<Ms> {
-    if (this.state === 'released') throw this.over();
+    if (this.#state === 'released') throw this.over();
     return this.whole.renew(leaseTtlS);
   }
 
   async release(): Promise<boolean> {
-    if (this.state === 'joined') {
-      this.state = 'released';
-      this.entry.lock = undefined;
+    if (this.#state === 'joined') {
+      this.#state = 'released';
+      this.#entry.lock = undefined;
       this.whole.partReleased();
     }
     return this.whole.loss === undefined;
@@ -126,3 +136,4 @@ export class JoinedLock implements Hold {
     return new LockLostError(this.keys[0]!, 'expired', { server: this.grants[0]!.server });
   }
 }
+printAs('LockHandle', JoinedLock);

@@ -1,8 +1,11 @@
 import type { Observable } from 'rxjs';
 import type { Capabilities, LinkEvent, LockBackend } from '../backends/backend.js';
+import { brand } from '../common/brand.js';
+import { refuseOtherLayouts } from '../common/copies.js';
 import { LockUnavailableError } from '../common/errors.js';
+import { printAs } from '../common/inspection.js';
 import { rejected } from '../common/rejected.js';
-import { type Clock, type Entropy, systemClock, systemEntropy } from '../common/system.js';
+import { type Clock, systemClock, systemEntropy } from '../common/system.js';
 import { makeBackend } from './backend-factory.js';
 import { BackendStart } from './backend-start.js';
 import { ClientEvents } from './client-events.js';
@@ -25,19 +28,18 @@ import {
 import { LockTaker } from './lock-taker.js';
 import type { LockTicket } from './lock-ticket.js';
 import { checkObject } from './option-checks.js';
-import type { AcquireOptions, LockClientOptions, LockKey, TicketOptions } from './options.js';
-import { checkMaxHold, resolveOptions, type ResolvedOptions } from './resolve-options.js';
+import type { AcquireOptions, LockClientDeps, LockClientOptions, LockKey, TicketOptions } from './options.js';
+import {
+  checkMaxHold,
+  placesOf,
+  resolveOptions,
+  type ResolvedOptions,
+  type ShownOptions,
+  shownOptions,
+} from './resolve-options.js';
 import type { ServerStats } from './server-stats.js';
 import { Signals } from './signals.js';
 import { Tickets } from './tickets.js';
-
-/** What a client takes from its surroundings. */
-export interface LockClientDeps {
-  readonly clock?: Clock;
-  readonly entropy?: Entropy;
-  /** Gets what an operator should see and no event tells. Default: nowhere. */
-  readonly log?: (level: 'warn', message: string) => void;
-}
 
 export interface WithLockOptions extends ScopeOptions {
   /** `throw` (default): a lock lost under the body makes withLock reject. `ignore`: only the events tell. */
@@ -51,48 +53,50 @@ const SHORT_LEASE_MS = 3000;
 
 /** Distributed locks. Make one for each place where locks live, and close it. */
 export class LockClient {
-  readonly options: ResolvedOptions;
+  readonly #options: ResolvedOptions;
   /** Publish and subscribe. */
   readonly signals: Signals;
-  private readonly clock: Clock;
-  private readonly log: (level: 'warn', message: string) => void;
-  private readonly backend: LockBackend;
-  private readonly keeper: LeaseKeeper;
-  private readonly taker: LockTaker;
-  private readonly tickets: Tickets;
-  private readonly events = new ClientEvents();
-  private readonly holds: Holds;
-  private readonly backendStart: BackendStart;
-  private starting: Promise<void> | undefined;
-  private closing: Promise<void> | undefined;
+  readonly #clock: Clock;
+  readonly #log: (level: 'warn', message: string) => void;
+  readonly #backend: LockBackend;
+  readonly #keeper: LeaseKeeper;
+  readonly #taker: LockTaker;
+  readonly #tickets: Tickets;
+  readonly #events = new ClientEvents();
+  readonly #holds: Holds;
+  readonly #backendStart: BackendStart;
+  #starting: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  #state: 'open' | 'closing' | 'closed' = 'open';
 
   /** Every lock that was lost while held. Hot; completes when the client closes. */
-  readonly lockLost$: Observable<LockLostEvent> = this.events.lockLost$;
+  readonly lockLost$: Observable<LockLostEvent> = this.#events.lockLost$;
   /**
    * Everything that happens. Hot; completes when the client closes. While somebody listens, an event is made for every
    * acquire, renewal and release.
    */
-  readonly events$: Observable<LockEvent> = this.events.events$;
+  readonly events$: Observable<LockEvent> = this.#events.events$;
   /** The rare part of events$, for logs: costs nothing for each lock. @internal */
-  readonly notices$: Observable<LockNotice> = this.events.notices$;
+  readonly notices$: Observable<LockNotice> = this.#events.notices$;
 
   /**
    * Checks the options; connects with start(), or on first use.
-   * @throws ConfigError that names option and value
+   * @throws ConfigError that names option and value, or two versions of this package that cannot work together
    */
   constructor(options: LockClientOptions = {}, deps: LockClientDeps = {}) {
-    this.options = resolveOptions(options);
-    this.clock = deps.clock ?? systemClock;
-    this.log = deps.log ?? (() => undefined);
+    refuseOtherLayouts();
+    this.#options = resolveOptions(options);
+    this.#clock = deps.clock ?? systemClock;
+    this.#log = deps.log ?? (() => undefined);
     const entropy = deps.entropy ?? systemEntropy;
-    this.backend = makeBackend(this.options.backend, this.clock, entropy);
-    this.backendStart = new BackendStart(this.backend);
-    this.keeper = new LeaseKeeper(this.backend, this.clock, entropy, this.options.renewRatio);
-    this.holds = new Holds(this.keeper, this.events);
-    this.taker = new LockTaker(this.keeper, this.backendStart, this.holds, this.events);
-    this.tickets = new Tickets(this.keeper, this.backendStart, this.taker);
-    this.signals = new Signals(this.backend, () => this.ready());
-    this.backend.onLink((event) => this.linkChanged(event));
+    this.#backend = makeBackend(this.#options.backend, this.#clock, entropy);
+    this.#backendStart = new BackendStart(this.#backend);
+    this.#keeper = new LeaseKeeper(this.#backend, this.#clock, entropy, this.#options.renewRatio);
+    this.#holds = new Holds(this.#keeper, this.#events);
+    this.#taker = new LockTaker(this.#keeper, this.#backendStart, this.#holds, this.#events);
+    this.#tickets = new Tickets(this.#keeper, this.#backendStart, this.#taker);
+    this.signals = new Signals(this.#backend, () => this.ready());
+    this.#backend.onLink((event) => this.linkChanged(event));
   }
 
   /**
@@ -110,7 +114,17 @@ export class LockClient {
    * @throws ConfigError, AuthError; LockUnavailableError with `startup: 'require'`
    */
   start(): Promise<void> {
-    return (this.starting ??= this.startUp());
+    return (this.#starting ??= this.startUp());
+  }
+
+  /** The options, checked and complete. Of a token and of TLS options it tells only whether they were given. */
+  get options(): ShownOptions {
+    return shownOptions(this.#options);
+  }
+
+  /** Plain data, without secrets: where the locks live, how many are held, and whether the client is closed. */
+  toJSON(): object {
+    return { servers: placesOf(this.#options.backend), held: this.#holds.size, state: this.#state };
   }
 
   /**
@@ -118,7 +132,7 @@ export class LockClient {
    * @throws LockUnavailableError before that
    */
   get capabilities(): Capabilities {
-    const { known } = this.backendStart;
+    const { known } = this.#backendStart;
     if (!known) throw new LockUnavailableError('the capabilities are known once a server has been reached');
     return known;
   }
@@ -144,7 +158,9 @@ export class LockClient {
     options: Omit<AcquireOptions, 'acquireTimeoutS'> = NO_OPTIONS,
   ): Promise<LockHandle | null> {
     if (options !== NO_OPTIONS) checkObject('options', options);
-    return this.taker.tryAcquire(checkRequest(key, { ...options, acquireTimeoutS: 0 }, this.options, this.clock.now()));
+    return this.#taker.tryAcquire(
+      checkRequest(key, { ...options, acquireTimeoutS: 0 }, this.#options, this.#clock.now()),
+    );
   }
 
   /**
@@ -156,7 +172,7 @@ export class LockClient {
    */
   enqueue(key: string, options: TicketOptions = NO_OPTIONS as TicketOptions): LockTicket {
     checkTicketNesting(options?.onNested);
-    return this.tickets.issue(checkRequest(key, options, this.options, this.clock.now()));
+    return this.#tickets.issue(checkRequest(key, options, this.#options, this.#clock.now()));
   }
 
   /**
@@ -187,7 +203,7 @@ export class LockClient {
     }
     const loss = await scope.leave();
     if (loss && onLost === 'throw') {
-      loss.settled = { value };
+      loss.settle({ value });
       throw loss;
     }
     return value;
@@ -204,8 +220,9 @@ export class LockClient {
 
   /** What `withLock` and the decorators stand on: it is up to them what parts may return. @internal */
   async open(key: LockKey, options: ScopeOptions, call?: LockedCall, check?: ResultCheck): Promise<LockScope> {
-    const { holds, clock } = this;
-    const standard = this.options.maxHoldMs;
+    const holds = this.#holds;
+    const clock = this.#clock;
+    const standard = this.#options.maxHoldMs;
     if (options === NO_OPTIONS) {
       return new LockScope(await this.take(key, NO_OPTIONS, call), holds, clock, 0, standard, check);
     }
@@ -219,20 +236,20 @@ export class LockClient {
 
   /** Tells `events$` that a body was not run because its lock was busy. */
   noteSkipped(key: LockKey): void {
-    const { keys } = orderedKeys(key, this.options.namespace);
-    this.events.notice({ type: 'skipped', keys, at: this.clock.wall() });
+    const { keys } = orderedKeys(key, this.#options.namespace);
+    this.#events.notice({ type: 'skipped', keys, at: this.#clock.wall() });
   }
 
   /** One exchange with every server. @throws LockUnavailableError */
   async ping(): Promise<void> {
     await this.ready();
-    await this.backend.ping();
+    await this.#backend.ping();
   }
 
   /** What each server says about itself. @throws LockUnavailableError */
   async stats(): Promise<ServerStats[]> {
     await this.ready();
-    return (await this.backend.stats()) as ServerStats[];
+    return (await this.#backend.stats()) as ServerStats[];
   }
 
   /**
@@ -241,38 +258,38 @@ export class LockClient {
    * released, connections close. Idempotent; never throws.
    */
   close(): Promise<void> {
-    return (this.closing ??= this.shutDown());
+    return (this.#closing ??= this.shutDown());
   }
 
   /** Not an async function: that would cost every acquire some turns of the microtasks more. */
   private take(key: LockKey, options: AcquireOptions, call?: LockedCall): Promise<Hold> {
     let request: LockRequest;
     try {
-      request = checkRequest(key, options, this.options, this.clock.now(), call);
+      request = checkRequest(key, options, this.#options, this.#clock.now(), call);
     } catch (error) {
       return rejected(error);
     }
-    return this.taker.acquire(request);
+    return this.#taker.acquire(request);
   }
 
   private ready(): Promise<void> {
-    return this.taker.ready(this.clock.now() + this.options.acquireTimeoutMs);
+    return this.#taker.ready(this.#clock.now() + this.#options.acquireTimeoutMs);
   }
 
   private async startUp(): Promise<void> {
-    const { startup, leaseMs, backend } = this.options;
+    const { startup, leaseMs, backend } = this.#options;
     if (backend.kind === 'remote' && leaseMs > 0 && leaseMs < SHORT_LEASE_MS) {
-      this.log(
+      this.#log(
         'warn',
         `leaseTtlS ${leaseMs / 1000}: dflockd counts whole seconds; below 3 s a slow renewal costs the lock`,
       );
     }
     if (startup === 'lazy') return;
     try {
-      await this.backendStart.run();
+      await this.#backendStart.run();
     } catch (error) {
       if (startup === 'connect' && error instanceof LockUnavailableError) {
-        this.log('warn', `no connection yet: ${error.message}; trying on`);
+        this.#log('warn', `no connection yet: ${error.message}; trying on`);
         return;
       }
       await this.close();
@@ -281,32 +298,36 @@ export class LockClient {
   }
 
   private linkChanged({ server, state, error, detail }: LinkEvent): void {
-    const at = this.clock.wall();
+    const at = this.#clock.wall();
     switch (state) {
       case 'up':
-        this.events.notice({ type: 'connected', server, at });
-        if (!this.closing) this.backendStart.linkUp();
-        this.taker.wake();
+        this.#events.notice({ type: 'connected', server, at });
+        if (!this.#closing) this.#backendStart.linkUp();
+        this.#taker.wake();
         break;
       case 'down':
-        this.events.notice({ type: 'disconnected', server, at, ...(error ? { error } : undefined) });
+        this.#events.notice({ type: 'disconnected', server, at, ...(error ? { error } : undefined) });
         break;
       case 'draining':
-        this.keeper.drain(server);
-        this.events.notice({ type: 'degraded', server, at, detail: 'the server is shutting down' });
+        this.#keeper.drain(server);
+        this.#events.notice({ type: 'degraded', server, at, detail: 'the server is shutting down' });
         break;
       case 'degraded':
-        this.events.notice({ type: 'degraded', server, at, detail: detail ?? 'not at its best' });
+        this.#events.notice({ type: 'degraded', server, at, detail: detail ?? 'not at its best' });
         break;
     }
   }
 
   private async shutDown(): Promise<void> {
-    this.taker.close();
-    this.tickets.close();
-    await this.holds.finish(this.options.shutdownTimeoutMs, CLOSE_GRACE_MS);
-    await this.backend.close(CLOSE_GRACE_MS);
-    this.keeper.close();
-    this.events.close();
+    this.#state = 'closing';
+    this.#taker.close();
+    this.#tickets.close();
+    await this.#holds.finish(this.#options.shutdownTimeoutMs, CLOSE_GRACE_MS);
+    await this.#backend.close(CLOSE_GRACE_MS);
+    this.#keeper.close();
+    this.#events.close();
+    this.#state = 'closed';
   }
 }
+brand(LockClient, 'LockClient');
+printAs('LockClient', LockClient);

@@ -1,4 +1,5 @@
 import { ConfigError, type LockLostError } from '../common/errors.js';
+import { show } from '../common/shown.js';
 import type { Clock, Ms } from '../common/system.js';
 import { checkBounds } from './bounds.js';
 import { type LockEntry, runWithLock } from './current-lock.js';
@@ -6,7 +7,7 @@ import type { Hold } from './hold.js';
 import type { Holds } from './holds.js';
 import type { LockHandle } from './lock-handle.js';
 import { NO_OPTIONS } from './lock-request.js';
-import { checkObject, show, wrong } from './option-checks.js';
+import { checkObject, wrong } from './option-checks.js';
 import type { AcquireOptions } from './options.js';
 
 export interface ScopeOptions extends AcquireOptions {

@@ -16,4 +16,6 @@ export interface LockTicket {
   wait(timeoutS?: number): Promise<LockHandle | null>;
   /** Leaves the queue, or gives back the lock that nobody has claimed. Idempotent; never throws. */
   cancel(): Promise<void>;
+  /** Plain data: the keys, and where the place is. */
+  toJSON(): object;
 }

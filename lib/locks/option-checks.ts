@@ -1,19 +1,5 @@
 import { ConfigError } from '../common/errors.js';
-
-/** For messages: what was given, in one line and not too long. */
-export function show(value: unknown): string {
-  const text = typeof value === 'string' ? JSON.stringify(value) : textOf(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
-}
-
-function textOf(value: unknown): string {
-  try {
-    return String(value);
-  } catch {
-    // It has no way to become a string.
-    return Object.prototype.toString.call(value);
-  }
-}
+import { isSecretName, show } from '../common/shown.js';
 
 export const wrong = (option: string, expected: string, value: unknown): ConfigError =>
   new ConfigError(`option ${option}: expected ${expected}, got ${show(value)}`);
@@ -60,7 +46,8 @@ export function checkNames(
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || known.includes(name)) continue;
     const option = where === '' ? name : `${where}.${name}`;
-    if (later.includes(name)) throw new ConfigError(`option ${option} is not supported yet, got ${show(value)}`);
-    throw new ConfigError(`option ${option} is unknown, got ${show(value)}; known are ${known.join(', ')}`);
+    const got = isSecretName(option) ? '' : `, got ${show(value)}`;
+    if (later.includes(name)) throw new ConfigError(`option ${option} is not supported yet${got}`);
+    throw new ConfigError(`option ${option} is unknown${got}; known are ${known.join(', ')}`);
   }
 }

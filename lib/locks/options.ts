@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { LockBackend } from '../backends/backend.js';
+import type { Clock, Entropy } from '../common/system.js';
 import type { LockHandle } from './lock-handle.js';
 
 /** One key, or several that are taken all or none, in one order everywhere. */
@@ -142,4 +143,12 @@ export interface AcquireOptions extends Defaults {
 export interface TicketOptions extends Omit<AcquireOptions, 'onNested'> {
   /** As for `acquire`, but a ticket cannot join a lock. */
   onNested?: 'throw' | 'wait';
+}
+
+/** What a client takes from its surroundings. */
+export interface LockClientDeps {
+  readonly clock?: Clock;
+  readonly entropy?: Entropy;
+  /** Gets what an operator should see and no event tells. Default: nowhere. */
+  readonly log?: (level: 'warn', message: string) => void;
 }

@@ -29,6 +29,49 @@ export interface ResolvedOptions {
   readonly backend: BackendChoice;
 }
 
+/** Options as anybody may see them: of what is secret, only whether it is there. */
+export interface ShownOptions extends Omit<ResolvedOptions, 'backend'> {
+  readonly backend:
+    | {
+        readonly kind: 'remote';
+        readonly config: Omit<RemoteConfig, 'auth' | 'tls'> & { readonly auth: boolean; readonly tls: boolean };
+      }
+    | {
+        readonly kind: 'embedded';
+        readonly config: Omit<EmbeddedConfig, 'authToken'> & { readonly authToken: boolean };
+      }
+    | { readonly kind: 'custom'; readonly name: string };
+}
+
+export function shownOptions(options: ResolvedOptions): ShownOptions {
+  return Object.freeze({ ...options, backend: Object.freeze(shownBackend(options.backend)) });
+}
+
+function shownBackend(choice: BackendChoice): ShownOptions['backend'] {
+  switch (choice.kind) {
+    case 'remote': {
+      const { auth, tls } = choice.config;
+      return {
+        kind: 'remote',
+        config: Object.freeze({ ...choice.config, auth: auth !== undefined, tls: tls !== undefined }),
+      };
+    }
+    case 'embedded':
+      return {
+        kind: 'embedded',
+        config: Object.freeze({ ...choice.config, authToken: choice.config.authToken !== undefined }),
+      };
+    case 'custom':
+      return { kind: 'custom', name: choice.backend.name };
+  }
+}
+
+/** Where the locks live: addresses, or what the backend calls itself. */
+export function placesOf(choice: BackendChoice): string[] {
+  if (choice.kind === 'remote') return choice.config.endpoints.map(({ label }) => label);
+  return [choice.kind === 'custom' ? choice.backend.name : 'embedded'];
+}
+
 const DEFAULT_ACQUIRE_TIMEOUT_S = 10;
 const DEFAULT_SHUTDOWN_TIMEOUT_S = 10;
 const STARTUPS = ['connect', 'require', 'lazy'];

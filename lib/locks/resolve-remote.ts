@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { Endpoint, RemoteConfig } from '../client/config.js';
+import { hostFault, showAddress } from '../common/address.js';
 import { ConfigError } from '../common/errors.js';
 import { DEFAULT_HOST, DEFAULT_PORT, DEFAULT_READ_TIMEOUT_S, LONG_LINE_CAP } from '../protocol/limits.js';
 import { checkNames, checkNumber, checkObject, wrong } from './option-checks.js';
@@ -109,7 +110,9 @@ function resolveReconnect(value: unknown = {}): RemoteConfig['reconnect'] {
 
 function resolveServers(value: unknown): readonly Endpoint[] {
   if (value === undefined) return Object.freeze([endpoint(DEFAULT_HOST, DEFAULT_PORT)]);
-  if (!Array.isArray(value) || value.length === 0) throw wrong('servers', 'a list of at least one address', value);
+  if (!Array.isArray(value) || value.length === 0) {
+    throw new ConfigError(`option servers: expected a list of at least one address, got ${showAddress(value)}`);
+  }
   const endpoints = value.map((address: unknown, i) => parseAddress(`servers[${i}]`, address));
   const twice = endpoints.find(({ label }, i) => endpoints.findIndex((other) => other.label === label) !== i);
   if (twice) throw wrong('servers', 'each address once', twice.label);
@@ -123,14 +126,23 @@ const endpoint = (host: string, port: number): Endpoint =>
 export function parseAddress(option: string, value: unknown, least: 0 | 1 = 1): Endpoint {
   const [host, port] = splitAddress(value);
   const number = typeof port === 'string' && /^[0-9]+$/.test(port) ? Number(port) : port;
-  const valid =
-    typeof host === 'string' &&
-    /^[^\s[\]]+$/.test(host) &&
-    Number.isInteger(number) &&
-    Number(number) >= least &&
-    Number(number) <= 65_535;
-  if (!valid) throw wrong(option, 'host, host:port or [host, port]', value);
+  const fault = addressFault(value, host);
+  const valid = Number.isInteger(number) && Number(number) >= least && Number(number) <= 65_535;
+  if (fault !== undefined || typeof host !== 'string' || !valid) {
+    const reason = fault === undefined ? '' : `; ${fault}`;
+    throw new ConfigError(
+      `option ${option}: expected host, host:port or [host, port], got ${showAddress(value)}${reason}`,
+    );
+  }
   return endpoint(host, Number(number));
+}
+
+/** Of all that was given before its parts: a scheme has a colon, and so has a list of addresses. */
+function addressFault(value: unknown, host: unknown): string | undefined {
+  const whole =
+    typeof value === 'string' || value instanceof URL ? hostFault(String(value).replace(/[[\]]/g, '')) : undefined;
+  if (whole !== undefined && !/colon/.test(whole)) return whole;
+  return typeof host === 'string' ? hostFault(host) : undefined;
 }
 
 function splitAddress(value: unknown): [host: unknown, port: unknown] {

@@ -20,11 +20,13 @@ export interface SignalOptions {
  * acknowledged or sent again.
  */
 export class Signals {
+  readonly #backend: LockBackend;
+  readonly #ready: () => Promise<void>;
   /** @param ready resolves when the backend has been started */
-  constructor(
-    private readonly backend: LockBackend,
-    private readonly ready: () => Promise<void>,
-  ) {}
+  constructor(backend: LockBackend, ready: () => Promise<void>) {
+    this.#backend = backend;
+    this.#ready = ready;
+  }
 
   /**
    * Sends a signal. Returns how many listeners' buffers it was put into, which is not how many have got it.
@@ -36,9 +38,9 @@ export class Signals {
   async emit(channel: string, payload: string): Promise<number> {
     checkChannel(channel);
     checkPayload(channel, payload);
-    if (!this.backend.publish) throw this.unsupported();
-    await this.ready();
-    return this.backend.publish(channel, payload);
+    if (!this.#backend.publish) throw this.unsupported();
+    await this.#ready();
+    return this.#backend.publish(channel, payload);
   }
 
   /**
@@ -53,7 +55,7 @@ export class Signals {
     checkNames('', checkObject('options', options), ['group']);
     const { group } = options;
     checkGroup(group);
-    const { backend } = this;
+    const backend = this.#backend;
     if (!backend.subscribe) throw this.unsupported();
     return new Observable((subscriber) =>
       backend.subscribe!(pattern, group, {
@@ -67,6 +69,6 @@ export class Signals {
   }
 
   private unsupported(): UnsupportedError {
-    return new UnsupportedError(`${this.backend.name} has no signals`);
+    return new UnsupportedError(`${this.#backend.name} has no signals`);
   }
 }

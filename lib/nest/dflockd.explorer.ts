@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { ConfigError } from '../common/errors.js';
+import { shared } from '../common/shared-state.js';
 import { MESSAGES } from './dflockd.messages.js';
 import { moduleRefOf, subjectsOf, visibleHolder, type Subject } from './explorer.subjects.js';
 import { refuseImpossible, throwingCronMethods } from './handler.rules.js';
@@ -11,7 +12,7 @@ import { instancesIn, type NestModule } from './module-info.js';
 import type { ServiceHolder } from './service-holder.js';
 
 /** Applications that have been explored: each is, once, whatever the number of DflockdModules in it. */
-const explored = new WeakSet<ModulesContainer>();
+const explored = shared('explored', () => new WeakSet<ModulesContainer>());
 
 /**
  * Looks at everything the application is made of, before it starts: connects the objects that Nest did not construct

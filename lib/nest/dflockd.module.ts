@@ -3,7 +3,9 @@ import {
   Module,
   type ConfigurableModuleAsyncOptions,
   type DynamicModule,
+  type ExistingProvider,
   type Provider,
+  type Type,
 } from '@nestjs/common';
 import { APP_FILTER, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { LockClient } from '../locks/lock-client.js';
@@ -29,8 +31,8 @@ import {
   type Extras,
 } from './dflockd.options.js';
 import { DflockdService } from './dflockd.service.js';
-import { DflockdSignals, getDflockdSignalsToken } from './dflockd.signals.js';
-import { getDflockdToken } from './dflockd.token.js';
+import { DflockdSignals, getDflockdSignalsToken, signalsClasses } from './dflockd.signals.js';
+import { getDflockdToken, serviceClasses } from './dflockd.token.js';
 import { eventLogger, logTo, type Log } from './event.logger.js';
 import { coverGateways } from './gateway.filter.js';
 import { moduleFilter, type LockExceptionFilter } from './lock-exception.filter.js';
@@ -54,8 +56,13 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleO
     return {
       ...definition,
       global: info.isGlobal,
-      providers: [...(definition.providers ?? []), ...providersOf(info)],
-      exports: [getDflockdToken(info.instance), getDflockdSignalsToken(info.instance), holderToken(info.instance)],
+      providers: [...(definition.providers ?? []), ...providersOf(info), ...aliasesOf(info)],
+      exports: [
+        getDflockdToken(info.instance),
+        getDflockdSignalsToken(info.instance),
+        holderToken(info.instance),
+        ...aliasesOf(info).map(({ provide }) => provide),
+      ],
     };
   })
   .build();
@@ -120,7 +127,7 @@ function providersOf(info: ModuleInfo): Provider[] {
         { exceptionFilter }: DflockdModuleOptions,
         modules: ModulesContainer,
       ) => {
-        own.fill(its instanceof DflockdService ? new LockRunner(its.client) : undefined);
+        own.fill(its instanceof DflockdService && its.client ? new LockRunner(its.client) : undefined);
         filter.configure(exceptionFilter);
         if (exceptionFilter !== false)
           coverGateways(modules, typeof exceptionFilter === 'object' ? exceptionFilter : {});
@@ -131,6 +138,14 @@ function providersOf(info: ModuleInfo): Provider[] {
     DflockdExplorer,
     DflockdLifecycle,
   ];
+}
+
+/** Other copies of this package have classes of their own, and the libraries that brought them ask for those. */
+function aliasesOf({ instance }: ModuleInfo): ExistingProvider[] {
+  if (instance !== DEFAULT_INSTANCE) return [];
+  const aliases = (all: ReadonlySet<Type>, own: Type): ExistingProvider[] =>
+    [...all].filter((other) => other !== own).map((other) => ({ provide: other, useExisting: own }));
+  return [...aliases(serviceClasses, DflockdService as Type), ...aliases(signalsClasses, DflockdSignals as Type)];
 }
 
 async function startClient(options: DflockdModuleOptions, log: Log): Promise<LockClient> {

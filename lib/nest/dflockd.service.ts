@@ -1,5 +1,7 @@
 import type { Observable } from 'rxjs';
+import { brand } from '../common/brand.js';
 import type { Capabilities } from '../backends/backend.js';
+import { printAs } from '../common/inspection.js';
 import type { LockEvent, LockLostEvent } from '../locks/events.js';
 import type { LockClient, WithLockOptions } from '../locks/lock-client.js';
 import type { LockHandle } from '../locks/lock-handle.js';
@@ -9,11 +11,19 @@ import type { ServerStats } from '../locks/server-stats.js';
 
 /** Locks by hand, where a decorator does not fit. Inject it by its class, or with `@InjectDflockd('name')`. */
 export class DflockdService {
+  /** Not shown where the service is printed. @internal */
+  declare readonly client: LockClient;
+
   /** @internal */
-  constructor(
-    /** @internal */
-    readonly client: LockClient,
-  ) {}
+  constructor(client: LockClient) {
+    // Not a private field: mocks and proxies of the service have none.
+    Object.defineProperty(this, 'client', { value: client });
+  }
+
+  /** Plain data, without secrets: where the locks live, how many are held, and whether the service is closed. */
+  toJSON(): object {
+    return this.client.toJSON();
+  }
 
   /**
    * Waits for the lock, up to `acquireTimeoutS`. Whoever acquires releases: `await using lock = await locks.acquire(key)`.
@@ -82,3 +92,5 @@ export class DflockdService {
     return this.client.events$;
   }
 }
+brand(DflockdService, 'DflockdService');
+printAs('DflockdService', DflockdService);

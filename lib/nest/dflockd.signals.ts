@@ -1,6 +1,8 @@
-import type { InjectionToken } from '@nestjs/common';
+import type { InjectionToken, Type } from '@nestjs/common';
 import type { Observable } from 'rxjs';
+import { brand } from '../common/brand.js';
 import { ConfigError } from '../common/errors.js';
+import { shared, sharedSymbol } from '../common/shared-state.js';
 import type { Signal, SignalOptions, Signals } from '../locks/signals.js';
 import { DEFAULT_INSTANCE } from './dflockd.constants.js';
 import { DflockdService } from './dflockd.service.js';
@@ -11,8 +13,13 @@ import { checkInstance } from './dflockd.token.js';
  * `@InjectDflockdSignals('name')`.
  */
 export class DflockdSignals {
+  /** Not shown where the signals are printed. */
+  declare private readonly service: unknown;
+
   /** @internal */
-  constructor(private readonly service: unknown) {}
+  constructor(service: unknown) {
+    Object.defineProperty(this, 'service', { value: service });
+  }
 
   /**
    * Sends a signal. Returns how many listeners' buffers it was put into, which is not how many have got it.
@@ -43,6 +50,11 @@ export class DflockdSignals {
   }
 }
 
+brand(DflockdSignals, 'DflockdSignals');
+
+/** The DflockdSignals of each copy of this package, as `serviceClasses`. */
+export const signalsClasses = shared('signals-classes', () => new Set<Type>()).add(DflockdSignals as Type);
+
 /**
  * The injection token of an instance's DflockdSignals.
  * @param instance as given to `forRoot`
@@ -50,5 +62,5 @@ export class DflockdSignals {
  */
 export function getDflockdSignalsToken(instance: string = DEFAULT_INSTANCE): InjectionToken {
   checkInstance(instance);
-  return instance === DEFAULT_INSTANCE ? DflockdSignals : Symbol.for(`nestjs-dflockd:signals:${instance}`);
+  return instance === DEFAULT_INSTANCE ? DflockdSignals : sharedSymbol(`signals:${instance}`);
 }

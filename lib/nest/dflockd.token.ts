@@ -1,4 +1,5 @@
-import type { InjectionToken } from '@nestjs/common';
+import type { InjectionToken, Type } from '@nestjs/common';
+import { shared, sharedSymbol } from '../common/shared-state.js';
 import { wrong } from '../locks/option-checks.js';
 import { DEFAULT_INSTANCE } from './dflockd.constants.js';
 import { DflockdService } from './dflockd.service.js';
@@ -10,10 +11,13 @@ import { DflockdService } from './dflockd.service.js';
  */
 export function getDflockdToken(instance: string = DEFAULT_INSTANCE): InjectionToken {
   checkInstance(instance);
-  return instance === DEFAULT_INSTANCE ? DflockdService : Symbol.for(`nestjs-dflockd:service:${instance}`);
+  return instance === DEFAULT_INSTANCE ? DflockdService : sharedSymbol(`service:${instance}`);
 }
 
 /** @throws ConfigError for what cannot name an instance */
 export function checkInstance(instance: unknown): asserts instance is string {
   if (typeof instance !== 'string' || instance === '') throw wrong('instance', 'a name', instance);
 }
+
+/** The DflockdService of each copy of this package: a class is asked for by whoever has it, and by no other name. */
+export const serviceClasses = shared('service-classes', () => new Set<Type>()).add(DflockdService as Type);

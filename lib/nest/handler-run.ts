@@ -2,8 +2,10 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { CallHandler } from '@nestjs/common';
 import { Observable } from 'rxjs';
 import { LockError } from '../common/errors.js';
+import { shared } from '../common/shared-state.js';
 
-const runs = new AsyncLocalStorage<HandlerRun | undefined>();
+/** One for all copies of this package: the interceptor of one may run handlers that another has wrapped. */
+const runs = shared('handler-runs', () => new AsyncLocalStorage<HandlerRun | undefined>());
 
 /** The run that the calling code was started by, if it is the handler. */
 export const currentRun = (): HandlerRun | undefined => runs.getStore();

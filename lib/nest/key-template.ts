@@ -23,7 +23,9 @@ export function compileKey(where: string, key: unknown): KeyMaker {
 
 /** Says of a key error that the arguments of a call are its cause. Other errors stay as they are. */
 export function blameArguments(error: unknown): unknown {
-  return error instanceof LockKeyError ? Object.assign(error, { fromArguments: true }) : error;
+  // Not an assignment: it may be frozen.
+  if (error instanceof LockKeyError) Reflect.set(error, 'fromArguments', true);
+  return error;
 }
 
 function blaming<K>(make: (self: unknown, args: readonly unknown[]) => K): typeof make {

@@ -9,6 +9,7 @@ import {
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { defer, Observable, type Subscriber } from 'rxjs';
 import { ConfigError } from '../common/errors.js';
+import { shared } from '../common/shared-state.js';
 import { MESSAGES } from './dflockd.messages.js';
 import { visibleHolder } from './explorer.subjects.js';
 import { HandlerRun } from './handler-run.js';
@@ -31,7 +32,7 @@ interface Lock {
 export class LockInterceptor implements NestInterceptor, OnModuleInit {
   private readonly holders = new Map<string, Promise<ServiceHolder | undefined>>();
   /** Applied to the class and to the method, or globally, it is called more than once for a request. */
-  private static readonly seen = new WeakSet<ExecutionContext>();
+  private static readonly seen = shared('seen', () => new WeakSet<ExecutionContext>());
 
   constructor(
     @Inject(ModuleRef) private readonly moduleRef: ModuleRef,

@@ -22,7 +22,7 @@ export function lockedGenerator(plan: LockPlan, original: AnyFunction): AnyFunct
       loss = await scope.leave();
     }
     if (loss && plan.onLost === 'throw') {
-      loss.settled = { value };
+      loss.settle({ value });
       throw loss;
     }
     return value;
@@ -36,7 +36,8 @@ function under(plan: LockPlan, scope: CallScope, steps: Steps): AsyncIterable<un
     if (!loss || plan.onLost === 'ignore') return;
     // What it has open is closed; whatever it says to that, the loss is what counts.
     await scope.run(() => steps.return(undefined)).catch(() => undefined);
-    throw Object.assign(loss, settled && { settled });
+    if (settled) loss.settle(settled);
+    throw loss;
   };
   const iterator: AsyncIterator<unknown, unknown, unknown> = {
     async next(...sent) {

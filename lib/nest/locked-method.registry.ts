@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { Inject, Optional } from '@nestjs/common';
+import { shared } from '../common/shared-state.js';
 import { holderToken, LOCKED_METHODS } from './dflockd.constants.js';
 import type { LockPlan } from './lock-plan.js';
 import { isServiceHolder, type ServiceHolder } from './service-holder.js';
@@ -13,7 +14,7 @@ export interface LockedMethod {
 }
 
 // Objects that the explorer has connected. They may be frozen or shared, so nothing is written onto them.
-const bound = new WeakMap<object, Map<string, ServiceHolder>>();
+const bound = shared('bound', () => new WeakMap<object, Map<string, ServiceHolder>>());
 
 function bind(self: object, holder: ServiceHolder, instance: string): void {
   const holders = bound.get(self) ?? new Map<string, ServiceHolder>();
@@ -34,7 +35,9 @@ export function registerLockedMethod(prototype: object, property: string | symbo
     configurable: true,
     get: () => undefined,
     set(this: object, holder: unknown) {
-      Object.defineProperty(this, token, { value: holder, writable: true, configurable: true });
+      if (Object.isExtensible(this)) {
+        Object.defineProperty(this, token, { value: holder, writable: true, configurable: true });
+      } else if (isServiceHolder(holder)) bind(this, holder, instance);
     },
   });
   Inject(token)(prototype, token);

@@ -22,7 +22,7 @@ export function lockedPromise(plan: LockPlan, original: AnyFunction): AnyFunctio
     if (stream) return holdWhileRead(plan, scope, stream, value);
     const loss = await scope.leave();
     if (loss && plan.onLost === 'throw') {
-      loss.settled = { value };
+      loss.settle({ value });
       throw loss;
     }
     return value;

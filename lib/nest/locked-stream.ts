@@ -1,15 +1,20 @@
 import { finished, type Readable } from 'node:stream';
-import { StreamableFile } from '@nestjs/common';
+import type { StreamableFile } from '@nestjs/common';
 import type { LockPlan } from './lock-plan.js';
 import type { CallScope } from './service-holder.js';
 
 /** A stream that nobody reads ends when nobody can read it any more. */
 const forgotten = new FinalizationRegistry<CallScope>((scope) => void scope.leave());
 
+/** By what it has: a library may bring another copy of Nest. */
+const isFile = (result: object): result is StreamableFile =>
+  typeof (result as Partial<StreamableFile>).getStream === 'function' &&
+  typeof (result as Partial<StreamableFile>).getHeaders === 'function';
+
 /** The Node stream in a result: itself, or the one that a StreamableFile sends. */
 export function streamIn(result: unknown): Readable | undefined {
   if (typeof result !== 'object' || result === null) return undefined;
-  const stream: object = result instanceof StreamableFile ? result.getStream() : result;
+  const stream: object = isFile(result) ? result.getStream() : result;
   const { pipe, read, on } = stream as Partial<Readable>;
   // What can only be written is none: some handlers return their response.
   const readable = typeof pipe === 'function' && typeof read === 'function' && typeof on === 'function';
@@ -36,7 +41,7 @@ export function holdWhileRead(plan: LockPlan, scope: CallScope, stream: Readable
   const weak = new WeakRef(stream);
   forgotten.register(stream, scope);
   if (fails) scope.onLoss((error) => weak.deref()?.destroy(error));
-  if (result instanceof StreamableFile) endWithDestination(stream);
+  if (isFile(result as object)) endWithDestination(stream);
   return result;
 }
 

@@ -1,3 +1,4 @@
+import { refuseOtherLayouts } from '../common/copies.js';
 import { ConfigError } from '../common/errors.js';
 import { MESSAGES } from './dflockd.messages.js';
 import type { LockPlan } from './lock-plan.js';
@@ -10,6 +11,7 @@ export function runnerFor(self: unknown, plan: LockPlan): PlanRunner {
     throw new ConfigError(MESSAGES.detached(plan.method));
   }
   const holder = holderOf(self, plan.instance);
+  if (!holder) refuseOtherLayouts();
   if (!holder) throw new ConfigError(MESSAGES.unreachable(plan.method, plan.instance));
   return holder.runnerFor(plan);
 }

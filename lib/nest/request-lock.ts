@@ -1,5 +1,6 @@
 import { type Alarm, Alarms } from '../common/alarms.js';
 import { AcquireTimeoutError, type LockLostError } from '../common/errors.js';
+import { shared } from '../common/shared-state.js';
 import { type Ms, systemClock } from '../common/system.js';
 import { isMute, isOver, onEnd, type RawResponse } from './request-end.js';
 import type { CallScope } from './service-holder.js';
@@ -123,7 +124,7 @@ export class RequestLock implements Alarm {
   }
 }
 
-const locks = new WeakMap<RawResponse, Map<string, RequestLock>>();
+const locks = shared('request-locks', () => new WeakMap<RawResponse, Map<string, RequestLock>>());
 
 /** The lock of a request by its name, or a new one. @param make is given what the lock calls when it has ended */
 export function requestLock(

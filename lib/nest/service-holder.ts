@@ -1,4 +1,6 @@
+import { brand } from '../common/brand.js';
 import { ConfigError } from '../common/errors.js';
+import { sharedSymbol } from '../common/shared-state.js';
 import type { LockScope } from '../locks/lock-scope.js';
 import { located, MESSAGES } from './dflockd.messages.js';
 import type { LockPlan } from './lock-plan.js';
@@ -10,6 +12,8 @@ export type CallScope = Pick<LockScope, 'run' | 'leave' | 'settle' | 'loss' | 'o
 export class Instead {
   constructor(readonly value: unknown) {}
 }
+// The wrapper of a method and the service that it reaches may come from two copies of this package.
+brand(Instead, 'Instead');
 
 /** Takes the locks that plans ask for. */
 export interface PlanRunner {
@@ -23,7 +27,7 @@ export interface PlanRunner {
   enter(plan: LockPlan, self: unknown, args: readonly unknown[], signal?: AbortSignal): Promise<CallScope | Instead>;
 }
 
-const BRAND = Symbol.for('nestjs-dflockd:service-holder');
+const BRAND: unique symbol = sharedSymbol('service-holder') as never;
 
 /**
  * What classes with locked methods get injected, instead of the service. It depends on nothing, so that even the provider

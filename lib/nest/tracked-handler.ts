@@ -1,12 +1,13 @@
 import 'reflect-metadata';
 import { types } from 'node:util';
 import type { ModulesContainer } from '@nestjs/core';
+import { shared } from '../common/shared-state.js';
 import type { AnyFunction } from './decorated-method.guard.js';
 import { currentRun } from './handler-run.js';
 import { disguise } from './method-metadata.js';
 import { requestPlansOn } from './request-plans.js';
 
-const tracked = new WeakSet<object>();
+const tracked = shared('tracked-handlers', () => new WeakSet<object>());
 
 export const isTracked = (handler: object): boolean => tracked.has(handler);
 

@@ -1,4 +1,5 @@
 import { ConfigError } from '../common/errors.js';
+import { shared } from '../common/shared-state.js';
 import { DEFAULT_INSTANCE } from '../nest/dflockd.constants.js';
 import { DflockdService } from '../nest/dflockd.service.js';
 import { LockRunner } from '../nest/lock.runner.js';
@@ -7,7 +8,7 @@ import { ServiceHolder } from '../nest/service-holder.js';
 import { TestLocks } from './test-locks.js';
 
 /** For those who do not care which; nothing in it keeps the process alive. */
-let shared: TestLocks | undefined;
+const common = shared('test-locks', (): { locks?: TestLocks } => ({}));
 
 /**
  * Connects an object that Nest did not make to locks, so that its locked methods work: all instances that they name. May be
@@ -48,4 +49,4 @@ export function attachLocks<T extends object>(object: T, locks: TestLocks | Dflo
   return object;
 }
 
-const sharedLocks = (): TestLocks => (shared ??= new TestLocks());
+const sharedLocks = (): TestLocks => (common.locks ??= new TestLocks());

@@ -1,5 +1,8 @@
 import type { DynamicModule, Provider } from '@nestjs/common';
 import { EmbeddedBackend } from '../backends/embedded.js';
+import { brand } from '../common/brand.js';
+import { printAs } from '../common/inspection.js';
+import { plainFields } from '../common/plain.js';
 import { ConfigError, type LossReason } from '../common/errors.js';
 import { shown } from '../common/shown.js';
 import { type Ms, nextTurn, systemEntropy } from '../common/system.js';
@@ -31,7 +34,18 @@ export interface HeldLockInfo {
   readonly remainingMs: Ms;
   /** Whether the application has it, or `occupy` took it. */
   readonly by: 'application' | 'other';
+  /** The fence as text. */
+  toJSON(): object;
 }
+
+/** Not a field: who compares what is held names what it is. */
+const HELD = {
+  toJSON(this: object): object {
+    return plainFields(this);
+  },
+};
+const heldInfo = (info: Omit<HeldLockInfo, 'toJSON'>): HeldLockInfo =>
+  Object.setPrototypeOf(info, HELD) as HeldLockInfo;
 
 const LOSS_REASONS: readonly LossReason[] = ['expired', 'disconnected', 'rejected', 'draining', 'shutdown', 'overdue'];
 const SETTABLE = ['acquireTimeoutS', 'leaseTtlS', 'namespace', 'shutdownTimeoutS', 'maxHoldS'];
@@ -147,14 +161,21 @@ export class TestLocks {
   /** What is held at this moment, minimum holds included. */
   held(): HeldLockInfo[] {
     const told = (grants: readonly TestGrant[], by: HeldLockInfo['by']) =>
-      grants.map(({ req, fence, until }) => ({
-        key: this.plain(req.key),
-        ...(req.kind === 'sem' ? { limit: req.limit } : undefined),
-        ...(fence === undefined ? undefined : { fence }),
-        remainingMs: until - this.clock.now(),
-        by,
-      }));
+      grants.map(({ req, fence, until }) =>
+        heldInfo({
+          key: this.plain(req.key),
+          ...(req.kind === 'sem' ? { limit: req.limit } : undefined),
+          ...(fence === undefined ? undefined : { fence }),
+          remainingMs: until - this.clock.now(),
+          by,
+        }),
+      );
     return [...told(this.own.grants, 'application'), ...told(this.others.grants, 'other')];
+  }
+
+  /** Plain data: what is held, and what is waited for. */
+  toJSON(): object {
+    return { held: this.held(), waiting: this.waiting() };
   }
 
   /** Whether anybody holds the key. */
@@ -192,3 +213,5 @@ export class TestLocks {
     return keys.length === 0 ? 'holds nothing' : `holds ${keys.join(', ')}`;
   }
 }
+brand(TestLocks, 'TestLocks');
+printAs('TestLocks', TestLocks);

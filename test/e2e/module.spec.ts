@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Controller, Get, Inject, Injectable, Module, Res, Scope, type Provider } from '@nestjs/common';
 import { ModuleRef, REQUEST } from '@nestjs/core';
@@ -12,6 +13,7 @@ import {
   NestedLockError,
   WithLock,
 } from '../../lib/entries/index.js';
+import { ClientEvents } from '../../lib/locks/client-events.js';
 import { boot, bootError, bootHttp, closeAll, closing, daemon, silent } from './support.js';
 
 afterEach(closeAll);
@@ -387,9 +389,39 @@ describe('the log of the module', () => {
   it('makes no event for each lock', async () => {
     const app = await boot({ imports: [DflockdModule.forRoot({ embedded: true, logger: silent })] });
     const locks = app.get(DflockdService);
-    const { events } = locks.client as unknown as { events: { observed: boolean } };
-    expect(events.observed).toBe(false);
+    const emit = jest.spyOn(ClientEvents.prototype, 'emit');
+    await locks.withLock('a', () => undefined);
+    expect(emit).not.toHaveBeenCalled();
     locks.events$.subscribe();
-    expect(events.observed).toBe(true);
+    await locks.withLock('a', () => undefined);
+    expect(emit).toHaveBeenCalled();
+    emit.mockRestore();
+  });
+});
+
+describe('the token of a daemon', () => {
+  it("is in no error of Nest's, and in nothing that the application prints", async () => {
+    const imports = [DflockdModule.forRoot({ remote: { auth: 's3cr3t' }, startup: 'lazy', logger: false })];
+    class Missing {}
+    @Injectable()
+    class Broken {
+      constructor(@Inject(Missing) readonly missing: Missing) {}
+    }
+    const error = await bootError({ imports, providers: [Broken] });
+    expect(inspect(error, { depth: 9 })).not.toContain('s3cr3t');
+    @Injectable()
+    class Sound {
+      constructor(@Inject(DflockdService) readonly locks: DflockdService) {}
+
+      @WithLock('a')
+      async locked(): Promise<void> {}
+    }
+    const sound = (await boot({ imports, providers: [Sound] })).get(Sound);
+    for (const showHidden of [false, true]) {
+      for (const customInspect of [false, true]) {
+        expect(inspect(sound, { depth: Infinity, showHidden, customInspect })).not.toContain('s3cr3t');
+      }
+    }
+    expect(JSON.stringify(sound)).toBe('{"locks":{"servers":["127.0.0.1:6388"],"held":0,"state":"open"}}');
   });
 });

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { resolveServerOptions } from '../../../lib/daemon/options.js';
 import { DflockdServer } from '../../../lib/daemon/server.js';
 
 const make = (options: Record<string, unknown>) => (): DflockdServer => new DflockdServer(options);
@@ -88,7 +89,7 @@ describe('options (spec 8)', () => {
     ['host', 7, '7'],
     ['autoReleaseOnDisconnect', 'yes', '"yes"'],
     ['autoReleaseOnDisconnect', 0, '0'],
-    ['authToken', 7, '7'],
+    ['authToken', 7, 'a string'],
     ['tlsCert', 7, '7'],
     ['maxlocks', 7, '7'],
     ['max-locks', 7, '7'],
@@ -119,9 +120,9 @@ describe('options (spec 8)', () => {
 
     it('take the token of a file, trimmed, where none is given', () => {
       const authTokenFile = join(folder, 'token');
-      expect(make({ authTokenFile })().options.authToken).toBe('s3cret');
-      expect(make({ authTokenFile, authToken: '' })().options.authToken).toBe('s3cret');
-      expect(make({ authTokenFile, authToken: ' other ' })().options.authToken).toBe('other');
+      expect(resolveServerOptions({ authTokenFile }).authToken).toBe('s3cret');
+      expect(resolveServerOptions({ authTokenFile, authToken: '' }).authToken).toBe('s3cret');
+      expect(resolveServerOptions({ authTokenFile, authToken: ' other ' }).authToken).toBe('other');
     });
 
     it('refuse a blank file and a missing one, several lines, and what no client could say', async () => {

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { AcquireRequest, Grant } from '../../../lib/backends/backend.js';
 import {
   AcquireTimeoutError,
@@ -7,6 +7,7 @@ import {
   LockUnavailableError,
   ShuttingDownError,
 } from '../../../lib/common/errors.js';
+import { ClientEvents } from '../../../lib/locks/client-events.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
 import type { LockHandle } from '../../../lib/locks/lock-handle.js';
 import { FakeClock, FakeEntropy, settlePromises } from '../../support/fake-clock.js';
@@ -220,9 +221,8 @@ describe('events that nobody hears', () => {
     const clock = new FakeClock({ now: 1000 });
     const backend = new FakeBackend(clock);
     const client = new LockClient({ backend }, { clock, entropy: new FakeEntropy() });
-    const { events } = client as unknown as { events: { emit: (event: { type: string }) => void } };
     const made: string[] = [];
-    events.emit = ({ type }) => made.push(type);
+    const emit = jest.spyOn(ClientEvents.prototype, 'emit').mockImplementation(({ type }) => void made.push(type));
     await client.start();
     backend.placed = Promise.resolve('queued');
     const use = async (): Promise<void> => {
@@ -239,5 +239,6 @@ describe('events that nobody hears', () => {
     client.events$.subscribe();
     await use();
     expect(made).toEqual(['queued', 'acquired', 'renewed', 'released', 'timeout', 'queued', 'acquired', 'released']);
+    emit.mockRestore();
   });
 });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { ConfigError } from '../../../lib/common/errors.js';
 import { checkRequest } from '../../../lib/locks/lock-request.js';
-import { checkNames, checkNumber, show } from '../../../lib/locks/option-checks.js';
+import { show } from '../../../lib/common/shown.js';
+import { checkNames, checkNumber } from '../../../lib/locks/option-checks.js';
 import type { LockClientOptions, RemoteOptions } from '../../../lib/locks/options.js';
 import { resolveOptions } from '../../../lib/locks/resolve-options.js';
 import { FakeBackend } from './support/fake-backend.js';

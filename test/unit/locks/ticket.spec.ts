@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { AcquireRequest, Grant, Waiter } from '../../../lib/backends/backend.js';
 import {
   ConfigError,
@@ -10,6 +10,7 @@ import {
   ShuttingDownError,
   UnsupportedError,
 } from '../../../lib/common/errors.js';
+import { Tickets } from '../../../lib/locks/tickets.js';
 import { settlePromises } from '../../support/fake-clock.js';
 import { countedSignal, forever, World } from './support/world.js';
 
@@ -396,8 +397,10 @@ describe('a ticket', () => {
   });
 
   it('is kept by its client until it is over', async () => {
-    const { open } = (world.client as unknown as { tickets: { open: Set<unknown> } }).tickets;
+    const issue = jest.spyOn(Tickets.prototype, 'issue');
     const ticket = world.client.enqueue('a');
+    const { open } = issue.mock.contexts[0] as { open: Set<unknown> };
+    issue.mockRestore();
     expect(open.size).toBe(1);
     await ticket.cancel();
     expect(open.size).toBe(0);

@@ -68,6 +68,13 @@ describe('a locked method', () => {
     expect(Reflect.ownKeys({ ...orders })).toEqual(['prefix']);
   });
 
+  it('works on an object that has frozen itself before Nest could inject', async () => {
+    const recorder = new KeyRecorder();
+    const frozen = attach(Object.freeze(new Orders()), recorder);
+    await frozen.pay('7', 1);
+    expect(recorder.keys).toHaveLength(1);
+  });
+
   it('works through a Proxy and on objects derived from its own', async () => {
     const runner = new KeyRecorder();
     const orders = attach(new Orders(), runner);
