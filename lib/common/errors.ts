@@ -162,9 +162,9 @@ export class NotLeaderError extends LockError {
 export class NestedLockError extends LockError {
   constructor(key: string, details: LockErrorDetails = {}) {
     const message =
-      `"${shown(key)}" is held by a lock of the current async context, and waiting for it could be waiting for oneself. ` +
-      'Code that holds the lock joins it with onNested: lock. Code that does not, such as a task that a shared queue runs ' +
-      'in the context of another, is bound to its own context with AsyncResource.bind';
+      `"${shown(key)}" is held by a lock of the current async context: waiting for it could be waiting for oneself. ` +
+      'To run under that lock, name it (onNested: lock). A task that a shared queue runs in the context of other code ' +
+      'does not hold it: bind the task to its own context with AsyncResource.bind';
     super(message, { code: 'NESTED', key, ...details });
   }
 }

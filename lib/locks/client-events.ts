@@ -1,4 +1,6 @@
+import type { LinkEvent } from '../backends/backend.js';
 import { plainFields } from '../common/plain.js';
+import type { Ms } from '../common/system.js';
 import { EventHub } from './event-hub.js';
 import type { LockEvent, LockLostEvent, LockNotice } from './events.js';
 
@@ -48,6 +50,20 @@ export class ClientEvents {
     if (event.type === 'lost') this.losses.emit(event);
     this.rare.emit(event);
     this.all.emit(event);
+  }
+
+  /** Of a connection to a server. */
+  link({ server, state, error, detail }: LinkEvent, at: Ms): void {
+    switch (state) {
+      case 'up':
+        return this.notice({ type: 'connected', server, at });
+      case 'down':
+        return this.notice({ type: 'disconnected', server, at, ...(error ? { error } : undefined) });
+      case 'draining':
+        return this.notice({ type: 'degraded', server, at, detail: 'the server is shutting down' });
+      case 'degraded':
+        return this.notice({ type: 'degraded', server, at, detail: detail ?? 'not at its best' });
+    }
   }
 
   close(): void {

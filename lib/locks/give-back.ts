@@ -6,6 +6,18 @@ import type { Lease } from './lease.js';
 export const releaseOf = (backend: LockBackend, grant: Grant, keepMs?: Ms): Promise<Released> =>
   new Promise((resolve) => backend.release(grant, resolve, keepMs));
 
+/** Releases, and calls back with a lease that had been lost, if there was one. A single lock costs no promise. */
+export function giveBackTo(
+  backend: LockBackend,
+  leases: readonly Lease[],
+  keepMs: Ms,
+  done: (gone: Lease | undefined) => void,
+): void {
+  if (leases.length > 1) return void giveBack(backend, leases, keepMs).then(done);
+  const [first] = leases as [Lease];
+  backend.release(first.grant, (outcome) => done(outcome === 'gone' ? first : undefined), keepMs);
+}
+
 /**
  * Releases in reverse order, all in one turn, and returns a lease that had been lost, if there was one. The leases must
  * have ended. Never rejects: where nobody could be told, the lease ends it.

@@ -1,30 +1,21 @@
-import type { AcquireRequest, Released } from '../backends/backend.js';
+import type { AcquireRequest } from '../backends/backend.js';
 import { LockLostError, type LossReason, type ServerDrainingError } from '../common/errors.js';
 import { printAs } from '../common/inspection.js';
 import type { Ms } from '../common/system.js';
-import type { HeldGrant, LockEvent, LockNotice } from './events.js';
+import type { HeldGrant } from './events.js';
 import { HiddenLink } from '../common/hidden-link.js';
 import { type LockEntry, runWithLock } from './current-lock.js';
-import type { Hold, HoldStart, LockedCall, Origin } from './hold.js';
+import type { Hold, HoldObserver, HoldStart, LockedCall, Origin } from './hold.js';
+import { HolderSignal } from './holder-signal.js';
 import { LockGrant } from './lock-grant.js';
 import { jsonOf } from './lock-json.js';
 import { JoinedLock } from './joined-lock.js';
-import { giveBack } from './give-back.js';
+import { giveBack, giveBackTo } from './give-back.js';
 import { HoldLimit } from './hold-limit.js';
 import type { Lease, LeaseHolder } from './lease.js';
 import type { LeaseKeeper } from './lease-keeper.js';
-import { lossEvent } from './loss-event.js';
+import { lossEvent, releasedEvent, renewedEvent } from './hold-events.js';
 import { checkLease } from './resolve-options.js';
-
-/** Where a hold reports to. */
-export interface HoldObserver {
-  /** Whether anybody listens to all events. */
-  readonly observed: boolean;
-  emit(event: LockEvent): void;
-  notice(event: LockNotice): void;
-  /** The hold is over, one way or the other; once. */
-  ended(hold: HeldLock): void;
-}
 
 /** held → released | lost. */
 type Fate = { is: 'held' } | { is: 'released' } | { is: 'lost'; error: LockLostError };
@@ -41,8 +32,7 @@ export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder 
   readonly waitedMs: Ms;
   readonly #start: HoldStart;
   #fate: Fate = HELD;
-  #controller: AbortController | undefined;
-  #lossListeners: Set<(loss: LockLostError) => void> | undefined;
+  #told: HolderSignal | undefined;
   /** Why the holder was asked to stop although it still has the lock. */
   #notice: Error | undefined;
   #releasing: Promise<boolean> | undefined;
@@ -89,12 +79,7 @@ export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder 
   }
 
   get signal(): AbortSignal {
-    if (!this.#controller) {
-      this.#controller = new AbortController();
-      const reason = this.loss ?? this.#notice;
-      if (reason) this.#controller.abort(reason);
-    }
-    return this.#controller.signal;
+    return this.holderSignal().signal;
   }
 
   get loss(): LockLostError | undefined {
@@ -102,19 +87,19 @@ export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder 
   }
 
   onLoss(listener: (loss: LockLostError) => void): () => void {
-    if (this.loss) listener(this.loss);
-    else (this.#lossListeners ??= new Set()).add(listener);
-    return () => void this.#lossListeners?.delete(listener);
+    if (!this.loss) return this.holderSignal().onLoss(listener);
+    listener(this.loss);
+    return () => undefined;
   }
 
   assertHeld(): void {
-    this.lookAtLimit();
+    this.#limit?.look();
     const over = this.#leases.find((lease) => !lease.isHeld);
     if (over) throw this.loss ?? this.lossOf(over, 'expired');
   }
 
   async renew(leaseTtlS?: number): Promise<Ms> {
-    this.lookAtLimit();
+    this.#limit?.look();
     if (this.loss) throw this.loss;
     const leaseMs = checkLease(leaseTtlS);
     const outcomes = await Promise.allSettled(this.#leases.map((lease) => this.renewOne(lease, leaseMs)));
@@ -138,7 +123,7 @@ export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder 
   }
 
   async settle(): Promise<LockLostError | undefined> {
-    this.lookAtLimit();
+    this.#limit?.look();
     for (const lease of this.#leases) {
       const checked = lease.check();
       // Usually there is no doubt, and nothing to wait for.
@@ -190,7 +175,7 @@ export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder 
   notify(reason: Error): void {
     if (this.#fate.is !== 'held' || this.#notice) return;
     this.#notice = reason;
-    this.#controller?.abort(reason);
+    this.#told?.abort(reason);
   }
 
   /** Takes the lock from its holder, parts included, and gives it back to the server. */
@@ -215,8 +200,7 @@ export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder 
 
   /** LeaseHolder */
   renewed(leaseMs: Ms): void {
-    if (!this.#observer.observed) return;
-    this.#observer.emit({ type: 'renewed', keys: this.keys, leaseMs, at: this.#keeper.clock.wall() });
+    if (this.#observer.observed) this.#observer.emit(renewedEvent(this, leaseMs, this.#keeper.clock));
   }
 
   /** LeaseHolder. What settles before the loss has succeeded (rule 9). */
@@ -233,9 +217,13 @@ export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder 
     for (const other of others) this.#keeper.backend.abandon(other.grant);
   }
 
-  /** After a stall its timer has yet to run. */
-  private lookAtLimit(): void {
-    if (this.#limit?.remainingMs === 0) this.overdue();
+  private holderSignal(): HolderSignal {
+    if (!this.#told) {
+      this.#told = new HolderSignal();
+      const reason = this.loss ?? this.#notice;
+      if (reason) this.#told.abort(reason);
+    }
+    return this.#told;
   }
 
   /** Its holder may go on working: it is told, and then has the time of the last lease to stop. */
@@ -252,11 +240,9 @@ export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder 
     const error = this.lossOf(lease, reason, cause);
     this.#fate = { is: 'lost', error };
     this.#observer.ended(this);
-    this.#controller?.abort(error);
-    this.#lossListeners?.forEach((listener) => listener(error));
+    this.#told?.lost(error);
     this.#whenAlone?.();
-    const { clock } = this.#keeper;
-    this.#observer.notice(lossEvent(this, lease, error, clock.now() - this.#start.since, clock.wall()));
+    this.#observer.notice(lossEvent(this, lease, error, this.#start.since, this.#keeper.clock));
   }
 
   private lossOf(lease: Lease, reason: LossReason, cause?: Error): LockLostError {
@@ -295,14 +281,7 @@ export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder 
     this.#limit?.cancel();
     for (const lease of leases) lease.end();
     const keepMs = keptUntil === 0 ? 0 : Math.max(keptUntil - clock.now(), 0);
-    if (leases.length > 1) {
-      return giveBack(backend, leases, keepMs).then((gone) => this.givenBack(gone));
-    }
-    const [first] = leases as [Lease];
-    return new Promise((resolve) => {
-      const done = (outcome: Released): void => resolve(this.givenBack(outcome === 'gone' ? first : undefined));
-      backend.release(first.grant, done, keepMs);
-    });
+    return new Promise((resolve) => giveBackTo(backend, leases, keepMs, (gone) => resolve(this.givenBack(gone))));
   }
 
   /** @param gone was not held any more */
@@ -313,15 +292,7 @@ export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder 
     }
     this.#fate = RELEASED;
     this.#observer.ended(this);
-    if (this.#observer.observed) {
-      const { clock } = this.#keeper;
-      this.#observer.emit({
-        type: 'released',
-        keys: this.keys,
-        heldMs: clock.now() - this.#start.since,
-        at: clock.wall(),
-      });
-    }
+    if (this.#observer.observed) this.#observer.emit(releasedEvent(this, this.#start.since, this.#keeper.clock));
     return true;
   }
 }

@@ -35,6 +35,11 @@ export class HoldLimit implements Alarm {
     return Math.max(0, this.at - this.keeper.clock.now());
   }
 
+  /** After a stall the alarm has yet to ring. */
+  look(): void {
+    if (this.step === 'running' && this.remainingMs === 0) this.overdue();
+  }
+
   ring(): void {
     if (this.step === 'running') this.overdue();
     else this.giveBack();

@@ -3,6 +3,7 @@ import type { LockLostError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import type { LockContext } from './current-lock.js';
 import type { Renewals } from './lease.js';
+import type { LockEvent, LockNotice } from './events.js';
 import type { LockHandle } from './lock-handle.js';
 
 /** A call of a method that a decorator has locked. */
@@ -55,4 +56,14 @@ export interface HoldStart extends Origin {
   readonly waitedMs: Ms;
   readonly since: Ms;
   readonly renewals: Renewals;
+}
+
+/** Where a hold reports to. */
+export interface HoldObserver {
+  /** Whether anybody listens to all events. */
+  readonly observed: boolean;
+  emit(event: LockEvent): void;
+  notice(event: LockNotice): void;
+  /** The hold is over, one way or the other; once. */
+  ended(hold: Hold): void;
 }

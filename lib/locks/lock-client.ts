@@ -16,27 +16,14 @@ import { LeaseKeeper } from './lease-keeper.js';
 import { refuseLiveBody } from './live-result.js';
 import type { LockHandle } from './lock-handle.js';
 import { checkRequest, checkTicketNesting, type LockRequest, NO_OPTIONS, orderedKeys } from './lock-request.js';
-import {
-  checkHoldTimes,
-  checkMinHold,
-  checkOnLost,
-  checkWork,
-  LockScope,
-  type ResultCheck,
-  type ScopeOptions,
-} from './lock-scope.js';
+import { checkOnLost, checkWork, type HoldTimes, holdTimes } from './lock-scope.js';
+import { LockScope, type ResultCheck, type ScopeOptions } from './lock-scope.js';
 import { LockTaker } from './lock-taker.js';
 import type { LockTicket } from './lock-ticket.js';
 import { checkObject } from './option-checks.js';
 import type { AcquireOptions, LockClientDeps, LockClientOptions, LockKey, TicketOptions } from './options.js';
-import {
-  checkMaxHold,
-  placesOf,
-  resolveOptions,
-  type ResolvedOptions,
-  type ShownOptions,
-  shownOptions,
-} from './resolve-options.js';
+import { placesOf, resolveOptions, type ResolvedOptions, warningOf } from './resolve-options.js';
+import { type ShownOptions, shownOptions } from './resolve-options.js';
 import type { ServerStats } from './server-stats.js';
 import { Signals } from './signals.js';
 import { Tickets } from './tickets.js';
@@ -48,14 +35,13 @@ export interface WithLockOptions extends ScopeOptions {
 
 /** How long releases and connections may take at the end. */
 const CLOSE_GRACE_MS = 2000;
-/** dflockd counts whole seconds: below this a lease leaves hardly any time for its renewal. */
-const SHORT_LEASE_MS = 3000;
 
 /** Distributed locks. Make one for each place where locks live, and close it. */
 export class LockClient {
   readonly #options: ResolvedOptions;
   /** Publish and subscribe. */
   readonly signals: Signals;
+  readonly #times: HoldTimes;
   readonly #clock: Clock;
   readonly #log: (level: 'warn', message: string) => void;
   readonly #backend: LockBackend;
@@ -86,6 +72,7 @@ export class LockClient {
   constructor(options: LockClientOptions = {}, deps: LockClientDeps = {}) {
     refuseOtherLayouts();
     this.#options = resolveOptions(options);
+    this.#times = { minHoldMs: 0, maxHoldMs: this.#options.maxHoldMs };
     this.#clock = deps.clock ?? systemClock;
     this.#log = deps.log ?? (() => undefined);
     const entropy = deps.entropy ?? systemEntropy;
@@ -222,16 +209,13 @@ export class LockClient {
   async open(key: LockKey, options: ScopeOptions, call?: LockedCall, check?: ResultCheck): Promise<LockScope> {
     const holds = this.#holds;
     const clock = this.#clock;
-    const standard = this.#options.maxHoldMs;
     if (options === NO_OPTIONS) {
-      return new LockScope(await this.take(key, NO_OPTIONS, call), holds, clock, 0, standard, check);
+      return new LockScope(await this.take(key, NO_OPTIONS, call), holds, clock, this.#times, check);
     }
     checkObject('options', options);
     const { minHoldS, maxHoldS, ...acquire } = options;
-    const minHoldMs = checkMinHold(minHoldS);
-    const maxHoldMs = checkMaxHold(maxHoldS) ?? standard;
-    checkHoldTimes(minHoldMs, maxHoldMs);
-    return new LockScope(await this.take(key, acquire, call), holds, clock, minHoldMs, maxHoldMs, check);
+    const times = holdTimes(minHoldS, maxHoldS, this.#times.maxHoldMs);
+    return new LockScope(await this.take(key, acquire, call), holds, clock, times, check);
   }
 
   /** Tells `events$` that a body was not run because its lock was busy. */
@@ -277,13 +261,9 @@ export class LockClient {
   }
 
   private async startUp(): Promise<void> {
-    const { startup, leaseMs, backend } = this.#options;
-    if (backend.kind === 'remote' && leaseMs > 0 && leaseMs < SHORT_LEASE_MS) {
-      this.#log(
-        'warn',
-        `leaseTtlS ${leaseMs / 1000}: dflockd counts whole seconds; below 3 s a slow renewal costs the lock`,
-      );
-    }
+    const { startup } = this.#options;
+    const warning = warningOf(this.#options);
+    if (warning) this.#log('warn', warning);
     if (startup === 'lazy') return;
     try {
       await this.#backendStart.run();
@@ -297,25 +277,12 @@ export class LockClient {
     }
   }
 
-  private linkChanged({ server, state, error, detail }: LinkEvent): void {
-    const at = this.#clock.wall();
-    switch (state) {
-      case 'up':
-        this.#events.notice({ type: 'connected', server, at });
-        if (!this.#closing) this.#backendStart.linkUp();
-        this.#taker.wake();
-        break;
-      case 'down':
-        this.#events.notice({ type: 'disconnected', server, at, ...(error ? { error } : undefined) });
-        break;
-      case 'draining':
-        this.#keeper.drain(server);
-        this.#events.notice({ type: 'degraded', server, at, detail: 'the server is shutting down' });
-        break;
-      case 'degraded':
-        this.#events.notice({ type: 'degraded', server, at, detail: detail ?? 'not at its best' });
-        break;
-    }
+  private linkChanged(event: LinkEvent): void {
+    if (event.state === 'draining') this.#keeper.drain(event.server);
+    this.#events.link(event, this.#clock.wall());
+    if (event.state !== 'up') return;
+    if (!this.#closing) this.#backendStart.linkUp();
+    this.#taker.wake();
   }
 
   private async shutDown(): Promise<void> {

@@ -9,6 +9,7 @@ import type { LockHandle } from './lock-handle.js';
 import { NO_OPTIONS } from './lock-request.js';
 import { checkObject, wrong } from './option-checks.js';
 import type { AcquireOptions } from './options.js';
+import { checkMaxHold } from './resolve-options.js';
 
 export interface ScopeOptions extends AcquireOptions {
   /**
@@ -31,6 +32,21 @@ export const checkMinHold = (value: unknown): Ms => (checkBounds('minHoldS', val
 /** @param maxHoldMs Infinity where there is no limit @throws ConfigError if the two contradict each other */
 export function checkHoldTimes(minHoldMs: Ms, maxHoldMs: Ms): void {
   if (minHoldMs > maxHoldMs) throw wrong('maxHoldS', `at least minHoldS (${minHoldMs / 1000})`, maxHoldMs / 1000);
+}
+
+/** For how long a body keeps its lock. */
+export interface HoldTimes {
+  readonly minHoldMs: Ms;
+  /** Infinity: no limit. */
+  readonly maxHoldMs: Ms;
+}
+
+/** @param otherwise the client's `maxHoldS` in ms @throws ConfigError */
+export function holdTimes(minHoldS: unknown, maxHoldS: unknown, otherwise: Ms): HoldTimes {
+  const minHoldMs = checkMinHold(minHoldS);
+  const maxHoldMs = checkMaxHold(maxHoldS) ?? otherwise;
+  checkHoldTimes(minHoldMs, maxHoldMs);
+  return { minHoldMs, maxHoldMs };
 }
 
 /** @throws ConfigError */
@@ -65,15 +81,14 @@ export class LockScope {
     private readonly held: Hold,
     private readonly holds: Holds,
     clock: Clock,
-    private readonly minHoldMs: Ms,
-    maxHoldMs: Ms,
+    private readonly times: HoldTimes,
     /** Looks at what parts return. */
     private readonly check?: ResultCheck,
   ) {
     this.since = clock.now();
     this.entry = { lock: held };
     holds.enter(held);
-    if (maxHoldMs !== Infinity) held.limitTo(maxHoldMs);
+    if (times.maxHoldMs !== Infinity) held.limitTo(times.maxHoldMs);
   }
 
   get lock(): LockHandle {
@@ -126,7 +141,8 @@ export class LockScope {
         void this.held.release();
         return loss;
       }
-      if (this.minHoldMs > 0) this.held.keepUntil(this.since + this.minHoldMs);
+      const { minHoldMs } = this.times;
+      if (minHoldMs > 0) this.held.keepUntil(this.since + minHoldMs);
       await this.held.release();
       return undefined;
     } finally {

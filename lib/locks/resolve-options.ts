@@ -72,6 +72,8 @@ export function placesOf(choice: BackendChoice): string[] {
   return [choice.kind === 'custom' ? choice.backend.name : 'embedded'];
 }
 
+/** dflockd counts whole seconds: below this a lease leaves hardly any time for its renewal. */
+const SHORT_LEASE_MS = 3000;
 const DEFAULT_ACQUIRE_TIMEOUT_S = 10;
 const DEFAULT_SHUTDOWN_TIMEOUT_S = 10;
 const STARTUPS = ['connect', 'require', 'lazy'];
@@ -115,6 +117,12 @@ export function resolveOptions(given: LockClientOptions = {}): ResolvedOptions {
     renewRatio: given.remote?.renewRatio ?? DEFAULT_RENEW_RATIO,
     backend: chooseBackend(options),
   });
+}
+
+/** What an operator should know of options that are allowed. */
+export function warningOf({ leaseMs, backend }: ResolvedOptions): string | undefined {
+  if (backend.kind !== 'remote' || leaseMs === 0 || leaseMs >= SHORT_LEASE_MS) return undefined;
+  return `leaseTtlS ${leaseMs / 1000}: dflockd counts whole seconds; below 3 s a slow renewal costs the lock`;
 }
 
 function checkNamespace(value: unknown): string | undefined {
