@@ -1,11 +1,11 @@
 import type { AcquireRequest, Released } from '../backends/backend.js';
 import { LockLostError, type LossReason, type ServerDrainingError } from '../common/errors.js';
 import { printAs } from '../common/inspection.js';
+import { Listed } from '../common/linked-list.js';
 import type { Ms } from '../common/system.js';
 import type { HeldGrant, LockEvent, LockLostEvent, LockNotice } from './events.js';
 import type { Hold, HoldStart } from './hold.js';
 import { LockGrant } from './lock-grant.js';
-import { HiddenLink } from '../common/hidden-link.js';
 import { jsonOf } from './lock-json.js';
 import { JoinedLock } from './joined-lock.js';
 import { giveBack } from './give-back.js';
@@ -30,7 +30,9 @@ const HELD: Fate = { is: 'held' };
 const RELEASED: Fate = { is: 'released' };
 
 /** A lock in somebody's hands, or several that live and die together. */
-export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder {
+export class HeldLock implements Hold, LeaseHolder {
+  /** Its place in the list of all that are held. No field of its own: one lock would print all others. */
+  readonly #listed = new Listed<HeldLock>(this);
   readonly #keeper: LeaseKeeper;
   readonly #leases: readonly Lease[];
   readonly #observer: HoldObserver;
@@ -54,7 +56,6 @@ export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder 
     { keys, waitedMs, since, renewals }: HoldStart,
     observer: HoldObserver,
   ) {
-    super();
     this.#keeper = keeper;
     this.#leases = leases;
     this.#observer = observer;
@@ -62,6 +63,10 @@ export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder 
     this.waitedMs = waitedMs;
     this.#since = since;
     for (const lease of leases) lease.handTo(this, renewals);
+  }
+
+  get listed(): Listed<HeldLock> {
+    return this.#listed;
   }
 
   get grants(): readonly HeldGrant[] {
