@@ -4,6 +4,14 @@ export interface Linked<T> {
   next: T | undefined;
 }
 
+/** A place in a list, for what must not show the others by fields of its own. */
+export class Listed<T> implements Linked<Listed<T>> {
+  prev: Listed<T> | undefined = undefined;
+  next: Listed<T> | undefined = undefined;
+
+  constructor(readonly item: T) {}
+}
+
 /** A doubly linked list through its own elements: append, and removal of any member, in constant time. */
 export class LinkedList<T extends Linked<T>> {
   head: T | undefined = undefined;

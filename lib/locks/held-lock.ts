@@ -1,9 +1,9 @@
 import type { AcquireRequest } from '../backends/backend.js';
 import { LockLostError, type LossReason, type ServerDrainingError } from '../common/errors.js';
 import { printAs } from '../common/inspection.js';
+import { Listed } from '../common/linked-list.js';
 import type { Ms } from '../common/system.js';
 import type { HeldGrant } from './events.js';
-import { HiddenLink } from '../common/hidden-link.js';
 import { type LockEntry, runWithLock } from './current-lock.js';
 import type { Hold, HoldObserver, HoldStart, LockedCall, Origin } from './hold.js';
 import { HolderSignal } from './holder-signal.js';
@@ -24,7 +24,9 @@ const HELD: Fate = { is: 'held' };
 const RELEASED: Fate = { is: 'released' };
 
 /** A lock in somebody's hands, or several that live and die together. */
-export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder {
+export class HeldLock implements Hold, LeaseHolder {
+  /** Its place in the list of all that are held. No field of its own: one lock would print all others. */
+  readonly #listed = new Listed<HeldLock>(this);
   readonly #keeper: LeaseKeeper;
   readonly #leases: readonly Lease[];
   readonly #observer: HoldObserver;
@@ -44,7 +46,6 @@ export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder 
   #whenAlone: (() => void) | undefined;
 
   constructor(keeper: LeaseKeeper, leases: readonly Lease[], start: HoldStart, observer: HoldObserver) {
-    super();
     this.#keeper = keeper;
     this.#leases = leases;
     this.#start = start;
@@ -56,6 +57,10 @@ export class HeldLock extends HiddenLink<HeldLock> implements Hold, LeaseHolder 
 
   get call(): LockedCall | undefined {
     return this.#start.call;
+  }
+
+  get listed(): Listed<HeldLock> {
+    return this.#listed;
   }
 
   get grants(): readonly HeldGrant[] {

@@ -1,5 +1,5 @@
 import { LockLostError } from '../common/errors.js';
-import { LinkedList } from '../common/linked-list.js';
+import { LinkedList, type Listed } from '../common/linked-list.js';
 import type { Ms } from '../common/system.js';
 import type { ClientEvents } from './client-events.js';
 import type { LockEvent, LockNotice } from './events.js';
@@ -12,7 +12,7 @@ import type { LeaseKeeper } from './lease-keeper.js';
 
 /** All locks that a client holds, and the bodies that run under some of them. */
 export class Holds implements HoldObserver {
-  private readonly held = new LinkedList<HeldLock>();
+  private readonly held = new LinkedList<Listed<HeldLock>>();
   private readonly scopes = new Set<Hold>();
   private whenLeft: (() => void) | undefined;
 
@@ -23,7 +23,7 @@ export class Holds implements HoldObserver {
 
   add(leases: readonly Lease[], start: HoldStart): HeldLock {
     const hold = new HeldLock(this.keeper, leases, start, this);
-    this.held.push(hold);
+    this.held.push(hold.listed);
     if (this.events.observed) {
       const { keys, grants, waitedMs } = hold;
       this.events.emit({ type: 'acquired', keys, grants, waitedMs, at: this.keeper.clock.wall() });
@@ -65,7 +65,7 @@ export class Holds implements HoldObserver {
   }
 
   ended(hold: HeldLock): void {
-    this.held.remove(hold);
+    this.held.remove(hold.listed);
   }
 
   /**
@@ -73,11 +73,11 @@ export class Holds implements HoldObserver {
    * another `graceMs`.
    */
   async finish(timeoutMs: Ms, graceMs: Ms): Promise<void> {
-    for (const hold of [...this.held]) {
+    for (const { item: hold } of [...this.held]) {
       if (!this.scopes.has(hold)) hold.notify(new LockLostError(hold.keys[0]!, 'shutdown'));
     }
     if (this.scopes.size > 0) await this.within(timeoutMs, new Promise<void>((resolve) => (this.whenLeft = resolve)));
-    const returned = Promise.all([...this.held].map((hold) => hold.revoke('shutdown')));
+    const returned = Promise.all([...this.held].map(({ item: hold }) => hold.revoke('shutdown')));
     await this.within(graceMs, returned);
   }
 
