@@ -13,6 +13,8 @@ import { type DaemonLogger, silent } from './logger.js';
 import { type DflockdServerOptions, type ResolvedServerOptions, resolveServerOptions } from './options.js';
 import { Portions } from './portions.js';
 import type { SessionHost } from './session-host.js';
+import { SignalMemory } from './signal-memory.js';
+import { StatsDesk } from './stats-desk.js';
 import { TcpSession } from './tcp-session.js';
 import { Turn } from './turn.js';
 
@@ -199,7 +201,12 @@ export class DflockdServer {
   }
 
   private serve(stream: Duplex, peer: string): void {
-    new TcpSession(stream, this.host, peer);
+    try {
+      new TcpSession(stream, this.host, peer);
+    } catch (error) {
+      this.log('error', 'a connection failed and was closed', { peer, err: String((error as Error).stack ?? error) });
+      stream.destroy();
+    }
   }
 
   private createTls(tls: { cert: Buffer; key: Buffer }): TlsServer {
@@ -225,22 +232,24 @@ export class DflockdServer {
   }
 
   private sessionHost(): SessionHost {
-    const { driver, options, admission } = this;
+    const { driver, options, admission, log } = this;
     const touch = (): void => driver.touch();
     const turn = new Turn(driver.clock, touch);
+    const continuations = new Continuations(driver.clock, touch, () => turn.changes);
+    const statsFailed = (error: unknown): void => log('error', 'stats failed', { err: String(error) });
     return {
       driver,
+      log,
+      stats: new StatsDesk(driver.engine, driver.clock, continuations, () => admission.count, statsFailed),
+      signalMemory: new SignalMemory(),
       alarms: new Alarms(driver.clock),
       turn,
-      continuations: new Continuations(driver.clock, touch, () => turn.changes),
+      continuations,
       endings: new Portions(driver.clock, ENDINGS_PER_TURN),
       readTimeoutMs: seconds(options.readTimeout),
       writeTimeoutMs: seconds(options.writeTimeout),
       autoRelease: options.autoReleaseOnDisconnect,
       authToken: options.authToken === undefined ? undefined : Buffer.from(options.authToken, 'latin1'),
-      get connections() {
-        return admission.count;
-      },
     };
   }
 }

@@ -2,7 +2,10 @@ import type { Alarms } from '../common/alarms.js';
 import type { Ms } from '../common/system.js';
 import type { EngineDriver } from '../core/driver.js';
 import type { Continuations } from './continuations.js';
+import type { DaemonLogger } from './logger.js';
 import type { Portions } from './portions.js';
+import type { SignalMemory } from './signal-memory.js';
+import type { StatsDesk } from './stats-desk.js';
 import type { Turn } from './turn.js';
 
 /** What all sessions of a listener share. */
@@ -13,12 +16,13 @@ export interface SessionHost {
   readonly continuations: Continuations;
   /** Of sessions, by their peers or by deadlines. */
   readonly endings: Portions;
+  readonly stats: StatsDesk;
+  readonly signalMemory: SignalMemory;
+  readonly log: DaemonLogger;
   readonly readTimeoutMs: Ms;
   /** 0 = none. */
   readonly writeTimeoutMs: Ms;
   readonly autoRelease: boolean;
   /** Undefined: no authentication. */
   readonly authToken: Buffer | undefined;
-  /** Open connections, as `stats` tells them. */
-  readonly connections: number;
 }

@@ -299,14 +299,14 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'a listener hears a signal once for each of its patterns (6.3)',
     file: 'signal-hub.ts',
-    from: 'if (served.has(session)) continue;',
-    to: '',
+    from: 'if (since >= moment || served.has(session)) continue;',
+    to: 'if (since >= moment) continue;',
   },
   {
     name: 'a full member of a group is evicted though another can take the signal (6.4)',
     file: 'signal-hub.ts',
-    from: 'channel, payload)) copies++;\n      else group',
-    to: 'channel, payload)) copies++;\n      group',
+    from: 'channel, payload)) copies++;\n      else this.evict(group',
+    to: 'channel, payload)) copies++;\n      this.evict(group',
   },
   {
     name: 'the driver judges before the host has polled again (stall guard)',
