@@ -14,7 +14,7 @@ export interface Asker {
 /** With so few entries a reply is made at once. */
 const FEW_ENTRIES = 256;
 /** A text for all has so many slices of a session that asks for itself. */
-const SLICES = 3;
+const SLICES = 6;
 /** For the names of the lists, and the number of connections. */
 const FRAME = 256;
 
