@@ -54,8 +54,10 @@ export class Publisher {
       while (hub.allowance > 0 && line.length > 0 && this.step(line[0]!)) line.shift();
       if (line.length === 0) waiting.delete(channel);
       if (hub.allowance > 0) continue;
+      if (line.length === 0) return;
       // It has had its turn.
-      if (line.length > 0) (waiting.delete(channel), waiting.set(channel, line));
+      waiting.delete(channel);
+      waiting.set(channel, line);
       return;
     }
   }
