@@ -49,7 +49,6 @@ export class Publisher {
   proceed(): void {
     const { hub, waiting } = this;
     hub.allowance = ALLOWANCE;
-    hub.round++;
     for (const [channel, line] of waiting) {
       while (hub.allowance > 0 && line.length > 0 && this.step(line[0]!)) line.shift();
       if (line.length === 0) waiting.delete(channel);

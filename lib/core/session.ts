@@ -9,8 +9,6 @@ export class Session {
   readonly waiting = new Map<OpId, Waiter>();
   readonly tickets = new Map<Resource, Ticket>();
   closed = false;
-  /** The round of signals in which it was sent one last. */
-  heardIn = -1;
 
   constructor(
     /** Counts from 1 for each engine (spec 4.1). */

@@ -22,8 +22,6 @@ export type Delivery = Generator<undefined, number>;
 export class SignalHub {
   /** What may still be done before others have their turn. Whoever sets it goes on with deliveries that wait for it. */
   allowance = 0;
-  /** Of allowances; who is heard again in the same round is written to together with what it was told before. */
-  round = 0;
   /** How many subscriptions there are. */
   size = 0;
   private readonly exact = new KeyMap<Topic>();
@@ -89,7 +87,7 @@ export class SignalHub {
     const topic = this.exact.get(channel);
     if (!topic) return 0;
     const { everyone } = topic;
-    if (topic.groups || everyone.size * (WEIGHT.first + WEIGHT.of(payload)) >= this.allowance) return undefined;
+    if (topic.groups || everyone.size * (WEIGHT.copy + WEIGHT.of(payload)) >= this.allowance) return undefined;
     this.moment++;
     let copies = 0;
     for (const [session] of everyone) if (this.send(session, channel, payload)) copies++;
@@ -121,13 +119,14 @@ export class SignalHub {
 
   private *deliver(channel: string, payload: string, moment: number): Delivery {
     const exact = this.exact.get(channel);
-    const served = new Set<Session>();
+    // Where there are no wildcards, nobody can be met twice.
+    const served = this.wild.size > 0 ? new Set<Session>() : undefined;
     let copies = 0;
     if (exact) {
       copies += yield* this.toEveryone(exact, channel, payload, moment, served);
       copies += yield* this.toGroups(exact, channel, payload, moment);
     }
-    if (this.wild.size === 0) return copies;
+    if (!served) return copies;
     const found = yield* this.matching(channel);
     for (const topic of found) copies += yield* this.toEveryone(topic, channel, payload, moment, served);
     for (const topic of found) copies += yield* this.toGroups(topic, channel, payload, moment);
@@ -154,14 +153,14 @@ export class SignalHub {
     channel: string,
     payload: string,
     moment: number,
-    served: Set<Session>,
+    served: Set<Session> | undefined,
   ): Generator<undefined, number> {
     let copies = 0;
     if (this.spend(WEIGHT.pattern)) yield;
     for (const [session, since] of topic.everyone) {
-      if (since >= moment || served.has(session)) continue;
+      if (since >= moment || served?.has(session)) continue;
       if (this.allowance <= 0) yield;
-      served.add(session);
+      served?.add(session);
       if (this.send(session, channel, payload)) copies++;
     }
     return copies;
@@ -195,12 +194,9 @@ export class SignalHub {
   }
 
   private push(session: Session, channel: string, payload: string): boolean {
-    if (session.closed || !session.sink.push(channel, payload)) {
-      this.allowance -= WEIGHT.copy;
-      return false;
-    }
-    this.allowance -= (session.heardIn === this.round ? WEIGHT.copy : WEIGHT.first) + WEIGHT.of(payload);
-    session.heardIn = this.round;
+    this.allowance -= WEIGHT.copy;
+    if (session.closed || !session.sink.push(channel, payload)) return false;
+    this.allowance -= WEIGHT.of(payload);
     return true;
   }
 

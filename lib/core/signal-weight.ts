@@ -4,10 +4,8 @@ export const WEIGHT = {
   pattern: 2,
   /** A byte of the channel when patterns are looked for. */
   byte: 1,
-  /** A copy for a session that is to be written to anyway. */
-  copy: 8,
-  /** For one that must be written to because of it. */
-  first: 128,
+  /** A copy. When it is written is the host's affair. */
+  copy: 4,
   /** The end of a connection. */
   eviction: 1024,
   /** On top of each copy. */

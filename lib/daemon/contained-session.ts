@@ -18,6 +18,8 @@ export abstract class ContainedSession extends TimedSession implements Woken, Al
   slot = -1;
   /** The driver resumes it soon. */
   private woken = false;
+  /** It is to be written to because of a signal. */
+  private hears = false;
 
   constructor(
     protected readonly stream: Duplex,
@@ -27,7 +29,6 @@ export abstract class ContainedSession extends TimedSession implements Woken, Al
   ) {
     super(state, host.driver.clock.now(), host.readTimeoutMs);
     const ended = (): void => this.contain(() => this.onEnd());
-    const drop = (): void => this.contain(() => this.drop());
     stream.on('data', (chunk: Buffer) => {
       try {
         this.onData(chunk);
@@ -37,8 +38,8 @@ export abstract class ContainedSession extends TimedSession implements Woken, Al
     });
     stream.on('end', () => host.endings.do(ended));
     stream.on('drain', () => this.contain(() => this.onDrain()));
-    stream.on('error', drop);
-    stream.on('close', drop);
+    stream.on('error', this.ends);
+    stream.on('close', this.ends);
   }
 
   /** Woken: the engine had something to say. */
@@ -103,6 +104,21 @@ export abstract class ContainedSession extends TimedSession implements Woken, Al
     this.woken = true;
     this.host.driver.wake(this);
   }
+
+  /** Wakes it as soon as it is its turn to be told of signals. */
+  protected wakeForPush(): void {
+    if (this.hears) return;
+    this.hears = true;
+    this.host.pushes.do(this.heard);
+  }
+
+  /** It is over, whatever is under way. */
+  protected readonly ends = (): void => this.contain(() => this.drop());
+
+  private readonly heard = (): void => {
+    this.hears = false;
+    this.wake();
+  };
 
   protected getInLine(): void {
     if (this.continued) return;

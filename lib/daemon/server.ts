@@ -34,6 +34,8 @@ export interface ListeningAddress {
 
 /** Each costs some 50 to 100 µs, with what is written and closed. */
 const ENDINGS_PER_TURN = 8;
+/** Listeners that are written to: each costs some 15 µs. What comes for one while it waits is written together. */
+const PUSHES_PER_TURN = 64;
 
 const seconds = (s: number): number => s * 1000;
 
@@ -246,6 +248,7 @@ export class DflockdServer {
       turn,
       continuations,
       endings: new Portions(driver.clock, ENDINGS_PER_TURN),
+      pushes: new Portions(driver.clock, PUSHES_PER_TURN, touch),
       readTimeoutMs: seconds(options.readTimeout),
       writeTimeoutMs: seconds(options.writeTimeout),
       autoRelease: options.autoReleaseOnDisconnect,

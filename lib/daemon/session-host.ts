@@ -16,6 +16,8 @@ export interface SessionHost {
   readonly continuations: Continuations;
   /** Of sessions, by their peers or by deadlines. */
   readonly endings: Portions;
+  /** Of signals, to those who listen. */
+  readonly pushes: Portions;
   readonly stats: StatsDesk;
   readonly signalMemory: SignalMemory;
   readonly log: DaemonLogger;

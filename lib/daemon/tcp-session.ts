@@ -56,17 +56,17 @@ export class TcpSession extends ContainedSession implements SessionSink {
   /** SessionSink. */
   push(channel: string, payload: string): boolean {
     try {
-      if (!this.outbox.addFrame(encodePush(channel, payload))) return false;
-      this.wake();
+      if (this.evicted || !this.outbox.addFrame(encodePush(channel, payload))) return false;
+      this.wakeForPush();
       return true;
     } catch {
-      // The publisher has nothing to do with it.
-      return false;
+      return false; // The publisher has nothing to do with it.
     }
   }
 
   /** SessionSink. */
   evict(): void {
+    if (this.evicted) return;
     this.evicted = true;
     this.wake();
   }
@@ -84,7 +84,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
 
   protected onWake(now: Ms): void {
     if (this.state === 'closed' || this.state === 'leaving') return;
-    if (this.evicted) return this.drop();
+    if (this.evicted) return this.host.endings.do(this.ends);
     if (this.state === 'ready') this.lineSince = now;
     this.run(now);
   }
@@ -155,7 +155,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
     this.getInLine();
   }
 
-  /** Whether the long text is said, and requests are executed again. */
+  /** Whether all is said, and requests are executed again. */
   private pour(now: Ms, sliceMs: Ms): boolean {
     const poured = this.outbox.pour(this.host.driver.clock, now + sliceMs);
     if (poured === 'more') this.getInLine();

@@ -83,14 +83,6 @@ export const MUTATIONS = [
     finding: /the attack was none: only \d+ were answered|p99|for other clients/,
   },
   {
-    name: 'a signal goes to all its listeners in one turn',
-    file: 'core/signal-weight.js',
-    from: 'ALLOWANCE = 8192',
-    to: 'ALLOWANCE = 8_192_000',
-    attack: 'who do not read',
-    finding: TOO_LONG,
-  },
-  {
     name: 'all patterns are looked at in one turn',
     file: 'core/signal-weight.js',
     from: 'pattern: 2,',

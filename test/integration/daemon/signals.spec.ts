@@ -61,18 +61,18 @@ describe('signals over sockets (spec 6)', () => {
 
   it('to thousands of listeners leave room for others, and for what their publisher asks behind them', async () => {
     const daemon = await start();
-    const count = 3_000;
+    const count = 6_000;
     const listeners = Array.from({ length: count }, () => daemon.pair());
     for (const wire of listeners) expect(await wire.ask('listen\na.b\n\n')).toBe('ok');
     const [publisher, other] = [daemon.pair(), daemon.pair()];
     // More than may stand behind a command that waits.
     publisher.send(signal('1') + signal('2') + PING.repeat(1_000) + acquire('k'));
     let answered = 0;
-    while (!publisher.has(1)) {
+    while (!publisher.has(2)) {
       expect(await other.ask(PING)).toBe('ok');
       answered++;
     }
-    expect(answered).toBeGreaterThan(5);
+    expect(answered).toBeGreaterThan(4);
     const replies = (await publisher.read(1_003)).trimEnd().split('\n');
     expect(replies.slice(0, 3)).toEqual([`ok ${count}`, `ok ${count}`, 'ok']);
     expect(replies.at(-1)).toMatch(GRANT);

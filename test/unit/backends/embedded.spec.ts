@@ -194,7 +194,7 @@ describe('an embedded engine with very much in it', () => {
 
   it('answers whoever publishes while it is closed', async () => {
     const { backend } = make();
-    for (let i = 0; i < 200; i++) backend.subscribe('news', `g${i}`, taker(refused));
+    for (let i = 0; i < 5_000; i++) backend.subscribe('news', `g${i}`, taker(refused));
     const published = backend.publish('news', 'x');
     await backend.close(0);
     await expect(published).rejects.toBeInstanceOf(ShuttingDownError);

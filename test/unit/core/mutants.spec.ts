@@ -299,7 +299,7 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'a listener hears a signal once for each of its patterns (6.3)',
     file: 'signal-hub.ts',
-    from: 'if (since >= moment || served.has(session)) continue;',
+    from: 'if (since >= moment || served?.has(session)) continue;',
     to: 'if (since >= moment) continue;',
   },
   {
@@ -329,14 +329,14 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'who begins to listen during a delivery is served as well',
     file: 'signal-hub.ts',
-    from: 'if (since >= moment || served.has(session)) continue;\n      if',
-    to: 'if (served.has(session)) continue;\n      if',
+    from: 'if (since >= moment || served?.has(session)) continue;\n      if',
+    to: 'if (served?.has(session)) continue;\n      if',
   },
   {
     name: 'a delivery is not suspended',
     file: 'signal-hub.ts',
-    from: 'if (this.allowance <= 0) yield;\n      served',
-    to: 'served',
+    from: 'if (this.allowance <= 0) yield;\n      served?.add',
+    to: 'served?.add',
   },
   {
     name: 'a connection may listen to as many patterns as it likes',

@@ -4,7 +4,7 @@ import { Topic } from '../../../lib/core/topic.js';
 import { matchesChannel } from '../../../lib/protocol/patterns.js';
 import { EngineHarness, type Peer } from '../../support/engine-harness.js';
 
-const LISTENERS = 4_000;
+const LISTENERS = 8_000;
 
 /** A signal to thousands of listeners, or past thousands of patterns, is delivered in portions (row 3 of the load faults). */
 describe('a signal with very much to do', () => {
@@ -32,26 +32,28 @@ describe('a signal with very much to do', () => {
     listen(LISTENERS, pattern, group);
     const channel = pattern === 'news' ? 'news' : 'news.today';
     const asked = publish(h.peer(), channel);
-    expect(copies()).toBeLessThan(200);
+    expect(copies()).toBeLessThan(2_100);
     let portions = 0;
     for (let before = copies(); !asked.answer; before = copies(), portions++) {
       expect(h.engine.nextWake()).toBe(-Infinity);
       proceed();
-      expect(copies() - before).toBeLessThan(200);
+      expect(copies() - before).toBeLessThan(2_100);
     }
     expect(asked.answer).toEqual({ s: 'delivered', count: LISTENERS });
-    expect(portions).toBeGreaterThan(20);
+    expect(portions).toBeGreaterThanOrEqual(3);
     expect(new Set(listeners.map(({ pushed }) => pushed.length))).toEqual(new Set([1]));
     expect(h.engine.nextWake()).toBe(Infinity);
   });
 
   it('ends deaf listeners a few at a time', () => {
-    for (const peer of listen(100)) peer.room = 0;
+    for (const peer of listen(3_000)) peer.room = 0;
     const asked = publish(h.peer(), 'news');
     const evicted = (): number => listeners.filter(({ evictions }) => evictions > 0).length;
     expect(evicted()).toBeLessThanOrEqual(8);
+    proceed();
+    expect(evicted()).toBeLessThanOrEqual(16);
     while (!asked.answer) proceed();
-    expect(evicted()).toBe(100);
+    expect(evicted()).toBe(3_000);
     expect(asked.answer).toEqual({ s: 'delivered', count: 0 });
   });
 
@@ -74,7 +76,7 @@ describe('a signal with very much to do', () => {
   });
 
   it('comes to each listener in the order of publishing, whoever publishes on that channel', () => {
-    listen(1_000);
+    listen(5_000);
     const publishers = [h.peer(), h.peer(), h.peer()];
     const asked = publishers.map((peer, i) => publish(peer, 'news', `${i}`));
     while (asked.some(({ answer }) => !answer)) proceed();
@@ -87,7 +89,7 @@ describe('a signal with very much to do', () => {
     other.listen('other');
     const large = publish(h.peer(), 'news');
     const small = publish(h.peer(), 'other');
-    for (let i = 0; i < 3; i++) proceed();
+    for (let i = 0; i < 2; i++) proceed();
     expect(small.answer).toEqual({ s: 'delivered', count: 1 });
     expect(large.answer).toBeUndefined();
     expect(crowd.at(-1)!.pushed).toEqual([]);
