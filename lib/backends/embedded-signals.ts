@@ -1,4 +1,4 @@
-import { ShuttingDownError } from '../common/errors.js';
+import { ShuttingDownError, UnsupportedError } from '../common/errors.js';
 import type { Clock } from '../common/system.js';
 import type { EngineDriver, Woken } from '../core/driver.js';
 import type { Session } from '../core/session.js';
@@ -7,6 +7,7 @@ import { fromBytes, toBytes } from '../protocol/bytes.js';
 import { ChannelRouter } from '../protocol/channel-router.js';
 import type { Push } from '../protocol/messages.js';
 import type { SignalTaker } from './backend.js';
+import { EmbeddedDoor } from './embedded-door.js';
 import { EMBEDDED } from './embedded-grant.js';
 
 /** A listener inside the process. It is given what came when the engine's work is done, and cannot be too slow. */
@@ -69,23 +70,25 @@ export class EmbeddedSignals {
   private readonly router = new ChannelRouter<SignalTaker>();
   private shared: Ear | undefined;
   private readonly members = new Map<Ear, SignalTaker>();
-  private readonly voice: Ear;
+  private readonly voice: EmbeddedDoor;
   private closed = false;
 
   constructor(
     private readonly driver: EngineDriver,
     private readonly clock: Clock,
   ) {
-    this.voice = new Ear(driver, clock, () => undefined);
+    this.voice = new EmbeddedDoor(driver, clock);
   }
 
-  /** How many copies were made. @throws ShuttingDownError */
-  publish(channel: string, payload: string): number {
-    const answer = this.closed
-      ? undefined
-      : this.voice.ask({ t: 'signal', channel: toBytes(channel), payload: toBytes(payload) });
-    if (answer?.s !== 'delivered') throw new ShuttingDownError({ server: EMBEDDED });
-    return answer.count;
+  /** How many copies were made, when they have been. Rejects with ShuttingDownError. */
+  publish(channel: string, payload: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (this.closed) return reject(new ShuttingDownError({ server: EMBEDDED }));
+      this.voice.exec({ t: 'signal', channel: toBytes(channel), payload: toBytes(payload) }, (answer) => {
+        if (answer.s === 'delivered') resolve(answer.count);
+        else reject(new ShuttingDownError({ server: EMBEDDED }));
+      });
+    });
   }
 
   subscribe(pattern: string, group: string, taker: SignalTaker): () => void {
@@ -99,7 +102,8 @@ export class EmbeddedSignals {
   close(): void {
     this.closed = true;
     const takers = [...this.router.all(), ...this.members.values()];
-    for (const ear of [this.voice, this.shared, ...this.members.keys()]) ear?.close();
+    this.voice.close();
+    for (const ear of [this.shared, ...this.members.keys()]) ear?.close();
     this.router.clear();
     this.members.clear();
     for (const taker of takers) taker.failed(new ShuttingDownError({ server: EMBEDDED }));
@@ -109,7 +113,13 @@ export class EmbeddedSignals {
     const ear = (this.shared ??= new Ear(this.driver, this.clock, ({ channel, payload }) => {
       for (const each of this.router.route(channel)) each.signal(fromBytes(channel), fromBytes(payload));
     }));
-    if (this.router.add(pattern, taker)) ear.ask({ t: 'listen', pattern, group: '' });
+    if (this.router.add(pattern, taker) && ear.ask({ t: 'listen', pattern, group: '' }).s !== 'ok') {
+      this.router.remove(pattern, taker);
+      taker.failed(
+        new UnsupportedError('this process listens to as many patterns as a connection may', { server: EMBEDDED }),
+      );
+      return () => undefined;
+    }
     return () => {
       if (!this.router.remove(pattern, taker)) return;
       if (this.router.size > 0) return void ear.ask({ t: 'unlisten', pattern, group: '' });

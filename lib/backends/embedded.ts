@@ -6,7 +6,7 @@ import { Engine } from '../core/engine.js';
 import { FencedTokens, fenceSeed } from '../core/tokens.js';
 import { type Answer, type Command, DEFAULT_ENGINE_OPTIONS } from '../core/types.js';
 import { DflockdServer } from '../daemon/server.js';
-import { fromBytes, toBytes } from '../protocol/bytes.js';
+import { toBytes } from '../protocol/bytes.js';
 import { LINE_CAP } from '../protocol/limits.js';
 import type { Kind } from '../protocol/messages.js';
 import type {
@@ -26,6 +26,7 @@ import type { EmbeddedConfig } from './embedded-config.js';
 import { EmbeddedDoor, type OnAnswer } from './embedded-door.js';
 import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
 import { EmbeddedSignals } from './embedded-signals.js';
+import { embeddedStats } from './embedded-stats.js';
 import { refusal } from './refusal.js';
 
 const CAPABILITIES: Capabilities = Object.freeze({
@@ -134,11 +135,10 @@ export class EmbeddedBackend implements LockBackend {
   }
 
   async stats(): Promise<unknown[]> {
-    const text = fromBytes(this.driver.engine.stats(this.server?.connections ?? 0, this.clock.now()));
-    return [{ server: EMBEDDED, ...(JSON.parse(text) as object) }];
+    return [{ server: EMBEDDED, ...(await embeddedStats(this.driver, this.server?.connections ?? 0)) }];
   }
 
-  async publish(channel: string, payload: string): Promise<number> {
+  publish(channel: string, payload: string): Promise<number> {
     return this.signals.publish(channel, payload);
   }
 

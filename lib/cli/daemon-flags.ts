@@ -35,7 +35,7 @@ export const DAEMON_FLAGS: readonly FlagSpec[] = [
   flag('max-connections', 'int', 'most connections, 0 = unlimited (default 0)'),
   flag('max-connections-per-ip', 'int', 'most connections of one address, 0 = unlimited (default 0)'),
   flag('max-waiters', 'int', 'longest queue of a key, 0 = unlimited (default 0)'),
-  flag('max-subscriptions', 'int', 'most signal patterns of a connection, 0 = unlimited (default 0)'),
+  flag('max-subscriptions', 'int', 'most signal patterns of a connection, 0 = 10,000 (default 0)'),
   duration('read-timeout', 'a connection silent for so long is closed, default 23'),
   duration('write-timeout', 'a connection that takes no reply for so long is closed, 0 = never, default 5'),
   duration('shutdown-timeout', 'how long a shutdown waits for clients to leave, 0 = for ever, default 30'),

@@ -19,6 +19,11 @@ export class ExpiryHeap<T extends Expiring> {
     return this.items[0];
   }
 
+  /** Up to `most` elements, in no order. */
+  some(most: number): T[] {
+    return this.items.slice(0, most);
+  }
+
   /** When the first element is due; Infinity when empty. */
   get firstDue(): Ms {
     return this.items.length > 0 ? this.items[0]!.due : Infinity;

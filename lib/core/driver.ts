@@ -41,9 +41,22 @@ export class EngineDriver {
     const now = this.clock.now();
     this.resuming = true;
     // Who is resumed may wake others: the list grows while it is walked.
-    for (let i = 0; i < this.woken.length; i++) this.woken[i]!.resume(now);
+    for (let i = 0; i < this.woken.length; i++) {
+      try {
+        this.woken[i]!.resume(now);
+      } catch (error) {
+        this.tell(error);
+      }
+    }
     this.woken.length = 0;
     this.resuming = false;
+  }
+
+  /** What somebody who is resumed throws is thrown where it stops nobody else. */
+  private tell(error: unknown): void {
+    this.clock.endOfTurn(() => {
+      throw error;
+    });
   }
 
   /** To be called by a door whenever it has used the engine. Not to be called from a sink. */
@@ -52,8 +65,10 @@ export class EngineDriver {
     this.resumeWoken();
     if (this.judging || this.closed) return;
     const wake = this.engine.nextWake();
+    // What was left over need not wait for a timer.
+    if (wake === -Infinity) this.fired();
     // A timer that fires too early costs less than moving it with each renewal and release.
-    if (wake < this.armedFor) this.arm(wake);
+    else if (wake < this.armedFor) this.arm(wake);
   }
 
   /** The engine's time stops. */
@@ -75,8 +90,7 @@ export class EngineDriver {
   }
 
   private fired(): void {
-    this.timer = undefined;
-    this.armedFor = Infinity;
+    this.disarm();
     this.judging = true;
     const seen = this.clock.now();
     this.clock.afterPoll(() => this.judge(seen));

@@ -5,9 +5,10 @@ import { portionOf } from './portion.js';
 import { type Resource, type Ticket, Waiter } from './resource.js';
 import { ResourceTable } from './resource-table.js';
 import { Session } from './session.js';
+import { Publisher } from './publisher.js';
 import { SignalHub } from './signal-hub.js';
 import { type Leaving, Slots } from './slots.js';
-import { statsJson } from './stats.js';
+import { statsJson, type StatsTaker, StatsWalk } from './stats.js';
 import type { Answer, Command, EngineOptions, OpId, SessionSink, TokenSource } from './types.js';
 
 type Of<T extends Command['t']> = Extract<Command, { t: T }>;
@@ -34,6 +35,7 @@ const LEAST_TIMEOUTS = 128;
  */
 export class Engine extends Slots {
   private readonly signals: SignalHub;
+  private readonly publisher: Publisher;
   private readonly sessions = new Set<Session>();
   private readonly leaving = new Set<Leaving>();
   private lastSession = 0;
@@ -42,6 +44,9 @@ export class Engine extends Slots {
   constructor(options: EngineOptions, tokens: TokenSource, now: Ms) {
     super(options, tokens, new ResourceTable(options, now), new LeaseBook(options.sweepIntervalMs, now));
     this.signals = new SignalHub(options.maxSubscriptions);
+    this.publisher = new Publisher(this.signals, (publishing, op, count) => {
+      if (!publishing.closed) publishing.sink.reply(op, { s: 'delivered', count });
+    });
   }
 
   /** @param peer who it is, for logs and inspection */
@@ -70,7 +75,7 @@ export class Engine extends Slots {
         this.signals.unlisten(session, cmd.pattern, cmd.group);
         return session.sink.reply(op, OK);
       case 'signal':
-        return session.sink.reply(op, { s: 'delivered', count: this.signals.publish(cmd.channel, cmd.payload) });
+        return this.publisher.publish(session, op, cmd.channel, cmd.payload);
     }
   }
 
@@ -94,10 +99,9 @@ export class Engine extends Slots {
     if (session.closed) return;
     session.closed = true;
     this.sessions.delete(session);
-    this.signals.drop(session);
     for (const waiter of [...session.waiting.values()]) this.leaveQueue(waiter, now);
     const rest: Leaving = { session, releaseHeld };
-    if (this.clear(rest, CLOSED_AT_ONCE, now) === CLOSED_AT_ONCE) this.leaving.add(rest);
+    if (this.clearAll(rest, CLOSED_AT_ONCE, now) === CLOSED_AT_ONCE) this.leaving.add(rest);
   }
 
   /**
@@ -108,6 +112,7 @@ export class Engine extends Slots {
    */
   advance(now: Ms, inputSeen: Ms): void {
     this.clearLeft(now);
+    this.publisher.proceed();
     this.leases.notice(inputSeen);
     if (this.draining) return;
     for (const res of this.leases.takeSwept(inputSeen)) this.evictLapsed(res, now);
@@ -124,6 +129,7 @@ export class Engine extends Slots {
   /** When `advance` has something to do, -Infinity for something that was left over; Infinity if nothing is to come. */
   nextWake(): Ms {
     if (this.leaving.size > 0) return -Infinity;
+    if (this.publisher.isBusy) return -Infinity;
     if (this.draining) return Infinity;
     return Math.min(this.waits.firstDue, this.leases.nextWake, this.table.nextCollection);
   }
@@ -139,9 +145,19 @@ export class Engine extends Slots {
     }
   }
 
-  /** The body of a `stats` reply (spec 5). @param connections as the door counts them */
+  /** At most so many entries a `stats` reply has. */
+  get statsSize(): number {
+    return this.table.size + this.signals.size;
+  }
+
+  /** The object of a `stats` reply (spec 5), made in one go: for few entries. @param connections as the door counts them */
   stats(connections: number, now: Ms): string {
-    return statsJson(connections, this.table, this.signals, now);
+    return statsJson(connections, (take) => this.statsWalk(take), now);
+  }
+
+  /** The same in portions. */
+  statsWalk(take: StatsTaker): StatsWalk {
+    return new StatsWalk(this.table.walk(), this.signals.walk(), take);
   }
 
   /** Whether a key is held at the moment. */
@@ -154,9 +170,15 @@ export class Engine extends Slots {
     for (const rest of this.leaving) {
       const { tickets, holds } = rest.session;
       const most = portionOf(tickets.size + holds.size);
-      if (this.clear(rest, most, now) === most) return;
+      if (this.clearAll(rest, most, now) === most) return;
       this.leaving.delete(rest);
     }
+  }
+
+  /** Locks first: others wait for them. */
+  private clearAll(rest: Leaving, most: number, now: Ms): number {
+    const cleared = this.clear(rest, most, now);
+    return cleared + this.signals.drop(rest.session, most - cleared);
   }
 
   private acquire(session: Session, op: OpId, cmd: Of<'acquire'>, now: Ms): void {

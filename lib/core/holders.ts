@@ -1,5 +1,6 @@
 import { ExpiryHeap } from '../common/expiry-heap.js';
 import type { Ms } from '../common/system.js';
+import { KeyMap } from './key-map.js';
 import type { Hold } from './resource.js';
 
 /** The holders of one resource, by token and by the end of their leases. */
@@ -12,10 +13,11 @@ export interface HolderSet {
   extend(hold: Hold, due: Ms): void;
   /** The earliest end of a lease that has not lapsed; Infinity if there is none. */
   readonly nextDue: Ms;
-  /** Marks what is due at `seen` as lapsed. */
-  lapse(seen: Ms): void;
+  /** Marks up to `most` of what is due at `seen` as lapsed; returns how many. */
+  lapse(seen: Ms, most: number): number;
   readonly hasLapsed: boolean;
-  lapsed(): Hold[];
+  /** Up to `most` of those that have lapsed. */
+  lapsed(most: number): Hold[];
   [Symbol.iterator](): Iterator<Hold>;
 }
 
@@ -47,8 +49,10 @@ export class OneHolder implements HolderSet {
     return this.hold && !this.hold.lapsed ? this.hold.due : Infinity;
   }
 
-  lapse(seen: Ms): void {
-    if (this.hold && this.hold.due <= seen) this.hold.lapsed = true;
+  lapse(seen: Ms): number {
+    if (this.nextDue > seen) return 0;
+    this.hold!.lapsed = true;
+    return 1;
   }
 
   get hasLapsed(): boolean {
@@ -66,9 +70,9 @@ export class OneHolder implements HolderSet {
 
 /** The holders of a semaphore; its limit may be large, so nothing here looks at all of them. */
 export class ManyHolders implements HolderSet {
-  private readonly byToken = new Map<string, Hold>();
+  private readonly byToken = new KeyMap<Hold>();
   private readonly leases = new ExpiryHeap<Hold>();
-  private readonly overdue = new Set<Hold>();
+  private readonly overdue = new ExpiryHeap<Hold>();
 
   get size(): number {
     return this.byToken.size;
@@ -79,14 +83,14 @@ export class ManyHolders implements HolderSet {
   }
 
   add(hold: Hold): void {
-    this.byToken.set(hold.token, hold);
+    this.byToken.add(hold.token, hold);
     this.leases.set(hold, hold.due);
   }
 
   remove(hold: Hold): void {
     this.byToken.delete(hold.token);
-    this.leases.remove(hold);
-    this.overdue.delete(hold);
+    if (hold.lapsed) this.overdue.remove(hold);
+    else this.leases.remove(hold);
   }
 
   extend(hold: Hold, due: Ms): void {
@@ -97,21 +101,23 @@ export class ManyHolders implements HolderSet {
     return this.leases.firstDue;
   }
 
-  lapse(seen: Ms): void {
-    while (this.leases.firstDue <= seen) {
+  lapse(seen: Ms, most: number): number {
+    let lapsed = 0;
+    for (; lapsed < most && this.leases.firstDue <= seen; lapsed++) {
       const hold = this.leases.first!;
       this.leases.remove(hold);
       hold.lapsed = true;
-      this.overdue.add(hold);
+      this.overdue.set(hold, hold.due);
     }
+    return lapsed;
   }
 
   get hasLapsed(): boolean {
     return this.overdue.size > 0;
   }
 
-  lapsed(): Hold[] {
-    return [...this.overdue];
+  lapsed(most: number): Hold[] {
+    return this.overdue.some(most);
   }
 
   [Symbol.iterator](): Iterator<Hold> {

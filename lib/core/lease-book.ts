@@ -37,30 +37,31 @@ export class LeaseBook {
    * portion, `nextWake` stays in the past.
    */
   notice(seen: Ms): void {
-    for (let left = portionOf(this.running.size); left > 0 && this.running.firstDue <= seen; left--) {
+    for (let left = portionOf(this.running.size); left > 0 && this.running.firstDue <= seen;) {
       const res = this.running.first!;
       if (this.lapsed.size === 0) this.sweepAt = Infinity;
       this.sweepAt = Math.min(this.sweepAt, this.tickFrom(res.due));
-      res.holders.lapse(seen);
+      left -= res.holders.lapse(seen, left);
       this.lapsed.add(res);
       this.track(res);
     }
   }
 
   /**
-   * A portion of the resources with lapsed leases, the oldest first, when the sweep is due. A host that was late sweeps several
-   * ticks at once.
+   * Resources with lapsed leases, the oldest first, when the sweep is due, until a portion of leases has been taken away from them.
+   * One that still has lapsed leases then gets in line again. A host that was late sweeps several ticks at once.
    */
-  takeSwept(seen: Ms): Resource[] {
-    const swept: Resource[] = [];
-    if (this.sweepAt > seen) return swept;
-    const most = portionOf(this.lapsed.size);
+  *takeSwept(seen: Ms): Generator<Resource, void> {
+    if (this.sweepAt > seen) return;
+    let left = portionOf(this.lapsed.size);
     for (const res of this.lapsed) {
-      if (swept.length === most) break;
+      if (left <= 0) return;
       this.lapsed.delete(res);
-      swept.push(res);
+      const { size } = res.holders;
+      yield res;
+      left -= Math.max(1, size - res.holders.size);
+      if (res.holders.hasLapsed) this.lapsed.add(res);
     }
-    return swept;
   }
 
   private tickFrom(time: Ms): Ms {

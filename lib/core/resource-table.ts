@@ -13,6 +13,7 @@ export class ResourceTable {
   private readonly byKey: Readonly<Record<Kind, KeyMap<Resource>>> = { lock: new KeyMap(), sem: new KeyMap() };
   /** Oldest first. */
   private readonly idle = new LinkedList<Resource>();
+  private walks = 0;
 
   constructor(
     private readonly options: Pick<EngineOptions, 'maxLocks' | 'gcIntervalMs' | 'gcMaxIdleMs' | 'onNearlyFull'>,
@@ -32,7 +33,7 @@ export class ResourceTable {
     const known = this.byKey[kind].get(key);
     if (known) return known.limit === limit ? known : 'limit_mismatch';
     if (this.size >= this.options.maxLocks) return 'max_locks';
-    const made = new Resource(kind, ownBytes(key), limit);
+    const made = new Resource(kind, ownBytes(key), limit, this.walks);
     this.byKey[kind].add(made.key, made);
     if (!this.nearlyFull && this.size >= this.options.maxLocks * 0.8) {
       this.nearlyFull = true;
@@ -73,8 +74,17 @@ export class ResourceTable {
     if (this.size < this.options.maxLocks / 2) this.nearlyFull = false;
   }
 
-  *[Symbol.iterator](): Generator<Resource, void> {
-    yield* this.byKey.lock.values();
-    yield* this.byKey.sem.values();
+  /**
+   * Each resource that is there now, unless it is forgotten before its turn comes: resources may come and go between two steps.
+   * For one that came later, undefined: its key may have been met before.
+   */
+  walk(): Generator<Resource | undefined, void> {
+    return this.olderThan(++this.walks);
+  }
+
+  private *olderThan(walk: number): Generator<Resource | undefined, void> {
+    for (const keys of [this.byKey.lock, this.byKey.sem]) {
+      for (const res of keys.values()) yield res.born < walk ? res : undefined;
+    }
   }
 }

@@ -66,6 +66,8 @@ export class Resource implements Linked<Resource>, Expiring {
     readonly kind: Kind,
     readonly key: string,
     readonly limit: Limit,
+    /** How many walks through the table had begun when it was made. */
+    readonly born = 0,
   ) {
     this.holders = limit === 1 ? new OneHolder() : new ManyHolders();
   }

@@ -1,137 +1,179 @@
 import { ownBytes } from '../protocol/bytes.js';
-import { isWildcard, tokenMatcher, tokensOf } from '../protocol/patterns.js';
+import { DEFAULT_MAX_SUBSCRIPTIONS } from '../protocol/limits.js';
+import { isWildcard, matchesChannel } from '../protocol/patterns.js';
+import { KeyMap } from './key-map.js';
+import { PatternIndex } from './pattern-index.js';
 import type { Session } from './session.js';
+import { type Group, Topic } from './topic.js';
+import { WEIGHT } from './signal-weight.js';
 
-/** The members of one (pattern, group) pair; each signal goes to one of them, in turn (spec 6.3). */
-interface Group {
-  readonly members: Session[];
-  turn: number;
-}
-
-interface Topic {
+/** A line of `signal_channels` (spec 5). */
+export interface ChannelCount {
   readonly pattern: string;
-  readonly matches: (tokens: readonly string[]) => boolean;
-  readonly everyone: Set<Session>;
-  readonly groups: Map<string, Group>;
+  /** Empty for those who listen without one. */
+  readonly group: string;
+  readonly listeners: number;
 }
+
+/** A signal on its way: a step each time that it has used up what it was allowed, in the end the number of copies. */
+export type Delivery = Generator<undefined, number>;
 
 /** Publish and subscribe (spec 6). Nothing is stored: who does not listen at that moment gets nothing. */
 export class SignalHub {
-  private readonly exact = new Map<string, Topic>();
-  private readonly wild = new Map<string, Topic>();
-  /** Subscriptions of a session, as pattern LF group. */
+  /** What may still be done before others have their turn. Whoever sets it goes on with deliveries that wait for it. */
+  allowance = 0;
+  /** How many subscriptions there are. */
+  size = 0;
+  private readonly exact = new KeyMap<Topic>();
+  private readonly wild = new PatternIndex();
+  /** Subscriptions of a session: the pattern, or pattern LF group. */
   private readonly bySession = new Map<Session, Set<string>>();
+  private readonly most: number;
+  /** Counts signals and walks, so that what came after one began can be told from what came before. */
+  private moment = 0;
 
-  constructor(private readonly maxSubscriptions: number) {}
+  /** @param maxSubscriptions of a session; 0 = 10,000 */
+  constructor(maxSubscriptions: number) {
+    this.most = maxSubscriptions || DEFAULT_MAX_SUBSCRIPTIONS;
+  }
 
   /** False: the session has as many subscriptions as it may. Saying the same twice is no second one. */
   listen(session: Session, pattern: string, group: string): boolean {
-    const name = ownBytes(`${pattern}\n${group}`);
     const mine = this.bySession.get(session) ?? new Set();
-    if (mine.has(name)) return true;
-    if (this.maxSubscriptions > 0 && mine.size >= this.maxSubscriptions) return false;
-    this.bySession.set(session, mine.add(name));
+    const said = nameOf(pattern, group);
+    if (mine.has(said)) return true;
+    if (mine.size >= this.most) return false;
     const topic = this.topic(pattern);
+    this.bySession.set(session, mine.add(group === '' ? topic.pattern : ownBytes(said)));
+    this.size++;
     if (group === '') {
-      topic.everyone.add(session);
-    } else {
-      const members = topic.groups.get(group);
-      if (members) members.members.push(session);
-      else topic.groups.set(ownBytes(group), { members: [session], turn: 0 });
+      topic.everyone.add(session, this.moment);
+      return true;
     }
+    topic.groups ??= new Map<string, Group>();
+    const known = topic.groups.get(group);
+    if (known) known.members.push(session);
+    else topic.groups.set(ownBytes(group), { members: [session], turn: 0, since: this.moment });
     return true;
   }
 
   unlisten(session: Session, pattern: string, group: string): void {
     const mine = this.bySession.get(session);
-    if (!mine?.delete(`${pattern}\n${group}`)) return;
+    if (!mine?.delete(nameOf(pattern, group))) return;
     if (mine.size === 0) this.bySession.delete(session);
     this.leave(session, pattern, group);
   }
 
-  /** The session is gone. */
-  drop(session: Session): void {
-    for (const name of this.bySession.get(session) ?? []) {
+  /** Of a session that is gone, forgets up to `most` subscriptions; returns how many. */
+  drop(session: Session, most: number): number {
+    const mine = this.bySession.get(session);
+    if (!mine) return 0;
+    let dropped = 0;
+    for (const name of mine) {
+      if (dropped === most) return dropped;
+      dropped++;
+      mine.delete(name);
       const cut = name.indexOf('\n');
-      this.leave(session, name.slice(0, cut), name.slice(cut + 1));
+      if (cut < 0) this.leave(session, name, '');
+      else this.leave(session, name.slice(0, cut), name.slice(cut + 1));
     }
     this.bySession.delete(session);
+    return dropped;
   }
 
-  /** Returns the number of copies that were put into buffers (spec 6.3). */
-  publish(channel: string, payload: string): number {
-    const served = new Set<Session>();
-    const exact = this.exact.get(channel);
-    let copies = exact ? this.deliver(exact, channel, payload, served) : 0;
-    const wild = this.wildTopics(channel);
-    for (const topic of wild) copies += this.toEveryone(topic, channel, payload, served);
-    for (const topic of wild) copies += this.toGroups(topic, channel, payload);
+  /** The number of copies of a signal that need not wait for one another: none, or a few to one pattern; else undefined. */
+  publishAtOnce(channel: string, payload: string): number | undefined {
+    if (this.wild.size > 0) return undefined;
+    const topic = this.exact.get(channel);
+    if (!topic) return 0;
+    const { everyone } = topic;
+    if (topic.groups || everyone.size * (WEIGHT.copy + WEIGHT.of(payload)) >= this.allowance) return undefined;
+    this.moment++;
+    let copies = 0;
+    for (const [session] of everyone) if (this.send(session, channel, payload)) copies++;
     return copies;
   }
 
-  /** Listeners of each pattern and of each of its groups. */
-  *counts(): Generator<{ pattern: string; group: string; listeners: number }, void> {
-    for (const topic of [...this.exact.values(), ...this.wild.values()]) {
-      if (topic.everyone.size > 0) yield { pattern: topic.pattern, group: '', listeners: topic.everyone.size };
-      for (const [group, { members }] of topic.groups) {
-        yield { pattern: topic.pattern, group, listeners: members.length };
+  /** To be stepped on until it is done; its value is the number of copies that were put into buffers (spec 6.3). */
+  publish(channel: string, payload: string): Delivery {
+    return this.deliver(channel, payload, ++this.moment);
+  }
+
+  /** Listeners of each pattern and of each of its groups; undefined for what came after the walk began. */
+  walk(): Generator<ChannelCount | undefined, void> {
+    return this.countsBefore(++this.moment);
+  }
+
+  private *countsBefore(moment: number): Generator<ChannelCount | undefined, void> {
+    for (const topics of [this.exact, this.wild]) {
+      for (const { pattern, everyone, groups, since } of topics.values()) {
+        const listeners = everyone.size;
+        yield since < moment && listeners > 0 ? { pattern, group: '', listeners } : undefined;
+        if (since >= moment || !groups) continue;
+        for (const [group, { members, since: began }] of groups) {
+          yield began < moment ? { pattern, group, listeners: members.length } : undefined;
+        }
       }
     }
   }
 
-  private wildTopics(channel: string): Topic[] {
-    const found: Topic[] = [];
-    if (this.wild.size === 0) return found;
-    const tokens = tokensOf(channel);
-    for (const topic of this.wild.values()) if (topic.matches(tokens)) found.push(topic);
+  private *deliver(channel: string, payload: string, moment: number): Delivery {
+    const exact = this.exact.get(channel);
+    // Where there are no wildcards, nobody can be met twice.
+    const served = this.wild.size > 0 ? new Set<Session>() : undefined;
+    let copies = 0;
+    if (exact) {
+      copies += yield* this.toEveryone(exact, channel, payload, moment, served);
+      copies += yield* this.toGroups(exact, channel, payload, moment);
+    }
+    if (!served) return copies;
+    const found = yield* this.matching(channel);
+    for (const topic of found) copies += yield* this.toEveryone(topic, channel, payload, moment, served);
+    for (const topic of found) copies += yield* this.toGroups(topic, channel, payload, moment);
+    return copies;
+  }
+
+  private *matching(channel: string): Generator<undefined, Set<Topic>> {
+    const found = new Set<Topic>();
+    const candidates = this.wild.candidates(channel);
+    this.allowance -= channel.length * WEIGHT.byte;
+    for (const topics of candidates) {
+      for (let i = topics.length - 1; i >= 0; i--) {
+        if (this.spend(WEIGHT.pattern)) yield;
+        const topic = topics[i];
+        if (topic && matchesChannel(topic.pattern, channel)) found.add(topic);
+      }
+    }
     return found;
   }
 
-  private topic(pattern: string): Topic {
-    const topics = isWildcard(pattern) ? this.wild : this.exact;
-    const known = topics.get(pattern);
-    if (known) return known;
-    const own = ownBytes(pattern);
-    const made: Topic = { pattern: own, matches: tokenMatcher(own), everyone: new Set(), groups: new Map() };
-    topics.set(own, made);
-    return made;
-  }
-
-  private leave(session: Session, pattern: string, group: string): void {
-    const topics = isWildcard(pattern) ? this.wild : this.exact;
-    const topic = topics.get(pattern)!;
-    if (group === '') {
-      topic.everyone.delete(session);
-    } else {
-      const { members } = topic.groups.get(group)!;
-      members.splice(members.indexOf(session), 1);
-      if (members.length === 0) topic.groups.delete(group);
-    }
-    if (topic.everyone.size === 0 && topic.groups.size === 0) topics.delete(pattern);
-  }
-
-  private deliver(topic: Topic, channel: string, payload: string, served: Set<Session>): number {
-    return this.toEveryone(topic, channel, payload, served) + this.toGroups(topic, channel, payload);
-  }
-
   /** At most one copy for a session, however many of its patterns match; who cannot take it is evicted (spec 6.4). */
-  private toEveryone(topic: Topic, channel: string, payload: string, served: Set<Session>): number {
+  private *toEveryone(
+    topic: Topic,
+    channel: string,
+    payload: string,
+    moment: number,
+    served: Set<Session> | undefined,
+  ): Generator<undefined, number> {
     let copies = 0;
-    for (const session of topic.everyone) {
-      if (served.has(session)) continue;
-      served.add(session);
-      if (session.sink.push(channel, payload)) copies++;
-      else session.sink.evict();
+    if (this.spend(WEIGHT.pattern)) yield;
+    for (const [session, since] of topic.everyone) {
+      if (since >= moment || served?.has(session)) continue;
+      if (this.allowance <= 0) yield;
+      served?.add(session);
+      if (this.send(session, channel, payload)) copies++;
     }
     return copies;
   }
 
-  private toGroups(topic: Topic, channel: string, payload: string): number {
+  private *toGroups(topic: Topic, channel: string, payload: string, moment: number): Generator<undefined, number> {
     let copies = 0;
-    for (const group of topic.groups.values()) {
+    for (const group of topic.groups?.values() ?? []) {
+      if (this.allowance <= 0) yield;
+      if (group.since >= moment || group.members.length === 0) continue;
       const first = group.turn++ % group.members.length;
       if (this.toMember(group.members, first, channel, payload)) copies++;
-      else group.members[first]!.sink.evict();
+      else this.evict(group.members[first]!);
     }
     return copies;
   }
@@ -139,9 +181,60 @@ export class SignalHub {
   /** To the member whose turn it is, or the next that can take it. */
   private toMember(members: readonly Session[], first: number, channel: string, payload: string): boolean {
     for (let i = 0; i < members.length; i++) {
-      const member = members[(first + i) % members.length]!;
-      if (member.sink.push(channel, payload)) return true;
+      if (this.push(members[(first + i) % members.length]!, channel, payload)) return true;
     }
     return false;
   }
+
+  private send(session: Session, channel: string, payload: string): boolean {
+    if (session.closed) return false;
+    if (this.push(session, channel, payload)) return true;
+    this.evict(session);
+    return false;
+  }
+
+  private push(session: Session, channel: string, payload: string): boolean {
+    this.allowance -= WEIGHT.copy;
+    if (session.closed || !session.sink.push(channel, payload)) return false;
+    this.allowance -= WEIGHT.of(payload);
+    return true;
+  }
+
+  private evict(session: Session): void {
+    this.allowance -= WEIGHT.eviction;
+    if (!session.closed) session.sink.evict();
+  }
+
+  /** Whether others have their turn now. */
+  private spend(weight: number): boolean {
+    this.allowance -= weight;
+    return this.allowance <= 0;
+  }
+
+  private topic(pattern: string): Topic {
+    const topics = isWildcard(pattern) ? this.wild : this.exact;
+    const known = topics.get(pattern);
+    if (known) return known;
+    const made = new Topic(ownBytes(pattern), this.moment);
+    if (topics === this.wild) this.wild.add(made);
+    else this.exact.add(made.pattern, made);
+    return made;
+  }
+
+  private leave(session: Session, pattern: string, group: string): void {
+    this.size--;
+    const topic = (isWildcard(pattern) ? this.wild : this.exact).get(pattern)!;
+    if (group === '') {
+      topic.everyone.delete(session);
+    } else {
+      const { members } = topic.groups!.get(group)!;
+      members.splice(members.indexOf(session), 1);
+      if (members.length === 0) topic.groups!.delete(group);
+    }
+    if (!topic.isEmpty) return;
+    if (isWildcard(pattern)) this.wild.delete(topic);
+    else this.exact.delete(pattern);
+  }
 }
+
+const nameOf = (pattern: string, group: string): string => (group === '' ? pattern : `${pattern}\n${group}`);

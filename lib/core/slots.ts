@@ -6,6 +6,9 @@ import type { ResourceTable } from './resource-table.js';
 import type { Session } from './session.js';
 import type { EngineOptions, OpId, TokenSource } from './types.js';
 
+/** Of one resource. */
+const LAPSED_AT_ONCE = 512;
+
 /** A session that has ended, and of which something is left. */
 export interface Leaving {
   readonly session: Session;
@@ -67,8 +70,9 @@ export abstract class Slots {
     this.serve(hold.res, now);
   }
 
+  /** Of a semaphore with very many, a portion. */
   protected evictLapsed(res: Resource, now: Ms): void {
-    for (const hold of res.holders.lapsed()) this.takeAway(hold);
+    for (const hold of res.holders.lapsed(LAPSED_AT_ONCE)) this.takeAway(hold);
     this.serve(res, now);
   }
 

@@ -2,7 +2,22 @@ import type { Ms } from '../common/system.js';
 import { MAX_SECONDS } from '../protocol/limits.js';
 import { quoteBytes as quote } from './json-text.js';
 import type { Resource } from './resource.js';
-import type { SignalHub } from './signal-hub.js';
+import type { ChannelCount } from './signal-hub.js';
+
+/** The lists of a `stats` reply, in the order of the original (spec 5). */
+export const STATS_LISTS = ['locks', 'semaphores', 'idle_locks', 'idle_semaphores', 'signal_channels'] as const;
+export type StatsList = (typeof STATS_LISTS)[number];
+
+/** Is handed JSON of one or more entries of a list, with commas between them, as a byte string. */
+export type StatsTaker = (list: StatsList, entries: string) => void;
+
+/** Entries are handed on when there is so much of them. */
+const HANDED_ON = 64 * 1024;
+/** Most of one portion: a millisecond or two, whatever the keys are. */
+const PORTION_BYTES = 64 * 1024;
+const PORTION_VISITS = 1024;
+/** After so many visits the clock is looked at. */
+const LOOK_AFTER = 16;
 
 /** To the nanosecond, as the original's clock counts. */
 const seconds = (ms: Ms): number => Math.round(Math.max(ms, 0) * 1e6) / 1e9;
@@ -20,24 +35,87 @@ const heldSemaphore = (res: Resource): string =>
 
 const idle = (res: Resource, now: Ms): string => `{"key":${quote(res.key)},"idle_s":${seconds(now - res.idleSince!)}}`;
 
-const channel = (c: { pattern: string; group: string; listeners: number }): string =>
+const channel = (c: ChannelCount): string =>
   `{"pattern":${quote(c.pattern)},${c.group === '' ? '' : `"group":${quote(c.group)},`}"listeners":${c.listeners}}`;
 
-/** The object of a `stats` reply as a byte string, members in the order of the original (spec 5). */
-export function statsJson(connections: number, resources: Iterable<Resource>, signals: SignalHub, now: Ms): string {
-  const locks: string[] = [];
-  const semaphores: string[] = [];
-  const idleLocks: string[] = [];
-  const idleSemaphores: string[] = [];
-  for (const res of resources) {
-    const isLock = res.limit === 1;
-    if (res.idleSince !== undefined) (isLock ? idleLocks : idleSemaphores).push(idle(res, now));
-    else if (isLock) locks.push(heldLock(res, now));
-    else semaphores.push(heldSemaphore(res));
+/**
+ * Walks in portions through all that `stats` tells, so that nobody waits while a million keys are written down. What changes
+ * meanwhile is told as it is when the walk passes by, or not at all; nothing is told twice.
+ */
+export class StatsWalk {
+  private readonly entries: Record<StatsList, string> = {
+    locks: '',
+    semaphores: '',
+    idle_locks: '',
+    idle_semaphores: '',
+    signal_channels: '',
+  };
+  private written = 0;
+  private resourcesLeft = true;
+
+  /**
+   * @param resources undefined for one that came after the walk began
+   * @param channels as `resources`
+   */
+  constructor(
+    private readonly resources: Iterator<Resource | undefined>,
+    private readonly channels: Iterator<ChannelCount | undefined>,
+    private readonly take: StatsTaker,
+  ) {}
+
+  /**
+   * Goes on for one portion.
+   * @param isOver whether the caller's time is up
+   * @returns whether everything has been handed on
+   */
+  proceed(now: Ms, isOver: () => boolean): boolean {
+    const end = this.written + PORTION_BYTES;
+    for (let visits = 1; this.visit(now); visits++) {
+      if (this.written >= end || visits >= PORTION_VISITS || (visits % LOOK_AFTER === 0 && isOver())) return false;
+    }
+    for (const list of STATS_LISTS) this.handOn(list);
+    return true;
   }
-  const channels = [...signals.counts()].map(channel);
-  return (
-    `{"connections":${connections},"locks":[${locks.join()}],"semaphores":[${semaphores.join()}],` +
-    `"idle_locks":[${idleLocks.join()}],"idle_semaphores":[${idleSemaphores.join()}],"signal_channels":[${channels.join()}]}`
-  );
+
+  private visit(now: Ms): boolean {
+    if (this.resourcesLeft) {
+      const { done, value: res } = this.resources.next();
+      if (!done) {
+        if (res) this.visitResource(res, now);
+        return true;
+      }
+      this.resourcesLeft = false;
+    }
+    const { done, value: counted } = this.channels.next();
+    if (counted) this.add('signal_channels', channel(counted));
+    return !done;
+  }
+
+  private visitResource(res: Resource, now: Ms): void {
+    const isLock = res.limit === 1;
+    if (res.idleSince !== undefined) this.add(isLock ? 'idle_locks' : 'idle_semaphores', idle(res, now));
+    else if (isLock) this.add('locks', heldLock(res, now));
+    else this.add('semaphores', heldSemaphore(res));
+  }
+
+  private add(list: StatsList, entry: string): void {
+    this.written += entry.length;
+    const { entries } = this;
+    entries[list] = entries[list] === '' ? entry : `${entries[list]},${entry}`;
+    if (entries[list].length >= HANDED_ON) this.handOn(list);
+  }
+
+  private handOn(list: StatsList): void {
+    const entries = this.entries[list];
+    this.entries[list] = '';
+    if (entries !== '') this.take(list, entries);
+  }
+}
+
+/** Everything in one go, for few keys: the object of a `stats` reply as a byte string. */
+export function statsJson(connections: number, walkWith: (take: StatsTaker) => StatsWalk, now: Ms): string {
+  const told = new Map<StatsList, string>();
+  const walk = walkWith((list, entries) => told.set(list, told.has(list) ? `${told.get(list)},${entries}` : entries));
+  while (!walk.proceed(now, () => false));
+  return `{"connections":${connections},${STATS_LISTS.map((list) => `"${list}":[${told.get(list) ?? ''}]`).join()}}`;
 }

@@ -15,7 +15,7 @@ export type Answer = Reply | { s: 'cancelled' };
  * is told and does not call the engine back.
  */
 export interface SessionSink {
-  /** Exactly once for each exec, at once or later. */
+  /** Exactly once for each exec, at once or later: a wait when it is over, a signal when it has been delivered. */
   reply(op: OpId, answer: Answer): void;
   /** A signal; false when the session cannot take one more (it is then skipped, or evicted). */
   push(channel: string, payload: string): boolean;
@@ -41,7 +41,7 @@ export interface EngineOptions {
   maxLocks: number;
   /** Length of a resource's queue; 0 = unlimited. */
   maxWaiters: number;
-  /** Distinct subscriptions of a session; 0 = unlimited. */
+  /** Distinct subscriptions of a session; 0 = 10,000. */
   maxSubscriptions: number;
   /** Called when four fifths of `maxLocks` are reached, and again only after half of them had been free. */
   onNearlyFull?: (resources: number) => void;

@@ -41,7 +41,7 @@ export class SparseLog {
   ) {}
 
   /** A line for the first, and one with the newest attributes for all that follow within a second. */
-  tell(level: LogLevel, message: string, attributes: Readonly<Record<string, unknown>>): void {
+  tell(level: LogLevel, message: string, attributes: Readonly<Record<string, unknown>> = {}): void {
     const quiet = this.quiet.get(message);
     if (quiet) Object.assign(quiet, { count: quiet.count + 1, level, attributes });
     else this.say(level, message, attributes, 1);

@@ -35,11 +35,14 @@ export interface DflockdServerOptions {
   maxConnectionsPerIp?: number;
   /** Longest queue of a key; 0 = unlimited, the default. */
   maxWaiters?: number;
-  /** Most signal patterns of a connection; 0 = unlimited, the default. */
+  /** Most signal patterns of a connection; 0, the default, = 10,000. The next `listen` is answered `error`. */
   maxSubscriptions?: number;
   /** A connection that is silent for so long is closed. Default 23. */
   readTimeout?: number;
-  /** A connection that does not take a reply for so long is closed; 0 = never. Default 5. */
+  /**
+   * A connection that does not take what was written for so long is closed; 0 = never. A long `stats` reply is written in
+   * pieces, each of which has this time, and all of them together four times as much (20 s if 0). Default 5.
+   */
   writeTimeout?: number;
   /** How long `close` waits for clients to leave; 0 = for ever. Default 30. */
   shutdownTimeout?: number;

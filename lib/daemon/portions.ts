@@ -10,9 +10,11 @@ export class Portions {
   private done = 0;
   private turning = false;
 
+  /** @param later runs when some has been done that had to wait */
   constructor(
     private readonly clock: Clock,
     private readonly perTurn: number,
+    private readonly later: () => void = () => undefined,
   ) {}
 
   /** @param work must not throw */
@@ -38,5 +40,6 @@ export class Portions {
     this.turning = false;
     if (portion.length > 0) this.awaitTurn();
     for (const work of portion) work();
+    if (portion.length > 0) this.later();
   };
 }

@@ -6,11 +6,10 @@ import { brand } from '../common/brand.js';
 import { ConfigError } from '../common/errors.js';
 import { printAs } from '../common/inspection.js';
 import { type Clock, type Entropy, systemClock, systemEntropy } from '../common/system.js';
-import { EngineDriver } from '../core/driver.js';
-import { Engine } from '../core/engine.js';
-import { FencedTokens, fenceSeed } from '../core/tokens.js';
+import type { EngineDriver } from '../core/driver.js';
 import { Admission, plainAddress } from './admission.js';
 import { Continuations } from './continuations.js';
+import { createEngine } from './create-engine.js';
 import { DescriptorWatch } from './descriptor-watch.js';
 import { type DaemonLogger, harmless, silent, SparseLog } from './logger.js';
 import { hostPort, type ListeningAddress, type OpenPort, openPort } from './open-port.js';
@@ -23,6 +22,8 @@ import {
 } from './options.js';
 import { Portions } from './portions.js';
 import type { SessionHost } from './session-host.js';
+import { SignalMemory } from './signal-memory.js';
+import { StatsDesk } from './stats-desk.js';
 import { TcpSession } from './tcp-session.js';
 import { Turn } from './turn.js';
 
@@ -37,36 +38,10 @@ export interface ServerDependencies {
 
 /** Each costs some 50 to 100 µs, with what is written and closed. */
 const ENDINGS_PER_TURN = 8;
+/** Listeners that are written to: each costs some 15 µs. What comes for one while it waits is written together. */
+const PUSHES_PER_TURN = 64;
 
 const seconds = (s: number): number => s * 1000;
-
-/** The engine that a server's options describe. */
-export function createEngine(
-  options: ResolvedServerOptions,
-  clock: Clock,
-  entropy: Entropy,
-  log: DaemonLogger,
-): EngineDriver {
-  const engine = new Engine(
-    {
-      defaultLeaseMs: seconds(options.defaultLeaseTtl),
-      sweepIntervalMs: seconds(options.leaseSweepInterval),
-      gcIntervalMs: seconds(options.gcInterval),
-      gcMaxIdleMs: seconds(options.gcMaxIdle),
-      maxLocks: options.maxLocks,
-      maxWaiters: options.maxWaiters,
-      maxSubscriptions: options.maxSubscriptions,
-      onNearlyFull: (keys) =>
-        log('warn', 'many keys: released ones count until they are forgotten; raise max-locks', {
-          keys,
-          maxLocks: options.maxLocks,
-        }),
-    },
-    new FencedTokens(entropy, fenceSeed(clock.wall())),
-    clock.now(),
-  );
-  return new EngineDriver(engine, clock);
-}
 
 /** A lock daemon that speaks dflockd's protocol: on a TCP port, and on any byte stream that it is handed. */
 export class DflockdServer {
@@ -241,7 +216,15 @@ export class DflockdServer {
   }
 
   private serve(stream: Duplex, peer: string): void {
-    new TcpSession(stream, this.#host, peer);
+    try {
+      new TcpSession(stream, this.#host, peer);
+    } catch (error) {
+      this.#host.log('error', 'a connection failed and was closed', {
+        peer,
+        err: String((error as Error).stack ?? error),
+      });
+      stream.destroy();
+    }
   }
 
   private createTls(tls: { cert: Buffer; key: Buffer }): TlsServer {
@@ -271,22 +254,27 @@ export class DflockdServer {
     const driver = this.#driver;
     const admission = this.#admission;
     const sparse = this.#sparse;
+    // What clients bring about.
+    const log: DaemonLogger = (level, message, attributes) => sparse.tell(level, message, attributes);
     const touch = (): void => driver.touch();
     const turn = new Turn(driver.clock, touch);
+    const continuations = new Continuations(driver.clock, touch, () => turn.changes);
+    const statsFailed = (error: unknown): void => log('error', 'stats failed', { err: String(error) });
     return {
       driver,
+      log,
+      stats: new StatsDesk(driver.engine, driver.clock, continuations, () => admission.count, statsFailed),
+      signalMemory: new SignalMemory(),
       alarms: new Alarms(driver.clock),
       turn,
-      continuations: new Continuations(driver.clock, touch, () => turn.changes),
+      continuations,
       endings: new Portions(driver.clock, ENDINGS_PER_TURN),
+      pushes: new Portions(driver.clock, PUSHES_PER_TURN, touch),
       readTimeoutMs: seconds(options.readTimeout),
       writeTimeoutMs: seconds(options.writeTimeout),
       autoRelease: options.autoReleaseOnDisconnect,
       authToken: options.authToken === undefined ? undefined : Buffer.from(options.authToken, 'latin1'),
-      unauthenticated: (peer) => sparse.tell('warn', 'authentication failed', { peer }),
-      get connections() {
-        return admission.count;
-      },
+      unauthenticated: (peer) => log('warn', 'authentication failed', { peer }),
     };
   }
 }

@@ -2,7 +2,10 @@ import type { Alarms } from '../common/alarms.js';
 import type { Ms } from '../common/system.js';
 import type { EngineDriver } from '../core/driver.js';
 import type { Continuations } from './continuations.js';
+import type { DaemonLogger } from './logger.js';
 import type { Portions } from './portions.js';
+import type { SignalMemory } from './signal-memory.js';
+import type { StatsDesk } from './stats-desk.js';
 import type { Turn } from './turn.js';
 
 /** What all sessions of a listener share. */
@@ -13,6 +16,11 @@ export interface SessionHost {
   readonly continuations: Continuations;
   /** Of sessions, by their peers or by deadlines. */
   readonly endings: Portions;
+  /** Of signals, to those who listen. */
+  readonly pushes: Portions;
+  readonly stats: StatsDesk;
+  readonly signalMemory: SignalMemory;
+  readonly log: DaemonLogger;
   readonly readTimeoutMs: Ms;
   /** 0 = none. */
   readonly writeTimeoutMs: Ms;
@@ -21,6 +29,4 @@ export interface SessionHost {
   readonly authToken: Buffer | undefined;
   /** A peer has not said the token. */
   unauthenticated(peer: string): void;
-  /** Open connections, as `stats` tells them. */
-  readonly connections: number;
 }

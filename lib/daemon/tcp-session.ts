@@ -1,20 +1,20 @@
 import type { Duplex } from 'node:stream';
-import type { Alarm } from '../common/alarms.js';
 import type { Ms } from '../common/system.js';
-import type { Woken } from '../core/driver.js';
 import type { Session } from '../core/session.js';
 import type { Answer, OpId, SessionSink } from '../core/types.js';
 import { AUTH_CLOSE_DELAY_MS, BLOCKED_TAIL_CAP } from '../protocol/limits.js';
 import type { Reply, Request } from '../protocol/messages.js';
 import { encodePush, encodeReply } from '../protocol/reply-encoder.js';
 import { RequestDecoder } from '../protocol/request-decoder.js';
-import { type Continued, REQUESTS_AT_ONCE, weightOf } from './continuations.js';
+import { ContainedSession } from './contained-session.js';
+import { REQUESTS_AT_ONCE, weightOf } from './continuations.js';
 import { isSecret } from './credentials.js';
 import { Outbox } from './outbox.js';
 import { closesCleanly } from './plain-tcp.js';
 import type { SessionHost } from './session-host.js';
-import { TimedSession } from './timed-session.js';
-import type { Talker } from './turn.js';
+import type { SharedText } from './stats-text.js';
+
+const ERROR: Answer = { s: 'error' };
 
 /** How long a peer may take to read the last line where no write timeout is set. */
 const LAST_LINE_MS: Ms = 5_000;
@@ -23,10 +23,7 @@ const LAST_LINE_MS: Ms = 5_000;
 const UNREAD = 64 * 1024;
 
 /** One client on a byte stream: requests in strict order, one reply each (spec 1). */
-export class TcpSession extends TimedSession implements SessionSink, Woken, Alarm, Talker, Continued {
-  due: Ms = Infinity;
-  slot = -1;
-
+export class TcpSession extends ContainedSession implements SessionSink {
   private readonly session: Session;
   private readonly decoder = new RequestDecoder();
   private readonly outbox: Outbox;
@@ -37,78 +34,62 @@ export class TcpSession extends TimedSession implements SessionSink, Woken, Alar
   private ended = false;
   /** Its replies are written at the end of this turn. */
   private talks = false;
+  /** Nothing is read, because enough waits to be executed. */
+  private held = false;
 
-  constructor(
-    private readonly stream: Duplex,
-    private readonly host: SessionHost,
-    readonly peer: string,
-  ) {
-    super(host.authToken ? 'auth' : 'ready', host.driver.clock.now(), host.readTimeoutMs);
+  constructor(stream: Duplex, host: SessionHost, peer: string) {
+    super(stream, host, peer, host.authToken ? 'auth' : 'ready');
     this.session = host.driver.engine.open(this, peer);
-    this.outbox = new Outbox(stream, host.writeTimeoutMs);
+    this.outbox = new Outbox(stream, host.writeTimeoutMs, host.signalMemory);
     this.lookBy(this.nextDeadline());
-    stream.on('data', (chunk: Buffer) => this.onData(chunk));
-    stream.on('end', () => host.endings.do(() => this.onEnd()));
-    stream.on('drain', () => this.onDrain());
-    stream.on('error', () => this.drop());
-    stream.on('close', () => this.drop());
   }
 
-  /** SessionSink. A reply to a blocked command: its later requests are taken up by `resume`. */
+  /** SessionSink. A reply to a command that took its time: later requests are taken up by `onWake`. */
   reply(_op: OpId, answer: Answer): void {
     this.answered = true;
     this.outbox.add(encodeReply(answer as Reply));
-    if (this.state !== 'blocked') return;
+    if (this.state !== 'blocked' && this.state !== 'busy') return;
     this.state = 'ready';
-    this.host.driver.wake(this);
+    this.wake();
   }
 
   /** SessionSink. */
   push(channel: string, payload: string): boolean {
-    if (!this.outbox.addFrame(encodePush({ channel, payload }))) return false;
-    this.host.driver.wake(this);
-    return true;
+    try {
+      if (this.evicted || !this.outbox.addFrame(encodePush(channel, payload))) return false;
+      this.wakeForPush();
+      return true;
+    } catch {
+      return false; // The publisher has nothing to do with it.
+    }
   }
 
   /** SessionSink. */
   evict(): void {
+    if (this.evicted) return;
     this.evicted = true;
-    this.host.driver.wake(this);
+    this.wake();
   }
 
-  /** Woken: the engine had something to say. */
-  resume(now: Ms): void {
+  drop(): void {
+    if (this.state === 'closed') return;
+    this.state = 'closed';
+    this.host.alarms.cancel(this);
+    this.host.stats.leave(this);
+    this.outbox.abandon();
+    this.stream.destroy();
+    this.release(this.host.driver.clock.now());
+    this.host.driver.touch();
+  }
+
+  protected onWake(now: Ms): void {
     if (this.state === 'closed' || this.state === 'leaving') return;
-    if (this.evicted) return this.drop();
+    if (this.evicted) return this.host.endings.do(this.ends);
     if (this.state === 'ready') this.lineSince = now;
     this.run(now);
   }
 
-  /** Ends the connection without a word. */
-  drop(): void {
-    if (this.state === 'closed') return;
-    this.release(this.host.driver.clock.now());
-    this.state = 'closed';
-    this.host.alarms.cancel(this);
-    this.stream.destroy();
-    this.host.driver.touch();
-  }
-
-  /**
-   * Alarm. Deadlines are lazy: a session that lives on does not move its alarm with every line, but looks again when it
-   * rings. Before anything is judged, the sockets are read once more.
-   */
-  ring(seen: Ms): void {
-    const { driver, endings } = this.host;
-    driver.clock.afterPoll(() =>
-      endings.do(() => {
-        this.judge(seen);
-        driver.touch();
-      }),
-    );
-  }
-
-  private onData(chunk: Buffer): void {
+  protected onData(chunk: Buffer): void {
     if (this.state === 'closed' || this.state === 'leaving') return;
     const now = this.host.driver.clock.now();
     this.decoder.push(chunk.toString('latin1'));
@@ -117,7 +98,10 @@ export class TcpSession extends TimedSession implements SessionSink, Woken, Alar
     const { driver, turn } = this.host;
     // Those first who have waited for what this one has just released.
     driver.resumeWoken();
-    if (this.continued && this.decoder.unread >= UNREAD) this.stream.pause();
+    if ((this.continued || this.state === 'busy') && this.decoder.unread >= UNREAD) {
+      this.held = true;
+      this.stream.pause();
+    }
     if (this.talks || this.continued) return;
     this.talks = turn.defers(this);
     if (this.talks) return;
@@ -125,13 +109,12 @@ export class TcpSession extends TimedSession implements SessionSink, Woken, Alar
     driver.touch();
   }
 
-  /** Talker. */
-  speak(now: Ms): void {
+  protected onTurnEnd(now: Ms): void {
     this.talks = false;
     if (this.state !== 'closed') this.settle(now);
   }
 
-  private onEnd(): void {
+  protected onEnd(): void {
     this.ended = true;
     // Since 1.15 a peer that closes while it waits is gone, half-closed or not (spec 1.7).
     if (this.state === 'blocked') return this.drop();
@@ -140,7 +123,8 @@ export class TcpSession extends TimedSession implements SessionSink, Woken, Alar
     this.host.driver.touch();
   }
 
-  private onDrain(): void {
+  protected onDrain(): void {
+    if (this.outbox.isPouring) return this.getInLine();
     if (this.state !== 'choked') return;
     this.state = 'ready';
     this.stream.resume();
@@ -156,14 +140,30 @@ export class TcpSession extends TimedSession implements SessionSink, Woken, Alar
     this.settle(now);
   }
 
-  /** Continued. Nobody is written to before all that has come is executed, or the outbox is full. */
-  proceed(now: Ms, sliceMs: Ms): void {
+  /** Nobody is written to before all that has come is executed, or the outbox is full. */
+  protected onSlice(now: Ms, sliceMs: Ms): void {
     this.continued = false;
     if (this.state === 'closed' || this.state === 'leaving') return;
+    if (this.outbox.isPouring && !this.pour(now, sliceMs)) return;
     this.execute(now, sliceMs);
-    if (this.continued) return;
-    if (this.state !== 'choked' && this.stream.isPaused()) this.stream.resume();
-    this.settle(now);
+    if (!this.continued) this.settle(now);
+  }
+
+  protected onText(text: SharedText | undefined): void {
+    if (!text) return this.reply(this.op, ERROR);
+    this.outbox.begin(text);
+    this.getInLine();
+  }
+
+  /** Whether all is said, and requests are executed again. */
+  private pour(now: Ms, sliceMs: Ms): boolean {
+    const poured = this.outbox.pour(this.host.driver.clock, now + sliceMs);
+    if (poured === 'more') this.getInLine();
+    if (poured === 'waits') this.lookBy(this.nextDeadline());
+    if (poured !== 'done') return false;
+    this.state = 'ready';
+    this.lineSince = now;
+    return true;
   }
 
   private execute(now: Ms, sliceMs?: Ms): void {
@@ -181,16 +181,17 @@ export class TcpSession extends TimedSession implements SessionSink, Woken, Alar
       if (weight < REQUESTS_AT_ONCE) continue;
       weight = 0;
       const { continuations } = this.host;
-      if (this.isOpen && continuations.isOver(now, sliceMs)) {
-        this.continued = true;
-        continuations.add(this);
-      }
+      if (this.isOpen && continuations.isOver(now, sliceMs)) this.getInLine();
     }
     if (this.decoder.completed !== completed) this.lineSince = now;
   }
 
   private settle(now: Ms): void {
     this.write(now);
+    if (this.held && !this.continued && this.state !== 'busy') {
+      this.held = false;
+      if (this.state !== 'choked') this.stream.resume();
+    }
     this.lookBy(this.nextDeadline());
   }
 
@@ -206,12 +207,21 @@ export class TcpSession extends TimedSession implements SessionSink, Woken, Alar
       case 'auth':
         return this.outbox.add('error\n');
       case 'stats':
-        return this.outbox.add(encodeReply({ s: 'stats', json: engine.stats(this.host.connections, now) }));
+        return this.tellStats(now);
       default:
         this.answered = false;
         engine.exec(this.session, ++this.op, frame, now);
-        if (!this.answered) this.block(now);
+        if (this.answered) return;
+        // A signal that is delivered in portions is no wait, for which a client may be gone.
+        if (frame.t === 'signal') this.state = 'busy';
+        else this.block(now);
     }
+  }
+
+  private tellStats(now: Ms): void {
+    const json = this.host.stats.ask(this, now);
+    if (json === undefined) this.state = 'busy';
+    else this.outbox.add(encodeReply({ s: 'stats', json }));
   }
 
   /** The first request must be `auth`; whatever else it is, the comparison takes its time (spec 2). */
@@ -274,13 +284,7 @@ export class TcpSession extends TimedSession implements SessionSink, Woken, Alar
     this.host.driver.engine.close(this.session, now, this.host.autoRelease);
   }
 
-  /** Something may be over by `due`. */
-  private lookBy(due: Ms): void {
-    if (due === Infinity || (this.slot >= 0 && this.due <= due)) return;
-    this.host.alarms.set(this, due);
-  }
-
-  private judge(seen: Ms): void {
+  protected judge(seen: Ms): void {
     const due = this.nextDeadline();
     if (due > seen) return this.lookBy(due);
     const now = this.host.driver.clock.now();

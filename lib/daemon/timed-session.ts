@@ -3,9 +3,10 @@ import { BLOCKED_GRACE_MS, BLOCKED_TAIL_CAP } from '../protocol/limits.js';
 
 /**
  * auth → ready ⇄ blocked (a command waits in a queue) → leaving (the last line is on its way) → closed.
- * `choked` is ready with a peer that does not read: nothing is executed until it does.
+ * `choked` is ready with a peer that does not read: nothing is executed until it does. `busy` is ready with an answer that is made
+ * or written in portions: nothing is executed until it is given.
  */
-export type SessionState = 'auth' | 'ready' | 'choked' | 'blocked' | 'leaving' | 'closed';
+export type SessionState = 'auth' | 'ready' | 'choked' | 'busy' | 'blocked' | 'leaving' | 'closed';
 
 /** By when a session is over unless something happens. A base class, because it is looked at with every request. */
 export abstract class TimedSession {
@@ -44,6 +45,7 @@ export abstract class TimedSession {
       case 'ready':
         return Math.min(this.lineDue, writeDue);
       case 'choked':
+      case 'busy':
         return writeDue;
       case 'blocked':
         return unread < BLOCKED_TAIL_CAP ? writeDue : Math.min(writeDue, this.graceEnd);

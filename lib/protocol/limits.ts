@@ -16,6 +16,8 @@ export const MAX_SECONDS = 9_223_372_036;
 export const SIGNAL_LINE_CAP = 65_536;
 /** Frames that wait for one listener; one more and it is disconnected (6.4). */
 export const SIGNAL_BUFFER_FRAMES = 64;
+/** Most patterns of a connection where none is set (a departure from 8: there, as many as it likes). */
+export const DEFAULT_MAX_SUBSCRIPTIONS = 10_000;
 /** Most bytes of a reply line that a client takes; `stats` grows with the keys (1.2). */
 export const REPLY_LINE_CAP = 64 * 1024 * 1024;
 /** As many where the replies are short: to everything but `stats`. */

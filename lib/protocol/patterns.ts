@@ -13,6 +13,32 @@ export const isChannel = (channel: string): boolean => !/[*>]/.test(channel);
 /** Whether a valid pattern holds a wildcard. */
 export const isWildcard = (pattern: string): boolean => /[*>]/.test(pattern);
 
+/** Tokens of valid patterns that match more than themselves. */
+export const WILDCARDS: ReadonlySet<string> = new Set(['*', '>']);
+
+/** Whether a valid pattern matches a channel; keeps and makes nothing. */
+export function matchesChannel(pattern: string, channel: string): boolean {
+  for (let p = 0, c = 0; ;) {
+    const pEnd = tokenEnd(pattern, p);
+    const cEnd = tokenEnd(channel, c);
+    const wildcard = pEnd === p + 1 ? pattern[p] : undefined;
+    if (wildcard === '>') return true;
+    if (wildcard !== '*') {
+      if (pEnd - p !== cEnd - c) return false;
+      for (let i = 0; p + i < pEnd; i++) if (pattern.charCodeAt(p + i) !== channel.charCodeAt(c + i)) return false;
+    }
+    if (pEnd === pattern.length || cEnd === channel.length) return pEnd === pattern.length && cEnd === channel.length;
+    p = pEnd + 1;
+    c = cEnd + 1;
+  }
+}
+
+/** Where the token that begins at `from` ends. */
+function tokenEnd(text: string, from: number): number {
+  const dot = text.indexOf('.', from);
+  return dot < 0 ? text.length : dot;
+}
+
 /** The tokens of a channel. */
 export const tokensOf = (channel: string): string[] => channel.split('.');
 

@@ -1,4 +1,4 @@
-import type { Push, Reply } from './messages.js';
+import type { Reply } from './messages.js';
 import { STATUS_WORDS } from './status.js';
 
 /** The last lease that was written out: most are like the one before. */
@@ -37,5 +37,17 @@ export function encodeReply(r: Reply): string {
   }
 }
 
+/** The last signal that was written out: most go to more than one listener. */
+let lastChannel = '';
+let lastPayload = '';
+let lastFrame = '';
+
 /** The unsolicited line of a signal (spec 6.2). */
-export const encodePush = (p: Push): string => `sig ${p.channel} ${p.payload}\n`;
+export function encodePush(channel: string, payload: string): string {
+  if (payload !== lastPayload || channel !== lastChannel) {
+    lastFrame = `sig ${channel} ${payload}\n`;
+    lastChannel = channel;
+    lastPayload = payload;
+  }
+  return lastFrame;
+}

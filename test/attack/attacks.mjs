@@ -3,7 +3,7 @@
  * after it belong to it. `expect` looks at what the attackers saw, so that an attack which was none is noticed; `force` says
  * in words how strong it was. `judged`: whether the p99 of other clients counts, not only what does not depend on the machine.
  *
- * @typedef {{ peak: number, left: number, cut: number, opened: number, replies: number }} Seen
+ * @typedef {{ peak: number, left: number, cut: number, opened: number, replies: number, bytes: number }} Seen
  * @typedef {{ name: string, kind: string, during: object, rounds: number, runMs: number, afterMs: number, calmMs: number,
  *   judged: boolean, full?: boolean, expect: (seen: Seen) => string | undefined, force: (seen: Seen) => string }} Attack
  */
@@ -16,6 +16,9 @@ export function attacks(quick, judged = !quick) {
   const keys = quick ? 200_000 : 1_000_000;
   const writers = quick ? 500 : 1000;
   const deaf = 10;
+  const statsKeys = 100_000;
+  const listeners = quick ? 1000 : 4000;
+  const flooders = quick ? 5 : 20;
   const course = {
     rounds: quick ? 1 : 3,
     runMs: quick ? 3000 : 7000,
@@ -85,6 +88,37 @@ export function attacks(quick, judged = !quick) {
       rounds: quick ? 1 : 2,
       expect: ({ replies }) => (replies < keys ? `only ${replies} keys were taken` : undefined),
       force: ({ replies }) => `${few(replies)} taken`,
+    },
+    ...[8, 60, 200].map((askers) => ({
+      name: `${askers} ask for stats of ${few(statsKeys)} keys at once, again and again`,
+      kind: 'stats',
+      during: { count: askers, keys: statsKeys },
+      ...course,
+      rounds: 1,
+      runMs: patientMs,
+      full: askers === 60,
+      expect: ({ replies }) => (replies < askers ? `only ${replies} were answered` : undefined),
+      force: ({ replies, bytes }) => `${few(replies)} answered, ${few(Math.round(bytes / 2 ** 20))} MB`,
+    })),
+    {
+      name: `signals to ${few(listeners)} listeners who do not read`,
+      kind: 'deaf listeners',
+      during: { count: listeners, lanes: 4, bytes: 4000 },
+      ...course,
+      rounds: 1,
+      runMs: patientMs,
+      expect: ({ replies, left }) =>
+        replies < 100 ? `only ${replies} signals were delivered` : left >= listeners ? 'nobody was cut off' : undefined,
+      force: ({ replies, opened }) => `${few(replies)} signals, ${few(opened)} connections opened`,
+    },
+    {
+      name: `signals past ${few(flooders * 10_000)} patterns`,
+      kind: 'pattern floods',
+      during: { count: flooders, patterns: 10_000, lanes: 4 },
+      ...course,
+      rounds: 1,
+      expect: ({ replies }) => (replies < 20 ? `only ${replies} signals were delivered` : undefined),
+      force: ({ replies }) => `${few(replies)} signals`,
     },
   ];
   return all.filter(({ full = false }) => !(quick && full));

@@ -3,20 +3,24 @@ import { join } from 'node:path';
 import { clientOptions, startAttackers, startCallers } from './siege.mjs';
 import { until } from './until.mjs';
 
-const SHUTDOWN_S = 2;
+export const SHUTDOWN_S = 2;
 /** For the way of a signal, and for a machine with more to do than cores. */
-const LATE_MS = 2000;
-const HOST = '127.0.0.1';
+export const LATE_MS = 2000;
+export const HOST = '127.0.0.1';
 
 /** The daemon as it is started from a command line. */
-class Command {
+export class Command {
   said = '';
 
-  constructor(build, port) {
+  /** @param more flags @param log where it writes; usually it is read here */
+  constructor(build, port, more = {}, log = 'pipe') {
     const flags = { host: HOST, port, 'read-timeout': 5, 'write-timeout': 2, 'shutdown-timeout': SHUTDOWN_S };
-    const args = Object.entries({ ...flags, 'max-locks': 100_000 }).map(([name, value]) => `-${name}=${value}`);
-    this.process = spawn(process.execPath, [join(build, 'cli/main.js'), 'daemon', ...args]);
-    for (const stream of [this.process.stdout, this.process.stderr]) stream.on('data', (chunk) => (this.said += chunk));
+    const all = { ...flags, 'max-locks': 100_000, ...more };
+    const args = Object.entries(all).map(([name, value]) => `-${name}=${value}`);
+    const stdio = ['ignore', log, log];
+    this.process = spawn(process.execPath, [join(build, 'cli/main.js'), 'daemon', ...args], { stdio });
+    for (const stream of [this.process.stdout, this.process.stderr])
+      stream?.on('data', (chunk) => (this.said += chunk));
     this.ended = new Promise((resolve) => this.process.on('exit', (code, signal) => resolve(signal ?? code)));
   }
 

@@ -6,6 +6,8 @@
 
 const BUSY = 'for (const end = performance.now() + 5; performance.now() < end; );';
 
+const TOO_LONG = /a turn of the daemon took|p99|for other clients/;
+
 /** @type {Mutation[]} */
 export const MUTATIONS = [
   {
@@ -43,7 +45,7 @@ export const MUTATIONS = [
   {
     name: 'who does not read is never cut off',
     file: 'daemon/outbox.js',
-    from: 'this.due === Infinity && this.timeoutMs > 0',
+    from: 'this.due === Infinity && (this.timeoutMs > 0 || this.long)',
     to: 'this.due === Infinity && this.timeoutMs > 3_600_000',
     attack: 'readers of',
     finding: /nobody was cut off after the write timeout/,
@@ -59,10 +61,34 @@ export const MUTATIONS = [
   {
     name: 'the end of a connection stops everything for 5 ms',
     file: 'daemon/tcp-session.js',
-    from: "this.release(this.host.driver.clock.now());\n        this.state = 'closed';",
-    to: `this.release(this.host.driver.clock.now());\n        this.state = 'closed';${BUSY}`,
+    from: 'this.outbox.abandon();',
+    to: `this.outbox.abandon();${BUSY}`,
     attack: 'storms',
     finding: /p99/,
+  },
+  {
+    name: 'stats are made in one go',
+    file: 'daemon/stats-desk.js',
+    from: 'const isWhole = walk.proceed(',
+    to: 'while (!walk.proceed(this.clock.now(), () => false));\nconst isWhole = true || walk.proceed(',
+    attack: '8 ask for stats',
+    finding: TOO_LONG,
+  },
+  {
+    name: 'each who asks for stats has a text of its own',
+    file: 'daemon/stats-desk.js',
+    from: 'this.waiting = new Set();\n        const text',
+    to: 'this.waiting = new Set([...askers].slice(1));\nfor (const late of this.waiting) askers.delete(late);\n        const text',
+    attack: '200 ask for stats',
+    finding: /the attack was none: only \d+ were answered|p99|for other clients/,
+  },
+  {
+    name: 'all patterns are looked at in one turn',
+    file: 'core/signal-weight.js',
+    from: 'pattern: 2,',
+    to: 'pattern: 0,',
+    attack: 'patterns',
+    finding: TOO_LONG,
   },
   {
     name: 'a promise is rejected and nobody looks',
@@ -75,8 +101,8 @@ export const MUTATIONS = [
   {
     name: 'the end of the hundredth connection ends the daemon',
     file: 'daemon/tcp-session.js',
-    from: "this.release(this.host.driver.clock.now());\n        this.state = 'closed';",
-    to: "if (this.session.id === 100) throw new Error('gone');\nthis.release(this.host.driver.clock.now());\n        this.state = 'closed';",
+    from: 'this.outbox.abandon();',
+    to: "this.outbox.abandon();\nif (this.session.id === 100) setImmediate(() => { throw new Error('gone'); });",
     attack: 'storms',
     finding: /exited with code|ERR_IPC_CHANNEL_CLOSED/,
   },

@@ -6,6 +6,8 @@ import { until } from './until.mjs';
 
 /** Times the p99 of an unattacked slice on a machine that is as busy. */
 const P99_FACTOR = 5;
+/** What one turn of the daemon may take of a processor. */
+const TURN_BOUND_MS = 50;
 /** What the daemon's heap may have grown by when all is over, after collections. */
 const HEAP_BOUND = 4 * 2 ** 20;
 /** Short deadlines, so that they strike within the run; keys without number. */
@@ -49,7 +51,7 @@ export async function siege(build, attack) {
   const elsewhere = [];
   const calm = [];
   /** What the daemon did while it was attacked. */
-  const turns = { p99Ms: 0, maxMs: 0 };
+  const turns = { p99Ms: 0, maxMs: 0, ownMs: 0 };
   const collections = { maxMs: 0 };
   const violations = [];
   let last;
@@ -96,6 +98,7 @@ export async function siege(build, attack) {
       last = seen;
       turns.p99Ms = Math.max(turns.p99Ms, vitals.turnP99Ms);
       turns.maxMs = Math.max(turns.maxMs, vitals.turnMaxMs);
+      turns.ownMs = Math.max(turns.ownMs, vitals.ownMaxMs);
       collections.maxMs = Math.max(collections.maxMs, ...Object.values(vitals.collections).map(({ maxMs }) => maxMs));
     }
     await until(async () => (await left(target)) <= 0, 15_000, 'that all attackers are gone').catch(async (error) => {
@@ -136,7 +139,7 @@ export async function siege(build, attack) {
 
   /** What is in use once it shrinks no more. */
   async function settledHeap() {
-    if (attack.kind !== 'keys') return daemon.ask('inUse');
+    if (attack.kind !== 'keys' && !attack.during.keys) return daemon.ask('inUse');
     for (let last = Infinity; ;) {
       const now = await daemon.ask('inUse');
       if (now > last - HEAP_BOUND / 8) return now;
@@ -169,6 +172,8 @@ export async function siege(build, attack) {
       ? `p99 ${loud.toFixed(1)} ms, ${against(elsewhere)} beside the same attack on another daemon, ${against(calm)} without`
       : `p99 ${loud.toFixed(1)} ms, ${against(calm)} without, which is not judged`;
     if (attack.judged && !(loud <= P99_FACTOR * p99(elsewhere))) violations.push(compared);
+    if (!(turns.ownMs <= TURN_BOUND_MS))
+      violations.push(`a turn of the daemon took ${turns.ownMs.toFixed(0)} ms of its processor`);
     if (grown > HEAP_BOUND) violations.push(`the heap has grown by ${mega(grown).toFixed(1)} MB`);
     for (const reason of unhandled) violations.push(`unhandled rejection: ${reason}`);
     const missed = attack.expect(last);
@@ -178,7 +183,7 @@ export async function siege(build, attack) {
       attack.force(last),
       compared,
       `longest ${longest.toFixed(0)} ms`,
-      `the daemon’s turns ${turns.p99Ms.toFixed(1)} ms (p99), ${turns.maxMs.toFixed(0)} ms (longest), its collections up to ${collections.maxMs.toFixed(0)} ms`,
+      `the daemon’s turns ${turns.p99Ms.toFixed(1)} ms (p99), ${turns.maxMs.toFixed(0)} ms (longest, of which on a processor at most ${turns.ownMs.toFixed(0)} ms), its collections up to ${collections.maxMs.toFixed(0)} ms`,
       `heap ${grown < 0 ? '−' : '+'}${mega(Math.abs(grown)).toFixed(1)} MB afterwards`,
       `at most ${mega(last.rss).toFixed(0)} MB resident`,
       `${sum(attacked.map((waits) => waits.length)).toLocaleString('en-US')} calls of others`,

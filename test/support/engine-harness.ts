@@ -86,7 +86,10 @@ export class Peer implements SessionSink {
   }
 
   signal(channel: string, payload = 'x'): Answer {
-    return immediate(this.send({ t: 'signal', channel, payload }));
+    const asked = this.send({ t: 'signal', channel, payload });
+    // In portions, if there is much to do.
+    for (let i = 0; i < 1_000 && !asked.answer; i++) this.harness.engine.advance(this.harness.now, this.harness.seen);
+    return immediate(asked);
   }
 
   /** The caller of an operation has gone. */

@@ -8,7 +8,7 @@ import type { Session } from '../../lib/core/session.js';
 
 /** The engine's private parts; this file is the only one that looks at them. */
 interface Inside {
-  table: Pick<ResourceTable, 'size' | 'get' | typeof Symbol.iterator> & { idle: LinkedList<Resource> };
+  table: Pick<ResourceTable, 'size' | 'get' | 'walk'> & { idle: LinkedList<Resource> };
   leases: { running: ExpiryHeap<Resource>; lapsed: Set<Resource> };
   waits: ExpiryHeap<Waiter>;
   sessions: Set<Session>;
@@ -82,7 +82,7 @@ function checkSession(session: Session, known: ReadonlySet<Resource>): void {
 export function checkInvariants(engine: Engine): void {
   const parts = inside(engine);
   const { table, leases, waits, sessions } = parts;
-  const resources = [...table];
+  const resources = [...table.walk()].map((res) => res!);
   const known = new Set(resources);
   must(table.size === resources.length && table.size <= parts.options.maxLocks, 'number of resources');
   for (const res of resources) {

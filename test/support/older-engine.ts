@@ -120,6 +120,11 @@ export class OlderEngine extends Engine {
     }
   }
 
+  /** Older daemons make every reply in one go. */
+  override get statsSize(): number {
+    return 0;
+  }
+
   override stats(connections: number, now: Ms): string {
     const json = super.stats(connections, now);
     return this.behaviour.noSignals ? json.replace(/,"signal_channels":\[.*\]\}$/, '}') : json;

@@ -15,6 +15,7 @@ if (process.argv[2] === 'humble') {
 }
 
 const AT_ONCE = 200;
+const LF = 10;
 let at;
 let stopped = false;
 /** Open connections; those that the daemon cuts are taken out. */
@@ -56,6 +57,33 @@ async function dialAll(count, use) {
     const some = Array.from({ length: Math.min(AT_ONCE, count - i) }, dial);
     for (const socket of await Promise.all(some)) if (socket) use(socket);
   }
+}
+
+/** Sends requests in windows, as a client does, and resolves when all are answered or the connection has ended. */
+async function askAll(count, requestOf, use = () => undefined, window = 500) {
+  const socket = await dial();
+  if (!socket) return;
+  let replies = 0;
+  let asked = 0;
+  const more = () => {
+    let text = '';
+    for (; asked < count && asked - replies < window && !stopped; asked++) text += requestOf(asked);
+    if (text) socket.write(text);
+  };
+  await new Promise((resolve) => {
+    socket.on('data', (chunk) => {
+      for (const byte of chunk) {
+        if (byte !== LF) continue;
+        replies++;
+        counts.replies++;
+      }
+      more();
+      if (replies >= asked) resolve();
+    });
+    socket.once('close', resolve);
+    more();
+  });
+  use(socket);
 }
 
 const every = (ms, work) => timers.push(setInterval(work, ms));
@@ -118,32 +146,60 @@ const ATTACKS = {
 
   /** Takes a new key with each request, and never gives one back, until it hangs up. */
   async keys({ count, lanes }) {
-    const each = Math.ceil(count / lanes);
-    const taking = async (lane) => {
-      const socket = await dial();
-      if (!socket) return;
-      let replies = 0;
-      let asked = 0;
-      const more = () => {
-        // A window, as a client has one.
-        let text = '';
-        for (; asked < each && asked - replies < 500; asked++) text += `l\nattack:key:${lane}:${asked}\n0 3600\n`;
-        if (text) socket.write(text);
-      };
-      await new Promise((resolve) => {
-        socket.on('data', (chunk) => {
-          for (const byte of chunk) if (byte === 10) replies++;
-          more();
-          if (replies >= each) resolve();
-        });
-        socket.once('close', resolve);
-        more();
+    once = take(count, lanes);
+  },
+
+  /** So many keys are there, and so many ask for all of them at once, read what they get, and ask again. */
+  async stats({ count, keys }) {
+    await Promise.all(take(keys, 4, stayOn));
+    counts.replies = 0;
+    await dialAll(count, (socket) => {
+      const ask = () => stopped || socket.write('stats\n_\n\n');
+      socket.on('data', (chunk) => {
+        counts.bytes += chunk.length;
+        if (chunk[chunk.length - 1] !== LF) return;
+        counts.replies++;
+        ask();
       });
-      counts.replies += replies;
+      ask();
+    });
+  },
+
+  /** So many listen and never read; others publish. Who is cut off comes back. */
+  async 'deaf listeners'({ count, lanes, bytes }) {
+    const listen = (socket) => {
+      socket.write('listen\nattack.deaf\n\n');
+      socket.pause();
     };
-    once = Array.from({ length: lanes }, (_, lane) => taking(lane));
+    await dialAll(count, listen);
+    const signal = `signal\nattack.deaf\n${'x'.repeat(bytes)}\n`;
+    loops = Array.from({ length: lanes }, () => askAll(Infinity, () => signal, undefined, 20));
+    every(1000, () => open.size < count && void dialAll(count - open.size, listen));
+  },
+
+  /** So many patterns, as many on each connection as it may have, which all begin as the channels that others publish on. */
+  async 'pattern floods'({ count, patterns, lanes }) {
+    const listen = (lane) => (i) => `listen\nattack.*.${lane}.${i}\n\n`;
+    await Promise.all(Array.from({ length: count }, (_, lane) => askAll(patterns, listen(lane), stayOn)));
+    counts.replies = 0;
+    loops = Array.from({ length: lanes }, (_, lane) =>
+      askAll(Infinity, (i) => `signal\nattack.${i % 7}.${lane}.${i % patterns}\nx\n`, undefined, 20),
+    );
   },
 };
+
+/** Keys that are taken by some connections, and what is done with these afterwards. */
+const take = (count, lanes, use) =>
+  Array.from({ length: lanes }, (_, lane) =>
+    askAll(Math.ceil(count / lanes), (i) => `l\nattack:key:${lane}:${i}\n0 3600\n`, use),
+  );
+
+/** It says something now and then, or it would be cut off with all that it has. */
+function stayOn(socket) {
+  socket.removeAllListeners('data');
+  socket.resume();
+  every(500, () => open.has(socket) && socket.write('ping\n_\n\n'));
+}
 
 answer({
   async begin({ kind, address, ...rest }) {

@@ -8,6 +8,7 @@ const CLIENTS = 4;
 const CALLERS = 40;
 const PACE_MS = 20;
 const DEADLINE_S = 5;
+const LEASE_S = 3;
 /** What a caller may be late by on a machine with more to do than cores. */
 const LATE_MS = 1000;
 
@@ -23,6 +24,8 @@ let clients = [];
 let running = false;
 let calling = [];
 let seen;
+/** Locks that are held all the time: who loses one is told. */
+let held = [];
 
 async function call(client, key) {
   // Not all in one turn.
@@ -44,6 +47,7 @@ async function call(client, key) {
 answer({
   async open(options) {
     clients = await Promise.all(Array.from({ length: CLIENTS }, () => LockClient.connect(options)));
+    held = await Promise.all(clients.map((client, i) => client.acquire(`other:holder:${i}`, { leaseTtlS: LEASE_S })));
   },
   start() {
     seen = { waits: [], errors: {}, late: 0 };
@@ -54,6 +58,8 @@ answer({
   async stop() {
     running = false;
     await Promise.all(calling);
+    const lost = held.filter((lock) => !lock.isHeld).length;
+    if (lost > 0) seen.errors['lock lost'] = lost;
     return seen;
   },
   /** How many connections the clients have. */

@@ -21,6 +21,14 @@ function scheduled() {
   }
 }
 
+/** How long the main thread, or where that is not told the process, has been on a processor, in ms. */
+function own() {
+  const { ran } = scheduled();
+  if (!Number.isNaN(ran)) return ran;
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 /** @returns a function that tells the vitals since it was called last */
 export function vitals() {
   const loop = monitorEventLoopDelay({ resolution: LOOK_MS });
@@ -31,6 +39,14 @@ export function vitals() {
   });
   collections.observe({ type: 'gc' });
   let before = scheduled();
+  let ownMaxMs = 0;
+  let ran = own();
+  // A turn that takes long lets the next look wait; what others had of the processor meanwhile does not count.
+  setInterval(() => {
+    const now = own();
+    ownMaxMs = Math.max(ownMaxMs, now - ran);
+    ran = now;
+  }, LOOK_MS).unref();
   return () => {
     const now = scheduled();
     const said = {
@@ -38,6 +54,7 @@ export function vitals() {
       waitedMs: now.waited - before.waited,
       turnP99Ms: Math.max(0, loop.percentile(99) / 1e6 - LOOK_MS),
       turnMaxMs: Math.max(0, loop.max / 1e6 - LOOK_MS),
+      ownMaxMs,
       collections: {},
     };
     for (const [kind, ms] of pauses) {
@@ -47,6 +64,7 @@ export function vitals() {
       of.maxMs = Math.max(of.maxMs, ms);
     }
     before = now;
+    ownMaxMs = 0;
     pauses = [];
     loop.reset();
     return said;

@@ -154,3 +154,59 @@ describe('an embedded engine with a door', () => {
     expect((await inside.stats())[0]).toMatchObject({ server: 'embedded', locks: [] });
   });
 });
+
+describe('an embedded engine with very much in it', () => {
+  const refused = () => undefined;
+  const taker = (failed: (error: unknown) => void) => ({ signal: () => undefined, failed });
+
+  it('tells 370,000 keys in portions: the event loop turns between them', async () => {
+    const count = 370_000;
+    const { clock, backend } = make({ maxLocks: 400_000 });
+    for (let i = 0; i < count; i++) await backend.tryAcquire(request(clock, { key: `k${i}`, leaseMs: 3_600_000 }));
+    let turns = 0;
+    let longest = 0;
+    let last = performance.now();
+    let over = false;
+    const turn = (): void => {
+      turns++;
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+      if (!over) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const [stats] = (await backend.stats()) as { locks: { key: string }[] }[];
+    over = true;
+    expect(new Set(stats!.locks.map((lock) => lock.key)).size).toBe(count);
+    expect(turns).toBeGreaterThan(count / 1024);
+    // A collection may fall into one of them, and the machine may be busy: in one go it would be seconds.
+    expect(longest).toBeLessThan(400);
+    await backend.close(0);
+  });
+
+  it('says so to who listens to more patterns than a connection may', async () => {
+    const { backend } = make();
+    const failures: unknown[] = [];
+    for (let i = 0; i < 10_000; i++)
+      backend.subscribe(
+        `p${i}`,
+        undefined,
+        taker((error) => failures.push(error)),
+      );
+    expect(failures).toEqual([]);
+    backend.subscribe(
+      'one more',
+      undefined,
+      taker((error) => failures.push(error)),
+    );
+    expect(failures).toEqual([expect.objectContaining({ name: 'UnsupportedError' })]);
+    await backend.close(0);
+  });
+
+  it('answers whoever publishes while it is closed', async () => {
+    const { backend } = make();
+    for (let i = 0; i < 5_000; i++) backend.subscribe('news', `g${i}`, taker(refused));
+    const published = backend.publish('news', 'x');
+    await backend.close(0);
+    await expect(published).rejects.toBeInstanceOf(ShuttingDownError);
+  });
+});

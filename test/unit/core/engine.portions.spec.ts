@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { EngineHarness, lock, type Peer } from '../../support/engine-harness.js';
+import { EngineHarness, lock, type Peer, sem } from '../../support/engine-harness.js';
 import { checkInvariants, footprint } from '../../support/engine-invariants.js';
 
 /** Several portions; enough that proportional ones are no larger than the least. */
@@ -162,5 +162,51 @@ describe('a table of very many keys', () => {
     expect(largest).toBeLessThanOrEqual(8192);
     expect(h.stats().locks).toHaveLength(KEYS);
     expect(b.acquire(lock('key:49999')).answer).toEqual({ s: 'timeout' });
+  });
+});
+
+/** The slots of one semaphore are as many as its limit, which a client chooses. */
+describe('a semaphore with very many holders', () => {
+  const SLOTS = 20_000;
+  const pool = sem('pool', 1_000_000);
+
+  /** All their leases have ended, and the sweep has not come yet. */
+  const lapsed = () => {
+    const h = new EngineHarness();
+    const [crowd, other] = [h.peer(), h.peer()];
+    for (let i = 0; i < SLOTS; i++) crowd.acquire(pool, { leaseMs: 100 });
+    other.acquire(lock('other'), { leaseMs: 100 });
+    const waiter = h.peer().acquire(lock('other'), { waitMs: 60_000 });
+    const held = (): number => h.stats().semaphores.find(({ key }) => key === 'pool')?.holders ?? 0;
+    h.now += 500;
+    h.seen = h.now;
+    let portions = 0;
+    for (; h.engine.nextWake() <= h.now; portions++) h.engine.advance(h.now, h.seen);
+    expect(portions).toBeGreaterThanOrEqual(Math.floor(SLOTS / 512));
+    expect(held()).toBe(SLOTS);
+    return { h, held, waiter };
+  };
+
+  it('is swept in portions, and other keys do not wait for all of it', () => {
+    const { h, held, waiter } = lapsed();
+    h.now += 600;
+    h.seen = h.now;
+    let served = -1;
+    for (let before = held(), i = 0; before > 0; before = held(), i++) {
+      expect(h.engine.nextWake()).toBeLessThanOrEqual(h.now);
+      h.engine.advance(h.now, h.seen);
+      expect(before - held()).toBeLessThanOrEqual(512);
+      if (waiter.answer && served < 0) served = i;
+    }
+    expect(served).toBeGreaterThanOrEqual(0);
+    expect(served).toBeLessThanOrEqual(1);
+    checkInvariants(h.engine);
+  });
+
+  it('is cleared in portions by those who ask for a slot, who get one', () => {
+    const { h, held } = lapsed();
+    expect(h.peer().acquire(pool).answer?.s).toBe('granted');
+    expect(SLOTS - held()).toBeGreaterThan(0);
+    expect(SLOTS - held()).toBeLessThanOrEqual(512);
   });
 });

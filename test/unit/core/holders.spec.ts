@@ -18,10 +18,10 @@ describe.each([
   it('are none at first', () => {
     expect([...holders]).toStrictEqual([]);
     expect([holders.size, holders.nextDue, holders.hasLapsed]).toEqual([0, Infinity, false]);
-    expect(holders.lapsed()).toEqual([]);
+    expect(holders.lapsed(10)).toEqual([]);
     expect(holders.get('t')).toBeUndefined();
-    holders.lapse(1e9);
-    expect(holders.lapsed()).toEqual([]);
+    holders.lapse(1e9, 10);
+    expect(holders.lapsed(10)).toEqual([]);
   });
 
   it('are found by their tokens alone', () => {
@@ -37,27 +37,37 @@ describe.each([
     const held = hold('t', 100);
     holders.add(held);
     holders.extend(held, 200);
-    holders.lapse(199);
-    expect([holders.hasLapsed, held.lapsed, holders.lapsed()]).toEqual([false, false, []]);
-    holders.lapse(200);
+    holders.lapse(199, 10);
+    expect([holders.hasLapsed, held.lapsed, holders.lapsed(10)]).toEqual([false, false, []]);
+    holders.lapse(200, 10);
     expect([holders.hasLapsed, held.lapsed, holders.nextDue, holders.size]).toEqual([true, true, Infinity, 1]);
-    expect(holders.lapsed()).toEqual([held]);
+    expect(holders.lapsed(10)).toEqual([held]);
     holders.remove(held);
     expect([holders.hasLapsed, holders.size, [...holders]]).toStrictEqual([false, 0, []]);
   });
 });
 
 describe('many holders', () => {
+  it('lapse, and are told, so many at a time', () => {
+    const holders = new ManyHolders();
+    const all = Array.from({ length: 10 }, (_, i) => hold(`${i}`, 100 + i));
+    for (const one of all) holders.add(one);
+    expect([holders.lapse(200, 4), holders.lapse(105, 4), holders.lapse(200, 100)]).toEqual([4, 2, 4]);
+    expect(holders.lapsed(3)).toHaveLength(3);
+    for (let left = 10; left > 0; left -= 2) for (const one of holders.lapsed(2)) holders.remove(one);
+    expect([holders.hasLapsed, holders.size]).toEqual([false, 0]);
+  });
+
   it('lapse each at its own time', () => {
     const holders = new ManyHolders();
     const [a, b, c] = [hold('a', 300), hold('b', 100), hold('c', 200)];
     for (const one of [a, b, c]) holders.add(one);
     expect(holders.nextDue).toBe(100);
-    holders.lapse(200);
-    expect(holders.lapsed()).toEqual([b, c]);
+    holders.lapse(200, 10);
+    expect(holders.lapsed(10)).toEqual([b, c]);
     expect(holders.nextDue).toBe(300);
     holders.remove(b);
-    expect(holders.lapsed()).toEqual([c]);
+    expect(holders.lapsed(10)).toEqual([c]);
     expect([...holders]).toEqual([a, c]);
   });
 });

@@ -4,8 +4,8 @@ import { SignalHub } from '../../../lib/core/signal-hub.js';
 
 /** What the hub keeps of a group, as far as it is replaced here. */
 interface Kept {
-  exact: Map<string, Topic>;
-  wild: Map<string, Topic>;
+  exact: { get(pattern: string): Topic | undefined };
+  wild: { get(pattern: string): Topic | undefined };
 }
 interface Topic {
   groups: Map<string, { members: Session[] }>;
@@ -36,6 +36,16 @@ describe('what a signal to a queue group costs', () => {
     }
   };
 
+  /** However many portions it takes. */
+  const publish = (channel: string): number => {
+    const delivery = hub.publish(channel, 'x');
+    for (;;) {
+      hub.allowance = 1_000;
+      const { done, value } = delivery.next();
+      if (done) return value;
+    }
+  };
+
   /** Counts every read of the list of members from now on: copies, loops and searches read it, too. */
   const watch = (pattern: string): void => {
     const { exact, wild } = hub as unknown as Kept;
@@ -51,7 +61,7 @@ describe('what a signal to a queue group costs', () => {
     join(pattern);
     watch(pattern);
     const channel = pattern === 'job' ? 'job' : 'job.x';
-    for (let i = 0; i < PUBLISHED; i++) expect(hub.publish(channel, 'x')).toBe(1);
+    for (let i = 0; i < PUBLISHED; i++) expect(publish(channel)).toBe(1);
     expect(new Set(got)).toEqual(new Set([PUBLISHED / MEMBERS]));
     expect(looks).toBeGreaterThanOrEqual(PUBLISHED);
     expect(looks / PUBLISHED).toBeLessThan(10);
@@ -61,7 +71,7 @@ describe('what a signal to a queue group costs', () => {
     join('job');
     watch('job');
     for (let i = 0; i < 10; i++) full.add(i);
-    expect(hub.publish('job', 'x')).toBe(1);
+    expect(publish('job')).toBe(1);
     expect(got[10]).toBe(1);
     expect(looks).toBeLessThan(100);
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Session } from '../../../lib/core/session.js';
 import { EngineHarness, lock, sem, tokenOf } from '../../support/engine-harness.js';
 
 /** Spec 5: the exact text. */
@@ -107,5 +108,86 @@ describe('stats', () => {
     h.peer().listen('p<', 'g>');
     expect(text(h)).toContain(String.raw`"key":"\u003ca\u0026\"b\"\u003e"`);
     expect(text(h)).toContain(String.raw`{"pattern":"p\u003c","group":"g\u003e","listeners":1}`);
+  });
+});
+
+/** Row 1 of the load faults: a text of 2^29 characters, made in one go. */
+describe('a walk through all that stats tells', () => {
+  const never = (): boolean => false;
+
+  /** What it hands on, portion by portion. */
+  const begin = (h: EngineHarness) => {
+    const told: Record<string, string[]> = {};
+    let bytes = 0;
+    const walk = h.engine.statsWalk((list, entries) => {
+      bytes += entries.length;
+      for (const { key, pattern, group } of JSON.parse(`[${entries}]`) as Record<string, string>[]) {
+        (told[list] ??= []).push(key ?? `${pattern} ${group ?? ''}`);
+      }
+    });
+    return { told, bytes: () => bytes, step: (isOver = never) => walk.proceed(h.now, isOver) };
+  };
+  const keysOf = (told: Record<string, string[]>): string[] => Object.values(told).flat();
+  const fill = (h: EngineHarness, count: number, name = (i: number) => `k${i}`): void => {
+    const peer = h.peer();
+    for (let i = 0; i < count; i++) peer.acquire(i % 3 ? lock(name(i)) : sem(name(i), 2));
+  };
+
+  it('takes so many keys at a time', () => {
+    const h = new EngineHarness({ maxLocks: 10_000 });
+    fill(h, 10_000);
+    const { told, step } = begin(h);
+    let portions = 1;
+    while (!step()) portions++;
+    expect(portions).toBeGreaterThanOrEqual(10_000 / 1024);
+    expect(new Set(keysOf(told)).size).toBe(10_000);
+  });
+
+  it('takes fewer where they are long', () => {
+    const h = new EngineHarness();
+    fill(h, 1_000, (i) => `${i}`.padStart(256, '\xff'));
+    const { bytes, step } = begin(h);
+    let portions = 1;
+    for (let before = 0; !step(); before = bytes(), portions++) {
+      expect(bytes() - before).toBeLessThan(3 * 64 * 1024);
+    }
+    expect(portions).toBeGreaterThan(20);
+    expect(bytes()).toBeGreaterThan(1_000 * 6 * 250);
+  });
+
+  it('stops soon when it is told that its time is over', () => {
+    const h = new EngineHarness();
+    fill(h, 1_000);
+    const { step } = begin(h);
+    let steps = 1;
+    while (!step(() => true)) steps++;
+    expect(steps).toBeGreaterThanOrEqual(Math.floor(1_000 / 16));
+  });
+
+  it('tells what is there from its beginning to its end, and nothing twice', () => {
+    const h = new EngineHarness({ maxLocks: 20_000 });
+    fill(h, 9_000);
+    const peer = h.peer();
+    for (let i = 0; i < 100; i++) {
+      peer.listen(`c${i}`, i % 2 ? 'g' : '');
+      peer.listen(`c.*.${i}`);
+    }
+    const staying = lock('stays');
+    h.peer().acquire(staying);
+    const { told, step } = begin(h);
+    expect(step()).toBe(false);
+    // All are idle, forgotten, and taken again; and more come.
+    for (const each of [...(h.engine as unknown as { sessions: Set<Session> }).sessions]) {
+      if (each !== peer.session && each.holds.size > 1) h.engine.close(each, h.now, true);
+    }
+    h.advance(200_000);
+    fill(h, 12_000);
+    peer.unlisten('c0');
+    peer.listen('c0');
+    peer.listen('c0', 'late');
+    while (!step());
+    const keys = keysOf(told);
+    expect(new Set(keys).size).toBe(keys.length);
+    expect(told['signal_channels']).toHaveLength(199);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { isChannel, isPattern, isWildcard, matcher } from '../../../lib/protocol/patterns.js';
+import { isChannel, isPattern, isWildcard, matchesChannel, matcher } from '../../../lib/protocol/patterns.js';
 
 describe('patterns (spec 6.1)', () => {
   it.each(['a', '>', '*', 'a.>', '*.>', 'a.*.c', 'a..b', '.', 'a.'])('%s is valid', (pattern) => {
@@ -25,6 +25,8 @@ describe('patterns (spec 6.1)', () => {
     const matches = matcher(pattern);
     expect(yes.filter((channel) => !matches(channel))).toEqual([]);
     expect(no.filter(matches)).toEqual([]);
+    expect(yes.filter((channel) => !matchesChannel(pattern, channel))).toEqual([]);
+    expect(no.filter((channel) => matchesChannel(pattern, channel))).toEqual([]);
   });
 
   it('know a channel and a wildcard', () => {
@@ -41,7 +43,9 @@ describe('patterns (spec 6.1)', () => {
         const pattern = want.join('.');
         fc.pre(isPattern(pattern));
         const parts = want.map((token) => (token === '*' ? '[^.]*' : token === '>' ? '.*' : token));
-        expect(matcher(pattern)(have.join('.'))).toBe(new RegExp(`^${parts.join('\\.')}$`).test(have.join('.')));
+        const wanted = new RegExp(`^${parts.join('\\.')}$`).test(have.join('.'));
+        expect(matcher(pattern)(have.join('.'))).toBe(wanted);
+        expect(matchesChannel(pattern, have.join('.'))).toBe(wanted);
       }),
       { numRuns: 500 },
     );

@@ -1,0 +1,71 @@
+import { ALLOWANCE } from './signal-weight.js';
+import type { Session } from './session.js';
+import type { Delivery, SignalHub } from './signal-hub.js';
+import type { OpId } from './types.js';
+
+/** Is told how many copies there were of a signal. */
+type Told = (session: Session, op: OpId, copies: number) => void;
+
+interface Publication {
+  readonly session: Session;
+  readonly op: OpId;
+  readonly delivery: Delivery;
+}
+
+/**
+ * Delivers signals in portions, so that one to thousands of listeners keeps nobody waiting. Signals on one channel are
+ * delivered one after the other, so that all listeners get them in the same order; channels take turns.
+ */
+export class Publisher {
+  /** By channel, in the order of their turns. */
+  private readonly waiting = new Map<string, Publication[]>();
+
+  constructor(
+    private readonly hub: SignalHub,
+    private readonly told: Told,
+  ) {
+    hub.allowance = ALLOWANCE;
+  }
+
+  /** Whether `proceed` has something to do. */
+  get isBusy(): boolean {
+    return this.waiting.size > 0;
+  }
+
+  /** The publisher is told at once if nothing stands in the way. */
+  publish(session: Session, op: OpId, channel: string, payload: string): void {
+    const { hub, waiting } = this;
+    const line = waiting.get(channel);
+    if (line) return void line.push({ session, op, delivery: hub.publish(channel, payload) });
+    if (hub.allowance > 0) {
+      const copies = hub.publishAtOnce(channel, payload);
+      if (copies !== undefined) return this.told(session, op, copies);
+    }
+    const publication = { session, op, delivery: hub.publish(channel, payload) };
+    if (hub.allowance <= 0 || !this.step(publication)) waiting.set(channel, [publication]);
+  }
+
+  /** A portion of what waits. */
+  proceed(): void {
+    const { hub, waiting } = this;
+    hub.allowance = ALLOWANCE;
+    for (const [channel, line] of waiting) {
+      while (hub.allowance > 0 && line.length > 0 && this.step(line[0]!)) line.shift();
+      if (line.length === 0) waiting.delete(channel);
+      if (hub.allowance > 0) continue;
+      if (line.length === 0) return;
+      // It has had its turn.
+      waiting.delete(channel);
+      waiting.set(channel, line);
+      return;
+    }
+  }
+
+  /** Whether the publication is done. */
+  private step({ session, op, delivery }: Publication): boolean {
+    const { done, value } = delivery.next();
+    if (!done) return false;
+    this.told(session, op, value);
+    return true;
+  }
+}

@@ -1,0 +1,36 @@
+import type { Clock, Entropy } from '../common/system.js';
+import { EngineDriver } from '../core/driver.js';
+import { Engine } from '../core/engine.js';
+import { FencedTokens, fenceSeed } from '../core/tokens.js';
+import type { DaemonLogger } from './logger.js';
+import type { ResolvedServerOptions } from './options.js';
+
+const seconds = (s: number): number => s * 1000;
+
+/** The engine that a server's options describe. */
+export function createEngine(
+  options: ResolvedServerOptions,
+  clock: Clock,
+  entropy: Entropy,
+  log: DaemonLogger,
+): EngineDriver {
+  const engine = new Engine(
+    {
+      defaultLeaseMs: seconds(options.defaultLeaseTtl),
+      sweepIntervalMs: seconds(options.leaseSweepInterval),
+      gcIntervalMs: seconds(options.gcInterval),
+      gcMaxIdleMs: seconds(options.gcMaxIdle),
+      maxLocks: options.maxLocks,
+      maxWaiters: options.maxWaiters,
+      maxSubscriptions: options.maxSubscriptions,
+      onNearlyFull: (keys) =>
+        log('warn', 'many keys: released ones count until they are forgotten; raise max-locks', {
+          keys,
+          maxLocks: options.maxLocks,
+        }),
+    },
+    new FencedTokens(entropy, fenceSeed(clock.wall())),
+    clock.now(),
+  );
+  return new EngineDriver(engine, clock);
+}

@@ -1,0 +1,121 @@
+import type { Clock, Ms } from '../common/system.js';
+import type { Engine } from '../core/engine.js';
+import type { StatsWalk } from '../core/stats.js';
+import { REPLY_LINE_CAP } from '../protocol/limits.js';
+import type { Continuations, Continued } from './continuations.js';
+import { SharedText, StatsText } from './stats-text.js';
+
+/** Who has asked for `stats`, and does nothing else until it is told. */
+export interface Asker {
+  /** @param text undefined if it would be longer than clients take */
+  tell(text: SharedText | undefined): void;
+}
+
+/** With so few entries a reply is made at once. */
+const FEW_ENTRIES = 256;
+/** A text for all has so many slices of a session that asks for itself. */
+const SLICES = 6;
+/** For the names of the lists, and the number of connections. */
+const FRAME = 256;
+
+interface Making {
+  readonly askers: Set<Asker>;
+  readonly text: StatsText;
+  /** Undefined until it has begun. */
+  walk: StatsWalk | undefined;
+}
+
+/**
+ * Makes the replies to `stats` where there are many keys: in portions, in line with the sessions that flood the daemon, and one text
+ * for all who asked before it was begun. Whoever asks later shares the next one. No more memory is used than for two texts of
+ * the largest size, however many ask and however slowly they read.
+ */
+export class StatsDesk implements Continued {
+  private waiting = new Set<Asker>();
+  private making: Making | undefined;
+  private inLine = false;
+  /** Bytes of texts that somebody still reads. */
+  private unread = 0;
+
+  /**
+   * @param connections as `stats` tells them
+   * @param failed is told of what made it impossible to answer
+   */
+  constructor(
+    private readonly engine: Engine,
+    private readonly clock: Clock,
+    private readonly continuations: Continuations,
+    private readonly connections: () => number,
+    private readonly failed: (error: unknown) => void,
+  ) {}
+
+  /** The object of the reply, if it is short; otherwise the asker is told later, but never from inside this call. */
+  ask(asker: Asker, now: Ms): string | undefined {
+    if (this.engine.statsSize <= FEW_ENTRIES) return this.engine.stats(this.connections(), now);
+    this.waiting.add(asker);
+    this.getInLine();
+    return undefined;
+  }
+
+  /** The asker is not there any more. */
+  leave(asker: Asker): void {
+    this.waiting.delete(asker);
+    this.making?.askers.delete(asker);
+  }
+
+  /** Continued */
+  proceed(now: Ms, sliceMs: Ms): void {
+    this.inLine = false;
+    const end = now + SLICES * sliceMs;
+    try {
+      this.makeUntil(end);
+    } catch (error) {
+      this.failed(error);
+      this.finish(undefined);
+    }
+    this.getInLine();
+  }
+
+  private makeUntil(end: Ms): void {
+    if (this.making?.askers.size === 0) this.making = undefined;
+    this.making ??= this.begin();
+    if (!this.making) return;
+    const { text } = this.making;
+    const walk = (this.making.walk ??= this.engine.statsWalk(text.take));
+    const isWhole = walk.proceed(this.clock.now(), () => this.clock.now() >= end);
+    if (text.size + FRAME > REPLY_LINE_CAP) return this.finish(undefined);
+    if (!isWhole) return;
+    const { size } = text;
+    this.unread += size;
+    this.finish(
+      new SharedText(text.line(this.connections()), () => {
+        this.unread -= size;
+        this.getInLine();
+      }),
+    );
+  }
+
+  private begin(): Making | undefined {
+    const askers = this.waiting;
+    if (askers.size === 0 || this.unread > REPLY_LINE_CAP) return undefined;
+    this.waiting = new Set();
+    const text = new StatsText();
+    return { askers, text, walk: undefined };
+  }
+
+  private finish(text: SharedText | undefined): void {
+    const askers = this.making?.askers ?? [];
+    this.making = undefined;
+    // Nobody may be left who could be the last to close it before the others have opened it.
+    text?.open();
+    for (const asker of askers) asker.tell(text);
+    text?.close();
+  }
+
+  private getInLine(): void {
+    const idle = this.making === undefined && (this.waiting.size === 0 || this.unread > REPLY_LINE_CAP);
+    if (this.inLine || idle) return;
+    this.inLine = true;
+    this.continuations.add(this);
+  }
+}
