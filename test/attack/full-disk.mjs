@@ -35,6 +35,7 @@ async function overFullDisk(build) {
   try {
     await until(() => isOpen(port), 10_000, 'that the port is open');
     await callers.ask('open', clientOptions({ host: HOST, port }));
+    await callers.ask('hold');
     await callers.ask('start');
     await attackers.ask('begin', { kind: 'storm', address: { host: HOST, port }, count: 64 });
     await new Promise((resolve) => setTimeout(resolve, UNDER_ATTACK_MS));

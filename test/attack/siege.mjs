@@ -59,6 +59,7 @@ export async function siege(build, attack) {
     const address = await daemon.ask('listen');
     const otherAddress = await otherDaemon?.ask('listen');
     await callers.ask('open', clientOptions(address));
+    await callers.ask('hold');
     await quiet(WARM_UP_MS);
     await during(address, daemon, FIRST_MS);
     const before = await settledHeap();

@@ -47,6 +47,9 @@ async function call(client, key) {
 answer({
   async open(options) {
     clients = await Promise.all(Array.from({ length: CLIENTS }, () => LockClient.connect(options)));
+  },
+  /** Takes locks that are held until the end. */
+  async hold() {
     held = await Promise.all(clients.map((client, i) => client.acquire(`other:holder:${i}`, { leaseTtlS: LEASE_S })));
   },
   start() {
