@@ -20,4 +20,5 @@ const BOUNDS = {
 
 /** The option as a number within its bounds, or undefined where none was given. @throws ConfigError */
 export const checkBounds = (option: keyof typeof BOUNDS, value: unknown): number | undefined =>
-  checkNumber(option, value, BOUNDS[option]);
+  // Every acquire asks, and few give one.
+  value === undefined ? undefined : checkNumber(option, value, BOUNDS[option]);

@@ -179,7 +179,8 @@ export class LockClient {
     const [given, fn] = checkWork<WithLockOptions, (lock: LockHandle) => R | Promise<R>>(rest);
     const { onLost = 'throw', ...options } = given;
     checkOnLost(onLost);
-    const scope = await this.open(key, options);
+    // By this it is known that there is nothing to be checked.
+    const scope = await this.open(key, given === NO_OPTIONS ? NO_OPTIONS : options);
     let value: R;
     try {
       value = await scope.run(() => fn(scope.lock));

@@ -41,14 +41,10 @@ export function checkRequest(
   call?: LockedCall,
 ): LockRequest {
   const { keys, wires } = orderedKeys(key, defaults.namespace);
-  if (options !== NO_OPTIONS) checkNames('', checkObject('options', options), KNOWN);
-  const { signal, onNested } = options;
-  if (signal !== undefined && !isSignal(signal)) {
-    throw wrong('signal', 'an AbortSignal', signal);
-  }
-  const limit = checkBounds('limit', options.limit);
-  const waitMs = checkAcquireTimeout(options.acquireTimeoutS) ?? defaults.acquireTimeoutMs;
-  const leaseMs = checkLease(options.leaseTtlS) ?? defaults.leaseMs;
+  const given = options === NO_OPTIONS ? NOTHING_GIVEN : checkOptions(options);
+  const { limit, signal, autoRenew, requireFence, onNested } = given;
+  const waitMs = given.waitMs ?? defaults.acquireTimeoutMs;
+  const leaseMs = given.leaseMs ?? defaults.leaseMs;
   const kind = limit === undefined ? 'lock' : 'sem';
   const deadline = now + waitMs;
   return {
@@ -57,11 +53,36 @@ export function checkRequest(
     deadline,
     waitMs,
     signal,
-    autoRenew: checkFlag('autoRenew', options.autoRenew) ?? true,
-    requireFence: checkFlag('requireFence', options.requireFence) ?? false,
-    onNested: checkOnNested(onNested),
+    autoRenew,
+    requireFence,
+    onNested,
     around: lockContext(),
     call,
+  };
+}
+
+/** The options of an acquire, checked. Undefined: the client's default. */
+interface Given extends Pick<LockRequest, 'signal' | 'autoRenew' | 'requireFence' | 'onNested'> {
+  readonly limit: number | undefined;
+  readonly waitMs: Ms | undefined;
+  readonly leaseMs: Ms | undefined;
+}
+
+/** @throws ConfigError */
+function checkOptions(options: AcquireOptions): Given {
+  checkNames('', checkObject('options', options), KNOWN);
+  const { signal } = options;
+  if (signal !== undefined && !isSignal(signal)) {
+    throw wrong('signal', 'an AbortSignal', signal);
+  }
+  return {
+    limit: checkBounds('limit', options.limit),
+    waitMs: checkAcquireTimeout(options.acquireTimeoutS),
+    leaseMs: checkLease(options.leaseTtlS),
+    signal,
+    autoRenew: checkFlag('autoRenew', options.autoRenew) ?? true,
+    requireFence: checkFlag('requireFence', options.requireFence) ?? false,
+    onNested: checkOnNested(options.onNested),
   };
 }
 
@@ -86,6 +107,9 @@ export function checkTicketNesting(value: unknown): void {
 /** Of whatever client, also of another copy of this package. */
 const isHandle = (value: unknown): value is LockHandle =>
   typeof value === 'object' && value !== null && 'release' in value && Array.isArray((value as LockHandle).keys);
+
+/** What NO_OPTIONS say. */
+const NOTHING_GIVEN = checkOptions(NO_OPTIONS);
 
 interface Names {
   /** As the caller wrote them. */
