@@ -196,6 +196,7 @@ export class HeldLock implements Hold, LeaseHolder {
       return;
     }
     for (const lease of this.#leases) lease.end();
+    this.#limit?.cancel();
     this.lose(this.#leases[0]!, reason, undefined);
     await giveBack(this.#keeper.backend, this.#leases);
   }
@@ -223,6 +224,7 @@ export class HeldLock implements Hold, LeaseHolder {
     // All or nothing: what is left of a set protects nothing any more.
     const others = this.#leases.filter((other) => !other.ended).reverse();
     for (const other of others) other.end();
+    this.#limit?.cancel();
     this.lose(lease, reason, cause);
     for (const other of others) this.#keeper.backend.abandon(other.grant);
   }
@@ -246,7 +248,6 @@ export class HeldLock implements Hold, LeaseHolder {
 
   private lose(lease: Lease, reason: LossReason, cause: Error | undefined): void {
     if (this.#fate.is !== 'held') return;
-    if (reason !== 'overdue') this.#limit?.cancel();
     const error = this.lossOf(lease, reason, cause);
     this.#fate = { is: 'lost', error };
     this.#observer.ended(this);

@@ -345,3 +345,13 @@ describe('maxHoldS of the client', () => {
     expect(world.log).toEqual([]);
   });
 });
+
+describe('a lock that a test loses as overdue', () => {
+  it('kept the timer of its limit', async () => {
+    const { lock } = await begin('a');
+    world.backend.owner.cut('overdue');
+    expect(lock.signal.reason).toMatchObject({ reason: 'overdue' });
+    await world.clock.advanceAsync(0);
+    expect(world.clock.pendingTimers).toBe(0);
+  });
+});
