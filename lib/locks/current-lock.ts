@@ -20,8 +20,11 @@ export interface LockContext {
 /** One for all copies of this package: what runs under a lock of one may ask another. */
 const contexts = shared('contexts', () => new AsyncLocalStorage<LockContext>());
 
-/** Runs `body` with the lock of `entry` as its current lock, on top of the locks of `around`. */
-export const runWithLock = <R>(entry: LockEntry, body: () => R, around = contexts.getStore()): R =>
+/** Runs `body` with the lock of `entry` as its current lock, on top of the locks of the calling code. */
+export const runWithLock = <R>(entry: LockEntry, body: () => R): R => runWithLockIn(contexts.getStore(), entry, body);
+
+/** As runWithLock(), on top of the locks of `around`: undefined for none. */
+export const runWithLockIn = <R>(around: LockContext | undefined, entry: LockEntry, body: () => R): R =>
   contexts.run({ entry, outer: withoutEnded(around) }, body);
 
 /**

@@ -4,7 +4,7 @@ import { printAs } from '../common/inspection.js';
 import { Listed } from '../common/linked-list.js';
 import type { Ms } from '../common/system.js';
 import type { HeldGrant } from './events.js';
-import { type LockEntry, runWithLock } from './current-lock.js';
+import { type LockEntry, runWithLockIn } from './current-lock.js';
 import type { Hold, HoldObserver, HoldStart, LockedCall, Origin } from './hold.js';
 import { HolderSignal } from './holder-signal.js';
 import { LockGrant } from './lock-grant.js';
@@ -97,14 +97,19 @@ export class HeldLock implements Hold, LeaseHolder {
     return () => undefined;
   }
 
-  assertHeld(): void {
+  /** Declares the loss of an overdue lock: after a stall its alarm has yet to ring. */
+  look(): void {
     this.#limit?.look();
+  }
+
+  assertHeld(): void {
+    this.look();
     const over = this.#leases.find((lease) => !lease.isHeld);
     if (over) throw this.loss ?? this.lossOf(over, 'expired');
   }
 
   async renew(leaseTtlS?: number): Promise<Ms> {
-    this.#limit?.look();
+    this.look();
     if (this.loss) throw this.loss;
     const leaseMs = checkLease(leaseTtlS);
     const outcomes = await Promise.allSettled(this.#leases.map((lease) => this.renewOne(lease, leaseMs)));
@@ -128,7 +133,7 @@ export class HeldLock implements Hold, LeaseHolder {
   }
 
   async settle(): Promise<LockLostError | undefined> {
-    this.#limit?.look();
+    this.look();
     for (const lease of this.#leases) {
       const checked = lease.check();
       // Usually there is no doubt, and nothing to wait for.
@@ -166,7 +171,7 @@ export class HeldLock implements Hold, LeaseHolder {
 
   run<R>(fn: () => R): R {
     this.#entry ??= { lock: this.isReleased ? undefined : this };
-    return runWithLock(this.#entry, fn, this.#start.around);
+    return runWithLockIn(this.#start.around, this.#entry, fn);
   }
 
   /** By a part, once, when it is released. */
@@ -191,6 +196,7 @@ export class HeldLock implements Hold, LeaseHolder {
       return;
     }
     for (const lease of this.#leases) lease.end();
+    this.#limit?.cancel();
     this.lose(this.#leases[0]!, reason, undefined);
     await giveBack(this.#keeper.backend, this.#leases);
   }
@@ -218,6 +224,7 @@ export class HeldLock implements Hold, LeaseHolder {
     // All or nothing: what is left of a set protects nothing any more.
     const others = this.#leases.filter((other) => !other.ended).reverse();
     for (const other of others) other.end();
+    this.#limit?.cancel();
     this.lose(lease, reason, cause);
     for (const other of others) this.#keeper.backend.abandon(other.grant);
   }
@@ -241,7 +248,6 @@ export class HeldLock implements Hold, LeaseHolder {
 
   private lose(lease: Lease, reason: LossReason, cause: Error | undefined): void {
     if (this.#fate.is !== 'held') return;
-    if (reason !== 'overdue') this.#limit?.cancel();
     const error = this.lossOf(lease, reason, cause);
     this.#fate = { is: 'lost', error };
     this.#observer.ended(this);
@@ -265,6 +271,7 @@ export class HeldLock implements Hold, LeaseHolder {
   }
 
   private giveBack(): Promise<boolean> {
+    this.look();
     if (this.#fate.is !== 'held') {
       if (this.#parts === 0) this.#limit?.giveBack();
       return Promise.resolve(false);

@@ -20,9 +20,18 @@ export class HolderSignal {
     this.controller.abort(reason);
   }
 
-  /** The signal aborts, then the listeners are called. */
+  /** The signal aborts, then the listeners are called. What one throws keeps nobody else from being told. */
   lost(loss: LockLostError): void {
     this.abort(loss);
-    this.listeners.forEach((listener) => listener(loss));
+    for (const listener of this.listeners) {
+      try {
+        listener(loss);
+      } catch (error) {
+        // As what listeners of an AbortSignal throw: an uncaught exception.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 }

@@ -4,7 +4,7 @@ import { printAs } from '../common/inspection.js';
 import type { Ms } from '../common/system.js';
 import type { HeldGrant } from './events.js';
 import type { HeldLock } from './held-lock.js';
-import { type LockEntry, runWithLock } from './current-lock.js';
+import { type LockEntry, runWithLockIn } from './current-lock.js';
 import type { Hold, LockedCall, Origin } from './hold.js';
 
 /**
@@ -88,7 +88,7 @@ export class JoinedLock implements Hold {
   }
 
   run<R>(fn: () => R): R {
-    return runWithLock(this.#entry, fn, this.#origin.around);
+    return runWithLockIn(this.#origin.around, this.#entry, fn);
   }
 
   keepUntil(time: Ms): void {
@@ -105,6 +105,7 @@ export class JoinedLock implements Hold {
   }
 
   assertHeld(): void {
+    this.whole.look();
     if (!this.isHeld) throw this.loss ?? this.over();
   }
 
@@ -114,6 +115,7 @@ export class JoinedLock implements Hold {
   }
 
   async release(): Promise<boolean> {
+    this.whole.look();
     if (this.#state === 'joined') {
       this.#state = 'released';
       this.#entry.lock = undefined;

@@ -1,5 +1,6 @@
 import { isObservable } from 'rxjs';
 import { ConfigError } from '../common/errors.js';
+import { shown } from '../common/shown.js';
 
 /** Kinds of results that go on after the function that returned them has settled. */
 const KINDS = {
@@ -59,7 +60,7 @@ export function refuseLive(
 export function refuseLiveBody(result: unknown, key: string, where = 'withLock'): void {
   if (typeof result !== 'object' || result === null) return;
   const message = (kind: string, cure: string) =>
-    `${where}("${key}"): the function returned ${kind}, which would go on after the lock is released; ${cure}`;
+    `${where}("${shown(key)}"): the function returned ${kind}, which would go on after the lock is released; ${cure}`;
   refuseLive(result, CURES, message, key);
 }
 

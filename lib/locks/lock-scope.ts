@@ -71,6 +71,18 @@ export function checkWork<O extends object, F>(
 /** @throws what refuses the result */
 export type ResultCheck = (result: unknown) => void;
 
+/**
+ * Queries of some libraries begin with their then(): here and now, in the context of the lock, not where somebody awaits
+ * them.
+ */
+function started<R>(result: R): R {
+  if ((typeof result !== 'object' && typeof result !== 'function') || result === null) return result;
+  if (result instanceof Promise) return result;
+  const { then } = result as { then?: unknown };
+  if (typeof then !== 'function') return result;
+  return new Promise((resolve, reject) => Reflect.apply(then, result, [resolve, reject])) as R;
+}
+
 /** A lock around a piece of work. */
 export class LockScope {
   private readonly since: Ms;
@@ -101,7 +113,7 @@ export class LockScope {
    *   an Observable, …), as `withLock` does. The lock is still held.
    */
   run<R>(part: () => R): R {
-    const result = runWithLock(this.entry, part);
+    const result = runWithLock(this.entry, () => started(part()));
     if (!this.check) return result;
     const checked = <T>(value: T): T => {
       this.check!(value);

@@ -1,4 +1,5 @@
 import { ConfigError, LockLostError } from '../common/errors.js';
+import { shown } from '../common/shown.js';
 import { findLock } from './current-lock.js';
 import type { Hold, LockedCall } from './hold.js';
 import type { Holds } from './holds.js';
@@ -14,17 +15,18 @@ export interface Nesting {
 }
 
 /**
- * Whether the calling code runs under a lock that stands in the way of the request: to wait for it would be to wait for
- * oneself. Only what has one slot stands in the way; another client's lock of the same name is another lock.
+ * Whether the calling code runs under a lock that the request is to join, or that stands in its way: to wait for it would be
+ * to wait for oneself. Only what has one slot stands in the way; another client's lock of the same name is another lock.
  */
 export function nestingOf({ keys, wires, around, call }: LockRequest, holds: Holds): Nesting | undefined {
-  if (!around || wires[0]!.limit > 1) return undefined;
-  const nested = wires.findIndex((wire) => findLock(around, (lock) => holds.owns(lock) && lock.covers(wire)));
-  if (nested < 0) return undefined;
+  if (!around) return undefined;
   const joined = call?.joins
     ? findLock(around, (lock) => isSuperOf(call, lock.call) && holds.owns(lock) && wires.every((w) => lock.covers(w)))
     : undefined;
-  return { key: keys[nested]!, joined };
+  if (joined) return { key: keys[0]!, joined };
+  if (wires[0]!.limit > 1) return undefined;
+  const nested = wires.findIndex((wire) => findLock(around, (lock) => holds.owns(lock) && lock.covers(wire)));
+  return nested < 0 ? undefined : { key: keys[nested]!, joined };
 }
 
 /**
@@ -42,13 +44,13 @@ function isSuperOf(call: LockedCall, override: LockedCall | undefined): boolean 
  * @throws ConfigError for a lock that is not the right one, LockLostError
  */
 export function namedHold({ keys, wires }: LockRequest, named: LockHandle, holds: Holds): Hold {
-  const wrong = (what: string) => new ConfigError(`option onNested: the lock "${named.keys[0]!}" ${what}`);
+  const wrong = (what: string) => new ConfigError(`option onNested: the lock "${shown(named.keys[0])}" ${what}`);
   if (!holds.owns(named)) throw wrong('was taken from another client');
   const missing = wires.findIndex((wire, i) => !named.keys.includes(keys[i]!) || !named.names(wire));
-  if (missing >= 0)
-    throw wrong(
-      `does not hold "${keys[missing]!}"${named.keys.includes(keys[missing]!) ? slots(wires[missing]!) : ''}`,
-    );
+  if (missing >= 0) {
+    const key = keys[missing]!;
+    throw wrong(`does not hold "${shown(key)}"${named.keys.includes(key) ? slots(wires[missing]!) : ''}`);
+  }
   const { loss } = named;
   if (loss) throw new LockLostError(keys[0]!, loss.reason, { server: loss.server, cause: loss });
   if (named.isReleased) throw wrong('has been released');

@@ -39,8 +39,9 @@ const NAME = '@LockRequest';
 /**
  * Runs a request under a lock whose key is known from the request: taken after the guards and before the pipes, held until
  * the handler has settled and the response is over (over HTTP, and GraphQL over HTTP; elsewhere, and with
- * `until: 'handler'`, until the handler has settled). For handlers of requests only: HTTP, messages, WebSocket, GraphQL. On a class it is for all of its handlers; a
- * lock of the class and one of the method are both held. Handlers of one request that ask for the same key share it.
+ * `until: 'handler'`, until the handler has settled). For handlers of requests only: HTTP, messages, WebSocket, GraphQL. On a
+ * class it is for all of its handlers; a lock of the class and one of the method are both held. Handlers of one request that
+ * ask for the same key share it.
  *
  * @param key a function of the ExecutionContext that returns a key or a list; `lockKey` refuses values that are missing
  * @throws ConfigError when the class is defined, or at start, where it could not work. The request fails with

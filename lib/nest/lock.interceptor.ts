@@ -95,10 +95,11 @@ function locked(
           ended,
         ),
     );
-    lock.enter(plan.until);
+    const streams = isSse(context.getHandler());
+    lock.enter(plan.until, streams);
     subscriber.add(() => run.afterwards(() => lock.leave()));
     lock.scope
-      .then((scope) => follow(lock, scope, { run, handle, streams: isSse(context.getHandler()) }, subscriber))
+      .then((scope) => follow(lock, scope, { run, handle, streams }, subscriber))
       .catch((error: unknown) => subscriber.error(error));
   });
 }

@@ -7,6 +7,8 @@ export interface RawResponse {
   readonly writableFinished?: boolean;
   readonly closed?: boolean;
   readonly destroyed?: boolean;
+  readonly headersSent?: boolean;
+  readonly req?: { readonly socket?: { readonly destroyed?: boolean; readonly bytesRead?: number } | null };
   once?(event: 'finish' | 'close', listener: () => void): unknown;
   listenerCount?(event: 'finish' | 'close'): number;
   destroy?(error?: Error): unknown;
@@ -25,8 +27,11 @@ export function responseOf(context: ExecutionContext): RawResponse | undefined {
 }
 
 /** Whether everything has been handed to the network, or nothing more will be. */
-export const isOver = ({ writableFinished, closed, destroyed }: RawResponse): boolean =>
-  writableFinished === true || closed === true || destroyed === true;
+export const isOver = ({ writableFinished, closed, destroyed, req }: RawResponse): boolean =>
+  writableFinished === true || closed === true || destroyed === true || req?.socket?.destroyed === true;
+
+/** Those who are to be told of the end of a response: one listener of its own for all, since Node warns of more than ten. */
+const listening = new WeakMap<RawResponse, Set<() => void>>();
 
 /**
  * Calls back at the end of the response: at `finish` or `close`, whichever comes first, since serverless adapters emit
@@ -35,18 +40,32 @@ export const isOver = ({ writableFinished, closed, destroyed }: RawResponse): bo
  */
 export function onEnd(response: RawResponse, listener: () => void): boolean {
   if (typeof response.once !== 'function') return false;
-  response.once('finish', listener);
-  response.once('close', listener);
+  const known = listening.get(response);
+  if (known) known.add(listener);
+  else listen(response, new Set([listener]));
   // The methods of a mock may do nothing.
   return typeof response.listenerCount !== 'function' || response.listenerCount('close') > 0;
 }
+
+function listen(response: RawResponse, listeners: Set<() => void>): void {
+  const tell = (): void => listeners.forEach((listener) => listener());
+  listening.set(response, listeners);
+  response.once!('finish', tell);
+  response.once!('close', tell);
+}
+
+/**
+ * Whether it is not its turn yet: the client has sent requests before it over the same connection (pipelining), and has yet to
+ * be answered. Where that connection ends, such a response emits nothing.
+ */
+export const isPipelined = (response: RawResponse): boolean => response instanceof OutgoingMessage && !response.socket;
 
 /** Whether it has events, but cannot be relied on to emit any: a mock, or a response that nobody reads from. */
 export function isMute(response: RawResponse): boolean {
   if (!(response instanceof Stream)) return true;
   if (!(response instanceof OutgoingMessage)) return false;
-  const { writableEnded, socket, req } = response as OutgoingMessage & { req?: { socket?: { bytesRead?: number } } };
-  // A pipelined response has no socket either before its turn, but its request came over one.
+  const { writableEnded, socket, req } = response as OutgoingMessage & RawResponse;
+  // A pipelined response has no socket either, but its request came over one.
   return writableEnded && !socket && !req?.socket?.bytesRead;
 }
 

@@ -2,13 +2,13 @@ import { type Alarm, Alarms } from '../common/alarms.js';
 import { AcquireTimeoutError, type LockLostError } from '../common/errors.js';
 import { shared } from '../common/shared-state.js';
 import { type Ms, systemClock } from '../common/system.js';
-import { isMute, isOver, onEnd, type RawResponse } from './request-end.js';
+import { isMute, isOver, isPipelined, onEnd, type RawResponse } from './request-end.js';
 import type { CallScope } from './service-holder.js';
 
 /** How long a request lock lasts: to the end of the response, or of its handlers. */
 export type Until = 'response' | 'handler';
 
-/** A response whose handlers have settled is looked at so often, in case its end was not told. */
+/** A response is looked at so often, if its handlers have settled or it is pipelined, in case its end was not told. */
 const LOOK_MS: Ms = 1000;
 const looks = new Alarms(systemClock);
 
@@ -23,6 +23,7 @@ export class RequestLock implements Alarm {
   private readonly waiting = new AbortController();
   private handlers = 0;
   private wantsResponse = false;
+  private streams = false;
   private isOpen: boolean;
   private hasEnded = false;
   readonly scope: Promise<CallScope>;
@@ -49,11 +50,14 @@ export class RequestLock implements Alarm {
     );
     // The client may have left while the guards were at work.
     if (left) this.stopWaiting();
+    else if (this.isOpen && isPipelined(response!)) this.lookLater();
   }
 
-  enter(until: Until): void {
+  /** A handler begins. @param streams whether it sends what it emits, and with it the loss of the lock */
+  enter(until: Until, streams = false): void {
     this.handlers++;
     this.wantsResponse ||= until === 'response';
+    this.streams ||= streams;
   }
 
   /**
@@ -76,8 +80,8 @@ export class RequestLock implements Alarm {
 
   /** Alarm */
   ring(): void {
-    if (this.handlers > 0 || !this.isOpen) return;
-    if (isOver(this.response!) || isMute(this.response!)) this.responseOver();
+    if (!this.isOpen) return;
+    if (isOver(this.response!) || (this.handlers === 0 && isMute(this.response!))) this.responseOver();
     else this.lookLater();
   }
 
@@ -120,7 +124,13 @@ export class RequestLock implements Alarm {
 
   /** What is being sent to the client is not protected any more: it must not look complete. */
   private lost(loss: Error): void {
-    if (this.handlers === 0 && this.lastsWithResponse && !isOver(this.response!)) this.response!.destroy?.(loss);
+    if (this.isSending && !isOver(this.response!)) this.response!.destroy?.(loss);
+  }
+
+  /** Whether the response is on its way, so that the loss cannot be told by it any more. */
+  private get isSending(): boolean {
+    if (this.handlers === 0) return this.lastsWithResponse;
+    return this.isOpen && !this.streams && this.response!.headersSent === true;
   }
 }
 

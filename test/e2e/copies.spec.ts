@@ -138,6 +138,47 @@ describe('an ESM application with a CommonJS library that brings its own copy', 
     expect(said).toEqual({ method: 423, request: 423, free: [200, 'busy,busy'], both: [200, 'inner,inner'] });
   });
 
+  it('joins, limits and gives up over copies', async () => {
+    const said = await builds.run(`
+      ${BOTH}
+      class Base {
+        async work() {
+          const { signal } = E.currentLock();
+          await new Promise((resolve) => signal.addEventListener('abort', resolve));
+          return [E, C].map((copy) => copy.currentLock().isHeld);
+        }
+      }
+      decorate(Base, 'work', C.WithLock('k', { onNested: 'join', maxHoldS: 60 }));
+      class Sub extends Base {
+        async work() { return super.work(); }
+        async waits(signal) { return 'ran'; }
+      }
+      decorate(Sub, 'work', E.WithLock('k', { maxHoldS: 0.2 }));
+      decorate(Sub, 'waits', E.WithLock('k', { signal: (signal) => signal }));
+      Injectable()(Sub);
+      class App {}
+      Module({ imports: [C.DflockdModule.forRoot({ embedded: true, logger: false })], providers: [Sub] })(App);
+      const app = await NestFactory.createApplicationContext(App, { logger: false });
+      const sub = app.get(Sub);
+      // The timer of a limit does not keep a process alive.
+      const alive = setInterval(() => undefined, 1000);
+      const { error } = await attempt(() => sub.work());
+      const giveUp = new AbortController();
+      const held = await app.get(C.DflockdService).acquire('k');
+      const waits = attempt(() => sub.waits(giveUp.signal));
+      giveUp.abort(new Error('given up'));
+      clearInterval(alive);
+      const out = [
+        [error.reason, error instanceof E.LockLostError, error instanceof C.LockLostError, error.settled.value],
+        (await waits).error.message,
+      ];
+      await held.release();
+      await app.close();
+      say(out);
+    `);
+    expect(said).toEqual([['overdue', true, true, [false, false]], 'given up']);
+  });
+
   it("injects the application's service into the library's classes", async () => {
     const said = await builds.run(`
       ${BOTH}

@@ -196,6 +196,27 @@ describe("onNested: 'join' on a decorator", () => {
     expect(letters.most).toBe(1);
   });
 
+  it('took another slot of a semaphore for super, until overrides that had all slots waited for each other', async () => {
+    class Pool {
+      arrived = 0;
+
+      @WithLock('pool', { limit: 2, onNested: 'join', acquireTimeoutS: 0 })
+      async work(): Promise<string> {
+        return currentLock()!.keys.join();
+      }
+    }
+    class Crowded extends Pool {
+      @WithLock('pool', { limit: 2 })
+      override async work(): Promise<string> {
+        this.arrived++;
+        await until(() => this.arrived === 2);
+        return super.work();
+      }
+    }
+    const pool = await start(Crowded);
+    expect(await Promise.all([pool.work(), pool.work()])).toEqual(['pool', 'pool']);
+  });
+
   it('is refused where super wants more keys than the override holds', async () => {
     class More extends Documents {
       @WithLock(['doc:{0}', 'more:{0}'], { onNested: 'join' })

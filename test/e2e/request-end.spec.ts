@@ -1,11 +1,14 @@
 import { EventEmitter } from 'node:events';
 import { connect } from 'node:net';
+import { Readable, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
   Controller,
   Get,
   Inject,
   Param,
+  Res,
   StreamableFile,
   UseGuards,
   UseInterceptors,
@@ -63,6 +66,9 @@ class SlowPipe implements PipeTransform {
     return value;
   }
 }
+
+/** What `@Res()` gives: Fastify has Node's response inside its own. */
+type PassedResponse = Writable & { raw?: Writable; hijack?: () => void };
 
 /** More than the buffers of two sockets take. */
 const LARGE = Buffer.alloc(12_000_000, 'x');
@@ -153,6 +159,20 @@ class Web {
     this.entered++;
     await this.gate.opened;
     return new StreamableFile(LARGE);
+  }
+
+  @Get('piped')
+  @LockRequest(() => 'piped', { maxHoldS: 0.3 })
+  async piped(@Res() reply: PassedResponse): Promise<void> {
+    this.entered++;
+    reply.hijack?.();
+    await pipeline(Readable.from([LARGE]), reply.raw ?? reply).catch(() => undefined);
+  }
+
+  @Get('gated')
+  @LockRequest(() => 'gated')
+  async gated(): Promise<string> {
+    return this.work();
   }
 
   @Get('overdue')
@@ -256,6 +276,30 @@ describe.each(['express', 'fastify'])('the end of a request over %s', (adapter) 
     // Only who reads hears of the end.
     socket.resume();
     await closed;
+  });
+
+  it('a response that its own handler was sending looked complete although the lock was lost', async () => {
+    const { app, locks, losses } = await begin();
+    const { socket, closed } = await deafClient(await app.getUrl(), '/piped');
+    await until(() => losses.length === 1);
+    await until(() => isFree(locks, 'piped'));
+    let received = 0;
+    socket.on('data', (chunk: Buffer) => (received += chunk.length)).resume();
+    await closed;
+    expect(received).toBeLessThan(LARGE.length);
+  });
+
+  it('a client that leaves with requests in the pipeline kept their locks for ever', async () => {
+    const { app, web, locks } = await begin();
+    const { hostname, port } = new URL(await app.getUrl());
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => undefined);
+    socket.write('GET /gated HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(3));
+    await until(() => web.entered === 1);
+    socket.resetAndDestroy();
+    // Those behind the first have no socket of their own, and are told nothing.
+    web.gate.open();
+    await until(() => isFree(locks, 'gated'));
   });
 
   it("until: 'handler' frees the lock before the response has been sent", async () => {

@@ -260,6 +260,14 @@ describe('lock.run', () => {
     expect(inner!.run(() => currentLock())).toBeUndefined();
   });
 
+  it('of a lock that was acquired under no other saw the locks of whoever called it', async () => {
+    const bare = await world.client.acquire('bare');
+    await world.client.withLock('else', async () => {
+      const taken = await bare.run(() => world.client.tryAcquire('else'));
+      expect(taken?.keys).toEqual(['else']);
+    });
+  });
+
   it('of a body and of a part has the same lock as the body and the part', async () => {
     await world.client.withLock('a', async (lock) => {
       expect(lock.run(() => currentLock())).toBe(lock);

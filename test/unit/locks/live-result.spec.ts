@@ -144,3 +144,16 @@ describe('what withLock refuses', () => {
     await expect(failing).rejects.toThrow(RangeError);
   });
 });
+
+it('a refusal does not repeat a key of a megabyte', async () => {
+  const refused = world.client.withLock('x'.repeat(1e6), () => endless());
+  const { message } = (await refused.catch((error: unknown) => error)) as Error;
+  expect(message).toMatch(/^withLock\("x{128}… \(1000000 characters\)"\): the function returned a stream/);
+  expect(message.length).toBeLessThan(500);
+});
+
+it('the name of a lock that cannot be joined is cut as well', async () => {
+  const lock = await world.client.acquire('x'.repeat(1e6));
+  const refused = world.client.acquire('y'.repeat(1e6), { onNested: lock });
+  expect(((await refused.catch((error: unknown) => error)) as Error).message.length).toBeLessThan(500);
+});

@@ -191,6 +191,14 @@ describe('a body that holds its lock for longer than maxHoldS', () => {
     expect(world.losses.map(({ reason }) => reason)).toEqual(['disconnected', 'overdue']);
   });
 
+  it('is not given back a second time where its backend says that it is overdue', async () => {
+    const { body, outcome } = await begin('a');
+    world.backend.owner.cut('overdue');
+    body.resolve('done');
+    expect(await outcome).toMatchObject({ reason: 'overdue' });
+    expect(world.log).toEqual(['enqueue a', 'abandon 1']);
+  });
+
   it('may release by hand as soon as it is told', async () => {
     const { lock } = await begin('a');
     lock.signal.addEventListener('abort', () => void lock.release());
@@ -210,6 +218,14 @@ describe('a body that holds its lock for longer than maxHoldS', () => {
     await world.clock.advanceAsync(3000);
     expect(closed).toBe(true);
     expect(world.losses.map(({ reason }) => reason)).toEqual(['overdue']);
+  });
+
+  it('was released by hand as if in time, before the timer had run', async () => {
+    const scope = await world.client.enter('a', { maxHoldS: 60, leaseTtlS: 3600 });
+    world.clock.stall(60_000);
+    expect(await scope.lock.release()).toBe(false);
+    expect(world.losses).toMatchObject([{ reason: 'overdue' }]);
+    expect(world.log.at(-1)).toBe('release 1');
   });
 
   it('leaves no timer behind when it settles in time', async () => {
@@ -268,6 +284,19 @@ describe('who joins a lock', () => {
     expect(world.log.at(-1)).toBe('renew 1 1000');
     await world.clock.advanceAsync(1000);
     expect(world.log.at(-1)).toBe('release 1');
+  });
+
+  it('was told "expired", and that its release was in time, before the timer had run', async () => {
+    const scope = await world.client.enter('a', { maxHoldS: 60, leaseTtlS: 3600 });
+    const join = () => world.client.acquire('a', { onNested: scope.lock });
+    const [asking, joined, releasing] = [await join(), await join(), await join()];
+    world.clock.stall(60_000);
+    expect(scope.loss).toBeUndefined();
+    const overdue = { reason: 'overdue' } as const;
+    await expect(world.client.acquire('a', { onNested: joined })).rejects.toMatchObject(overdue);
+    expect(() => asking.assertHeld()).toThrow(expect.objectContaining(overdue));
+    expect(await releasing.release()).toBe(false);
+    expect(world.losses).toHaveLength(1);
   });
 
   it('gives back what lapses when the last of them has left', async () => {

@@ -1,4 +1,5 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { Readable } from 'node:stream';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { LockLostError } from '../../../lib/common/errors.js';
 import { currentLock } from '../../../lib/locks/current-lock.js';
 import { forever, World } from './support/world.js';
@@ -21,6 +22,22 @@ describe('a scope', () => {
     world.backend.owner.cut();
     expect(told).toHaveLength(1);
     expect(await scope.leave()).toBe(scope.loss);
+  });
+
+  it('tells all holders of the loss although a listener throws', async () => {
+    const uncaught = jest.spyOn(globalThis, 'queueMicrotask');
+    const [first, second] = [await world.client.enter('a'), await world.client.enter('b')];
+    const told: string[] = [];
+    first.onLoss(() => {
+      throw new RangeError('mine');
+    });
+    first.onLoss(({ key }) => told.push(key!));
+    second.onLoss(({ key }) => told.push(key!));
+    uncaught.mockImplementationOnce((rethrow) => expect(rethrow).toThrow(RangeError));
+    world.backend.owner.cut();
+    expect(told).toEqual(['a', 'b']);
+    expect(world.losses).toHaveLength(2);
+    uncaught.mockRestore();
   });
 
   it('tells at once who comes after the loss', async () => {
@@ -109,5 +126,37 @@ describe('what a task leaves behind', () => {
       expect(look()).toBe(outer);
     });
     expect(look()).toBeUndefined();
+  });
+});
+
+/** As the queries of some libraries: nothing happens before its then() is called. */
+const query = <T>(run: () => T): Promise<T> =>
+  Object.assign(() => undefined, { then: (resolve: (value: T) => void) => resolve(run()) }) as unknown as Promise<T>;
+
+describe('a query that begins with its then()', () => {
+  it('ran outside the context of the lock that it was returned under', async () => {
+    const keys = () => currentLock()?.keys.join();
+    expect(await world.client.withLock('body', () => query(keys))).toBe('body');
+    const scope = await world.client.enter('scope');
+    expect(await scope.run(() => query(keys))).toBe('scope');
+    await scope.leave();
+  });
+
+  it('gave a scope what goes on by itself', async () => {
+    const scope = await world.client.enter('scope');
+    const result = scope.run(() => query(() => new Readable({ read() {} })));
+    await expect(result).rejects.toThrow(/returned a stream/);
+    await scope.leave();
+  });
+
+  it('runs once, and what it throws is what the caller gets', async () => {
+    let runs = 0;
+    await world.client.withLock('a', () => query(() => ++runs));
+    expect(runs).toBe(1);
+    const failing = () => {
+      throw new RangeError('mine');
+    };
+    await expect(world.client.withLock('a', () => query(failing))).rejects.toThrow(RangeError);
+    expect(world.log.at(-1)).toBe('release 2');
   });
 });

@@ -21,13 +21,13 @@ const isFree = async (): Promise<boolean> => {
 };
 
 /** A handler of the request with this response begins. */
-function enter(response: object | undefined, wanted: Until = 'response'): RequestLock {
+function enter(response: object | undefined, wanted: Until = 'response', key = 'k'): RequestLock {
   const raw = response as RawResponse | undefined;
   const lock = requestLock(
     raw,
-    'k',
+    key,
     (ended) =>
-      new RequestLock('k', (signal) => client.enter('k', { signal, onNested: 'wait', acquireTimeoutS: 5 }), raw, ended),
+      new RequestLock(key, (signal) => client.enter(key, { signal, onNested: 'wait', acquireTimeoutS: 5 }), raw, ended),
   );
   lock.enter(wanted);
   return lock;
@@ -101,6 +101,17 @@ describe('the lock of a request', () => {
     expect(await isFree()).toBe(false);
     await settle(lock);
     await until(isFree);
+  });
+
+  it('and others of the same request had Node warn of a leak of listeners', async () => {
+    const response = new PassThrough();
+    const before = response.listenerCount('close');
+    const all = Array.from({ length: 20 }, (_, i) => enter(response, 'response', i === 0 ? 'k' : `k${i}`));
+    expect(response.listenerCount('close') - before).toBe(1);
+    for (const lock of all) await settle(lock);
+    expect(await isFree()).toBe(false);
+    response.destroy();
+    await until(async () => (client.toJSON() as { held: number }).held === 0);
   });
 
   it('lasts with the response if one of its handlers wants that', async () => {
