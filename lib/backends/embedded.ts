@@ -5,6 +5,7 @@ import { EngineDriver } from '../core/driver.js';
 import { Engine } from '../core/engine.js';
 import { FencedTokens, fenceSeed } from '../core/tokens.js';
 import { type Answer, type Command, DEFAULT_ENGINE_OPTIONS } from '../core/types.js';
+import type { DaemonLogger } from '../daemon/logger.js';
 import { DflockdServer } from '../daemon/server.js';
 import { toBytes } from '../protocol/bytes.js';
 import { LINE_CAP } from '../protocol/limits.js';
@@ -55,6 +56,7 @@ export class EmbeddedBackend implements LockBackend {
   private readonly door: EmbeddedDoor;
   private readonly signals: EmbeddedSignals;
   private readonly waits: Alarms;
+  private readonly watchers = new Set<(event: LinkEvent) => void>();
   private server: DflockdServer | undefined;
   private starting: Promise<Capabilities> | undefined;
   private closed = false;
@@ -150,9 +152,10 @@ export class EmbeddedBackend implements LockBackend {
     this.assertOpen();
   }
 
-  /** There is no link that could go up or down. */
-  onLink(_callback: (event: LinkEvent) => void): () => void {
-    return () => undefined;
+  /** No link goes up or down; `degraded` tells what goes wrong at the TCP door. */
+  onLink(callback: (event: LinkEvent) => void): () => void {
+    this.watchers.add(callback);
+    return () => this.watchers.delete(callback);
   }
 
   async close(_graceMs: Ms): Promise<void> {
@@ -174,9 +177,18 @@ export class EmbeddedBackend implements LockBackend {
     if (!listen) return CAPABILITIES;
     const { clock, entropy, driver } = this;
     const { host, port } = listen;
-    this.server = new DflockdServer({ host, port, authToken }, { clock, entropy, driver });
+    const logger: DaemonLogger = (level, message, attributes) => {
+      if (level === 'error') this.degraded(message, attributes?.['err']);
+    };
+    this.server = new DflockdServer({ host, port, authToken }, { clock, entropy, driver, logger });
     await this.server.listen();
     return CAPABILITIES;
+  }
+
+  /** @param reason may be a stack */
+  private degraded(what: string, reason: unknown): void {
+    const [why] = String(reason).split('\n', 1);
+    for (const told of this.watchers) told({ server: EMBEDDED, state: 'degraded', detail: `${what}: ${why}` });
   }
 
   /** The engine answers what does not wait at once. */

@@ -158,8 +158,13 @@ export class SignalHub {
     let copies = 0;
     if (this.spend(WEIGHT.pattern)) yield;
     for (const [session, since] of topic.everyone) {
-      if (since >= moment || served?.has(session)) continue;
+      // Listeners are in the order in which they came.
+      if (since >= moment) break;
       if (this.allowance <= 0) yield;
+      if (served?.has(session)) {
+        this.allowance -= WEIGHT.skip;
+        continue;
+      }
       served?.add(session);
       if (this.send(session, channel, payload)) copies++;
     }

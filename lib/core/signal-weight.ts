@@ -4,6 +4,8 @@ export const WEIGHT = {
   pattern: 2,
   /** A byte of the channel when patterns are looked for. */
   byte: 1,
+  /** A listener that has its copy already, because of another pattern. */
+  skip: 1,
   /** A copy. When it is written is the host's affair. */
   copy: 4,
   /** The end of a connection. */

@@ -8,6 +8,8 @@ export type DaemonLogger = (level: LogLevel, message: string, attributes?: Reado
 export const silent: DaemonLogger = () => {};
 
 const ignore = (): void => {};
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as PromiseLike<unknown>).then === 'function';
 
 /** Never throws, and leaves no rejection unhandled: a daemon outlives its log. */
 export const harmless =
@@ -15,7 +17,8 @@ export const harmless =
   (level, message, attributes) => {
     try {
       const outcome: unknown = logger(level, message, attributes);
-      if (outcome instanceof Promise) outcome.catch(ignore);
+      // Not every promise is one of this realm.
+      if (isThenable(outcome)) outcome.then(ignore, ignore);
     } catch {
       // Nobody is left to be told.
     }

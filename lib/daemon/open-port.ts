@@ -98,7 +98,7 @@ class Opening {
     this.early = undefined;
     const { address, port: opened } = this.servers[0]!.address() as AddressInfo;
     const all = new OpenPort(this.servers, { host: address, port: opened });
-    for (const socket of early) this.accept(socket);
+    for (const socket of early) if (!socket.destroyed) this.accept(socket);
     return all;
   }
 

@@ -128,6 +128,10 @@ export class DflockdServer {
 
   /** Serves one client on a stream: an accepted socket, a TLS socket, one half of a pair. */
   handle(stream: Duplex, peer: string): void {
+    // Without a listener an error would be thrown; the session, if there is one yet, listens as well.
+    stream.on('error', () => {});
+    // Its `close` event may have passed: it would be counted for ever.
+    if (stream.destroyed) return;
     if (this.#closing || !this.admits(peer)) {
       stream.destroy();
       return;
@@ -186,8 +190,8 @@ export class DflockdServer {
 
   private accept(socket: Socket): void {
     const peer = plainAddress(socket.remoteAddress);
-    if (this.#closing) return void socket.destroy();
-    if (!this.admits(peer)) return void socket.destroy();
+    socket.on('error', () => {});
+    if (this.#closing || !this.admits(peer)) return void socket.destroy();
     this.track(socket, peer);
     if (this.#tls) {
       // Who closes inside the handshake is gone; half-open, nobody would notice.
@@ -206,8 +210,6 @@ export class DflockdServer {
 
   private track(stream: Duplex, peer: string): void {
     this.#open.add(stream);
-    // Without a listener an error would be thrown; the session, if there is one yet, listens as well.
-    stream.on('error', () => {});
     stream.once('close', () => {
       this.#open.delete(stream);
       this.#admission.leave(peer);

@@ -54,6 +54,10 @@ async function overFullDisk(build) {
     if (how !== 0) violations.push(`ended by ${how}, not 0`);
     const said = `${opened.toLocaleString('en-US')} connections opened, most of them refused; ${waits.length.toLocaleString('en-US')} calls of others; ended by ${how}`;
     return { said, violations };
+  } catch (error) {
+    // What others saw of it explains less.
+    await until(() => daemon.process.exitCode !== null, LATE_MS).catch(() => Promise.reject(error));
+    throw new Error(`the daemon exited with code ${daemon.process.exitCode}`, { cause: error });
   } finally {
     await Promise.all([callers, attackers].map((child) => child.stop()));
     daemon.process.kill('SIGKILL');

@@ -21,7 +21,7 @@ export const MUTATIONS = [
   {
     name: 'connections are counted for ever',
     file: 'daemon/server.js',
-    from: 'this.admission.leave(peer);',
+    from: 'this.#admission.leave(peer);',
     to: '',
     attack: 'storms',
     finding: /all attackers are gone did not come true/,
@@ -56,7 +56,7 @@ export const MUTATIONS = [
     from: 'return this.spentMs >=',
     to: 'return this.spentMs >= 60_000 +',
     attack: 'readers of',
-    finding: /p99|for other clients/,
+    finding: TOO_LONG,
   },
   {
     name: 'the end of a connection stops everything for 5 ms',
@@ -93,8 +93,8 @@ export const MUTATIONS = [
   {
     name: 'a promise is rejected and nobody looks',
     file: 'daemon/server.js',
-    from: 'this.admission.leave(peer);',
-    to: "this.admission.leave(peer); void Promise.reject(new Error('left alone'));",
+    from: 'this.#admission.leave(peer);',
+    to: "this.#admission.leave(peer); void Promise.reject(new Error('left alone'));",
     attack: 'storms',
     finding: /unhandled rejection: Error: left alone/,
   },
@@ -109,8 +109,8 @@ export const MUTATIONS = [
   {
     name: 'clients are waited for without end at a shutdown',
     file: 'daemon/server.js',
-    from: "closing connections', { connections: this.open.size });\n        for (const stream of this.open)\n            stream.destroy();",
-    to: "closing connections', { connections: this.open.size });",
+    from: "closing connections', { connections: this.#open.size });\n        for (const stream of this.#open)\n            stream.destroy();",
+    to: "closing connections', { connections: this.#open.size });",
     attack: 'SIGTERM',
     finding: /ended by SIGKILL, not 0/,
   },
@@ -121,5 +121,13 @@ export const MUTATIONS = [
     to: 'setTimeout(() => this.free(hold, now), 10_000);\n        session.sink.reply(op, OK);',
     attack: 'SIGKILL',
     finding: /the other clients did not come back|AcquireTimeoutError after the restart/,
+  },
+  {
+    name: 'the daemon ends with its log',
+    file: 'cli/log-sink.js',
+    from: "stream.on('error', () => { });",
+    to: '',
+    attack: 'full disk',
+    finding: /the daemon exited with code 1/,
   },
 ];

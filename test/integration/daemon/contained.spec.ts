@@ -1,12 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { LinkEvent } from '../../../lib/backends/backend.js';
+import { EmbeddedBackend } from '../../../lib/backends/embedded.js';
 import { systemClock, systemEntropy } from '../../../lib/common/system.js';
 import type { EngineDriver } from '../../../lib/core/driver.js';
 import { type DaemonLogger, silent } from '../../../lib/daemon/logger.js';
 import { resolveServerOptions } from '../../../lib/daemon/options.js';
 import { createEngine } from '../../../lib/daemon/create-engine.js';
 import { TcpSession } from '../../../lib/daemon/tcp-session.js';
+import { resolveEmbedded } from '../../../lib/locks/resolve-embedded.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { until } from '../../support/until.js';
+import { Wire } from '../../support/wire.js';
 import { GRANT, PING, STATS, acquire, turns, useDaemons } from './harness.js';
 
 /** What throws inside a session ends that session, and nothing else: a fault of ours must not be a switch of others. */
@@ -137,5 +141,31 @@ describe('an error inside a session', () => {
     closeFails = false;
     expect(await other.ask(PING)).toBe('ok');
     expect(logged).toContain(FAILED);
+  });
+
+  it('of a client of this process, which listens, is told by an event, and ends nothing else', async () => {
+    const backend = new EmbeddedBackend(resolveEmbedded({ listen: '127.0.0.1:0' }), systemClock, systemEntropy);
+    const told: LinkEvent[] = [];
+    const stop = backend.onLink((event) => told.push(event));
+    const prototype = TcpSession.prototype as unknown as { onTurnEnd: () => void };
+    const original = prototype.onTurnEnd;
+    prototype.onTurnEnd = boom;
+    try {
+      await backend.start();
+      const wire = await Wire.tcp(backend.address!);
+      wire.send(PING);
+      await wire.whenClosed();
+      await until(() => told.length > 0);
+      const detail = 'a connection failed and was closed: RangeError: Invalid string length';
+      expect(told).toEqual([{ server: 'embedded', state: 'degraded', detail }]);
+      prototype.onTurnEnd = original;
+      const other = await Wire.tcp(backend.address!);
+      expect(await other.ask(PING)).toBe('ok');
+      stop();
+    } finally {
+      prototype.onTurnEnd = original;
+      await backend.close(0);
+    }
+    expect(told).toHaveLength(1);
   });
 });

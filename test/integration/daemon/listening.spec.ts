@@ -1,11 +1,12 @@
 import { once } from 'node:events';
-import { createServer, type AddressInfo, type Server } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { PassThrough } from 'node:stream';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type Network, openPort } from '../../../lib/daemon/open-port.js';
 import { DflockdServer } from '../../../lib/daemon/server.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
-import { inTime } from '../../support/until.js';
+import { inTime, until } from '../../support/until.js';
 import { Wire } from '../../support/wire.js';
 import { PING, useDaemons } from './harness.js';
 
@@ -202,5 +203,43 @@ describe('a port on addresses of several kinds', () => {
     ).rejects.toThrow('cannot listen');
     await wire!.whenClosed();
     expect(served).toEqual([]);
+  });
+
+  it('hands over nobody who has gone before all addresses are open', async () => {
+    const served: Socket[] = [];
+    const net = network(['127.0.0.1', '127.0.0.2']);
+    const { listen } = net;
+    net.listen = async (server, host, port, only) => {
+      await listen(server, host, port, only);
+      if (host !== '127.0.0.1') return;
+      const accepted = once(server, 'connection');
+      const wire = await Wire.tcp({ host, port: (server.address() as AddressInfo).port });
+      const [socket] = (await accepted) as [Socket];
+      wire.reset();
+      await until(() => socket.closed);
+    };
+    const port = await openPort(
+      'locks',
+      0,
+      (socket) => served.push(socket),
+      () => undefined,
+      net,
+    );
+    expect(served.length).toBe(0);
+    port.close();
+  });
+});
+
+describe('a stream that has ended before it is handed over', () => {
+  const start = useDaemons();
+
+  it('is not counted, so that no shutdown waits for it', async () => {
+    const { server } = await start({ shutdownTimeout: 0 });
+    const stream = new PassThrough();
+    stream.destroy();
+    await until(() => stream.closed);
+    server.handle(stream, 'gone');
+    expect(server.connections).toBe(0);
+    await inTime(server.close(), 'close');
   });
 });

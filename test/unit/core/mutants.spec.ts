@@ -299,8 +299,8 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'a listener hears a signal once for each of its patterns (6.3)',
     file: 'signal-hub.ts',
-    from: 'if (since >= moment || served?.has(session)) continue;',
-    to: 'if (since >= moment) continue;',
+    from: 'if (served?.has(session)) {',
+    to: 'if (false as boolean) {',
   },
   {
     name: 'a full member of a group is evicted though another can take the signal (6.4)',
@@ -329,14 +329,20 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'who begins to listen during a delivery is served as well',
     file: 'signal-hub.ts',
-    from: 'if (since >= moment || served?.has(session)) continue;\n      if',
-    to: 'if (served?.has(session)) continue;\n      if',
+    from: 'if (since >= moment) break;\n      if',
+    to: 'if',
   },
   {
     name: 'a delivery is not suspended',
     file: 'signal-hub.ts',
-    from: 'if (this.allowance <= 0) yield;\n      served?.add',
-    to: 'served?.add',
+    from: 'if (this.allowance <= 0) yield;\n      if (served',
+    to: 'if (served',
+  },
+  {
+    name: 'who has a signal already is passed at no cost',
+    file: 'signal-hub.ts',
+    from: 'this.allowance -= WEIGHT.skip;',
+    to: '',
   },
   {
     name: 'a connection may listen to as many patterns as it likes',

@@ -75,6 +75,21 @@ describe('a signal with very much to do', () => {
     expect(publish(h.peer(), 'other.a.0.0').answer).toEqual({ s: 'delivered', count: 0 });
   });
 
+  it('passes those who have it already in portions, where all listen to hundreds of patterns that match', () => {
+    const channel = Array(9).fill('a').join('.');
+    const patterns = Array.from({ length: 512 }, (_, bits) =>
+      channel.replace(/a/g, (token, at: number) => ((bits >> (at / 2)) & 1 ? '*' : token)),
+    );
+    const crowd = listen(200, channel);
+    for (const peer of crowd) for (const pattern of patterns) peer.listen(pattern);
+    const asked = publish(h.peer(), channel);
+    let portions = 0;
+    for (; !asked.answer; portions++) proceed();
+    expect(portions).toBeGreaterThanOrEqual(10);
+    expect(asked.answer).toEqual({ s: 'delivered', count: 200 });
+    expect(copies()).toBe(200);
+  });
+
   it('comes to each listener in the order of publishing, whoever publishes on that channel', () => {
     listen(5_000);
     const publishers = [h.peer(), h.peer(), h.peer()];

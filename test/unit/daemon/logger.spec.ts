@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
 import { type DaemonLogger, harmless, SparseLog } from '../../../lib/daemon/logger.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -57,6 +58,13 @@ describe('a logger that fails', () => {
       })('info', 'x');
       const rejects: unknown = () => Promise.reject(new Error('full'));
       harmless(rejects as DaemonLogger)('info', 'x');
+      // A promise of another library, or of another realm.
+      const foreign: unknown = () => ({
+        then: (_done: unknown, fail: (error: Error) => void) => fail(new Error('full')),
+      });
+      harmless(foreign as DaemonLogger)('info', 'x');
+      const realm: unknown = runInNewContext('() => Promise.reject(new Error("full"))');
+      harmless(realm as DaemonLogger)('info', 'x');
       await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     } finally {
       process.removeListener('unhandledRejection', note);
