@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { combinationsOf, nests, NODES } from './consumers/combinations.mjs';
 import { forAll, run } from './consumers/commands.mjs';
 import { pack } from './consumers/pack.mjs';
-import { makeProject } from './consumers/project.mjs';
+import { makeProject, runTwoCopies } from './consumers/project.mjs';
 
 const all = process.argv.includes('--all');
 /** One takes a few seconds, most of them waiting for the next tick of a cron job. */
@@ -46,6 +46,12 @@ try {
         console.error(`${name}: ${error.message}`);
       }
     });
+    try {
+      console.log(`Nest ${versions.nest}, two copies under tsx: ${await runTwoCopies(project, process.execPath)}`);
+    } catch (error) {
+      failures.push(`Nest ${versions.nest}, two copies`);
+      console.error(error.message);
+    }
   }
   if (failures.length > 0) throw new Error(`failed: ${failures.join('; ')}`);
 } finally {

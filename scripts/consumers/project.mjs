@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { run } from './commands.mjs';
 
 const application = fileURLToPath(new URL('application', import.meta.url));
+const copies = fileURLToPath(new URL('copies', import.meta.url));
 
 const json = (path, value) => writeFileSync(path, JSON.stringify(value));
 
@@ -21,7 +22,14 @@ export async function makeProject(work, tarball, { nest, schedule }) {
   mkdirSync(project);
   json(join(project, 'package.json'), { name: 'consumer', version: '1.0.0', private: true });
   const parts = ['common', 'core', 'platform-express', 'platform-fastify'].map((part) => `@nestjs/${part}@${nest}`);
-  const others = [`@nestjs/schedule@${schedule}`, 'reflect-metadata', 'rxjs', 'typescript@5.9', '@types/node@20'];
+  const others = [
+    `@nestjs/schedule@${schedule}`,
+    'reflect-metadata',
+    'rxjs',
+    'typescript@5.9',
+    '@types/node@20',
+    'tsx@4',
+  ];
   // The fifth of the one needs Node 24.
   const serverless = ['@codegenie/serverless-express@4', '@fastify/aws-lambda@6'];
   const quietly = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
@@ -30,6 +38,15 @@ export async function makeProject(work, tarball, { nest, schedule }) {
   if (!help.includes('nestjs-dflockd daemon')) throw new Error(`Nest ${nest}: no help from the command line`);
   for (const system of ['esm', 'cjs']) await compile(join(project, system), system, nest);
   return project;
+}
+
+/** An ESM application with a CommonJS library under tsx, where each loads a build of its own. @returns what it printed */
+export async function runTwoCopies(project, node) {
+  const folder = join(project, 'copies');
+  cpSync(copies, folder, { recursive: true });
+  const compilerOptions = { module: 'nodenext', experimentalDecorators: true, emitDecoratorMetadata: true };
+  json(join(folder, 'tsconfig.json'), { compilerOptions });
+  return run(folder, node, ['--import', 'tsx', 'main.mts'], { env: { NO_COLOR: '1' }, timeout: 60_000 });
 }
 
 async function compile(folder, system, nest) {

@@ -88,7 +88,7 @@ describe.each(['express', 'fastify'])('a key that a remote user has spoilt, over
   const boot = async (exceptionFilter?: DflockdModuleOptions['exceptionFilter']) => {
     const log = new LogBook();
     const http = await bootHttp({ imports: [module_({ exceptionFilter })], controllers: [Web] }, log, {
-      adapter: adapter === 'fastify' ? new FastifyAdapter({ maxParamLength: 200_000 } as object) : undefined,
+      adapter: adapter === 'fastify' ? new FastifyAdapter({ routerOptions: { maxParamLength: 200_000 } }) : undefined,
     });
     return { ...http, log };
   };

@@ -16,6 +16,12 @@ import { CronLock, LockRequest, WithLock } from 'nestjs-dflockd';
 import { of, type Observable } from 'rxjs';
 import { Journal } from './journal.js';
 
+/**
+ * The lock is released when the response is over, so the next request may reach the daemon before the release. It waits for less
+ * than the second after which a response without events counts as over.
+ */
+const SOON = { acquireTimeoutS: 0.7 };
+
 @Controller()
 export class Orders {
   constructor(@Inject(Journal) private readonly journal: Journal) {}
@@ -34,13 +40,13 @@ export class Orders {
   }
 
   @Get('file')
-  @LockRequest(() => 'file', { acquireTimeoutS: 0 })
+  @LockRequest(() => 'file', SOON)
   file(): StreamableFile {
     return new StreamableFile(Readable.from(['a', 'b']));
   }
 
   @Get('export')
-  @WithLock('export', { acquireTimeoutS: 0 })
+  @WithLock('export', SOON)
   async export(): Promise<StreamableFile> {
     return new StreamableFile(Readable.from(['a', 'b']));
   }

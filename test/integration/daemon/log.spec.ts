@@ -7,16 +7,17 @@ import { inTime, until } from '../../support/until.js';
 import { Wire } from '../../support/wire.js';
 import { PING, useDaemons } from './harness.js';
 
+let commandLine: CommandLine;
+beforeAll(async () => {
+  commandLine = await CommandLine.build();
+}, 30_000);
+afterAll(() => commandLine.remove());
+
 describe('a daemon outlives its log', () => {
-  let commandLine: CommandLine;
   const running: ChildProcess[] = [];
-  beforeAll(async () => {
-    commandLine = await CommandLine.build();
-  }, 30_000);
   afterEach(() => {
     for (const child of running.splice(0)) child.kill('SIGKILL');
   });
-  afterAll(() => commandLine.remove());
 
   async function freePort(): Promise<number> {
     const server = createServer().listen(0, '127.0.0.1');
@@ -78,7 +79,6 @@ describe('a daemon outlives its log', () => {
 
 describe('a daemon without file descriptors', () => {
   it('says so, once a second, and serves who is connected', async () => {
-    const commandLine = await CommandLine.build();
     const command = [process.execPath, commandLine.file('cli/main.js'), 'daemon', '--port', '0'];
     const child = spawn('/bin/sh', ['-c', 'ulimit -n 40; exec "$@"', 'sh', ...command], {
       env: {},
@@ -100,7 +100,6 @@ describe('a daemon without file descriptors', () => {
     } finally {
       for (const wire of wires) wire.destroy();
       child.kill('SIGKILL');
-      await commandLine.remove();
     }
   });
 });
