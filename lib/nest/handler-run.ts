@@ -3,6 +3,7 @@ import type { CallHandler } from '@nestjs/common';
 import { Observable } from 'rxjs';
 import { LockError } from '../common/errors.js';
 import { shared } from '../common/shared-state.js';
+import { started } from '../common/thenables.js';
 
 /** One for all copies of this package: the interceptor of one may run handlers that another has wrapped. */
 const runs = shared('handler-runs', () => new AsyncLocalStorage<HandlerRun | undefined>());
@@ -80,21 +81,16 @@ export class HandlerRun {
     this.calls++;
     let result: R;
     try {
-      // What the handler itself calls is part of it.
-      result = runs.run(undefined, handler);
+      // Handlers that this one calls are part of it, and not counted by themselves.
+      result = runs.run(undefined, () => started(handler()));
     } catch (error) {
       this.settled();
       throw error;
     }
-    if (!isThenable(result)) {
-      this.settled();
-      return result;
-    }
-    // Some thenables (queries) begin anew with every then(): there must be only one.
-    const promise = Promise.resolve(result);
     const settled = (): void => this.settled();
-    promise.then(settled, settled);
-    return promise as R;
+    if (result instanceof Promise) result.then(settled, settled);
+    else settled();
+    return result;
   }
 
   private settled(): void {
@@ -113,6 +109,3 @@ export class HandlerRun {
     for (const fn of this.whenOver.splice(0)) fn();
   }
 }
-
-const isThenable = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
