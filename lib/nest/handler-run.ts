@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { CallHandler } from '@nestjs/common';
+import type { CallHandler, ExecutionContext } from '@nestjs/common';
 import { Observable } from 'rxjs';
 import { LockError } from '../common/errors.js';
 import { shared } from '../common/shared-state.js';
@@ -25,9 +25,15 @@ export class HandlerRun {
 
   /** @param isPrecise whether its work is known to end with the subscription, or to be told by call() */
   constructor(
+    private readonly context: ExecutionContext,
     private readonly next: CallHandler,
     private readonly isPrecise: boolean,
   ) {}
+
+  /** Whether it is a run of that handler for that request, and goes on. */
+  isOf(context: ExecutionContext): boolean {
+    return this.context === context && !this.hasEnded;
+  }
 
   get isBusy(): boolean {
     return this.isSubscribed || this.calls > 0;
