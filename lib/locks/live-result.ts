@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { isObservable } from 'rxjs';
 import { ConfigError } from '../common/errors.js';
 import { shown } from '../common/shown.js';
@@ -87,23 +88,30 @@ function kindOf(result: object): Kind | undefined {
   if (tag) return tag;
   const live: Live = result;
   if (isReadable(live)) return live.destroyed || live.readableEnded ? undefined : 'stream';
-  if (isFunction(live.getStream) && isFunction(live.getHeaders)) return 'file';
+  if (isFile(live)) return 'file';
   return isFunction(live.next) && isFunction(live[Symbol.asyncIterator]) ? 'asyncIterator' : undefined;
 }
 
-/** What can only be written is none: it may be the response that the function has sent. */
-const isReadable = ({ pipe, read, on }: Live): boolean => isFunction(pipe) && isFunction(read) && isFunction(on);
-
 const isFunction = (value: unknown): boolean => typeof value === 'function';
 
-/** Nobody will read it now; what it has open must not stay open, whatever it says to that. */
+/** A stream that can only be written is none: it may be the response that the function has sent. */
+export const isReadable = (value: object): value is Readable =>
+  isFunction((value as Live).pipe) && isFunction((value as Live).read) && isFunction((value as Live).on);
+
+/** A StreamableFile, by what it has: a library may bring another copy of Nest. */
+export const isFile = (value: object): value is { getStream(): Readable } =>
+  isFunction((value as Live).getStream) && isFunction((value as Live).getHeaders);
+
+/** Nobody will read it now; what it has open must not stay open. */
+export function discardStream(stream: Readable): void {
+  stream.on('error', () => undefined);
+  stream.destroy?.();
+}
+
+/** Closes what it has open, whatever it says to that. */
 function discard(result: object): void {
-  const live = (isFunction((result as Live).getStream) ? (result as Live).getStream!() : result) as Live;
-  if (isReadable(live)) {
-    live.on!('error', () => undefined);
-    live.destroy?.();
-    return;
-  }
+  const live: Live = isFile(result) ? result.getStream() : result;
+  if (isReadable(live)) return discardStream(live);
   const web = isFunction(live.cancel) ? live : (live.readable as Live | undefined);
   try {
     const closed = isFunction(web?.cancel)

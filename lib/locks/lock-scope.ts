@@ -1,6 +1,7 @@
 import { ConfigError, type LockLostError } from '../common/errors.js';
 import { show } from '../common/shown.js';
 import type { Clock, Ms } from '../common/system.js';
+import { started } from '../common/thenables.js';
 import { checkBounds } from './bounds.js';
 import { type LockEntry, runWithLock } from './current-lock.js';
 import type { Hold } from './hold.js';
@@ -71,18 +72,6 @@ export function checkWork<O extends object, F>(
 /** @throws what refuses the result */
 export type ResultCheck = (result: unknown) => void;
 
-/**
- * Queries of some libraries begin with their then(): here and now, in the context of the lock, not where somebody awaits
- * them.
- */
-function started<R>(result: R): R {
-  if ((typeof result !== 'object' && typeof result !== 'function') || result === null) return result;
-  if (result instanceof Promise) return result;
-  const { then } = result as { then?: unknown };
-  if (typeof then !== 'function') return result;
-  return new Promise((resolve, reject) => Reflect.apply(then, result, [resolve, reject])) as R;
-}
-
 /** A lock around a piece of work. */
 export class LockScope {
   private readonly since: Ms;
@@ -108,7 +97,8 @@ export class LockScope {
   }
 
   /**
-   * Runs a part of the work with the lock as `currentLock()`; as often as there are parts.
+   * Runs a part of the work with the lock as `currentLock()`; as often as there are parts. A query that begins with its
+   * `then()` is begun under the lock, and a promise of its result returned.
    * @throws ConfigError, or returns a promise that rejects with it, if the part returned what goes on by itself (a stream,
    *   an Observable, …), as `withLock` does. The lock is still held.
    */

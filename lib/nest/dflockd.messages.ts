@@ -46,6 +46,8 @@ export const MESSAGES = {
     `the key ${show(key)} has a placeholder, but a cron method is called without arguments`,
   badKeyResult: (where: string, value: unknown) =>
     `${where}: the key function returned ${show(value)}, expected a string that is not empty, or a list of such`,
+  asyncKey: (where: string) =>
+    `${where}: the key function returned a promise; a key must be known when the method is called`,
   noKeysResult: (where: string) => `${where}: the key function returned an empty list`,
 
   // Reaching the module

@@ -35,8 +35,8 @@ export class GatewayFilter implements ExceptionFilter<LockError> {
 const logger = new Logger(LOG_CONTEXT);
 
 /**
- * Of a mistake clients are told nothing, so the log has to; over HTTP Nest itself does that. Of a key that they have spoilt
- * they are not told why, which developers want to know: in one line, because anybody can have it written.
+ * Clients are told nothing about a mistake of the application, so the log has it; over HTTP Nest itself does that. Nor are they
+ * told why their key was refused: developers find that at level debug, in one line, since any client can cause it.
  */
 export function logFault(error: LockError, answer: EdgeAnswer | undefined): void {
   if (!answer) logger.error(error);

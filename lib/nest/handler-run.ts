@@ -1,8 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { CallHandler } from '@nestjs/common';
+import type { CallHandler, ExecutionContext } from '@nestjs/common';
 import { Observable } from 'rxjs';
 import { LockError } from '../common/errors.js';
 import { shared } from '../common/shared-state.js';
+import { started } from '../common/thenables.js';
 
 /** One for all copies of this package: the interceptor of one may run handlers that another has wrapped. */
 const runs = shared('handler-runs', () => new AsyncLocalStorage<HandlerRun | undefined>());
@@ -24,9 +25,15 @@ export class HandlerRun {
 
   /** @param isPrecise whether its work is known to end with the subscription, or to be told by call() */
   constructor(
+    private readonly context: ExecutionContext,
     private readonly next: CallHandler,
     private readonly isPrecise: boolean,
   ) {}
+
+  /** Whether it is a run of that handler for that request, and goes on. */
+  isOf(context: ExecutionContext): boolean {
+    return this.context === context && !this.hasEnded;
+  }
 
   get isBusy(): boolean {
     return this.isSubscribed || this.calls > 0;
@@ -80,21 +87,16 @@ export class HandlerRun {
     this.calls++;
     let result: R;
     try {
-      // What the handler itself calls is part of it.
-      result = runs.run(undefined, handler);
+      // Handlers that this one calls are part of it, and not counted by themselves.
+      result = runs.run(undefined, () => started(handler()));
     } catch (error) {
       this.settled();
       throw error;
     }
-    if (!isThenable(result)) {
-      this.settled();
-      return result;
-    }
-    // Some thenables (queries) begin anew with every then(): there must be only one.
-    const promise = Promise.resolve(result);
     const settled = (): void => this.settled();
-    promise.then(settled, settled);
-    return promise as R;
+    if (result instanceof Promise) result.then(settled, settled);
+    else settled();
+    return result;
   }
 
   private settled(): void {
@@ -113,6 +115,3 @@ export class HandlerRun {
     for (const fn of this.whenOver.splice(0)) fn();
   }
 }
-
-const isThenable = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';

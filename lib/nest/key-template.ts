@@ -39,6 +39,11 @@ function blaming<K>(make: (self: unknown, args: readonly unknown[]) => K): typeo
 }
 
 function keyFrom(where: string, result: unknown): LockKey {
+  if (result instanceof Promise) {
+    // No request is to blame for that, and nobody else looks at what it rejects with.
+    result.catch(() => undefined);
+    throw new ConfigError(MESSAGES.asyncKey(where));
+  }
   const keys: unknown[] = Array.isArray(result) ? result : [result];
   if (keys.length === 0) throw new LockKeyError(MESSAGES.noKeysResult(where));
   checkCount(keys);

@@ -9,10 +9,9 @@ import {
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { defer, Observable, type Subscriber } from 'rxjs';
 import { ConfigError } from '../common/errors.js';
-import { shared } from '../common/shared-state.js';
 import { MESSAGES } from './dflockd.messages.js';
 import { visibleHolder } from './explorer.subjects.js';
-import { HandlerRun } from './handler-run.js';
+import { currentRun, HandlerRun } from './handler-run.js';
 import { isSse } from './handler.rules.js';
 import { instancesIn } from './module-info.js';
 import { responseOf } from './request-end.js';
@@ -31,8 +30,6 @@ interface Lock {
 @Injectable()
 export class LockInterceptor implements NestInterceptor, OnModuleInit {
   private readonly holders = new Map<string, Promise<ServiceHolder | undefined>>();
-  /** Applied to the class and to the method, or globally, it is called more than once for a request. */
-  private static readonly seen = shared('seen', () => new WeakSet<ExecutionContext>());
 
   constructor(
     @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
@@ -45,15 +42,16 @@ export class LockInterceptor implements NestInterceptor, OnModuleInit {
   }
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
-    const plans = LockInterceptor.seen.has(context) ? [] : plansFor(context);
-    LockInterceptor.seen.add(context);
+    // Applied to the class and to the method, or globally, it is called again inside its own run. A run that another
+    // interceptor repeats (a retry) takes the locks anew.
+    const plans = currentRun()?.isOf(context) ? [] : plansFor(context);
     if (plans.length === 0) return next.handle() as Observable<unknown>;
     const locks: readonly Lock[] = await Promise.all(
       plans.map(async (plan) => ({ plan, runner: await this.runnerFor(plan) })),
     );
-    // Whoever subscribes again (a retry) runs the handler again.
+    // Whoever subscribes again runs the handler again.
     return defer(() => {
-      const run = new HandlerRun(next, isTracked(context.getHandler()) || isSse(context.getHandler()));
+      const run = new HandlerRun(context, next, isTracked(context.getHandler()) || isSse(context.getHandler()));
       const under = (handle: () => Observable<unknown>, lock: Lock) => () => locked(lock, context, run, handle);
       return locks.reduceRight(under, () => run.start())();
     });

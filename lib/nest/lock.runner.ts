@@ -40,7 +40,7 @@ export class LockRunner implements PlanRunner {
   ): Promise<CallScope | Instead> {
     const { self, args, own } = call;
     const its = Reflect.apply(plan.signal!, self, args) as AbortSignal | undefined;
-    // What is no signal is refused by the client.
+    // The client refuses what is not a signal.
     if (!own || !isSignal(its)) return this.take(plan, call, its ?? own);
     const both = eitherSignal(its, own);
     try {

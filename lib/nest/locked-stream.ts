@@ -1,24 +1,16 @@
 import { finished, type Readable } from 'node:stream';
-import type { StreamableFile } from '@nestjs/common';
+import { discardStream, isFile, isReadable } from '../locks/live-result.js';
 import type { LockPlan } from './lock-plan.js';
 import type { CallScope } from './service-holder.js';
 
 /** A stream that nobody reads ends when nobody can read it any more. */
 const forgotten = new FinalizationRegistry<CallScope>((scope) => void scope.leave());
 
-/** By what it has: a library may bring another copy of Nest. */
-const isFile = (result: object): result is StreamableFile =>
-  typeof (result as Partial<StreamableFile>).getStream === 'function' &&
-  typeof (result as Partial<StreamableFile>).getHeaders === 'function';
-
 /** The Node stream in a result: itself, or the one that a StreamableFile sends. */
 export function streamIn(result: unknown): Readable | undefined {
   if (typeof result !== 'object' || result === null) return undefined;
   const stream: object = isFile(result) ? result.getStream() : result;
-  const { pipe, read, on } = stream as Partial<Readable>;
-  // What can only be written is none: some handlers return their response.
-  const readable = typeof pipe === 'function' && typeof read === 'function' && typeof on === 'function';
-  return readable ? (stream as Readable) : undefined;
+  return isReadable(stream) ? stream : undefined;
 }
 
 /**
@@ -29,7 +21,7 @@ export function holdWhileRead(plan: LockPlan, scope: CallScope, stream: Readable
   const fails = plan.onLost === 'throw';
   const { loss } = scope;
   if (loss && fails) {
-    discard(stream);
+    discardStream(stream);
     void scope.leave();
     throw loss;
   }
@@ -43,12 +35,6 @@ export function holdWhileRead(plan: LockPlan, scope: CallScope, stream: Readable
   if (fails) scope.onLoss((error) => weak.deref()?.destroy(error));
   if (isFile(result as object)) endWithDestination(stream);
   return result;
-}
-
-/** Nobody will read it now; what it has open must not stay open. */
-export function discard(stream: Readable): void {
-  stream.on('error', () => undefined);
-  stream.destroy?.();
 }
 
 /** Where a client leaves in the middle of a file, older versions of Nest leave the file open, and the lock with it. */

@@ -82,7 +82,7 @@ function rawOf(response: unknown): RawResponse | undefined {
   return (response as { raw?: RawResponse | null }).raw ?? response;
 }
 
-/** What else is found by such a name need not be the response of this request. */
+/** Other things than a response may go by these names. */
 const isComplete = (response: RawResponse): boolean =>
   typeof response.once === 'function' &&
   typeof response.destroy === 'function' &&

@@ -61,7 +61,7 @@ export class RequestLock implements Alarm {
   }
 
   /**
-   * A handler has a result: where nothing is to be sent yet, the lock is free before that is told.
+   * A handler has a result. Unless the lock lasts longer, it is released before the result is passed on.
    * @param isBusy whether the handler still runs: an interceptor has given up
    */
   settled(scope: CallScope, isBusy: boolean): Promise<LockLostError | undefined> {
@@ -100,7 +100,7 @@ export class RequestLock implements Alarm {
     this.endIfOver();
   }
 
-  /** Nobody is there any more for whom to wait. */
+  /** Nobody is waiting for an answer any more. */
   private stopWaiting(): void {
     this.waiting.abort(new AcquireTimeoutError(this.key, { cause: new Error('the response is over') }));
   }

@@ -11,7 +11,7 @@ const tracked = shared('tracked-handlers', () => new WeakSet<object>());
 
 export const isTracked = (handler: object): boolean => tracked.has(handler);
 
-/** The same method, which tells the request that it handles when it has settled. */
+/** The same method; the run of its request is told when it has settled. */
 export function trackedHandler(original: AnyFunction): AnyFunction {
   if (tracked.has(original) || types.isGeneratorFunction(original)) return original;
   const call = (self: unknown, args: unknown[]): unknown => {

@@ -20,7 +20,7 @@ import {
 } from '@nestjs/common';
 import { MessagePattern } from '@nestjs/microservices';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { lastValueFrom, NEVER, Observable, timeout } from 'rxjs';
+import { concat, lastValueFrom, NEVER, Observable, retry, timeout } from 'rxjs';
 import {
   currentLock,
   DflockdModule,
@@ -58,6 +58,12 @@ class Impatient implements NestInterceptor {
   }
 }
 
+class Repeats implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return concat(next.handle(), next.handle()).pipe(retry(1));
+  }
+}
+
 /** Lets nothing pass before the interceptor has given up. */
 class SlowPipe implements PipeTransform {
   static gate = new Gate();
@@ -79,6 +85,7 @@ class Web {
   entered = 0;
   stopped = 0;
   reason: unknown;
+  readonly held: unknown[] = [];
   constructor(@Inject(DflockdService) readonly locks: DflockdService) {}
 
   @Get('no-close')
@@ -173,6 +180,28 @@ class Web {
   @LockRequest(() => 'gated')
   async gated(): Promise<string> {
     return this.work();
+  }
+
+  @Get('repeated')
+  @LockRequest(() => 'repeated')
+  @UseInterceptors(Repeats)
+  async repeated(): Promise<string> {
+    return this.repeatedWork();
+  }
+
+  @Get('repeated-handler')
+  @LockRequest(() => 'repeated', { until: 'handler' })
+  @UseInterceptors(Repeats)
+  async repeatedHandler(): Promise<string> {
+    return this.repeatedWork();
+  }
+
+  /** Fails the second time. */
+  private async repeatedWork(): Promise<string> {
+    this.entered++;
+    this.held.push(currentLock()?.isHeld, !(await isFree(this.locks, 'repeated')));
+    if (this.entered === 2) throw new Error('again');
+    return 'done';
   }
 
   @Get('overdue')
@@ -301,6 +330,17 @@ describe.each(['express', 'fastify'])('the end of a request over %s', (adapter) 
     web.gate.open();
     await until(() => isFree(locks, 'gated'));
   });
+
+  it.each(['/repeated', '/repeated-handler'])(
+    'a handler that an outer interceptor repeats ran again without its lock (%s)',
+    async (path) => {
+      const { fetch, web, locks } = await begin();
+      expect(await (await fetch(path)).text()).toBe('done');
+      expect(web.entered).toBe(4);
+      expect(web.held).toEqual(Array(8).fill(true));
+      await until(() => isFree(locks, 'repeated'));
+    },
+  );
 
   it("until: 'handler' frees the lock before the response has been sent", async () => {
     const { app, web, locks } = await begin();

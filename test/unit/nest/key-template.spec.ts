@@ -83,8 +83,15 @@ describe('a key function', () => {
     expect(make(key, 'x', 2)).toBe('acme:x:2');
   });
 
-  it.each([undefined, null, '', 7, {}, Promise.resolve('a')])('must return a string, not %p', (result) => {
+  it.each([undefined, null, '', 7, {}])('must return a string, not %p', (result) => {
     expect(() => make(() => result)).toThrow(LockKeyError);
+  });
+
+  it('that is async was blamed on the arguments, and its rejection was handled by nobody', () => {
+    const key = async () => Promise.reject(new RangeError('mine'));
+    // Unhandled, it would end the process.
+    expect(() => make(key)).toThrow(ConfigError);
+    expect(() => make(key)).toThrow(/the key function returned a promise/);
   });
 
   it('keeps its own error', () => {
