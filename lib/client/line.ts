@@ -1,5 +1,5 @@
 import type { Alarm } from '../common/alarms.js';
-import { AcquireTimeoutError, LockError } from '../common/errors.js';
+import { AcquireTimeoutError, LockError, ProtocolError } from '../common/errors.js';
 import type { Ms } from '../common/system.js';
 import { MAX_SECONDS } from '../protocol/limits.js';
 import type { Reply } from '../protocol/messages.js';
@@ -38,6 +38,8 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
   private readonly places: Place[] = [];
   private readonly handovers = new Set<Handover>();
   private readonly backoff: Backoff;
+  /** After a bare `error`, which costs a connection each time: no server of this protocol says it for long. */
+  private readonly doubts: Backoff;
   private readonly poll: Poll;
   /** No new places before this. */
   private resumeAt: Ms = -Infinity;
@@ -52,6 +54,8 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
     public state: LineState,
   ) {
     this.backoff = new Backoff(LEAST_PAUSE_MS, MOST_PAUSE_MS, pool.entropy, PAUSE_FLOOR);
+    const { maxDelayMs } = pool.config.reconnect;
+    this.doubts = new Backoff(LEAST_PAUSE_MS, Math.max(MOST_PAUSE_MS, maxDelayMs), pool.entropy, PAUSE_FLOOR);
     this.poll = new Poll(this);
   }
 
@@ -113,8 +117,14 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
     this.adjust();
   }
 
-  /** There may be a lane for a place, or a server again. */
+  /** There may be a lane for a place. */
   retry(): void {
+    this.adjust();
+  }
+
+  /** The server is there again: what was wrong before may be over. */
+  resume(): void {
+    this.recovered();
     this.adjust();
   }
 
@@ -202,7 +212,7 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
     if (!isPassing(error)) return this.fail(error);
     this.trouble = explained(error, this.pool.server);
     if (this.state === 'over') return;
-    const pause = this.backoff.next();
+    const pause = (error instanceof ProtocolError ? this.doubts : this.backoff).next();
     this.resumeAt = this.pool.clock.now() + pause;
     this.setAlarm(pause);
     if (this.places.length === 0 && this.state === 'queued') this.to('failed');
@@ -212,6 +222,7 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
   private recovered(): void {
     this.trouble = undefined;
     this.backoff.reset();
+    this.doubts.reset();
     this.resumeAt = -Infinity;
   }
 

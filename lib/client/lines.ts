@@ -51,7 +51,7 @@ export class Lines implements LineKeeper {
 
   /** The server is there again. */
   resume(): void {
-    for (const line of [...this.byName.values()]) line.retry();
+    for (const line of [...this.byName.values()]) line.resume();
   }
 
   /** Sends all callers away. */

@@ -10,15 +10,15 @@ import { type SessionState, TimedSession } from './timed-session.js';
 import type { Talker } from './turn.js';
 
 /**
- * The ways in which a session is called. What throws in its work ends this session, and is logged: no input of one client may end
- * the daemon, or the application that the daemon is part of.
+ * Every entry point of a session. An error in its work ends this session and is logged: no input of one client may end the
+ * daemon, or the application that the daemon is part of.
  */
 export abstract class ContainedSession extends TimedSession implements Woken, Alarm, Talker, Continued, Asker {
   due: Ms = Infinity;
   slot = -1;
   /** The driver resumes it soon. */
   private woken = false;
-  /** It is to be written to because of a signal. */
+  /** A signal waits to be written to it. */
   private hears = false;
 
   constructor(
@@ -105,14 +105,14 @@ export abstract class ContainedSession extends TimedSession implements Woken, Al
     this.host.driver.wake(this);
   }
 
-  /** Wakes it as soon as it is its turn to be told of signals. */
+  /** Wakes the session when its turn to be sent signals has come. */
   protected wakeForPush(): void {
     if (this.hears) return;
     this.hears = true;
     this.host.pushes.do(this.heard);
   }
 
-  /** It is over, whatever is under way. */
+  /** Ends the session, whatever is under way. */
   protected readonly ends = (): void => this.contain(() => this.drop());
 
   private readonly heard = (): void => {
@@ -126,7 +126,7 @@ export abstract class ContainedSession extends TimedSession implements Woken, Al
     this.host.continuations.add(this);
   }
 
-  /** Something may be over by `due`. */
+  /** Makes sure that deadlines are looked at by `due`. */
   protected lookBy(due: Ms): void {
     if (due === Infinity || (this.slot >= 0 && this.due <= due)) return;
     this.host.alarms.set(this, due);

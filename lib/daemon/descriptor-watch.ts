@@ -5,8 +5,8 @@ import type { Clock, Ms, Timer } from '../common/system.js';
 const LOOK_MS: Ms = 1000;
 
 /**
- * Looks once a second whether this process may open another file. Where it may not (EMFILE, ENFILE), libuv takes connections
- * from the queue and closes them, and tells nobody.
+ * Checks once a second whether this process can open another file. While it cannot (EMFILE, ENFILE), libuv accepts
+ * connections and closes them without telling anybody.
  */
 export class DescriptorWatch {
   private timer: Timer | undefined;

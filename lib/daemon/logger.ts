@@ -2,7 +2,7 @@ import type { Clock, Ms, Timer } from '../common/system.js';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** Where a daemon tells what happens to it; a library says nothing by itself. What it throws is ignored. */
+/** Where a daemon tells what happens to it; a library prints nothing by itself. What the logger throws is ignored. */
 export type DaemonLogger = (level: LogLevel, message: string, attributes?: Readonly<Record<string, unknown>>) => void;
 
 export const silent: DaemonLogger = () => {};
@@ -34,7 +34,7 @@ interface Quiet {
   timer: Timer;
 }
 
-/** Tells what others can bring about as often as they like: at most one line a second for each message, with a count. */
+/** For messages that peers can cause as often as they like: at most one line a second for each message, with a count. */
 export class SparseLog {
   private readonly quiet = new Map<string, Quiet>();
 

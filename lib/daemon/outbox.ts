@@ -6,12 +6,12 @@ import type { SharedText } from './stats-text.js';
 
 /** Bytes that may wait for a peer before nothing more is executed for it. */
 const FULL = 256 * 1024;
-/** A long text may take so many write timeouts in all, as far as its reader keeps it waiting. */
+/** The reader of a long text may keep it waiting for so many write timeouts in all. */
 const PATIENCE = 4;
 /** In place of a write timeout, where there is none: long texts are not kept for ever. */
 const USUAL_TIMEOUT_MS: Ms = 5_000;
 
-/** What became of a long text: all is said, the peer must read first, or there is more to say at once. */
+/** What became of a long text: all is written, the peer must read first, or there is more to write at once. */
 export type Poured = 'done' | 'waits' | 'more';
 
 /** What is to be said to one peer: collected while requests run, written at once, and watched until the peer took it. */
@@ -26,10 +26,10 @@ export class Outbox {
   private mark = 0;
   /** When the write timeout of the oldest waiting bytes ends; Infinity when nothing waits (spec 1.5). */
   due: Ms = Infinity;
-  /** A text that is said piece by piece, and the next of them; what else there is to say comes after it. */
+  /** A text that is written piece by piece, and the index of the next piece; everything else is written after it. */
   private long: SharedText | undefined = undefined;
   private next = 0;
-  /** For how long its reader may keep it waiting yet, and since when it does. */
+  /** How much longer its reader may keep it waiting, and since when it has done so. */
   private patienceMs: Ms = 0;
   private waitsSince: Ms = Infinity;
 
@@ -71,7 +71,7 @@ export class Outbox {
     return this.long !== undefined;
   }
 
-  /** A long text is next; `pour` says it. */
+  /** A long text is next; `pour` writes it. */
   begin(text: SharedText): void {
     text.open();
     this.long = text;
@@ -80,7 +80,7 @@ export class Outbox {
     this.waitsSince = Infinity;
   }
 
-  /** Says as much of the long text as the peer takes, until `end` at most. */
+  /** Writes as much of the long text as the peer takes, until `end` at most. */
   pour(clock: Clock, end: Ms): Poured {
     const { stream, long } = this;
     let now = clock.now();
@@ -120,7 +120,7 @@ export class Outbox {
     return true;
   }
 
-  /** Nothing more will be said. */
+  /** Nothing more will be written. */
   abandon(): void {
     if (this.long) this.closeText();
     this.memory.free(this.waitingBytes);

@@ -38,7 +38,7 @@ export interface ServerDependencies {
 
 /** Each costs some 50 to 100 µs, with what is written and closed. */
 const ENDINGS_PER_TURN = 8;
-/** Listeners that are written to: each costs some 15 µs. What comes for one while it waits is written together. */
+/** Each listener that is written to costs some 15 µs. Signals that come for one while it waits are written together. */
 const PUSHES_PER_TURN = 64;
 
 const seconds = (s: number): number => s * 1000;
@@ -130,7 +130,7 @@ export class DflockdServer {
   handle(stream: Duplex, peer: string): void {
     // Without a listener an error would be thrown; the session, if there is one yet, listens as well.
     stream.on('error', () => {});
-    // Its `close` event may have passed: it would be counted for ever.
+    // Its `close` event may have been emitted already: it would be counted for ever.
     if (stream.destroyed) return;
     if (this.#closing || !this.admits(peer)) {
       stream.destroy();
@@ -256,7 +256,7 @@ export class DflockdServer {
     const driver = this.#driver;
     const admission = this.#admission;
     const sparse = this.#sparse;
-    // What clients bring about.
+    // For what clients cause.
     const log: DaemonLogger = (level, message, attributes) => sparse.tell(level, message, attributes);
     const touch = (): void => driver.touch();
     const turn = new Turn(driver.clock, touch);

@@ -5,7 +5,7 @@ import { REPLY_LINE_CAP } from '../protocol/limits.js';
 import type { Continuations, Continued } from './continuations.js';
 import { SharedText, StatsText } from './stats-text.js';
 
-/** Who has asked for `stats`, and does nothing else until it is told. */
+/** A session that has asked for `stats`, and does nothing else until it is answered. */
 export interface Asker {
   /** @param text undefined if it would be longer than clients take */
   tell(text: SharedText | undefined): void;
@@ -13,7 +13,7 @@ export interface Asker {
 
 /** With so few entries a reply is made at once. */
 const FEW_ENTRIES = 256;
-/** A text for all has so many slices of a session that asks for itself. */
+/** A text for all askers may take as long as so many slices of a single session. */
 const SLICES = 6;
 /** For the names of the lists, and the number of connections. */
 const FRAME = 256;
@@ -39,7 +39,7 @@ export class StatsDesk implements Continued {
 
   /**
    * @param connections as `stats` tells them
-   * @param failed is told of what made it impossible to answer
+   * @param failed is told why no answer could be made
    */
   constructor(
     private readonly engine: Engine,
@@ -57,7 +57,7 @@ export class StatsDesk implements Continued {
     return undefined;
   }
 
-  /** The asker is not there any more. */
+  /** The asker has gone. */
   leave(asker: Asker): void {
     this.waiting.delete(asker);
     this.making?.askers.delete(asker);
@@ -106,7 +106,7 @@ export class StatsDesk implements Continued {
   private finish(text: SharedText | undefined): void {
     const askers = this.making?.askers ?? [];
     this.making = undefined;
-    // Nobody may be left who could be the last to close it before the others have opened it.
+    // Held open until all askers have it: one that closes it at once must not be the last.
     text?.open();
     for (const asker of askers) asker.tell(text);
     text?.close();

@@ -3,9 +3,10 @@ import { systemClock } from '../common/system.js';
 import { acquireOn, enqueueOn, type FreshGrant, type Subject } from './requests.js';
 import { ANSWER_MS, type SocketLines } from './socket-lines.js';
 
-/** A grant that was over when it was read has been given to somebody else, or will be: the lock is asked for again. */
-
-/** Undefined: queued. */
+/**
+ * Takes a place in the queue, again if the lease was over before its grant was read.
+ * @returns undefined while others are ahead
+ */
 export async function placeOn(
   lines: SocketLines,
   subject: Subject,
@@ -23,8 +24,9 @@ export async function placeOn(
 }
 
 /**
- * What has been asked for brings, within so many seconds.
+ * The grant that a request brings. If its lease was over before it was read, the lock is asked for again in the time left.
  * @param what the name of the request
+ * @param waitS within so many seconds
  * @throws AcquireTimeoutError
  */
 export async function grantOf(

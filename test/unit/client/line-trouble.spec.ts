@@ -50,6 +50,32 @@ describe('a line in trouble', () => {
     }
   });
 
+  it('asks a server that refuses without a reason as rarely as it would connect to it: each time costs a connection', () => {
+    join();
+    for (const bound of [25, 50, 100, 200, 400, 800, 1600, 2000, 2000]) {
+      const count = pool.asked.length;
+      pool.connect(count - 1).answer({ s: 'error' });
+      pool.clock.advance(0.75 * bound - 0.01);
+      expect(pool.asked.length).toBe(count);
+      pool.clock.advance(0.01);
+      expect(pool.asked.length).toBe(count + 1);
+    }
+  });
+
+  it('asks at once when the server has come back, with short pauses again', () => {
+    join();
+    for (let i = 0; i < 9; i++) {
+      pool.connect(pool.asked.length - 1).answer({ s: 'error' });
+      if (i < 8) pool.clock.advance(2000);
+    }
+    const count = pool.asked.length;
+    line.resume();
+    expect(pool.asked.length).toBe(count + 1);
+    pool.connect(count).answer({ s: 'error' });
+    pool.clock.advance(PAUSE);
+    expect(pool.asked.length).toBe(count + 2);
+  });
+
   it('begins with short pauses again once a place was answered', () => {
     join();
     lose(0);

@@ -16,7 +16,12 @@ export class FakeLinePool implements LinePool {
   isLinked = true;
   outage: LockError | undefined = undefined;
   shortage: string | undefined = undefined;
-  readonly settings = { autoRelease: true, waitersPerKey: 2, maxWaitLanes: 5 };
+  readonly settings = {
+    autoRelease: true,
+    waitersPerKey: 2,
+    maxWaitLanes: 5,
+    reconnect: { minDelayMs: 50, maxDelayMs: 2000 },
+  };
   readonly config = this.settings as RemoteConfig;
   /** Lanes that were asked for and why, and who gets them. */
   readonly asked: { why: WhyWait; taken: Taken; cancelled: boolean }[] = [];
