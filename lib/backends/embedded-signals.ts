@@ -115,9 +115,7 @@ export class EmbeddedSignals {
     }));
     if (this.router.add(pattern, taker) && ear.ask({ t: 'listen', pattern, group: '' }).s !== 'ok') {
       this.router.remove(pattern, taker);
-      taker.failed(
-        new UnsupportedError('this process listens to as many patterns as a connection may', { server: EMBEDDED }),
-      );
+      taker.failed(new UnsupportedError('this process has reached the limit of signal patterns', { server: EMBEDDED }));
       return () => undefined;
     }
     return () => {

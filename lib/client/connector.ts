@@ -34,7 +34,7 @@ type State = 'dialing' | 'greeting' | 'over';
 
 /** What a server does that has no room, no backend behind it, or another idea of TLS (spec 7, 12). */
 const WITHOUT_A_WORD =
-  'the server closed the connection without a word: it may be full (its flag --max-connections) or shutting down, ' +
+  'the server closed the connection without an answer: it may be full (its flag --max-connections) or shutting down, ' +
   'be a proxy without a backend, or expect TLS (option remote.tls)';
 
 /** TLS said no: the certificate, or there is no TLS on that port. Nothing that time heals. */

@@ -26,7 +26,7 @@ export const draining = (server: string): ServerDrainingError => new ServerDrain
 export const unauthorized = (server: string, hasToken: boolean): AuthError =>
   new AuthError(
     { server },
-    `authentication failed: ${server} ${hasToken ? 'refuses the' : 'wants a'} token (option remote.auth)`,
+    `authentication failed: ${server} ${hasToken ? 'refuses the' : 'requires a'} token (option remote.auth)`,
   );
 
 /** The server, or its TLS, says no to this client: another attempt helps only if somebody changes something. */

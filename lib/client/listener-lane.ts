@@ -123,4 +123,4 @@ export class ListenerLane {
 }
 
 const refusal = (server: string): string =>
-  `${server} refuses to listen: it has no signals (dflockd 1.11 to 1.16 have), or as many subscriptions as its flag --max-subscriptions allows`;
+  `${server} refuses the subscription: it has no signals (dflockd 1.11 to 1.16 have), or its flag --max-subscriptions is reached`;

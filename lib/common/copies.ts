@@ -12,6 +12,6 @@ export function refuseOtherLayouts(): void {
   throw new ConfigError(
     `two versions of nestjs-dflockd that cannot work together are loaded in this process: ` +
       `${VERSION} (layout ${LAYOUT}) and ${String(other.version)} (layout ${String(other.layout)}); ` +
-      'install a single one, "npm ls nestjs-dflockd" shows who brings which',
+      'install only one of them; "npm ls nestjs-dflockd" shows which packages depend on each',
   );
 }

@@ -47,8 +47,8 @@ export class AcquireTimeoutError extends LockError {
 }
 
 /**
- * The server refused the auth token, or wants one. At the first start it is final. Where the server has accepted the client
- * before, connecting goes on, and an acquire that waits gets this error only at its deadline.
+ * The server refused the auth token, or requires one. It is final only at the first start. If the server has accepted the
+ * client before, the client goes on connecting, and a waiting acquire gets this error at its deadline.
  */
 export class AuthError extends LockError {
   constructor(details: LockErrorDetails = {}, message = 'authentication failed') {
@@ -110,10 +110,10 @@ export class MaxWaitersError extends LockError {
   }
 }
 
-/** The server knows the semaphore with another limit: it is in use, or was within about the last minute. */
+/** The semaphore has another limit on the server: it is in use, or was within about the last minute. */
 export class LimitMismatchError extends LockError {
   constructor(details: LockErrorDetails = {}) {
-    const text = 'the server knows the key with another limit, until about a minute after its last use';
+    const text = 'the server has another limit for this key, and keeps it until about a minute after its last use';
     super(`${text}; to change a limit, use another key`, { code: 'LIMIT_MISMATCH', ...details });
   }
 }
@@ -155,16 +155,13 @@ export class NotLeaderError extends LockError {
   }
 }
 
-/**
- * The key is held by a lock that the calling code runs under, judged by its async context; to wait for it would be to wait
- * for oneself.
- */
+/** The calling code, judged by its async context, runs under a lock that holds the key: it would wait for itself. */
 export class NestedLockError extends LockError {
   constructor(key: string, details: LockErrorDetails = {}) {
     const message =
-      `"${shown(key)}" is held by a lock of the current async context: waiting for it could be waiting for oneself. ` +
-      'To run under that lock, name it (onNested: lock). A task that a shared queue runs in the context of other code ' +
-      'does not hold it: bind the task to its own context with AsyncResource.bind';
+      `"${shown(key)}" is held by a lock of the current async context, so waiting for it could wait for itself. ` +
+      'To run under that lock, pass its handle (onNested: lock). If this is a task that a shared queue runs in the ' +
+      'context of other code, bind it to its own context with AsyncResource.bind';
     super(message, { code: 'NESTED', key, ...details });
   }
 }
@@ -193,8 +190,8 @@ export class ConfigError extends LockError {
 /** A key (or a value inside one) that cannot name a lock, or too many keys for one call; the message names them. */
 export class LockKeyError extends LockError {
   /**
-   * True if a decorator made the key from the arguments of a call: then whoever sent the request is at fault, and the
-   * exception filter answers 400. Otherwise the application is.
+   * True if a decorator made the key from the arguments of a call: the fault is then in the request, and the exception filter
+   * answers 400. Otherwise it is in the application.
    */
   readonly fromArguments?: true;
 

@@ -24,7 +24,7 @@ export function createEngine(
       maxWaiters: options.maxWaiters,
       maxSubscriptions: options.maxSubscriptions,
       onNearlyFull: (keys) =>
-        log('warn', 'many keys: released ones count until they are forgotten; raise max-locks', {
+        log('warn', 'many keys: released keys count for about a minute; raise max-locks', {
           keys,
           maxLocks: options.maxLocks,
         }),

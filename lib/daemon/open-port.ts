@@ -137,7 +137,7 @@ class Opening {
     const served = await Promise.all(addresses.map((address) => this.network.isServed(address, port)));
     const taken = addresses[served.indexOf(true)];
     if (taken === undefined) return;
-    throw Object.assign(new Error(`somebody serves ${hostPort(taken, port)}`), { code: 'EADDRINUSE' });
+    throw Object.assign(new Error(`${hostPort(taken, port)} is served by another`), { code: 'EADDRINUSE' });
   }
 }
 

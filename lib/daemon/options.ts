@@ -40,8 +40,8 @@ export interface DflockdServerOptions {
   /** A connection that is silent for so long is closed. Default 23. */
   readTimeout?: number;
   /**
-   * A connection that does not take what was written for so long is closed; 0 = never. A long `stats` reply is written in
-   * pieces, each of which has this time, and all of them together four times as much (20 s if 0). Default 5.
+   * A connection that does not take what was written within this time is closed; 0 = never. A long `stats` reply is written
+   * in pieces: each has this time, and all of them together have four times as much (20 s if 0). Default 5.
    */
   writeTimeout?: number;
   /** How long `close` waits for clients to leave; 0 = for ever. Default 30. */
@@ -52,7 +52,7 @@ export interface DflockdServerOptions {
   tlsCert?: string;
   tlsKey?: string;
   authToken?: string;
-  /** A file with the token, whose bytes it is, whatever they encode; `authToken` wins. */
+  /** A file whose bytes, without surrounding white space, are the token. `authToken` takes precedence. */
   authTokenFile?: string;
 }
 
@@ -65,7 +65,7 @@ export interface ResolvedServerOptions extends Required<
   readonly authToken: string | undefined;
 }
 
-/** Options as anybody may see them: of what is secret, only whether it is there. */
+/** The options of a server without its secrets: `tls` and `authToken` only tell whether they were given. */
 export interface ShownServerOptions extends Omit<ResolvedServerOptions, 'tls' | 'authToken'> {
   readonly tls: boolean;
   readonly authToken: boolean;
@@ -150,7 +150,7 @@ class Resolution {
   result(): ResolvedServerOptions {
     for (const name of Object.keys(NUMBERS) as NumberOption[]) this.checkNumber(name);
     const { host, autoReleaseOnDisconnect } = this.all;
-    const fault = typeof host === 'string' ? hostFault(host) : 'this is no text';
+    const fault = typeof host === 'string' ? hostFault(host) : 'it is not a string';
     if (fault !== undefined) {
       const given = showAddress(host);
       throw new ConfigError(`${this.nameOf('host')} must be a host name or address, got ${given}; ${fault}`);

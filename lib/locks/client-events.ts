@@ -62,7 +62,7 @@ export class ClientEvents {
       case 'draining':
         return this.notice({ type: 'degraded', server, at, detail: 'the server is shutting down' });
       case 'degraded':
-        return this.notice({ type: 'degraded', server, at, detail: detail ?? 'not at its best' });
+        return this.notice({ type: 'degraded', server, at, detail: detail ?? 'the server is degraded' });
     }
   }
 

@@ -20,7 +20,7 @@ export function checkKey(key: unknown): asserts key is string {
     throw new LockKeyError(`the key "${shown(key)}" has white space or a control character`, { key });
   }
   if (LONE_SURROGATE.test(key)) {
-    throw new LockKeyError(`the key "${shown(key)}" has half a surrogate pair`, { key });
+    throw new LockKeyError(`the key "${shown(key)}" has a lone surrogate`, { key });
   }
 }
 
@@ -92,7 +92,7 @@ function textOf(value: unknown, where: string): string {
   switch (typeof value) {
     case 'string':
       if (value === '') throw new LockKeyError(`${where} of the key is an empty string`);
-      if (LONE_SURROGATE.test(value)) throw new LockKeyError(`${where} of the key has half a surrogate pair`);
+      if (LONE_SURROGATE.test(value)) throw new LockKeyError(`${where} of the key has a lone surrogate`);
       return value;
     case 'number':
       if (!Number.isFinite(value)) throw new LockKeyError(`${where} of the key is ${value}`);

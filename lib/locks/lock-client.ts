@@ -270,7 +270,7 @@ export class LockClient {
       await this.#backendStart.run();
     } catch (error) {
       if (startup === 'connect' && error instanceof LockUnavailableError) {
-        this.#log('warn', `no connection yet: ${error.message}; trying on`);
+        this.#log('warn', `no connection yet: ${error.message}; retrying`);
         return;
       }
       await this.close();

@@ -22,17 +22,17 @@ export interface LockHandle extends AsyncDisposable {
   readonly remainingMs: Ms;
   /**
    * Aborts at the moment of loss (of several keys: of any), with a LockLostError as its reason. With a ServerDrainingError
-   * before that, if the server says that it is going: the lock is still held then, but will not be renewed. Made when
+   * before that, if the server announces its shutdown: the lock is still held then, but will not be renewed. Made when
    * first read.
    */
   readonly signal: AbortSignal;
   /** @throws LockLostError if the lock is not held any more. */
   assertHeld(): void;
   /**
-   * Runs `fn` in the context of this lock and returns what it returns: within, `currentLock()` is this handle, and to ask
-   * for its keys again is nested (`onNested`), until it is released. The locks around it are those around its acquire, not
-   * those of the caller. For functions that other code calls: tasks of a shared queue, listeners. It grants nothing: it
-   * neither waits, checks nor keeps the lock.
+   * Runs `fn` in the context of this lock and returns its result. Until the lock is released, `currentLock()` in `fn` is
+   * this handle, and an acquire of its keys is nested (`onNested`). The outer locks are those around the acquire of this
+   * lock, not those of the caller. For functions that other code calls: tasks of a shared queue, listeners. It does not
+   * acquire, check or keep the lock.
    */
   run<R>(fn: () => R): R;
   /**
@@ -43,7 +43,7 @@ export interface LockHandle extends AsyncDisposable {
    */
   renew(leaseTtlS?: number): Promise<Ms>;
   /**
-   * Idempotent; never throws. False: the lock had been lost before. Waits for those who have joined it
+   * Idempotent; never throws. False: the lock had been lost before. Waits for all code that has joined it
    * (`onNested: lock`); several keys are released in reverse order.
    */
   release(): Promise<boolean>;

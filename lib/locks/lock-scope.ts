@@ -14,15 +14,14 @@ import { checkMaxHold } from './resolve-options.js';
 
 export interface ScopeOptions extends AcquireOptions {
   /**
-   * Seconds since the acquire for which the lock keeps others out at least, also when the body is done earlier. On
-   * dflockd such a lock ends with its process, as any lock does there.
+   * Seconds after the acquire for which the lock is kept at least, even if the body settles earlier. On dflockd it ends
+   * with its process, as any lock does there.
    */
   minHoldS?: number;
   /**
-   * Seconds since the grant (of several keys: of the last) after which the body is overdue: above 0, at least `minHoldS`.
-   * The lock is lost then (reason `overdue`): `signal` aborts, and a second later, or as soon as the body settles, somebody
-   * else can have the lock. Default: `maxHoldS` of the client. A body that joins a lock (`onNested`) has the limit of
-   * that lock, whatever it gives itself.
+   * Seconds after the grant (of several keys: of the last) at which the body loses its lock (reason `overdue`): above 0, at
+   * least `minHoldS`. `signal` aborts, and the lock is free a second later, or as soon as the body settles. Default:
+   * `maxHoldS` of the client. A body that joins a lock (`onNested`) has the limit of that lock, and its own is ignored.
    */
   maxHoldS?: number;
 }

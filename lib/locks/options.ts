@@ -32,8 +32,8 @@ export interface RemoteOptions {
   requestTimeoutMs?: number;
   /**
    * The daemon's flag `--read-timeout`, seconds, default 23, at least 0.5: it closes connections that are silent for so
-   * long. If it is seen to close one sooner, the locks on that one are lost; from then on connections speak more often,
-   * which an event `degraded` tells.
+   * long. If it closes one sooner, the locks on that one are lost; a `degraded` event says so, and from then on the client
+   * sends heartbeats more often.
    */
   readTimeoutS?: number;
   /** Part of the lease after which it is renewed; strictly between 0 and 1, default 0.5. */
@@ -88,7 +88,7 @@ export interface EmbeddedOptions {
   maxWaiters?: number;
   /** Seconds, default 33; with `listen` rounded up to whole ones. */
   defaultLeaseTtl?: number;
-  /** Of the doors opened by `listen`. */
+  /** The token that clients of `listen` must send. */
   authToken?: string;
 }
 
@@ -101,15 +101,15 @@ export type LockClientOptions = Defaults & {
   /** Put before every key, with a colon. */
   namespace?: string;
   /**
-   * `connect` (default): try, warn, keep retrying; wrong auth, TLS or options fail. `require`: no server that answers as
-   * dflockd within `remote.connectTimeoutMs`, no start. `lazy`: on first use.
+   * `connect` (default): try, warn, keep retrying; wrong auth, TLS or options fail. `require`: fail unless dflockd answers
+   * within `remote.connectTimeoutMs`. `lazy`: connect on first use.
    */
   startup?: 'connect' | 'require' | 'lazy';
   /** Seconds that holders may take to finish when the client closes. Default 10. */
   shutdownTimeoutS?: number;
   /**
-   * Seconds for which a body (`withLock`, locked methods and requests) may hold its lock, above 0; see there. Handles from
-   * `acquire` have no limit. Default: none.
+   * Seconds after which a body (`withLock`, locked methods and requests) without a `maxHoldS` of its own loses its lock, above
+   * 0. Handles from `acquire` have no limit. Default: none.
    */
   maxHoldS?: number;
 } & BackendOptions;
@@ -120,26 +120,26 @@ export interface AcquireOptions extends Defaults {
    * so that they do not exclude a lock of the same name. All who use the key must name the same limit.
    */
   limit?: number;
-  /** Gives up waiting; has no effect on a lock that has been acquired. */
+  /** Ends the wait when it aborts; has no effect on a lock that has been acquired. */
   signal?: AbortSignal;
   /** Default true. `false`: only `handle.renew()` renews, and the lock is lost when its lease is over. */
   autoRenew?: boolean;
   /** Default false. `true`: an UnsupportedError instead of a lock without a `fence`. */
   requireFence?: boolean;
   /**
-   * What to do when the calling code runs under that very lock already (`withLock`, `@WithLock`): the same client, the
-   * same key, one slot.
-   * - `'throw'` (default): a NestedLockError at once, instead of waiting for oneself. `tryAcquire` returns null. This is
+   * What to do when the calling code already runs under this lock (`withLock`, `@WithLock`): the same client, the same key,
+   * one slot.
+   * - `'throw'` (default): a NestedLockError at once, instead of waiting for itself. `tryAcquire` returns null. This is
    *   judged by the async context, which may be that of other code: see `currentLock`.
-   * - `'wait'`: waits, for a task that the locked code has left behind and that means to outlive it.
-   * - the handle of a lock: joins that lock, whatever the context; its release waits for all who have joined. Lease, time
+   * - `'wait'`: waits until that lock is released; for tasks that the locked code leaves running.
+   * - the handle of a lock: joins that lock, in any context. Its release waits for all code that has joined. Lease, time
    *   limits and renewal are those of the joined lock. It must be a lock of the same client, hold all the keys with the
-   *   same `limit`, and not have been released, else it is a ConfigError; a lock that was lost is a LockLostError.
+   *   same `limit`, and not have been released, or it is a ConfigError; a lost lock is a LockLostError.
    */
   onNested?: 'throw' | 'wait' | LockHandle;
 }
 
-/** A ticket joins nothing: it is a place in the queue. */
+/** Options of `enqueue`. */
 export interface TicketOptions extends Omit<AcquireOptions, 'onNested'> {
   /** As for `acquire`, but a ticket cannot join a lock. */
   onNested?: 'throw' | 'wait';

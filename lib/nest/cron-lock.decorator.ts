@@ -12,8 +12,8 @@ export interface CronLockOptions {
    */
   minHoldS: number;
   /**
-   * Seconds since the grant after which the job is overdue, at least `minHoldS`: its lock is lost, so that the next tick can
-   * run on some instance although this job never settles. Default: the module's, which is no limit.
+   * Seconds after the grant at which the job loses its lock (reason `overdue`), at least `minHoldS`. Give it to every job: one
+   * that never settles would otherwise keep the lock until its process ends. Default: the module's `maxHoldS`.
    */
   maxHoldS?: number;
   /** Seconds. Default: the module's. */
@@ -29,7 +29,7 @@ export interface CronLockOptions {
  * @example
  * ```ts
  * @Cron('0 3 * * *')
- * @CronLock('nightly-report', { minHoldS: 30 })
+ * @CronLock('nightly-report', { minHoldS: 30, maxHoldS: 3600 })
  * async report(): Promise<void> { … }
  * ```
  */

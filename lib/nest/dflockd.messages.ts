@@ -45,7 +45,7 @@ export const MESSAGES = {
   cronTemplate: (key: string) =>
     `the key ${show(key)} has a placeholder, but a cron method is called without arguments`,
   badKeyResult: (where: string, value: unknown) =>
-    `${where}: the key function returned ${show(value)}, expected a string that is not empty, or a list of such`,
+    `${where}: the key function returned ${show(value)}, expected a non-empty string, or a list of them`,
   asyncKey: (where: string) =>
     `${where}: the key function returned a promise; a key must be known when the method is called`,
   noKeysResult: (where: string) => `${where}: the key function returned an empty list`,
@@ -72,7 +72,7 @@ export const MESSAGES = {
   instanceMissing: (method: string, instance: string, module: string, known: readonly string[]) =>
     `${method} uses the lock instance ${show(instance)}, which is not visible in ${module}; ${there(known)}. Correct the name, or import the module that has it into ${module}`,
   noRequest: (method: string) =>
-    `@LockRequest on ${method}: this is no handler of requests, nothing would take the lock; use @WithLock`,
+    `@LockRequest on ${method}: this is no handler of requests, so nothing would take the lock; use @WithLock`,
   fieldResolver: (method: string) =>
     `@LockRequest on ${method}: Nest runs no interceptors for fields; use @WithLock, or fieldResolverEnhancers: ['interceptors'] in GraphQLModule`,
   twoGlobals: (instance: string) =>
@@ -81,7 +81,7 @@ export const MESSAGES = {
     `DflockdModule.forRootAsync (instance ${show(instance)}): its dependencies are request-scoped, but locks live as long as the application; inject only singletons`,
   noAsyncSource: 'give one of useFactory, useClass, useExisting',
   misplacedExtra: (option: string, value: unknown) =>
-    `${option} (${show(value)}) belongs beside useFactory, not into its result`,
+    `${option} (${show(value)}) belongs beside useFactory, not in its result`,
   skipOnResponse: (method: string) =>
     `${method}: onBusy: 'skip' with @Res() would leave the client without an answer; use @Res({ passthrough: true }) or another onBusy`,
   lockOnSse: (method: string) =>

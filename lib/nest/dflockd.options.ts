@@ -7,10 +7,10 @@ import { checkInstance } from './dflockd.token.js';
 
 export type DflockdModuleOptions = LockClientOptions & {
   /**
-   * Answers requests that failed over a lock, see LockExceptionFilter. Default true; `false` leaves them to others;
-   * `{ busyStatus }` is the HTTP status for "somebody else has the lock", default 423. `{ keyStatus }` is the one for a key
-   * that a decorator could not make from the arguments of the call, default 400; with 500 it counts as a mistake of the
-   * application, on all transports: logged with its stack, and clients are told nothing of it.
+   * Answers requests that failed because of a lock, see LockExceptionFilter. Default true; `false` installs no filter.
+   * `busyStatus` is the HTTP status for a busy lock, default 423. `keyStatus` is the one for a key that a decorator could not
+   * make from the arguments of the call, default 400; with 500 it counts as a mistake of the application, on all
+   * transports: it is logged with its stack, and clients get no reason.
    */
   exceptionFilter?: boolean | { busyStatus?: number; keyStatus?: number };
   /** Default: Nest's logger, context `Dflockd`. `false`: silence. */

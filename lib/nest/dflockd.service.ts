@@ -26,7 +26,7 @@ export class DflockdService {
   }
 
   /**
-   * Waits for the lock, up to `acquireTimeoutS`. Whoever acquires releases: `await using lock = await locks.acquire(key)`.
+   * Waits for the lock, up to `acquireTimeoutS`. Release it yourself: `await using lock = await locks.acquire(key)`.
    * Several keys are taken all or none, in one order everywhere, under one deadline.
    * @throws AcquireTimeoutError or MaxWaitersError (busy), NestedLockError (held by the caller itself), LockKeyError,
    * ConfigError, UnsupportedError (`requireFence`, `limit` where there is no such thing), LockUnavailableError,
@@ -37,7 +37,7 @@ export class DflockdService {
     return this.client.acquire(key, options);
   }
 
-  /** As acquire(), but never waits: null if somebody has the lock, be it the caller itself. */
+  /** As acquire(), but never waits: null if the lock is busy, even if the caller itself holds it. */
   tryAcquire(key: LockKey, options?: Omit<AcquireOptions, 'acquireTimeoutS'>): Promise<LockHandle | null> {
     return this.client.tryAcquire(key, options);
   }
@@ -45,8 +45,8 @@ export class DflockdService {
   /**
    * Runs `fn` under the lock and returns its result.
    * @throws what acquire() throws, what `fn` throws, ConfigError if `fn` returned what would go on without the lock (an
-   * Observable, a generator, an async iterator, a stream that can be read, a StreamableFile), and LockLostError if the lock
-   * was lost meanwhile (its `settled` has the result; not with `onLost: 'ignore'`)
+   * Observable, a generator, an async iterator, a readable stream, a StreamableFile), and LockLostError if the lock was lost
+   * meanwhile (its `settled` has the result; not with `onLost: 'ignore'`)
    */
   withLock<R>(key: LockKey, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
   withLock<R>(key: LockKey, options: WithLockOptions, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;

@@ -6,7 +6,7 @@ const CURES: Cures = {
   observable: "add the option returns: 'observable'",
   asyncGenerator: 'make the method itself an async generator',
   generator: 'make the method an async generator',
-  webStream: 'return Readable.fromWeb(stream), which tells when it ends',
+  webStream: 'return Readable.fromWeb(stream), whose end can be seen',
 };
 
 /**

@@ -34,7 +34,7 @@ export const INTERNAL: EdgeAnswer = { status: 500, message: 'Internal server err
 
 const BAD_KEY: EdgeAnswer = {
   status: 400,
-  message: 'The request has a value that cannot be part of a lock name',
+  message: 'The request has a value that cannot be part of a lock key',
   busy: false,
 };
 

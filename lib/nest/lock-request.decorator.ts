@@ -20,13 +20,13 @@ export interface LockRequestOptions extends Defaults {
    *   connection is closed. A client that reads slowly, or not at all, keeps the lock: give `maxHoldS` too.
    * - `'handler'`: until the handler has settled, whatever is still to be sent.
    *
-   * Either way a client that leaves ends no lock of a handler that still runs.
+   * Either way the lock outlasts the handler: a client that leaves does not end it while the handler runs.
    */
   until?: Until;
   /**
-   * Seconds since the grant after which the request is overdue. The lock is lost then (reason `overdue`): the handler is
-   * told by `currentLock()?.signal` and answers 503 once it settles; a response that is being sent is cut. Default: the
-   * module's, which is no limit. Handlers that share a lock have the limit of the first.
+   * Seconds after the grant at which the request loses its lock (reason `overdue`), above 0. `currentLock()?.signal` aborts in
+   * a handler that still runs, and the answer is 503 once it settles; a response that is being sent is cut off. Default: the
+   * module's `maxHoldS`. Handlers that share a lock have the limit of the first.
    */
   maxHoldS?: number;
   /** The `instance` given to `forRoot`. Default: the one without a name. */
@@ -37,13 +37,13 @@ const KNOWN = ['onBusy', 'limit', 'until', 'maxHoldS', 'instance', 'acquireTimeo
 const NAME = '@LockRequest';
 
 /**
- * Runs a request under a lock whose key is known from the request: taken after the guards and before the pipes, held until
- * the handler has settled and the response is over (over HTTP, and GraphQL over HTTP; elsewhere, and with
- * `until: 'handler'`, until the handler has settled). For handlers of requests only: HTTP, messages, WebSocket, GraphQL. On a
- * class it is for all of its handlers; a lock of the class and one of the method are both held. Handlers of one request that
- * ask for the same key share it.
+ * Runs a request under a lock whose key comes from the request. The lock is taken after the guards and before the pipes, and
+ * held until the handler has settled and the response is over (over HTTP, and GraphQL over HTTP; elsewhere, and with
+ * `until: 'handler'`, until the handler has settled). For request handlers only: HTTP, messages, WebSocket, GraphQL. On a
+ * class it applies to all its handlers; a lock of the class and one of the method are both held. Handlers of one request
+ * that ask for the same key share the lock.
  *
- * @param key a function of the ExecutionContext that returns a key or a list; `lockKey` refuses values that are missing
+ * @param key a function of the ExecutionContext that returns a key or a list; `lockKey` throws for missing values
  * @throws ConfigError when the class is defined, or at start, where it could not work. The request fails with
  * AcquireTimeoutError (busy), LockLostError (also if the handler has succeeded), LockKeyError and so on.
  *

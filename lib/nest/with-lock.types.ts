@@ -71,19 +71,18 @@ export interface WithLockOptions<M extends Fn = Fn, T = any> extends Defaults {
    */
   onLost?: 'throw' | 'ignore';
   /**
-   * What happens when the caller runs under that very lock already, judged by the async context (see `currentLock`):
+   * What happens when the caller already runs under this lock, judged by the async context (see `currentLock`):
    * - `'throw'` (default): a NestedLockError at once. With `onBusy: 'skip'` it skips.
    * - `'join'`: where an override calls its decorated `super`, the inner call runs under the lock of the outer one: the
-   *   same object, the same method. Anywhere else it is as `'throw'`. To join another lock, name it:
+   *   same object, the same method. Anywhere else it acts as `'throw'`. To join another lock, pass its handle:
    *   `DflockdService.withLock(key, { onNested: lock }, fn)`.
-   * - `'wait'`: waits for its end, which is for tasks that the locked code has left behind.
+   * - `'wait'`: waits until that lock is released; for tasks that the locked code leaves running.
    */
   onNested?: 'throw' | 'join' | 'wait';
   /**
-   * Gives up waiting when the AbortSignal that it returns aborts: the call leaves the queue and rejects with the signal's
-   * reason, which is not "busy". Without effect once the method runs. Called with the method's `this` and arguments;
-   * undefined: nothing but `acquireTimeoutS` ends the wait. For a wait that should end with its HTTP request `@LockRequest`
-   * needs no such thing.
+   * Returns an AbortSignal that ends the wait: when it aborts, the call leaves the queue and rejects with the signal's
+   * reason; `onBusy` is not called. It has no effect once the method runs. Called with the method's `this` and arguments. If
+   * it returns undefined, only `acquireTimeoutS` ends the wait. `@LockRequest` stops waiting with its HTTP request by itself.
    */
   signal?: (this: T, ...args: Parameters<M>) => AbortSignal | undefined;
   /** How many may hold the key at once. A semaphore of a name does not exclude a lock of the same name. Default 1: a lock. */
@@ -91,9 +90,9 @@ export interface WithLockOptions<M extends Fn = Fn, T = any> extends Defaults {
   /** Seconds for which the lock is kept at least. The caller has its result at once, the hold goes on behind. Default 0. */
   minHoldS?: number;
   /**
-   * Seconds since the grant after which the method is overdue: above 0, at least `minHoldS`. The lock is lost then (reason
-   * `overdue`): `currentLock()?.signal` aborts, the method rejects with a LockLostError once it settles, and a second later
-   * somebody else can have the lock, whether it has settled or not. Default: the module's, which is no limit.
+   * Seconds after the grant at which the method loses its lock (reason `overdue`): above 0, at least `minHoldS`.
+   * `currentLock()?.signal` aborts, the method rejects with a LockLostError once it settles, and a second later the lock is
+   * free, even if the method still runs. Default: the module's `maxHoldS`.
    */
   maxHoldS?: number;
   /** The `instance` given to `forRoot`. Default: the one without a name. */

@@ -252,7 +252,7 @@ describe('two versions of different layouts', () => {
 
   const REFUSAL = (one: string, other: string): string =>
     'ConfigError: two versions of nestjs-dflockd that cannot work together are loaded in this process: ' +
-    `${one} and ${other}; install a single one, "npm ls nestjs-dflockd" shows who brings which`;
+    `${one} and ${other}; install only one of them; "npm ls nestjs-dflockd" shows which packages depend on each`;
   const OLD = '0.1.0 (layout 1)';
   const NEW = '7.8.9 (layout 2)';
 

@@ -21,7 +21,7 @@ import { bootHttp, bootRpc, closeAll, closing, LogBook, until, type HttpApp } fr
 afterEach(closeAll);
 
 const HUGE = 'x'.repeat(90_000);
-const TEXT = 'The request has a value that cannot be part of a lock name';
+const TEXT = 'The request has a value that cannot be part of a lock key';
 
 const module_ = (options: Partial<DflockdModuleOptions> = {}) =>
   DflockdModule.forRoot({ embedded: true, ...options } as DflockdModuleOptions);

@@ -106,7 +106,7 @@ describe("startup: 'require'", () => {
     ['an SSH server', () => saying('SSH-2.0-OpenSSH_9.6\r\n', true), /SSH.*"SSH-2.0-OpenSSH_9.6"/],
     ['a memcached', () => saying('ERROR\r\nERROR\r\nERROR\r\n'), /"ERROR"/],
     ['a MySQL', () => saying('J\0\0\0\n8.0.33\0\x01\x02', true), /"J\\x00\\x00\\x00/],
-    ['a server that closes at once', () => saying('', true, true), /without a word.*--max-connections/],
+    ['a server that closes at once', () => saying('', true, true), /without an answer.*--max-connections/],
     ['an echo', echo, /"ping"/],
     ['control characters', () => saying('\x1b[31m\x9b1m\u00ff\n'), /\\x1b\[31m\\x9b1m\\xff/],
     ['a line without end', () => saying('x'.repeat(100_000)), /x{40}/],

@@ -212,7 +212,7 @@ describe('wrong auth', () => {
   it('fails the start at once', async () => {
     const { port } = (await world.server({ authToken: 'right' })).address()!;
     await expect(world.client([`127.0.0.1:${port}`], { auth: 'wrong' })).rejects.toThrow('authentication failed');
-    await expect(world.client([`127.0.0.1:${port}`])).rejects.toThrow('wants a token');
+    await expect(world.client([`127.0.0.1:${port}`])).rejects.toThrow('requires a token');
     await expect(world.client([`127.0.0.1:${port}`], { auth: 'right' })).resolves.toBeDefined();
   });
 

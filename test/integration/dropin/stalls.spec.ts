@@ -27,16 +27,18 @@ const PROGRAM = `
 
 describe('a grant that lay unread until its lease was over, because the process stalled', () => {
   let lib: CompiledLib;
+  let port: number;
+  let keys = 0;
   beforeAll(async () => {
     lib = await CompiledLib.make();
+    port = await lib.daemon({ leaseSweepInterval: 0.1 });
   }, 30_000);
   afterAll(() => lib.remove());
 
-  const run = async (port: number, leaseS: number, body: string): Promise<unknown> => {
-    const { code, out } = await lib.run(
-      `const LEASE_S = ${leaseS};\n${PROGRAM.replaceAll('PORT', String(port))}\n${body}\nprocess.exit();`,
-      25_000,
-    );
+  /** Runs a program whose key is KEY; they share a daemon. */
+  const run = async (leaseS: number, body: string): Promise<unknown> => {
+    const program = `${PROGRAM.replaceAll('PORT', String(port))}\n${body.replaceAll('KEY', `key-${++keys}`)}`;
+    const { code, out } = await lib.run(`const LEASE_S = ${leaseS};\n${program}\nprocess.exit();`, 25_000);
     expect({ code, out }).toEqual({ code: 0, out: expect.stringMatching(/^\{.*\}\n$/) });
     return JSON.parse(out);
   };
@@ -46,7 +48,7 @@ describe('a grant that lay unread until its lease was over, because the process 
     [
       'acquire() of a lock that is free',
       '',
-      `const lock = new DistributedLock({ key: 'k', servers, leaseTtlS: LEASE_S, acquireTimeoutS: 0 });
+      `const lock = new DistributedLock({ key: 'KEY', servers, leaseTtlS: LEASE_S, acquireTimeoutS: 0 });
        const asked = lock.acquire();
        // The request has been written when the connection is made.
        await once(lock.sock, 'connect');
@@ -55,9 +57,9 @@ describe('a grant that lay unread until its lease was over, because the process 
     [
       'acquire() of a lock that is waited for',
       '',
-      `const holder = new DistributedLock({ key: 'k', servers });
+      `const holder = new DistributedLock({ key: 'KEY', servers });
        await holder.acquire();
-       const lock = new DistributedLock({ key: 'k', servers, leaseTtlS: LEASE_S, acquireTimeoutS: 2 });
+       const lock = new DistributedLock({ key: 'KEY', servers, leaseTtlS: LEASE_S, acquireTimeoutS: 2 });
        const asked = lock.acquire();
        await pause(200);
        void holder.release();`,
@@ -65,9 +67,9 @@ describe('a grant that lay unread until its lease was over, because the process 
     [
       'wait()',
       '',
-      `const holder = new DistributedLock({ key: 'k', servers });
+      `const holder = new DistributedLock({ key: 'KEY', servers });
        await holder.acquire();
-       const lock = new DistributedLock({ key: 'k', servers, leaseTtlS: LEASE_S });
+       const lock = new DistributedLock({ key: 'KEY', servers, leaseTtlS: LEASE_S });
        await lock.enqueue();
        const asked = lock.wait(2);
        await pause(200);
@@ -76,14 +78,14 @@ describe('a grant that lay unread until its lease was over, because the process 
     [
       'wait() after enqueue() had brought the lock',
       '',
-      `const lock = new DistributedLock({ key: 'k', servers, leaseTtlS: LEASE_S });
+      `const lock = new DistributedLock({ key: 'KEY', servers, leaseTtlS: LEASE_S });
        await lock.enqueue();
        const asked = pause(0).then(() => lock.wait(2)).catch(() => false);`,
     ],
     [
       'acquire() of a semaphore',
       's',
-      `const lock = new DistributedSemaphore({ key: 'k', limit: 1, servers, leaseTtlS: LEASE_S, acquireTimeoutS: 0 });
+      `const lock = new DistributedSemaphore({ key: 'KEY', limit: 1, servers, leaseTtlS: LEASE_S, acquireTimeoutS: 0 });
        const asked = lock.acquire();
        await once(lock.sock, 'connect');
        await null;`,
@@ -91,37 +93,35 @@ describe('a grant that lay unread until its lease was over, because the process 
     [
       'the function acquire',
       '',
-      `const asked = functions.acquire(await socket(), 'k', 0, LEASE_S).then(() => true, () => false);`,
+      `const asked = functions.acquire(await socket(), 'KEY', 0, LEASE_S).then(() => true, () => false);`,
     ],
     [
       'the function semAcquire',
       's',
-      `const asked = functions.semAcquire(await socket(), 'k', 0, 1, LEASE_S).then(() => true, () => false);`,
+      `const asked = functions.semAcquire(await socket(), 'KEY', 0, 1, LEASE_S).then(() => true, () => false);`,
     ],
     [
       'the function enqueue',
       '',
-      `const asked = functions.enqueue(await socket(), 'k', LEASE_S).then(({ status }) => status === 'acquired', () => false);`,
+      `const asked = functions.enqueue(await socket(), 'KEY', LEASE_S).then(({ status }) => status === 'acquired', () => false);`,
     ],
     [
       'the function waitForLock',
       '',
       `const [first, second] = [await socket(), await socket()];
-       const { token } = await functions.acquire(first, 'k', 0);
-       await functions.enqueue(second, 'k', LEASE_S);
-       const asked = functions.waitForLock(second, 'k', 5).then(() => true, () => false);
+       const { token } = await functions.acquire(first, 'KEY', 0);
+       await functions.enqueue(second, 'KEY', LEASE_S);
+       const asked = functions.waitForLock(second, 'KEY', 5).then(() => true, () => false);
        await pause(200);
-       void functions.release(first, 'k', token);`,
+       void functions.release(first, 'KEY', token);`,
     ],
   ];
 
   it.concurrent.each(WAYS)(
     'is not handed over where somebody else has the lock by then: %s',
     async (_, prefix, begin) => {
-      const port = await lib.daemon({ leaseSweepInterval: 0.1 });
-      const line = prefix === 's' ? 'sl\\nk\\n20 1 60\\n' : 'l\\nk\\n20 60\\n';
+      const line = prefix === 's' ? 'sl\\nKEY\\n20 1 60\\n' : 'l\\nKEY\\n20 60\\n';
       const said = await run(
-        port,
         1,
         `${begin}
        const other = takes('${line}');
@@ -137,9 +137,7 @@ describe('a grant that lay unread until its lease was over, because the process 
   );
 
   it.concurrent.each(WAYS)('is renewed first where its lease still runs: %s', async (_, _prefix, begin) => {
-    const port = await lib.daemon();
     const said = await run(
-      port,
       12,
       `${begin}
        stall(1_500);
@@ -148,7 +146,8 @@ describe('a grant that lay unread until its lease was over, because the process 
        sock.write('stats\\n_\\n\\n');
        const [text] = await once(sock, 'data');
        const { locks } = JSON.parse(String(text).slice(3));
-       console.log(JSON.stringify({ got, leaseS: locks[0].lease_expires_in_s }));`,
+       const { lease_expires_in_s: leaseS } = locks.find(({ key }) => key === 'KEY');
+       console.log(JSON.stringify({ got, leaseS }));`,
     );
     expect(said).toEqual({ got: true, leaseS: expect.any(Number) });
     // What enqueue() had brought before is renewed in its time.

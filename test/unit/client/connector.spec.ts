@@ -84,7 +84,7 @@ describe('a connector', () => {
       peer.socket.end();
       return undefined;
     };
-    await expect(attempt({ endpoint: server.endpoint, auth: 'token' })).rejects.toThrow('without a word');
+    await expect(attempt({ endpoint: server.endpoint, auth: 'token' })).rejects.toThrow('without an answer');
   });
 
   it('calls nothing after an abort', async () => {
@@ -116,7 +116,7 @@ describe('a connector that proves its server', () => {
 
   it.each<[string | undefined, string, RegExp]>([
     [undefined, 'UNAVAILABLE', /connected, but got no answer to "ping" within 100 ms/],
-    ['error_auth\n', 'AUTH', /wants a token/],
+    ['error_auth\n', 'AUTH', /requires a token/],
     ['error_draining\n', 'DRAINING', /shutting down/],
     ['ok\nok\n', 'UNAVAILABLE', /more than one answer to ping/],
     ['ok 1\n', 'UNAVAILABLE', /something other than dflockd answered: "ok 1"/],
@@ -138,7 +138,7 @@ describe('a connector that proves its server', () => {
         return undefined;
       });
       server.proves = false;
-      await expect(proven({ endpoint: server.endpoint })).rejects.toThrow(/"bana"|without a word/);
+      await expect(proven({ endpoint: server.endpoint })).rejects.toThrow(/"bana"|without an answer/);
     }
   });
 });

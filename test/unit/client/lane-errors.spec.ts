@@ -29,7 +29,7 @@ describe('what a lane tells of its end', () => {
       message: 'authentication failed: host:6388 refuses the token (option remote.auth)',
     });
     expect(unauthorized(server, false).message).toBe(
-      'authentication failed: host:6388 wants a token (option remote.auth)',
+      'authentication failed: host:6388 requires a token (option remote.auth)',
     );
   });
 

@@ -186,7 +186,9 @@ describe('a subscription that the server refuses', () => {
     const [bad, worse, good] = [listen('bad'), listen('bad'), listen('good')];
     await until(() => bad.errors.length > 0);
     expect(bad.errors[0]).toMatchObject({ code: 'UNSUPPORTED', server: server.endpoint.label });
-    expect(bad.errors[0]!.message).toMatch(/refuses to listen: it has no signals .* --max-subscriptions allows/);
+    expect(bad.errors[0]!.message).toMatch(
+      /refuses the subscription: it has no signals .* --max-subscriptions is reached/,
+    );
     expect(worse.errors).toEqual(bad.errors);
     const first = await peer(0, 2);
     first.say('sig bad 1\nsig good 2\n');
@@ -240,7 +242,7 @@ describe('a subscription that the server has had, and refuses when it is asked a
     context.clock.advance(100);
     const second = await peer(1);
     await until(() => degraded().length > 0, 'the event');
-    expect(degraded()).toEqual([expect.stringMatching(/refuses to listen: .*keeps asking/)]);
+    expect(degraded()).toEqual([expect.stringMatching(/refuses the subscription: .*keeps asking/)]);
     context.clock.advance(999);
     expect(second.requests).toHaveLength(1);
     server.script = () => 'ok\n';
@@ -284,7 +286,7 @@ describe('who listens to a server that gives no connection for it', () => {
     server.peers[0]!.reset();
     for (let i = 0; i < 5; i++) context.clock.advance(await lost());
     expect(tellings).toEqual([
-      expect.stringMatching(/^no connection for signals, which are missed until there is one .*without a word/),
+      expect.stringMatching(/^no connection for signals, which are missed until there is one .*without an answer/),
     ]);
   });
 });

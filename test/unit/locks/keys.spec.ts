@@ -83,7 +83,7 @@ describe('wireKey', () => {
     ['a C1 control', 'a\u0085', 'control character', 'a\u0085'],
     ['a no-break space', 'a\u00a0b', 'white space', 'a\u00a0b'],
     ['an ideographic space', 'a\u3000b', 'white space', 'a\u3000b'],
-    ['half a surrogate pair', 'a\ud800', 'the key "a\\ud800" has half a surrogate pair', 'a\ud800'],
+    ['half a surrogate pair', 'a\ud800', 'the key "a\\ud800" has a lone surrogate', 'a\ud800'],
     ['a number', 7, 'must be a string, got number', undefined],
     ['undefined', undefined, 'got undefined', undefined],
     ['null', null, 'got object', undefined],
@@ -134,7 +134,7 @@ describe('lockKey', () => {
   it('names the value that is wrong', () => {
     expect(() => encodeKeyValue(undefined, delimitersOf([':']), 'argument 0.id')).toThrow('argument 0.id of the key');
     expect(() => encodeKeyValue('\ud800', delimitersOf([':']), 'argument 1')).toThrow(
-      'argument 1 of the key has half a surrogate pair',
+      'argument 1 of the key has a lone surrogate',
     );
   });
 });

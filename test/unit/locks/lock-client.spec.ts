@@ -412,7 +412,7 @@ describe('start', () => {
   it('connect: warns and goes on when there is no server', async () => {
     backend.onStart = async () => Promise.reject(new LockUnavailableError('nobody there'));
     await client.start();
-    expect(warnings).toEqual(['no connection yet: nobody there; trying on']);
+    expect(warnings).toEqual(['no connection yet: nobody there; retrying']);
     expect(() => client.capabilities).toThrow(LockUnavailableError);
     backend.onStart = async () => backend.capabilities;
     backend.link({ server: 'fake', state: 'up' });
@@ -471,7 +471,7 @@ describe('start', () => {
     backend.link({ server: 's', state: 'degraded' });
     backend.link({ server: 's', state: 'down' });
     expect(events.map((event) => ({ ...event }))).toStrictEqual([
-      { type: 'degraded', server: 's', at: clock.wall(), detail: 'not at its best' },
+      { type: 'degraded', server: 's', at: clock.wall(), detail: 'the server is degraded' },
       { type: 'disconnected', server: 's', at: clock.wall() },
     ]);
   });
