@@ -42,13 +42,7 @@ function tokenEnd(text: string, from: number): number {
 /** The tokens of a channel. */
 export const tokensOf = (channel: string): string[] => channel.split('.');
 
-/** A predicate for a valid pattern: `*` is exactly one token, `>` one or more. */
-export function matcher(pattern: string): (channel: string) => boolean {
-  const matches = tokenMatcher(pattern);
-  return (channel) => matches(tokensOf(channel));
-}
-
-/** The same for the tokens of a channel: who asks many patterns splits it once. */
+/** A predicate for a valid pattern, on the tokens of a channel: `*` is exactly one token, `>` one or more. */
 export function tokenMatcher(pattern: string): (tokens: readonly string[]) => boolean {
   const want = pattern.split('.');
   const open = want.at(-1) === '>';

@@ -1,6 +1,19 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { isChannel, isPattern, isWildcard, matchesChannel, matcher } from '../../../lib/protocol/patterns.js';
+import {
+  isChannel,
+  isPattern,
+  isWildcard,
+  matchesChannel,
+  tokenMatcher,
+  tokensOf,
+} from '../../../lib/protocol/patterns.js';
+
+/** As a client matches: the pattern is prepared once, and channels are split once for all patterns. */
+const matcher = (pattern: string) => {
+  const matches = tokenMatcher(pattern);
+  return (channel: string): boolean => matches(tokensOf(channel));
+};
 
 describe('patterns (spec 6.1)', () => {
   it.each(['a', '>', '*', 'a.>', '*.>', 'a.*.c', 'a..b', '.', 'a.'])('%s is valid', (pattern) => {
