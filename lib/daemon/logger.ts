@@ -1,4 +1,5 @@
 import type { Clock, Ms, Timer } from '../common/system.js';
+import { isThenable } from '../common/thenables.js';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -8,8 +9,6 @@ export type DaemonLogger = (level: LogLevel, message: string, attributes?: Reado
 export const silent: DaemonLogger = () => {};
 
 const ignore = (): void => {};
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && typeof (value as PromiseLike<unknown>).then === 'function';
 
 /** Never throws, and leaves no rejection unhandled: a daemon outlives its log. */
 export const harmless =
