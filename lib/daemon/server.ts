@@ -39,7 +39,7 @@ export interface ServerDependencies {
 /** Each costs some 50 to 100 µs, with what is written and closed. */
 const ENDINGS_PER_TURN = 8;
 /** Each listener that is written to costs some 15 µs. Signals that come for one while it waits are written together. */
-const PUSHES_PER_TURN = 64;
+const PUSHES_PER_TURN = 32;
 
 const seconds = (s: number): number => s * 1000;
 

@@ -1,7 +1,7 @@
 import { ConfigError, type LockLostError } from '../common/errors.js';
 import { show } from '../common/shown.js';
 import type { Clock, Ms } from '../common/system.js';
-import { started } from '../common/thenables.js';
+import { isLazy, started } from '../common/thenables.js';
 import { checkBounds } from './bounds.js';
 import { type LockEntry, runWithLock } from './current-lock.js';
 import type { Hold } from './hold.js';
@@ -102,7 +102,8 @@ export class LockScope {
    *   an Observable, …), as `withLock` does. The lock is still held.
    */
   run<R>(part: () => R): R {
-    const result = runWithLock(this.entry, () => started(part()));
+    const returned = runWithLock(this.entry, part);
+    const result = isLazy(returned) ? runWithLock(this.entry, () => started(returned)) : returned;
     if (!this.check) return result;
     const checked = <T>(value: T): T => {
       this.check!(value);
