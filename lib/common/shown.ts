@@ -46,7 +46,7 @@ const PEM = /-----BEGIN /;
 export const isSecretName = (name: string): boolean => SECRET_NAME.test(name);
 
 /** Without user and password of a URL, wherever in the text it stands. */
-export const withoutUserInfo = (text: string): string => text.replace(/\/\/[\s\S]*@/g, '//***@');
+const withoutUserInfo = (text: string): string => text.replace(/\/\/[\s\S]*@/g, '//***@');
 
 /** A line of the protocol without the token that releases a lock. */
 export const withoutToken = (line: string): string => line.replace(/^(ok|acquired) (?!\{)\S+ /, '$1 *** ');

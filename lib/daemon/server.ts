@@ -276,7 +276,6 @@ export class DflockdServer {
       writeTimeoutMs: seconds(options.writeTimeout),
       autoRelease: options.autoReleaseOnDisconnect,
       authToken: options.authToken === undefined ? undefined : Buffer.from(options.authToken, 'latin1'),
-      unauthenticated: (peer) => log('warn', 'authentication failed', { peer }),
     };
   }
 }

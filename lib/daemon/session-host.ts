@@ -20,6 +20,7 @@ export interface SessionHost {
   readonly pushes: Portions;
   readonly stats: StatsDesk;
   readonly signalMemory: SignalMemory;
+  /** What clients bring about: at most one line a second for each message. */
   readonly log: DaemonLogger;
   readonly readTimeoutMs: Ms;
   /** 0 = none. */
@@ -27,6 +28,4 @@ export interface SessionHost {
   readonly autoRelease: boolean;
   /** Undefined: no authentication. */
   readonly authToken: Buffer | undefined;
-  /** A peer has not said the token. */
-  unauthenticated(peer: string): void;
 }

@@ -256,7 +256,9 @@ export class TcpSession extends ContainedSession implements SessionSink {
 
   private refuse(status: 'error' | 'auth' | 'draining', now: Ms): void {
     // Who only looks whether the port is open is no intruder.
-    if (status === 'auth' && (!this.ended || this.decoder.completed > 0)) this.host.unauthenticated(this.peer);
+    if (status === 'auth' && (!this.ended || this.decoder.completed > 0)) {
+      this.host.log('warn', 'authentication failed', { peer: this.peer });
+    }
     this.outbox.add(encodeReply({ s: status }));
     this.leave(now, status === 'auth' ? AUTH_CLOSE_DELAY_MS : 0);
   }

@@ -26,14 +26,6 @@ export interface ScopeOptions extends AcquireOptions {
   maxHoldS?: number;
 }
 
-/** @throws ConfigError */
-export const checkMinHold = (value: unknown): Ms => (checkBounds('minHoldS', value) ?? 0) * 1000;
-
-/** @param maxHoldMs Infinity where there is no limit @throws ConfigError if the two contradict each other */
-export function checkHoldTimes(minHoldMs: Ms, maxHoldMs: Ms): void {
-  if (minHoldMs > maxHoldMs) throw wrong('maxHoldS', `at least minHoldS (${minHoldMs / 1000})`, maxHoldMs / 1000);
-}
-
 /** For how long a body keeps its lock. */
 export interface HoldTimes {
   readonly minHoldMs: Ms;
@@ -41,11 +33,11 @@ export interface HoldTimes {
   readonly maxHoldMs: Ms;
 }
 
-/** @param otherwise the client's `maxHoldS` in ms @throws ConfigError */
+/** @param otherwise the client's `maxHoldS` in ms @throws ConfigError, also if the two contradict each other */
 export function holdTimes(minHoldS: unknown, maxHoldS: unknown, otherwise: Ms): HoldTimes {
-  const minHoldMs = checkMinHold(minHoldS);
+  const minHoldMs = (checkBounds('minHoldS', minHoldS) ?? 0) * 1000;
   const maxHoldMs = checkMaxHold(maxHoldS) ?? otherwise;
-  checkHoldTimes(minHoldMs, maxHoldMs);
+  if (minHoldMs > maxHoldMs) throw wrong('maxHoldS', `at least minHoldS (${minHoldMs / 1000})`, maxHoldMs / 1000);
   return { minHoldMs, maxHoldMs };
 }
 

@@ -3,8 +3,8 @@ import { checkBounds } from '../locks/bounds.js';
 import type { LockedCall } from '../locks/hold.js';
 import { NO_OPTIONS } from '../locks/lock-request.js';
 import { checkNames, checkObject, wrong } from '../locks/option-checks.js';
-import { checkHoldTimes, checkMinHold, type ScopeOptions } from '../locks/lock-scope.js';
-import { checkAcquireTimeout, checkLease, checkMaxHold } from '../locks/resolve-options.js';
+import { holdTimes, type ScopeOptions } from '../locks/lock-scope.js';
+import { checkAcquireTimeout, checkLease } from '../locks/resolve-options.js';
 import { DEFAULT_INSTANCE } from './dflockd.constants.js';
 import { located, MESSAGES } from './dflockd.messages.js';
 import { compileKey, type KeyMaker } from './key-template.js';
@@ -97,7 +97,7 @@ function check(
   if (onNested !== undefined && !ON_NESTED.includes(onNested))
     throw wrong('onNested', "'throw', 'join' or 'wait'", onNested);
   checkBounds('limit', limit);
-  checkHoldTimes(checkMinHold(minHoldS), checkMaxHold(maxHoldS) ?? Infinity);
+  holdTimes(minHoldS, maxHoldS, Infinity);
   const scope = {
     // Who skips does not wait, unless told to.
     ...defined('acquireTimeoutS', acquireTimeoutS ?? (onBusy === 'skip' ? 0 : undefined)),

@@ -2,7 +2,7 @@ import { eitherSignal } from '../common/abort.js';
 import { AcquireTimeoutError, MaxWaitersError, NestedLockError } from '../common/errors.js';
 import type { LockClient } from '../locks/lock-client.js';
 import { isSignal } from '../locks/lock-request.js';
-import { checkHoldTimes } from '../locks/lock-scope.js';
+import { holdTimes } from '../locks/lock-scope.js';
 import type { LockKey } from '../locks/options.js';
 import { blameArguments } from './key-template.js';
 import type { LockPlan } from './lock-plan.js';
@@ -21,9 +21,8 @@ interface Call {
 export class LockRunner implements PlanRunner {
   constructor(private readonly client: LockClient) {}
 
-  check({ scope }: LockPlan): void {
-    const { minHoldS = 0, maxHoldS } = scope;
-    if (maxHoldS === undefined) checkHoldTimes(minHoldS * 1000, this.client.options.maxHoldMs);
+  check({ scope: { minHoldS, maxHoldS } }: LockPlan): void {
+    holdTimes(minHoldS, maxHoldS, this.client.options.maxHoldMs);
   }
 
   // Not an async function: every locked call would pay for it.
