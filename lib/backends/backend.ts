@@ -30,7 +30,7 @@ export interface AcquireRequest {
   readonly limit: number;
   /** 0: the server's default. */
   readonly leaseMs: Ms;
-  /** Monotonic point in time at which waiting ends. */
+  /** Monotonic point in time at which waiting ends; of a try the one at which it was asked for. */
   readonly deadline: Ms;
 }
 

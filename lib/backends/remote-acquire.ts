@@ -136,15 +136,19 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   }
 
   private link(): void {
-    const deadline = this.trier ? Infinity : this.deadline;
-    this.stopLinking = this.site.pool.whenCommand(deadline, (outcome) => {
+    const linked = (outcome: Lane | LockError): void => {
       if (this.phase !== 'linking') return;
       if (outcome instanceof LockError) return this.fail(outcome);
       // Others may have come to wait, or to try, meanwhile.
       const line = this.before();
       if (line) this.waitIn(line);
       else this.tryOn(outcome);
-    });
+    };
+    const { pool } = this.site;
+    // The deadline of a try is the moment at which it was asked for: it may have seen the first attempt fail.
+    this.stopLinking = this.trier
+      ? pool.whenCommand(Infinity, linked, this.deadline)
+      : pool.whenCommand(this.deadline, linked);
   }
 
   private tryOn(lane: Lane): void {

@@ -1,4 +1,5 @@
 import { type LockError, LockUnavailableError } from '../common/errors.js';
+import type { Ms } from '../common/system.js';
 import type { Backoff } from './backoff.js';
 import type { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
@@ -51,6 +52,11 @@ export class CommandSlot {
   /** Why there is no lane. */
   get error(): LockError | undefined {
     return this.link.error;
+  }
+
+  /** When a lane was lost or an attempt failed last. */
+  get failedAt(): Ms {
+    return this.link.failedAt;
   }
 
   get lanes(): readonly Lane[] {

@@ -58,11 +58,12 @@ export class CommandSlots {
    * A lane: at once, or when one is up, or the error of the next attempt, or LockUnavailableError at `deadline` and after one
    * connect timeout at the latest. The refusal of a server that has worked before is told at a finite deadline, not earlier.
    * Returns the cancellation.
+   * @param since of a caller that asked before: an attempt that has failed since then was the next one
    */
-  whenUp(deadline: Ms, callback: (outcome: Lane | LockError) => void): () => void {
-    const lane = this.lane();
-    if (lane) {
-      callback(lane);
+  whenUp(deadline: Ms, callback: (outcome: Lane | LockError) => void, since: Ms = Infinity): () => void {
+    const outcome = this.lane() ?? this.failure(since);
+    if (outcome) {
+      callback(outcome);
       return () => undefined;
     }
     const cancellations: (() => void)[] = [];
@@ -117,6 +118,11 @@ export class CommandSlots {
   private get refusal(): LockError | undefined {
     if (!this.context.record.hasWorked) return undefined;
     return this.slots.find(({ error }) => isRefusal(error))?.error;
+  }
+
+  /** Why there is no lane, if every slot has failed since then. */
+  private failure(since: Ms): LockError | undefined {
+    return this.slots.every((slot) => !slot.lane && slot.failedAt >= since) ? this.error : undefined;
   }
 
   private notInTime(): LockUnavailableError {

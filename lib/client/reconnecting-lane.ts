@@ -36,12 +36,13 @@ type State = 'idle' | 'dialing' | 'up' | 'down' | 'refused' | 'closed';
 export class ReconnectingLane {
   /** Why there is no lane; undefined while there is one, and before the first attempt. */
   error: LockError | undefined;
+  /** When a lane was lost or an attempt failed last. */
+  failedAt: Ms = -Infinity;
   private state: State = 'idle';
   private current: Lane | undefined;
   private isWanted = true;
   /** Losses and failed attempts since it was up. */
   private failures = 0;
-  private refusedAt: Ms = -Infinity;
   private upSince: Ms = 0;
   /** How many lanes in a row have been answered and lost soon after. */
   private brief = 0;
@@ -162,9 +163,9 @@ export class ReconnectingLane {
   private lost(error: LockError): void {
     const { context, backoff } = this;
     this.error = error;
+    this.failedAt = context.clock.now();
     if (isRefusal(error) && !context.record.hasWorked) {
       this.state = 'refused';
-      this.refusedAt = context.clock.now();
       return this.hooks.down(error, true);
     }
     if (isRefusal(error)) context.record.refused(error);
@@ -191,6 +192,6 @@ export class ReconnectingLane {
   /** Whether a refusal is old enough to be put to the test again, or another lane has been accepted since. */
   private get mayAskAgain(): boolean {
     const { record, clock } = this.context;
-    return record.hasWorked || clock.now() - this.refusedAt >= this.backoff.maxMs;
+    return record.hasWorked || clock.now() - this.failedAt >= this.backoff.maxMs;
   }
 }

@@ -147,8 +147,8 @@ export class ServerPool implements LinePool {
   }
 
   /** As CommandSlots.whenUp. */
-  whenCommand(deadline: Ms, callback: (outcome: Lane | LockError) => void): () => void {
-    return this.slots.whenUp(deadline, callback);
+  whenCommand(deadline: Ms, callback: (outcome: Lane | LockError) => void, since?: Ms): () => void {
+    return this.slots.whenUp(deadline, callback, since);
   }
 
   /**

@@ -5,7 +5,7 @@ import { refuseOtherLayouts } from '../common/copies.js';
 import { LockUnavailableError } from '../common/errors.js';
 import { printAs } from '../common/inspection.js';
 import { rejected } from '../common/rejected.js';
-import { type Clock, systemClock, systemEntropy } from '../common/system.js';
+import { type Clock, type Ms, systemClock, systemEntropy } from '../common/system.js';
 import { makeBackend } from './backend-factory.js';
 import { BackendStart } from './backend-start.js';
 import { ClientEvents } from './client-events.js';
@@ -227,13 +227,13 @@ export class LockClient {
 
   /** One exchange with every server. @throws LockUnavailableError */
   async ping(): Promise<void> {
-    await this.ready();
+    await this.#taker.started(this.#patience());
     await this.#backend.ping();
   }
 
   /** What each server says about itself. @throws LockUnavailableError */
   async stats(): Promise<ServerStats[]> {
-    await this.ready();
+    await this.#taker.started(this.#patience());
     return (await this.#backend.stats()) as ServerStats[];
   }
 
@@ -258,7 +258,12 @@ export class LockClient {
   }
 
   private ready(): Promise<void> {
-    return this.#taker.ready(this.#clock.now() + this.#options.acquireTimeoutMs);
+    return this.#taker.ready(this.#patience());
+  }
+
+  /** What does not acquire waits as long for the start as an acquire. */
+  #patience(): Ms {
+    return this.#clock.now() + this.#options.acquireTimeoutMs;
   }
 
   private async startUp(): Promise<void> {

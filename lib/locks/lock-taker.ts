@@ -65,12 +65,16 @@ export class LockTaker {
     return request.onNested === 'wait' ? undefined : nestingOf(request, this.holds);
   }
 
-  /** Waits for the start of the backend, no longer than until the deadline. */
-  async ready(deadline: Ms, signal?: AbortSignal): Promise<void> {
+  /** Waits for the start of the backend, no longer than until the deadline. @throws what the start throws */
+  async started(deadline: Ms, signal?: AbortSignal): Promise<void> {
     if (this.isClosed) throw new ShuttingDownError();
-    if (this.start.isDecided) return;
+    if (!this.start.isDecided) await this.acquirer.until(this.start.run(), deadline, signal);
+  }
+
+  /** As started(), for what may do without some of the servers. */
+  async ready(deadline: Ms, signal?: AbortSignal): Promise<void> {
     try {
-      await this.acquirer.until(this.start.run(), deadline, signal);
+      await this.started(deadline, signal);
     } catch (error) {
       // What comes next says itself what it can do without a server.
       if (!(error instanceof LockUnavailableError)) throw error;

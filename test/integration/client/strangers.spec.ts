@@ -203,6 +203,25 @@ describe('a server that is none', () => {
     expect(lines).toEqual([]);
   });
 
+  it.each<[string, (client: LockClient) => Promise<unknown>]>([
+    ['tryAcquire', (client) => client.tryAcquire('k')],
+    ['acquire without waiting', (client) => client.acquire('k', { acquireTimeoutS: 0 })],
+    ['ping', (client) => client.ping()],
+    ['stats', (client) => client.stats()],
+  ])('lets %s, which starts the client, fail with the first attempt instead of a second one', async (_, call) => {
+    const port = await listen(createServer(() => undefined));
+    const client = new LockClient({
+      servers: [`127.0.0.1:${port}`],
+      startup: 'lazy',
+      shutdownTimeoutS: 0.1,
+      // What waited for another attempt would be told that it was not connected in time.
+      remote: { connectTimeoutMs: 100, reconnect: { minDelayMs: 60_000, maxDelayMs: 60_000 } },
+    });
+    closers.push(() => client.close());
+    const message = expect.stringContaining('no answer to "ping" within 100 ms') as unknown;
+    await expect(inTime(call(client), 'the call')).rejects.toMatchObject({ code: 'UNAVAILABLE', message });
+  });
+
   it('takes the place of one that was: one line says that the connection is lost, and attempts become rare', async () => {
     const real = new DflockdServer({ port: 0, shutdownTimeout: 0.01 });
     const { port } = await real.listen();

@@ -109,6 +109,22 @@ describe('the command lanes of a pool', () => {
     expect(pool.waits.size).toBe(0);
   });
 
+  it('that have failed since the caller asked are not waited for once more', async () => {
+    make({ reconnect: { minDelayMs: 60_000, maxDelayMs: 60_000 } });
+    await server.close();
+    const asked = clock.now();
+    clock.advance(10);
+    await expect(pool.start()).rejects.toBeInstanceOf(LockError);
+    await until(() => pool.stats().command === 0);
+    server = await FakeServer.start();
+    const outcomes: string[] = [];
+    pool.whenCommand(Infinity, (error) => outcomes.push(`early ${(error as LockError).message}`), asked);
+    pool.whenCommand(Infinity, (error) => outcomes.push(`late ${(error as LockError).message}`), clock.now() + 1);
+    expect(outcomes).toEqual([expect.stringContaining('early cannot reach')]);
+    clock.advance(2050);
+    expect(outcomes.slice(1)).toEqual([`late ${pool.server}: not connected in time`]);
+  });
+
   it('are given to who waits as to who takes: the one that owns least', async () => {
     await allUp();
     const [a, b] = commands();
