@@ -68,10 +68,10 @@ describe('the commands on the pages', () => {
     'frobnicate',
   ])('would not pass with: %s', (command) => expect(() => check(command)).toThrow());
 
-  // The page on reliability names those of the benchmarks.
+  // The pages on reliability and on the protocol name others, too.
   it('have the flags of the daemon wherever text names one', () => {
     const known = new Set(DAEMON_FLAGS.flatMap(({ name, env }) => [`--${name}`, env!]));
-    const named = PAGES.filter((page) => page !== 'docs/reliability.md').flatMap((page) =>
+    const named = PAGES.filter((page) => !/reliability|protocol/.test(page)).flatMap((page) =>
       [...readPage(page).matchAll(/`(--(?!help|init|watch|user)[a-z-]+)|`(DFLOCKD_[A-Z_]+)/g)].map(([, flag, env]) => flag ?? env!),
     );
     expect(named.filter((flag) => !known.has(flag))).toEqual([]);
