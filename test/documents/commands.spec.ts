@@ -19,7 +19,7 @@ function checkDaemon(args: readonly string[]): void {
 
 /** @throws Error saying what is wrong with a command of a page */
 function check(command: string): void {
-  const [program, ...args] = command.replace(/^exec /, '').split(/\s+/);
+  const [program, ...args] = command.replace(/^(exec |[A-Z_]+=(\$\([^)]*\)|\S+) )+/, '').split(/\s+/);
   const line = args.join(' ');
   if (program === 'npx' && args[0] === 'nestjs-dflockd') {
     if (args[1] !== 'daemon') throw new Error(`${command}: no such command`);
@@ -37,11 +37,11 @@ function check(command: string): void {
     throw new Error(`${command}: package.json has no such script`);
   }
   if (program!.startsWith('.') && existsSync(program!)) return;
-  if (KNOWN.some((known) => known.test(command))) return;
+  if (KNOWN.some((known) => known.test(`${program} ${line}`))) return;
   throw new Error(`${command}: nobody has checked such a command`);
 }
 
-/** Commands of other programs, which read the files that pages.spec checks. */
+/** Commands of other programs, which read what deployment.spec checks. */
 const KNOWN = [/^docker (build|compose|run) /, /^kubectl (apply|create) /, /^nest start --watch$/];
 
 const commandsOf = (code: string): string[] =>

@@ -41,9 +41,8 @@ describe('the page on containers', () => {
     const file = args[args.indexOf('--auth-token-file') + 1] as string;
     expect(file.startsWith(`${volumeMounts[0].mountPath}/`)).toBe(true);
     expect(volumeMounts[0].name).toBe(pod.volumes[0].name);
-    for (const service of Object.values(compose.services) as { secrets: string[] }[]) {
-      expect(Object.keys(compose.secrets)).toEqual(service.secrets);
-    }
+    expect(compose.services.dflockd.secrets).toEqual(Object.keys(compose.secrets));
+    expect(compose.services.dflockd.command).toContain(`/run/secrets/${Object.keys(compose.secrets)[0]}`);
     expect(compose.services.app.environment.DFLOCKD_SERVERS).toBe(`dflockd:${image.exposed[0]}`);
   });
 });

@@ -80,6 +80,8 @@ export interface Example {
   readonly classes: readonly ExampleClass[];
   /** What it declares on its top level. */
   readonly declared: readonly string[];
+  /** Functions that it exports, and the names of their parameters. */
+  readonly functions: ExampleClass['methods'];
   /** What it declares as being there: `declare const accounts: …`. */
   readonly ambient: readonly string[];
 }
@@ -134,18 +136,23 @@ function checkClaims(code: string): string {
 }
 
 function complete(block: Block, code: string, items: ModuleItem[]): Example {
+  const exported = new Set<object>();
+  for (const item of items) if (item.type === 'ExportDeclaration') exported.add(item.declaration);
   const declarations = items.map((item) => (item.type === 'ExportDeclaration' ? item.declaration : item));
   const imported: string[] = [];
   const declared: string[] = [];
   const ambient: string[] = [];
   const classes: ExampleClass[] = [];
+  const functions: ExampleClass['methods'][number][] = [];
   for (const item of declarations) {
     if (item.type === 'ImportDeclaration') imported.push(...item.specifiers.map(({ local }) => local.value));
     else if (item.type === 'ClassDeclaration') {
       declared.push(item.identifier.value);
       if (!item.isAbstract) classes.push({ name: item.identifier.value, methods: item.body.flatMap(methodOf) });
     } else if (item.type === 'FunctionDeclaration') {
-      (item.declare ? ambient : declared).push(item.identifier.value);
+      const { value: name } = item.identifier;
+      (item.declare ? ambient : declared).push(name);
+      if (exported.has(item)) functions.push({ name, parameters: item.params.flatMap(({ pat }) => namesIn(pat)) });
     } else if (item.type === 'TsInterfaceDeclaration' || item.type === 'TsTypeAliasDeclaration') {
       imported.push(item.id.value);
     } else if (item.type === 'VariableDeclaration') {
@@ -168,7 +175,7 @@ function complete(block: Block, code: string, items: ModuleItem[]): Example {
     code,
     '\nexport {};\n',
   ].join('');
-  return { name: nameOf(block), source, classes, declared, ambient };
+  return { name: nameOf(block), source, classes, functions, declared, ambient };
 }
 
 const namesIn = (pattern: Pattern): string[] => {

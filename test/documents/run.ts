@@ -13,7 +13,7 @@ import * as daemon from '../../lib/entries/daemon.js';
 import * as nest from '../../lib/entries/index.js';
 import * as testing from '../../lib/entries/testing.js';
 import type { Example, ExampleClass } from './examples.js';
-import { ARGUMENTS, ID, makeReader, USER, type Reader } from './reader.js';
+import { ARGUMENTS, ID, makeReader, USER } from './reader.js';
 
 /** What examples import. */
 const MODULES: Readonly<Record<string, object>> = {
@@ -57,13 +57,20 @@ export async function run(example: Example, server: string): Promise<void> {
   const applications: common.INestApplicationContext[] = [own];
   try {
     const reader = await makeReader(own.get(nest.DflockdService), own);
-    Object.assign(scope, await evaluate(example, reader, server));
-    const app = Object.values(scope).find(isApplication) ?? (await boot(example, scope));
+    const declared = await evaluate(example, reader, server);
+    Object.assign(scope, declared());
+    for (const { name, parameters } of example.functions) {
+      const call = scope[name] as (...args: unknown[]) => unknown;
+      await toItsEnd(call(...parameters.map((parameter) => argument(name, parameter))));
+      // It may have begun something.
+      Object.assign(scope, declared());
+    }
+    const app = (await Promise.all(Object.values(scope))).find(isApplication) ?? (await boot(example, scope));
     if (app) applications.unshift(app);
     if (app) for (const type of example.classes) await use(app, type, scope[type.name] as Type);
   } finally {
     jestGlobals.jest.useRealTimers();
-    for (const value of Object.values(scope)) if (isClosable(value)) await value.close();
+    for (const value of await Promise.all(Object.values(scope))) if (isClosable(value)) await value.close();
     for (const app of applications) await app.close();
   }
 }
@@ -73,7 +80,8 @@ const readersApplication = (): Promise<common.INestApplicationContext> =>
     logger: false,
   });
 
-async function evaluate(example: Example, reader: Reader, server: string): Promise<Scope> {
+/** Runs its top level. @returns what it has declared by now */
+export async function evaluate(example: Example, reader: object, server: string): Promise<() => Scope> {
   const { code } = transformSync(ports(example.source, server), {
     jsc: {
       parser: { syntax: 'typescript', decorators: true },
@@ -89,11 +97,11 @@ async function evaluate(example: Example, reader: Reader, server: string): Promi
     return found;
   };
   const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
-  const body = `${code}\nreturn { ${example.declared.join(', ')} };`;
+  const body = `${code}\nreturn () => ({ ${example.declared.join(', ')} });`;
   const program = new AsyncFunction('exports', 'require', 'console', ...example.ambient, body) as (
     ...args: unknown[]
-  ) => Promise<Scope>;
-  return program({}, require, silent, ...example.ambient.map((name) => reader[name as keyof Reader]));
+  ) => Promise<() => Scope>;
+  return program({}, require, silent, ...example.ambient.map((name) => (reader as Scope)[name]));
 }
 
 const isClosable = (value: unknown): value is { close(): unknown } =>
