@@ -14,7 +14,7 @@ const { scripts, bin } = JSON.parse(readFileSync('package.json', 'utf8')) as Rec
 function checkDaemon(args: readonly string[]): void {
   const options = daemonOptions(parseFlags(DAEMON_FLAGS, args), new Map());
   // The file is on the machine of the reader.
-  resolveServerOptions({ ...options, authTokenFile: undefined, tlsCert: undefined, tlsKey: undefined } as object);
+  resolveServerOptions({ ...options, authTokenFile: undefined, tlsCert: undefined, tlsKey: undefined });
 }
 
 /** @throws Error saying what is wrong with a command of a page */
@@ -27,7 +27,7 @@ function check(command: string): void {
   }
   if (/(^|\/)node$/.test(program!)) {
     const main = /node_modules\/nestjs-dflockd\/(\S+) daemon ?(.*)$/.exec(line);
-    if (main?.[1] !== bin['nestjs-dflockd']) throw new Error(`${command}: is not the command of the package`);
+    if (!main || main[1] !== bin['nestjs-dflockd']) throw new Error(`${command}: is not the command of the package`);
     return checkDaemon(main[2]!.split(' ').filter(Boolean));
   }
   if (program === 'npm') {
@@ -72,7 +72,9 @@ describe('the commands on the pages', () => {
   it('have the flags of the daemon wherever text names one', () => {
     const known = new Set(DAEMON_FLAGS.flatMap(({ name, env }) => [`--${name}`, env!]));
     const named = PAGES.filter((page) => !/reliability|protocol/.test(page)).flatMap((page) =>
-      [...readPage(page).matchAll(/`(--(?!help|init|watch|user)[a-z-]+)|`(DFLOCKD_[A-Z_]+)/g)].map(([, flag, env]) => flag ?? env!),
+      [...readPage(page).matchAll(/`(--(?!help|init|watch|user)[a-z-]+)|`(DFLOCKD_[A-Z_]+)/g)].map(
+        ([, flag, env]) => flag ?? env!,
+      ),
     );
     expect(named.filter((flag) => !known.has(flag))).toEqual([]);
     expect(named.length).toBeGreaterThan(10);

@@ -7,17 +7,23 @@ import { compose, CONTAINERS, healthCheck, image, of, pod } from './deployment.j
 
 /** test/integration/daemon/command-line.spec.ts runs these commands. */
 describe('the page on containers', () => {
-  it.each(CONTAINERS)('starts the daemon with flags and variables that it has, and waits for its end: $where', (container) => {
-    const { args, env, graceS, ports } = container;
-    expect(args[0]).toBe('daemon');
-    const known = DAEMON_FLAGS.map((flag) => flag.env);
-    expect(Object.keys(env).filter((name) => !known.includes(name))).toEqual([]);
-    const options = daemonOptions(parseFlags(DAEMON_FLAGS, args.slice(1)), readEnv(DAEMON_FLAGS, env, () => {}));
-    const { host, port, shutdownTimeout } = resolveServerOptions({ ...options, authTokenFile: undefined } as object);
-    expect(host).toBe('0.0.0.0');
-    expect(graceS).toBeGreaterThan(shutdownTimeout);
-    expect(new Set([...ports, ...image.exposed])).toEqual(new Set([port]));
-  });
+  it.each(CONTAINERS)(
+    'starts the daemon with flags and variables that it has, and waits for its end: $where',
+    (container) => {
+      const { args, env, graceS, ports } = container;
+      expect(args[0]).toBe('daemon');
+      const known = DAEMON_FLAGS.map((flag) => flag.env);
+      expect(Object.keys(env).filter((name) => !known.includes(name))).toEqual([]);
+      const options = daemonOptions(
+        parseFlags(DAEMON_FLAGS, args.slice(1)),
+        readEnv(DAEMON_FLAGS, env, () => {}),
+      );
+      const { host, port, shutdownTimeout } = resolveServerOptions({ ...options, authTokenFile: undefined });
+      expect(host).toBe('0.0.0.0');
+      expect(graceS).toBeGreaterThan(shutdownTimeout);
+      expect(new Set([...ports, ...image.exposed])).toEqual(new Set([port]));
+    },
+  );
 
   it('makes an image of this version, with the command of the package', () => {
     const { version, bin } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string; bin: object };

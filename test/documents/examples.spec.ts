@@ -18,7 +18,9 @@ describe('the examples of README and docs', () => {
   });
   afterAll(() => daemon.close());
 
-  it.each(running.map((block) => [nameOf(block), block] as const))('run: %s', (_, block) => run(exampleOf(block), server));
+  it.each(running.map((block) => [nameOf(block), block] as const))('run: %s', (_, block) =>
+    run(exampleOf(block), server),
+  );
 
   /** What is wrong with an example is not overlooked. */
   it.each([
@@ -29,7 +31,11 @@ describe('the examples of README and docs', () => {
     ['an error that is announced and not thrown', `await locks.tryAcquire('k'); // NestedLockError`, 'was not thrown'],
     ['a method that fails', `@WithLock('k')\nasync pay(id: string): Promise<void> { throw new Error(id); }`, ID],
     ['a route that fails', `@Get()\n@WithLock('k', { instance: 'other' })\nasync pay(): Promise<void> {}`, '"other"'],
-    ['a module that does not start', `@Module({ imports: [DflockdModule.forRoot({ lease: 5 } as object)] })\nclass A {}`, 'lease'],
+    [
+      'a module that does not start',
+      `@Module({ imports: [DflockdModule.forRoot({ lease: 5 } as object)] })\nclass A {}`,
+      'lease',
+    ],
   ])('would fail with %s', async (_, code, message) => {
     const example = async () => run(exampleOf({ page: 'page', line: 1, language: 'ts', note: '', code }), server);
     await expect(example()).rejects.toThrow(message);

@@ -117,9 +117,7 @@ function classOf(members: string): string {
 /** For a decorator without a method. */
 function method(decorator: string, index: number): string {
   if (decorator.startsWith('@LockRequest')) return `@Get('${index}') request${index}(): string { return 'done'; }`;
-  const [how, result] = decorator.includes(`returns: 'observable'`)
-    ? ['', `of('done')`]
-    : ['async ', `'done'`];
+  const [how, result] = decorator.includes(`returns: 'observable'`) ? ['', `of('done')`] : ['async ', `'done'`];
   const first = /\{0\.\w/.test(decorator) ? 'order' : 'id';
   const second = /\{1\.\w/.test(decorator) ? 'other' : /\{1\}/.test(decorator) ? 'to' : 'at';
   return `${how}example${index}(${first}: any, ${second}: any): ${how ? 'Promise<any>' : 'Observable<any>'} { return ${result}; }`;

@@ -24,7 +24,8 @@ describe('hot module replacement with embedded.listen', () => {
     await server.close();
   });
   afterEach(async () => {
-    for (const app of await Promise.allSettled(applications.splice(0))) if (app.status === 'fulfilled') await app.value.close();
+    for (const app of await Promise.allSettled(applications.splice(0)))
+      if (app.status === 'fulfilled') await app.value.close();
   });
 
   /** Loads a version of the application as webpack does. */
@@ -33,7 +34,10 @@ describe('hot module replacement with embedded.listen', () => {
     class AppModule {}
     let dispose!: (data: Data) => void;
     const hot = { data, accept() {}, dispose: (fn: typeof dispose) => (dispose = fn) };
-    const quiet = { ...example, source: example.source.replace('create(AppModule)', 'create(AppModule, { logger: false, abortOnError: false })') };
+    const quiet = {
+      ...example,
+      source: example.source.replace('create(AppModule)', 'create(AppModule, { logger: false, abortOnError: false })'),
+    };
     const app = (await evaluate(quiet, { AppModule, module: { hot } }, '-'))().application as Promise<INestApplication>;
     app.catch(() => {});
     applications.push(app);

@@ -61,7 +61,10 @@ class LoggedIn implements CanActivate {
   }
 }
 
-@Module({ imports: [DflockdModule.forRoot({ embedded: true, logger: false })], providers: [{ provide: Orders, useFactory: () => new Orders() }] })
+@Module({
+  imports: [DflockdModule.forRoot({ embedded: true, logger: false })],
+  providers: [{ provide: Orders, useFactory: () => new Orders() }],
+})
 class AppModule {}
 
 const url = 'data:,part';
@@ -105,4 +108,3 @@ export async function makeReader(locks: DflockdService, app: INestApplicationCon
 export type Reader = Awaited<ReturnType<typeof makeReader>>;
 /** That of the example which runs; the runner gives each its own. */
 export declare const reader: Reader;
-

@@ -148,7 +148,7 @@ async function boot(example: Example, scope: Scope): Promise<common.INestApplica
 async function use(app: common.INestApplicationContext, { name, methods }: ExampleClass, type: Type): Promise<void> {
   if (isModule(type)) return;
   if (typeof type.prototype.intercept === 'function') return; // Used by the handlers that it is for.
-  const object = app.get(type, { strict: false }) as Record<string, (...args: unknown[]) => unknown>;
+  const object = app.get<Record<string, (...args: unknown[]) => unknown>>(type, { strict: false });
   for (const method of methods) {
     const route = Reflect.getMetadata('path', object[method.name]!) as string | undefined;
     if (route !== undefined && isController(type)) await ask(app as common.INestApplication, type, method.name, route);

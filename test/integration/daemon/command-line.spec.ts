@@ -99,28 +99,31 @@ describe('nestjs-dflockd daemon (spec 7, 8)', () => {
     }
   });
 
-  it.each(CONTAINERS)('runs as docs/deployment.md starts, watches and stops it: $where', async ({ args, env, graceS }) => {
-    // The token where it is here, and a port of its own.
-    const own = args.map((arg) => (arg.startsWith('/run/secrets/') ? join(folder, 'token') : arg));
-    const command = start([...own, '--port', '0'], env);
-    const { port } = await command.listening();
-    const wire = await Wire.tcp({ host: '127.0.0.1', port });
-    expect(await wire.ask(`auth\n_\nfrom-file\n`)).toBe('ok');
-    wire.destroy();
+  it.each(CONTAINERS)(
+    'runs as docs/deployment.md starts, watches and stops it: $where',
+    async ({ args, env, graceS }) => {
+      // The token where it is here, and a port of its own.
+      const own = args.map((arg) => (arg.startsWith('/run/secrets/') ? join(folder, 'token') : arg));
+      const command = start([...own, '--port', '0'], env);
+      const { port } = await command.listening();
+      const wire = await Wire.tcp({ host: '127.0.0.1', port });
+      expect(await wire.ask(`auth\n_\nfrom-file\n`)).toBe('ok');
+      wire.destroy();
 
-    const probe = async (to: number): Promise<number | null> => {
-      const program = healthCheck.slice(1).map((arg) => arg.replace('6388', String(to)));
-      return new Promise((resolve) => spawn(process.execPath, program).on('close', resolve));
-    };
-    expect(await probe(port)).toBe(0);
-    expect(command.stderr).not.toMatch(/WARN|ERROR/);
+      const probe = async (to: number): Promise<number | null> => {
+        const program = healthCheck.slice(1).map((arg) => arg.replace('6388', String(to)));
+        return new Promise((resolve) => spawn(process.execPath, program).on('close', resolve));
+      };
+      expect(await probe(port)).toBe(0);
+      expect(command.stderr).not.toMatch(/WARN|ERROR/);
 
-    const stopped = performance.now();
-    command.signal('SIGTERM');
-    expect(await command.exit).toBe(0);
-    expect(performance.now() - stopped).toBeLessThan(graceS * 1000);
-    expect(await probe(port)).toBe(1);
-  });
+      const stopped = performance.now();
+      command.signal('SIGTERM');
+      expect(await command.exit).toBe(0);
+      expect(performance.now() - stopped).toBeLessThan(graceS * 1000);
+      expect(await probe(port)).toBe(1);
+    },
+  );
 
   it('ends well, or is killed while Node starts, however early a signal comes', async () => {
     const codes: (number | null)[] = [];
