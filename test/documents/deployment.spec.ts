@@ -30,6 +30,7 @@ describe('the page on containers', () => {
     expect(image.version).toBe(version);
     expect(image.installs).toContain('nestjs-dflockd@${VERSION}');
     expect(image.entry.slice(0, 2)).toEqual(['node', `node_modules/nestjs-dflockd/${Object.values(bin)[0]}`]);
+    expect(pod.containers[0].image).toBe(`registry.example.com/dflockd:${version}`);
     expect(healthCheck[0]).toBe('node');
   });
 

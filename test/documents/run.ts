@@ -144,10 +144,13 @@ async function boot(example: Example, scope: Scope): Promise<common.INestApplica
   return app;
 }
 
+/** Of interceptors, guards, pipes, filters, middleware and factories of options: they run with what they are for. */
+const calledByNest = ['intercept', 'canActivate', 'transform', 'catch', 'use', 'createDflockdOptions'];
+
 /** Asks for the routes of a class, and calls its other methods. */
 async function use(app: common.INestApplicationContext, { name, methods }: ExampleClass, type: Type): Promise<void> {
   if (isModule(type)) return;
-  if (typeof type.prototype.intercept === 'function') return; // Used by the handlers that it is for.
+  if (calledByNest.some((method) => method in type.prototype)) return;
   const object = app.get<Record<string, (...args: unknown[]) => unknown>>(type, { strict: false });
   for (const method of methods) {
     const route = Reflect.getMetadata('path', object[method.name]!) as string | undefined;
