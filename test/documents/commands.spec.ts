@@ -1,9 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
+// @ts-expect-error -- comes without types
+import yaml from 'js-yaml';
 import { DAEMON_FLAGS, daemonOptions } from '../../lib/cli/daemon-flags.js';
 import { parseFlags } from '../../lib/cli/flags.js';
 import { resolveServerOptions } from '../../lib/daemon/options.js';
-import { blocksIn, nameOf, PAGES, readPage } from './pages.js';
+import { blocksIn, blocksOf, nameOf, PAGES, readPage } from './pages.js';
 
 const { scripts, bin } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<
   'scripts' | 'bin',
@@ -81,11 +83,21 @@ describe('the commands on the pages', () => {
   });
 });
 
-describe('JSON on the pages', () => {
-  it.each([...blocksIn('json').map((block) => [nameOf(block), block.code] as const), ['none', '{}'] as const])(
-    'is JSON: %s',
-    (_, code) => {
-      expect(() => JSON.parse(code) as unknown).not.toThrow();
-    },
-  );
+describe('the blocks of the pages', () => {
+  it('are JSON and YAML where they say so', () => {
+    const parsed = [
+      ...blocksIn('json').map(({ code }) => JSON.parse(code) as unknown),
+      ...blocksIn('yaml').flatMap(({ code }) => yaml.safeLoadAll(code) as unknown[]),
+    ];
+    expect(parsed.length).toBeGreaterThanOrEqual(3);
+    expect(parsed.filter((document) => typeof document !== 'object')).toEqual([]);
+  });
+
+  it('are in languages that some test reads', () => {
+    const read = ['ts', 'diff', 'bash', 'sh', 'json', 'yaml', 'dockerfile', 'text'];
+    const others = PAGES.flatMap(blocksOf).filter(({ language }) => !read.includes(language));
+    // Grammars, transcripts and the like of the protocol, a unit of systemd, a query.
+    const known = /protocol|reliability|operations/;
+    expect(others.filter(({ page }) => !known.test(page)).map(nameOf)).toEqual([]);
+  });
 });

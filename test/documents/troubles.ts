@@ -310,9 +310,13 @@ export const TROUBLES: Readonly<Record<string, () => Promise<string>>> = {
     ),
   'no daemon': async () => {
     const server = await nobody();
-    return thrown(() =>
-      started({ imports: [locksModule({ servers: [server] })] }, (get) => get(DflockdService).tryAcquire('order:7')),
-    );
+    return (await started({ imports: [locksModule({ servers: [server], acquireTimeoutS: 0.05 })] }, (get) =>
+      // While an attempt to connect is under way, it says so instead.
+      until(async () => {
+        const said = await thrown(() => get(DflockdService).acquire('order:7'));
+        return said.includes('cannot reach') && said;
+      }),
+    )) as string;
   },
   'no daemon, in the log': async () => {
     const server = await nobody();
