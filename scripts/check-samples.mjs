@@ -116,6 +116,21 @@ async function configured(work) {
   }
 }
 
+/** What the Dockerfile of docs/deployment.md installs and starts, with the tarball in place of the published package. */
+async function image(work, tarball) {
+  const page = readFileSync(join(root, 'docs/deployment.md'), 'utf8');
+  const install = /^RUN npm (install .*) nestjs-dflockd@\$\{VERSION\}/m.exec(page)[1].split(' ');
+  const [node, ...entry] = JSON.parse(/^ENTRYPOINT (.*)$/m.exec(page)[1]);
+  const folder = join(work, 'image');
+  mkdirSync(folder);
+  // Without one of its own, npm would install into the folder above.
+  writeFileSync(join(folder, 'package.json'), '{}');
+  await run(folder, 'npm', [...install, '--prefer-offline', tarball]);
+  const installed = readdirSync(join(folder, 'node_modules')).filter((name) => !name.startsWith('.'));
+  if (installed.join() !== 'nestjs-dflockd') throw new Error(`the image would have ${installed.join()}`);
+  return run(folder, node, [...entry, '--version']);
+}
+
 const start = (cwd, args) => spawn(process.execPath, args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] });
 
 async function stop(child) {
@@ -137,11 +152,13 @@ const work = mkdtempSync(join(tmpdir(), 'dflockd-samples-'));
 try {
   writeFileSync(join(work, 'package.json'), JSON.stringify({ name: 'samples', private: true, type: 'module' }));
   const quietly = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
-  await run(work, 'npm', ['install', ...quietly, await pack(work), ...PACKAGES, 'typescript@5.9']);
+  const tarball = await pack(work);
+  await run(work, 'npm', ['install', ...quietly, tarball, ...PACKAGES, 'typescript@5.9']);
   await readme(work);
   console.log('README: the first application, three requests one after the other');
   await configured(work);
   console.log('README: options from ConfigService');
+  console.log(`docs/deployment.md: the image has the daemon ${await image(work, tarball)} and nothing else`);
   for (const name of readdirSync(join(root, 'sample')).filter((folder) => /^\d\d-/.test(folder))) {
     console.log(`\n== ${name}`);
     if (!(await sample(work, name))) throw new Error(`sample/${name} has failed`);
