@@ -28,7 +28,10 @@ const PACKAGES = [
     'rxjs',
     '@types/node',
   ],
-].map((name) => `${name}@${devDependencies[name]}`);
+]
+  .map((name) => `${name}@${devDependencies[name]}`)
+  // Of an example of the README only.
+  .concat('@nestjs/config@12.0.1');
 
 const TSCONFIG = JSON.stringify({
   compilerOptions: {
@@ -84,6 +87,50 @@ async function readme(work) {
   }
 }
 
+/** The options from ConfigService, with a daemon that wants the token of the environment. */
+async function configured(work) {
+  const [server, token] = [`127.0.0.1:${await freePort()}`, 'a-token-of-this-check'];
+  const page = readFileSync(join(root, 'README.md'), 'utf8');
+  const block = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].find(([, code]) => code.includes('@nestjs/config'))[1];
+  const folder = join(work, 'configured');
+  mkdirSync(folder);
+  writeFileSync(
+    join(folder, 'main.ts'),
+    `import 'reflect-metadata';
+    import { NestFactory } from '@nestjs/core';
+    import { DflockdService } from 'nestjs-dflockd';
+    ${block}
+    const app = await NestFactory.createApplicationContext(LocksModule, { abortOnError: false });
+    const held = await app.get(DflockdService).withLock('configured', async (lock) => lock.isHeld);
+    await app.close();
+    process.exitCode = held ? 0 : 1;`,
+  );
+  await compile(folder);
+  const flags = ['--port', server.split(':')[1], '--auth-token', token];
+  const daemon = start(folder, ['../node_modules/nestjs-dflockd/dist/esm/cli/main.js', 'daemon', ...flags]);
+  try {
+    const env = { ...process.env, DFLOCKD_SERVERS: server, DFLOCKD_TOKEN: token };
+    await run(folder, process.execPath, ['dist/main.js'], { env, timeout: 30_000 });
+  } finally {
+    await stop(daemon);
+  }
+}
+
+/** What the Dockerfile of docs/deployment.md installs and starts, with the tarball in place of the published package. */
+async function image(work, tarball) {
+  const page = readFileSync(join(root, 'docs/deployment.md'), 'utf8');
+  const install = /^RUN npm (install .*) nestjs-dflockd@\$\{VERSION\}/m.exec(page)[1].split(' ');
+  const [node, ...entry] = JSON.parse(/^ENTRYPOINT (.*)$/m.exec(page)[1]);
+  const folder = join(work, 'image');
+  mkdirSync(folder);
+  // Without one of its own, npm would install into the folder above.
+  writeFileSync(join(folder, 'package.json'), '{}');
+  await run(folder, 'npm', [...install, '--prefer-offline', tarball]);
+  const installed = readdirSync(join(folder, 'node_modules')).filter((name) => !name.startsWith('.'));
+  if (installed.join() !== 'nestjs-dflockd') throw new Error(`the image would have ${installed.join()}`);
+  return run(folder, node, [...entry, '--version']);
+}
+
 const start = (cwd, args) => spawn(process.execPath, args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] });
 
 async function stop(child) {
@@ -105,9 +152,13 @@ const work = mkdtempSync(join(tmpdir(), 'dflockd-samples-'));
 try {
   writeFileSync(join(work, 'package.json'), JSON.stringify({ name: 'samples', private: true, type: 'module' }));
   const quietly = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
-  await run(work, 'npm', ['install', ...quietly, await pack(work), ...PACKAGES, 'typescript@5.9']);
+  const tarball = await pack(work);
+  await run(work, 'npm', ['install', ...quietly, tarball, ...PACKAGES, 'typescript@5.9']);
   await readme(work);
   console.log('README: the first application, three requests one after the other');
+  await configured(work);
+  console.log('README: options from ConfigService');
+  console.log(`docs/deployment.md: the image has the daemon ${await image(work, tarball)} and nothing else`);
   for (const name of readdirSync(join(root, 'sample')).filter((folder) => /^\d\d-/.test(folder))) {
     console.log(`\n== ${name}`);
     if (!(await sample(work, name))) throw new Error(`sample/${name} has failed`);

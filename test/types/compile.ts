@@ -52,7 +52,7 @@ async function viaCommand(sources: readonly string[]): Promise<string[][]> {
   try {
     await Promise.all(
       sources.map((source, index) =>
-        writeFile(join(folder, `virtual-${index}.ts`), source.replaceAll("'../../lib/", "'../../../lib/")),
+        writeFile(join(folder, `virtual-${index}.ts`), source.replaceAll("'../", "'../../")),
       ),
     );
     const compilerOptions = { noUnusedLocals: false, noUnusedParameters: false };

@@ -1,17 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
+import { exampleOf } from '../documents/examples.js';
+import { blocksIn, whyNotRun } from '../documents/pages.js';
 import { COMPILERS } from './compile.js';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-
-/** The TypeScript examples of a document. */
-const examplesOf = (path: string): string[] =>
-  [...readFileSync(join(root, path), 'utf8').matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code!);
-
-const DOCUMENTS = ['docs/compatibility.md', 'docs/decorators.md', 'docs/signals.md'];
-const examples = DOCUMENTS.flatMap((path) => examplesOf(path).map((code, i) => ({ name: `${path}, ${i + 1}`, code })));
+const examples = blocksIn('ts', 'diff')
+  .filter((block) => !whyNotRun(block)?.startsWith('needs '))
+  .map(exampleOf);
 
 /** What programs written for dflockd-client do, with the types they see. */
 const PROGRAMS = {
@@ -94,9 +88,9 @@ describe('TypeScript', () => {
   let errors: string[][];
 
   it('has examples to compile', async () => {
-    for (const path of DOCUMENTS) expect(examplesOf(path).length).toBeGreaterThanOrEqual(2);
+    expect(examples.length).toBeGreaterThan(30);
     errors = await COMPILERS['7.0']!([
-      ...examples.map(({ code }) => code),
+      ...examples.map(({ source }) => source),
       ...Object.values(PROGRAMS),
       `import { DistributedSemaphore } from 'nestjs-dflockd/client'; new DistributedSemaphore({ key: 'k' });`,
     ]);

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -6,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { CommandLine, type Command } from '../../support/command-line.js';
 import { until } from '../../support/until.js';
 import { Wire } from '../../support/wire.js';
+import { CONTAINERS, healthCheck } from '../../documents/deployment.js';
 import { GRANT, PING, acquire, turns } from './harness.js';
 
 /** Says how large the young generation has been at most. */
@@ -96,6 +98,32 @@ describe('nestjs-dflockd daemon (spec 7, 8)', () => {
       expect(await command.exit).toBe(0);
     }
   });
+
+  it.each(CONTAINERS)(
+    'runs as docs/deployment.md starts, watches and stops it: $where',
+    async ({ args, env, graceS }) => {
+      // The token where it is here, and a port of its own.
+      const own = args.map((arg) => (arg.startsWith('/run/secrets/') ? join(folder, 'token') : arg));
+      const command = start([...own, '--port', '0'], env);
+      const { port } = await command.listening();
+      const wire = await Wire.tcp({ host: '127.0.0.1', port });
+      expect(await wire.ask(`auth\n_\nfrom-file\n`)).toBe('ok');
+      wire.destroy();
+
+      const probe = async (to: number): Promise<number | null> => {
+        const program = healthCheck.slice(1).map((arg) => arg.replace('6388', String(to)));
+        return new Promise((resolve) => spawn(process.execPath, program).on('close', resolve));
+      };
+      expect(await probe(port)).toBe(0);
+      expect(command.stderr).not.toMatch(/WARN|ERROR/);
+
+      const stopped = performance.now();
+      command.signal('SIGTERM');
+      expect(await command.exit).toBe(0);
+      expect(performance.now() - stopped).toBeLessThan(graceS * 1000);
+      expect(await probe(port)).toBe(1);
+    },
+  );
 
   it('ends well, or is killed while Node starts, however early a signal comes', async () => {
     const codes: (number | null)[] = [];
