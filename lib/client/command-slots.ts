@@ -66,22 +66,26 @@ export class CommandSlots {
       callback(outcome);
       return () => undefined;
     }
+    let over = false;
     const cancellations: (() => void)[] = [];
     const cancel = (): void => {
+      over = true;
       this.waits.cancel(late);
       for (const stop of cancellations) stop();
     };
-    let over = false;
     const once = (outcome: Lane | LockError): void => {
       if (over) return;
-      over = true;
       cancel();
       callback(outcome);
     };
     const late = newAlarm((now) => {
       const { refusal } = this;
-      if (refusal && now < deadline && deadline < Infinity) this.waits.set(late, deadline);
-      else once(refusal ?? this.notInTime());
+      if (refusal && now < deadline && deadline < Infinity) return this.waits.set(late, deadline);
+      const settle = (): void => once(refusal ?? this.notInTime());
+      if (now >= deadline) return settle();
+      // After a stall the connector may be overdue as well: it gets its turn first.
+      const { clock } = this.context;
+      clock.afterPoll(() => clock.afterPoll(settle));
     });
     const listen = (slot: CommandSlot): void => {
       const stop = slot.whenUp((outcome) => {
