@@ -1,4 +1,5 @@
 import type { LockLostError } from '../common/errors.js';
+import { microtask } from '../common/system.js';
 
 /** How the holder of a lock is told to stop; made when somebody wants to be told. */
 export class HolderSignal {
@@ -28,7 +29,7 @@ export class HolderSignal {
         listener(loss);
       } catch (error) {
         // As what listeners of an AbortSignal throw: an uncaught exception.
-        queueMicrotask(() => {
+        microtask(() => {
           throw error;
         });
       }
