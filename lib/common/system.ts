@@ -148,8 +148,19 @@ function sinonClockOf(...functions: unknown[]): SinonClock | undefined {
   return functions.map((fn) => (fn as { clock?: unknown } | undefined)?.clock).find(isSinonClock);
 }
 
-const loaded = { setTimeout, clearTimeout, Date };
-const loadedReal = setTimeout.name === 'setTimeout' && sinonClockOf(setTimeout) === undefined;
+const originals = {
+  setTimeout: original('setTimeout', setTimeout),
+  clearTimeout: original('clearTimeout', clearTimeout),
+  Date: original('Date', Date),
+};
+/** Node's own and those of the environment that a test runner has made. */
+const REAL: readonly unknown[] = [
+  original('setTimeout', nodeTimers.setTimeout),
+  original('clearTimeout', nodeTimers.clearTimeout),
+  originals.setTimeout,
+  originals.clearTimeout,
+];
+
 /** Fakes hide it on the object itself. */
 const realNow = Reflect.get(Object.getPrototypeOf(hostPerformance) as object, 'now') as () => Ms;
 
@@ -158,8 +169,8 @@ const realTimers: HostTimers = {
   origin: 0,
   movesDate: true,
   now: () => Math.floor(realNow.call(hostPerformance)),
-  setTimeout: loadedReal ? loaded.setTimeout : nodeTimers.setTimeout,
-  clearTimeout: (handle) => (loadedReal ? loaded : nodeTimers).clearTimeout(handle as NodeJS.Timeout),
+  setTimeout: originals.setTimeout,
+  clearTimeout: (handle) => originals.clearTimeout(handle as NodeJS.Timeout),
   isAdvancing: () => true,
 };
 
@@ -182,7 +193,7 @@ function sinonTimers(clock: SinonClock): HostTimers {
 /** Those of node:test, whose timers tell when they are due, and others, which have to be believed when they fire. */
 function otherTimers(): HostTimers {
   const { setTimeout: set, clearTimeout: clear } = globalThis;
-  const movesDate = Date !== loaded.Date;
+  const movesDate = Date !== originals.Date;
   const now = (): Ms => {
     const probe: NodeJS.Timeout & { runAt?: unknown } = set(() => undefined, 0);
     clear(probe);
@@ -201,10 +212,7 @@ function otherTimers(): HostTimers {
 }
 
 /** Whoever spies on one of the two has not replaced the timers. */
-const areReal = (): boolean =>
-  setTimeout === nodeTimers.setTimeout ||
-  clearTimeout === nodeTimers.clearTimeout ||
-  (loadedReal && (setTimeout === loaded.setTimeout || clearTimeout === loaded.clearTimeout));
+const areReal = (): boolean => REAL.includes(setTimeout) || REAL.includes(clearTimeout);
 
 /** What the timers were recognised by, for as long as nobody replaces them. */
 let recognised: { readonly by: readonly unknown[]; readonly timers: HostTimers } | undefined;
