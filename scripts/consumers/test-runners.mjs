@@ -1,5 +1,5 @@
 // The fake timers of other test runners than ours: vitest 2 to 4, and node:test.
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { forAll, run } from './commands.mjs';
@@ -9,6 +9,11 @@ const VITESTS = ['2', '3', '4'];
 /** Half of the time goes into starting, and waiting for the registry. */
 const AT_ONCE = 3;
 const LONGEST_RUN_MS = 30_000;
+
+/** The example of docs/testing.md for a test runner; it has no types that would have to be removed. */
+const page = readFileSync(new URL('../../docs/testing.md', import.meta.url), 'utf8');
+const exampleFor = (runner) =>
+  [...page.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code).find((code) => code.includes(`from '${runner}'`));
 
 const quietly = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
 const manifest = (folder, name) =>
@@ -38,11 +43,15 @@ export async function checkTestRunners(work, tarball, nodes) {
   };
   const env = { NO_COLOR: '1' };
   cpSync(files, join(project, 'node'), { recursive: true });
+  writeFileSync(join(project, 'node', 'example.spec.mjs'), exampleFor('node:test'));
   const ofNode = Object.entries(nodes).map(
     ([version, node]) =>
       () =>
         attempt(`node:test of Node ${version}`, () =>
-          run(join(project, 'node'), node, ['--test', 'node.spec.mjs'], { env, timeout: LONGEST_RUN_MS }),
+          run(join(project, 'node'), node, ['--test', 'node.spec.mjs', 'example.spec.mjs'], {
+            env,
+            timeout: LONGEST_RUN_MS,
+          }),
         ),
   );
   const ofVitest = VITESTS.map(
@@ -50,9 +59,10 @@ export async function checkTestRunners(work, tarball, nodes) {
       attempt(`vitest ${version}`, async () => {
         const folder = join(project, `vitest-${version}`);
         cpSync(files, folder, { recursive: true });
+        writeFileSync(join(folder, 'example.spec.mjs'), exampleFor('vitest'));
         manifest(folder, `vitest-${version}`);
         await run(folder, 'npm', ['install', ...quietly, `vitest@${version}`]);
-        const args = ['node_modules/vitest/vitest.mjs', 'run', 'vitest.spec.mjs'];
+        const args = ['node_modules/vitest/vitest.mjs', 'run', 'vitest.spec.mjs', 'example.spec.mjs'];
         await run(folder, process.execPath, args, { env, timeout: LONGEST_RUN_MS });
       }),
   );

@@ -10,8 +10,24 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const examplesOf = (path: string): string[] =>
   [...readFileSync(join(root, path), 'utf8').matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code!);
 
-const DOCUMENTS = ['docs/compatibility.md', 'docs/decorators.md', 'docs/signals.md'];
+const DOCUMENTS = ['docs/compatibility.md', 'docs/decorators.md', 'docs/signals.md', 'docs/testing.md'];
 const examples = DOCUMENTS.flatMap((path) => examplesOf(path).map((code, i) => ({ name: `${path}, ${i + 1}`, code })));
+
+/** What examples take for granted: the application, and the globals of a test runner. */
+const SURROUNDINGS = `
+  export {};
+  declare global {
+    class AppModule {}
+    class Orders { charge(id: string): Promise<string>; }
+    class OrderService { constructor(repository: object); }
+    const repository: object;
+    const locks: import('nestjs-dflockd/testing').TestLocks;
+    const expect: typeof import('@jest/globals').expect;
+  }`;
+
+/** Vitest is not installed here; scripts/consumers runs what is written for it. */
+const withJest = (code: string): string =>
+  code.replace("{ expect, it, vi } from 'vitest'", "{ expect, it, jest as vi } from '@jest/globals'");
 
 /** What programs written for dflockd-client do, with the types they see. */
 const PROGRAMS = {
@@ -96,8 +112,9 @@ describe('TypeScript', () => {
   it('has examples to compile', async () => {
     for (const path of DOCUMENTS) expect(examplesOf(path).length).toBeGreaterThanOrEqual(2);
     errors = await COMPILERS['7.0']!([
-      ...examples.map(({ code }) => code),
+      ...examples.map(({ code }) => withJest(code)),
       ...Object.values(PROGRAMS),
+      SURROUNDINGS,
       `import { DistributedSemaphore } from 'nestjs-dflockd/client'; new DistributedSemaphore({ key: 'k' });`,
     ]);
     // Proof that mistakes are found.
