@@ -179,7 +179,9 @@ function sinonTimers(clock: SinonClock): HostTimers {
   return {
     isFake: true,
     origin: 0,
-    movesDate: sinonClockOf(Date) === clock,
+    get movesDate() {
+      return sinonClockOf(Date) === clock;
+    },
     now() {
       const [seconds, nanoseconds] = clock.hrtime();
       return Math.floor(seconds * 1000 + nanoseconds / 1e6);
@@ -220,7 +222,7 @@ let recognised: { readonly by: readonly unknown[]; readonly timers: HostTimers }
 /** Always the same object for the same timers. */
 export function hostTimers(): HostTimers {
   const clock = sinonClockOf(setTimeout, clearTimeout);
-  const by = clock ? [clock, Date] : areReal() ? [] : [setTimeout, clearTimeout, Date];
+  const by = clock ? [clock] : areReal() ? [] : [setTimeout, clearTimeout, Date];
   if (recognised?.by.length !== by.length || by.some((part, i) => part !== recognised!.by[i])) {
     recognised = { by, timers: clock ? sinonTimers(clock) : by.length === 0 ? realTimers : otherTimers() };
   }

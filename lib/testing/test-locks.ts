@@ -153,7 +153,8 @@ export class TestLocks {
 
   /**
    * Skips time for the locks: leases, renewals, waits and minimum holds, not the timers of the application itself. Under
-   * fake timers advance those instead, which drive the locks too (`jest.advanceTimersByTimeAsync`).
+   * fake timers advance those instead, which drive the locks too (`jest.advanceTimersByTimeAsync`); behind a function that
+   * advances them without waiting for promises, `advance(0)` resolves when all that is due has happened.
    * @throws ConfigError
    */
   async advance(ms: Ms): Promise<void> {
@@ -200,6 +201,7 @@ export class TestLocks {
   private async closeRest(): Promise<void> {
     await this.rival.close();
     await this.engine.close(0);
+    this.clock.stop();
   }
 
   private wireKey(key: string): string {

@@ -257,6 +257,19 @@ it('a date that is set moves no lease and renews nothing', async () => {
   ]);
 });
 
+it('a Date that is replaced by the test moves no lease', async () => {
+  jest.useFakeTimers();
+  const locks = make({ leaseTtlS: 20 });
+  await jest.advanceTimersByTimeAsync(5_000);
+  const held = await locks.service.acquire('a', { autoRenew: false });
+  const spy = jest.spyOn(globalThis, 'Date');
+  try {
+    expect(held.remainingMs).toBe(19_600);
+  } finally {
+    spy.mockRestore();
+  }
+});
+
 it('advance skips time under fake timers, too', async () => {
   jest.useFakeTimers();
   const locks = make({ leaseTtlS: 20 });
