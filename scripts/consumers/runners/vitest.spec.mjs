@@ -5,7 +5,6 @@ import { play, scenarios } from './scenarios.mjs';
 const CONFIGURATIONS = {
   'the defaults': undefined,
   'timers only': { toFake: ['setTimeout', 'clearTimeout'] },
-  'timers and Date': { toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'] },
   'what Node has, queues included': {
     toFake: ['setTimeout', 'clearTimeout', 'setImmediate', 'clearImmediate', 'Date', 'performance', 'queueMicrotask'],
   },
