@@ -1,5 +1,4 @@
 import type { LockLostError } from '../common/errors.js';
-import { microtask } from '../common/system.js';
 
 /** How the holder of a lock is told to stop; made when somebody wants to be told. */
 export class HolderSignal {
@@ -29,7 +28,7 @@ export class HolderSignal {
         listener(loss);
       } catch (error) {
         // As what listeners of an AbortSignal throw: an uncaught exception.
-        microtask(() => {
+        globalThis.queueMicrotask(() => {
           throw error;
         });
       }
