@@ -60,6 +60,7 @@ const hostFacilities = [
   'clearInterval',
   'clearImmediate',
   'performance',
+  'queueMicrotask',
 ];
 
 export default tseslint.config(
@@ -93,6 +94,7 @@ export default tseslint.config(
         'error',
         { object: 'Date', property: 'now' },
         { object: 'Math', property: 'random' },
+        { object: 'process', property: 'nextTick' },
       ],
       'no-restricted-syntax': [
         'error',

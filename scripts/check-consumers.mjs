@@ -7,6 +7,7 @@ import { combinationsOf, nests, NODES } from './consumers/combinations.mjs';
 import { forAll, run } from './consumers/commands.mjs';
 import { pack } from './consumers/pack.mjs';
 import { makeProject, runTwoCopies } from './consumers/project.mjs';
+import { checkTestRunners } from './consumers/test-runners.mjs';
 
 const all = process.argv.includes('--all');
 /** One takes a few seconds, most of them waiting for the next tick of a cron job. */
@@ -28,7 +29,7 @@ try {
   const binaries = {};
   for (const version of NODES) binaries[version] = await nodeBinary(version);
 
-  const failures = [];
+  const failures = await checkTestRunners(work, tarball, binaries);
   for (const versions of nests) {
     const project = await makeProject(work, tarball, versions);
     await forAll(combinationsOf(versions, all), AT_ONCE, async ({ nest, system, platform, node }) => {

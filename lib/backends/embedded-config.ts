@@ -9,4 +9,6 @@ export interface EmbeddedConfig {
   /** 0: unlimited. */
   readonly maxWaiters: number;
   readonly defaultLeaseMs: Ms;
+  /** How long a key whose lease is over may wait for a sweep. Default 100 ms. */
+  readonly sweepIntervalMs?: Ms;
 }

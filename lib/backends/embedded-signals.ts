@@ -1,5 +1,5 @@
 import { ShuttingDownError, UnsupportedError } from '../common/errors.js';
-import type { Clock } from '../common/system.js';
+import { type Clock, microtask } from '../common/system.js';
 import type { EngineDriver, Woken } from '../core/driver.js';
 import type { Session } from '../core/session.js';
 import type { Answer, Command, SessionSink } from '../core/types.js';
@@ -54,7 +54,7 @@ class Ear implements SessionSink, Woken {
 
   /** Woken. Whoever listens may use the engine, so not in the middle of the driver's round either. */
   resume(): void {
-    queueMicrotask(() => {
+    microtask(() => {
       const { heard } = this;
       this.heard = [];
       for (const push of heard) this.pushed(push);

@@ -66,14 +66,8 @@ export class EmbeddedBackend implements LockBackend {
     private readonly clock: Clock,
     private readonly entropy: Entropy,
   ) {
-    const { maxLocks, maxWaiters, defaultLeaseMs } = config;
-    const options = {
-      ...DEFAULT_ENGINE_OPTIONS,
-      maxLocks,
-      maxWaiters,
-      defaultLeaseMs,
-      sweepIntervalMs: SWEEP_INTERVAL_MS,
-    };
+    const { maxLocks, maxWaiters, defaultLeaseMs, sweepIntervalMs = SWEEP_INTERVAL_MS } = config;
+    const options = { ...DEFAULT_ENGINE_OPTIONS, maxLocks, maxWaiters, defaultLeaseMs, sweepIntervalMs };
     const tokens = new FencedTokens(entropy, fenceSeed(clock.wall()));
     this.driver = new EngineDriver(new Engine(options, tokens, clock.now()), clock);
     this.door = new EmbeddedDoor(this.driver, clock);

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Clock, Ms } from '../common/system.js';
+import { afterMicrotasks, type Clock, type Ms } from '../common/system.js';
 import { encodeRequest } from '../protocol/request-encoder.js';
 import type { Exchange } from './exchange.js';
 
@@ -29,7 +29,7 @@ export class LaneOutbox {
     this.first = exchange;
     if (atOnce) return this.flush();
     // After the microtasks of this turn: they send too.
-    process.nextTick(this.flush);
+    afterMicrotasks(this.flush);
   }
 
   /** There is a connection. */

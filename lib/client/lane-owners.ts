@@ -1,4 +1,5 @@
 import type { LockError, LossReason } from '../common/errors.js';
+import { microtask } from '../common/system.js';
 
 export type LostCallback = (reason: LossReason, error?: Error) => void;
 
@@ -12,7 +13,7 @@ export class LaneOwners {
     if (this.loss) {
       const { reason, error } = this.loss;
       let wanted = true;
-      queueMicrotask(() => wanted && callback(reason, error));
+      microtask(() => wanted && callback(reason, error));
       return () => (wanted = false);
     }
     this.callbacks.add(callback);

@@ -4,7 +4,8 @@
  */
 import { randomFillSync } from 'node:crypto';
 import { uptime } from 'node:os';
-import { setImmediate as turn } from 'node:timers';
+import { performance as hostPerformance } from 'node:perf_hooks';
+import * as nodeTimers from 'node:timers';
 
 /** Milliseconds. Points in time are those of a monotonic clock unless said otherwise. */
 export type Ms = number;
@@ -39,7 +40,25 @@ export interface Entropy {
 }
 
 /** Node's timers overflow above this and would fire at once. */
-const LONGEST_TIMER: Ms = 2 ** 31 - 1;
+export const LONGEST_TIMER: Ms = 2 ** 31 - 1;
+
+/** What a fake function of @sinonjs/fake-timers, on which jest, vitest and sinon build, has replaced. */
+function original<F>(name: string, fn: F): F {
+  const { clock } = fn as { clock?: Readonly<Record<string, unknown>> };
+  return (clock?.[`_${name}`] as F | undefined) ?? fn;
+}
+
+/**
+ * The queues of the event loop as they were when this module was loaded. Test frameworks replace them together with the
+ * timers; a client whose turns come only when a test advances time would send nothing.
+ */
+const turn = original('setImmediate', nodeTimers.setImmediate);
+
+/** Runs `fn` after the microtasks that are queued. What it throws is an uncaught exception. */
+export const microtask: (fn: () => void) => void = original('queueMicrotask', queueMicrotask);
+
+/** Runs `fn` after all microtasks, those that they queue included. */
+export const afterMicrotasks: (fn: () => void) => void = original('nextTick', Reflect.get(process, 'nextTick'));
 
 /** What a reading of the uptime rests on. */
 export interface UptimeSources {
@@ -82,8 +101,8 @@ export const systemClock: Clock = {
   },
   clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout),
   // Asked from the handler of a socket, the first of the two still belongs to the poll that is under way.
-  afterPoll: (fn) => void setImmediate(() => setImmediate(fn)),
-  endOfTurn: (fn) => void setImmediate(fn),
+  afterPoll: (fn) => void turn(() => turn(fn)),
+  endOfTurn: (fn) => void turn(fn),
   uptime: frugalUptime({ read: () => uptime() * 1000, now: () => performance.now(), wall: () => Date.now() }),
   wall: () => Date.now(),
 };
@@ -93,24 +112,119 @@ export const systemEntropy: Entropy = {
   unit: () => Math.random(),
 };
 
-/** The host's time and timers at this moment. */
-export interface HostTiming {
-  readonly now: () => Ms;
-  readonly setTimeout: typeof setTimeout;
-  readonly clearTimeout: typeof clearTimeout;
-}
-
-/** Test frameworks put other functions in the place of the host's. True if that has happened since `timing`. */
-export const isReplaced = (timing: HostTiming): boolean =>
-  timing.now !== performance.now || timing.setTimeout !== setTimeout;
-
-export const hostTiming = (): HostTiming => ({
-  now: Reflect.get(performance, 'now'),
-  setTimeout,
-  clearTimeout,
-});
-
-export const hostNow = ({ now }: HostTiming): Ms => Reflect.apply(now, performance, []);
-
 /** One turn of the event loop, also where a test framework has stopped the timers. */
 export const nextTurn = (): Promise<void> => new Promise((resolve) => void turn(resolve));
+
+/** The timers that the process has at this moment, and the time by which they fire. */
+export interface HostTimers {
+  /** Whether they fire when a test says so. */
+  readonly isFake: boolean;
+  /** What `now` was when these timers came into use, as far as that is known. */
+  readonly origin: Ms;
+  /** Whether `Date` follows the same time. */
+  readonly movesDate: boolean;
+  /** Whole milliseconds. */
+  now(): Ms;
+  setTimeout(fn: () => void, delay: Ms): unknown;
+  clearTimeout(handle: unknown): void;
+  /** False if timers are being run one by one, as `runAllTimers` does, for as long as there are any. */
+  isAdvancing(): boolean;
+}
+
+/** What lib needs to know of the clock of @sinonjs/fake-timers, on which the fake timers of jest and vitest are built. */
+interface SinonClock {
+  setTimeout(fn: () => void, delay: Ms): unknown;
+  clearTimeout(handle: unknown): void;
+  /** Since it was installed. */
+  hrtime(): [seconds: number, nanoseconds: number];
+  readonly duringTick?: boolean;
+}
+
+const isSinonClock = (value: unknown): value is SinonClock =>
+  typeof value === 'object' && value !== null && 'hrtime' in value && 'setTimeout' in value;
+
+/** The clock that a faked function of the host belongs to. */
+function sinonClockOf(...functions: unknown[]): SinonClock | undefined {
+  return functions.map((fn) => (fn as { clock?: unknown } | undefined)?.clock).find(isSinonClock);
+}
+
+const originals = {
+  setTimeout: original('setTimeout', setTimeout),
+  clearTimeout: original('clearTimeout', clearTimeout),
+  Date: original('Date', Date),
+};
+/** Node's own and those of the environment that a test runner has made. */
+const REAL: readonly unknown[] = [
+  original('setTimeout', nodeTimers.setTimeout),
+  original('clearTimeout', nodeTimers.clearTimeout),
+  originals.setTimeout,
+  originals.clearTimeout,
+];
+
+/** Fakes hide it on the object itself. */
+const realNow = Reflect.get(Object.getPrototypeOf(hostPerformance) as object, 'now') as () => Ms;
+
+const realTimers: HostTimers = {
+  isFake: false,
+  origin: 0,
+  movesDate: true,
+  now: () => Math.floor(realNow.call(hostPerformance)),
+  setTimeout: originals.setTimeout,
+  clearTimeout: (handle) => originals.clearTimeout(handle as NodeJS.Timeout),
+  isAdvancing: () => true,
+};
+
+/** Those of jest, vitest and sinon, whichever of `Date`, `performance` and `process.hrtime` they replace. */
+function sinonTimers(clock: SinonClock): HostTimers {
+  return {
+    isFake: true,
+    origin: 0,
+    get movesDate() {
+      return sinonClockOf(Date) === clock;
+    },
+    now() {
+      const [seconds, nanoseconds] = clock.hrtime();
+      return Math.floor(seconds * 1000 + nanoseconds / 1e6);
+    },
+    setTimeout: (fn, delay) => clock.setTimeout(fn, delay),
+    clearTimeout: (handle) => clock.clearTimeout(handle),
+    isAdvancing: () => clock.duringTick === true,
+  };
+}
+
+/** Those of node:test, whose timers tell when they are due, and others, which have to be believed when they fire. */
+function otherTimers(): HostTimers {
+  const { setTimeout: set, clearTimeout: clear } = globalThis;
+  const movesDate = Date !== originals.Date;
+  const now = (): Ms => {
+    const probe: NodeJS.Timeout & { runAt?: unknown } = set(() => undefined, 0);
+    clear(probe);
+    if (typeof probe?.runAt === 'number') return Math.floor(probe.runAt);
+    return movesDate ? Date.now() : 0;
+  };
+  return {
+    isFake: true,
+    origin: now(),
+    movesDate,
+    now,
+    setTimeout: set,
+    clearTimeout: (handle) => clear(handle as NodeJS.Timeout),
+    isAdvancing: () => true,
+  };
+}
+
+/** Whoever spies on one of the two has not replaced the timers. */
+const areReal = (): boolean => REAL.includes(setTimeout) || REAL.includes(clearTimeout);
+
+/** What the timers were recognised by, for as long as nobody replaces them. */
+let recognised: { readonly by: readonly unknown[]; readonly timers: HostTimers } | undefined;
+
+/** Always the same object for the same timers. */
+export function hostTimers(): HostTimers {
+  const clock = sinonClockOf(setTimeout, clearTimeout);
+  const by = clock ? [clock] : areReal() ? [] : [setTimeout, clearTimeout, Date];
+  if (recognised?.by.length !== by.length || by.some((part, i) => part !== recognised!.by[i])) {
+    recognised = { by, timers: clock ? sinonTimers(clock) : by.length === 0 ? realTimers : otherTimers() };
+  }
+  return recognised.timers;
+}

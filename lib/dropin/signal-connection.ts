@@ -3,7 +3,7 @@ import { printAs } from '../common/inspection.js';
 import { refuseOtherLayouts } from '../common/copies.js';
 import type { Socket } from 'node:net';
 import { LockError } from '../common/errors.js';
-import { systemClock, type Timer } from '../common/system.js';
+import { microtask, systemClock, type Timer } from '../common/system.js';
 import type { Signal } from '../locks/signals.js';
 import { toBytes } from '../protocol/bytes.js';
 import { DEFAULT_HOST, DEFAULT_PORT } from '../protocol/limits.js';
@@ -63,7 +63,7 @@ export class SignalConnection implements AsyncIterable<Signal> {
     sock.resume();
     if (sock.destroyed || sock.readableEnded) this.end('server closed connection');
     // What has been taken over is for listeners, which the caller has still to add.
-    else queueMicrotask(() => this.#closed || this.read());
+    else microtask(() => this.#closed || this.read());
     this.rearm();
   }
 

@@ -1,6 +1,6 @@
 import type { LinkEvent } from '../backends/backend.js';
 import { plainFields } from '../common/plain.js';
-import type { Ms } from '../common/system.js';
+import { microtask, type Ms } from '../common/system.js';
 import { EventHub } from './event-hub.js';
 import type { LockEvent, LockLostEvent, LockNotice } from './events.js';
 
@@ -40,7 +40,7 @@ export class ClientEvents {
    * middle of a grant or a release: who hears it may acquire or close.
    */
   emit(event: LockEvent): void {
-    if (this.untold.push(told(event)) === 1) queueMicrotask(() => this.catchUp());
+    if (this.untold.push(told(event)) === 1) microtask(() => this.catchUp());
   }
 
   /** What is rare; told at once. */

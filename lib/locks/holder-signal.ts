@@ -28,7 +28,7 @@ export class HolderSignal {
         listener(loss);
       } catch (error) {
         // As what listeners of an AbortSignal throw: an uncaught exception.
-        queueMicrotask(() => {
+        globalThis.queueMicrotask(() => {
           throw error;
         });
       }

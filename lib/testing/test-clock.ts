@@ -1,9 +1,8 @@
 import {
   type Clock,
-  type HostTiming,
-  hostNow,
-  hostTiming,
-  isReplaced,
+  type HostTimers,
+  hostTimers,
+  LONGEST_TIMER,
   type Ms,
   nextTurn,
   systemClock,
@@ -12,42 +11,67 @@ import {
 
 interface TestTimer {
   readonly due: Ms;
-  /** Timers of the same time fire in the order in which they were set. */
-  readonly order: number;
   readonly fn: () => void;
   readonly keepAlive: boolean;
-  handle: NodeJS.Timeout | undefined;
 }
+
+/** Sums of fractions are off by less. */
+const ROUNDING_MS: Ms = 1e-6;
+/** So many timers in a row may be run one by one without anybody having used a lock. */
+const MOST_IDLE_STEPS = 100;
 
 /**
  * Time that runs as the host's does and can be skipped. Where a test framework has put fake timers in the place of the
  * host's, these drive it; that is noticed whenever the clock is asked for anything.
+ *
+ * Whatever way the host's time moves, this one goes from timer to timer, each of which fires at its very time, and lets
+ * promises settle in between. So a lock is renewed in time even if a test skips an hour in one step.
  */
 export class TestClock implements Clock {
-  private host: HostTiming = hostTiming();
+  private host: HostTimers = hostTimers();
+  private hostTime: Ms = this.host.now();
   /** What to add to the host's time. */
-  private ahead: Ms = 0;
-  private last: Ms = 0;
-  private order = 0;
+  private offset: Ms = 0;
+  private time: Ms = this.hostTime;
+  /** By `advance`. */
+  private skipped: Ms = 0;
+  /** What to add to this time for the wall clock where `Date` does not follow the timers. */
+  private wallLead: Ms = systemClock.wall() - this.time;
+  /** In the order in which they were set, which is the order of those that are due at the same time. */
   private readonly timers = new Set<TestTimer>();
-  private readonly realNow = this.host.now;
+  /** The one timer of the host: for the first of these. */
+  private handle: unknown;
+  private isWalking = false;
+  private walk: Promise<void> = Promise.resolve();
+  private isBehind = false;
+  private idleSteps = 0;
+  private countsStep = false;
 
+  /** Stands still while timers are due. */
   now(): Ms {
-    if (isReplaced(this.host)) this.changeHost();
-    this.last = Math.max(this.last, hostNow(this.host) + this.ahead);
-    return this.last;
+    this.follow();
+    if (this.isWalking) return this.time;
+    this.idleSteps = 0;
+    const due = this.first()?.due ?? Infinity;
+    const target = this.target();
+    this.time = Math.max(this.time, Math.min(due, target));
+    if (due <= target) this.catchUp();
+    else if (due < Infinity && this.handle === undefined) this.arm();
+    return this.time;
   }
 
   setTimer(fn: () => void, delay: Ms, keepAlive = false): Timer {
-    const timer = { due: this.now() + Math.max(delay, 0), order: this.order++, fn, keepAlive, handle: undefined };
+    const timer: TestTimer = { due: this.now() + Math.max(delay, 0), fn, keepAlive };
     this.timers.add(timer);
-    this.arm(timer);
+    if (this.isWalking) return timer;
+    if (timer.due <= this.time) this.catchUp();
+    // Always anew: test frameworks can remove all timers there are.
+    this.arm();
     return timer;
   }
 
   clearTimer(timer: Timer): void {
-    this.disarm(timer as TestTimer);
-    this.timers.delete(timer as TestTimer);
+    if (this.timers.delete(timer as TestTimer) && !this.isWalking) this.arm();
   }
 
   /** There are no sockets whose input could be waiting. */
@@ -64,65 +88,128 @@ export class TestClock implements Clock {
     return this.now();
   }
 
+  /** Goes as `now` does: there is no jump that would mean anything. */
   wall(): Ms {
-    return systemClock.wall();
+    const now = this.now();
+    if (!this.host.movesDate) return now + this.wallLead;
+    return systemClock.wall() + now - this.target() + this.skipped;
   }
 
-  /** Skips so much time: timers that are due meanwhile fire in their order, and promises settle after each. */
+  /** Skips so much time. */
   async advance(ms: Ms): Promise<void> {
-    const target = this.now() + ms;
     await nextTurn();
-    for (let next = this.earliest(); next && next.due <= target; next = this.earliest()) {
-      this.skipTo(next.due);
-      this.fire(next);
-      await nextTurn();
+    this.now();
+    this.offset += ms;
+    this.skipped += ms;
+    do await this.walkOn();
+    while ((this.first()?.due ?? Infinity) <= this.target());
+    await nextTurn();
+  }
+
+  /** Forgets all timers. */
+  stop(): void {
+    this.timers.clear();
+    this.arm();
+  }
+
+  /** Where time will be when all that is due has fired. */
+  private target(): Ms {
+    const hostTime = this.host.now();
+    // Fake time begins again, without timers, when it is installed again.
+    if (hostTime < this.hostTime) {
+      this.offset += this.hostTime - hostTime;
+      this.handle = undefined;
     }
-    this.skipTo(target);
-    for (const timer of this.timers) this.arm(timer);
-    await nextTurn();
+    this.hostTime = hostTime;
+    return hostTime + this.offset;
   }
 
-  private skipTo(time: Ms): void {
-    this.ahead += Math.max(0, time - this.now());
-  }
-
-  private earliest(): TestTimer | undefined {
+  private first(onlyAlive = false): TestTimer | undefined {
     let first: TestTimer | undefined;
     for (const timer of this.timers) {
-      if (!first || timer.due < first.due || (timer.due === first.due && timer.order < first.order)) first = timer;
+      if ((timer.keepAlive || !onlyAlive) && (!first || timer.due < first.due)) first = timer;
     }
     return first;
   }
 
-  private arm(timer: TestTimer): void {
-    this.disarm(timer);
+  /** Fires what is due, one point in time after the other. */
+  private walkOn(): Promise<void> {
+    if (!this.isWalking) this.walk = this.stepByStep();
+    return this.walk;
+  }
+
+  private async stepByStep(): Promise<void> {
+    this.isWalking = true;
+    try {
+      for (let first = this.first(); first && first.due <= this.target(); first = this.first()) {
+        this.time = Math.max(this.time, first.due);
+        for (const timer of [...this.timers]) {
+          if (timer.due <= this.time && this.timers.delete(timer)) timer.fn();
+        }
+        await nextTurn();
+        // Behind the last test there may be no host any more.
+        if (this.timers.size > 0) this.follow();
+      }
+      this.time = Math.max(this.time, this.target());
+    } finally {
+      this.isWalking = false;
+      if (this.countsStep && !this.host.isAdvancing()) this.idleSteps++;
+      this.countsStep = false;
+      this.arm();
+    }
+  }
+
+  /** Time has passed and no timer of the host has told: fires what is due in the next turn. */
+  private catchUp(): void {
+    if (this.isBehind) return;
+    this.isBehind = true;
+    void nextTurn().then(() => {
+      this.isBehind = false;
+      return this.walkOn();
+    });
+  }
+
+  /**
+   * Whoever runs timers until there are none would run the renewals of a held lock for ever. After some, only callers who
+   * wait are woken; the rest is done when somebody uses a lock.
+   */
+  private arm(): void {
+    const { host } = this;
+    const target = this.target();
+    if (this.handle !== undefined) host.clearTimeout(this.handle);
+    this.handle = undefined;
+    const first = this.first(this.idleSteps >= MOST_IDLE_STEPS);
+    if (!first) return;
     // Node truncates, and fires early by up to a millisecond.
-    const delay = Math.min(Math.ceil(timer.due - this.last) + 1, 2 ** 31 - 1);
-    const handle = this.host.setTimeout(() => this.rang(timer), Math.max(delay, 0));
-    timer.handle = timer.keepAlive ? handle : handle.unref();
+    const whole = Math.ceil(first.due - target - ROUNDING_MS) + (host.isFake ? 0 : 1);
+    const delay = Math.min(Math.max(whole, 0), LONGEST_TIMER);
+    const until = Math.min(first.due, target + delay);
+    this.handle = host.setTimeout(() => this.rang(host, until), delay);
+    const isAwaited = [...this.timers].some(({ keepAlive }) => keepAlive);
+    if (!isAwaited) (this.handle as Partial<NodeJS.Timeout> | undefined)?.unref?.();
   }
 
-  private disarm(timer: TestTimer): void {
-    if (timer.handle) this.host.clearTimeout(timer.handle);
-    timer.handle = undefined;
+  private rang(host: HostTimers, until: Ms): void {
+    if (host !== this.host) return;
+    this.handle = undefined;
+    // Fake timers are never early, even where no fake clock tells the time.
+    if (host.isFake) this.offset += Math.max(0, until - this.target());
+    this.countsStep = true;
+    void this.walkOn();
   }
 
-  private rang(timer: TestTimer): void {
-    if (!this.timers.has(timer)) return;
-    if (this.now() < timer.due) this.arm(timer);
-    else this.fire(timer);
-  }
-
-  private fire(timer: TestTimer): void {
-    this.clearTimer(timer);
-    timer.fn();
-  }
-
-  /** Fake time begins at 0 when it is installed, and all of it counts; on the way back none is known to have passed. */
-  private changeHost(): void {
-    for (const timer of this.timers) this.disarm(timer);
-    this.host = hostTiming();
-    this.ahead = this.host.now === this.realNow ? this.last - hostNow(this.host) : this.last;
-    for (const timer of this.timers) this.arm(timer);
+  /** Fake time begins when it is installed, and all of it counts; on the way back none is known to have passed. */
+  private follow(): void {
+    const host = hostTimers();
+    if (host === this.host) return;
+    // Fake timers are gone with the fakes; node:test would take another timer for the one that is cleared.
+    if (!this.host.isFake) this.host.clearTimeout(this.handle);
+    this.handle = undefined;
+    this.host = host;
+    this.hostTime = host.now();
+    this.offset = Math.ceil(this.time) - (host.isFake ? host.origin : this.hostTime);
+    this.wallLead = systemClock.wall() - this.time;
+    this.idleSteps = 0;
+    if (!this.isWalking) this.arm();
   }
 }

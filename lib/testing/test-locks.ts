@@ -5,7 +5,7 @@ import { printAs } from '../common/inspection.js';
 import { plainFields } from '../common/plain.js';
 import { ConfigError, type LossReason } from '../common/errors.js';
 import { shown } from '../common/shown.js';
-import { type Ms, nextTurn, systemEntropy } from '../common/system.js';
+import { type Entropy, type Ms, nextTurn, systemEntropy } from '../common/system.js';
 import { LockClient } from '../locks/lock-client.js';
 import type { LockHandle } from '../locks/lock-handle.js';
 import { orderedKeys } from '../locks/lock-request.js';
@@ -50,6 +50,9 @@ const heldInfo = (info: Omit<HeldLockInfo, 'toJSON'>): HeldLockInfo =>
 const LOSS_REASONS: readonly LossReason[] = ['expired', 'disconnected', 'rejected', 'draining', 'shutdown', 'overdue'];
 const SETTABLE = ['acquireTimeoutS', 'leaseTtlS', 'namespace', 'shutdownTimeoutS', 'maxHoldS'];
 
+/** So that a test can say when a lock is renewed. */
+const NO_JITTER: Entropy = { ...systemEntropy, unit: () => 0 };
+
 /**
  * Locks for the tests of an application: the real engine in this process, without sockets, and a handle on everything that
  * may happen to a lock. Make one for each application under test.
@@ -79,10 +82,10 @@ export class TestLocks {
     checkNames('', checkObject('options', options), SETTABLE);
     const { clock } = this;
     this.namespace = options.namespace;
-    this.engine = new EmbeddedBackend(resolveEmbedded(true), clock, systemEntropy);
+    this.engine = new EmbeddedBackend({ ...resolveEmbedded(true), sweepIntervalMs: 1 }, clock, systemEntropy);
     this.own = new TestBackend(this.engine, clock, () => this.closeRest());
     this.others = new TestBackend(this.engine, clock);
-    const client = (backend: TestBackend) => new LockClient({ ...options, backend }, { clock });
+    const client = (backend: TestBackend) => new LockClient({ ...options, backend }, { clock, entropy: NO_JITTER });
     this.service = new DflockdService(client(this.own));
     this.rival = client(this.others);
     // The engine is ready at once; only now are its capabilities known to the service.
@@ -150,7 +153,8 @@ export class TestLocks {
 
   /**
    * Skips time for the locks: leases, renewals, waits and minimum holds, not the timers of the application itself. Under
-   * fake timers advance those instead, which drive the locks too (`jest.advanceTimersByTimeAsync`).
+   * fake timers advance those instead, which drive the locks too (`jest.advanceTimersByTimeAsync`); behind a function that
+   * advances them without waiting for promises, `advance(0)` resolves when all that is due has happened.
    * @throws ConfigError
    */
   async advance(ms: Ms): Promise<void> {
@@ -197,6 +201,7 @@ export class TestLocks {
   private async closeRest(): Promise<void> {
     await this.rival.close();
     await this.engine.close(0);
+    this.clock.stop();
   }
 
   private wireKey(key: string): string {

@@ -18,15 +18,21 @@ export class TestPending implements Pending {
   private inner: Pending | undefined;
   private timer: Timer | undefined;
   private isOver = false;
+  private isCut = false;
 
   constructor(
     readonly req: AcquireRequest,
     private readonly around: Surroundings,
-  ) {}
+  ) {
+    const { clock } = around;
+    if (req.deadline === Infinity) return;
+    // Also where the engine answers then: this one keeps the process alive until that very time.
+    this.timer = clock.setTimer(() => this.timeOut(), Math.max(req.deadline - clock.now(), 0), true);
+  }
 
   resume(): void {
     if (this.isOver) return;
-    this.stopTimer();
+    this.isCut = false;
     const inner = this.around.place({
       onPlace: (place) => this.around.onPlace(place),
       granted: (grant) => {
@@ -42,16 +48,18 @@ export class TestPending implements Pending {
   suspend(): void {
     this.inner?.cancel();
     this.inner = undefined;
-    const { clock } = this.around;
-    if (this.req.deadline === Infinity) return;
-    const left = Math.max(this.req.deadline - clock.now(), 0);
-    this.timer = clock.setTimer(() => this.refuse(this.around.unreachable()), left, true);
+    this.isCut = true;
   }
 
   cancel(): void {
     if (this.isOver) return;
     this.inner?.cancel();
     this.finish();
+  }
+
+  private timeOut(): void {
+    this.timer = undefined;
+    if (this.isCut) this.refuse(this.around.unreachable());
   }
 
   private refuse(error: unknown): void {
@@ -61,12 +69,8 @@ export class TestPending implements Pending {
 
   private finish(): void {
     this.isOver = true;
-    this.stopTimer();
-    this.around.over();
-  }
-
-  private stopTimer(): void {
     if (this.timer) this.around.clock.clearTimer(this.timer);
     this.timer = undefined;
+    this.around.over();
   }
 }

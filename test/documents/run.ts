@@ -21,7 +21,6 @@ const MODULES: Readonly<Record<string, object>> = {
   'nestjs-dflockd/client': client,
   'nestjs-dflockd/daemon': daemon,
   'nestjs-dflockd/testing': testing,
-  '@jest/globals': jestGlobals,
   '@nestjs/common': common,
   '@nestjs/core': core,
   '@nestjs/schedule': schedule,
@@ -91,7 +90,9 @@ export async function evaluate(example: Example, reader: object, server: string)
     },
     module: { type: 'commonjs' },
   });
+  const tests: (() => unknown)[] = [];
   const require = (name: string): object => {
+    if (name === '@jest/globals') return { ...jestGlobals, it: (_: string, test: () => unknown) => tests.push(test) };
     const found = name.endsWith('/reader.js') ? { reader } : MODULES[name];
     if (!found) throw new Error(`the example imports ${name}, which is not among those that are run`);
     return found;
@@ -101,7 +102,9 @@ export async function evaluate(example: Example, reader: object, server: string)
   const program = new AsyncFunction('exports', 'require', 'console', ...example.ambient, body) as (
     ...args: unknown[]
   ) => Promise<() => Scope>;
-  return program({}, require, silent, ...example.ambient.map((name) => (reader as Scope)[name]));
+  const declared = await program({}, require, silent, ...example.ambient.map((name) => (reader as Scope)[name]));
+  for (const test of tests) await test();
+  return declared;
 }
 
 const isClosable = (value: unknown): value is { close(): unknown } =>
