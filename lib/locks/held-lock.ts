@@ -1,4 +1,5 @@
 import type { AcquireRequest } from '../backends/backend.js';
+import { withOrigin } from '../common/error-origin.js';
 import { LockLostError, type LossReason, type ServerDrainingError } from '../common/errors.js';
 import { printAs } from '../common/inspection.js';
 import { Listed } from '../common/linked-list.js';
@@ -184,7 +185,7 @@ export class HeldLock implements Hold, LeaseHolder {
   /** Asks the holder to stop: its signal aborts. The lock is still held. */
   notify(reason: Error): void {
     if (this.#fate.is !== 'held' || this.#notice) return;
-    this.#notice = reason;
+    this.#notice = withOrigin(reason, this.#keeper);
     this.#told?.abort(reason);
   }
 
@@ -257,7 +258,8 @@ export class HeldLock implements Hold, LeaseHolder {
   }
 
   private lossOf(lease: Lease, reason: LossReason, cause?: Error): LockLostError {
-    return new LockLostError(this.keys[this.#leases.indexOf(lease)]!, reason, { server: lease.grant.server, cause });
+    const details = { server: lease.grant.server, cause };
+    return withOrigin(new LockLostError(this.keys[this.#leases.indexOf(lease)]!, reason, details), this.#keeper);
   }
 
   private async renewOne(lease: Lease, leaseMs: Ms | undefined): Promise<void> {
@@ -266,7 +268,7 @@ export class HeldLock implements Hold, LeaseHolder {
     try {
       await lease.renew(leaseMs);
     } catch (error) {
-      throw error instanceof LockLostError ? this.lossOf(lease, error.reason, error) : error;
+      throw error instanceof LockLostError ? this.lossOf(lease, error.reason, error) : withOrigin(error, this.#keeper);
     }
   }
 

@@ -241,6 +241,63 @@ describe('objects that Nest did not construct', () => {
     await expect(new Orders().pay('1')).rejects.toThrow(/Orders\.pay.*not created by Nest/);
   });
 
+  describe('name the constructor that called them, since the object has no locks yet', () => {
+    class Base {
+      early: Promise<unknown> | undefined;
+      @WithLock('early')
+      async load(): Promise<void> {}
+      @WithLock('stream')
+      async *read(): AsyncGenerator<number> {
+        yield 1;
+      }
+    }
+    const outcome = async (type: new () => Base): Promise<Error> => {
+      const app = await boot({ imports: [embedded()], providers: [type] });
+      return app.get<Base>(type).early!.then(
+        () => new Error('it ran'),
+        (error: Error) => error,
+      );
+    };
+
+    it('the own one', async () => {
+      class Eager extends Base {
+        constructor() {
+          super();
+          this.early = this.load();
+        }
+      }
+      const error = await outcome(Eager);
+      expect(error).toBeInstanceOf(ConfigError);
+      expect(error.message).toMatch(/^Base\.load has a lock and was called in the constructor of Eager.*onModuleInit/);
+    });
+
+    it('that of a base class, deep in other calls', async () => {
+      const deep = (n: number, call: () => Promise<unknown>): Promise<unknown> => (n > 0 ? deep(n - 1, call) : call());
+      class Middle extends Base {
+        constructor() {
+          super();
+          this.early = deep(50, () => this.load());
+        }
+      }
+      class Eager extends Middle {}
+      expect((await outcome(Eager)).message).toMatch(/Base\.load .* in the constructor of Middle/);
+    });
+
+    it('a field that is initialised by it', async () => {
+      class Eager extends Base {
+        override early: Promise<unknown> | undefined = this.read().next();
+      }
+      expect((await outcome(Eager)).message).toMatch(/Base\.read .* in the constructor of Eager/);
+    });
+
+    it('but not that of another class', async () => {
+      class Other {
+        readonly early = new Base().load();
+      }
+      await expect(new Other().early).rejects.toThrow(/Base\.load.*not created by Nest/);
+    });
+  });
+
   it('do not stop at a service that was replaced', async () => {
     const app = await Test.createTestingModule({ imports: [embedded()], providers: [Orders] })
       .overrideProvider(DflockdService)

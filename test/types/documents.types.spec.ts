@@ -10,7 +10,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const examplesOf = (path: string): string[] =>
   [...readFileSync(join(root, path), 'utf8').matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code!);
 
-const DOCUMENTS = ['docs/compatibility.md', 'docs/decorators.md', 'docs/signals.md'];
+const DOCUMENTS = ['docs/compatibility.md', 'docs/decorators.md', 'docs/errors.md', 'docs/signals.md'];
 const examples = DOCUMENTS.flatMap((path) => examplesOf(path).map((code, i) => ({ name: `${path}, ${i + 1}`, code })));
 
 /** What programs written for dflockd-client do, with the types they see. */
