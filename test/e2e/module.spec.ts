@@ -1,7 +1,7 @@
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Controller, Get, Inject, Injectable, Module, Res, Scope, type Provider } from '@nestjs/common';
-import { ModuleRef, REQUEST } from '@nestjs/core';
+import { MetadataScanner, ModuleRef, ModulesContainer, NestFactory, REQUEST } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import {
   ConfigError,
@@ -480,5 +480,57 @@ describe('the token of a daemon', () => {
       }
     }
     expect(JSON.stringify(sound)).toBe('{"locks":{"servers":["127.0.0.1:6388"],"held":0,"state":"open"}}');
+  });
+});
+
+describe('proxies around everything that is injected, as NestJS Observe puts them', () => {
+  /** Calls methods on the target, so that they do not see the proxy. */
+  const onTarget = (target: unknown): unknown =>
+    typeof target !== 'object' || target === null
+      ? target
+      : new Proxy(target, {
+          get(inner, name) {
+            const value: unknown = Reflect.get(inner, name);
+            if (typeof value !== 'function' || name === 'constructor') return value;
+            return (...args: unknown[]): unknown => Reflect.apply(value, inner, args);
+          },
+        });
+  /** Calls them on the proxy. */
+  const onProxy = (target: unknown): unknown =>
+    typeof target !== 'object' || target === null ? target : new Proxy(target, {});
+
+  class Orders {
+    @WithLock('order')
+    async pay(): Promise<string> {
+      return currentLock()?.keys.join() ?? 'unlocked';
+    }
+  }
+
+  it.each([
+    ['the target', onTarget],
+    ['the proxy', onProxy],
+  ])('that call methods on %s: a class, a value, what a factory makes', async (_, instanceDecorator) => {
+    const plain = (value: unknown) => value instanceof ModulesContainer || value instanceof MetadataScanner;
+    @Module({
+      imports: [embedded()],
+      providers: [
+        Orders,
+        { provide: 'value', useValue: new Orders() },
+        { provide: 'factory', useFactory: () => new Orders() },
+      ],
+    })
+    class AppModule {}
+    const app = await NestFactory.createApplicationContext(AppModule, {
+      logger: false,
+      abortOnError: false,
+      instrument: { instanceDecorator: (value) => (plain(value) ? value : instanceDecorator(value)) },
+    });
+    closing(() => app.close());
+    for (const token of [Orders, 'value', 'factory']) {
+      const orders = app.get<Orders>(token);
+      expect(types.isProxy(orders)).toBe(true);
+      expect(await orders.pay()).toBe('order');
+    }
+    expect(await app.get(DflockdService).tryAcquire('order')).not.toBeNull();
   });
 });
