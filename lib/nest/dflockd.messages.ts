@@ -95,10 +95,9 @@ export const MESSAGES = {
     `use @CronLock(key, { minHoldS }) to run it once per tick`,
 
   hiddenFilter: (filters: readonly string[]) =>
-    `the exception filter of DflockdModule gets no errors, because ${filters.join(' and ')} ` +
-    `${filters.length === 1 ? 'catches' : 'catch'} all of them before it, so that a busy lock may be answered with 500; ` +
-    'answer with lockErrorResponse(error) there and set exceptionFilter: false, or name LockError in its @Catch, ' +
-    'or extend LockExceptionFilter',
+    `${filters.join(' and ')} ${filters.length === 1 ? 'catches' : 'catch'} lock errors before the exception filter of ` +
+    'DflockdModule does, and may answer a busy lock with 500; use lockErrorResponse(error) there and set exceptionFilter: false, ' +
+    'name LockError in its @Catch, or extend LockExceptionFilter (docs/errors.md)',
 
   // Results that go on after the method has returned
   liveResult: (method: string, kind: string, hint: string) =>

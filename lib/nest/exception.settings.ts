@@ -4,7 +4,7 @@ import type { LockError } from '../common/errors.js';
 import { shared } from '../common/shared-state.js';
 import { DEFAULT_INSTANCE } from './dflockd.constants.js';
 import type { DflockdModuleOptions } from './dflockd.options.js';
-import type { EdgeSettings } from './lock-exception.table.js';
+import type { LockErrorStatuses } from './lock-exception.table.js';
 
 /** How one DflockdModule of an application answers errors. */
 export interface Answering {
@@ -12,12 +12,12 @@ export interface Answering {
   /** That of its client's errors. Undefined if the service was replaced. */
   readonly origin: object | undefined;
   /** Undefined: it does not. */
-  readonly settings: EdgeSettings | undefined;
+  readonly settings: LockErrorStatuses | undefined;
 }
 
 const applications = shared('answering', () => new WeakMap<ModulesContainer, Answering[]>());
 /** By the origin of errors: `lockErrorResponse` knows no application. */
-const settingsByOrigin = shared('answering-origins', () => new WeakMap<object, EdgeSettings>());
+const settingsByOrigin = shared('answering-origins', () => new WeakMap<object, LockErrorStatuses>());
 
 /** The modules of an application whose options are known. */
 export function answeringIn(modules: ModulesContainer): readonly Answering[] {
@@ -52,7 +52,7 @@ export function answeringOf(modules: ModulesContainer, error: LockError): Answer
 }
 
 /** The setting of the module whose client threw the error, in whichever application; otherwise the defaults. */
-export function settingsOf(error: LockError): EdgeSettings {
+export function settingsOf(error: LockError): LockErrorStatuses {
   const origin = originOf(error);
   return (origin && settingsByOrigin.get(origin)) ?? {};
 }

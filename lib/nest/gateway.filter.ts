@@ -5,7 +5,7 @@ import { LockError, LockKeyError } from '../common/errors.js';
 import { CatchIf } from './catch.types.js';
 import { LOG_CONTEXT } from './dflockd.constants.js';
 import { answeringIn, answeringOf } from './exception.settings.js';
-import { answerTo, INTERNAL, type EdgeAnswer, type EdgeSettings } from './lock-exception.table.js';
+import { answerTo, INTERNAL, type EdgeAnswer, type LockErrorStatuses } from './lock-exception.table.js';
 
 /** Names in all versions of Nest; not exported in all of them. */
 const GATEWAY = 'websockets:is_gateway';
@@ -19,7 +19,7 @@ interface Client {
 }
 
 /** Tells a WebSocket client about a failed lock, by an `exception` event. */
-export function tellClient(error: LockError, settings: EdgeSettings, host: ArgumentsHost): void {
+export function tellClient(error: LockError, settings: LockErrorStatuses, host: ArgumentsHost): void {
   const answer = answerTo(error, settings);
   logFault(error, answer);
   const { message } = answer ?? INTERNAL;

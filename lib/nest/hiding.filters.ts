@@ -27,12 +27,14 @@ export function hidingGlobally(config: ApplicationConfig): string | undefined {
 /** The names of filters that do so for the locked handlers of a class, because they are bound to it or to a handler. */
 export function hidingOn(prototype: object, locked: readonly LockedMethod[]): string[] {
   const type = prototype.constructor;
-  const methods = methodsOf(prototype).filter(
-    ([property, method]) => requestPlansOn(method).length > 0 || locked.some((one) => one.property === property),
-  );
-  const bound = methods.map(([, method]) => filtersOn(method));
-  if (methods.length > 0 || requestPlansOn(type).length > 0) bound.push(filtersOn(type));
-  return bound.map((filters) => hiding([MODULE, ...filters])).filter((name) => name !== undefined);
+  const ofClass = [MODULE, ...filtersOn(type)];
+  const bound = methodsOf(prototype)
+    .filter(
+      ([property, method]) => requestPlansOn(method).length > 0 || locked.some((one) => one.property === property),
+    )
+    .map(([, method]) => [...ofClass, ...filtersOn(method)]);
+  if (requestPlansOn(type).length > 0) bound.push(ofClass);
+  return bound.map(hiding).filter((name) => name !== undefined);
 }
 
 /** In the place of the modules' filters, which are asked after those that are bound. */

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { LockError } from '../common/errors.js';
 import { checkStatuses } from './dflockd.options.js';
 import { settingsOf } from './exception.settings.js';
-import { answerTo, INTERNAL, type EdgeAnswer } from './lock-exception.table.js';
+import { answerTo, INTERNAL, type EdgeAnswer, type LockErrorStatuses } from './lock-exception.table.js';
 
 /** Seconds after which a client may try again. */
 const RETRY_AFTER = '1';
@@ -21,14 +21,6 @@ export interface LockErrorResponse {
     /** As of the error. Not for mistakes of the application. */
     code?: string;
   };
-}
-
-/** What the option `exceptionFilter` of the module may say. */
-export interface LockErrorStatuses {
-  /** Of a busy lock. Default 423. */
-  busyStatus?: number | undefined;
-  /** Of a key that a decorator could not make from the arguments of a call. Default 400. */
-  keyStatus?: number | undefined;
 }
 
 /**

@@ -5,7 +5,7 @@ import { LockError } from '../common/errors.js';
 import { settingsOf } from './exception.settings.js';
 import { logFault, tellClient } from './gateway.filter.js';
 import { responseTo } from './lock-error-response.js';
-import { answerTo, INTERNAL, type EdgeAnswer, type EdgeSettings } from './lock-exception.table.js';
+import { answerTo, INTERNAL, type EdgeAnswer, type LockErrorStatuses } from './lock-exception.table.js';
 
 /**
  * Answers requests that failed over a lock. The module registers one for the whole application (option `exceptionFilter`),
@@ -39,7 +39,7 @@ export class LockExceptionFilter implements ExceptionFilter<LockError> {
   }
 
   /** @internal */
-  protected settingsFor(error: LockError): EdgeSettings {
+  protected settingsFor(error: LockError): LockErrorStatuses {
     return settingsOf(error);
   }
 

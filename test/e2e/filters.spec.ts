@@ -249,6 +249,20 @@ describe('a filter that catches everything', () => {
     expect(warnings).toEqual(hidden(name));
   });
 
+  it('on a class hides nothing from a handler that is bound to a filter for lock errors', async () => {
+    @Controller()
+    @UseFilters(Everything)
+    class Both {
+      @Get('both')
+      @UseFilters(Own)
+      @WithLock(() => 'a b')
+      async both(): Promise<void> {}
+    }
+    const { fetch, warnings } = await boot({ controller: Both });
+    expect(await statusOf(fetch, '/both')).toBe(418);
+    expect(warnings).toEqual([]);
+  });
+
   it('is named once with others that do', async () => {
     const { warnings } = await boot({
       globally: () => [new Everything()],
