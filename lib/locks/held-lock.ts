@@ -165,6 +165,11 @@ export class HeldLock implements Hold, LeaseHolder {
     return this.names(req) && this.isHeld;
   }
 
+  /** Notes that the error comes from this lock's client. */
+  noteOrigin<E>(error: E): E {
+    return withOrigin(error, this.#keeper);
+  }
+
   join(keys: readonly string[], origin: Origin): Hold {
     this.#parts++;
     return new JoinedLock(this, keys, origin);
@@ -185,7 +190,7 @@ export class HeldLock implements Hold, LeaseHolder {
   /** Asks the holder to stop: its signal aborts. The lock is still held. */
   notify(reason: Error): void {
     if (this.#fate.is !== 'held' || this.#notice) return;
-    this.#notice = withOrigin(reason, this.#keeper);
+    this.#notice = this.noteOrigin(reason);
     this.#told?.abort(reason);
   }
 
@@ -259,7 +264,7 @@ export class HeldLock implements Hold, LeaseHolder {
 
   private lossOf(lease: Lease, reason: LossReason, cause?: Error): LockLostError {
     const details = { server: lease.grant.server, cause };
-    return withOrigin(new LockLostError(this.keys[this.#leases.indexOf(lease)]!, reason, details), this.#keeper);
+    return this.noteOrigin(new LockLostError(this.keys[this.#leases.indexOf(lease)]!, reason, details));
   }
 
   private async renewOne(lease: Lease, leaseMs: Ms | undefined): Promise<void> {
@@ -268,7 +273,7 @@ export class HeldLock implements Hold, LeaseHolder {
     try {
       await lease.renew(leaseMs);
     } catch (error) {
-      throw error instanceof LockLostError ? this.lossOf(lease, error.reason, error) : withOrigin(error, this.#keeper);
+      throw error instanceof LockLostError ? this.lossOf(lease, error.reason, error) : this.noteOrigin(error);
     }
   }
 

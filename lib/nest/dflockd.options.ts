@@ -13,7 +13,10 @@ export type DflockdModuleOptions = LockClientOptions & {
    * transports: it is logged with its stack, and clients get no reason.
    */
   exceptionFilter?: boolean | { busyStatus?: number; keyStatus?: number };
-  /** Default: Nest's logger, context `Dflockd`. `false`: silence. */
+  /**
+   * Default: Nest's logger, context `Dflockd`. `false`: silence. A logger with a context of its own, as `new Logger('Locks')`,
+   * keeps it.
+   */
   logger?: LoggerService | false;
 };
 

@@ -63,6 +63,25 @@ describe('an error tells which client it comes from', () => {
         return waiting;
       },
     ],
+    [
+      'a lost lock, to a part of it',
+      (client) =>
+        client.withLock('k', { maxHoldS: 0.01 }, (whole) =>
+          client.withLock('k', { onNested: whole }, (lock) => {
+            return new Promise<void>((resolve) => lock.signal.addEventListener('abort', () => resolve()));
+          }),
+        ),
+    ],
+    [
+      'a part that was released',
+      async (client) => {
+        const part = await client.acquire('k', { onNested: await client.acquire('k') });
+        await part.release();
+        part.assertHeld();
+      },
+    ],
+    ['a closed client, enqueue', async (client) => (await closed(client)).enqueue('k')],
+    ['a nested ticket', (client) => client.withLock('k', () => client.enqueue('k'))],
     ['a closed client, acquire', async (client) => (await closed(client)).acquire('k')],
     ['a closed client, acquire of several', async (client) => (await closed(client)).acquire(['k', 'l'])],
     ['a closed client, tryAcquire', async (client) => (await closed(client)).tryAcquire('k')],
