@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { combinationsOf, nests, NODES } from './consumers/combinations.mjs';
 import { forAll, run } from './consumers/commands.mjs';
+import { runObserved } from './consumers/observe.mjs';
 import { pack } from './consumers/pack.mjs';
 import { makeProject, runTwoCopies } from './consumers/project.mjs';
 import { checkTestRunners } from './consumers/test-runners.mjs';
@@ -37,7 +38,7 @@ try {
       const env = { NEST: nest, PLATFORM: platform, NO_COLOR: '1' };
       try {
         const said = [];
-        for (const program of ['main', 'drop-in']) {
+        for (const program of ['main', 'drop-in', 'filters']) {
           const folder = join(project, system);
           said.push(await run(folder, binaries[node], [`out/${program}.js`], { env, timeout: LONGEST_RUN_MS }));
         }
@@ -51,6 +52,14 @@ try {
       console.log(`Nest ${versions.nest}, two copies under tsx: ${await runTwoCopies(project, process.execPath)}`);
     } catch (error) {
       failures.push(`Nest ${versions.nest}, two copies`);
+      console.error(error.message);
+    }
+    // There is none for Nest 10.
+    if (Number(versions.nest) < 11) continue;
+    try {
+      console.log(`Nest ${versions.nest}, NestJS Observe: ${await runObserved(project, process.execPath)}`);
+    } catch (error) {
+      failures.push(`Nest ${versions.nest}, NestJS Observe`);
       console.error(error.message);
     }
   }

@@ -28,6 +28,8 @@ export { InjectDflockd } from '../nest/inject-dflockd.decorator.js';
 export { InjectDflockdSignals } from '../nest/inject-dflockd-signals.decorator.js';
 export { LockInterceptor } from '../nest/lock.interceptor.js';
 export { LockRequest, type LockRequestOptions } from '../nest/lock-request.decorator.js';
+export { lockErrorResponse, type LockErrorResponse } from '../nest/lock-error-response.js';
+export type { LockErrorStatuses } from '../nest/lock-exception.table.js';
 export { LockExceptionFilter } from '../nest/lock-exception.filter.js';
 export { WithLock } from '../nest/with-lock.decorator.js';
 export type { KeyOf, LockDecorator, Opts, Template, WithLockOptions } from '../nest/with-lock.types.js';

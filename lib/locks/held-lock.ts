@@ -1,4 +1,5 @@
 import type { AcquireRequest } from '../backends/backend.js';
+import { withOrigin } from '../common/error-origin.js';
 import { LockLostError, type LossReason, type ServerDrainingError } from '../common/errors.js';
 import { printAs } from '../common/inspection.js';
 import { Listed } from '../common/linked-list.js';
@@ -164,6 +165,11 @@ export class HeldLock implements Hold, LeaseHolder {
     return this.names(req) && this.isHeld;
   }
 
+  /** Notes that the error comes from this lock's client. */
+  noteOrigin<E>(error: E): E {
+    return withOrigin(error, this.#keeper);
+  }
+
   join(keys: readonly string[], origin: Origin): Hold {
     this.#parts++;
     return new JoinedLock(this, keys, origin);
@@ -184,7 +190,7 @@ export class HeldLock implements Hold, LeaseHolder {
   /** Asks the holder to stop: its signal aborts. The lock is still held. */
   notify(reason: Error): void {
     if (this.#fate.is !== 'held' || this.#notice) return;
-    this.#notice = reason;
+    this.#notice = this.noteOrigin(reason);
     this.#told?.abort(reason);
   }
 
@@ -257,7 +263,8 @@ export class HeldLock implements Hold, LeaseHolder {
   }
 
   private lossOf(lease: Lease, reason: LossReason, cause?: Error): LockLostError {
-    return new LockLostError(this.keys[this.#leases.indexOf(lease)]!, reason, { server: lease.grant.server, cause });
+    const details = { server: lease.grant.server, cause };
+    return this.noteOrigin(new LockLostError(this.keys[this.#leases.indexOf(lease)]!, reason, details));
   }
 
   private async renewOne(lease: Lease, leaseMs: Ms | undefined): Promise<void> {
@@ -266,7 +273,7 @@ export class HeldLock implements Hold, LeaseHolder {
     try {
       await lease.renew(leaseMs);
     } catch (error) {
-      throw error instanceof LockLostError ? this.lossOf(lease, error.reason, error) : error;
+      throw error instanceof LockLostError ? this.lossOf(lease, error.reason, error) : this.noteOrigin(error);
     }
   }
 

@@ -60,7 +60,8 @@ export class JoinedLock implements Hold {
   get loss(): LockLostError | undefined {
     const { loss } = this.whole;
     if (!loss) return undefined;
-    return (this.#ownLoss ??= new LockLostError(this.keys[0]!, loss.reason, { server: loss.server, cause: loss }));
+    const { reason, server } = loss;
+    return (this.#ownLoss ??= this.whole.noteOrigin(new LockLostError(this.keys[0]!, reason, { server, cause: loss })));
   }
 
   onLoss(listener: (loss: LockLostError) => void): () => void {
@@ -135,7 +136,8 @@ export class JoinedLock implements Hold {
   }
 
   private over(): LockLostError {
-    return new LockLostError(this.keys[0]!, 'expired', { server: this.grants[0]!.server });
+    const { server } = this.grants[0]!;
+    return this.whole.noteOrigin(new LockLostError(this.keys[0]!, 'expired', { server }));
   }
 }
 printAs('LockHandle', JoinedLock);

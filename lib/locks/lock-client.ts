@@ -2,6 +2,7 @@ import type { Observable } from 'rxjs';
 import type { Capabilities, LinkEvent, LockBackend } from '../backends/backend.js';
 import { brand } from '../common/brand.js';
 import { refuseOtherLayouts } from '../common/copies.js';
+import { withOrigin } from '../common/error-origin.js';
 import { LockUnavailableError } from '../common/errors.js';
 import { printAs } from '../common/inspection.js';
 import { rejected } from '../common/rejected.js';
@@ -104,6 +105,11 @@ export class LockClient {
     return (this.#starting ??= this.startUp());
   }
 
+  /** By this the errors of a client are told from those of others, see `originOf`. @internal */
+  get origin(): object {
+    return this.#keeper;
+  }
+
   /** The options, checked and complete. Of a token and of TLS options it tells only whether they were given. */
   get options(): ShownOptions {
     return shownOptions(this.#options);
@@ -120,8 +126,9 @@ export class LockClient {
    */
   get capabilities(): Capabilities {
     const { known } = this.#backendStart;
-    if (!known) throw new LockUnavailableError('the capabilities are known once a server has been reached');
-    return known;
+    if (known) return known;
+    const error = new LockUnavailableError('the capabilities are known once a server has been reached');
+    throw withOrigin(error, this.#keeper);
   }
 
   /**
@@ -227,14 +234,12 @@ export class LockClient {
 
   /** One exchange with every server. @throws LockUnavailableError */
   async ping(): Promise<void> {
-    await this.#taker.started(this.#patience());
-    await this.#backend.ping();
+    await this.asking(() => this.#backend.ping());
   }
 
   /** What each server says about itself. @throws LockUnavailableError */
   async stats(): Promise<ServerStats[]> {
-    await this.#taker.started(this.#patience());
-    return (await this.#backend.stats()) as ServerStats[];
+    return this.asking(async () => (await this.#backend.stats()) as ServerStats[]);
   }
 
   /**
@@ -252,9 +257,18 @@ export class LockClient {
     try {
       request = checkRequest(key, options, this.#options, this.#clock.now(), call);
     } catch (error) {
-      return rejected(error);
+      return rejected(withOrigin(error, this.#keeper));
     }
     return this.#taker.acquire(request);
+  }
+
+  private async asking<T>(ask: () => Promise<T>): Promise<T> {
+    try {
+      await this.#taker.started(this.#patience());
+      return await ask();
+    } catch (error) {
+      throw withOrigin(error, this.#keeper);
+    }
   }
 
   private ready(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Grant, LockBackend } from '../backends/backend.js';
 import type { Alarms } from '../common/alarms.js';
+import { withOrigin } from '../common/error-origin.js';
 import {
   AcquireTimeoutError,
   LockError,
@@ -56,8 +57,12 @@ export class LockTaker {
 
   async tryAcquire(request: LockRequest): Promise<Hold | null> {
     if (typeof request.onNested === 'object') return this.joinNamed(request, request.onNested);
-    // What the caller itself has is busy as well.
-    return this.nesting(request) ? null : this.tryNow(request);
+    try {
+      // What the caller itself has is busy as well.
+      return this.nesting(request) ? null : await this.tryNow(request);
+    } catch (error) {
+      throw withOrigin(error, this.keeper);
+    }
   }
 
   /** Whether the caller asks for what it runs under, and has not said that it will wait for that to end. */
@@ -102,7 +107,7 @@ export class LockTaker {
     if (refusal) {
       for (const lease of leases) lease.end();
       void giveBack(this.backend, leases);
-      throw refusal;
+      throw withOrigin(refusal, this.keeper);
     }
     const renewals = autoRenew ? 'auto' : 'manual';
     return this.holds.add(leases, { keys, waitedMs: now - since, since: now, renewals, around, call });
@@ -128,39 +133,48 @@ export class LockTaker {
     const { wires, signal, waitMs, deadline } = request;
     const since = deadline - waitMs;
     return new Promise((resolve, reject) => {
-      this.assertUsable(request);
-      this.keeper.watch.glance(since);
-      this.acquirer.take(wires[0]!, signal, new OneLock(this, request, since, resolve, reject));
+      const one = new OneLock(this, request, since, resolve, reject);
+      try {
+        this.assertUsable(request);
+        this.keeper.watch.glance(since);
+        this.acquirer.take(wires[0]!, signal, one);
+      } catch (error) {
+        reject(withOrigin(error as Error, this.keeper));
+      }
     });
   }
 
   private async acquireAny(request: LockRequest, nesting: Nesting | undefined): Promise<Hold> {
-    if (nesting?.joined) return this.join(request, nesting.joined);
-    if (nesting) throw new NestedLockError(nesting.key);
-    if (request.waitMs === 0) {
-      const lock = await this.tryNow(request);
-      if (lock) return lock;
-      throw this.timedOut(request);
-    }
-    if (!this.start.isDecided) await this.ready(request.deadline, request.signal);
-    if (request.wires.length === 1) return this.acquireOne(request);
-    this.assertUsable(request);
-    const since = request.deadline - request.waitMs;
-    this.keeper.watch.glance(since);
-    const queued = this.events.observed ? once(() => this.noteQueued(request)) : undefined;
-    let leases: readonly Lease[];
     try {
-      leases = await this.severalKeys.acquire(request, queued);
+      if (nesting?.joined) return this.join(request, nesting.joined);
+      if (nesting) throw new NestedLockError(nesting.key);
+      if (request.waitMs === 0) {
+        const lock = await this.tryNow(request);
+        if (lock) return lock;
+        throw this.timedOut(request);
+      }
+      if (!this.start.isDecided) await this.ready(request.deadline, request.signal);
+      if (request.wires.length === 1) return this.acquireOne(request);
+      this.assertUsable(request);
+      const since = request.deadline - request.waitMs;
+      this.keeper.watch.glance(since);
+      const queued = this.events.observed ? once(() => this.noteQueued(request)) : undefined;
+      let leases: readonly Lease[];
+      try {
+        leases = await this.severalKeys.acquire(request, queued);
+      } catch (error) {
+        throw this.refused(error, request);
+      }
+      return this.hold(request, leases, since);
     } catch (error) {
-      throw this.refused(error, request);
+      throw withOrigin(error, this.keeper);
     }
-    return this.hold(request, leases, since);
   }
 
   /** What the caller is told. */
   refused(error: unknown, request: LockRequest): unknown {
     const known = explained(error, request);
-    return known instanceof AcquireTimeoutError ? this.timedOut(request, known.key) : known;
+    return withOrigin(known instanceof AcquireTimeoutError ? this.timedOut(request, known.key) : known, this.keeper);
   }
 
   private async tryNow(request: LockRequest): Promise<Hold | null> {
@@ -188,7 +202,11 @@ export class LockTaker {
 
   /** The caller has proven that it may: it has the handle. */
   private async joinNamed(request: LockRequest, named: LockHandle): Promise<Hold> {
-    return this.join(request, namedHold(request, named, this.holds));
+    try {
+      return this.join(request, namedHold(request, named, this.holds));
+    } catch (error) {
+      throw withOrigin(error, this.keeper);
+    }
   }
 
   private join({ keys, requireFence, signal, around, call }: LockRequest, whole: Hold): Hold {

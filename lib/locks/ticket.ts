@@ -2,6 +2,7 @@ import type { Grant, Pending, Place, Waiter } from '../backends/backend.js';
 import { whenAborted } from '../common/abort.js';
 import { type Alarm, type Alarms, newAlarm } from '../common/alarms.js';
 import { Deferred } from '../common/deferred.js';
+import { withOrigin } from '../common/error-origin.js';
 import { LeaseExpiredError, LockUnavailableError, type LossReason, NotEnqueuedError } from '../common/errors.js';
 import { printAs } from '../common/inspection.js';
 import type { Ms } from '../common/system.js';
@@ -190,7 +191,7 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
   /** Nothing comes of it any more. */
   private end(error: unknown): void {
     if (this.#step.in === 'over') return;
-    this.#step = { in: 'over', error };
+    this.#step = { in: 'over', error: withOrigin(error, this.#desk.keeper) };
     this.#place.reject(error);
     this.#ignoreAbort?.();
     this.#desk.ended(this);

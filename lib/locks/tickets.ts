@@ -1,5 +1,6 @@
 import type { Pending, Waiter } from '../backends/backend.js';
 import type { Alarms } from '../common/alarms.js';
+import { withOrigin } from '../common/error-origin.js';
 import { ConfigError, NestedLockError, ShuttingDownError, UnsupportedError } from '../common/errors.js';
 import { shownList } from '../common/shown.js';
 import type { Ms } from '../common/system.js';
@@ -24,12 +25,11 @@ export class Tickets implements TicketDesk {
 
   /** @throws ConfigError, NestedLockError, UnsupportedError, ShuttingDownError, the reason of the signal */
   issue(request: LockRequest): LockTicket {
-    const { keys, signal } = request;
-    if (keys.length > 1) throw new ConfigError(`a ticket is for one key, got ${shownList(keys)}`);
-    const nesting = this.taker.nesting(request);
-    if (nesting) throw new NestedLockError(nesting.key);
-    this.assertUsable(request);
-    signal?.throwIfAborted();
+    try {
+      this.checkIssue(request);
+    } catch (error) {
+      throw withOrigin(error, this.keeper);
+    }
     const ticket = new Ticket(request, this);
     this.open.add(ticket);
     return ticket;
@@ -75,6 +75,15 @@ export class Tickets implements TicketDesk {
   /** TicketDesk */
   ended(ticket: Ticket): void {
     this.open.delete(ticket);
+  }
+
+  private checkIssue(request: LockRequest): void {
+    const { keys, signal } = request;
+    if (keys.length > 1) throw new ConfigError(`a ticket is for one key, got ${shownList(keys)}`);
+    const nesting = this.taker.nesting(request);
+    if (nesting) throw new NestedLockError(nesting.key);
+    this.assertUsable(request);
+    signal?.throwIfAborted();
   }
 
   private assertUsable(request: LockRequest): void {

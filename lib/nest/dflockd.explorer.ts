@@ -1,10 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { ModulesContainer } from '@nestjs/core';
+import { ApplicationConfig, ModulesContainer } from '@nestjs/core';
 import { ConfigError } from '../common/errors.js';
 import { shared } from '../common/shared-state.js';
 import { MESSAGES } from './dflockd.messages.js';
 import { moduleRefOf, subjectsOf, visibleHolder, type Subject } from './explorer.subjects.js';
 import { refuseImpossible, throwingCronMethods } from './handler.rules.js';
+import { answersErrors, hidingGlobally, hidingOn } from './hiding.filters.js';
 import { holderOf, lockedMethodsOf, type LockedMethod } from './locked-method.registry.js';
 import type { LockPlan } from './lock-plan.js';
 import { interceptsFields, requestPlansIn } from './request.rules.js';
@@ -20,7 +21,10 @@ const explored = shared('explored', () => new WeakSet<ModulesContainer>());
  */
 @Injectable()
 export class DflockdExplorer {
-  constructor(@Inject(ModulesContainer) private readonly modules: ModulesContainer) {}
+  constructor(
+    @Inject(ModulesContainer) private readonly modules: ModulesContainer,
+    @Inject(ApplicationConfig) private readonly config: ApplicationConfig,
+  ) {}
 
   /** @throws ConfigError */
   async explore(warn: (message: string) => void): Promise<void> {
@@ -28,6 +32,7 @@ export class DflockdExplorer {
     explored.add(this.modules);
     const fieldsAreIntercepted = interceptsFields(this.modules);
     const throwingCron = new Set<string>();
+    const hiding = new Set([hidingGlobally(this.config)]);
     for (const module of this.modules.values()) {
       const holders = new Map<string, ServiceHolder | undefined>();
       const seen = async (instance: string) => {
@@ -46,10 +51,13 @@ export class DflockdExplorer {
           if (!holder) throw this.unseen(plan, module);
           holder.check(plan);
         }
+        hidingOn(subject.prototype, methods).forEach((name) => hiding.add(name));
         throwingCronMethods(subject.prototype, methods).forEach((name) => throwingCron.add(name));
       }
     }
     throwingCron.forEach((name) => warn(MESSAGES.throwingCron(name)));
+    const names = [...hiding].filter((name) => name !== undefined);
+    if (names.length > 0 && answersErrors(this.modules)) warn(MESSAGES.hiddenFilter(names));
   }
 
   /** @returns what the method will ask for its locks */

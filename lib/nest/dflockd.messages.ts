@@ -58,6 +58,9 @@ export const MESSAGES = {
     `Import DflockdModule.forRoot(${instance === 'default' ? '' : `{ instance: ${show(instance)} }`}), and let Nest create the object: list its class in "providers"; ` +
     `in a test, with Test.createTestingModule({ imports: [DflockdModule.forRoot({ embedded: true })], providers: [${method.split('.')[0]}] }), ` +
     `or attachLocks(new ${method.split('.')[0]}(…)) from nestjs-dflockd/testing`,
+  inConstructor: (method: string, type: string) =>
+    `${method} has a lock and was called in the constructor of ${type}, before the object has its DflockdModule; ` +
+    'call it in onModuleInit or later',
   noModule: '@LockRequest is used, but there is no DflockdModule in this application; import DflockdModule.forRoot()',
   requestUnreachable: (method: string, instance: string, known: readonly string[]) =>
     `@LockRequest on ${method}: no DflockdModule${ofInstance(instance)} is visible in its module` +
@@ -90,6 +93,11 @@ export const MESSAGES = {
   throwingCron: (method: string) =>
     `${method}: @Cron with a throwing @WithLock runs the job once on every instance, one after the other, or fails with a timeout; ` +
     `use @CronLock(key, { minHoldS }) to run it once per tick`,
+
+  hiddenFilter: (filters: readonly string[]) =>
+    `${filters.join(' and ')} ${filters.length === 1 ? 'catches' : 'catch'} lock errors before the exception filter of ` +
+    'DflockdModule does, and may answer a busy lock with 500; use lockErrorResponse(error) there and set exceptionFilter: false, ' +
+    'name LockError in its @Catch, or extend LockExceptionFilter (docs/errors.md)',
 
   // Results that go on after the method has returned
   liveResult: (method: string, kind: string, hint: string) =>

@@ -7,7 +7,7 @@ import {
   type Provider,
   type Type,
 } from '@nestjs/common';
-import { APP_FILTER, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { APP_FILTER, ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { LockClient } from '../locks/lock-client.js';
 import { checkObject } from '../locks/option-checks.js';
 import {
@@ -34,9 +34,10 @@ import { DflockdService } from './dflockd.service.js';
 import { DflockdSignals, getDflockdSignalsToken, signalsClasses } from './dflockd.signals.js';
 import { getDflockdToken, serviceClasses } from './dflockd.token.js';
 import { eventLogger, logTo, type Log } from './event.logger.js';
+import { noteAnswering } from './exception.settings.js';
 import { coverGateways } from './gateway.filter.js';
-import { moduleFilter, type LockExceptionFilter } from './lock-exception.filter.js';
 import { LockRunner } from './lock.runner.js';
+import { moduleFilter, type ModuleFilter } from './module.filter.js';
 import { refuseTwins, type ModuleInfo } from './module-info.js';
 import { ServiceHolder } from './service-holder.js';
 import { trackHandlers } from './tracked-handler.js';
@@ -116,21 +117,21 @@ function providersOf(info: ModuleInfo): Provider[] {
       inject: [service],
     },
     { provide: OWN_SERVICE, useExisting: service },
-    { provide: OWN_FILTER, useFactory: moduleFilter, inject: [HttpAdapterHost] },
+    { provide: OWN_FILTER, useFactory: moduleFilter, inject: [HttpAdapterHost, ApplicationConfig, ModulesContainer] },
     { provide: APP_FILTER, useExisting: OWN_FILTER },
     {
       provide: OWN_WIRING,
       useFactory: (
         own: ServiceHolder,
         its: unknown,
-        filter: LockExceptionFilter,
+        filter: ModuleFilter,
         { exceptionFilter }: DflockdModuleOptions,
         modules: ModulesContainer,
       ) => {
-        own.fill(its instanceof DflockdService && its.client ? new LockRunner(its.client) : undefined);
-        filter.configure(exceptionFilter);
-        if (exceptionFilter !== false)
-          coverGateways(modules, typeof exceptionFilter === 'object' ? exceptionFilter : {});
+        const client = its instanceof DflockdService ? its.client : undefined;
+        own.fill(client && new LockRunner(client));
+        filter.configure(noteAnswering(modules, info.instance, client?.origin, exceptionFilter));
+        coverGateways(modules);
         trackHandlers(modules);
       },
       inject: [holder, service, OWN_FILTER, MODULE_OPTIONS, ModulesContainer],

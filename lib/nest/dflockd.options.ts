@@ -13,7 +13,10 @@ export type DflockdModuleOptions = LockClientOptions & {
    * transports: it is logged with its stack, and clients get no reason.
    */
   exceptionFilter?: boolean | { busyStatus?: number; keyStatus?: number };
-  /** Default: Nest's logger, context `Dflockd`. `false`: silence. */
+  /**
+   * Default: Nest's logger, context `Dflockd`. `false`: silence. A logger with a context of its own, as `new Logger('Locks')`,
+   * keeps it.
+   */
   logger?: LoggerService | false;
 };
 
@@ -52,14 +55,20 @@ export function clientOptionsOf(options: unknown): LockClientOptions {
 const STATUSES = ['busyStatus', 'keyStatus'];
 
 function checkFilter(setting: unknown): void {
-  const filter = checkObject('exceptionFilter', setting);
-  checkNames('exceptionFilter', filter, STATUSES);
+  const filter = checkStatuses('exceptionFilter', setting);
   if (STATUSES.every((name) => filter[name] === undefined)) {
     throw wrong('exceptionFilter', `true, false or an object with ${STATUSES.join(' or ')}`, setting);
   }
+}
+
+/** @throws ConfigError */
+export function checkStatuses(option: string, setting: unknown): Readonly<Record<string, unknown>> {
+  const statuses = checkObject(option, setting);
+  checkNames(option, statuses, STATUSES);
   for (const name of STATUSES) {
-    checkNumber(`exceptionFilter.${name}`, filter[name], { min: 400, max: 599, integer: true });
+    checkNumber(`${option}.${name}`, statuses[name], { min: 400, max: 599, integer: true });
   }
+  return statuses;
 }
 
 /** Of forRootAsync: where the options come from. @throws ConfigError */

@@ -1,9 +1,11 @@
 import type { InjectionToken, Type } from '@nestjs/common';
 import type { Observable } from 'rxjs';
 import { brand } from '../common/brand.js';
+import { withOrigin } from '../common/error-origin.js';
 import { ConfigError } from '../common/errors.js';
 import { shared, sharedSymbol } from '../common/shared-state.js';
-import type { Signal, SignalOptions, Signals } from '../locks/signals.js';
+import type { LockClient } from '../locks/lock-client.js';
+import type { Signal, SignalOptions } from '../locks/signals.js';
 import { DEFAULT_INSTANCE } from './dflockd.constants.js';
 import { DflockdService } from './dflockd.service.js';
 import { checkInstance } from './dflockd.token.js';
@@ -29,7 +31,12 @@ export class DflockdSignals {
    * ShuttingDownError
    */
   async emit(channel: string, payload: string): Promise<number> {
-    return this.signals.emit(channel, payload);
+    const { signals, origin } = this.client;
+    try {
+      return await signals.emit(channel, payload);
+    } catch (error) {
+      throw withOrigin(error, origin);
+    }
   }
 
   /**
@@ -41,11 +48,11 @@ export class DflockdSignals {
    * @throws LockKeyError, ConfigError (the options), UnsupportedError
    */
   signal$(pattern: string, options?: SignalOptions): Observable<Signal> {
-    return this.signals.signal$(pattern, options);
+    return this.client.signals.signal$(pattern, options);
   }
 
-  private get signals(): Signals {
-    if (this.service instanceof DflockdService) return this.service.client.signals;
+  private get client(): LockClient {
+    if (this.service instanceof DflockdService) return this.service.client;
     throw new ConfigError('DflockdSignals works through the DflockdService of its module, which has been overridden');
   }
 }

@@ -1,9 +1,11 @@
 import 'reflect-metadata';
-import { Catch, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
 import { LockError, LockKeyError } from '../common/errors.js';
+import { CatchIf } from './catch.types.js';
 import { LOG_CONTEXT } from './dflockd.constants.js';
-import { answerTo, INTERNAL, type EdgeAnswer, type EdgeSettings } from './lock-exception.table.js';
+import { answeringIn, answeringOf } from './exception.settings.js';
+import { answerTo, INTERNAL, type EdgeAnswer, type LockErrorStatuses } from './lock-exception.table.js';
 
 /** Names in all versions of Nest; not exported in all of them. */
 const GATEWAY = 'websockets:is_gateway';
@@ -16,20 +18,31 @@ interface Client {
   readyState?: unknown;
 }
 
-/** Tells WebSocket clients about failed locks, as `exception` events. */
-@Catch(LockError)
-export class GatewayFilter implements ExceptionFilter<LockError> {
-  constructor(private readonly settings: EdgeSettings = {}) {}
+/** Tells a WebSocket client about a failed lock, by an `exception` event. */
+export function tellClient(error: LockError, settings: LockErrorStatuses, host: ArgumentsHost): void {
+  const answer = answerTo(error, settings);
+  logFault(error, answer);
+  const { message } = answer ?? INTERNAL;
+  const data = { status: 'error', message, code: error.code };
+  const client = host.switchToWs().getClient<Client>();
+  if (typeof client.readyState === 'number' && client.send) client.send(JSON.stringify({ event: 'exception', data }));
+  else client.emit?.('exception', data);
+}
+
+/** The filter of an application's gateways, for all of its DflockdModules. */
+class GatewayFilter implements ExceptionFilter<LockError> {
+  constructor(private readonly modules: ModulesContainer) {}
 
   catch(error: LockError, host: ArgumentsHost): void {
-    const answer = answerTo(error, this.settings);
-    logFault(error, answer);
-    const { message } = answer ?? INTERNAL;
-    const data = { status: 'error', message, code: error.code };
-    const client = host.switchToWs().getClient<Client>();
-    if (typeof client.readyState === 'number' && client.send) client.send(JSON.stringify({ event: 'exception', data }));
-    else client.emit?.('exception', data);
+    tellClient(error, answeringOf(this.modules, error)?.settings ?? {}, host);
   }
+}
+
+/** Nest reads from its class what a filter catches. */
+function gatewayFilter(modules: ModulesContainer): GatewayFilter {
+  class Its extends GatewayFilter {}
+  CatchIf((error) => answeringOf(modules, error)?.settings !== undefined)(Its);
+  return new Its(modules);
 }
 
 const logger = new Logger(LOG_CONTEXT);
@@ -44,11 +57,12 @@ export function logFault(error: LockError, answer: EdgeAnswer | undefined): void
 }
 
 /**
- * Nest applies no global filters to gateways, not even those of APP_FILTER. So theirs get this one, behind all of their own.
+ * Nest applies no global filters to gateways, not even those of APP_FILTER. So theirs get one, behind all of their own.
  * To be called before the gateways' handlers are registered, that is, before `onModuleInit`.
  */
-export function coverGateways(modules: ModulesContainer, settings: EdgeSettings = {}): void {
-  const filter = new GatewayFilter(settings);
+export function coverGateways(modules: ModulesContainer): void {
+  if (answeringIn(modules).every(({ settings }) => settings === undefined)) return;
+  const filter = gatewayFilter(modules);
   for (const { providers } of modules.values()) {
     for (const { metatype } of providers.values()) {
       if (typeof metatype !== 'function' || !Reflect.hasMetadata(GATEWAY, metatype)) continue;

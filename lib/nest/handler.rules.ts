@@ -52,7 +52,7 @@ function answersItself(prototype: object, property: string | symbol): boolean {
 }
 
 /** What a call of the property runs; accessors are left alone. */
-function methodOf(prototype: object, property: string | symbol): object | undefined {
+export function methodOf(prototype: object, property: string | symbol): object | undefined {
   for (let p: object | null = prototype; p; p = Object.getPrototypeOf(p) as object | null) {
     const descriptor = Object.getOwnPropertyDescriptor(p, property);
     if (descriptor) return typeof descriptor.value === 'function' ? (descriptor.value as object) : undefined;

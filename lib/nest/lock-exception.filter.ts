@@ -1,37 +1,35 @@
-import { STATUS_CODES } from 'node:http';
 import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { BaseExceptionFilter, HttpAdapterHost } from '@nestjs/core';
 import { throwError } from 'rxjs';
 import { LockError } from '../common/errors.js';
-import type { DflockdModuleOptions } from './dflockd.options.js';
-import { GatewayFilter, logFault } from './gateway.filter.js';
-import { answerTo, INTERNAL, type EdgeAnswer, type EdgeSettings } from './lock-exception.table.js';
-
-/** Seconds after which a client may try again. */
-const RETRY_AFTER = '1';
+import { settingsOf } from './exception.settings.js';
+import { logFault, tellClient } from './gateway.filter.js';
+import { responseTo } from './lock-error-response.js';
+import { answerTo, INTERNAL, type EdgeAnswer, type LockErrorStatuses } from './lock-exception.table.js';
 
 /**
- * Answers requests that failed over a lock. Registered by the module (option `exceptionFilter`) for the whole application.
+ * Answers requests that failed over a lock. The module registers one for the whole application (option `exceptionFilter`),
+ * which leaves errors to filters of the application that name LockError or a subclass in `@Catch`.
  *
  * WebSocket gateways get it at the place of their last filter: Nest knows no global filters for them. A microservice of a
  * hybrid application needs `connectMicroservice(options, { inheritAppConfig: true })`.
  *
  * HTTP: busy 423 with `Retry-After: 1`; unreachable, lost, overloaded, shutting down 503; a key that a decorator could not
  * make from the arguments of the call 400, in the log at debug; what is a mistake in the application 500, logged by Nest.
- * Elsewhere the error goes on in the form that the transport sends to clients. No answer
- * names a key.
+ * Elsewhere the error goes on in the form that the transport sends to clients. No answer names a key.
+ *
+ * A filter that catches everything can extend this class and pass each LockError to `super.catch`.
  */
 @Catch(LockError)
 export class LockExceptionFilter implements ExceptionFilter<LockError> {
-  private settings: EdgeSettings = {};
-
   constructor(@Inject(HttpAdapterHost) private readonly adapters: HttpAdapterHost) {}
 
   catch(error: LockError, host: ArgumentsHost): unknown {
-    const answer = answerTo(error, this.settings);
+    const settings = this.settingsFor(error);
+    const answer = answerTo(error, settings);
     const context = host.getType<string>();
     if (context === 'http') return this.overHttp(error, answer, host);
-    if (context === 'ws') return new GatewayFilter(this.settings).catch(error, host);
+    if (context === 'ws') return tellClient(error, settings, host);
     logFault(error, answer);
     const { message } = answer ?? INTERNAL;
     const payload = { status: 'error', message, code: error.code };
@@ -41,9 +39,8 @@ export class LockExceptionFilter implements ExceptionFilter<LockError> {
   }
 
   /** @internal */
-  configure(setting: DflockdModuleOptions['exceptionFilter']): void {
-    if (setting === false) Catch(class Nothing {})(this.constructor);
-    else if (typeof setting === 'object') this.settings = setting;
+  protected settingsFor(error: LockError): LockErrorStatuses {
+    return settingsOf(error);
   }
 
   private overHttp(error: LockError, answer: EdgeAnswer | undefined, host: ArgumentsHost): void {
@@ -51,18 +48,11 @@ export class LockExceptionFilter implements ExceptionFilter<LockError> {
     const nest = new BaseExceptionFilter(adapter);
     if (!answer) return nest.catch(error, host);
     logFault(error, answer);
-    const { status } = answer;
+    const { status, headers, body } = responseTo(error, answer);
     const response: unknown = host.switchToHttp().getResponse();
-    if (answer.busy && !adapter.isHeadersSent(response)) adapter.setHeader(response, 'Retry-After', RETRY_AFTER);
-    const body = { statusCode: status, message: answer.message, error: STATUS_CODES[status], code: error.code };
+    if (!adapter.isHeadersSent(response)) {
+      for (const [name, value] of Object.entries(headers)) adapter.setHeader(response, name, value);
+    }
     return nest.catch(new HttpException(body, status, { cause: error }), host);
   }
-}
-
-/**
- * The filter of a module. Nest wants it before the options are known, and reads from its class what it catches: so each
- * has a class of its own.
- */
-export function moduleFilter(adapters: HttpAdapterHost): LockExceptionFilter {
-  return new (class extends LockExceptionFilter {})(adapters);
 }

@@ -22,11 +22,11 @@ export interface EdgeAnswer {
 const busy = (message: string): EdgeAnswer => ({ status: 423, message, busy: true });
 const unavailable = (message: string): EdgeAnswer => ({ status: 503, message, busy: false });
 
-/** What the application has chosen instead. */
-export interface EdgeSettings {
-  /** Of `busy`. */
+/** The statuses that an application can choose. */
+export interface LockErrorStatuses {
+  /** Of a busy lock. Default 423. */
   readonly busyStatus?: number | undefined;
-  /** Of a key that the arguments of a call have spoilt; 500: it is a mistake of the application. */
+  /** Of a key that a decorator could not make from the arguments of a call. Default 400; 500: a mistake of the application. */
   readonly keyStatus?: number | undefined;
 }
 
@@ -54,7 +54,7 @@ const ANSWERS: readonly (readonly [ErrorClass, EdgeAnswer])[] = [
 /** Undefined: a mistake of the application, nothing that its clients could know about. */
 export function answerTo(
   error: LockError,
-  { busyStatus, keyStatus = BAD_KEY.status }: EdgeSettings = {},
+  { busyStatus, keyStatus = BAD_KEY.status }: LockErrorStatuses = {},
 ): EdgeAnswer | undefined {
   if (error instanceof LockKeyError) {
     return error.fromArguments && keyStatus !== INTERNAL.status ? { ...BAD_KEY, status: keyStatus } : undefined;

@@ -1,4 +1,5 @@
 import { eitherSignal } from '../common/abort.js';
+import { withOrigin } from '../common/error-origin.js';
 import { AcquireTimeoutError, MaxWaitersError, NestedLockError } from '../common/errors.js';
 import type { LockClient } from '../locks/lock-client.js';
 import { isSignal } from '../locks/lock-request.js';
@@ -27,7 +28,12 @@ export class LockRunner implements PlanRunner {
 
   // Not an async function: every locked call would pay for it.
   enter(plan: LockPlan, self: unknown, args: readonly unknown[], signal?: AbortSignal): Promise<CallScope | Instead> {
-    const key = plan.key(self, args);
+    let key: LockKey;
+    try {
+      key = plan.key(self, args);
+    } catch (error) {
+      throw withOrigin(error, this.client.origin);
+    }
     if (plan.signal) return this.enterUntil(plan, { self, args, key, own: signal });
     return this.take(plan, { self, args, key }, signal);
   }
@@ -68,6 +74,6 @@ export class LockRunner implements PlanRunner {
     }
     if (typeof onBusy === 'function' && isBusy(error)) return Reflect.apply(onBusy, self, [error, ...args]);
     // The client has found fault with the key, which was made of the arguments: constant ones were checked before.
-    throw blameArguments(error);
+    throw withOrigin(blameArguments(error), this.client.origin);
   }
 }

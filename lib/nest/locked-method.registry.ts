@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { Inject, Optional } from '@nestjs/common';
-import { shared } from '../common/shared-state.js';
+import { shared, sharedSymbol } from '../common/shared-state.js';
 import { holderToken, LOCKED_METHODS } from './dflockd.constants.js';
 import type { LockPlan } from './lock-plan.js';
 import { isServiceHolder, type ServiceHolder } from './service-holder.js';
@@ -17,8 +17,19 @@ export interface LockedMethod {
 const bound = shared('bound', () => new WeakMap<object, Map<string, ServiceHolder>>());
 
 function bind(self: object, holder: ServiceHolder, instance: string): void {
-  const holders = bound.get(self) ?? new Map<string, ServiceHolder>();
-  bound.set(self, holders.set(instance, holder));
+  for (const object of new Set([self, insideOf(self)])) {
+    const holders = bound.get(object) ?? new Map<string, ServiceHolder>();
+    bound.set(object, holders.set(instance, holder));
+  }
+}
+
+/** A method of all objects with locked methods. */
+const SELF = sharedSymbol('self');
+
+/** What methods of the object see as `this`: not the object itself, if that is a proxy which calls them on its target. */
+function insideOf(object: object): object {
+  const self = (object as Record<symbol, (() => unknown) | undefined>)[SELF]?.();
+  return typeof self === 'object' && self !== null ? self : object;
 }
 
 /** Notes a locked method on its prototype, and has Nest inject the holder into the objects of its class. */
@@ -28,6 +39,12 @@ export function registerLockedMethod(prototype: object, property: string | symbo
   const method: LockedMethod = { property, plan, bind: (self, holder) => bind(self, holder, instance) };
   Reflect.defineMetadata(LOCKED_METHODS, [...own, method], prototype);
 
+  Object.defineProperty(prototype, SELF, {
+    configurable: true,
+    value(this: unknown) {
+      return this;
+    },
+  });
   const token = holderToken(instance);
   if (token in prototype) return; // A base class, or another method of this one, asks for it.
   // Nest assigns; the setter keeps the property out of spreads, loops and equality checks of users and tests.

@@ -3,6 +3,7 @@ import { ConfigError } from '../common/errors.js';
 import { MESSAGES } from './dflockd.messages.js';
 import type { LockPlan } from './lock-plan.js';
 import { holderOf } from './locked-method.registry.js';
+import { runningConstructor } from './running.constructor.js';
 import type { PlanRunner } from './service-holder.js';
 
 /** @throws ConfigError naming the cure, where a call on `self` cannot reach a module. Nothing ever runs unlocked. */
@@ -12,6 +13,12 @@ export function runnerFor(self: unknown, plan: LockPlan): PlanRunner {
   }
   const holder = holderOf(self, plan.instance);
   if (!holder) refuseOtherLayouts();
-  if (!holder) throw new ConfigError(MESSAGES.unreachable(plan.method, plan.instance));
+  if (!holder) throw new ConfigError(whyUnreachable(self, plan));
   return holder.runnerFor(plan);
+}
+
+function whyUnreachable(self: object, { method, instance }: LockPlan): string {
+  // Nest injects into objects that are complete.
+  const type = runningConstructor(self);
+  return type === undefined ? MESSAGES.unreachable(method, instance) : MESSAGES.inConstructor(method, type);
 }

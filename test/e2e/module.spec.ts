@@ -1,7 +1,7 @@
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Controller, Get, Inject, Injectable, Module, Res, Scope, type Provider } from '@nestjs/common';
-import { ModuleRef, REQUEST } from '@nestjs/core';
+import { MetadataScanner, ModuleRef, ModulesContainer, NestFactory, REQUEST } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import {
   ConfigError,
@@ -241,6 +241,63 @@ describe('objects that Nest did not construct', () => {
     await expect(new Orders().pay('1')).rejects.toThrow(/Orders\.pay.*not created by Nest/);
   });
 
+  describe('name the constructor that called them, since the object has no locks yet', () => {
+    class Base {
+      early: Promise<unknown> | undefined;
+      @WithLock('early')
+      async load(): Promise<void> {}
+      @WithLock('stream')
+      async *read(): AsyncGenerator<number> {
+        yield 1;
+      }
+    }
+    const outcome = async (type: new () => Base): Promise<Error> => {
+      const app = await boot({ imports: [embedded()], providers: [type] });
+      return app.get<Base>(type).early!.then(
+        () => new Error('it ran'),
+        (error: Error) => error,
+      );
+    };
+
+    it('the own one', async () => {
+      class Eager extends Base {
+        constructor() {
+          super();
+          this.early = this.load();
+        }
+      }
+      const error = await outcome(Eager);
+      expect(error).toBeInstanceOf(ConfigError);
+      expect(error.message).toMatch(/^Base\.load has a lock and was called in the constructor of Eager.*onModuleInit/);
+    });
+
+    it('that of a base class, deep in other calls', async () => {
+      const deep = (n: number, call: () => Promise<unknown>): Promise<unknown> => (n > 0 ? deep(n - 1, call) : call());
+      class Middle extends Base {
+        constructor() {
+          super();
+          this.early = deep(50, () => this.load());
+        }
+      }
+      class Eager extends Middle {}
+      expect((await outcome(Eager)).message).toMatch(/Base\.load .* in the constructor of Middle/);
+    });
+
+    it('a field that is initialised by it', async () => {
+      class Eager extends Base {
+        override early: Promise<unknown> | undefined = this.read().next();
+      }
+      expect((await outcome(Eager)).message).toMatch(/Base\.read .* in the constructor of Eager/);
+    });
+
+    it('but not that of another class', async () => {
+      class Other {
+        readonly early = new Base().load();
+      }
+      await expect(new Other().early).rejects.toThrow(/Base\.load.*not created by Nest/);
+    });
+  });
+
   it('do not stop at a service that was replaced', async () => {
     const app = await Test.createTestingModule({ imports: [embedded()], providers: [Orders] })
       .overrideProvider(DflockdService)
@@ -423,5 +480,57 @@ describe('the token of a daemon', () => {
       }
     }
     expect(JSON.stringify(sound)).toBe('{"locks":{"servers":["127.0.0.1:6388"],"held":0,"state":"open"}}');
+  });
+});
+
+describe('proxies around everything that is injected, as NestJS Observe puts them', () => {
+  /** Calls methods on the target, so that they do not see the proxy. */
+  const onTarget = (target: unknown): unknown =>
+    typeof target !== 'object' || target === null
+      ? target
+      : new Proxy(target, {
+          get(inner, name) {
+            const value: unknown = Reflect.get(inner, name);
+            if (typeof value !== 'function' || name === 'constructor') return value;
+            return (...args: unknown[]): unknown => Reflect.apply(value, inner, args);
+          },
+        });
+  /** Calls them on the proxy. */
+  const onProxy = (target: unknown): unknown =>
+    typeof target !== 'object' || target === null ? target : new Proxy(target, {});
+
+  class Orders {
+    @WithLock('order')
+    async pay(): Promise<string> {
+      return currentLock()?.keys.join() ?? 'unlocked';
+    }
+  }
+
+  it.each([
+    ['the target', onTarget],
+    ['the proxy', onProxy],
+  ])('that call methods on %s: a class, a value, what a factory makes', async (_, instanceDecorator) => {
+    const plain = (value: unknown) => value instanceof ModulesContainer || value instanceof MetadataScanner;
+    @Module({
+      imports: [embedded()],
+      providers: [
+        Orders,
+        { provide: 'value', useValue: new Orders() },
+        { provide: 'factory', useFactory: () => new Orders() },
+      ],
+    })
+    class AppModule {}
+    const app = await NestFactory.createApplicationContext(AppModule, {
+      logger: false,
+      abortOnError: false,
+      instrument: { instanceDecorator: (value) => (plain(value) ? value : instanceDecorator(value)) },
+    });
+    closing(() => app.close());
+    for (const token of [Orders, 'value', 'factory']) {
+      const orders = app.get<Orders>(token);
+      expect(types.isProxy(orders)).toBe(true);
+      expect(await orders.pay()).toBe('order');
+    }
+    expect(await app.get(DflockdService).tryAcquire('order')).not.toBeNull();
   });
 });

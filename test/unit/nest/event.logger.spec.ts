@@ -1,5 +1,6 @@
+import { stripVTControlCharacters } from 'node:util';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { Logger } from '@nestjs/common';
+import { ConsoleLogger, Logger, type LoggerService } from '@nestjs/common';
 import type { LockNotice } from '../../../lib/locks/events.js';
 import { eventLogger, logTo } from '../../../lib/nest/event.logger.js';
 
@@ -48,11 +49,61 @@ describe('the log', () => {
     expect(nest.mock.calls).toEqual([['c']]);
   });
 
-  it('costs nobody a lock when the logger throws', () => {
+  it('gives a logger without a context what Nest gives it: an error has its trace before the context', () => {
+    const own = { log: jest.fn(), warn: jest.fn(), error: jest.fn(), debug: jest.fn() };
+    for (const level of ['log', 'warn', 'debug', 'error'] as const) logTo(own)(level, level);
+    expect(own.log.mock.calls).toEqual([['log', 'Dflockd']]);
+    expect(own.warn.mock.calls).toEqual([['warn', 'Dflockd']]);
+    expect(own.debug.mock.calls).toEqual([['debug', 'Dflockd']]);
+    // nest-winston and others take the second argument of error() for the stack.
+    expect(own.error.mock.calls).toEqual([['error', undefined, 'Dflockd']]);
+  });
+
+  describe('a logger with a context of its own gets no other, and prints one line', () => {
+    const printed = (logger: LoggerService): string[] => {
+      const lines: string[] = [];
+      const keep = (text: unknown) => {
+        lines.push(...String(text).trim().split('\n'));
+        return true;
+      };
+      jest.spyOn(process.stdout, 'write').mockImplementation(keep);
+      jest.spyOn(process.stderr, 'write').mockImplementation(keep);
+      for (const level of ['log', 'warn', 'error', 'debug'] as const) logTo(logger)(level, `a ${level}`);
+      jest.restoreAllMocks();
+      return lines;
+    };
+
+    it.each<[string, () => LoggerService, string]>([
+      ['Logger', () => new Logger('Locks'), 'Locks'],
+      ['ConsoleLogger', () => new ConsoleLogger('Locks', { colors: false }), 'Locks'],
+      ['Logger without a context', () => new Logger(), 'Dflockd'],
+      ['ConsoleLogger without a context', () => new ConsoleLogger({ colors: false }), 'Dflockd'],
+    ])('%s', (_, make, context) => {
+      const plain = printed(make()).map(stripVTControlCharacters);
+      const expected = ['log', 'warn', 'error', 'debug'].map((level) =>
+        expect.stringContaining(`[${context}] a ${level}`),
+      );
+      expect(plain).toEqual(expected);
+    });
+
+    it('also if it is named later', () => {
+      const later = { context: undefined as string | undefined, log: jest.fn(), warn: jest.fn(), error: jest.fn() };
+      const log = logTo(later);
+      log('error', 'a');
+      later.context = 'Locks';
+      log('error', 'b');
+      expect(later.error.mock.calls).toEqual([['a', undefined, 'Dflockd'], ['b']]);
+    });
+  });
+
+  it('costs nobody a lock when the logger throws, or returns a promise that may reject', () => {
     const broken = { log: jest.fn(), error: jest.fn(), warn: () => fail() };
     const fail = (): never => {
       throw new Error('disk full');
     };
     expect(() => logTo(broken)('warn', 'a')).not.toThrow();
+    const then = jest.fn();
+    logTo({ log: jest.fn(), error: jest.fn(), warn: () => ({ then }) })('warn', 'a');
+    expect(then).toHaveBeenCalledWith(expect.any(Function), expect.any(Function));
   });
 });

@@ -3,6 +3,7 @@ import { Logger, type ArgumentsHost } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { firstValueFrom, type Observable } from 'rxjs';
 import * as errors from '../../../lib/common/errors.js';
+import { lockErrorResponse } from '../../../lib/nest/lock-error-response.js';
 import { LockExceptionFilter } from '../../../lib/nest/lock-exception.filter.js';
 import { answerTo } from '../../../lib/nest/lock-exception.table.js';
 
@@ -32,6 +33,56 @@ describe('the answers to errors', () => {
     expect(answerTo(error)?.status).toBe(status);
     expect(answerTo(error)?.message ?? '').not.toContain('secret');
   });
+});
+
+describe('lockErrorResponse', () => {
+  it('is complete, and names no key', () => {
+    expect(lockErrorResponse(busy)).toEqual({
+      status: 423,
+      headers: { 'Retry-After': '1' },
+      body: {
+        statusCode: 423,
+        message: 'The resource is in use, try again later',
+        error: 'Locked',
+        code: 'ACQUIRE_TIMEOUT',
+      },
+    });
+    expect(lockErrorResponse(new errors.LockLostError('secret', 'expired'))).toMatchObject({
+      status: 503,
+      headers: {},
+      body: { error: 'Service Unavailable', code: 'LOCK_LOST' },
+    });
+  });
+
+  it('tells nothing of a mistake of the application, as Nest', () => {
+    const body = { statusCode: 500, message: 'Internal server error' };
+    expect(lockErrorResponse(new errors.NestedLockError('secret'))).toEqual({ status: 500, headers: {}, body });
+  });
+
+  it('takes statuses of its own', () => {
+    const key = Object.assign(new errors.LockKeyError('secret'), { fromArguments: true });
+    expect(lockErrorResponse(busy, { busyStatus: 409 }).status).toBe(409);
+    expect(lockErrorResponse(busy, { busyStatus: 409 }).body).toMatchObject({ statusCode: 409, error: 'Conflict' });
+    expect(lockErrorResponse(key, { keyStatus: 422 }).status).toBe(422);
+    expect(lockErrorResponse(key, { busyStatus: 409, keyStatus: undefined }).status).toBe(400);
+    // There is no name for it.
+    expect(lockErrorResponse(busy, { busyStatus: 499 }).body).not.toHaveProperty('error');
+    expect(() => lockErrorResponse(busy, { busyStatus: 42 })).toThrow(/statuses\.busyStatus.*42/);
+    expect(() => lockErrorResponse(busy, { busy: 409 } as object)).toThrow(/statuses\.busy.*409/);
+  });
+
+  it.each([new Error('x'), undefined, null, 'text', { code: 'ACQUIRE_TIMEOUT' }])('is not for %p', (error) => {
+    expect(lockErrorResponse(error)).toBeUndefined();
+  });
+});
+
+it('no error has what frameworks take for an HTTP status: they would print its message, and with it the key', () => {
+  const made = Object.values(errors).map((type) => Reflect.construct(type, ['secret', 'expired']) as errors.LockError);
+  expect(made.length).toBeGreaterThan(15);
+  for (const error of made) {
+    for (const name of ['status', 'statusCode', 'getStatus', 'getResponse', 'expose'])
+      expect(name in error).toBe(false);
+  }
 });
 
 describe('outside HTTP', () => {
