@@ -1,10 +1,12 @@
 // Installs the packed tarball into Nest applications, compiles them the way their users do and runs them: 12 combinations
-// of Nest, module system, platform and Node, with `--all` all 36.
+// of Nest, module system, platform and Node, with `--all` all 36. Compiles a user's code against its declarations with old
+// and new compilers, with `--all` with every one.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { combinationsOf, nests, NODES } from './consumers/combinations.mjs';
 import { forAll, run } from './consumers/commands.mjs';
+import { checkDeclarations, installCompilers } from './consumers/declarations.mjs';
 import { pack } from './consumers/pack.mjs';
 import { makeProject, runTwoCopies } from './consumers/project.mjs';
 
@@ -28,6 +30,7 @@ try {
   const binaries = {};
   for (const version of NODES) binaries[version] = await nodeBinary(version);
 
+  const compilers = await installCompilers(work, all);
   const failures = [];
   for (const versions of nests) {
     const project = await makeProject(work, tarball, versions);
@@ -51,6 +54,10 @@ try {
     } catch (error) {
       failures.push(`Nest ${versions.nest}, two copies`);
       console.error(error.message);
+    }
+    for (const failure of await checkDeclarations(project, versions.nest, compilers, all)) {
+      failures.push(failure.split('\n')[0]);
+      console.error(failure);
     }
   }
   if (failures.length > 0) throw new Error(`failed: ${failures.join('; ')}`);

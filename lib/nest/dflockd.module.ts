@@ -1,7 +1,6 @@
 import {
   ConfigurableModuleBuilder,
   Module,
-  type ConfigurableModuleAsyncOptions,
   type DynamicModule,
   type ExistingProvider,
   type Provider,
@@ -27,6 +26,7 @@ import {
   checkExtras,
   checkSource,
   clientOptionsOf,
+  type DflockdModuleAsyncOptions,
   type DflockdModuleOptions,
   type Extras,
 } from './dflockd.options.js';
@@ -40,10 +40,6 @@ import { LockRunner } from './lock.runner.js';
 import { refuseTwins, type ModuleInfo } from './module-info.js';
 import { ServiceHolder } from './service-holder.js';
 import { trackHandlers } from './tracked-handler.js';
-
-/** For `forRootAsync`: `useFactory` with `inject`, or `useClass` / `useExisting` with a DflockdOptionsFactory. */
-export type DflockdModuleAsyncOptions = ConfigurableModuleAsyncOptions<DflockdModuleOptions, 'createDflockdOptions'> &
-  Extras;
 
 const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleOptions>({
   optionsInjectionToken: MODULE_OPTIONS,
