@@ -156,7 +156,10 @@ export abstract class DistributedHold {
     if (this.#closed) throw new LockError('already released or closed');
     this.#closed = true;
     const session = this.#session;
-    if (!session) return;
+    if (!session) {
+      this.lease = 0;
+      return;
+    }
     await session.release();
     this.drop(session);
   }
@@ -184,6 +187,8 @@ export abstract class DistributedHold {
   close(): void {
     this.#closed = true;
     if (this.#session) this.drop(this.#session);
+    // A program may have set it.
+    this.lease = 0;
   }
 
   /** @internal The present connection. */

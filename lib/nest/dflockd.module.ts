@@ -7,6 +7,7 @@ import {
   type Type,
 } from '@nestjs/common';
 import { APP_FILTER, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { named } from '../common/brand.js';
 import { LockClient } from '../locks/lock-client.js';
 import { checkObject } from '../locks/option-checks.js';
 import {
@@ -85,6 +86,8 @@ export class DflockdModule extends ConfigurableModuleClass {
     return super.forRootAsync(options);
   }
 }
+
+named(DflockdModule, 'DflockdModule');
 
 function providersOf(info: ModuleInfo): Provider[] {
   const service = getDflockdToken(info.instance);

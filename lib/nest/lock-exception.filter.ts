@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { BaseExceptionFilter, HttpAdapterHost } from '@nestjs/core';
 import { throwError } from 'rxjs';
+import { named } from '../common/brand.js';
 import { LockError } from '../common/errors.js';
 import type { DflockdModuleOptions } from './dflockd.options.js';
 import { GatewayFilter, logFault } from './gateway.filter.js';
@@ -58,6 +59,8 @@ export class LockExceptionFilter implements ExceptionFilter<LockError> {
     return nest.catch(new HttpException(body, status, { cause: error }), host);
   }
 }
+
+named(LockExceptionFilter, 'LockExceptionFilter');
 
 /**
  * The filter of a module. Nest wants it before the options are known, and reads from its class what it catches: so each
