@@ -8,7 +8,8 @@ const show = (value: unknown): string => {
   if (typeof value === 'string') return `"${shown(value)}"`;
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
-  return typeof value === 'object' ? kindOf(value) : String(value);
+  if (typeof value === 'object' && value !== null) return kindOf(value);
+  return String(value);
 };
 
 export const MESSAGES = {
