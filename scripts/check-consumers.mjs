@@ -1,12 +1,15 @@
 // Installs the packed tarball into Nest applications, compiles them the way their users do and runs them: 12 combinations
 // of Nest, module system, platform and Node, with `--all` all 36. Compiles a user's code against its declarations with old
-// and new compilers, with `--all` with every one.
+// and new compilers, with `--all` with every one. Builds and tests projects as the command line of Nest makes them, and runs a
+// minified bundle.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runBundle } from './consumers/bundle.mjs';
 import { combinationsOf, nests, NODES } from './consumers/combinations.mjs';
 import { forAll, run } from './consumers/commands.mjs';
 import { checkDeclarations, installCompilers } from './consumers/declarations.mjs';
+import { checkGenerated } from './consumers/generated.mjs';
 import { pack } from './consumers/pack.mjs';
 import { makeProject, runTwoCopies } from './consumers/project.mjs';
 
@@ -60,6 +63,19 @@ try {
       console.error(failure);
     }
   }
+  const others = [
+    ['a project of the command line 11, ts-jest', () => checkGenerated(work, tarball, '11')],
+    ['a project of the command line 12, vitest', () => checkGenerated(work, tarball, '12')],
+    ['Nest 12, bundled and minified', () => runBundle(work, tarball, '12')],
+  ];
+  await forAll(others, AT_ONCE, async ([name, check]) => {
+    try {
+      console.log(`${name}: ${await check()}`);
+    } catch (error) {
+      failures.push(name);
+      console.error(`${name}: ${error.message}`);
+    }
+  });
   if (failures.length > 0) throw new Error(`failed: ${failures.join('; ')}`);
 } finally {
   rmSync(work, { recursive: true, force: true });
