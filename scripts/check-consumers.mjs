@@ -1,10 +1,15 @@
 // Installs the packed tarball into Nest applications, compiles them the way their users do and runs them: 12 combinations
-// of Nest, module system, platform and Node, with `--all` all 36.
+// of Nest, module system, platform and Node, with `--all` all 36. Compiles a user's code against its declarations with old
+// and new compilers, with `--all` with every one. Builds and tests projects as the command line of Nest makes them, and runs a
+// minified bundle.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runBundle } from './consumers/bundle.mjs';
 import { combinationsOf, nests, NODES } from './consumers/combinations.mjs';
 import { forAll, run } from './consumers/commands.mjs';
+import { checkDeclarations, installCompilers } from './consumers/declarations.mjs';
+import { checkGenerated } from './consumers/generated.mjs';
 import { runObserved } from './consumers/observe.mjs';
 import { pack } from './consumers/pack.mjs';
 import { makeProject, runTwoCopies } from './consumers/project.mjs';
@@ -30,6 +35,7 @@ try {
   const binaries = {};
   for (const version of NODES) binaries[version] = await nodeBinary(version);
 
+  const compilers = await installCompilers(work, all);
   const failures = await checkTestRunners(work, tarball, binaries);
   for (const versions of nests) {
     const project = await makeProject(work, tarball, versions);
@@ -54,6 +60,10 @@ try {
       failures.push(`Nest ${versions.nest}, two copies`);
       console.error(error.message);
     }
+    for (const failure of await checkDeclarations(project, versions.nest, compilers, all)) {
+      failures.push(failure.split('\n')[0]);
+      console.error(failure);
+    }
     // There is none for Nest 10.
     if (Number(versions.nest) < 11) continue;
     try {
@@ -63,6 +73,19 @@ try {
       console.error(error.message);
     }
   }
+  const others = [
+    ['a project of the command line 11, ts-jest', () => checkGenerated(work, tarball, '11')],
+    ['a project of the command line 12, vitest', () => checkGenerated(work, tarball, '12')],
+    ['Nest 12, bundled and minified', () => runBundle(work, tarball, '12')],
+  ];
+  await forAll(others, AT_ONCE, async ([name, check]) => {
+    try {
+      console.log(`${name}: ${await check()}`);
+    } catch (error) {
+      failures.push(name);
+      console.error(`${name}: ${error.message}`);
+    }
+  });
   if (failures.length > 0) throw new Error(`failed: ${failures.join('; ')}`);
 } finally {
   rmSync(work, { recursive: true, force: true });

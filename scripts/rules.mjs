@@ -52,7 +52,7 @@ function writeTable(removals) {
   const rows = removals.map(({ rule, out, spec, test }, i) => {
     const isFirst = removals[i - 1]?.rule !== rule;
     const said = isFirst ? RULES[rule - 1] : '';
-    return `| ${isFirst ? rule : ''} | ${said} | ${out} | [${test.replaceAll('|', '\\|')}](../${spec}) |`;
+    return `| ${isFirst ? rule : ''} | ${said} | ${out} | ${test.replaceAll('|', '\\|')} (\`${spec}\`) |`;
   });
   const table = ['| | rule | taken out, one at a time | went red |', '|---|---|---|---|', ...rows].join('\n');
   const page = readFileSync(PAGE, 'utf8');

@@ -56,7 +56,7 @@ export interface Grant extends Proof {
   readonly req: AcquireRequest;
   readonly token: string;
   /** Rises with each grant of a key, where the backend has such a thing. */
-  readonly fence?: bigint;
+  readonly fence?: bigint | undefined;
   /** Routed once: renew and release go there and nowhere else. */
   readonly server: string;
   readonly owner: Owner;
@@ -96,9 +96,9 @@ export type Released = 'released' | 'gone' | Error;
 export interface LinkEvent {
   readonly server: string;
   readonly state: 'up' | 'down' | 'draining' | 'degraded';
-  readonly error?: Error;
+  readonly error?: Error | undefined;
   /** Of `degraded`: what, and which option changes it. */
-  readonly detail?: string;
+  readonly detail?: string | undefined;
 }
 
 /** Somebody who listens to signals. Called in the turn in which it happens; must not throw. */

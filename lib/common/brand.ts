@@ -13,11 +13,18 @@ function inherits(value: unknown, mark: symbol): boolean {
   return false;
 }
 
+/** Keeps a class's name in bundles that are minified: errors, loggers and Nest show it. */
+export function named(type: Class, name: string): void {
+  Object.defineProperty(type, 'name', { value: name, configurable: true });
+}
+
 /**
  * Makes `instanceof` of this class also true for instances of the same class of another copy of this package. Subclasses
  * of the package are branded themselves; one of a user inherits this, and answers by its prototype as any other class.
+ * The class keeps its name in minified bundles.
  */
 export function brand(type: Class, name: string): void {
+  named(type, name);
   const mark = sharedSymbol(`class:${name}`);
   Object.defineProperty(type.prototype, mark, { value: true });
   Object.defineProperty(type, Symbol.hasInstance, {

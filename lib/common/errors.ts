@@ -11,11 +11,11 @@ import { plainFields } from './plain.js';
 /** What an error may know about its circumstances. */
 export interface LockErrorDetails {
   /** Stable, upper-case; by default that of the class. */
-  code?: string;
+  code?: string | undefined;
   /** The key as the caller wrote it, without namespace. Messages show the beginning of a long one. */
-  key?: string;
+  key?: string | undefined;
   /** `host:port`, or `embedded`. */
-  server?: string;
+  server?: string | undefined;
   cause?: unknown;
 }
 
@@ -39,10 +39,17 @@ export class LockError extends Error {
   }
 }
 
+/** What a class of errors knows by itself, where it was not told otherwise. */
+const withDefaults = (details: LockErrorDetails, code: string, key?: string): LockErrorDetails => ({
+  ...details,
+  code: details.code ?? code,
+  key: details.key ?? key,
+});
+
 /** The lock was not granted within `acquireTimeoutS`: somebody else has it. */
 export class AcquireTimeoutError extends LockError {
   constructor(key: string, details: LockErrorDetails = {}) {
-    super(`could not acquire "${shown(key)}" in time`, { code: 'ACQUIRE_TIMEOUT', key, ...details });
+    super(`could not acquire "${shown(key)}" in time`, withDefaults(details, 'ACQUIRE_TIMEOUT', key));
   }
 }
 
@@ -52,7 +59,7 @@ export class AcquireTimeoutError extends LockError {
  */
 export class AuthError extends LockError {
   constructor(details: LockErrorDetails = {}, message = 'authentication failed') {
-    super(message, { code: 'AUTH', ...details });
+    super(message, withDefaults(details, 'AUTH'));
   }
 }
 
@@ -66,7 +73,7 @@ export class LockLostError extends LockError {
   settled?: { value: unknown };
 
   constructor(key: string, reason: LossReason, details: LockErrorDetails = {}) {
-    super(`lost the lock "${shown(key)}" (${reason})`, { code: 'LOCK_LOST', key, ...details });
+    super(`lost the lock "${shown(key)}" (${reason})`, withDefaults(details, 'LOCK_LOST', key));
     this.reason = reason;
   }
 
@@ -79,7 +86,7 @@ export class LockLostError extends LockError {
 /** No server could be reached within the deadline. */
 export class LockUnavailableError extends LockError {
   constructor(message: string, details: LockErrorDetails = {}) {
-    super(message, { code: 'UNAVAILABLE', ...details });
+    super(message, withDefaults(details, 'UNAVAILABLE'));
   }
 }
 
@@ -89,24 +96,24 @@ export class LockUnavailableError extends LockError {
  */
 export class PoolExhaustedError extends LockError {
   constructor(message: string, details: LockErrorDetails = {}) {
-    super(message, { code: 'POOL_EXHAUSTED', ...details });
+    super(message, withDefaults(details, 'POOL_EXHAUSTED'));
   }
 }
 
 /** The server's `max-locks` is reached (released keys count until they are collected). */
 export class MaxLocksError extends LockError {
   constructor(details: LockErrorDetails = {}) {
-    super('the server holds as many keys as its flag --max-locks allows', { code: 'MAX_LOCKS', ...details });
+    super('the server holds as many keys as its flag --max-locks allows', withDefaults(details, 'MAX_LOCKS'));
   }
 }
 
 /** The queue of this key is as long as the server's `max-waiters` allows. */
 export class MaxWaitersError extends LockError {
   constructor(details: LockErrorDetails = {}) {
-    super('the queue of this key is as long as the server flag --max-waiters allows', {
-      code: 'MAX_WAITERS',
-      ...details,
-    });
+    super(
+      'the queue of this key is as long as the server flag --max-waiters allows',
+      withDefaults(details, 'MAX_WAITERS'),
+    );
   }
 }
 
@@ -114,35 +121,35 @@ export class MaxWaitersError extends LockError {
 export class LimitMismatchError extends LockError {
   constructor(details: LockErrorDetails = {}) {
     const text = 'the server has another limit for this key, and keeps it until about a minute after its last use';
-    super(`${text}; to change a limit, use another key`, { code: 'LIMIT_MISMATCH', ...details });
+    super(`${text}; to change a limit, use another key`, withDefaults(details, 'LIMIT_MISMATCH'));
   }
 }
 
 /** Two-phase: wait without a place in the queue. */
 export class NotEnqueuedError extends LockError {
   constructor(details: LockErrorDetails = {}) {
-    super('not enqueued', { code: 'NOT_ENQUEUED', ...details });
+    super('not enqueued', withDefaults(details, 'NOT_ENQUEUED'));
   }
 }
 
 /** Two-phase: the connection has a place in the queue of this key already. */
 export class AlreadyEnqueuedError extends LockError {
   constructor(details: LockErrorDetails = {}) {
-    super('already enqueued', { code: 'ALREADY_ENQUEUED', ...details });
+    super('already enqueued', withDefaults(details, 'ALREADY_ENQUEUED'));
   }
 }
 
 /** The grant lapsed before anybody claimed it. */
 export class LeaseExpiredError extends LockError {
   constructor(details: LockErrorDetails = {}) {
-    super('the lease ran out before the grant was claimed', { code: 'LEASE_EXPIRED', ...details });
+    super('the lease ran out before the grant was claimed', withDefaults(details, 'LEASE_EXPIRED'));
   }
 }
 
 /** The server is shutting down. */
 export class ServerDrainingError extends LockError {
   constructor(details: LockErrorDetails = {}) {
-    super('the server is shutting down', { code: 'DRAINING', ...details });
+    super('the server is shutting down', withDefaults(details, 'DRAINING'));
   }
 }
 
@@ -150,7 +157,7 @@ export class ServerDrainingError extends LockError {
 export class NotLeaderError extends LockError {
   readonly leader?: string;
   constructor(leader?: string, details: LockErrorDetails = {}) {
-    super(leader ? `not the leader; the leader is ${leader}` : 'not the leader', { code: 'NOT_LEADER', ...details });
+    super(leader ? `not the leader; the leader is ${leader}` : 'not the leader', withDefaults(details, 'NOT_LEADER'));
     if (leader !== undefined) this.leader = leader;
   }
 }
@@ -162,28 +169,28 @@ export class NestedLockError extends LockError {
       `"${shown(key)}" is held by a lock of the current async context, so waiting for it could wait for itself. ` +
       'To run under that lock, pass its handle (onNested: lock). If this is a task that a shared queue runs in the ' +
       'context of other code, bind it to its own context with AsyncResource.bind';
-    super(message, { code: 'NESTED', key, ...details });
+    super(message, withDefaults(details, 'NESTED', key));
   }
 }
 
 /** The client or the application is closing; nothing new is acquired. */
 export class ShuttingDownError extends LockError {
   constructor(details: LockErrorDetails = {}) {
-    super('shutting down', { code: 'SHUTTING_DOWN', ...details });
+    super('shutting down', withDefaults(details, 'SHUTTING_DOWN'));
   }
 }
 
 /** The backend cannot do what was asked. */
 export class UnsupportedError extends LockError {
   constructor(message: string, details: LockErrorDetails = {}) {
-    super(message, { code: 'UNSUPPORTED', ...details });
+    super(message, withDefaults(details, 'UNSUPPORTED'));
   }
 }
 
 /** A wrong, unknown or contradictory option; the message names option and value. */
 export class ConfigError extends LockError {
   constructor(message: string, details: LockErrorDetails = {}) {
-    super(message, { code: 'CONFIG', ...details });
+    super(message, withDefaults(details, 'CONFIG'));
   }
 }
 
@@ -196,14 +203,14 @@ export class LockKeyError extends LockError {
   readonly fromArguments?: true;
 
   constructor(message: string, details: LockErrorDetails = {}) {
-    super(message, { code: 'KEY', ...details });
+    super(message, withDefaults(details, 'KEY'));
   }
 }
 
 /** The peer said something that the protocol does not allow, or a plain `error`. */
 export class ProtocolError extends LockError {
   constructor(message: string, details: LockErrorDetails = {}) {
-    super(message, { code: 'PROTOCOL', ...details });
+    super(message, withDefaults(details, 'PROTOCOL'));
   }
 }
 

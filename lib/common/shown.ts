@@ -1,3 +1,5 @@
+import { kindOf } from './kind-of.js';
+
 /** What messages and logs may show of values that came from outside. */
 
 /** Characters of a key that a message shows. */
@@ -9,11 +11,10 @@ const isLong = (key: string): boolean => key.length > MOST_SHOWN;
 
 /**
  * A key for a message or a log: without line breaks, control characters and open quotes, and cut, because remote users may
- * have chosen it. Of an object it says only that it is one.
+ * have chosen it. Of an object it says only what it is.
  */
 export function shown(key: unknown): string {
-  if (typeof key === 'object' && key !== null) return Array.isArray(key) ? 'an array' : 'an object';
-  if (typeof key === 'function') return 'a function';
+  if ((typeof key === 'object' && key !== null) || typeof key === 'function') return kindOf(key);
   if (typeof key !== 'string') return shown(String(key));
   if (!isLong(key)) return escaped(key);
   const half = /[\ud800-\udbff]$/;
@@ -63,10 +64,11 @@ export function show(value: unknown): string {
 
 function textOf(value: unknown): string {
   try {
-    return String(value);
+    const text = String(value);
+    return text === '[object Object]' ? kindOf(value) : text;
   } catch {
     // It has no way to become a string.
-    return Object.prototype.toString.call(value);
+    return kindOf(value);
   }
 }
 

@@ -16,57 +16,67 @@ import {
 /** dflockd's flags in camelCase, with its defaults (spec 8). Durations are seconds, at most 9,223,372,036. */
 export interface DflockdServerOptions {
   /** Default 127.0.0.1. */
-  host?: string;
+  host?: string | undefined;
   /** 0 takes any free one. Default 6388. */
-  port?: number;
+  port?: number | undefined;
   /** Lease of requests that name none; a whole number, as on the wire. Default 33. */
-  defaultLeaseTtl?: number;
+  defaultLeaseTtl?: number | undefined;
   /** Expired leases are taken away on ticks of this length. Default 1. */
-  leaseSweepInterval?: number;
+  leaseSweepInterval?: number | undefined;
   /** Default 5. */
-  gcInterval?: number;
+  gcInterval?: number | undefined;
   /** Keys that lie idle for longer are forgotten. Default 60. */
-  gcMaxIdle?: number;
+  gcMaxIdle?: number | undefined;
   /** Most keys, released ones included until they are forgotten. Default 1024. */
-  maxLocks?: number;
+  maxLocks?: number | undefined;
   /** 0 = unlimited, the default. */
-  maxConnections?: number;
+  maxConnections?: number | undefined;
   /** 0 = unlimited, the default. */
-  maxConnectionsPerIp?: number;
+  maxConnectionsPerIp?: number | undefined;
   /** Longest queue of a key; 0 = unlimited, the default. */
-  maxWaiters?: number;
+  maxWaiters?: number | undefined;
   /** Most signal patterns of a connection; 0, the default, = 10,000. The next `listen` is answered `error`. */
-  maxSubscriptions?: number;
+  maxSubscriptions?: number | undefined;
   /** A connection that is silent for so long is closed. Default 23. */
-  readTimeout?: number;
+  readTimeout?: number | undefined;
   /**
    * A connection that does not take what was written within this time is closed; 0 = never. A long `stats` reply is written
    * in pieces: each has this time, and all of them together have four times as much (20 s if 0). Default 5.
    */
-  writeTimeout?: number;
+  writeTimeout?: number | undefined;
   /** How long `close` waits for clients to leave; 0 = for ever. Default 30. */
-  shutdownTimeout?: number;
+  shutdownTimeout?: number | undefined;
   /** The end of a connection frees what it holds. Default true. */
-  autoReleaseOnDisconnect?: boolean;
+  autoReleaseOnDisconnect?: boolean | undefined;
   /** Files in PEM format; both or none. */
-  tlsCert?: string;
-  tlsKey?: string;
-  authToken?: string;
+  tlsCert?: string | undefined;
+  tlsKey?: string | undefined;
+  authToken?: string | undefined;
   /** A file whose bytes, without surrounding white space, are the token. `authToken` takes precedence. */
-  authTokenFile?: string;
+  authTokenFile?: string | undefined;
 }
 
+const TEXTS = ['tlsCert', 'tlsKey', 'authToken', 'authTokenFile'] as const;
+type Text = (typeof TEXTS)[number];
+
+/** Checked, complete and unchangeable, without those that are read from files or secret. */
+export type ResolvedServerSettings = {
+  // Required<…> would leave the undefined in, where the compiler tells it from an absent option.
+  readonly [K in Exclude<keyof DflockdServerOptions, 'tlsCert' | 'tlsKey' | 'authToken' | 'authTokenFile'>]-?: Exclude<
+    DflockdServerOptions[K],
+    undefined
+  >;
+};
+
 /** Checked, complete and unchangeable. */
-export interface ResolvedServerOptions extends Required<
-  Omit<DflockdServerOptions, 'tlsCert' | 'tlsKey' | 'authToken' | 'authTokenFile'>
-> {
+export interface ResolvedServerOptions extends ResolvedServerSettings {
   readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined;
   /** Bytes, trimmed. */
   readonly authToken: string | undefined;
 }
 
 /** The options of a server without its secrets: `tls` and `authToken` only tell whether they were given. */
-export interface ShownServerOptions extends Omit<ResolvedServerOptions, 'tls' | 'authToken'> {
+export interface ShownServerOptions extends ResolvedServerSettings {
   readonly tls: boolean;
   readonly authToken: boolean;
 }
@@ -91,9 +101,6 @@ const DEFAULTS = {
   shutdownTimeout: 30,
   autoReleaseOnDisconnect: true,
 } as const;
-
-const TEXTS = ['tlsCert', 'tlsKey', 'authToken', 'authTokenFile'] as const;
-type Text = (typeof TEXTS)[number];
 
 type NumberOption = {
   [K in keyof typeof DEFAULTS]: (typeof DEFAULTS)[K] extends number ? K : never;

@@ -29,11 +29,14 @@ import { Turn } from './turn.js';
 
 /** What a server may be given instead of its own. */
 export interface ServerDependencies {
-  clock?: Clock;
-  entropy?: Entropy;
-  logger?: DaemonLogger;
-  /** An engine that lives elsewhere (in-process locks): the server is one more door to it and does not stop its time. */
-  driver?: EngineDriver;
+  clock?: Clock | undefined;
+  entropy?: Entropy | undefined;
+  logger?: DaemonLogger | undefined;
+  /**
+   * An engine that lives elsewhere (in-process locks): the server is one more door to it and does not stop its time.
+   * @internal
+   */
+  driver?: EngineDriver | undefined;
 }
 
 /** Each costs some 50 to 100 µs, with what is written and closed. */

@@ -1,4 +1,5 @@
 import { LockError } from '../common/errors.js';
+import { insteadOf, kindOf } from '../common/kind-of.js';
 import { show } from '../common/shown.js';
 
 /**
@@ -9,13 +10,18 @@ import { show } from '../common/shown.js';
 /** They would end a line, or the text of a C program. */
 const BREAKS = /[\0\n\r]/;
 
-const shown = (value: unknown): string =>
-  typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : show(value);
+const shown = (value: unknown): string => {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
+  return typeof value === 'object' ? kindOf(value) : show(value);
+};
 
 /** The token of a server, and that of a hold: whoever has it can release the lock. */
 const SECRETS = ['auth', 'token'];
 
-const got = (name: string, value: unknown): string => (SECRETS.includes(name) ? '' : `, got ${shown(value)}`);
+function got(name: string, value: unknown): string {
+  if (SECRETS.includes(name)) return '';
+  return `, got ${shown(value)}${name === 'key' ? insteadOf(value) : ''}`;
+}
 
 /** May be empty: `auth`, a group. */
 export function checkText(name: string, value: unknown): void {

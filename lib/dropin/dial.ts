@@ -55,15 +55,15 @@ async function greet(lines: SocketLines, auth: string): Promise<void> {
 /** Where to go, for those who are not a lock. */
 export interface ConnectOptions {
   /** Default 127.0.0.1. */
-  host?: string;
+  host?: string | undefined;
   /** Default 6388. */
-  port?: number;
+  port?: number | undefined;
   /** `{}` is TLS with the system's certificate authorities. Default: none. */
-  tls?: ConnectionOptions;
+  tls?: ConnectionOptions | undefined;
   /** Sent first. Default: none. */
-  auth?: string;
+  auth?: string | undefined;
   /** Milliseconds for TCP and TLS. Default: as long as the machine tries. */
-  connectTimeoutMs?: number;
+  connectTimeoutMs?: number | undefined;
 }
 
 /** A connection that is ready for requests. @throws LockError, AuthError, or the socket's own error */

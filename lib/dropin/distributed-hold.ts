@@ -28,7 +28,7 @@ const keeperFor = (renewRatio: number, readTimeoutMs: number): HoldKeeper =>
 /** What a test may set. */
 export interface HoldSurroundings {
   /** The server's. Default 23 s. */
-  readTimeoutMs?: number;
+  readTimeoutMs?: number | undefined;
 }
 
 /** What locks and semaphores have in common: at most one connection at a time, with at most one hold on it. */
@@ -56,7 +56,7 @@ export abstract class DistributedHold {
   readonly #readTimeoutMs: number;
   readonly #keeper: HoldKeeper;
 
-  /** @throws LockError for options that cannot work */
+  /** @internal @throws LockError for options that cannot work */
   protected constructor(options: DistributedLockOptions, { readTimeoutMs }: HoldSurroundings = {}) {
     checkOptions(options);
     this.key = options.key;
@@ -74,6 +74,7 @@ export abstract class DistributedHold {
     this.#keeper = keeperFor(this.renewRatio, this.#readTimeoutMs);
   }
 
+  /** @internal */
   protected abstract get subject(): Subject;
 
   get tls(): ConnectionOptions | undefined {
@@ -105,7 +106,7 @@ export abstract class DistributedHold {
    * @param options.force closes a connection there is; without it that is an error
    * @throws LockError, AuthError, or the error of the socket; the connection is closed then
    */
-  async acquire({ force = false }: { force?: boolean } = {}): Promise<boolean> {
+  async acquire({ force = false }: { force?: boolean | undefined } = {}): Promise<boolean> {
     const session = this.open(force);
     return this.granted(session, session.acquire(this.acquireTimeoutS));
   }
@@ -114,7 +115,7 @@ export abstract class DistributedHold {
    * Connects and takes a place in the queue: `'acquired'` is a hold, renewed from now on; after `'queued'`, `wait()` waits.
    * @throws as acquire
    */
-  async enqueue({ force = false }: { force?: boolean } = {}): Promise<'acquired' | 'queued'> {
+  async enqueue({ force = false }: { force?: boolean | undefined } = {}): Promise<'acquired' | 'queued'> {
     const session = this.open(force);
     try {
       const granted = await session.enqueue();
@@ -155,7 +156,10 @@ export abstract class DistributedHold {
     if (this.#closed) throw new LockError('already released or closed');
     this.#closed = true;
     const session = this.#session;
-    if (!session) return;
+    if (!session) {
+      this.lease = 0;
+      return;
+    }
     await session.release();
     this.drop(session);
   }
@@ -183,6 +187,8 @@ export abstract class DistributedHold {
   close(): void {
     this.#closed = true;
     if (this.#session) this.drop(this.#session);
+    // A program may have set it.
+    this.lease = 0;
   }
 
   /** @internal The present connection. */

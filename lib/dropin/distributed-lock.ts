@@ -21,10 +21,14 @@ import type { Subject } from './requests.js';
  */
 export class DistributedLock extends DistributedHold {
   /** @throws LockError for options that cannot work */
-  constructor(options: DistributedLockOptions, /** @internal */ surroundings?: HoldSurroundings) {
+  constructor(options: DistributedLockOptions);
+  /** @internal */
+  constructor(options: DistributedLockOptions, surroundings?: HoldSurroundings);
+  constructor(options: DistributedLockOptions, surroundings?: HoldSurroundings) {
     super(options, surroundings);
   }
 
+  /** @internal */
   protected get subject(): Subject {
     return { kind: 'lock', key: this.key, limit: 1 };
   }

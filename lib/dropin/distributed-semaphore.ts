@@ -9,12 +9,16 @@ export class DistributedSemaphore extends DistributedHold {
   readonly limit: number;
 
   /** @throws LockError for options that cannot work */
-  constructor(options: DistributedSemaphoreOptions, /** @internal */ surroundings?: HoldSurroundings) {
+  constructor(options: DistributedSemaphoreOptions);
+  /** @internal */
+  constructor(options: DistributedSemaphoreOptions, surroundings?: HoldSurroundings);
+  constructor(options: DistributedSemaphoreOptions, surroundings?: HoldSurroundings) {
     super(options, surroundings);
     checkLimit(options.limit);
     this.limit = options.limit;
   }
 
+  /** @internal */
   protected get subject(): Subject {
     return { kind: 'sem', key: this.key, limit: this.limit };
   }

@@ -11,29 +11,29 @@ export interface DistributedLockOptions {
   /** Not empty, without NUL, LF and CR. */
   key: string;
   /** Seconds to wait for the lock, a whole number; 0 tries once. Default 10. */
-  acquireTimeoutS?: number;
+  acquireTimeoutS?: number | undefined;
   /** Seconds a lock outlives its holder's silence, a whole number of 1 or more. Default: the server's. */
-  leaseTtlS?: number;
+  leaseTtlS?: number | undefined;
   /** Shards: a key lives on one of them. Default: the one of `host` and `port`. */
-  servers?: Array<[host: string, port: number]>;
+  servers?: Array<[host: string, port: number]> | undefined;
   /** @deprecated Use `servers`. Default 127.0.0.1. */
-  host?: string;
+  host?: string | undefined;
   /** @deprecated Use `servers`. Default 6388. */
-  port?: number;
+  port?: number | undefined;
   /** Which of the servers has the key. Default `stableHashShard`. */
-  shardingStrategy?: ShardingStrategy;
+  shardingStrategy?: ShardingStrategy | undefined;
   /** Part of the lease after which it is renewed, strictly between 0 and 1. Default 0.5. */
-  renewRatio?: number;
+  renewRatio?: number | undefined;
   /** `{}` is TLS with the system's certificate authorities. Default: none. */
-  tls?: ConnectionOptions;
+  tls?: ConnectionOptions | undefined;
   /** Sent first on every connection; empty: none. */
-  auth?: string;
+  auth?: string | undefined;
   /** Called once when a lock that was held has been lost. What it throws or rejects with is swallowed. */
-  onLockLost?: (key: string, token: string) => void;
+  onLockLost?: ((key: string, token: string) => void) | undefined;
   /** Milliseconds for TCP and TLS. Default: as long as the machine tries. */
-  connectTimeoutMs?: number;
+  connectTimeoutMs?: number | undefined;
   /** Milliseconds without data after which the connection is given up; not while waiting for a lock. Default: none. */
-  socketTimeoutMs?: number;
+  socketTimeoutMs?: number | undefined;
 }
 
 export interface DistributedSemaphoreOptions extends DistributedLockOptions {

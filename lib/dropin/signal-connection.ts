@@ -19,7 +19,7 @@ import { TextLines } from './text-lines.js';
 
 export interface SignalConnectionOptions extends ConnectOptions {
   /** Milliseconds between pings, well below the server's read timeout (23 s); 0: none. Default 15000. */
-  heartbeatIntervalMs?: number;
+  heartbeatIntervalMs?: number | undefined;
 }
 
 /** UTF-16 units without an end. */

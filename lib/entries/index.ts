@@ -1,15 +1,33 @@
 /** `nestjs-dflockd`: the Nest module and everything its users name. */
 export * from '../common/errors.js';
-export type { Capabilities, LockBackend } from '../backends/backend.js';
+export type {
+  AcquireRequest,
+  Capabilities,
+  Grant,
+  LinkEvent,
+  LockBackend,
+  Owner,
+  Pending,
+  Place,
+  Proof,
+  Released,
+  SignalTaker,
+  Waiter,
+} from '../backends/backend.js';
+export type { Ms } from '../common/system.js';
 export { currentLock } from '../locks/current-lock.js';
-export type { HeldGrant, LockEvent, LockLostEvent } from '../locks/events.js';
-export { lockKey } from '../locks/keys.js';
+export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events.js';
+export { type KeyValue, lockKey } from '../locks/keys.js';
+export type { WithLockOptions as ServiceWithLockOptions } from '../locks/lock-client.js';
 export type { LockHandle } from '../locks/lock-handle.js';
+export type { ScopeOptions } from '../locks/lock-scope.js';
 export type { LockTicket } from '../locks/lock-ticket.js';
 export type {
   AcquireOptions,
+  BackendOptions,
   Defaults,
   EmbeddedOptions,
+  LockClientOptions,
   LockKey,
   RemoteOptions,
   ServerAddress,
@@ -19,8 +37,13 @@ export type {
 export type { Signal, SignalOptions } from '../locks/signals.js';
 export type { ServerStats } from '../locks/server-stats.js';
 export { CronLock, type CronLockOptions } from '../nest/cron-lock.decorator.js';
-export { DflockdModule, type DflockdModuleAsyncOptions } from '../nest/dflockd.module.js';
-export type { DflockdModuleOptions, DflockdOptionsFactory, Extras } from '../nest/dflockd.options.js';
+export { DflockdModule } from '../nest/dflockd.module.js';
+export type {
+  DflockdModuleAsyncOptions,
+  DflockdModuleOptions,
+  DflockdOptionsFactory,
+  Extras,
+} from '../nest/dflockd.options.js';
 export { DflockdService } from '../nest/dflockd.service.js';
 export { DflockdSignals, getDflockdSignalsToken } from '../nest/dflockd.signals.js';
 export { getDflockdToken } from '../nest/dflockd.token.js';
@@ -32,4 +55,19 @@ export { lockErrorResponse, type LockErrorResponse } from '../nest/lock-error-re
 export type { LockErrorStatuses } from '../nest/lock-exception.table.js';
 export { LockExceptionFilter } from '../nest/lock-exception.filter.js';
 export { WithLock } from '../nest/with-lock.decorator.js';
-export type { KeyOf, LockDecorator, Opts, Template, WithLockOptions } from '../nest/with-lock.types.js';
+export type {
+  AnyMethod,
+  BadPaths,
+  IsAny,
+  KeyOf,
+  LockableResult,
+  LockDecorator,
+  Opts,
+  PropertyAt,
+  SkipOf,
+  Template,
+  TemplatePaths,
+  ValueAt,
+  WithLockOptions,
+} from '../nest/with-lock.types.js';
+export type { Kind as LockKind } from '../protocol/messages.js';

@@ -1,4 +1,40 @@
 /** `nestjs-dflockd/testing`: locks for the tests of an application, without sockets. */
-export type { LossReason } from '../common/errors.js';
+export type {
+  AcquireRequest,
+  Capabilities,
+  Grant,
+  LinkEvent,
+  LockBackend,
+  Owner,
+  Pending,
+  Place,
+  Proof,
+  Released,
+  SignalTaker,
+  Waiter,
+} from '../backends/backend.js';
+export type { LockError, LockErrorDetails, LockLostError, LossReason } from '../common/errors.js';
+export type { Ms } from '../common/system.js';
+export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events.js';
+export type { WithLockOptions as ServiceWithLockOptions } from '../locks/lock-client.js';
+export type { LockHandle } from '../locks/lock-handle.js';
+export type { ScopeOptions } from '../locks/lock-scope.js';
+export type { LockTicket } from '../locks/lock-ticket.js';
+export type {
+  AcquireOptions,
+  BackendOptions,
+  Defaults,
+  EmbeddedOptions,
+  LockClientOptions,
+  LockKey,
+  RemoteOptions,
+  ServerAddress,
+  ShardingStrategy,
+  TicketOptions,
+} from '../locks/options.js';
+export type { ServerStats } from '../locks/server-stats.js';
+export type { DflockdModuleOptions, Extras } from '../nest/dflockd.options.js';
+export type { DflockdService } from '../nest/dflockd.service.js';
+export type { Kind as LockKind } from '../protocol/messages.js';
 export { attachLocks } from '../testing/attach-locks.js';
 export { type HeldLockInfo, TestLocks, type TestLocksOptions } from '../testing/test-locks.js';

@@ -5,44 +5,45 @@ import type { Ms } from '../common/system.js';
 export interface HeldGrant {
   readonly key: string;
   readonly token: string;
-  readonly fence?: bigint;
+  readonly fence?: bigint | undefined;
   readonly server: string;
   /** Without the token, by which the lock can be released; the fence as text. */
   toJSON(): object;
 }
 
-interface About {
+/** What every event about locks says. */
+export interface LockEventBase {
   /** The keys as the caller wrote them, without namespace; several in the order in which they are taken. */
   readonly keys: readonly string[];
   /** Wall clock, milliseconds since the epoch; for display. */
   readonly at: Ms;
 }
 
-export interface LockLostEvent extends About {
+export interface LockLostEvent extends LockEventBase {
   readonly type: 'lost';
   readonly grants: readonly HeldGrant[];
   /** Of a semaphore. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   readonly reason: LossReason;
   readonly heldMs: Ms;
   readonly server: string;
-  readonly error?: LockLostError;
+  readonly error?: LockLostError | undefined;
 }
 
 /** What happens to locks and links, as `events$` tells it. */
 export type LockEvent =
-  | (About & { readonly type: 'acquired'; readonly waitedMs: Ms; readonly grants: readonly HeldGrant[] })
+  | (LockEventBase & { readonly type: 'acquired'; readonly waitedMs: Ms; readonly grants: readonly HeldGrant[] })
   /** An acquire has taken its place in line. */
-  | (About & { readonly type: 'queued' })
+  | (LockEventBase & { readonly type: 'queued' })
   /** `acquireTimeoutS` ran out. */
-  | (About & { readonly type: 'timeout'; readonly waitedMs: Ms })
+  | (LockEventBase & { readonly type: 'timeout'; readonly waitedMs: Ms })
   /** A locked method was not run because the lock was busy (`onBusy: 'skip'`). */
-  | (About & { readonly type: 'skipped' })
-  | (About & { readonly type: 'renewed'; readonly leaseMs: Ms })
-  | (About & { readonly type: 'released'; readonly heldMs: Ms })
+  | (LockEventBase & { readonly type: 'skipped' })
+  | (LockEventBase & { readonly type: 'renewed'; readonly leaseMs: Ms })
+  | (LockEventBase & { readonly type: 'released'; readonly heldMs: Ms })
   | LockLostEvent
   | { readonly type: 'connected'; readonly server: string; readonly at: Ms }
-  | { readonly type: 'disconnected'; readonly server: string; readonly at: Ms; readonly error?: Error }
+  | { readonly type: 'disconnected'; readonly server: string; readonly at: Ms; readonly error?: Error | undefined }
   | { readonly type: 'degraded'; readonly server: string; readonly at: Ms; readonly detail: string };
 
 /** What is rare enough for a log. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { LockKeyError } from '../common/errors.js';
+import { insteadOf, kindOf } from '../common/kind-of.js';
 import { shown, shownList } from '../common/shown.js';
 import { LINE_CAP } from '../protocol/limits.js';
 
@@ -13,7 +14,7 @@ const LONE_SURROGATE = /\p{Cs}/u;
 
 /** @throws LockKeyError */
 export function checkKey(key: unknown): asserts key is string {
-  if (typeof key !== 'string') throw new LockKeyError(`a key must be a string, got ${typeof key}`);
+  if (typeof key !== 'string') throw new LockKeyError(`a key must be a string, got ${kindOf(key)}${insteadOf(key)}`);
   if (key === '') throw new LockKeyError('a key must not be empty', { key });
   if (isPlain(key)) return;
   if (FORBIDDEN.test(key)) {
@@ -77,10 +78,16 @@ const percent = (char: string): string =>
  * A value as part of a key. Each `%`, white space, control character and delimiter becomes `%XX` per UTF-8 byte, so
  * that different values never make the same key.
  * @param where names the value in errors
+ * @param member how a property of the value is written there
  * @throws LockKeyError for undefined, null, objects, empty strings and numbers that are not finite
  */
-export function encodeKeyValue(value: unknown, delimiters: ReadonlySet<string>, where: string): string {
-  const text = textOf(value, where);
+export function encodeKeyValue(
+  value: unknown,
+  delimiters: ReadonlySet<string>,
+  where: string,
+  member?: (property: string) => string,
+): string {
+  const text = textOf(value, where, member);
   let encoded = '';
   for (const char of text) {
     encoded += char === '%' || delimiters.has(char) || FORBIDDEN.test(char) ? percent(char) : char;
@@ -88,7 +95,7 @@ export function encodeKeyValue(value: unknown, delimiters: ReadonlySet<string>, 
   return encoded;
 }
 
-function textOf(value: unknown, where: string): string {
+function textOf(value: unknown, where: string, member?: (property: string) => string): string {
   switch (typeof value) {
     case 'string':
       if (value === '') throw new LockKeyError(`${where} of the key is an empty string`);
@@ -102,7 +109,7 @@ function textOf(value: unknown, where: string): string {
       return String(value);
     default:
       throw new LockKeyError(
-        `${where} of the key must be a string, number, bigint or boolean, got ${value === null ? 'null' : typeof value}`,
+        `${where} of the key must be a string, number, bigint or boolean, got ${kindOf(value)}${insteadOf(value, member)}`,
       );
   }
 }

@@ -31,7 +31,7 @@ import { Tickets } from './tickets.js';
 
 export interface WithLockOptions extends ScopeOptions {
   /** `throw` (default): a lock lost under the body makes withLock reject. `ignore`: only the events tell. */
-  onLost?: 'throw' | 'ignore';
+  onLost?: 'throw' | 'ignore' | undefined;
 }
 
 /** How long releases and connections may take at the end. */

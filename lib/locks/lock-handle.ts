@@ -12,7 +12,7 @@ export interface LockHandle extends AsyncDisposable {
   /** Of the only key; with several keys that of the first. */
   readonly token: string;
   /** A number that rises with each grant of the key, where the backend has such a thing; undefined with several keys. */
-  readonly fence?: bigint;
+  readonly fence?: bigint | undefined;
   /**
    * Judged at the moment of reading, by the monotonic clock and by the time for which the machine slept: never true for
    * longer than the server keeps the lock. With several keys: whether all are held.

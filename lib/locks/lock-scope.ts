@@ -17,13 +17,13 @@ export interface ScopeOptions extends AcquireOptions {
    * Seconds after the acquire for which the lock is kept at least, even if the body settles earlier. On dflockd it ends
    * with its process, as any lock does there.
    */
-  minHoldS?: number;
+  minHoldS?: number | undefined;
   /**
    * Seconds after the grant (of several keys: of the last) at which the body loses its lock (reason `overdue`): above 0, at
    * least `minHoldS`. `signal` aborts, and the lock is free a second later, or as soon as the body settles. Default:
    * `maxHoldS` of the client. A body that joins a lock (`onNested`) has the limit of that lock, and its own is ignored.
    */
-  maxHoldS?: number;
+  maxHoldS?: number | undefined;
 }
 
 /** For how long a body keeps its lock. */
@@ -69,6 +69,7 @@ export class LockScope {
   private readonly entry: LockEntry;
   private leaving: Promise<LockLostError | undefined> | undefined;
 
+  /** @internal */
   constructor(
     private readonly held: Hold,
     private readonly holds: Holds,

@@ -15,8 +15,8 @@ export type BackendChoice =
   | { readonly kind: 'embedded'; readonly config: EmbeddedConfig }
   | { readonly kind: 'custom'; readonly backend: LockBackend };
 
-/** The options of a client: checked, complete, frozen. */
-export interface ResolvedOptions {
+/** The options of a client, except where its locks live: checked, complete. */
+export interface ResolvedSettings {
   readonly namespace: string | undefined;
   readonly acquireTimeoutMs: Ms;
   /** 0: the server's default. */
@@ -26,11 +26,15 @@ export interface ResolvedOptions {
   /** How long a body may hold its lock; Infinity: no limit. */
   readonly maxHoldMs: Ms;
   readonly renewRatio: number;
+}
+
+/** The options of a client: checked, complete, frozen. */
+export interface ResolvedOptions extends ResolvedSettings {
   readonly backend: BackendChoice;
 }
 
 /** Options as anybody may see them: of what is secret, only whether it is there. */
-export interface ShownOptions extends Omit<ResolvedOptions, 'backend'> {
+export interface ShownOptions extends ResolvedSettings {
   readonly backend:
     | {
         readonly kind: 'remote';

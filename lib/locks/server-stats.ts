@@ -9,5 +9,5 @@ export interface ServerStats {
   readonly idle_locks: readonly { key: string; idle_s: number }[];
   readonly idle_semaphores: readonly { key: string; idle_s: number }[];
   /** dflockd 1.11 to 1.16. */
-  readonly signal_channels?: readonly { pattern: string; group?: string; listeners: number }[];
+  readonly signal_channels?: readonly { pattern: string; group?: string | undefined; listeners: number }[] | undefined;
 }

@@ -1,4 +1,5 @@
 import { ConfigError, LockKeyError } from '../common/errors.js';
+import { kindOf } from '../common/kind-of.js';
 import { shown } from '../common/shown.js';
 import { toBytes, trimBytes } from '../protocol/bytes.js';
 import { LINE_CAP, SIGNAL_LINE_CAP } from '../protocol/limits.js';
@@ -40,7 +41,7 @@ export function checkGroup(group: unknown): asserts group is string | undefined 
 
 /** @throws ConfigError */
 export function checkPayload(channel: string, payload: unknown): asserts payload is string {
-  if (typeof payload !== 'string') throw new ConfigError(`the payload must be a string, got ${typeof payload}`);
+  if (typeof payload !== 'string') throw new ConfigError(`the payload must be a string, got ${kindOf(payload)}`);
   if (/[\0\r\n]/.test(payload)) throw new ConfigError(`the payload ${quoted(payload)} has NUL, CR or LF`);
   if (trimBytes(toBytes(payload)) === '') throw new ConfigError(`the payload ${quoted(payload)} is blank`);
   const most = SIGNAL_LINE_CAP - FRAME_BYTES - Buffer.byteLength(channel);

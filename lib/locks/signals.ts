@@ -12,7 +12,7 @@ export interface Signal {
 
 export interface SignalOptions {
   /** Of all who listen to the same pattern in the same group, anywhere, one gets each signal. */
-  group?: string;
+  group?: string | undefined;
 }
 
 /**

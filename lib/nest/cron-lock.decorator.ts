@@ -2,7 +2,7 @@ import { ConfigError } from '../common/errors.js';
 import { checkNames, checkObject, wrong } from '../locks/option-checks.js';
 import { located, MESSAGES } from './dflockd.messages.js';
 import { lockMethod } from './locked-method.wrapper.js';
-import type { Fn, LockDecorator } from './with-lock.types.js';
+import type { AnyMethod, LockDecorator } from './with-lock.types.js';
 
 export interface CronLockOptions {
   /**
@@ -15,11 +15,11 @@ export interface CronLockOptions {
    * Seconds after the grant at which the job loses its lock (reason `overdue`), at least `minHoldS`. Give it to every job: one
    * that never settles would otherwise keep the lock until its process ends. Default: the module's `maxHoldS`.
    */
-  maxHoldS?: number;
+  maxHoldS?: number | undefined;
   /** Seconds. Default: the module's. */
-  leaseTtlS?: number;
+  leaseTtlS?: number | undefined;
   /** The `instance` given to `forRoot`. */
-  instance?: string;
+  instance?: string | undefined;
 }
 
 /**
@@ -33,7 +33,7 @@ export interface CronLockOptions {
  * async report(): Promise<void> { … }
  * ```
  */
-export function CronLock<T extends object, M extends Fn>(
+export function CronLock<T extends object, M extends AnyMethod>(
   key: [ReturnType<M>] extends [Promise<void>] ? string : 'a @CronLock method must return Promise<void>',
   options: CronLockOptions,
 ): LockDecorator<T, M> {

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ApplicationConfig, ModulesContainer } from '@nestjs/core';
+import { named } from '../common/brand.js';
 import { ConfigError } from '../common/errors.js';
 import { shared } from '../common/shared-state.js';
 import { MESSAGES } from './dflockd.messages.js';
@@ -79,3 +80,5 @@ export class DflockdExplorer {
     return new ConfigError(MESSAGES.instanceMissing(method, instance, module.name, instancesIn(this.modules)));
   }
 }
+
+named(DflockdExplorer, 'DflockdExplorer');

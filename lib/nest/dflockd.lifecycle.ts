@@ -6,6 +6,7 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
+import { named } from '../common/brand.js';
 import { ConfigError } from '../common/errors.js';
 import { MODULE_INFO, OWN_LOG, OWN_SERVICE } from './dflockd.constants.js';
 import { DflockdExplorer } from './dflockd.explorer.js';
@@ -62,6 +63,8 @@ export class DflockdLifecycle implements OnModuleInit, BeforeApplicationShutdown
     return this.own.providers.get(token)!;
   }
 }
+
+named(DflockdLifecycle, 'DflockdLifecycle');
 
 /** Undefined also when a test has put something else in its place. */
 function serviceOf(module: NestModule): DflockdService | undefined {

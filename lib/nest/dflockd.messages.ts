@@ -1,4 +1,5 @@
 import { ConfigError } from '../common/errors.js';
+import { insteadOf, kindOf } from '../common/kind-of.js';
 import { shown, shownList } from '../common/shown.js';
 
 /** Every text a developer reads from this room, in one place. */
@@ -7,17 +8,9 @@ const show = (value: unknown): string => {
   if (typeof value === 'string') return `"${shown(value)}"`;
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
-  if (typeof value === 'object' && value !== null) {
-    return Array.isArray(value) ? 'an array' : `an object (${className(value)})`;
-  }
+  if (typeof value === 'object' && value !== null) return kindOf(value);
   return String(value);
 };
-
-/** What was sent as JSON may have a `constructor` of its own. */
-function className(value: object): string {
-  const name: unknown = (value.constructor as { name?: unknown } | undefined)?.name;
-  return typeof name === 'string' ? shown(name) : 'no prototype';
-}
 
 export const MESSAGES = {
   // Decorators: where they cannot stand
@@ -45,7 +38,7 @@ export const MESSAGES = {
   cronTemplate: (key: string) =>
     `the key ${show(key)} has a placeholder, but a cron method is called without arguments`,
   badKeyResult: (where: string, value: unknown) =>
-    `${where}: the key function returned ${show(value)}, expected a non-empty string, or a list of them`,
+    `${where}: the key function returned ${show(value)}, expected a non-empty string, or a list of them${insteadOf(value)}`,
   asyncKey: (where: string) =>
     `${where}: the key function returned a promise; a key must be known when the method is called`,
   noKeysResult: (where: string) => `${where}: the key function returned an empty list`,

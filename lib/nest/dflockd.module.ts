@@ -1,13 +1,13 @@
 import {
   ConfigurableModuleBuilder,
   Module,
-  type ConfigurableModuleAsyncOptions,
   type DynamicModule,
   type ExistingProvider,
   type Provider,
   type Type,
 } from '@nestjs/common';
 import { APP_FILTER, ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { named } from '../common/brand.js';
 import { LockClient } from '../locks/lock-client.js';
 import { checkObject } from '../locks/option-checks.js';
 import {
@@ -27,6 +27,7 @@ import {
   checkExtras,
   checkSource,
   clientOptionsOf,
+  type DflockdModuleAsyncOptions,
   type DflockdModuleOptions,
   type Extras,
 } from './dflockd.options.js';
@@ -41,10 +42,6 @@ import { moduleFilter, type ModuleFilter } from './module.filter.js';
 import { refuseTwins, type ModuleInfo } from './module-info.js';
 import { ServiceHolder } from './service-holder.js';
 import { trackHandlers } from './tracked-handler.js';
-
-/** For `forRootAsync`: `useFactory` with `inject`, or `useClass` / `useExisting` with a DflockdOptionsFactory. */
-export type DflockdModuleAsyncOptions = ConfigurableModuleAsyncOptions<DflockdModuleOptions, 'createDflockdOptions'> &
-  Extras;
 
 const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleOptions>({
   optionsInjectionToken: MODULE_OPTIONS,
@@ -90,6 +87,8 @@ export class DflockdModule extends ConfigurableModuleClass {
     return super.forRootAsync(options);
   }
 }
+
+named(DflockdModule, 'DflockdModule');
 
 function providersOf(info: ModuleInfo): Provider[] {
   const service = getDflockdToken(info.instance);

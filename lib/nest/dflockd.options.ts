@@ -1,4 +1,4 @@
-import type { LoggerService } from '@nestjs/common';
+import type { FactoryProvider, LoggerService, ModuleMetadata, Provider, Type } from '@nestjs/common';
 import { ConfigError } from '../common/errors.js';
 import { checkNames, checkNumber, checkObject, wrong } from '../locks/option-checks.js';
 import type { LockClientOptions } from '../locks/options.js';
@@ -12,24 +12,37 @@ export type DflockdModuleOptions = LockClientOptions & {
    * make from the arguments of the call, default 400; with 500 it counts as a mistake of the application, on all
    * transports: it is logged with its stack, and clients get no reason.
    */
-  exceptionFilter?: boolean | { busyStatus?: number; keyStatus?: number };
+  exceptionFilter?: boolean | { busyStatus?: number | undefined; keyStatus?: number | undefined } | undefined;
   /**
    * Default: Nest's logger, context `Dflockd`. `false`: silence. A logger with a context of its own, as `new Logger('Locks')`,
    * keeps it.
    */
-  logger?: LoggerService | false;
+  logger?: LoggerService | false | undefined;
 };
 
 export interface Extras {
   /** Name of this lock service, where an application has several. Default: none. */
-  instance?: string;
+  instance?: string | undefined;
   /** Whether all modules see it without importing it. Default true. */
-  isGlobal?: boolean;
+  isGlobal?: boolean | undefined;
 }
 
 /** For `forRootAsync` with `useClass` or `useExisting`. */
 export interface DflockdOptionsFactory {
   createDflockdOptions(): DflockdModuleOptions | Promise<DflockdModuleOptions>;
+}
+
+/** For `forRootAsync`: `useFactory` with `inject`, or `useClass` / `useExisting` with a DflockdOptionsFactory. */
+export interface DflockdModuleAsyncOptions extends Extras {
+  /** Modules that export what is injected. */
+  imports?: ModuleMetadata['imports'] | undefined;
+  useFactory?: ((...args: any[]) => DflockdModuleOptions | Promise<DflockdModuleOptions>) | undefined;
+  /** What `useFactory` is called with. */
+  inject?: FactoryProvider['inject'] | undefined;
+  useClass?: Type<DflockdOptionsFactory> | undefined;
+  useExisting?: Type<DflockdOptionsFactory> | undefined;
+  /** Providers of the importing module; those that `inject` names, and what they depend on, are provided here too. */
+  provideInjectionTokensFrom?: Provider[] | undefined;
 }
 
 const LOGGER_METHODS = ['log', 'warn', 'error'] as const;

@@ -14,8 +14,8 @@ export class DflockdService {
   /** Not shown where the service is printed. @internal */
   declare readonly client: LockClient;
 
-  /** @internal */
-  constructor(client: LockClient) {
+  /** Made by DflockdModule; applications inject it. */
+  constructor(client: object) {
     // Not a private field: mocks and proxies of the service have none.
     Object.defineProperty(this, 'client', { value: client });
   }

@@ -18,7 +18,7 @@ export class DflockdSignals {
   /** Not shown where the signals are printed. */
   declare private readonly service: unknown;
 
-  /** @internal */
+  /** Made by DflockdModule; applications inject it. */
   constructor(service: unknown) {
     Object.defineProperty(this, 'service', { value: service });
   }

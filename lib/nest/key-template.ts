@@ -78,12 +78,16 @@ function compileTemplate(where: string, key: string): TemplateMaker {
   if (paths.length === 0) return () => key;
 
   const delimiters = delimitersOf(literals);
-  const fields = paths.map((path) => ({ steps: path.split('.'), name: `${where}: {${path}}` }));
+  const fields = paths.map((path) => ({
+    steps: path.split('.'),
+    name: `${where}: {${path}}`,
+    member: (property: string) => `{${path}.${property}}`,
+  }));
   return blaming((_, args) =>
     literals.reduce((made, literal, index) => {
-      const { steps, name } = fields[index - 1]!;
+      const { steps, name, member } = fields[index - 1]!;
       const value = steps.reduce<any>((at, step) => at?.[step], args);
-      return made + encodeKeyValue(value, delimiters, name) + literal;
+      return made + encodeKeyValue(value, delimiters, name, member) + literal;
     }),
   );
 }

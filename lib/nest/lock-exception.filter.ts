@@ -1,6 +1,7 @@
 import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { BaseExceptionFilter, HttpAdapterHost } from '@nestjs/core';
 import { throwError } from 'rxjs';
+import { named } from '../common/brand.js';
 import { LockError } from '../common/errors.js';
 import { settingsOf } from './exception.settings.js';
 import { logFault, tellClient } from './gateway.filter.js';
@@ -56,3 +57,5 @@ export class LockExceptionFilter implements ExceptionFilter<LockError> {
     return nest.catch(new HttpException(body, status, { cause: error }), host);
   }
 }
+
+named(LockExceptionFilter, 'LockExceptionFilter');

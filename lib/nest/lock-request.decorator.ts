@@ -6,15 +6,14 @@ import { methodToWrap } from './decorated-method.guard.js';
 import { located, MESSAGES } from './dflockd.messages.js';
 import { LockInterceptor } from './lock.interceptor.js';
 import { planOf } from './lock-plan.js';
-import type { Until } from './request-lock.js';
 import { trackedHandler } from './tracked-handler.js';
 import { addRequestPlan, requestPlansOn, type RequestLockPlan } from './request-plans.js';
 
 export interface LockRequestOptions extends Defaults {
   /** The only way: whoever sent the request is told (HTTP 423). */
-  onBusy?: 'throw';
+  onBusy?: 'throw' | undefined;
   /** How many may hold the key at once. A semaphore of a name does not exclude a lock of the same name. Default 1: a lock. */
-  limit?: number;
+  limit?: number | undefined;
   /**
    * - `'response'` (default): the lock is held until the response is over: everything has been handed to the network, or the
    *   connection is closed. A client that reads slowly, or not at all, keeps the lock: give `maxHoldS` too.
@@ -22,15 +21,15 @@ export interface LockRequestOptions extends Defaults {
    *
    * Either way the lock outlasts the handler: a client that leaves does not end it while the handler runs.
    */
-  until?: Until;
+  until?: 'response' | 'handler' | undefined;
   /**
    * Seconds after the grant at which the request loses its lock (reason `overdue`), above 0. `currentLock()?.signal` aborts in
    * a handler that still runs, and the answer is 503 once it settles; a response that is being sent is cut off. Default: the
    * module's `maxHoldS`. Handlers that share a lock have the limit of the first.
    */
-  maxHoldS?: number;
+  maxHoldS?: number | undefined;
   /** The `instance` given to `forRoot`. Default: the one without a name. */
-  instance?: string;
+  instance?: string | undefined;
 }
 
 const KNOWN = ['onBusy', 'limit', 'until', 'maxHoldS', 'instance', 'acquireTimeoutS', 'leaseTtlS'];

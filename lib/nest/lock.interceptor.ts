@@ -8,6 +8,7 @@ import {
 } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { defer, Observable, type Subscriber } from 'rxjs';
+import { named } from '../common/brand.js';
 import { ConfigError } from '../common/errors.js';
 import { MESSAGES } from './dflockd.messages.js';
 import { visibleHolder } from './explorer.subjects.js';
@@ -65,6 +66,8 @@ export class LockInterceptor implements NestInterceptor, OnModuleInit {
     return holder.runnerFor(plan);
   }
 }
+
+named(LockInterceptor, 'LockInterceptor');
 
 /** The locks of the class are outside those of the method. */
 function plansFor(context: ExecutionContext): readonly RequestLockPlan[] {

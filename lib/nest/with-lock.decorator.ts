@@ -1,5 +1,5 @@
 import { lockMethod } from './locked-method.wrapper.js';
-import type { Fn, KeyOf, LockDecorator, Opts } from './with-lock.types.js';
+import type { AnyMethod, KeyOf, LockDecorator, Opts } from './with-lock.types.js';
 
 /**
  * Runs the method under a lock: no two calls with the same key run at once, in this process or any other. The upper
@@ -21,7 +21,7 @@ import type { Fn, KeyOf, LockDecorator, Opts } from './with-lock.types.js';
  * async transfer(from: string, to: string, amount: number): Promise<void> { … }
  * ```
  */
-export function WithLock<T extends object, M extends Fn, const S extends string>(
+export function WithLock<T extends object, M extends AnyMethod, const S extends string>(
   key: KeyOf<T, M, S>,
   ...options: Opts<M, T>
 ): LockDecorator<T, M> {

@@ -28,8 +28,8 @@ export interface HeldLockInfo {
   /** Without namespace. Keys over 256 bytes as they are on the wire: hashed. */
   readonly key: string;
   /** Of a semaphore. */
-  readonly limit?: number;
-  readonly fence?: bigint;
+  readonly limit?: number | undefined;
+  readonly fence?: bigint | undefined;
   /** Milliseconds until its lease, or its minimum hold, is over. */
   readonly remainingMs: Ms;
   /** Whether the application has it, or `occupy` took it. */
@@ -117,7 +117,7 @@ export class TestLocks {
    * Has somebody else take the key (all of them, or none; with `limit` one slot), until the returned handle is released.
    * @throws AcquireTimeoutError if it is not free; ConfigError
    */
-  async occupy(key: LockKey, options: { limit?: number } = {}): Promise<LockHandle> {
+  async occupy(key: LockKey, options: { limit?: number | undefined } = {}): Promise<LockHandle> {
     checkNames('', checkObject('options', options), ['limit']);
     const { limit } = options;
     return this.rival.acquire(key, { acquireTimeoutS: 0, ...(limit === undefined ? undefined : { limit }) });

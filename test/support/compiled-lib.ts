@@ -1,4 +1,4 @@
-import { transformFile } from '@swc/core';
+import { minify, transformFile } from '@swc/core';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { until } from './until.js';
 
 const ROOMS = ['common', 'protocol', 'core', 'client', 'daemon', 'backends', 'locks', 'dropin'];
-const NEST_ROOMS = ['nest', 'entries'];
+const NEST_ROOMS = ['nest', 'testing', 'entries'];
 
 /** How a program ended, and what it said. */
 export interface Ended {
@@ -68,14 +68,31 @@ export class Conversation {
   }
 }
 
+/** As bundlers leave it: what a module exports has a name for others only. */
+async function nameless(code: string): Promise<string> {
+  const exported: string[] = [];
+  const inner = code.replace(/^export ((?:abstract |async )?(?:class|function) (\w+))/gm, (_, declaration, name) => {
+    exported.push(name as string);
+    return declaration as string;
+  });
+  const result = await minify(`${inner}\nexport { ${exported.join(', ')} };`, {
+    module: true,
+    mangle: { toplevel: true },
+  });
+  return result.code;
+}
+
 /** lib, or its framework-free half, as plain JavaScript: processes of their own can run it without a build. */
 export class CompiledLib {
   private readonly children = new Set<ChildProcess>();
 
   private constructor(private readonly folder: string) {}
 
-  /** @param nest whether with the Nest half, as `entries/index.js` */
-  static async make({ nest = false } = {}): Promise<CompiledLib> {
+  /**
+   * @param nest whether with the Nest half, as `entries/index.js`
+   * @param minified whether classes and functions lose their names, as in a bundle
+   */
+  static async make({ nest = false, minified = false } = {}): Promise<CompiledLib> {
     const folder = await mkdtemp(join(tmpdir(), 'nestjs-dflockd-'));
     await symlink(resolve('node_modules'), join(folder, 'node_modules'));
     await writeFile(join(folder, 'package.json'), '{"type":"module"}');
@@ -90,7 +107,7 @@ export class CompiledLib {
           },
           module: { type: 'es6' },
         });
-        await writeFile(join(folder, room, file.replace(/ts$/, 'js')), code);
+        await writeFile(join(folder, room, file.replace(/ts$/, 'js')), minified ? await nameless(code) : code);
       }
     }
     return new CompiledLib(folder);

@@ -36,6 +36,13 @@ describe('errors', () => {
     expect(error.stack).toContain('errors.spec');
   });
 
+  it.each(every)('%s takes an undefined detail for one that is not known', (_, code, make) => {
+    const error = make({ code: undefined, key: undefined, server: undefined, cause: undefined });
+    expect(error.code).toBe(code);
+    expect({ ...error }).toEqual({ ...make() });
+    expect(Object.keys(error)).toEqual(Object.keys(make()));
+  });
+
   it('are all listed here, each with a code of its own', () => {
     expect(every.map(([name]) => name).sort()).toEqual(Object.keys(errors).sort());
     expect(new Set(every.map(([, code]) => code)).size).toBe(every.length);

@@ -97,6 +97,19 @@ describe.each(KINDS)('options of a %s', (_name, make) => {
     expect(make({ host: 'h', port: 5, servers: [['s', 6]] }).servers).toEqual([['s', 6]]);
   });
 
+  it('say what a key is that is none', () => {
+    class User {}
+    const key = new User() as never;
+    expect(() => make({ key })).toThrow('key must be a string, got a User; name a property of it, such as user.id');
+  });
+
+  it.each(['close', 'release'] as const)('have no lease after %s(), even without a connection', async (end) => {
+    const hold = make({});
+    hold.lease = 30;
+    await hold[end]();
+    expect([hold.lease, hold.token]).toEqual([0, null]);
+  });
+
   it.each([
     ['key', ['', 'a\0b', 'a\nb', 'a\rb', undefined, 5]],
     ['acquireTimeoutS', [-1, 0.5, NaN, Infinity, '1', null]],

@@ -14,6 +14,11 @@ function thrownBy(call: () => unknown): unknown {
 
 const sha = (text: string): string => createHash('sha256').update(text, 'utf8').digest('hex');
 
+class User {
+  id = 7;
+}
+class Order {}
+
 describe('the keys of a call', () => {
   const many = (count: number, key = 'k') => Array.from({ length: count }, (_, i) => `${key}${i}`);
 
@@ -86,8 +91,11 @@ describe('wireKey', () => {
     ['half a surrogate pair', 'a\ud800', 'the key "a\\ud800" has a lone surrogate', 'a\ud800'],
     ['a number', 7, 'must be a string, got number', undefined],
     ['undefined', undefined, 'got undefined', undefined],
-    ['null', null, 'got object', undefined],
-    ['an object', {}, 'got object', undefined],
+    ['null', null, 'got null', undefined],
+    ['an object', {}, 'got an object; name a property of it, such as object.id', undefined],
+    ['an object of a class', new User(), 'got a User; name a property of it, such as user.id', undefined],
+    ['a list in a list', ['a'], 'got an array; name an element of it, such as list[0]', undefined],
+    ['a promise', Promise.resolve('k'), 'got a Promise; await it first', undefined],
   ])('refuses %s, and names it', (_, key, text, named) => {
     const error = thrownBy(() => wireKey('n', key)) as LockKeyError;
     expect(error).toBeInstanceOf(LockKeyError);
@@ -118,7 +126,16 @@ describe('lockKey', () => {
   it.each([
     ['undefined', () => lockKey`a:${undefined as any}`, 'got undefined'],
     ['null', () => lockKey`a:${null as any}`, 'got null'],
-    ['an object', () => lockKey`a:${{} as any}`, 'got object'],
+    ['an object', () => lockKey`a:${{} as any}`, 'got an object; name a property of it, such as object.id'],
+    [
+      'an object of a class',
+      () => lockKey`a:${new Order() as any}`,
+      'got an Order; name a property of it, such as order.id',
+    ],
+    ['an array', () => lockKey`a:${[1] as any}`, 'got an array; name an element of it, such as list[0]'],
+    ['a promise', () => lockKey`a:${Promise.resolve(1) as any}`, 'got a Promise; await it first'],
+    ['a function', () => lockKey`a:${(() => 1) as any}`, 'got a function'],
+    ['what calls itself something', () => lockKey`a:${{ constructor: { name: 'Evil' } } as any}`, 'got an object;'],
     ['an empty string', () => lockKey`a:${''}`, 'empty string'],
     ['NaN', () => lockKey`a:${NaN}`, 'NaN'],
     ['Infinity', () => lockKey`a:${Infinity}`, 'Infinity'],

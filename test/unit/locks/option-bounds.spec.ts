@@ -96,7 +96,7 @@ describe('what was given', () => {
     ['y'.repeat(78), `"${'y'.repeat(78)}"`],
     ['y'.repeat(79), `"${'y'.repeat(76)}...`],
     [undefined, 'undefined'],
-    [Object.create(null), '[object Object]'],
+    [Object.create(null), 'an object'],
     [['a', 'b'], 'a,b'],
   ])('is shown in at most 80 characters: %p', (value, shown) => {
     expect(show(value)).toBe(shown);
@@ -289,7 +289,7 @@ describe('places where locks live', () => {
     expect(messageOf(() => client({ backend: whole }))).toBe('taken');
     for (const name of methods) {
       expect(messageOf(() => client({ backend: { ...whole, [name]: 7 } }))).toBe(
-        `option backend: expected a LockBackend (${name} missing), got [object Object]`,
+        `option backend: expected a LockBackend (${name} missing), got an object`,
       );
     }
     expect(messageOf(() => client({ backend: {} }))).toContain(`(${methods.join(', ')} missing)`);

@@ -73,6 +73,7 @@ describe('emit', () => {
       `the channel "${'ü'.repeat(128)}… (129 characters)" has more than 256 bytes`,
     ],
     ['a payload that is no text', 'a', 7, ConfigError, 'the payload must be a string, got number'],
+    ['a payload that is an object', 'a', new URL('a:b'), ConfigError, 'the payload must be a string, got a URL'],
     ['LF', 'a', 'x\ny', ConfigError, String.raw`the payload "x\ny" has NUL, CR or LF`],
     ['CR', 'a', 'x\r', ConfigError, 'has NUL, CR or LF'],
     ['NUL', 'a', '\0', ConfigError, 'has NUL, CR or LF'],

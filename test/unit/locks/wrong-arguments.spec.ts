@@ -71,7 +71,7 @@ describe('arguments that JavaScript lets through are refused before anything is 
     [
       'forRootAsync({ useFactory: options })',
       () => (DflockdModule as Untyped).forRootAsync({ useFactory: {} }),
-      /useFactory: expected a function, got \[object Object\]/,
+      /useFactory: expected a function, got an object/,
     ],
     ['InjectDflockd(options)', () => InjectDflockd({ instance: 'a' } as Untyped), /instance: expected a name/],
     ['InjectDflockdSignals(7)', () => InjectDflockdSignals(7 as Untyped), /instance: expected a name, got 7/],

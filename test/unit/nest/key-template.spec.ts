@@ -5,6 +5,11 @@ import { compileKey } from '../../../lib/nest/key-template.js';
 
 const make = (key: unknown, ...args: unknown[]) => compileKey('@WithLock on A.m', key)({ tenant: 'acme' }, args);
 
+class User {
+  id = 7;
+  password = 'secret';
+}
+
 const thrownBy = (call: () => unknown): unknown => {
   try {
     return call();
@@ -51,6 +56,28 @@ describe('a key template', () => {
   ])('refuses %s as value and names placeholder and method', (_, value) => {
     expect(() => make('order:{0.id}', { id: value })).toThrow(LockKeyError);
     expect(() => make('order:{0.id}', { id: value })).toThrow(/@WithLock on A\.m.*\{0\.id\}/);
+  });
+
+  it.each<[string, string, unknown, string]>([
+    ['an object of a class', '{0}', new User(), 'got a User; name a property of it, such as {0.id}'],
+    ['an object within', '{0.owner}', { owner: new User() }, 'got a User; name a property of it, such as {0.owner.id}'],
+    ['a plain object', '{0}', {}, 'got an object; name a property of it, such as {0.id}'],
+    ['an array', '{0}', ['a'], 'got an array; name an element of it, such as {0.0}'],
+    ['a promise', '{0}', Promise.resolve('a'), 'got a Promise; await it first'],
+  ])('says what to write instead of %s', (_, template, value, text) => {
+    const error = thrownBy(() => make(`order:${template}`, value)) as LockKeyError;
+    expect(error).toBeInstanceOf(LockKeyError);
+    expect(error.message).toContain(text);
+    expect(error.message).not.toContain('secret');
+  });
+
+  it('says what the key function should return instead of an object', () => {
+    const error = thrownBy(() => make((user: User) => user, new User())) as Error;
+    expect(error.message).toBe(
+      '@WithLock on A.m: the key function returned a User, expected a non-empty string, or a list of them' +
+        '; name a property of it, such as user.id',
+    );
+    expect(() => compileKey('@WithLock on A.m', new User())).toThrow('the key is a User, expected a string');
   });
 
   it('refuses a path that ends early', () => {
