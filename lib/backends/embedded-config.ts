@@ -10,5 +10,5 @@ export interface EmbeddedConfig {
   readonly maxWaiters: number;
   readonly defaultLeaseMs: Ms;
   /** How long a key whose lease is over may wait for a sweep. Default 100 ms. */
-  readonly sweepIntervalMs?: Ms;
+  readonly sweepIntervalMs?: Ms | undefined;
 }

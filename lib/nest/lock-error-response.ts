@@ -17,9 +17,9 @@ export interface LockErrorResponse {
     /** A fixed text for each kind of error. */
     message: string;
     /** The name of the status. Not for mistakes of the application, as in Nest's own answer. */
-    error?: string;
+    error?: string | undefined;
     /** As of the error. Not for mistakes of the application. */
-    code?: string;
+    code?: string | undefined;
   };
 }
 
