@@ -1,9 +1,10 @@
 import type { FactoryProvider, LoggerService, ModuleMetadata, Provider, Type } from '@nestjs/common';
 import { ConfigError } from '../common/errors.js';
-import { checkNames, checkNumber, checkObject, wrong } from '../locks/option-checks.js';
+import { checkObject, wrong } from '../locks/option-checks.js';
 import type { LockClientOptions } from '../locks/options.js';
 import { MESSAGES } from './dflockd.messages.js';
 import { checkInstance } from './dflockd.token.js';
+import { checkFilter, type ExceptionFilterSetting } from './exception.settings.js';
 
 export type DflockdModuleOptions = LockClientOptions & {
   /**
@@ -12,7 +13,7 @@ export type DflockdModuleOptions = LockClientOptions & {
    * make from the arguments of the call, default 400; with 500 it counts as a mistake of the application, on all
    * transports: it is logged with its stack, and clients get no reason.
    */
-  exceptionFilter?: boolean | { busyStatus?: number | undefined; keyStatus?: number | undefined } | undefined;
+  exceptionFilter?: ExceptionFilterSetting;
   /**
    * Default: Nest's logger, context `Dflockd`. `false`: silence. A logger with a context of its own, as `new Logger('Locks')`,
    * keeps it.
@@ -63,25 +64,6 @@ export function clientOptionsOf(options: unknown): LockClientOptions {
     if (missing.length > 0) throw wrong('logger', `a LoggerService (${missing.join(', ')} missing) or false`, logger);
   }
   return rest;
-}
-
-const STATUSES = ['busyStatus', 'keyStatus'];
-
-function checkFilter(setting: unknown): void {
-  const filter = checkStatuses('exceptionFilter', setting);
-  if (STATUSES.every((name) => filter[name] === undefined)) {
-    throw wrong('exceptionFilter', `true, false or an object with ${STATUSES.join(' or ')}`, setting);
-  }
-}
-
-/** @throws ConfigError */
-export function checkStatuses(option: string, setting: unknown): Readonly<Record<string, unknown>> {
-  const statuses = checkObject(option, setting);
-  checkNames(option, statuses, STATUSES);
-  for (const name of STATUSES) {
-    checkNumber(`${option}.${name}`, statuses[name], { min: 400, max: 599, integer: true });
-  }
-  return statuses;
 }
 
 /** Of forRootAsync: where the options come from. @throws ConfigError */

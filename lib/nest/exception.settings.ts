@@ -2,9 +2,12 @@ import type { ModulesContainer } from '@nestjs/core';
 import { originOf } from '../common/error-origin.js';
 import type { LockError } from '../common/errors.js';
 import { shared } from '../common/shared-state.js';
+import { checkNames, checkNumber, checkObject, wrong } from '../locks/option-checks.js';
 import { DEFAULT_INSTANCE } from './dflockd.constants.js';
-import type { DflockdModuleOptions } from './dflockd.options.js';
 import type { LockErrorStatuses } from './lock-exception.table.js';
+
+/** The module's option `exceptionFilter`. */
+export type ExceptionFilterSetting = boolean | LockErrorStatuses | undefined;
 
 /** How one DflockdModule of an application answers errors. */
 export interface Answering {
@@ -29,7 +32,7 @@ export function noteAnswering(
   modules: ModulesContainer,
   instance: string,
   origin: object | undefined,
-  setting: DflockdModuleOptions['exceptionFilter'],
+  setting: ExceptionFilterSetting,
 ): Answering {
   const settings = setting === false ? undefined : typeof setting === 'object' ? setting : {};
   const answering = { instance, origin, settings };
@@ -55,4 +58,24 @@ export function answeringOf(modules: ModulesContainer, error: LockError): Answer
 export function settingsOf(error: LockError): LockErrorStatuses {
   const origin = originOf(error);
   return (origin && settingsByOrigin.get(origin)) ?? {};
+}
+
+const STATUSES = ['busyStatus', 'keyStatus'];
+
+/** @throws ConfigError */
+export function checkFilter(setting: unknown): void {
+  const filter = checkStatuses('exceptionFilter', setting);
+  if (STATUSES.every((name) => filter[name] === undefined)) {
+    throw wrong('exceptionFilter', `true, false or an object with ${STATUSES.join(' or ')}`, setting);
+  }
+}
+
+/** @throws ConfigError */
+export function checkStatuses(option: string, setting: unknown): Readonly<Record<string, unknown>> {
+  const statuses = checkObject(option, setting);
+  checkNames(option, statuses, STATUSES);
+  for (const name of STATUSES) {
+    checkNumber(`${option}.${name}`, statuses[name], { min: 400, max: 599, integer: true });
+  }
+  return statuses;
 }

@@ -1,7 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { LockError } from '../common/errors.js';
-import { checkStatuses } from './dflockd.options.js';
-import { settingsOf } from './exception.settings.js';
+import { checkStatuses, settingsOf } from './exception.settings.js';
 import { answerTo, INTERNAL, type EdgeAnswer, type LockErrorStatuses } from './lock-exception.table.js';
 
 /** Seconds after which a client may try again. */
