@@ -52,7 +52,6 @@ export { InjectDflockdSignals } from '../nest/inject-dflockd-signals.decorator.j
 export { LockInterceptor } from '../nest/lock.interceptor.js';
 export { LockRequest, type LockRequestOptions } from '../nest/lock-request.decorator.js';
 export { lockErrorResponse, type LockErrorResponse } from '../nest/lock-error-response.js';
-export type { ExceptionFilterSetting } from '../nest/exception.settings.js';
 export type { LockErrorStatuses } from '../nest/lock-exception.table.js';
 export { LockExceptionFilter } from '../nest/lock-exception.filter.js';
 export { WithLock } from '../nest/with-lock.decorator.js';

@@ -4,7 +4,7 @@ import { checkObject, wrong } from '../locks/option-checks.js';
 import type { LockClientOptions } from '../locks/options.js';
 import { MESSAGES } from './dflockd.messages.js';
 import { checkInstance } from './dflockd.token.js';
-import { checkFilter, type ExceptionFilterSetting } from './exception.settings.js';
+import { checkFilter } from './exception.settings.js';
 
 export type DflockdModuleOptions = LockClientOptions & {
   /**
@@ -13,7 +13,7 @@ export type DflockdModuleOptions = LockClientOptions & {
    * make from the arguments of the call, default 400; with 500 it counts as a mistake of the application, on all
    * transports: it is logged with its stack, and clients get no reason.
    */
-  exceptionFilter?: ExceptionFilterSetting;
+  exceptionFilter?: boolean | { busyStatus?: number | undefined; keyStatus?: number | undefined } | undefined;
   /**
    * Default: Nest's logger, context `Dflockd`. `false`: silence. A logger with a context of its own, as `new Logger('Locks')`,
    * keeps it.
