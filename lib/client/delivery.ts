@@ -87,16 +87,19 @@ export class Delivery implements HandoverHost {
   }
 
   /**
-   * The first of those whose grants are being renewed. They were before the head, and their grants may turn out to be gone:
-   * what is surely there is theirs, and who comes behind gets what is renewed.
+   * Whose grant is being renewed, and who was before the head. That grant may turn out to be gone: what is surely there is
+   * for the first, and who comes behind gets what is renewed.
    */
   private takeServed(): Caller | undefined {
-    let first: Handover | undefined;
+    let arrival = this.host.callers.head?.arrival ?? Infinity;
+    let served: Handover | undefined;
     for (const one of this.handovers) {
-      if (one.heir && (!first?.heir || one.heir.arrival < first.heir.arrival)) first = one;
+      if (!one.heir || one.heir.arrival > arrival) continue;
+      arrival = one.heir.arrival;
+      served = one;
     }
-    const caller = first?.heir;
-    first?.leave();
+    const caller = served?.heir;
+    served?.leave();
     return caller;
   }
 
