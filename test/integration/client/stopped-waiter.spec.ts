@@ -40,23 +40,27 @@ const waitersOf = async (observer: LockClient): Promise<number> => {
   return [...locks, ...semaphores].find(({ key }) => key === 'key')?.waiters ?? 0;
 };
 
-/** A process that takes `key` when it is told to, in the way of `take`, and says what it has seen. */
-function processOf(port: number, remote: object, take: string): Conversation {
+/** A process that takes `key`, at each of some daemons, in the way of `take`, and says what it has seen. */
+function processOf(ports: readonly number[], remote: readonly object[], take: string): Conversation {
   return lib.start(`
-    const remote = ${JSON.stringify(remote)};
-    const locks = await LockClient.connect({ servers: ['127.0.0.1:${port}'], remote });
     const block = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
     const turn = () => new Promise((resolve) => setImmediate(resolve));
+    const remote = ${JSON.stringify(remote)};
     const lost = [];
-    locks.lockLost$.subscribe(({ reason }) => lost.push(reason));
+    const clients = await Promise.all(${JSON.stringify(ports)}.map(async (port, i) => {
+      const locks = await LockClient.connect({ servers: ['127.0.0.1:' + port], remote: remote[i] });
+      locks.lockLost$.subscribe(({ reason }) => lost.push(reason));
+      return locks;
+    }));
     process.stdin.on('data', async (chunk) => {
-      const said = chunk.toString().trim();
-      if (said.startsWith('block')) {
+      const [what, ms] = chunk.toString().trim().split(' ');
+      if (what === 'block') {
         console.log('"blocking"');
-        block(Number(said.split(' ')[1]));
+        block(Number(ms));
       } else {
-        const outcome = await (${take})().catch((error) => error.message);
-        console.log(JSON.stringify({ outcome, lost }));
+        const blockMs = Number(ms);
+        const outcomes = await Promise.all(clients.map((locks) => (${take})(locks, blockMs).catch((e) => e.message)));
+        console.log(JSON.stringify({ outcomes, lost }));
       }
     });
     console.log('"ready"');
@@ -64,7 +68,7 @@ function processOf(port: number, remote: object, take: string): Conversation {
 }
 
 /** Twenty callers, one after the other as they are served. */
-const TWENTY = `async () => {
+const TWENTY = `async (locks) => {
   const served = [];
   await Promise.all(Array.from({ length: 20 }, async (_, i) => {
     const lock = await locks.acquire('key', { acquireTimeoutS: 60 });
@@ -75,61 +79,69 @@ const TWENTY = `async () => {
 }`;
 
 /** A method that blocks its loop from its first line on. */
-const blocking = (ms: number): string => `() => locks.withLock('key', { leaseTtlS: 33 }, async (lock) => {
-  block(${ms});
+const BLOCKING = `(locks, ms) => locks.withLock('key', { leaseTtlS: 33 }, async (lock) => {
+  block(ms);
   await turn();
   await turn();
   return { isHeld: lock.isHeld, doneAt: Date.now() };
 })`;
 
-describe('a process that is stopped while twenty of its callers wait', () => {
-  const daemons: [name: string, older: boolean, autoRelease: boolean][] = [
-    ['this daemon', false, true],
-    ['this daemon, without auto-release', false, false],
-    ['dflockd 1.10', true, true],
-    ['dflockd 1.10, without auto-release', true, false],
-  ];
+const DAEMONS: readonly (readonly [name: string, older: boolean, autoRelease: boolean])[] = [
+  ['this daemon', false, true],
+  ['this daemon, without auto-release', false, false],
+  ['dflockd 1.10', true, true],
+  ['dflockd 1.10, without auto-release', true, false],
+];
 
-  it('costs the next one a short lease for each place, and loses neither callers nor their order', async () => {
-    const stopped = async ([name, older, autoRelease]: (typeof daemons)[number]): Promise<void> => {
-      const options = { port: 0, shutdownTimeout: 0.2, autoReleaseOnDisconnect: autoRelease, ...SWEEP };
-      const daemon = older ? new OlderDaemon(options) : await world.server(options);
-      if (daemon instanceof OlderDaemon) {
-        await daemon.listen();
-        world.later(() => daemon.close());
-      }
-      const { port } = daemon.address()!;
-      const remote = { ...REMOTE, autoRelease };
-      const child = processOf(port, remote, TWENTY);
-      expect(await child.line()).toBe('"ready"');
-      const servers = [`127.0.0.1:${port}`];
-      const holder = await world.client(servers, remote);
-      const next = await world.client(servers, remote);
-      const held = await holder.acquire('key');
-      child.say('take');
-      await until(async () => (await waitersOf(holder)) === PLACES, `${name}: the places`);
-      const waiting = next.acquire('key', { acquireTimeoutS: 60 });
-      await until(async () => (await waitersOf(holder)) === PLACES + 1, `${name}: the next one`);
-      child.signal('SIGSTOP');
-      await held.release();
-      const took = stopwatch();
-      const lock = await inTime(waiting, `${name}: the lock`, 60_000);
-      expect({ name, inTime: took() < MOST_MS }).toEqual({ name, inTime: true });
-      child.signal('SIGCONT');
-      await lock.release();
-      const inOrder = Array.from({ length: 20 }, (_, i) => i).join(' ');
-      expect([name, JSON.parse(await child.line())]).toEqual([name, { outcome: inOrder, lost: [] }]);
-    };
-    await Promise.all(daemons.map(stopped));
-  }, 90_000);
-});
+it('a process that is stopped while 20 callers wait costs the next one a short lease for each place; its callers keep their order', async () => {
+  const ports = await Promise.all(
+    DAEMONS.map(async ([, older, autoReleaseOnDisconnect]) => {
+      const options = { port: 0, shutdownTimeout: 0.2, autoReleaseOnDisconnect, ...SWEEP };
+      if (!older) return (await world.server(options)).address()!.port;
+      const daemon = new OlderDaemon(options);
+      world.later(() => daemon.close());
+      return (await daemon.listen()).port;
+    }),
+  );
+  const remotes = DAEMONS.map(([, , autoRelease]) => ({ ...REMOTE, autoRelease }));
+  const clients = await Promise.all(ports.map((port, i) => world.client([`127.0.0.1:${port}`], remotes[i])));
+  const child = processOf(ports, remotes, TWENTY);
+  expect(await child.line()).toBe('"ready"');
+  const held = await Promise.all(clients.map((client) => client.acquire('key')));
+  child.say('take');
+  const queue = (waiters: number) =>
+    Promise.all(clients.map((client, i) => until(async () => (await waitersOf(client)) === waiters, DAEMONS[i]![0])));
+  await queue(PLACES);
+  let took = stopwatch();
+  const next = clients.map(async (client) => {
+    const lock = await client.acquire('key', { acquireTimeoutS: 60 });
+    return { ms: took(), lock };
+  });
+  await queue(PLACES + 1);
+  child.signal('SIGSTOP');
+  took = stopwatch();
+  await Promise.all(held.map((lock) => lock.release()));
+  const taken = await inTime(Promise.all(next), 'the locks', 60_000);
+  expect(taken.map(({ ms }, i) => `${DAEMONS[i]![0]}: ${ms < MOST_MS}`)).toEqual(
+    DAEMONS.map(([name]) => `${name}: true`),
+  );
+  child.signal('SIGCONT');
+  await Promise.all(taken.map(({ lock }) => lock.release()));
+  const inOrder = Array.from({ length: 20 }, (_, i) => i).join(' ');
+  const outcomes = DAEMONS.map(() => inOrder);
+  expect(JSON.parse(await child.line())).toEqual({ outcomes, lost: [] });
+}, 90_000);
 
 describe('a process whose loop is blocked', () => {
+  interface Outcome {
+    readonly isHeld: boolean;
+    readonly doneAt: number;
+  }
+
   /** Has the process take the key before a rival, whom it must not let in before it is done. */
-  async function beside(child: Conversation, port: number, more: RemoteOptions, blockedMs = 0): Promise<void> {
-    const client = await world.client([`127.0.0.1:${port}`], { ...REMOTE, ...more });
+  async function beside(child: Conversation, client: LockClient, ms: number, atGrantMs = 0): Promise<void> {
     const held = await client.acquire('key');
-    child.say('take');
+    child.say(`take ${ms}`);
     await until(async () => (await waitersOf(client)) === 1, 'the place');
     const rival = client.acquire('key', { acquireTimeoutS: 60 }).then(async (lock) => {
       const at = Date.now();
@@ -137,39 +149,39 @@ describe('a process whose loop is blocked', () => {
       return at;
     });
     await until(async () => (await waitersOf(client)) === 2, 'the rival');
-    if (blockedMs > 0) expect(await child.ask(`block ${blockedMs}`)).toBe('blocking');
+    if (atGrantMs > 0) expect(await child.ask(`block ${atGrantMs}`)).toBe('blocking');
     await held.release();
-    const { outcome, lost } = JSON.parse(await child.line(60_000)) as { outcome: { doneAt: number }; lost: string[] };
-    expect({ outcome, lost }).toMatchObject({ outcome: { isHeld: true }, lost: [] });
-    expect(await inTime(rival, 'the rival')).toBeGreaterThanOrEqual(outcome.doneAt);
+    const { outcomes, lost } = JSON.parse(await child.line(60_000)) as { outcomes: Outcome[]; lost: string[] };
+    expect({ outcomes, lost }).toMatchObject({ outcomes: [{ isHeld: true }], lost: [] });
+    expect(await inTime(rival, 'the rival')).toBeGreaterThanOrEqual(outcomes[0]!.doneAt);
+  }
+
+  async function blocked(daemon: object, remote: RemoteOptions): Promise<void> {
+    const { port } = (await world.server({ ...SWEEP, ...daemon })).address()!;
+    const child = processOf([port], [remote], BLOCKING);
+    expect(await child.line()).toBe('"ready"');
+    await beside(child, await world.client([`127.0.0.1:${port}`], remote), BLOCK_MS);
   }
 
   it('from the first line of its method on keeps its lock: the renewal has left before', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'nestjs-dflockd-'));
+    world.later(() => rm(folder, { recursive: true }));
     const { cert, key } = await selfSigned();
     const [tlsCert, tlsKey] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
     await writeFile(tlsCert, cert);
     await writeFile(tlsKey, key);
-    const ways: [daemon: object, remote: RemoteOptions][] = [
-      [{}, {}],
-      [{ autoReleaseOnDisconnect: false }, { autoRelease: false }],
-      [{ tlsCert, tlsKey }, { tls: { ca: cert } }],
-    ];
-    await Promise.all(
-      ways.map(async ([daemon, more]) => {
-        const { port } = (await world.server({ ...SWEEP, ...daemon })).address()!;
-        const child = processOf(port, { ...REMOTE, ...more }, blocking(BLOCK_MS));
-        expect(await child.line()).toBe('"ready"');
-        await beside(child, port, more);
-      }),
-    );
-    await rm(folder, { recursive: true });
+    const tls = { ca: cert };
+    await Promise.all([
+      blocked({}, REMOTE),
+      blocked({ tlsCert, tlsKey, autoReleaseOnDisconnect: false }, { ...REMOTE, tls, autoRelease: false }),
+    ]);
   }, 60_000);
 
   it('for two seconds at the moment of the grant keeps its turn', async () => {
+    // Longer than the default, for machines that pause.
     const remote = AS_DEFAULT ? {} : { placeLeaseS: 5 };
-    const child = processOf(world.port, remote, blocking(1));
+    const child = processOf([world.port], [remote], BLOCKING);
     expect(await child.line()).toBe('"ready"');
-    await beside(child, world.port, remote, 2000);
+    await beside(child, await world.client(), 1, 2000);
   }, 30_000);
 });
