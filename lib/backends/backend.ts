@@ -55,6 +55,11 @@ export interface Owner {
 export interface Grant extends Proof {
   readonly req: AcquireRequest;
   readonly token: string;
+  /**
+   * The lease that was asked for, 0: the server's default, where a shorter one was granted to begin with: it is to be renewed to
+   * this in the turn in which it is granted. Until that is answered the lease is what it is.
+   */
+  readonly wantedMs?: Ms | undefined;
   /** Rises with each grant of a key, where the backend has such a thing. */
   readonly fence?: bigint | undefined;
   /** Routed once: renew and release go there and nowhere else. */
@@ -68,6 +73,8 @@ export interface Grant extends Proof {
  * must not throw.
  */
 export interface Waiter {
+  /** Renews what it gets: a grant with a shorter lease is enough to begin with (Grant.wantedMs). Default false. */
+  readonly autoRenew?: boolean;
   /** `queued`: waits in a queue from now on; may be said more than once. `acquired`: the grant is there or on its way. */
   onPlace(place: Place): void;
   granted(grant: Grant): void;

@@ -14,6 +14,8 @@ const NOBODY: Owner = Object.freeze({
 /** A lock of a server that does not free what a closed connection owned: it lives as long as its lease (rule 10). */
 export class LeasedGrant extends RemoteHold {
   private isOver = false;
+  /** Until the renewal that completes the grant is answered. Never rejects. */
+  private first: Promise<void> | undefined;
 
   get owner(): Owner {
     return NOBODY;
@@ -24,6 +26,17 @@ export class LeasedGrant extends RemoteHold {
   }
 
   renew(leaseMs: Ms): Promise<Proof> {
+    if (this.takeFirst()) {
+      const first = new Promise<Proof>((resolve, reject) => this.sendRenew(this.lane, leaseMs, resolve, reject));
+      const answered = (): void => (this.first = undefined);
+      this.first = first.then(answered, answered);
+      return first;
+    }
+    // Another connection could overtake it.
+    return this.first ? this.first.then(() => this.renewAnywhere(leaseMs)) : this.renewAnywhere(leaseMs);
+  }
+
+  private renewAnywhere(leaseMs: Ms): Promise<Proof> {
     return new Promise((resolve, reject) => {
       this.pool.whenCommand(this.until, (lane) => {
         if (lane instanceof LockError) reject(lane);

@@ -14,6 +14,9 @@ import type { AcquireRequest, Pending, Waiter } from './backend.js';
 import { refusal } from './refusal.js';
 import type { RemoteSite } from './remote-site.js';
 
+/** A grant that is being renewed when the deadline comes was there in time: its caller waits for so much longer. */
+const RENEWAL_MS: Ms = 50;
+
 /**
  * linking: no command lane yet. trying: one try on a command lane; with others behind it in a line, in which it is the
  * head, if there is one. lined: in a line. over.
@@ -33,6 +36,7 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   prev: Caller | undefined = undefined;
   next: Caller | undefined = undefined;
   handover: Handover | undefined = undefined;
+  arrival = 0;
   /** Mark: it holds nothing. */
   readonly heldUntil = undefined;
   /** As bytes. */
@@ -44,6 +48,8 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   private exchange: Exchange | undefined = undefined;
   /** Others of this process wait: a try that is granted is for them. */
   private yields = false;
+  /** Past its deadline: a grant is being renewed for it. */
+  private isLate = false;
 
   /** @param trier instead of a waiter: there is one try, and no waiting */
   constructor(
@@ -70,6 +76,10 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
 
   get leaseMs(): Ms {
     return this.req.leaseMs;
+  }
+
+  get autoRenew(): boolean {
+    return this.waiter.autoRenew === true;
   }
 
   cancel(): void {
@@ -210,6 +220,11 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
 
   private onDeadline(): void {
     if (this.phase === 'over') return;
+    if (this.handover && !this.isLate) {
+      const { waits, clock } = this.site.pool;
+      this.isLate = true;
+      return waits.set(this, clock.now() + RENEWAL_MS);
+    }
     const { key } = this.req;
     // Who waits knows that the lock is busy; before that nothing is known.
     const error = this.line ? this.line.verdict(key) : gone(this.site.pool.server, 'no answer in time');

@@ -33,6 +33,7 @@ export class RemoteGrant extends RemoteHold {
     const { lane, pool } = this;
     return new Promise((resolve, reject) => {
       if (lane.state === 'draining') return reject(draining(this.server));
+      if (this.takeFirst()) return this.sendRenew(lane, leaseMs, resolve, reject);
       pool.round.ask((error) => {
         if (error) reject(error);
         // Meanwhile it was released.

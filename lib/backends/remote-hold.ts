@@ -14,21 +14,27 @@ export abstract class RemoteHold implements Grant, Mark {
   readonly token: string;
   readonly validFrom: Ms;
   readonly leaseMs: Ms;
+  readonly wantedMs: Ms | undefined;
   /** End of the lease as far as it is known. */
   protected until: Ms;
   protected readonly lane: Lane;
+  /** The renewal to the wanted lease is still to be sent. */
+  private isFirst: boolean;
 
   constructor(
     readonly req: AcquireRequest,
     /** As bytes. */
     protected readonly key: string,
-    { token, validFrom, leaseMs, lane }: LaneGrant,
+    { token, validFrom, leaseMs, wantedMs, lane }: LaneGrant,
     readonly fence: bigint | undefined,
     protected readonly pool: ServerPool,
   ) {
     this.token = token;
     this.validFrom = validFrom;
     this.leaseMs = leaseMs;
+    this.wantedMs = wantedMs;
+    this.isFirst = wantedMs !== undefined;
+    if (req.leaseMs === 0 && wantedMs === undefined) pool.defaultLeaseMs = leaseMs;
     this.until = validFrom + leaseMs;
     this.lane = lane;
     pool.marks.set(req.kind, key, req.limit, this);
@@ -68,6 +74,16 @@ export abstract class RemoteHold implements Grant, Mark {
     }
   }
 
+  /**
+   * Whether this renewal completes the grant. It goes at once to the lane that brought the grant a moment ago: it must be on
+   * its way before its holder begins, so there is no time to ask whether the server shuts down.
+   */
+  protected takeFirst(): boolean {
+    const isFirst = this.isFirst && this.lane.isUsable;
+    this.isFirst = false;
+    return isFirst;
+  }
+
   protected sendRenew(lane: Lane, leaseMs: Ms, resolve: (proof: Proof) => void, reject: (error: Error) => void): void {
     const { req, token, key, server } = this;
     lane.send({ t: 'renew', kind: req.kind, key, token, leaseMs }, (outcome, validFrom) => {
@@ -75,6 +91,7 @@ export abstract class RemoteHold implements Grant, Mark {
       else if (outcome.s === 'renewed') {
         const proof = { validFrom, leaseMs: outcome.leaseMs };
         this.until = validFrom + proof.leaseMs;
+        if (leaseMs === 0) this.pool.defaultLeaseMs = proof.leaseMs;
         resolve(proof);
       } else if (outcome.s === 'error') reject(new LockLostError(req.key, 'rejected', { server }));
       else reject(refusal(outcome, 'renew', key, server));

@@ -7,6 +7,7 @@ export class CallerQueue {
   private readonly list = new LinkedList<Caller>();
   /** The latest of all deadlines; undefined when it has to be looked for. */
   private latest: Ms | undefined = -Infinity;
+  private arrivals = 0;
 
   get size(): number {
     return this.list.size;
@@ -17,13 +18,16 @@ export class CallerQueue {
   }
 
   push(caller: Caller): void {
+    caller.arrival = ++this.arrivals;
     this.list.push(caller);
     if (this.latest !== undefined) this.latest = Math.max(this.latest, caller.deadline);
   }
 
-  /** Before all others: it was the head. */
+  /** Where it was: before all others, except those that were before it and have been put back, too. */
   putBack(caller: Caller): void {
-    this.list.unshift(caller);
+    let next = this.list.head;
+    while (next && next.arrival < caller.arrival) next = next.next;
+    this.list.insertBefore(next, caller);
     if (this.latest !== undefined) this.latest = Math.max(this.latest, caller.deadline);
   }
 

@@ -20,6 +20,11 @@ export interface LaneGrant {
   readonly leaseMs: Ms;
   /** Not later than the server's own start of the lease. */
   readonly validFrom: Ms;
+  /**
+   * The lease that its caller wants, 0: the server's default; undefined: the one it has. Who gets the grant renews it to
+   * this at once.
+   */
+  readonly wantedMs?: Ms | undefined;
 }
 
 /** Somebody in a line. Has an alarm of its own for its deadline. */
@@ -28,6 +33,10 @@ export interface Caller extends Linked<Caller> {
   readonly deadline: Ms;
   /** 0: the server's default. */
   readonly leaseMs: Ms;
+  /** Renews what it gets, so that a lease for the first moments is enough. Otherwise the line renews it first. */
+  readonly autoRenew: boolean;
+  /** Set by the queue: its place in the order of arrival. */
+  arrival: number;
   /** Set by the line while a grant is being made ready for this caller. */
   handover: Handover | undefined;
   /** A place in the server's queue stands for it, or it need not wait for one. May be told more than once. */

@@ -27,6 +27,8 @@ export interface RemoteConfig {
   readonly maxWaitLanes: number;
   /** Places of this process in the server's queue of one key; Infinity only if maxWaitLanes is. */
   readonly waitersPerKey: number;
+  /** Longest lease that such a place asks for. */
+  readonly placeLeaseMs: Ms;
   /** Whether the server frees what a closed connection owned (its flag `auto-release-on-disconnect`, spec 4.6). */
   readonly autoRelease: boolean;
   /** `token`: the first half of a token is a fence (spec 10). */

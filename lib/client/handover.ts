@@ -1,4 +1,5 @@
 import { LockError } from '../common/errors.js';
+import { guardOf } from '../common/guard.js';
 import type { Ms } from '../common/system.js';
 import type { Caller, LaneGrant, Resource } from './caller.js';
 import { gone } from './lane-errors.js';
@@ -26,6 +27,12 @@ export function isStale(
   return until - clock.now() < SURE_PART * term;
 }
 
+/** Whether nothing is sure any more: the lease may have run out before its answer was read. */
+export function isSpent({ lane, leaseMs, validFrom }: LaneGrant, { clock, config }: SurenessContext): boolean {
+  const until = validFrom + leaseMs - guardOf(leaseMs);
+  return clock.now() >= (config.autoRelease ? Math.min(until, lane.provenUntil()) : until);
+}
+
 /** Whether the lease that was asked for is another one than the caller wants. The wire counts whole seconds. */
 export const isOtherLease = (askedMs: Ms, wantedMs: Ms): boolean => seconds(askedMs) !== seconds(wantedMs);
 
@@ -33,16 +40,23 @@ export interface HandoverHost {
   readonly resource: Resource;
   /** The grant is ready, with a lease as `caller` wanted it; undefined: the caller has left meanwhile. */
   ready(handover: Handover, grant: LaneGrant, askedMs: Ms, caller: Caller | undefined): void;
-  /** The grant was lost on the way; its lane is of no more use for it. */
-  spoilt(handover: Handover, error: LockError, caller: Caller | undefined): void;
+  /**
+   * The grant was lost on the way; its lane is of no more use for it.
+   * @param lapsed the server says so itself: the lease ran out before the grant was read
+   */
+  spoilt(handover: Handover, error: LockError, caller: Caller | undefined, lapsed: boolean): void;
 }
 
-/** A grant that is renewed before somebody gets it: because its answer came late, or to give it another lease. */
+/**
+ * A grant that is renewed before somebody gets it: because its answer came late, or because it has another lease than a
+ * caller wants who does not renew it.
+ */
 export class Handover {
   constructor(
     private readonly host: HandoverHost,
     private readonly grant: LaneGrant,
     private caller: Caller | undefined,
+    private readonly leaseMs: Ms = caller!.leaseMs,
   ) {
     caller!.handover = this;
   }
@@ -50,7 +64,7 @@ export class Handover {
   start(): void {
     const { lane, token } = this.grant;
     const { kind, key } = this.host.resource;
-    const leaseMs = this.caller!.leaseMs;
+    const { leaseMs } = this;
     lane.adopt();
     lane.send({ t: 'renew', kind, key, token, leaseMs }, (outcome, sentAt) => {
       const { caller } = this;
@@ -66,7 +80,7 @@ export class Handover {
       if (lane.role === 'wait') lane.end(gone(lane.server, 'given up'));
       else if (outcome instanceof LockError) lane.send({ t: 'release', kind, key, token }, () => undefined);
       lane.disown();
-      this.host.spoilt(this, error, caller);
+      this.host.spoilt(this, error, caller, error !== outcome);
     });
   }
 
@@ -77,7 +91,12 @@ export class Handover {
     caller?.failed(error);
   }
 
-  /** The caller has gone; somebody else gets the grant. */
+  /** Who is to get the grant, if it is not gone by then. */
+  get heir(): Caller | undefined {
+    return this.caller;
+  }
+
+  /** The caller has gone, or has another grant; somebody else gets this one. */
   leave(): void {
     if (this.caller) this.caller.handover = undefined;
     this.caller = undefined;

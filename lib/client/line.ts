@@ -6,11 +6,12 @@ import type { Reply } from '../protocol/messages.js';
 import { Backoff } from './backoff.js';
 import type { Caller, LaneGrant, Resource } from './caller.js';
 import { CallerQueue } from './caller-queue.js';
-import { Handover, type HandoverHost, isOtherLease, isStale } from './handover.js';
+import { Delivery, type DeliveryHost } from './delivery.js';
 import type { LinePool } from './line-pool.js';
 import { type LineEvent, type LineState, nextLineState } from './line-state.js';
 import { exhausted, explained, isPassing } from './line-trouble.js';
 import { Place, type PlaceHost } from './place.js';
+import { placeLease } from './place-lease.js';
 import { Poll, type PollHost } from './poll.js';
 import { refused } from './refused.js';
 
@@ -30,13 +31,14 @@ const PROMPT_MS: Ms = 25;
  * Callers of this process that wait for the same thing, first in, first out. Places in the server's queue belong to the
  * line: a grant, whichever lane brought it, goes to the caller at the head.
  */
-export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
+export class Line implements Alarm, PlaceHost, DeliveryHost, PollHost {
   due: Ms = Infinity;
   slot = -1;
-  private readonly callers = new CallerQueue();
+  /** DeliveryHost */
+  readonly callers = new CallerQueue();
   /** The most senior one first. */
   private readonly places: Place[] = [];
-  private readonly handovers = new Set<Handover>();
+  private readonly delivery = new Delivery(this);
   private readonly backoff: Backoff;
   /** After a bare `error`, which costs a connection each time: no server of this protocol says it for long. */
   private readonly doubts: Backoff;
@@ -91,7 +93,7 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
 
   /** Whether somebody has the lock, or it is on its way to a caller: a try would be in vain. Otherwise only a try can tell. */
   get isContended(): boolean {
-    return this.state === 'trying' || this.handovers.size > 0 || this.isWaiting;
+    return this.state === 'trying' || this.delivery.isBusy || this.isWaiting;
   }
 
   private get isWaiting(): boolean {
@@ -101,13 +103,13 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
 
   /** A grant that a try from elsewhere brought. */
   give(grant: LaneGrant, askedMs: Ms): void {
-    this.serve(grant, askedMs);
+    this.delivery.serve(grant, askedMs);
     this.adjust();
   }
 
   /** A grant that a try brought; `askedMs` is the lease it was made with. */
   offer(grant: LaneGrant, askedMs: Ms): void {
-    this.serve(grant, askedMs);
+    this.delivery.serve(grant, askedMs);
     this.tried();
   }
 
@@ -134,7 +136,7 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
       this.callers.remove(caller);
       caller.failed(error);
     }
-    for (const handover of this.handovers) handover.evict(error);
+    this.delivery.evict(error);
     this.adjust();
   }
 
@@ -148,7 +150,7 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
   wish(): { leaseMs: Ms; waitMs: Ms } {
     const left = this.callers.lastDeadline() - this.pool.clock.now();
     const waitMs = Math.min(Math.max(left, 1), MAX_SECONDS * 1000);
-    return { leaseMs: this.callers.head!.leaseMs, waitMs };
+    return { leaseMs: placeLease(this.callers.head!, this.pool), waitMs };
   }
 
   /** PlaceHost */
@@ -162,7 +164,7 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
   granted(place: Place, grant: LaneGrant, askedMs: Ms): void {
     this.recovered();
     this.remove(place);
-    this.serve(grant, askedMs);
+    this.delivery.serve(grant, askedMs);
     this.adjust();
   }
 
@@ -173,6 +175,14 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
     this.places.push(place);
     this.adjust();
     if (place.state === 'answered') place.ask();
+  }
+
+  /** PlaceHost. No lease is so short: a server that says so at once is asked again after a pause. */
+  expired(place: Place, askedAt: Ms): void {
+    if (this.pool.clock.now() - askedAt >= PROMPT_MS) return this.timedOut(place);
+    this.remove(place);
+    place.cancel();
+    this.pause(this.backoff);
   }
 
   /** PlaceHost */
@@ -187,19 +197,9 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
     this.stumble(error);
   }
 
-  /** HandoverHost */
-  ready(handover: Handover, grant: LaneGrant, askedMs: Ms, caller: Caller | undefined): void {
-    this.handovers.delete(handover);
-    if (caller) caller.granted(grant);
-    else this.serve(grant, askedMs);
+  /** DeliveryHost */
+  delivered(): void {
     this.adjust();
-  }
-
-  /** HandoverHost. The caller keeps its place at the head. */
-  spoilt(handover: Handover, error: LockError, caller: Caller | undefined): void {
-    this.handovers.delete(handover);
-    if (caller) this.callers.putBack(caller);
-    this.stumble(error);
   }
 
   /** PollHost. The next look at what can be done. */
@@ -211,8 +211,18 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
   stumble(error: LockError): void {
     if (!isPassing(error)) return this.fail(error);
     this.trouble = explained(error, this.pool.server);
+    this.pause(error instanceof ProtocolError ? this.doubts : this.backoff);
+  }
+
+  /** DeliveryHost. The server is well: there is nothing to tell. */
+  lapsed(): void {
+    this.pause(this.backoff);
+  }
+
+  /** The next places are taken a little later. */
+  private pause(backoff: Backoff): void {
     if (this.state === 'over') return;
-    const pause = (error instanceof ProtocolError ? this.doubts : this.backoff).next();
+    const pause = backoff.next();
     this.resumeAt = this.pool.clock.now() + pause;
     this.setAlarm(pause);
     if (this.places.length === 0 && this.state === 'queued') this.to('failed');
@@ -224,22 +234,6 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
     this.backoff.reset();
     this.doubts.reset();
     this.resumeAt = -Infinity;
-  }
-
-  /** The grant goes to the head; it is renewed first where it is stale or has another lease than the head wants. */
-  private serve(grant: LaneGrant, askedMs: Ms): void {
-    const { head } = this.callers;
-    const { lane, token } = grant;
-    if (!head) {
-      const { kind, key } = this.resource;
-      lane.send({ t: 'release', kind, key, token }, () => undefined);
-      return;
-    }
-    this.callers.remove(head);
-    if (!isOtherLease(askedMs, head.leaseMs) && !isStale(grant, this.pool)) return head.granted(grant);
-    const handover = new Handover(this, grant, head);
-    this.handovers.add(handover);
-    handover.start();
   }
 
   /** As many places as callers, within the bounds; no caller, no line. */
@@ -281,7 +275,7 @@ export class Line implements Alarm, PlaceHost, HandoverHost, PollHost {
   }
 
   private endIfEmpty(): void {
-    if (this.callers.size > 0 || this.handovers.size > 0 || this.state === 'over') return;
+    if (this.callers.size > 0 || this.delivery.isBusy || this.state === 'over') return;
     this.to('emptied');
     this.pool.alarms.cancel(this);
     this.poll.stop();

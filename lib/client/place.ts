@@ -36,6 +36,8 @@ export interface PlaceHost {
   granted(place: Place, grant: LaneGrant, askedMs: Ms): void;
   /** The place may ask again. */
   timedOut(place: Place): void;
+  /** As timedOut: its grant ran out before the server could give it. `askedAt`: since when it was in the queue. */
+  expired(place: Place, askedAt: Ms): void;
   /** The place is over. An error is what its connection met, a reply what the server refused it with. */
   failed(place: Place, why: LockError | Reply): void;
 }
@@ -90,6 +92,7 @@ export class Place {
         const { token, leaseMs: grantedMs } = outcome;
         this.host.granted(this, { lane, token, leaseMs: grantedMs, validFrom: sentAt }, leaseMs);
       } else if (outcome.s === 'timeout') this.host.timedOut(this);
+      else if (outcome.s === 'lease_expired') this.host.expired(this, sentAt);
       else this.fail(outcome);
     });
     this.host.asked(this);

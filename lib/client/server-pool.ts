@@ -55,6 +55,8 @@ export class ServerPool implements LinePool {
   /** Everything else. */
   readonly alarms: Alarms;
   readonly lines: Lines;
+  /** LinePool */
+  defaultLeaseMs: Ms = 0;
   readonly marks = new KeyMarks<Mark>();
   readonly tries = new TryLanes();
   /** Asked before an owner speaks of its own accord (rule 9). */

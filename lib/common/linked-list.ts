@@ -27,13 +27,14 @@ export class LinkedList<T extends Linked<T>> {
     this.size++;
   }
 
-  /** Puts it before all others. */
-  unshift(item: T): void {
-    item.prev = undefined;
-    item.next = this.head;
-    if (this.head) this.head.prev = item;
-    else this.tail = item;
-    this.head = item;
+  /** @param next a member; undefined: the item comes last */
+  insertBefore(next: T | undefined, item: T): void {
+    if (!next) return this.push(item);
+    item.prev = next.prev;
+    item.next = next;
+    if (next.prev) next.prev.next = item;
+    else this.head = item;
+    next.prev = item;
     this.size++;
   }
 

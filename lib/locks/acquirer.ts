@@ -35,11 +35,16 @@ export class Acquirer {
   }
 
   /** take() as a promise. */
-  acquire(req: AcquireRequest, signal: AbortSignal | undefined, queued: (() => void) | undefined): Promise<Grant> {
+  acquire(
+    req: AcquireRequest,
+    signal: AbortSignal | undefined,
+    queued: (() => void) | undefined,
+    autoRenew = false,
+  ): Promise<Grant> {
     return new Promise((resolve, reject) => {
       // The reason of an AbortSignal can be anything.
       const refuse: (reason: unknown) => void = reject;
-      this.take(req, signal, { granted: resolve, failed: refuse, queued });
+      this.take(req, signal, { autoRenew, granted: resolve, failed: refuse, queued });
     });
   }
 

@@ -33,6 +33,8 @@ export interface Cancellable extends Linked<Cancellable> {
 
 /** For whom a lock is waited for: one of `granted` and `failed` is called, once. */
 export interface Taker {
+  /** Renews what it gets, from the turn in which it gets it. Default false. */
+  readonly autoRenew?: boolean;
   /** @param now the clock, as it has just been read */
   granted(grant: Grant, now: Ms): void;
   failed(error: unknown): void;
@@ -118,6 +120,11 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
     if (now < this.req.deadline) return this.attempt();
     this.finish();
     this.taker.failed(this.lastError);
+  }
+
+  /** Waiter */
+  get autoRenew(): boolean {
+    return this.taker.autoRenew === true;
   }
 
   /** Waiter */

@@ -13,6 +13,7 @@ const BOUNDS = {
   minHoldS: { min: 0, max: MOST_SECONDS },
   maxHoldS: { min: 0, max: MOST_SECONDS, open: true },
   shutdownTimeoutS: { min: 0, max: MOST_SECONDS },
+  'remote.placeLeaseS': { min: 0, max: MOST_SECONDS, open: true },
   'embedded.defaultLeaseTtl': { min: 0, max: MOST_SECONDS, open: true },
   /** Larger limits are refused by some servers (spec 3) and mean nothing. */
   limit: { min: 1, max: 1_048_576, integer: true },

@@ -42,11 +42,16 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> {
     return leaseMs * this.renewRatio;
   }
 
-  /** @param askMs what to ask for at renewals; 0: as long as it was granted for */
+  /**
+   * Of a grant that is to have a longer lease, the renewal is sent before this returns.
+   * @param askMs what to ask for at renewals; 0: as long as it was granted for
+   */
   keep(grant: Grant, askMs: Ms, renewals: Renewals): Lease {
-    const lease = new Lease(this, grant, askMs || grant.leaseMs, renewals);
+    const { wantedMs } = grant;
+    const lease = new Lease(this, grant, wantedMs ?? (askMs || grant.leaseMs), renewals);
     lease.bunch = this.bunchOf(grant.owner);
     lease.bunch.leases.push(lease);
+    if (wantedMs !== undefined) lease.complete();
     return lease;
   }
 

@@ -28,6 +28,9 @@ const LEAST_RETRY_MS = 50;
 /** Renewals come earlier by up to this part, never later, so that leases taken together drift apart. */
 const JITTER = 0.1;
 
+/** Servers count whole seconds: no default is shorter. */
+const LEAST_DEFAULT_MS = 1000;
+
 const NOBODY: LeaseHolder = { renewed: () => undefined, draining: () => undefined, lost: () => undefined };
 
 /**
@@ -49,7 +52,10 @@ export class Lease implements Alarm, Renewable {
   private holder: LeaseHolder = NOBODY;
   private drained: ServerDrainingError | undefined;
 
-  /** @param askMs the lease to ask for at every renewal: without it the server would set its default (spec 4.4) */
+  /**
+   * @param askMs the lease to ask for at every renewal: without it the server would set its default (spec 4.4). 0: that is
+   *   what is wanted, and its answer says how long it is
+   */
   constructor(
     private readonly keeper: LeaseKeeper<LeaseBackend>,
     readonly grant: Grant,
@@ -122,6 +128,14 @@ export class Lease implements Alarm, Renewable {
     const { clock } = this.keeper;
     const seen = clock.now();
     return new Promise((resolve) => clock.afterPoll(() => resolve(this.confirm(seen))));
+  }
+
+  /**
+   * Renews now what was granted for less than is wanted, and does not wait for the answer: until then only the lease that
+   * was granted is sure. Nobody is told, as nobody has known of the shorter one.
+   */
+  complete(): void {
+    this.send(NOBODY).catch(() => undefined);
   }
 
   /** Renews now, behind a renewal that is under way. @throws LockLostError, LockUnavailableError, ServerDrainingError */
@@ -220,23 +234,33 @@ export class Lease implements Alarm, Renewable {
     this.keeper.alarms.set(this, this.renewal === 'idle' ? Math.min(this.renewAt, sureUntil) : sureUntil);
   }
 
-  private send(): Promise<void> {
+  /** @param told who is told of the renewal; default: the holder */
+  private send(told?: LeaseHolder): Promise<void> {
     this.renewal = 'sent';
     this.keeper.watch.glance();
-    const attempt = this.attempt();
+    const attempt = this.attempt(told);
+    this.shorten();
     this.inFlight = attempt.catch(() => undefined);
     this.arm();
     return attempt;
   }
 
-  private async attempt(): Promise<void> {
+  /** A request for less than is left counts from now on: the server may have it, and its answer get lost. */
+  private shorten(): void {
+    const { validFrom, leaseMs } = this.proof;
+    const least = this.keeper.clock.now() + (this.askMs || LEAST_DEFAULT_MS) - validFrom;
+    if (least < leaseMs) this.proof = { validFrom, leaseMs: least };
+  }
+
+  private async attempt(told?: LeaseHolder): Promise<void> {
     try {
       const proof = await this.keeper.backend.renew(this.grant, this.askMs);
       this.answered();
       if (this.state !== 'live') return;
       this.proof = proof;
+      this.askMs ||= proof.leaseMs;
       this.planRenewal();
-      this.holder.renewed(proof.leaseMs);
+      (told ?? this.holder).renewed(proof.leaseMs);
     } catch (error) {
       this.answered();
       if (this.state === 'live') this.failed(error as Error);

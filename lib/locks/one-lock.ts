@@ -26,6 +26,10 @@ export class OneLock implements Taker {
     private readonly reject: (reason: unknown) => void,
   ) {}
 
+  get autoRenew(): boolean {
+    return this.request.autoRenew;
+  }
+
   granted(grant: Grant, now: Ms): void {
     const { maker, request } = this;
     try {

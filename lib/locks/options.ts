@@ -63,13 +63,21 @@ export interface RemoteOptions {
   maxWaitLanes?: number | undefined;
   /**
    * Places of this process in the daemon's queue of one key, each on a connection of its own; the other callers wait
-   * for them in order. An integer of at least 1, default 8; `Infinity` only together with `maxWaitLanes: Infinity`.
+   * for them in order. An integer of at least 1, default 2; `Infinity` only together with `maxWaitLanes: Infinity`.
    * Within a process the order is that of arrival, whatever the number. Between processes it is so among the first
-   * `waitersPerKey` of each: with 100 callers in one process against a single one in another, the single caller waits
-   * 3 / 19 / 231 ms at 1 / 8 / `Infinity`. 1 gives processes equal turns; `Infinity` gives the daemon's strict order
+   * `waitersPerKey` of each: with 100 callers in one process against a single one in another, all with 1 ms of work, the
+   * single caller waits 3 / 4 / 18 / 150 ms at 1 / 2 / 8 / `Infinity`. A process that is stopped while it waits costs those
+   * behind it one `placeLeaseS` for each place. 1 gives processes equal turns; `Infinity` gives the daemon's strict order
    * at the price of one connection per caller.
    */
   waitersPerKey?: number | undefined;
+  /**
+   * Longest lease, in seconds, that a place in the daemon's queue asks for; above 0, default 3, rounded up to whole seconds on
+   * the wire. A process that is stopped while it waits takes the lock once for each of its places, and keeps the others out for
+   * this long each time. Whoever gets the lock renews it to `leaseTtlS` before it begins to work, one request more for each lock
+   * that was waited for; until that is answered, it counts as held for this long only.
+   */
+  placeLeaseS?: number;
   /**
    * `token`: handles show the first half of their token as `fence`, for daemons whose tokens begin with a rising number
    * (dflockd 2.1 and later, and the one in this package). Default `none`: tokens of dflockd 1.x and 2.0 are random, and

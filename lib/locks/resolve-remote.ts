@@ -3,6 +3,7 @@ import type { Endpoint, RemoteConfig } from '../client/config.js';
 import { hostFault, showAddress } from '../common/address.js';
 import { ConfigError } from '../common/errors.js';
 import { DEFAULT_HOST, DEFAULT_PORT, DEFAULT_READ_TIMEOUT_S, LONG_LINE_CAP } from '../protocol/limits.js';
+import { checkBounds } from './bounds.js';
 import { checkNames, checkNumber, checkObject, wrong } from './option-checks.js';
 import type { ShardingStrategy } from './options.js';
 
@@ -14,11 +15,12 @@ const DEFAULT_MAX_DELAY_MS = 5000;
 const DEFAULT_COMMAND_LANES = 2;
 const MOST_COMMAND_LANES = 64;
 const DEFAULT_MAX_WAIT_LANES = 1024;
-const DEFAULT_WAITERS_PER_KEY = 8;
+const DEFAULT_WAITERS_PER_KEY = 2;
+const DEFAULT_PLACE_LEASE_S = 3;
 
 const KNOWN = [
   'tls', 'auth', 'shardingStrategy', 'connectTimeoutMs', 'requestTimeoutMs', 'readTimeoutS', 'renewRatio', 'reconnect',
-  'autoRelease', 'commandLanes', 'maxWaitLanes', 'waitersPerKey', 'fencing',
+  'autoRelease', 'commandLanes', 'maxWaitLanes', 'waitersPerKey', 'placeLeaseS', 'fencing',
 ]; // prettier-ignore
 
 /** Timers hold no longer delays. */
@@ -53,14 +55,15 @@ export function resolveRemote(servers: unknown, remote: unknown = {}): RemoteCon
 
 function resolveWaiting(
   options: Readonly<Record<string, unknown>>,
-): Pick<RemoteConfig, 'maxWaitLanes' | 'waitersPerKey'> {
+): Pick<RemoteConfig, 'maxWaitLanes' | 'waitersPerKey' | 'placeLeaseMs'> {
   const maxWaitLanes = checkCount('remote.maxWaitLanes', options.maxWaitLanes) ?? DEFAULT_MAX_WAIT_LANES;
   const waitersPerKey = checkCount('remote.waitersPerKey', options.waitersPerKey) ?? DEFAULT_WAITERS_PER_KEY;
   if (waitersPerKey === Infinity && maxWaitLanes !== Infinity) {
     const expected = `an integer, unless remote.maxWaitLanes is Infinity too (it is ${maxWaitLanes})`;
     throw wrong('remote.waitersPerKey', expected, waitersPerKey);
   }
-  return { maxWaitLanes, waitersPerKey };
+  const placeLeaseS = checkBounds('remote.placeLeaseS', options.placeLeaseS) ?? DEFAULT_PLACE_LEASE_S;
+  return { maxWaitLanes, waitersPerKey, placeLeaseMs: placeLeaseS * 1000 };
 }
 
 /** An integer of at least 1, or Infinity. @throws ConfigError */

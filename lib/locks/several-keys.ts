@@ -139,7 +139,7 @@ export class SeveralKeys {
   }
 
   private async oneByOne(
-    { wires, signal }: LockRequest,
+    { wires, signal, autoRenew }: LockRequest,
     collection: Collection,
     queued: (() => void) | undefined,
   ): Promise<readonly Lease[]> {
@@ -147,7 +147,7 @@ export class SeveralKeys {
     const ignoreAbort = signal && whenAborted(signal, () => collection.stop(signal.reason));
     try {
       for (const [index, wire] of wires.entries()) {
-        const grant = await this.acquirer.acquire(wire, collection.signal, queued);
+        const grant = await this.acquirer.acquire(wire, collection.signal, queued, autoRenew);
         collection.put(index, this.keeper.keep(grant, wire.leaseMs, 'auto'));
       }
       if (!(await collection.isWhole())) throw collection.signal.reason;

@@ -117,7 +117,7 @@ export const STALLS = [
     spec: 'test/unit/backends/linking.spec.ts',
     test: 'gives back what that try brings when nobody comes',
     out: 'a grant for an empty line is released',
-    file: 'client/line.ts',
+    file: 'client/delivery.ts',
     from: "lane.send({ t: 'release', kind, key, token }, () => undefined);\n      return;",
     to: 'void [lane, kind, key, token];\n      return;',
   },

@@ -10,7 +10,7 @@ import { eachRemote, type Servers } from './servers.js';
 const reaching = ({ names, remote, facts, close }: Servers): Fixture => ({
   connect: () => new RemoteBackend(resolveRemote(names, remote), systemClock, systemEntropy),
   daemon: facts,
-  places: remote.waitersPerKey ?? 8,
+  places: remote.waitersPerKey ?? 2,
   close,
 });
 

@@ -154,6 +154,17 @@ export function describeLockBackend(
       expect(await release(b, grant)).toBe('released');
     });
 
+    it('grants what was waited for with the lease that was asked for to a waiter who does not renew', async () => {
+      const req = request({ leaseMs: 20_000 });
+      const held = await take(a, req);
+      const pending = enqueue(b, req, 'line');
+      expect(await inTime(pending.placed, 'the place')).toBe('queued');
+      await release(a, held);
+      const grant = await inTime(pending.grant, 'the grant');
+      expect([grant.leaseMs, grant.wantedMs]).toEqual([20_000, undefined]);
+      expect(await release(b, grant)).toBe('released');
+    });
+
     it('grants a free lock to a caller that would wait', async () => {
       const pending = enqueue(a, request(), 'line');
       await inTime(pending.grant, 'the grant');

@@ -107,6 +107,23 @@ export function describeLockClient(
         expect(await isFree(key)).toBe(true);
       });
 
+      it.each([true, false])(
+        'has the lease that was asked for, also after a wait (autoRenew %s)',
+        async (autoRenew) => {
+          const key = newKey();
+          const held = await b.acquire(key);
+          const waiting = a.acquire(key, { leaseTtlS: 20, autoRenew });
+          await until(async () => (await waiters()) > 0, 'the waiter');
+          await held.release();
+          const lock = await inTime(waiting, 'the lock');
+          // Nobody renews it afterwards.
+          if (!autoRenew) expect(lock.remainingMs).toBeGreaterThan(10_000);
+          await until(() => lock.remainingMs > 10_000, 'the lease');
+          expect(await lock.release()).toBe(true);
+          await empty();
+        },
+      );
+
       it('has fences that rise, where it has fences', async () => {
         if (caps.fence === 'none') return;
         const key = newKey();

@@ -95,6 +95,14 @@ export const MUTATIONS: readonly Mutation[] = [
     check: 'table',
   },
   {
+    name: 'a renewal to a longer lease counts before it is answered',
+    file: 'locks/lease.ts',
+    from: 'this.shorten();',
+    to: 'this.proof = { validFrom: this.keeper.clock.now(), leaseMs: this.askMs };',
+    shows: { row: 'lostRenewals' },
+    check: 'window',
+  },
+  {
     name: 'the `error` before an end counts as the answer to a heartbeat',
     file: 'client/exchange.ts',
     from: "r.t === 'ping' || r.t === 'renew'",

@@ -48,6 +48,16 @@ export class Conversation {
     child.on('close', () => (this.ended = true));
   }
 
+  /** Says something that is not answered at once. */
+  say(what: string): void {
+    this.child.stdin!.write(`${what}\n`);
+  }
+
+  /** Stops it, or lets it go on. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.child.kill(name);
+  }
+
   /** Ends it without a warning. */
   async kill(): Promise<void> {
     this.child.kill('SIGKILL');

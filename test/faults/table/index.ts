@@ -2,6 +2,7 @@ import { daemonKilled, halfClosed, reset } from './cuts.js';
 import { slowClock } from './clocks.js';
 import { drain } from './drain.js';
 import { lostReplies } from './lost-replies.js';
+import { lostRenewals } from './renewals.js';
 import type { Row } from './row.js';
 import { SILENCES, silence } from './silences.js';
 import { unseenReset } from './unseen.js';
@@ -26,6 +27,7 @@ export async function* rows(long: boolean, only = ''): AsyncGenerator<Row> {
     ['suspended', () => suspended(RUNS)],
     ['slowClock', () => slowClock(100)],
     ['wallClockSet', () => wallClockSet(RUNS)],
+    ['lostRenewals', () => lostRenewals(50)],
     ['lostReplies', lostReplies],
     ['unseenReset', () => unseenReset(50)],
   ];

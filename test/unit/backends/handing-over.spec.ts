@@ -76,6 +76,44 @@ describe('a grant that is renewed before it is handed over', () => {
     await until(() => again.peer.requests.at(-1)?.t === 'release', 'the release');
   });
 
+  it('is its caller’s if the renewal is answered right after the deadline: the grant was there in time', async () => {
+    scripted = await Scripted.start({ waitersPerKey: 1, placeLeaseS: 1 }, busy);
+    let served = 0;
+    // The machine may pause in one of the rounds.
+    for (let round = 0; round < 3; round++) {
+      const key = `k${round}`;
+      const deadline = systemClock.now() + 300;
+      const caller = join({ key, deadline });
+      const peer = await until(() => scripted.waiting(key)[0], 'the place');
+      await new Promise<void>((resolve) => {
+        setTimeout(() => {
+          peer.say(`ok ${TOKEN} 1\n`);
+          while (systemClock.now() < deadline + 5);
+          resolve();
+        }, 0);
+      });
+      served += await inTime(
+        caller.grant.then(
+          () => 1,
+          () => 0,
+        ),
+        'the word',
+      );
+    }
+    expect(served).toBeGreaterThan(0);
+  });
+
+  it('keeps its caller for no longer than that when there is no answer', async () => {
+    const deadline = systemClock.now() + 300;
+    scripted = await Scripted.start({ waitersPerKey: 1, placeLeaseS: 1 }, silentRenewals);
+    const caller = join({ deadline });
+    const peer = await until(() => scripted.waiting()[0], 'the place');
+    peer.say(`ok ${TOKEN} 1\n`);
+    await renewing(peer);
+    await expect(inTime(caller.grant, 'the word')).rejects.toMatchObject({ code: 'ACQUIRE_TIMEOUT' });
+    expect(systemClock.now()).toBeGreaterThanOrEqual(deadline + 49);
+  });
+
   it('is given up with its caller when the client closes', async () => {
     const { caller } = await handingOver();
     const closing = scripted.backend.close(20);

@@ -72,7 +72,7 @@ describe('a line', () => {
   });
 
   it('keeps its place when the head goes; the last place goes, and only when there are too many', async () => {
-    await script();
+    await script({ waitersPerKey: 3 });
     const callers = [join(), join(), join()];
     await until(() => scripted.waiting().length === 3, 'the places');
     const [first, second, third] = scripted.waiting();

@@ -40,7 +40,7 @@ afterEach(async () => {
 
 async function start(options: RemoteOptions = {}, clock: Clock = systemClock): Promise<RemoteBackend> {
   backend = new RemoteBackend(
-    resolveRemote([server.endpoint.label], { commandLanes: 1, ...options }),
+    resolveRemote([server.endpoint.label], { commandLanes: 1, placeLeaseS: 60, ...options }),
     clock,
     new FakeEntropy(),
   );

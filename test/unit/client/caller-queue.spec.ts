@@ -8,6 +8,8 @@ const caller = (deadline: number, log: number[] = []): Caller => ({
   prev: undefined,
   next: undefined,
   handover: undefined,
+  autoRenew: false,
+  arrival: 0,
   queued: () => log.push(deadline),
   granted: () => undefined,
   failed: () => undefined,
@@ -27,6 +29,18 @@ describe('a queue of callers', () => {
     expect([...queue].map(({ deadline }) => deadline)).toEqual([60, 40]);
     expect(queue.head!.deadline).toBe(60);
   });
+
+  it.each([[[0, 1, 2]], [[2, 1, 0]], [[1, 2, 0]]])(
+    'puts those back where they were, in whatever order: %j',
+    (order) => {
+      const queue = new CallerQueue();
+      const callers = [1, 2, 3, 4].map((deadline) => caller(deadline));
+      for (const one of callers) queue.push(one);
+      for (const one of callers.slice(0, 3)) queue.remove(one);
+      for (const i of order) queue.putBack(callers[i]!);
+      expect([...queue].map(({ deadline }) => deadline)).toEqual([1, 2, 3, 4]);
+    },
+  );
 
   it.each(['push', 'putBack'] as const)(
     'knows it too when somebody joins by %s after the most patient one has gone',

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Caller } from '../../../lib/client/caller.js';
-import { Handover, isOtherLease, isStale } from '../../../lib/client/handover.js';
+import { Handover, isOtherLease, isSpent, isStale } from '../../../lib/client/handover.js';
 import { AuthError, type LockError, LockUnavailableError } from '../../../lib/common/errors.js';
 import { FakeCaller, FakeLane } from './support/fake-lane.js';
 
@@ -38,6 +38,17 @@ describe('a grant is too old to rely on', () => {
   });
 });
 
+it('nothing is sure of a grant once its lease, less the guard, or the proof of its connection is over', () => {
+  const spent = (now: number, proven: number, autoRelease: boolean) => {
+    const lane = new FakeLane();
+    lane.proven = proven;
+    const context = { clock: { now: () => now }, readTimeoutMs: 20_000, config: { autoRelease } };
+    return isSpent(lane.grant({ validFrom: 100, leaseMs: 3000 }), context);
+  };
+  expect([spent(3039, Infinity, true), spent(3040, Infinity, true)]).toEqual([false, true]);
+  expect([spent(999, 1000, true), spent(1000, 1000, true), spent(1000, 1000, false)]).toEqual([false, true, false]);
+});
+
 it('a lease is another one when it is another number of seconds on the wire', () => {
   expect(isOtherLease(1001, 2000)).toBe(false);
   expect(isOtherLease(1000, 1001)).toBe(true);
@@ -55,8 +66,8 @@ describe('a grant that is renewed before it is handed over', () => {
       grantsAtReady = lane.grants;
       told.push(['ready', grant, askedMs, to]);
     },
-    spoilt: (_: Handover, error: LockError, to: Caller | undefined) =>
-      told.push(['spoilt', error.code, error.message, to]),
+    spoilt: (_: Handover, error: LockError, to: Caller | undefined, lapsed: boolean) =>
+      told.push(['spoilt', error.code, error.message, to, lapsed]),
   };
 
   const start = (role: 'wait' | 'command' = 'wait'): Handover => {
@@ -84,7 +95,7 @@ describe('a grant that is renewed before it is handed over', () => {
   it('that is not held any more is no grant; a lane that waited for it ends', () => {
     start();
     lane.answer({ s: 'error' });
-    expect(told).toEqual([['spoilt', 'UNAVAILABLE', 'host:6388: lost while it was granted', caller]]);
+    expect(told).toEqual([['spoilt', 'UNAVAILABLE', 'host:6388: lost while it was granted', caller, true]]);
     expect([lane.grants, lane.ending?.message]).toEqual([0, 'host:6388: given up']);
     expect(lane.requests.length).toBe(1);
   });
@@ -99,7 +110,7 @@ describe('a grant that is renewed before it is handed over', () => {
     start('command');
     const error = new LockUnavailableError('late');
     lane.answer(error);
-    expect(told).toEqual([['spoilt', 'UNAVAILABLE', 'late', caller]]);
+    expect(told).toEqual([['spoilt', 'UNAVAILABLE', 'late', caller, false]]);
     expect(lane.requests[1]).toEqual(release);
     lane.answer({ s: 'ok' });
     expect([lane.isEnded, lane.grants]).toEqual([false, 0]);

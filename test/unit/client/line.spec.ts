@@ -162,6 +162,53 @@ describe('a grant', () => {
     expect(line.head === second).toBe(true);
   });
 
+  it('goes to the first of those whose grants are being renewed, whose own grant is for those behind', () => {
+    const [first, second, third] = [join(), join(), join()];
+    const [a, b, c] = [new FakeLane(), new FakeLane(), new FakeLane()];
+    line.offer(a.grant({ token: 'a', validFrom: -10_000 }), 10_000);
+    line.offer(b.grant({ token: 'b', validFrom: -10_000 }), 10_000);
+    line.offer(c.grant({ token: 'c', validFrom: 1000 }), 10_000);
+    expect([first, second, third].map(({ grants }) => grants.map(({ token }) => token))).toEqual([['c'], [], []]);
+    a.answer({ s: 'renewed', leaseMs: 10_000 }, 1000);
+    expect(second.grants.map(({ token }) => token)).toEqual(['a']);
+    b.answer({ s: 'renewed', leaseMs: 10_000 }, 1000);
+    expect(third.grants.map(({ token }) => token)).toEqual(['b']);
+    expect(line.state).toBe('over');
+  });
+
+  it('does not pass somebody whose grant was lost in favour of somebody behind, whose grant is being renewed', () => {
+    const [first, second] = [join(), join()];
+    const [a, b, c] = [new FakeLane(), new FakeLane(), new FakeLane()];
+    line.offer(a.grant({ validFrom: -10_000 }), 10_000);
+    line.offer(b.grant({ validFrom: -10_000 }), 10_000);
+    a.answer({ s: 'error' });
+    line.offer(c.grant({ validFrom: 1000 }), 10_000);
+    expect([first.grants.length, second.grants.length]).toEqual([1, 0]);
+    b.answer({ s: 'error' });
+    expect(line.head === second).toBe(true);
+    line.leave(second);
+  });
+
+  it('whose renewal was answered, but read too late, is renewed once more', () => {
+    const caller = join();
+    const lane = new FakeLane();
+    line.offer(lane.grant({ validFrom: -10_000 }), 10_000);
+    lane.answer({ s: 'renewed', leaseMs: 10_000 }, -9200);
+    expect([caller.grants.length, lane.requests.length, line.state]).toEqual([0, 2, 'queued']);
+    lane.answer({ s: 'renewed', leaseMs: 10_000 }, 1000);
+    expect([caller.grants.length, line.state]).toEqual([1, 'over']);
+  });
+
+  it('that has another lease goes at once to a caller who renews it, who is told which one it wants', () => {
+    const caller = new FakeCaller(10_000);
+    caller.autoRenew = true;
+    join(caller);
+    const lane = new FakeLane();
+    line.offer(lane.grant({ leaseMs: 3000, validFrom: 1000 }), 3000);
+    expect(caller.grants).toEqual([{ lane, token: 't', leaseMs: 3000, validFrom: 1000, wantedMs: 10_000 }]);
+    expect(lane.requests).toEqual([]);
+  });
+
   it('that is lost during its renewal when its caller has left ends the line', () => {
     const caller = join();
     const lane = new FakeLane();

@@ -24,6 +24,7 @@ beforeEach(() => {
     asked: (of) => log.push(`asked ${of.state}`),
     granted: (of, grant, askedMs) => log.push(['granted', of.state, grant, askedMs]),
     timedOut: (of) => log.push(`timed out ${of.state}`),
+    expired: (of, askedAt) => log.push(`expired ${of.state} since ${askedAt}`),
     failed: (of, why) => log.push(['failed', of.state, why instanceof LockError ? why.code : why.s]),
   };
   const config = {
@@ -90,6 +91,14 @@ describe('a place', () => {
     place.ask();
     expect(lane.requests).toEqual([TAKE, TAKE]);
     expect(place.state).toBe('asking');
+  });
+
+  it('may ask again when its grant ran out, on the same lane', () => {
+    ask();
+    lane.answer({ s: 'lease_expired' }, 42);
+    expect([log, place.state, lane.isEnded]).toEqual([['expired answered since 42'], 'answered', false]);
+    place.ask();
+    expect(lane.requests).toEqual([TAKE, TAKE]);
   });
 
   it.each<[string, Parameters<FakeLane['answer']>[0], string]>([

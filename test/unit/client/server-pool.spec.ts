@@ -39,6 +39,7 @@ function make(change: Partial<RemoteConfig> = {}): ServerPool {
     commandLanes: 1,
     maxWaitLanes: 2,
     waitersPerKey: 8,
+    placeLeaseMs: 3000,
     autoRelease: true,
     fencing: 'none',
     ...change,

@@ -33,11 +33,13 @@ describe('LinkedList', () => {
     );
   });
 
-  it('takes elements at its head', () => {
+  it('takes elements before others, at its head and at its end', () => {
     const list = new LinkedList<Item>();
-    for (const name of [3, 2, 1]) list.unshift(item(name));
-    list.push(item(4));
+    list.insertBefore(undefined, item(4));
+    list.insertBefore(list.head, item(1));
+    for (const name of [2, 3]) list.insertBefore([...list].at(-1), item(name));
     expect(names(list)).toEqual([1, 2, 3, 4]);
+    expect(list.size).toBe(4);
     list.remove(list.head!);
     expect([list.head!.name, list.size]).toEqual([2, 3]);
   });

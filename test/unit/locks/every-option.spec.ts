@@ -67,6 +67,7 @@ const REMOTE: Right<RemoteOptions> = {
   maxWaitLanes: COUNT,
   // Infinity needs maxWaitLanes too.
   waitersPerKey: ['seven'],
+  placeLeaseS: FRACTIONS,
   fencing: [],
 };
 

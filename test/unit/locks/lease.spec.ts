@@ -71,6 +71,86 @@ describe('a lease', () => {
     expect(l.remainingMs).toBe(9800);
   });
 
+  describe('of a grant that is to have a longer lease', () => {
+    const short = (wantedMs = 33_000): Lease => {
+      const grant = backend.grantFor({ key: 'k', kind: 'lock', limit: 1, leaseMs: 3000, deadline: 0 });
+      const kept = keeper.keep({ ...grant, wantedMs }, 33_000, 'auto');
+      kept.handTo(holder, 'auto');
+      return kept;
+    };
+
+    it('is renewed to that before anybody has it, and is as long as it was granted until the answer', async () => {
+      let answer!: (proof: Proof) => void;
+      backend.onRenew = () => new Promise((resolve) => (answer = resolve));
+      const l = short();
+      expect(backend.log).toEqual(['renew 1 33000']);
+      expect(l.sureUntil).toBe(1000 + 3000 - 60);
+      answer({ validFrom: 1000, leaseMs: 33_000 });
+      await settlePromises();
+      expect(l.sureUntil).toBe(1000 + 33_000 - 660);
+      expect(told).toEqual([]);
+      await clock.advanceAsync(16_500);
+      expect(backend.log).toEqual(['renew 1 33000', 'renew 1 33000']);
+    });
+
+    it('is lost with the lease that was granted when no answer comes', async () => {
+      backend.onRenew = () => new Promise(() => undefined);
+      const l = short();
+      await clock.advanceAsync(2939);
+      expect(l.isHeld).toBe(true);
+      await clock.advanceAsync(1);
+      expect([l.isHeld, told]).toEqual([false, ['lost expired']]);
+    });
+
+    it('is held after a stall that was longer than that when the answer lay in the buffers', async () => {
+      let answer!: (proof: Proof) => void;
+      backend.onRenew = () => new Promise((resolve) => (answer = resolve));
+      const l = short();
+      clock.stall(8000);
+      expect(l.isHeld).toBe(false);
+      // The timer rings first; what had arrived is read before the judgement.
+      clock.afterPoll = (fn) => {
+        answer({ validFrom: 1000, leaseMs: 33_000 });
+        void settlePromises().then(fn);
+      };
+      await clock.advanceAsync(0);
+      await settlePromises();
+      expect([l.isHeld, told]).toEqual([true, []]);
+    });
+
+    it('is renewed again, sooner and sooner, when that fails', async () => {
+      backend.onRenew = () => Promise.reject(new LockUnavailableError('no answer'));
+      short();
+      await clock.advanceAsync(2900);
+      expect(renewals()).toBeGreaterThan(3);
+      expect(told).toEqual([]);
+    });
+
+    it('may be as short as a second from the request on where the default of the server is wanted', async () => {
+      let answer!: (proof: Proof) => void;
+      backend.onRenew = () => new Promise((resolve) => (answer = resolve));
+      const l = short(0);
+      expect(backend.log).toEqual(['renew 1 0']);
+      expect(l.sureUntil).toBe(1000 + 1000 - 50);
+      answer({ validFrom: 1000, leaseMs: 20_000 });
+      await settlePromises();
+      expect(l.sureUntil).toBe(1000 + 20_000 - 400);
+      await clock.advanceAsync(10_000);
+      expect(backend.log.at(-1)).toBe('renew 1 20000');
+    });
+  });
+
+  it('that is being shortened is as short as that from the request on: its answer may get lost', async () => {
+    const l = lease();
+    await clock.advanceAsync(2000);
+    backend.onRenew = () => new Promise(() => undefined);
+    void l.renew(1000).catch(() => undefined);
+    await settlePromises();
+    expect(l.remainingMs).toBe(1000 - 60);
+    await clock.advanceAsync(1000);
+    expect(told).toEqual(['lost expired']);
+  });
+
   it('is never surer than its owner', () => {
     backend.owner.proven = 3000;
     const l = lease();

@@ -50,6 +50,7 @@ describe('bounds', () => {
   it.each<[string, (value: number) => unknown, number]>([
     ['leaseTtlS', (leaseTtlS) => client({ leaseTtlS }), 2_147_483],
     ['embedded.defaultLeaseTtl', (defaultLeaseTtl) => client({ embedded: { defaultLeaseTtl } }), 2_147_483],
+    ['remote.placeLeaseS', (placeLeaseS) => remote({ placeLeaseS }), 2_147_483],
     ['remote.renewRatio', (renewRatio) => remote({ renewRatio }), 1],
   ])('of %s are outside', (name, resolve, max) => {
     expect(messageOf(() => resolve(max - 1e-9 * max))).toBe('taken');
@@ -206,10 +207,11 @@ describe('remote options', () => {
       commandLanes: 3,
       maxWaitLanes: 4,
       waitersPerKey: 5,
+      placeLeaseS: 6,
       fencing: 'token',
     };
-    const { readTimeoutS: _, renewRatio, ...same } = given;
-    expect(remote(given)).toMatchObject({ ...same, readTimeoutMs: 9000 });
+    const { readTimeoutS: _, placeLeaseS: __, renewRatio, ...same } = given;
+    expect(remote(given)).toMatchObject({ ...same, readTimeoutMs: 9000, placeLeaseMs: 6000 });
     expect(client({ remote: given }).renewRatio).toBe(renewRatio);
     expect(Object.isFrozen(remote(given))).toBe(true);
     expect(remote({})).toMatchObject({ tls: undefined, auth: undefined, shardingStrategy: undefined });

@@ -35,9 +35,10 @@ export class Scripted {
     backend.onLink((event) => this.links.push(event));
   }
 
+  /** Its places ask for all that is wanted, unless a test says otherwise. */
   static async start(options: RemoteOptions = {}, script: Script = obliging): Promise<Scripted> {
     const server = await FakeServer.start(script);
-    const config = resolveRemote([server.endpoint.label], { commandLanes: 1, ...options });
+    const config = resolveRemote([server.endpoint.label], { commandLanes: 1, placeLeaseS: 60, ...options });
     const scripted = new Scripted(server, new RemoteBackend(config, systemClock, new FakeEntropy()));
     await scripted.backend.start();
     return scripted;

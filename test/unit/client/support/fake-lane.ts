@@ -75,6 +75,8 @@ export class FakeCaller implements Caller {
   prev: Caller | undefined;
   next: Caller | undefined;
   handover: Caller['handover'];
+  arrival = 0;
+  autoRenew = false;
   queuedCount = 0;
   grants: LaneGrant[] = [];
   errors: LockError[] = [];

@@ -16,9 +16,11 @@ export class FakeLinePool implements LinePool {
   isLinked = true;
   outage: LockError | undefined = undefined;
   shortage: string | undefined = undefined;
+  defaultLeaseMs = 0;
   readonly settings = {
     autoRelease: true,
     waitersPerKey: 2,
+    placeLeaseMs: 20_000,
     maxWaitLanes: 5,
     reconnect: { minDelayMs: 50, maxDelayMs: 2000 },
   };

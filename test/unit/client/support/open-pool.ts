@@ -29,6 +29,7 @@ export class OpenPool {
       commandLanes: 2,
       maxWaitLanes: 3,
       waitersPerKey: 1,
+      placeLeaseMs: 3000,
       autoRelease: true,
       fencing: 'none',
       ...change,
