@@ -31,7 +31,7 @@ const { values: options } = parseArgs({
 function run() {
   folderOf(options.folder);
   const args = ['node_modules/@stryker-mutator/core/bin/stryker.js', 'run'];
-  // keys:1-40 → lib/locks/keys.ts:1-40
+  // keys:1-40 → lib/locks/options/keys.ts:1-40
   const files = options.file.map((name) => `lib/${options.folder}/${name.replace(/(?=:|$)/, '.ts')}`);
   if (files.length > 0) args.push('--mutate', files.join(','));
   if (options.force) args.push('--force');

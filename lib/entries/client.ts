@@ -13,14 +13,14 @@ export type {
   SignalTaker,
   Waiter,
 } from '../backends/backend.js';
-export type { EmbeddedConfig } from '../backends/embedded-config.js';
-export type { Endpoint, RemoteConfig } from '../client/config.js';
+export type { EmbeddedConfig } from '../backends/embedded/embedded-config.js';
+export type { Endpoint, RemoteConfig } from '../backends/dflockd/lanes/config.js';
 export * from '../common/errors.js';
 export type { Clock, Entropy, Ms, Timer } from '../common/system.js';
-export type { ConnectOptions } from '../dropin/dial.js';
-export type { DistributedHold } from '../dropin/distributed-hold.js';
-export { DistributedLock } from '../dropin/distributed-lock.js';
-export { DistributedSemaphore } from '../dropin/distributed-semaphore.js';
+export type { ConnectOptions } from '../dropin/dflockd-client/dial.js';
+export type { DistributedHold } from '../dropin/dflockd-client/distributed-hold.js';
+export { DistributedLock } from '../dropin/dflockd-client/distributed-lock.js';
+export { DistributedSemaphore } from '../dropin/dflockd-client/distributed-semaphore.js';
 export {
   acquire,
   enqueue,
@@ -34,9 +34,13 @@ export {
   semRenew,
   semWaitForLock,
   waitForLock,
-} from '../dropin/functions.js';
-export { type DistributedLockOptions, type DistributedSemaphoreOptions, stableHashShard } from '../dropin/options.js';
-export { SignalConnection, type SignalConnectionOptions } from '../dropin/signal-connection.js';
+} from '../dropin/dflockd-client/functions.js';
+export {
+  type DistributedLockOptions,
+  type DistributedSemaphoreOptions,
+  stableHashShard,
+} from '../dropin/dflockd-client/options.js';
+export { SignalConnection, type SignalConnectionOptions } from '../dropin/dflockd-client/signal-connection.js';
 export {
   stats,
   type Stats,
@@ -44,13 +48,13 @@ export {
   type StatsIdleSemaphore,
   type StatsLock,
   type StatsSemaphore,
-} from '../dropin/stats.js';
-export { currentLock } from '../locks/current-lock.js';
-export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events.js';
-export { type KeyValue, lockKey } from '../locks/keys.js';
+} from '../dropin/dflockd-client/stats.js';
+export { currentLock } from '../locks/handle/current-lock.js';
+export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events/events.js';
+export { type KeyValue, lockKey } from '../locks/options/keys.js';
 export { LockClient, type WithLockOptions } from '../locks/lock-client.js';
-export type { LockHandle } from '../locks/lock-handle.js';
-export type { LockTicket } from '../locks/lock-ticket.js';
+export type { LockHandle } from '../locks/handle/lock-handle.js';
+export type { LockTicket } from '../locks/tickets/lock-ticket.js';
 export type { LockScope, ScopeOptions } from '../locks/lock-scope.js';
 export type {
   AcquireOptions,
@@ -64,8 +68,8 @@ export type {
   ServerAddress,
   ShardingStrategy,
   TicketOptions,
-} from '../locks/options.js';
-export type { ResolvedSettings, ShownOptions } from '../locks/resolve-options.js';
-export type { Signal, SignalOptions, Signals } from '../locks/signals.js';
+} from '../locks/options/options.js';
+export type { ResolvedSettings, ShownOptions } from '../locks/options/resolve-options.js';
+export type { Signal, SignalOptions, Signals } from '../locks/signals/signals.js';
 export type { ServerStats } from '../locks/server-stats.js';
 export type { Kind as LockKind } from '../protocol/messages.js';

@@ -15,13 +15,13 @@ export type {
   Waiter,
 } from '../backends/backend.js';
 export type { Ms } from '../common/system.js';
-export { currentLock } from '../locks/current-lock.js';
-export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events.js';
-export { type KeyValue, lockKey } from '../locks/keys.js';
+export { currentLock } from '../locks/handle/current-lock.js';
+export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events/events.js';
+export { type KeyValue, lockKey } from '../locks/options/keys.js';
 export type { WithLockOptions as ServiceWithLockOptions } from '../locks/lock-client.js';
-export type { LockHandle } from '../locks/lock-handle.js';
+export type { LockHandle } from '../locks/handle/lock-handle.js';
 export type { ScopeOptions } from '../locks/lock-scope.js';
-export type { LockTicket } from '../locks/lock-ticket.js';
+export type { LockTicket } from '../locks/tickets/lock-ticket.js';
 export type {
   AcquireOptions,
   BackendOptions,
@@ -33,10 +33,10 @@ export type {
   ServerAddress,
   ShardingStrategy,
   TicketOptions,
-} from '../locks/options.js';
-export type { Signal, SignalOptions } from '../locks/signals.js';
+} from '../locks/options/options.js';
+export type { Signal, SignalOptions } from '../locks/signals/signals.js';
 export type { ServerStats } from '../locks/server-stats.js';
-export { CronLock, type CronLockOptions } from '../nest/cron-lock.decorator.js';
+export { CronLock, type CronLockOptions } from '../nest/decorators/cron-lock.decorator.js';
 export { DflockdModule } from '../nest/dflockd.module.js';
 export type {
   DflockdModuleAsyncOptions,
@@ -47,14 +47,14 @@ export type {
 export { DflockdService } from '../nest/dflockd.service.js';
 export { DflockdSignals, getDflockdSignalsToken } from '../nest/dflockd.signals.js';
 export { getDflockdToken } from '../nest/dflockd.token.js';
-export { InjectDflockd } from '../nest/inject-dflockd.decorator.js';
-export { InjectDflockdSignals } from '../nest/inject-dflockd-signals.decorator.js';
-export { LockInterceptor } from '../nest/lock.interceptor.js';
-export { LockRequest, type LockRequestOptions } from '../nest/lock-request.decorator.js';
-export { lockErrorResponse, type LockErrorResponse } from '../nest/lock-error-response.js';
-export type { LockErrorStatuses } from '../nest/lock-exception.table.js';
-export { LockExceptionFilter } from '../nest/lock-exception.filter.js';
-export { WithLock } from '../nest/with-lock.decorator.js';
+export { InjectDflockd } from '../nest/decorators/inject-dflockd.decorator.js';
+export { InjectDflockdSignals } from '../nest/decorators/inject-dflockd-signals.decorator.js';
+export { LockInterceptor } from '../nest/requests/lock.interceptor.js';
+export { LockRequest, type LockRequestOptions } from '../nest/decorators/lock-request.decorator.js';
+export { lockErrorResponse, type LockErrorResponse } from '../nest/errors/lock-error-response.js';
+export type { LockErrorStatuses } from '../nest/errors/lock-exception.table.js';
+export { LockExceptionFilter } from '../nest/errors/lock-exception.filter.js';
+export { WithLock } from '../nest/decorators/with-lock.decorator.js';
 export type {
   AnyMethod,
   BadPaths,
@@ -69,5 +69,5 @@ export type {
   TemplatePaths,
   ValueAt,
   WithLockOptions,
-} from '../nest/with-lock.types.js';
+} from '../nest/methods/with-lock.types.js';
 export type { Kind as LockKind } from '../protocol/messages.js';

@@ -15,11 +15,11 @@ export type {
 } from '../backends/backend.js';
 export type { LockError, LockErrorDetails, LockLostError, LossReason } from '../common/errors.js';
 export type { Ms } from '../common/system.js';
-export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events.js';
+export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events/events.js';
 export type { WithLockOptions as ServiceWithLockOptions } from '../locks/lock-client.js';
-export type { LockHandle } from '../locks/lock-handle.js';
+export type { LockHandle } from '../locks/handle/lock-handle.js';
 export type { ScopeOptions } from '../locks/lock-scope.js';
-export type { LockTicket } from '../locks/lock-ticket.js';
+export type { LockTicket } from '../locks/tickets/lock-ticket.js';
 export type {
   AcquireOptions,
   BackendOptions,
@@ -31,7 +31,7 @@ export type {
   ServerAddress,
   ShardingStrategy,
   TicketOptions,
-} from '../locks/options.js';
+} from '../locks/options/options.js';
 export type { ServerStats } from '../locks/server-stats.js';
 export type { DflockdModuleOptions, Extras } from '../nest/dflockd.options.js';
 export type { DflockdService } from '../nest/dflockd.service.js';

@@ -2,15 +2,15 @@ import { ConfigError, type LockLostError } from '../common/errors.js';
 import { show } from '../common/shown.js';
 import type { Clock, Ms } from '../common/system.js';
 import { isLazy, started } from '../common/thenables.js';
-import { checkBounds } from './bounds.js';
-import { type LockEntry, runWithLock } from './current-lock.js';
-import type { Hold } from './hold.js';
-import type { Holds } from './holds.js';
-import type { LockHandle } from './lock-handle.js';
-import { NO_OPTIONS } from './lock-request.js';
-import { checkObject, wrong } from './option-checks.js';
-import type { AcquireOptions } from './options.js';
-import { checkMaxHold } from './resolve-options.js';
+import { checkBounds } from './options/bounds.js';
+import { type LockEntry, runWithLock } from './handle/current-lock.js';
+import type { Hold } from './handle/hold.js';
+import type { Holds } from './handle/holds.js';
+import type { LockHandle } from './handle/lock-handle.js';
+import { NO_OPTIONS } from './acquire/lock-request.js';
+import { checkObject, wrong } from '../common/option-checks.js';
+import type { AcquireOptions } from './options/options.js';
+import { checkMaxHold } from './options/resolve-options.js';
 
 export interface ScopeOptions extends AcquireOptions {
   /**

@@ -8,12 +8,12 @@ import {
 import { ModulesContainer } from '@nestjs/core';
 import { named } from '../common/brand.js';
 import { ConfigError } from '../common/errors.js';
-import { MODULE_INFO, OWN_LOG, OWN_SERVICE } from './dflockd.constants.js';
-import { DflockdExplorer } from './dflockd.explorer.js';
-import { MESSAGES } from './dflockd.messages.js';
+import { MODULE_INFO, OWN_LOG, OWN_SERVICE } from './shared/dflockd.constants.js';
+import { DflockdExplorer } from './boot/dflockd.explorer.js';
+import { MESSAGES } from './shared/dflockd.messages.js';
 import { DflockdService } from './dflockd.service.js';
 import type { Log } from './event.logger.js';
-import { moduleOf, type ModuleInfo, type NestModule, type NestWrapper } from './module-info.js';
+import { moduleOf, type ModuleInfo, type NestModule, type NestWrapper } from './shared/module-info.js';
 
 /**
  * Ties a module's service to the life of the application. It depends on nothing that comes from the options: Nest calls no

@@ -9,7 +9,7 @@ import {
 import { APP_FILTER, ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { named } from '../common/brand.js';
 import { LockClient } from '../locks/lock-client.js';
-import { checkObject } from '../locks/option-checks.js';
+import { checkObject } from '../common/option-checks.js';
 import {
   DEFAULT_INSTANCE,
   holderToken,
@@ -19,10 +19,10 @@ import {
   OWN_LOG,
   OWN_SERVICE,
   OWN_WIRING,
-} from './dflockd.constants.js';
-import { DflockdExplorer } from './dflockd.explorer.js';
+} from './shared/dflockd.constants.js';
+import { DflockdExplorer } from './boot/dflockd.explorer.js';
 import { DflockdLifecycle } from './dflockd.lifecycle.js';
-import { located, MESSAGES } from './dflockd.messages.js';
+import { located, MESSAGES } from './shared/dflockd.messages.js';
 import {
   checkExtras,
   checkSource,
@@ -35,13 +35,13 @@ import { DflockdService } from './dflockd.service.js';
 import { DflockdSignals, getDflockdSignalsToken, signalsClasses } from './dflockd.signals.js';
 import { getDflockdToken, serviceClasses } from './dflockd.token.js';
 import { eventLogger, logTo, type Log } from './event.logger.js';
-import { noteAnswering } from './exception.settings.js';
-import { coverGateways } from './gateway.filter.js';
-import { LockRunner } from './lock.runner.js';
-import { moduleFilter, type ModuleFilter } from './module.filter.js';
-import { refuseTwins, type ModuleInfo } from './module-info.js';
-import { ServiceHolder } from './service-holder.js';
-import { trackHandlers } from './tracked-handler.js';
+import { noteAnswering } from './errors/exception.settings.js';
+import { coverGateways } from './errors/gateway.filter.js';
+import { LockRunner } from './methods/lock.runner.js';
+import { moduleFilter, type ModuleFilter } from './errors/module.filter.js';
+import { refuseTwins, type ModuleInfo } from './shared/module-info.js';
+import { ServiceHolder } from './methods/service-holder.js';
+import { trackHandlers } from './requests/tracked-handler.js';
 
 const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleOptions>({
   optionsInjectionToken: MODULE_OPTIONS,

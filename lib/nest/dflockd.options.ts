@@ -1,10 +1,10 @@
 import type { FactoryProvider, LoggerService, ModuleMetadata, Provider, Type } from '@nestjs/common';
 import { ConfigError } from '../common/errors.js';
-import { checkObject, wrong } from '../locks/option-checks.js';
-import type { LockClientOptions } from '../locks/options.js';
-import { MESSAGES } from './dflockd.messages.js';
+import { checkObject, wrong } from '../common/option-checks.js';
+import type { LockClientOptions } from '../locks/options/options.js';
+import { MESSAGES } from './shared/dflockd.messages.js';
 import { checkInstance } from './dflockd.token.js';
-import { checkFilter } from './exception.settings.js';
+import { checkFilter } from './errors/exception.settings.js';
 
 export type DflockdModuleOptions = LockClientOptions & {
   /**

@@ -2,11 +2,11 @@ import type { Observable } from 'rxjs';
 import { brand } from '../common/brand.js';
 import type { Capabilities } from '../backends/backend.js';
 import { printAs } from '../common/inspection.js';
-import type { LockEvent, LockLostEvent } from '../locks/events.js';
+import type { LockEvent, LockLostEvent } from '../locks/events/events.js';
 import type { LockClient, WithLockOptions } from '../locks/lock-client.js';
-import type { LockHandle } from '../locks/lock-handle.js';
-import type { LockTicket } from '../locks/lock-ticket.js';
-import type { AcquireOptions, LockKey, TicketOptions } from '../locks/options.js';
+import type { LockHandle } from '../locks/handle/lock-handle.js';
+import type { LockTicket } from '../locks/tickets/lock-ticket.js';
+import type { AcquireOptions, LockKey, TicketOptions } from '../locks/options/options.js';
 import type { ServerStats } from '../locks/server-stats.js';
 
 /** Locks by hand, where a decorator does not fit. Inject it by its class, or with `@InjectDflockd('name')`. */

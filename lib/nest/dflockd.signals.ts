@@ -5,8 +5,8 @@ import { withOrigin } from '../common/error-origin.js';
 import { ConfigError } from '../common/errors.js';
 import { shared, sharedSymbol } from '../common/shared-state.js';
 import type { LockClient } from '../locks/lock-client.js';
-import type { Signal, SignalOptions } from '../locks/signals.js';
-import { DEFAULT_INSTANCE } from './dflockd.constants.js';
+import type { Signal, SignalOptions } from '../locks/signals/signals.js';
+import { DEFAULT_INSTANCE } from './shared/dflockd.constants.js';
 import { DflockdService } from './dflockd.service.js';
 import { checkInstance } from './dflockd.token.js';
 

@@ -1,7 +1,7 @@
 import type { InjectionToken, Type } from '@nestjs/common';
 import { shared, sharedSymbol } from '../common/shared-state.js';
-import { wrong } from '../locks/option-checks.js';
-import { DEFAULT_INSTANCE } from './dflockd.constants.js';
+import { wrong } from '../common/option-checks.js';
+import { DEFAULT_INSTANCE } from './shared/dflockd.constants.js';
 import { DflockdService } from './dflockd.service.js';
 
 /**

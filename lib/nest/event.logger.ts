@@ -1,9 +1,9 @@
 import { Logger, type LoggerService } from '@nestjs/common';
 import { type Clock, systemClock } from '../common/system.js';
 import { isThenable } from '../common/thenables.js';
-import type { LockNotice } from '../locks/events.js';
-import { LOG_CONTEXT } from './dflockd.constants.js';
-import { MESSAGES } from './dflockd.messages.js';
+import type { LockNotice } from '../locks/events/events.js';
+import { LOG_CONTEXT } from './shared/dflockd.constants.js';
+import { MESSAGES } from './shared/dflockd.messages.js';
 import { LossLogger } from './loss.logger.js';
 
 type Level = 'log' | 'warn' | 'error' | 'debug';

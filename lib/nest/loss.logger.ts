@@ -1,6 +1,6 @@
 import type { Clock, Ms, Timer } from '../common/system.js';
-import type { LockLostEvent } from '../locks/events.js';
-import { MESSAGES } from './dflockd.messages.js';
+import type { LockLostEvent } from '../locks/events/events.js';
+import { MESSAGES } from './shared/dflockd.messages.js';
 import type { Log } from './event.logger.js';
 
 /** After a line, further losses are collected for so long. */

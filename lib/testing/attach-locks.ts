@@ -1,10 +1,10 @@
 import { ConfigError } from '../common/errors.js';
 import { shared } from '../common/shared-state.js';
-import { DEFAULT_INSTANCE } from '../nest/dflockd.constants.js';
+import { DEFAULT_INSTANCE } from '../nest/shared/dflockd.constants.js';
 import { DflockdService } from '../nest/dflockd.service.js';
-import { LockRunner } from '../nest/lock.runner.js';
-import { holderOf, lockedMethodsOf } from '../nest/locked-method.registry.js';
-import { ServiceHolder } from '../nest/service-holder.js';
+import { LockRunner } from '../nest/methods/lock.runner.js';
+import { holderOf, lockedMethodsOf } from '../nest/methods/locked-method.registry.js';
+import { ServiceHolder } from '../nest/methods/service-holder.js';
 import { TestLocks } from './test-locks.js';
 
 /** For those who do not care which; nothing in it keeps the process alive. */

@@ -10,7 +10,7 @@ import type {
   SignalTaker,
   Waiter,
 } from '../backends/backend.js';
-import type { EmbeddedBackend } from '../backends/embedded.js';
+import type { EmbeddedBackend } from '../backends/embedded/embedded.js';
 import { LockUnavailableError, type LossReason } from '../common/errors.js';
 import type { Clock, Ms } from '../common/system.js';
 import type { Kind } from '../protocol/messages.js';

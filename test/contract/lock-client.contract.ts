@@ -8,9 +8,9 @@ import {
   ShuttingDownError,
   UnsupportedError,
 } from '../../lib/common/errors.js';
-import { currentLock } from '../../lib/locks/current-lock.js';
+import { currentLock } from '../../lib/locks/handle/current-lock.js';
 import type { LockClient } from '../../lib/locks/lock-client.js';
-import type { LockHandle } from '../../lib/locks/lock-handle.js';
+import type { LockHandle } from '../../lib/locks/handle/lock-handle.js';
 import { inTime, until } from '../support/until.js';
 import type { DaemonFacts } from './lock-backend.contract.js';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DflockdServerOptions } from '../../lib/daemon/options.js';
 import { DflockdServer } from '../../lib/daemon/server.js';
-import type { RemoteOptions } from '../../lib/locks/options.js';
+import type { RemoteOptions } from '../../lib/locks/options/options.js';
 import { selfSigned } from '../support/certificates.js';
 import { OlderDaemon } from '../support/older-daemon.js';
 import type { DaemonFacts } from './lock-backend.contract.js';

@@ -297,7 +297,7 @@ describe('two versions of different layouts', () => {
       const client = new EC.LockClient({ embedded: true });
       const out = await client.withLock('k', async () => {
         const N = require('./next/entries/client.js');
-        const S = require('./next/locks/current-lock.js');
+        const S = require('./next/locks/handle/current-lock.js');
         return [
           shown(await attempt(() => N.currentLock())),
           S.lockContext() ?? 'nothing',

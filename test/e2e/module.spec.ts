@@ -13,7 +13,7 @@ import {
   NestedLockError,
   WithLock,
 } from '../../lib/entries/index.js';
-import { ClientEvents } from '../../lib/locks/client-events.js';
+import { ClientEvents } from '../../lib/locks/events/client-events.js';
 import { boot, bootError, bootHttp, closeAll, closing, daemon, silent } from './support.js';
 
 afterEach(closeAll);

@@ -56,7 +56,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'who waits is told 400 ms after the deadline',
-    file: 'backends/remote-acquire.ts',
+    file: 'backends/dflockd/remote-acquire.ts',
     from: 'this.site.pool.clock.afterPoll(() => this.onDeadline());',
     to: 'this.site.pool.clock.setTimer(() => this.onDeadline(), 400);',
     shows: 'rounds',
@@ -64,7 +64,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a silent connection counts as proven for twice as long',
-    file: 'client/lane.ts',
+    file: 'backends/dflockd/lanes/lane.ts',
     from: 'return this.lastAckedSend + readTimeoutMs - guardOf(readTimeoutMs);',
     to: 'return this.lastAckedSend + 2 * readTimeoutMs - guardOf(readTimeoutMs);',
     shows: { row: 'silence black hole both ways' },
@@ -72,7 +72,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'holders behind a black hole go on beside their rivals',
-    file: 'client/lane.ts',
+    file: 'backends/dflockd/lanes/lane.ts',
     from: 'return this.lastAckedSend + readTimeoutMs - guardOf(readTimeoutMs);',
     to: 'return this.lastAckedSend + 2 * readTimeoutMs - guardOf(readTimeoutMs);',
     shows: { row: 'silence black hole both ways' },
@@ -80,7 +80,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the end of a connection is told 200 ms later',
-    file: 'client/lane.ts',
+    file: 'backends/dflockd/lanes/lane.ts',
     from: 'this.owners.tell(reason, error);',
     to: 'this.context.clock.setTimer(() => this.owners.tell(reason, error), 200);',
     shows: { row: 'reset' },
@@ -88,7 +88,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a lock reads as held until somebody says otherwise',
-    file: 'locks/lease.ts',
+    file: 'locks/lease/lease.ts',
     from: 'return Math.max(0, this.sureUntil - now);',
     to: 'return Math.max(1, this.sureUntil - now);',
     shows: { row: 'stopped' },
@@ -96,7 +96,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a renewal to a longer lease counts before it is answered',
-    file: 'locks/lease.ts',
+    file: 'locks/lease/lease.ts',
     from: 'this.shorten();',
     to: 'this.proof = { validFrom: this.keeper.clock.now(), leaseMs: this.askMs };',
     shows: { row: 'lostRenewals' },
@@ -104,7 +104,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the `error` before an end counts as the answer to a heartbeat',
-    file: 'client/exchange.ts',
+    file: 'backends/dflockd/lanes/exchange.ts',
     from: "r.t === 'ping' || r.t === 'renew'",
     to: "r.t === 'renew'",
     shows: { row: 'blockedTwice' },
@@ -120,7 +120,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a heartbeat gives up what a draining server still keeps',
-    file: 'client/lane.ts',
+    file: 'backends/dflockd/lanes/lane.ts',
     from: 'if (this.grants === 0) ping();',
     to: 'if (this.grants >= 0) ping();',
     shows: { row: 'drain' },
@@ -128,7 +128,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a sleep of the machine is not noticed',
-    file: 'locks/clock-watch.ts',
+    file: 'locks/lease/clock-watch.ts',
     from: 'if (slept > 0) this.note({ noticedAt: now, ms: slept });',
     to: '',
     shows: { row: 'suspended' },

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { LinkEvent } from '../../../lib/backends/backend.js';
-import { EmbeddedBackend } from '../../../lib/backends/embedded.js';
+import { EmbeddedBackend } from '../../../lib/backends/embedded/embedded.js';
 import { systemClock, systemEntropy } from '../../../lib/common/system.js';
 import type { EngineDriver } from '../../../lib/core/driver.js';
 import { type DaemonLogger, silent } from '../../../lib/daemon/logger.js';
 import { resolveServerOptions } from '../../../lib/daemon/options.js';
 import { createEngine } from '../../../lib/daemon/create-engine.js';
 import { TcpSession } from '../../../lib/daemon/tcp-session.js';
-import { resolveEmbedded } from '../../../lib/locks/resolve-embedded.js';
+import { resolveEmbedded } from '../../../lib/locks/options/resolve-embedded.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { until } from '../../support/until.js';
 import { Wire } from '../../support/wire.js';

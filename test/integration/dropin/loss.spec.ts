@@ -127,7 +127,7 @@ describe('a quiet connection', () => {
   });
 
   it('is left alone for the first half of a usual lease', async () => {
-    const { HoldKeeper } = await import('../../../lib/dropin/hold-keeper.js');
+    const { HoldKeeper } = await import('../../../lib/dropin/dflockd-client/hold-keeper.js');
     const { systemClock } = await import('../../../lib/common/system.js');
     const grants = { renew: () => Promise.reject(new Error()), abandon: () => undefined };
     const keeper = new HoldKeeper(grants, systemClock, 0.5, 23_000);

@@ -19,9 +19,9 @@ afterAll(async () => {
 
 const run = (program: string): Promise<Ended> =>
   lib.run(`
-    const { DistributedLock } = await ROOM('dropin/distributed-lock.js');
-    const { SignalConnection } = await ROOM('dropin/signal-connection.js');
-    const { stats } = await ROOM('dropin/stats.js');
+    const { DistributedLock } = await ROOM('dropin/dflockd-client/distributed-lock.js');
+    const { SignalConnection } = await ROOM('dropin/dflockd-client/signal-connection.js');
+    const { stats } = await ROOM('dropin/dflockd-client/stats.js');
     const at = { host: '127.0.0.1', port: ${port} };
     const lock = (key) => new DistributedLock({ key, servers: [[at.host, at.port]], leaseTtlS: 5 });
     ${program}

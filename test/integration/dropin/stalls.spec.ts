@@ -3,9 +3,9 @@ import { CompiledLib } from '../../support/compiled-lib.js';
 
 /** A process that cannot run until long after a lease of a second, which others may have had meanwhile. */
 const PROGRAM = `
-  const { DistributedLock } = await ROOM('dropin/distributed-lock.js');
-  const { DistributedSemaphore } = await ROOM('dropin/distributed-semaphore.js');
-  const functions = await ROOM('dropin/functions.js');
+  const { DistributedLock } = await ROOM('dropin/dflockd-client/distributed-lock.js');
+  const { DistributedSemaphore } = await ROOM('dropin/dflockd-client/distributed-semaphore.js');
+  const functions = await ROOM('dropin/dflockd-client/functions.js');
   const { connect } = await import('node:net');
   const { once } = await import('node:events');
   const stall = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);

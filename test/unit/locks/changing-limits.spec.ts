@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { EmbeddedBackend } from '../../../lib/backends/embedded.js';
+import { EmbeddedBackend } from '../../../lib/backends/embedded/embedded.js';
 import { LimitMismatchError } from '../../../lib/common/errors.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
-import { resolveEmbedded } from '../../../lib/locks/resolve-embedded.js';
+import { resolveEmbedded } from '../../../lib/locks/options/resolve-embedded.js';
 import { FakeClock, FakeEntropy } from '../../support/fake-clock.js';
 
 let clock: FakeClock;

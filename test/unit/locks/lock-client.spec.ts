@@ -13,10 +13,10 @@ import {
   ShuttingDownError,
   UnsupportedError,
 } from '../../../lib/common/errors.js';
-import { currentLock } from '../../../lib/locks/current-lock.js';
-import type { LockEvent, LockLostEvent } from '../../../lib/locks/events.js';
+import { currentLock } from '../../../lib/locks/handle/current-lock.js';
+import type { LockEvent, LockLostEvent } from '../../../lib/locks/events/events.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
-import type { AcquireOptions, LockClientOptions } from '../../../lib/locks/options.js';
+import type { AcquireOptions, LockClientOptions } from '../../../lib/locks/options/options.js';
 import { FakeClock, FakeEntropy, settlePromises } from '../../support/fake-clock.js';
 import { FakeBackend } from './support/fake-backend.js';
 

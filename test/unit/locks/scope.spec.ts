@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { LockLostError } from '../../../lib/common/errors.js';
-import { currentLock } from '../../../lib/locks/current-lock.js';
+import { currentLock } from '../../../lib/locks/handle/current-lock.js';
 import { forever, World } from './support/world.js';
 
 let world: World;

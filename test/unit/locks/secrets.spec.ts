@@ -7,11 +7,11 @@ import { DAEMON_FLAGS } from '../../../lib/cli/daemon-flags.js';
 import { parseFlags } from '../../../lib/cli/flags.js';
 import { LockError } from '../../../lib/common/errors.js';
 import { DflockdServer } from '../../../lib/daemon/server.js';
-import { DistributedLock } from '../../../lib/dropin/distributed-lock.js';
-import { SignalConnection } from '../../../lib/dropin/signal-connection.js';
-import { stats } from '../../../lib/dropin/stats.js';
+import { DistributedLock } from '../../../lib/dropin/dflockd-client/distributed-lock.js';
+import { SignalConnection } from '../../../lib/dropin/dflockd-client/signal-connection.js';
+import { stats } from '../../../lib/dropin/dflockd-client/stats.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
-import type { LockClientOptions } from '../../../lib/locks/options.js';
+import type { LockClientOptions } from '../../../lib/locks/options/options.js';
 
 /** What a refusal says, with everything that a log would print of it. */
 async function refusal(use: () => unknown): Promise<{ message: string; printed: string }> {

@@ -3,8 +3,8 @@ import { LockClient } from '../../../lib/locks/lock-client.js';
 import { DflockdModule } from '../../../lib/nest/dflockd.module.js';
 import { DflockdService } from '../../../lib/nest/dflockd.service.js';
 import { DflockdSignals } from '../../../lib/nest/dflockd.signals.js';
-import { InjectDflockd } from '../../../lib/nest/inject-dflockd.decorator.js';
-import { InjectDflockdSignals } from '../../../lib/nest/inject-dflockd-signals.decorator.js';
+import { InjectDflockd } from '../../../lib/nest/decorators/inject-dflockd.decorator.js';
+import { InjectDflockdSignals } from '../../../lib/nest/decorators/inject-dflockd-signals.decorator.js';
 import { TestLocks } from '../../../lib/testing/test-locks.js';
 
 /** As a JavaScript program sees it. */

@@ -5,7 +5,7 @@ import { DistributedSemaphore, LockClient } from '../../../lib/entries/client.js
 import { DflockdServer } from '../../../lib/entries/daemon.js';
 import { CronLock, DflockdModule, DflockdService, LockRequest, WithLock } from '../../../lib/entries/index.js';
 import { TestLocks } from '../../../lib/entries/testing.js';
-import { resolveOptions } from '../../../lib/locks/resolve-options.js';
+import { resolveOptions } from '../../../lib/locks/options/resolve-options.js';
 
 /** Each name with `undefined`. */
 const absent = (...names: string[]): object => Object.fromEntries(names.map((name) => [name, undefined]));

@@ -1,7 +1,7 @@
-import { holderToken } from '../../../lib/nest/dflockd.constants.js';
-import type { LockKey } from '../../../lib/locks/options.js';
-import type { LockPlan } from '../../../lib/nest/lock-plan.js';
-import { ServiceHolder, type CallScope, type PlanRunner } from '../../../lib/nest/service-holder.js';
+import { holderToken } from '../../../lib/nest/shared/dflockd.constants.js';
+import type { LockKey } from '../../../lib/locks/options/options.js';
+import type { LockPlan } from '../../../lib/nest/methods/lock-plan.js';
+import { ServiceHolder, type CallScope, type PlanRunner } from '../../../lib/nest/methods/service-holder.js';
 
 /** Notes the keys that locked methods ask for, and runs them without a lock. */
 export class KeyRecorder implements PlanRunner {

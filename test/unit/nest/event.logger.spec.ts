@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { ConsoleLogger, Logger, type LoggerService } from '@nestjs/common';
-import type { LockNotice } from '../../../lib/locks/events.js';
+import type { LockNotice } from '../../../lib/locks/events/events.js';
 import { eventLogger, logTo } from '../../../lib/nest/event.logger.js';
 
 afterEach(() => void jest.restoreAllMocks());

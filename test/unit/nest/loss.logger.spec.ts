@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { LockNotice } from '../../../lib/locks/events.js';
+import type { LockNotice } from '../../../lib/locks/events/events.js';
 import { eventLogger } from '../../../lib/nest/event.logger.js';
 import { FakeClock, settlePromises } from '../../support/fake-clock.js';
 

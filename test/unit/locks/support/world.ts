@@ -1,7 +1,7 @@
 import type { Clock } from '../../../../lib/common/system.js';
-import type { LockEvent, LockLostEvent } from '../../../../lib/locks/events.js';
+import type { LockEvent, LockLostEvent } from '../../../../lib/locks/events/events.js';
 import { LockClient } from '../../../../lib/locks/lock-client.js';
-import type { LockClientOptions } from '../../../../lib/locks/options.js';
+import type { LockClientOptions } from '../../../../lib/locks/options/options.js';
 import { FakeClock, FakeEntropy } from '../../../support/fake-clock.js';
 import { FakeBackend } from './fake-backend.js';
 

@@ -1,0 +1,201 @@
+import { isIP } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import { type Alarms, newAlarm } from '../../../common/alarms.js';
+import { ConfigError, type LockError, LockUnavailableError } from '../../../common/errors.js';
+import { withoutValues } from '../../../common/shown.js';
+import type { Clock, Ms } from '../../../common/system.js';
+import { toBytes } from '../../../protocol/bytes.js';
+import { LINE_CAP } from '../../../protocol/limits.js';
+import type { Request } from '../../../protocol/messages.js';
+import { encodeRequest } from '../../../protocol/request-encoder.js';
+import type { Endpoint } from './config.js';
+import { draining, unauthorized } from './lane-errors.js';
+import { describeStranger, isForeign, printable } from './stranger.js';
+import { Wire } from './wire.js';
+
+/** Where to connect, and how to introduce oneself. */
+export interface Target {
+  readonly endpoint: Endpoint;
+  readonly tls: ConnectionOptions | undefined;
+  readonly auth: string | undefined;
+  /** For all of it: name, TCP, TLS, auth and ping. */
+  readonly connectTimeoutMs: Ms;
+}
+
+/** Exactly one is called, once, unless the attempt is aborted. */
+export interface ConnectResult {
+  /** Ready for requests. Nobody listens to the socket: whoever takes the wire does so in the same turn. */
+  connected(wire: Wire): void;
+  failed(error: LockError): void;
+}
+
+/** dialing → greeting (auth or ping is on its way) → over. */
+type State = 'dialing' | 'greeting' | 'over';
+
+/** What a server does that has no room, no backend behind it, or another idea of TLS (spec 7, 12). */
+const WITHOUT_A_WORD =
+  'the server closed the connection without an answer: it may be full (its flag --max-connections) or shutting down, ' +
+  'be a proxy without a backend, or expect TLS (option remote.tls)';
+
+/** TLS said no: the certificate, or there is no TLS on that port. Nothing that time heals. */
+const isTlsRefusal = (code: string): boolean =>
+  /^(CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_OSSL)/.test(code) || code === 'EPROTO';
+
+/**
+ * One attempt to reach a server: TCP without delay, TLS if asked for, auth before anything else (spec 2), then a ping, whose
+ * answer proves that this is dflockd.
+ */
+export class Connector {
+  private state: State = 'dialing';
+  private readonly wire: Wire;
+  private asked: 'auth' | 'ping' = 'ping';
+  /** What has come of the answer. */
+  private heard = '';
+  private readonly late = newAlarm(() => this.clock.afterPoll(() => this.timeOut()));
+
+  /**
+   * @param proves whether the attempt ends with a ping; without one, the first request has to prove the server
+   * @throws ConfigError for TLS options that Node refuses
+   */
+  constructor(
+    private readonly target: Target,
+    private readonly clock: Clock,
+    private readonly alarms: Alarms,
+    private readonly result: ConnectResult,
+    private readonly proves = false,
+  ) {
+    this.wire = this.dial();
+    const { socket } = this.wire;
+    // A connection that nobody waits for does not keep the process alive; who waits has a deadline that does.
+    socket.unref();
+    socket.on('error', this.onError);
+    socket.on('close', this.onClose);
+    socket.once(target.tls ? 'secureConnect' : 'connect', () => this.greet());
+    alarms.set(this.late, clock.now() + target.connectTimeoutMs);
+  }
+
+  /** Nothing is called any more. */
+  abort(): void {
+    if (this.end()) this.wire.socket.destroy();
+  }
+
+  private dial(): Wire {
+    const { endpoint, tls } = this.target;
+    const { host, port, label } = endpoint;
+    if (!tls) return new Wire(host, port, undefined);
+    const servername = isIP(host) ? undefined : { servername: host };
+    try {
+      return new Wire(host, port, { ...servername, minVersion: 'TLSv1.2', ...tls });
+    } catch (thrown) {
+      const error = withoutValues(thrown);
+      throw new ConfigError(`option remote.tls: ${error.message}`, { cause: error, server: label });
+    }
+  }
+
+  private greet(): void {
+    if (this.state !== 'dialing') return;
+    this.state = 'greeting';
+    const { auth } = this.target;
+    if (auth === undefined) return this.prove();
+    this.ask({ t: 'auth', token: toBytes(auth) });
+  }
+
+  private prove(): void {
+    if (this.proves) this.ask({ t: 'ping' });
+    else this.succeed();
+  }
+
+  private ask(request: Request & { readonly t: 'auth' | 'ping' }): void {
+    this.asked = request.t;
+    this.heard = '';
+    this.wire.receive = this.onBytes;
+    this.wire.socket.write(encodeRequest(request), 'latin1');
+  }
+
+  private readonly onBytes = (bytes: string): void => {
+    if (this.state !== 'greeting') return;
+    this.heard += bytes;
+    const end = this.heard.indexOf('\n');
+    if (end < 0 ? this.heard.length > LINE_CAP : end > LINE_CAP) return this.fail(this.stranger());
+    if (isForeign(this.heard)) return this.fail(this.stranger());
+    if (end >= 0) this.judge(this.heard.slice(0, end).replace(/\r$/, ''), end + 1 < this.heard.length);
+  };
+
+  private judge(line: string, hasMore: boolean): void {
+    const { label } = this.target.endpoint;
+    const isAuth = this.asked === 'auth';
+    if (line === 'error_auth') this.fail(unauthorized(label, this.target.auth !== undefined));
+    else if (line === 'error_draining') this.fail(draining(label));
+    // Before 1.14 a ping is answered with `error` (spec 15).
+    else if (line !== 'ok' && line !== 'error') this.fail(this.stranger());
+    else if (hasMore) this.fail(this.unavailable(`more than one answer to ${this.asked}`));
+    // A server without token says so to every `auth` (spec 2).
+    else if (isAuth && line === 'error') {
+      this.fail(new ConfigError(`option remote.auth: ${label} takes no auth token`, { server: label }));
+    } else if (isAuth) this.prove();
+    else this.succeed();
+  }
+
+  private succeed(): void {
+    if (!this.end()) return;
+    const { wire } = this;
+    wire.socket.removeListener('error', this.onError);
+    wire.socket.removeListener('close', this.onClose);
+    this.result.connected(wire);
+  }
+
+  private fail(error: LockError): void {
+    if (!this.end()) return;
+    this.wire.socket.destroy();
+    this.result.failed(error);
+  }
+
+  /** False if it was over already. */
+  private end(): boolean {
+    if (this.state === 'over') return false;
+    this.state = 'over';
+    this.alarms.cancel(this.late);
+    return true;
+  }
+
+  private timeOut(): void {
+    const { connectTimeoutMs, tls } = this.target;
+    const within = `within ${connectTimeoutMs} ms`;
+    if (this.heard !== '') this.fail(this.stranger());
+    else if (this.state === 'greeting') {
+      this.fail(
+        this.unavailable(`connected, but got no answer to "${this.asked}" ${within}: not dflockd, or it expects TLS`),
+      );
+    } else if (tls && !this.wire.socket.connecting)
+      this.fail(this.unavailable(`connected, but no TLS handshake ${within}`));
+    else this.fail(this.unavailable(`no connection ${within}`));
+  }
+
+  private readonly onError = (error: NodeJS.ErrnoException & { reason?: string }): void => {
+    const { label } = this.target.endpoint;
+    const code = error.code ?? '';
+    if (this.target.tls && isTlsRefusal(code)) {
+      const what = printable((error.reason ?? error.message).trim());
+      const hint = /wrong version number/.test(what) ? ': the server does not speak TLS' : '';
+      this.fail(new ConfigError(`option remote.tls: ${label}: ${what}${hint}`, { cause: error, server: label }));
+    } else if (this.heard !== '') this.fail(this.stranger());
+    else if (!this.wire.socket.connecting && (code === 'ECONNRESET' || code === 'EPIPE')) {
+      this.fail(this.unavailable(`${WITHOUT_A_WORD} (${error.message || code})`, error));
+    } else this.fail(this.unavailable(error.message || code, error));
+  };
+
+  private readonly onClose = (): void => {
+    this.fail(this.heard === '' ? this.unavailable(WITHOUT_A_WORD) : this.stranger());
+  };
+
+  /** Somebody answers, but not as dflockd does. */
+  private stranger(): LockUnavailableError {
+    const { auth } = this.target;
+    return this.unavailable(describeStranger(this.heard, auth === undefined ? undefined : toBytes(auth)));
+  }
+
+  private unavailable(what: string, cause?: Error): LockUnavailableError {
+    const { label } = this.target.endpoint;
+    return new LockUnavailableError(`cannot reach ${label}: ${what}`, { cause, server: label });
+  }
+}

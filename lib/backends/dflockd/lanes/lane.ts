@@ -1,0 +1,298 @@
+import { type LockError, type LossReason, ServerDrainingError } from '../../../common/errors.js';
+import { guardOf } from '../../../common/guard.js';
+import type { Ms } from '../../../common/system.js';
+import type { Reply, Request } from '../../../protocol/messages.js';
+import { REPLY_LINE_CAP, SHORT_REPLY_CAP } from '../../../protocol/limits.js';
+import { LineDecoder, parseReply } from '../../../protocol/reply-decoder.js';
+import { Connector } from './connector.js';
+import { type Done, Exchange, ExchangeQueue, isAmbiguous, isBlocking, releaseOf, waitOf } from './exchange.js';
+import type { LaneContext, LaneHooks, Role } from './lane-context.js';
+import { draining, gone, unauthorized, violation } from './lane-errors.js';
+import { LaneOutbox } from './lane-outbox.js';
+import { LaneOwners, type LostCallback } from './lane-owners.js';
+import { type LaneEvent, type LaneState, nextState } from './lane-state.js';
+import { LaneWatch, type Watched } from './lane-watch.js';
+import type { Wire } from './wire.js';
+
+const nothing = (): void => undefined;
+let lastId = 0;
+
+/**
+ * One connection. Requests may be sent at any time; those of one turn of the event loop leave in one write. It owns the
+ * grants that its requests brought (spec 4.1): when it ends, whatever the reason, their holders are told in that turn.
+ */
+export class Lane implements Watched {
+  state: LaneState = 'connecting';
+  /** Grants that live as long as this connection. */
+  grants = 0;
+  /** Send time of the newest request that was answered. */
+  lastAckedSend: Ms = -Infinity;
+  /** The other side, or the network, has ended it. */
+  wasCut = false;
+  readonly id: string;
+  readonly server: string;
+  private readonly connector: Connector;
+  private readonly watch: LaneWatch;
+  private readonly flight = new ExchangeQueue();
+  private readonly outbox: LaneOutbox;
+  private overdue = 0;
+  /** Was answered with a bare `error`; what follows, the probe at the latest, tells whether that was its answer (rule 7). */
+  private questioned: Exchange | undefined;
+  private probe: Exchange | undefined;
+  private ending: LockError | undefined;
+  private readonly owners = new LaneOwners();
+  private readonly decoder: LineDecoder;
+  private isReading = false;
+
+  /** @throws ConfigError for TLS options that Node refuses */
+  constructor(
+    readonly role: Role,
+    private readonly context: LaneContext,
+    private readonly hooks: LaneHooks,
+  ) {
+    this.server = context.target.endpoint.label;
+    this.id = `${role}#${++lastId}@${this.server}`;
+    this.decoder = new LineDecoder((line) => this.onLine(line), role === 'control' ? REPLY_LINE_CAP : SHORT_REPLY_CAP);
+    this.watch = new LaneWatch(this, context);
+    this.outbox = new LaneOutbox(context.clock, () => this.watch.arm());
+    const result = { connected: (wire: Wire) => this.onConnected(wire), failed: (error: LockError) => this.cut(error) };
+    this.connector = new Connector(context.target, context.clock, context.alarms, result, role !== 'wait');
+  }
+
+  /** Whether new work may be given to it. */
+  get isUsable(): boolean {
+    return this.state === 'free' || this.state === 'holding';
+  }
+
+  get isEnded(): boolean {
+    return this.ending !== undefined;
+  }
+
+  get inFlight(): number {
+    return this.flight.size;
+  }
+
+  /** Until when the server surely keeps this connection, less a guard. */
+  provenUntil(): Ms {
+    const { readTimeoutMs } = this.context;
+    return this.lastAckedSend + readTimeoutMs - guardOf(readTimeoutMs);
+  }
+
+  /** Calls back in the turn in which the lane ends; in a microtask if it has ended already. */
+  onLost(callback: LostCallback): () => void {
+    return this.owners.add(callback);
+  }
+
+  /** A grant hangs on this connection from now on. */
+  adopt(): void {
+    this.grants++;
+    this.to('count');
+    if (this.grants === 1) this.watch.arm();
+  }
+
+  /** A grant is released, or nobody cares for it any more. */
+  disown(): void {
+    this.grants--;
+    this.to('count');
+    this.rest();
+  }
+
+  /** `done` gets the answer, or the error that it will never come. At most one blocking request, and nothing behind it. */
+  send(request: Request, done: Done): Exchange {
+    const blocking = isBlocking(request);
+    const { requestTimeoutMs } = this.context;
+    const patience = blocking ? waitOf(request) + requestTimeoutMs : requestTimeoutMs;
+    const exchange = new Exchange(request, done, patience);
+    if (this.ending || this.state === 'draining') {
+      done(this.ending ?? draining(this.server), 0);
+      return exchange;
+    }
+    if (blocking) this.to('block');
+    this.flight.push(exchange);
+    // The server may as well begin while this turn goes on. But what has been received already is no answer to it, and
+    // `e` leaves with the `w` behind it (spec 4.5).
+    this.outbox.add(exchange, this.flight.size === 1 && !this.isReading && request.t !== 'enqueue');
+    return exchange;
+  }
+
+  /** Nobody waits for this answer any more; a grant in it is released. */
+  forget(exchange: Exchange): void {
+    exchange.done = undefined;
+  }
+
+  /** No new work; ends when the last answer has come. */
+  retire(error: LockError): void {
+    if (this.state === 'connecting') return this.end(error);
+    this.to('retire');
+    this.rest();
+  }
+
+  /** Its server shuts down: the lane says nothing more, and stays for the locks that it owns (rule 9). */
+  drain(): void {
+    if (this.ending || this.state === 'connecting') return;
+    this.to('drain');
+    this.hooks.doubted?.(this);
+    this.rest();
+  }
+
+  /** Ends now: owners, the pool and all that wait for an answer are told, in this order. */
+  end(error: LockError, reason: LossReason = this.state === 'draining' ? 'draining' : 'disconnected'): void {
+    if (this.ending) return;
+    this.ending = error;
+    this.to('end');
+    this.watch.stop();
+    this.connector.abort();
+    this.outbox.close();
+    this.owners.tell(reason, error);
+    this.hooks.ended(this, error);
+    this.questioned?.done?.(error, this.questioned.sentAt);
+    for (let x = this.flight.shift(); x; x = this.flight.shift()) x.done?.(error, x.sentAt);
+    this.context.laneEnded();
+  }
+
+  /** The server's patience with silence is less than was thought. */
+  hasten(): void {
+    this.watch.arm();
+  }
+
+  /** Watched, as what follows */
+  get lastSend(): Ms {
+    return this.outbox.lastSend;
+  }
+
+  get oldest(): Exchange | undefined {
+    return this.flight.head;
+  }
+
+  get stays(): boolean {
+    return this.isUsable && (this.role !== 'wait' || this.grants > 0);
+  }
+
+  get isSuspect(): boolean {
+    return this.state === 'suspect';
+  }
+
+  /** Watched. What is overdue is given up, not the lane. */
+  doubt(late: readonly Exchange[]): void {
+    this.overdue += late.length;
+    this.to('doubt');
+    this.hooks.doubted?.(this);
+    for (const exchange of late) {
+      const { done } = exchange;
+      exchange.done = undefined;
+      done?.(gone(this.server, `no answer within ${exchange.patience} ms`), exchange.sentAt);
+    }
+  }
+
+  /** Watched */
+  giveUp(): void {
+    this.end(gone(this.server, 'the server does not answer'));
+  }
+
+  /** Watched */
+  beat(): void {
+    const ping = (): unknown => this.isUsable && this.send({ t: 'ping' }, nothing);
+    if (this.grants === 0) ping();
+    else this.context.round.ask((error) => error ?? ping());
+  }
+
+  private cut(error: LockError): void {
+    this.wasCut ||= !this.ending;
+    return error instanceof ServerDrainingError ? this.expel() : this.end(error);
+  }
+
+  private to(event: LaneEvent): void {
+    this.state = nextState(this.state, event, this.grants);
+  }
+
+  private onConnected(wire: Wire): void {
+    const lost = (what: string, cause?: Error): void => this.cut(gone(this.server, what, cause));
+    wire.attach((bytes) => this.onBytes(bytes), lost);
+    this.to('connected');
+    this.outbox.open(wire.socket);
+    this.watch.arm();
+    this.hooks.connected?.(this);
+  }
+
+  private onBytes(bytes: string): void {
+    this.isReading = true;
+    if (!this.decoder.push(bytes)) this.end(violation(this.server, 'a line that is too long'));
+    this.isReading = false;
+    if (this.ending || this.flight.size > 0) return;
+    this.outbox.idle();
+    // The alarm was set for the answer, which may be later than the next heartbeat.
+    this.watch.arm();
+    this.rest();
+  }
+
+  private onLine(line: string): void {
+    if (this.ending) return;
+    // Between answers, and at any time (spec 6.2).
+    if (this.role === 'listener' && line.startsWith('sig ')) return this.hooks.pushed?.(line);
+    const { head } = this.flight;
+    if (!head || head === this.outbox.first) {
+      // Said before the server closes an idle connection (spec 1.1); anything else is a violation.
+      if (line !== 'error') return this.end(violation(this.server, line));
+      this.context.silenced(this.context.clock.now() - this.lastSend);
+      return this.end(gone(this.server, 'the server closed the idle connection'));
+    }
+    const reply = parseReply(line, head.request.t);
+    if (!reply) return this.end(violation(this.server, line));
+    if (reply.s === 'draining') return this.expel();
+    if (reply.s === 'auth') return this.cut(unauthorized(this.server, this.context.target.auth !== undefined));
+    // The server says nothing after an `error` that announces the end: the one before was an answer.
+    if (this.questioned && !this.acquit(this.questioned)) return;
+    this.answered(this.flight.shift()!, reply);
+  }
+
+  private answered(exchange: Exchange, reply: Reply): void {
+    const { request } = exchange;
+    if (exchange.late && --this.overdue === 0) this.trust();
+    if (reply.s === 'error' && isAmbiguous(request)) return this.question(exchange);
+    this.lastAckedSend = exchange.sentAt;
+    if (isBlocking(request)) this.to('unblock');
+    if (exchange.done) return exchange.done(reply, exchange.sentAt);
+    const release = releaseOf(request, reply);
+    if (release) this.send(release, nothing);
+  }
+
+  /** No new work until the next line, or the end; something is on its way that brings one of them. */
+  private question(exchange: Exchange): void {
+    // Proof for holders is all that matters of a ping; and on a server that drains nothing can be asked.
+    const isIdle = exchange.request.t === 'ping' && (this.grants === 0 || exchange === this.probe);
+    if (isIdle || this.state === 'draining') return exchange.done?.({ s: 'error' }, exchange.sentAt);
+    this.questioned = exchange;
+    this.to('doubt');
+    if (this.flight.size === 0) this.probe = this.send({ t: 'ping' }, nothing);
+  }
+
+  /** False if that has ended the lane. */
+  private acquit(exchange: Exchange): boolean {
+    this.questioned = undefined;
+    this.lastAckedSend = exchange.sentAt;
+    this.trust();
+    exchange.done?.({ s: 'error' }, exchange.sentAt);
+    return !this.ending;
+  }
+
+  private trust(): void {
+    if (this.overdue > 0) return;
+    this.watch.trust();
+    this.to('trust');
+    if (this.isUsable) this.hooks.trusted?.(this);
+  }
+
+  /** The pool learns that the server shuts down before the owners of this lane learn that they have lost. */
+  private expel(): void {
+    this.context.drained();
+    this.end(draining(this.server), 'draining');
+  }
+
+  /** Nothing is outstanding: a lane that is to end ends, a free one may be used for something else. */
+  private rest(): void {
+    if (this.flight.size > 0) return;
+    if (this.state === 'closing') this.end(gone(this.server, 'closed'));
+    else if (this.state === 'draining' && this.grants === 0) this.end(draining(this.server));
+    else if (this.state === 'free') this.hooks.freed?.(this);
+  }
+}

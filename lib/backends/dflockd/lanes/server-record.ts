@@ -1,0 +1,32 @@
+import type { LockError } from '../../../common/errors.js';
+
+/** What the lanes to one server have found out about it, for all of them. */
+export class ServerRecord {
+  /** Whether it has ever answered as dflockd, with this client's TLS options and token. */
+  hasWorked = false;
+  /** Whether a command lane is connected. */
+  isLinked = false;
+  private hasRefused = false;
+
+  /** @param degraded tells the user */
+  constructor(private readonly degraded: (detail: string) => void) {}
+
+  /** It has answered a new connection. */
+  worked(): void {
+    this.hasWorked = true;
+    this.hasRefused = false;
+  }
+
+  /** It has worked, and says no now. Told once until it works again. */
+  refused(error: LockError): void {
+    if (this.hasRefused) return;
+    this.hasRefused = true;
+    this.tell(
+      `${error.message}; it accepted this client before, so the client keeps trying (remote.reconnect.maxDelayMs)`,
+    );
+  }
+
+  tell(detail: string): void {
+    this.degraded(detail);
+  }
+}

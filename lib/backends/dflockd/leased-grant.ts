@@ -1,0 +1,74 @@
+import { LockError, LockLostError } from '../../common/errors.js';
+import type { Ms } from '../../common/system.js';
+import type { Owner, Proof, Released } from '../backend.js';
+import { refusal } from './refusal.js';
+import { RemoteHold } from './remote-hold.js';
+
+/** No connection owns it. */
+const NOBODY: Owner = Object.freeze({
+  id: 'lease',
+  provenUntil: () => Infinity,
+  onLost: () => () => undefined,
+});
+
+/** A lock of a server that does not free what a closed connection owned: it lives as long as its lease (rule 10). */
+export class LeasedGrant extends RemoteHold {
+  private isOver = false;
+  /** Until the renewal that completes the grant is answered. Never rejects. */
+  private first: Promise<void> | undefined;
+
+  get owner(): Owner {
+    return NOBODY;
+  }
+
+  get heldUntil(): Ms {
+    return this.until;
+  }
+
+  renew(leaseMs: Ms): Promise<Proof> {
+    if (this.takeFirst()) {
+      const first = new Promise<Proof>((resolve, reject) => this.sendRenew(this.lane, leaseMs, resolve, reject));
+      const answered = (): void => (this.first = undefined);
+      this.first = first.then(answered, answered);
+      return first;
+    }
+    // Another connection could overtake it.
+    return this.first ? this.first.then(() => this.renewAnywhere(leaseMs)) : this.renewAnywhere(leaseMs);
+  }
+
+  private renewAnywhere(leaseMs: Ms): Promise<Proof> {
+    return new Promise((resolve, reject) => {
+      this.pool.whenCommand(this.until, (lane) => {
+        if (lane instanceof LockError) reject(lane);
+        else if (this.isOver) reject(new LockLostError(this.req.key, 'rejected', { server: this.server }));
+        else this.sendRenew(lane, leaseMs, resolve, reject);
+      });
+    });
+  }
+
+  release(done: (outcome: Released) => void): void {
+    this.isOver = true;
+    this.unmark();
+    this.releaseVia('gone', done);
+  }
+
+  /** @param whenUnknown what an `error` means: after a release without an answer, that it has arrived all the same */
+  private releaseVia(whenUnknown: 'released' | 'gone', done: (outcome: Released) => void): void {
+    this.pool.whenCommand(this.until, (lane) => {
+      if (lane instanceof LockError) return done(lane);
+      this.sendRelease(lane, (outcome) => {
+        if (!(outcome instanceof LockError)) {
+          if (outcome.s === 'ok') done('released');
+          else if (outcome.s === 'error') done(whenUnknown);
+          else done(refusal(outcome, 'release', this.key, this.server));
+        } else if (this.pool.clock.now() < this.until && whenUnknown === 'gone') {
+          this.releaseVia('released', done);
+        } else done(outcome);
+      });
+    });
+  }
+
+  abandon(): void {
+    this.release(() => undefined);
+  }
+}

@@ -1,0 +1,48 @@
+import type { Linked } from '../../../common/linked-list.js';
+import type { LockError } from '../../../common/errors.js';
+import type { Ms } from '../../../common/system.js';
+import type { Kind, Limit } from '../../../protocol/messages.js';
+import type { Handover } from './handover.js';
+import type { Lane } from '../lanes/lane.js';
+
+/** What a line is for. */
+export interface Resource {
+  readonly kind: Kind;
+  /** As bytes. */
+  readonly key: string;
+  readonly limit: Limit;
+}
+
+/** A lock, as a lane got it. Held at least until validFrom + leaseMs, if the lane lives. */
+export interface LaneGrant {
+  readonly lane: Lane;
+  readonly token: string;
+  readonly leaseMs: Ms;
+  /** Not later than the server's own start of the lease. */
+  readonly validFrom: Ms;
+  /**
+   * The lease that its caller wants, 0: the server's default; undefined: the one it has. Who gets the grant renews it to
+   * this at once.
+   */
+  readonly wantedMs?: Ms | undefined;
+}
+
+/** Somebody in a line. Has an alarm of its own for its deadline. */
+export interface Caller extends Linked<Caller> {
+  /** May be Infinity. */
+  readonly deadline: Ms;
+  /** 0: the server's default. */
+  readonly leaseMs: Ms;
+  /** Renews what it gets, so that a lease for the first moments is enough. Otherwise the line renews it first. */
+  readonly autoRenew: boolean;
+  /** Set by the queue: its place in the order of arrival. */
+  arrival: number;
+  /** Set by the line while a grant is being made ready for this caller. */
+  handover: Handover | undefined;
+  /** A place in the server's queue stands for it, or it need not wait for one. May be told more than once. */
+  queued(): void;
+  /** Is not in the line any more. */
+  granted(grant: LaneGrant): void;
+  /** Is not in the line any more. */
+  failed(error: LockError): void;
+}

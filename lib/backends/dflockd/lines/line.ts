@@ -1,0 +1,299 @@
+import type { Alarm } from '../../../common/alarms.js';
+import { AcquireTimeoutError, LockError, ProtocolError } from '../../../common/errors.js';
+import type { Ms } from '../../../common/system.js';
+import { MAX_SECONDS } from '../../../protocol/limits.js';
+import type { Reply } from '../../../protocol/messages.js';
+import { Backoff } from '../lanes/backoff.js';
+import type { Caller, LaneGrant, Resource } from './caller.js';
+import { CallerQueue } from './caller-queue.js';
+import { Delivery, type DeliveryHost } from './delivery.js';
+import type { LinePool } from './line-pool.js';
+import { type LineEvent, type LineState, nextLineState } from './line-state.js';
+import { exhausted, explained, isPassing } from './line-trouble.js';
+import { Place, type PlaceHost } from './place.js';
+import { placeLease } from './place-lease.js';
+import { Poll, type PollHost } from './poll.js';
+import { refused } from '../lanes/refused.js';
+
+/** Told by a line about itself. */
+export interface LineKeeper {
+  changed(line: Line, from: LineState): void;
+}
+
+/** Between tries, and between attempts that fail. */
+const LEAST_PAUSE_MS: Ms = 25;
+const MOST_PAUSE_MS: Ms = 250;
+const PAUSE_FLOOR = 0.5;
+/** Who refuses does so at once: a place that has asked for longer stands in the queue. */
+const PROMPT_MS: Ms = 25;
+
+/**
+ * Callers of this process that wait for the same thing, first in, first out. Places in the server's queue belong to the
+ * line: a grant, whichever lane brought it, goes to the caller at the head.
+ */
+export class Line implements Alarm, PlaceHost, DeliveryHost, PollHost {
+  due: Ms = Infinity;
+  slot = -1;
+  /** DeliveryHost */
+  readonly callers = new CallerQueue();
+  /** The most senior one first. */
+  private readonly places: Place[] = [];
+  private readonly delivery = new Delivery(this);
+  private readonly backoff: Backoff;
+  /** After a bare `error`, which costs a connection each time: no server of this protocol says it for long. */
+  private readonly doubts: Backoff;
+  private readonly poll: Poll;
+  /** No new places before this. */
+  private resumeAt: Ms = -Infinity;
+  /** Why there is no place. */
+  private trouble: LockError | undefined;
+
+  /** @param state `trying` if a try is on its way for the caller who is the first to join */
+  constructor(
+    readonly resource: Resource,
+    readonly pool: LinePool,
+    private readonly keeper: LineKeeper,
+    public state: LineState,
+  ) {
+    this.backoff = new Backoff(LEAST_PAUSE_MS, MOST_PAUSE_MS, pool.entropy, PAUSE_FLOOR);
+    const { maxDelayMs } = pool.config.reconnect;
+    this.doubts = new Backoff(LEAST_PAUSE_MS, Math.max(MOST_PAUSE_MS, maxDelayMs), pool.entropy, PAUSE_FLOOR);
+    this.poll = new Poll(this);
+  }
+
+  get head(): Caller | undefined {
+    return this.callers.head;
+  }
+
+  /** Puts the caller at the end. */
+  join(caller: Caller): void {
+    this.callers.push(caller);
+    this.adjust();
+    // It has no place of its own to wait for.
+    if (this.callers.size > this.pool.config.waitersPerKey || this.places.length === 0) caller.queued();
+  }
+
+  /** The caller does not wait any more; the places stay with the line. */
+  leave(caller: Caller): void {
+    if (caller.handover) caller.handover.leave();
+    else this.callers.remove(caller);
+    this.adjust();
+  }
+
+  /** What a caller is told whose deadline has come. */
+  verdict(key: string): LockError {
+    const { server, isLinked, outage, shortage } = this.pool;
+    if (!isLinked && outage) return outage;
+    if (this.state === 'polling' || (shortage !== undefined && !this.isWaiting)) {
+      return exhausted(this.pool, key, shortage);
+    }
+    if (this.isWaiting || !this.trouble) return new AcquireTimeoutError(key, { server });
+    return this.trouble;
+  }
+
+  /** Whether somebody has the lock, or it is on its way to a caller: a try would be in vain. Otherwise only a try can tell. */
+  get isContended(): boolean {
+    return this.state === 'trying' || this.delivery.isBusy || this.isWaiting;
+  }
+
+  private get isWaiting(): boolean {
+    const refusedBy = this.pool.clock.now() - PROMPT_MS;
+    return this.places.some((place) => place.askedAt <= refusedBy);
+  }
+
+  /** A grant that a try from elsewhere brought. */
+  give(grant: LaneGrant, askedMs: Ms): void {
+    this.delivery.serve(grant, askedMs);
+    this.adjust();
+  }
+
+  /** A grant that a try brought; `askedMs` is the lease it was made with. */
+  offer(grant: LaneGrant, askedMs: Ms): void {
+    this.delivery.serve(grant, askedMs);
+    this.tried();
+  }
+
+  /** The try that was on its way for the line has been answered, or never will be. */
+  tried(): void {
+    if (this.state === 'trying') this.to('tried');
+    this.adjust();
+  }
+
+  /** There may be a lane for a place. */
+  retry(): void {
+    this.adjust();
+  }
+
+  /** The server is there again: what was wrong before may be over. */
+  resume(): void {
+    this.recovered();
+    this.adjust();
+  }
+
+  /** Ends it with all its callers. */
+  fail(error: LockError): void {
+    for (const caller of this.callers) {
+      this.callers.remove(caller);
+      caller.failed(error);
+    }
+    this.delivery.evict(error);
+    this.adjust();
+  }
+
+  /** Alarm */
+  ring(): void {
+    this.adjust();
+    if (this.state === 'polling') this.poll.try();
+  }
+
+  /** PlaceHost, PollHost */
+  wish(): { leaseMs: Ms; waitMs: Ms } {
+    const left = this.callers.lastDeadline() - this.pool.clock.now();
+    const waitMs = Math.min(Math.max(left, 1), MAX_SECONDS * 1000);
+    return { leaseMs: placeLease(this.callers.head!, this.pool), waitMs };
+  }
+
+  /** PlaceHost */
+  asked(): void {
+    let asking = 0;
+    for (const place of this.places) if (place.state === 'asking') asking++;
+    this.callers.announce(asking);
+  }
+
+  /** PlaceHost */
+  granted(place: Place, grant: LaneGrant, askedMs: Ms): void {
+    this.recovered();
+    this.remove(place);
+    this.delivery.serve(grant, askedMs);
+    this.adjust();
+  }
+
+  /** PlaceHost. It goes on at the end of the queue, so it is the last of the places from now on. */
+  timedOut(place: Place): void {
+    this.recovered();
+    this.remove(place);
+    this.places.push(place);
+    this.adjust();
+    if (place.state === 'answered') place.ask();
+  }
+
+  /** PlaceHost. No lease is so short: a server that says so at once is asked again after a pause. */
+  expired(place: Place, askedAt: Ms): void {
+    if (this.pool.clock.now() - askedAt >= PROMPT_MS) return this.timedOut(place);
+    this.remove(place);
+    place.cancel();
+    this.pause(this.backoff);
+  }
+
+  /** PlaceHost */
+  failed(place: Place, why: LockError | Reply): void {
+    this.remove(place);
+    // It was a probe: what is sure are the connections that there are.
+    if (this.pool.shortage !== undefined && this.places.length === 0 && this.state === 'queued') {
+      this.to('failed');
+      this.startPolling();
+    }
+    const error = why instanceof LockError ? why : refused(why, 'acquire', this.resource.key, this.pool.server);
+    this.stumble(error);
+  }
+
+  /** DeliveryHost */
+  delivered(): void {
+    this.adjust();
+  }
+
+  /** PollHost. The next look at what can be done. */
+  again(): void {
+    this.setAlarm(this.backoff.next());
+  }
+
+  /** PollHost. Permanent trouble is everybody's; what may pass is told at the deadline. */
+  stumble(error: LockError): void {
+    if (!isPassing(error)) return this.fail(error);
+    this.trouble = explained(error, this.pool.server);
+    this.pause(error instanceof ProtocolError ? this.doubts : this.backoff);
+  }
+
+  /** DeliveryHost. The server is well: there is nothing to tell. */
+  lapsed(): void {
+    this.pause(this.backoff);
+  }
+
+  /** The next places are taken a little later. */
+  private pause(backoff: Backoff): void {
+    if (this.state === 'over') return;
+    const pause = backoff.next();
+    this.resumeAt = this.pool.clock.now() + pause;
+    this.setAlarm(pause);
+    if (this.places.length === 0 && this.state === 'queued') this.to('failed');
+    this.adjust();
+  }
+
+  private recovered(): void {
+    this.trouble = undefined;
+    this.backoff.reset();
+    this.doubts.reset();
+    this.resumeAt = -Infinity;
+  }
+
+  /** As many places as callers, within the bounds; no caller, no line. */
+  private adjust(): void {
+    while (this.places.length > this.callers.size) this.places.pop()!.cancel();
+    if (this.state === 'over' || this.state === 'trying') return this.endIfEmpty();
+    const wanted = Math.min(this.callers.size, this.pool.config.waitersPerKey);
+    const { clock, isLinked } = this.pool;
+    if (isLinked && this.places.length < wanted && clock.now() >= this.resumeAt) this.open(wanted);
+    this.endIfEmpty();
+  }
+
+  private open(wanted: number): void {
+    while (this.places.length < wanted) {
+      const place = new Place(this, this.pool);
+      const isFirst = this.places.push(place) === 1;
+      let opened: boolean;
+      try {
+        opened = place.open(isFirst ? 'head' : 'extra');
+      } catch (error) {
+        this.remove(place);
+        return this.fail(error as LockError);
+      }
+      if (opened) this.to('placed');
+      else {
+        this.remove(place);
+        // Those behind have been told when they joined.
+        this.callers.announce(wanted);
+        if (isFirst) this.startPolling();
+        return;
+      }
+    }
+  }
+
+  private startPolling(): void {
+    const isNew = this.state !== 'polling';
+    this.to('denied');
+    if (isNew) this.poll.try();
+  }
+
+  private endIfEmpty(): void {
+    if (this.callers.size > 0 || this.delivery.isBusy || this.state === 'over') return;
+    this.to('emptied');
+    this.pool.alarms.cancel(this);
+    this.poll.stop();
+  }
+
+  private remove(place: Place): void {
+    const at = this.places.indexOf(place);
+    if (at >= 0) this.places.splice(at, 1);
+  }
+
+  private setAlarm(delay: Ms): void {
+    const { alarms, clock } = this.pool;
+    if (this.state !== 'over') alarms.set(this, clock.now() + Math.max(delay, 1));
+  }
+
+  private to(event: LineEvent): void {
+    const from = this.state;
+    this.state = nextLineState(from, event);
+    if (this.state !== from) this.keeper.changed(this, from);
+  }
+}

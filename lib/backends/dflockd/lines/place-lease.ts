@@ -1,0 +1,22 @@
+import type { Ms } from '../../../common/system.js';
+import type { Caller } from './caller.js';
+
+/** What the leases of a line depend on. */
+export interface LeaseTerms {
+  readonly config: { readonly placeLeaseMs: Ms };
+  /** What the server grants where no lease is asked for; 0: not known yet. */
+  readonly defaultLeaseMs: Ms;
+}
+
+/** The lease that a caller is to have; 0: the server's default, which is not known. */
+export const wantedLease = ({ leaseMs }: Pick<Caller, 'leaseMs'>, { defaultLeaseMs }: LeaseTerms): Ms =>
+  leaseMs || defaultLeaseMs;
+
+/**
+ * The lease that a place asks for. A process that is stopped takes its grants with nobody to read them: each costs those
+ * behind it one lease. So this one is short, and whoever reads a grant renews it to what is wanted.
+ */
+export function placeLease(caller: Pick<Caller, 'leaseMs'>, terms: LeaseTerms): Ms {
+  const { placeLeaseMs } = terms.config;
+  return Math.min(wantedLease(caller, terms) || placeLeaseMs, placeLeaseMs);
+}

@@ -1,0 +1,53 @@
+import { LockError } from '../../../common/errors.js';
+import type { Ms } from '../../../common/system.js';
+import type { Caller, LaneGrant, Resource } from './caller.js';
+import type { Exchange } from '../lanes/exchange.js';
+import type { Lane } from '../lanes/lane.js';
+import type { LineState } from './line-state.js';
+import { refused } from '../lanes/refused.js';
+
+export interface PollHost {
+  readonly resource: Resource;
+  readonly pool: { readonly server: string; command(): Lane | undefined };
+  readonly state: LineState;
+  readonly head: Caller | undefined;
+  offer(grant: LaneGrant, askedMs: Ms): void;
+  /** The next try is due after a pause. */
+  again(): void;
+  /** The try has failed, not been refused. */
+  stumble(error: LockError): void;
+}
+
+/** The tries of a line that has no lane for a place: one at a time, over a command lane, for the caller at the head. */
+export class Poll {
+  private trial: { readonly lane: Lane; readonly exchange: Exchange } | undefined;
+
+  constructor(private readonly host: PollHost) {}
+
+  try(): void {
+    const { resource, pool, head } = this.host;
+    if (this.trial || !head) return;
+    const lane = pool.command();
+    if (!lane) return this.host.again();
+    const { leaseMs } = head;
+    const exchange = lane.send({ t: 'acquire', ...resource, waitMs: 0, leaseMs }, (outcome, validFrom) => {
+      this.trial = undefined;
+      if (outcome instanceof LockError) this.host.stumble(outcome);
+      else if (outcome.s === 'granted') {
+        this.host.offer({ lane, token: outcome.token, leaseMs: outcome.leaseMs, validFrom }, leaseMs);
+        // Where one slot is free there may be more.
+        if (this.host.state !== 'polling') return;
+        if (resource.limit === 1) this.host.again();
+        else this.try();
+      } else if (outcome.s === 'timeout' || outcome.s === 'max_waiters') this.host.again();
+      else this.host.stumble(refused(outcome, 'acquire', resource.key, pool.server));
+    });
+    if (exchange.done && !lane.isEnded) this.trial = { lane, exchange };
+  }
+
+  /** A grant that still arrives is released. */
+  stop(): void {
+    if (this.trial) this.trial.lane.forget(this.trial.exchange);
+    this.trial = undefined;
+  }
+}

@@ -1,0 +1,244 @@
+import type { Caller, LaneGrant, Resource } from './lines/caller.js';
+import type { Exchange } from './lanes/exchange.js';
+import type { Handover } from './lines/handover.js';
+import type { Mark } from './lines/key-marks.js';
+import type { Lane } from './lanes/lane.js';
+import type { Line } from './lines/line.js';
+import { gone } from './lanes/lane-errors.js';
+import type { Alarm } from '../../common/alarms.js';
+import { LockError } from '../../common/errors.js';
+import type { Ms } from '../../common/system.js';
+import { toBytes } from '../../protocol/bytes.js';
+import type { Kind, Reply } from '../../protocol/messages.js';
+import type { AcquireRequest, Pending, Waiter } from '../backend.js';
+import { refusal } from './refusal.js';
+import type { RemoteSite } from './remote-site.js';
+
+/** A grant that is being renewed when the deadline comes was there in time: its caller waits for so much longer. */
+const RENEWAL_MS: Ms = 50;
+
+/**
+ * linking: no command lane yet. trying: one try on a command lane; with others behind it in a line, in which it is the
+ * head, if there is one. lined: in a line. over.
+ */
+type Phase = 'linking' | 'trying' | 'lined' | 'over';
+
+/** Who does not wait. */
+export interface Trier extends Waiter {
+  /** Somebody else has it. Called instead of `granted` or `refused`. */
+  busy(): void;
+}
+
+/** One acquire: a try on a command lane; if the lock is busy and waiting is wanted, a place in the line of its key. */
+export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
+  due: Ms = Infinity;
+  slot = -1;
+  prev: Caller | undefined = undefined;
+  next: Caller | undefined = undefined;
+  handover: Handover | undefined = undefined;
+  arrival = 0;
+  /** Mark: it holds nothing. */
+  readonly heldUntil = undefined;
+  /** As bytes. */
+  readonly key: string;
+  private phase: Phase = 'linking';
+  private line: Line | undefined = undefined;
+  private stopLinking: (() => void) | undefined = undefined;
+  private lane: Lane | undefined = undefined;
+  private exchange: Exchange | undefined = undefined;
+  /** Others of this process wait: a try that is granted is for them. */
+  private yields = false;
+  /** Past its deadline: a grant is being renewed for it. */
+  private isLate = false;
+
+  /** @param trier instead of a waiter: there is one try, and no waiting */
+  constructor(
+    private readonly req: AcquireRequest,
+    private readonly site: RemoteSite,
+    private readonly waiter: Waiter,
+    private readonly trier: Trier | undefined = undefined,
+  ) {
+    this.key = toBytes(req.key);
+    this.begin();
+  }
+
+  get kind(): Kind {
+    return this.req.kind;
+  }
+
+  get limit(): number {
+    return this.req.limit;
+  }
+
+  get deadline(): Ms {
+    return this.req.deadline;
+  }
+
+  get leaseMs(): Ms {
+    return this.req.leaseMs;
+  }
+
+  get autoRenew(): boolean {
+    return this.waiter.autoRenew === true;
+  }
+
+  cancel(): void {
+    const { phase } = this;
+    if (phase === 'over') return;
+    // First of all over: what follows may call back.
+    this.finish();
+    if (phase === 'linking') this.stopLinking?.();
+    else if (this.line) this.line.leave(this);
+    else if (phase === 'trying') {
+      if (this.kind === 'sem') this.site.pool.tries.leave(this, this.lane!);
+      else this.site.pool.marks.delete(this.kind, this.key, this.limit, this);
+      this.lane!.forget(this.exchange!);
+    }
+  }
+
+  /** Alarm: the deadline, which is confirmed after the sockets have been read once more (rule 4). */
+  ring(): void {
+    this.site.pool.clock.afterPoll(() => this.onDeadline());
+  }
+
+  /** Caller */
+  queued(): void {
+    this.waiter.onPlace('queued');
+  }
+
+  /** Caller */
+  granted(grant: LaneGrant): void {
+    this.finish();
+    this.waiter.granted(this.site.hold(this.req, this.key, grant));
+  }
+
+  /** Caller */
+  failed(error: LockError): void {
+    this.fail(error);
+  }
+
+  private begin(): void {
+    const { marks, clock, config, waits } = this.site.pool;
+    const line = this.before();
+    if (line) return this.waitIn(line);
+    const now = clock.now();
+    if (marks.isFull(this, now)) return this.waitIn(undefined);
+    // A try whose lane gives up before the deadline needs no alarm of its own.
+    if (!this.trier && this.deadline < now + config.requestTimeoutMs) waits.set(this, this.deadline);
+    const lane = (this.kind === 'sem' && this.site.pool.tries.of(this)) || this.site.pool.command();
+    if (lane) return this.tryOn(lane);
+    this.link();
+  }
+
+  /** The line of those who were here before. */
+  private before(): Line | undefined {
+    const { lines, marks } = this.site.pool;
+    const line = lines.find(this);
+    // Who does not wait is told to be busy only of a lock that somebody has.
+    if (this.trier) {
+      this.yields = line !== undefined;
+      return line?.isContended ? line : undefined;
+    }
+    if (line || this.kind === 'sem') return line;
+    // Behind somebody who is trying: whoever tried past it could overtake it.
+    const mark = marks.ofLock(this.key);
+    return mark instanceof RemoteAcquire ? mark.lead() : undefined;
+  }
+
+  private link(): void {
+    const linked = (outcome: Lane | LockError): void => {
+      if (this.phase !== 'linking') return;
+      if (outcome instanceof LockError) return this.fail(outcome);
+      // Others may have come to wait, or to try, meanwhile.
+      const line = this.before();
+      if (line) this.waitIn(line);
+      else this.tryOn(outcome);
+    };
+    const { pool } = this.site;
+    // The deadline of a try is the moment at which it was asked for: it may have seen the first attempt fail.
+    this.stopLinking = this.trier
+      ? pool.whenCommand(Infinity, linked, this.deadline)
+      : pool.whenCommand(this.deadline, linked);
+  }
+
+  private tryOn(lane: Lane): void {
+    const { kind, limit, leaseMs, key, site } = this;
+    this.phase = 'trying';
+    this.lane = lane;
+    if (kind === 'sem') site.pool.tries.enter(this, lane);
+    else if (!this.trier) site.pool.marks.set(kind, key, limit, this);
+    this.exchange = lane.send({ t: 'acquire', kind, key, limit, waitMs: 0, leaseMs }, (outcome, validFrom) => {
+      if (kind === 'sem') site.pool.tries.leave(this, lane);
+      if (outcome instanceof LockError || outcome.s !== 'granted') return this.refused(outcome);
+      const grant = { lane, token: outcome.token, leaseMs: outcome.leaseMs, validFrom };
+      if (this.line) return this.line.offer(grant, leaseMs);
+      const line = kind === 'sem' || this.yields ? site.pool.lines.find(this) : undefined;
+      if (!line) return this.granted(grant);
+      // An earlier try was refused meanwhile: what this one brought is for those who wait.
+      this.waitIn(line);
+      line.give(grant, leaseMs);
+    });
+  }
+
+  private refused(outcome: LockError | Reply): void {
+    const { line, site } = this;
+    site.pool.marks.delete(this.kind, this.key, this.limit, this);
+    // The line finds out by itself what is the matter.
+    if (line) {
+      if (this.phase === 'trying') this.phase = 'lined';
+      line.tried();
+    } else if (outcome instanceof LockError) this.fail(outcome);
+    else if (outcome.s === 'timeout' || outcome.s === 'max_waiters') this.waitIn(undefined);
+    else this.fail(refusal(outcome, 'acquire', this.key, site.pool.server));
+  }
+
+  /** Somebody comes behind this try: it becomes the head of a line, and what it brings goes to the head. */
+  private lead(): Line {
+    this.line = this.site.pool.lines.findOrMake(this.resource(), 'trying');
+    // Given up already: only what its try brings is of interest to those behind.
+    if (this.phase === 'over') return this.line;
+    this.site.pool.waits.set(this, this.deadline);
+    this.line.join(this);
+    return this.line;
+  }
+
+  /** @param line undefined: a line that is to be made */
+  private waitIn(line: Line | undefined): void {
+    if (this.trier) {
+      this.finish();
+      return this.trier.busy();
+    }
+    this.phase = 'lined';
+    this.line = line ?? this.site.pool.lines.findOrMake(this.resource());
+    this.site.pool.waits.set(this, this.deadline);
+    this.line.join(this);
+  }
+
+  private resource(): Resource {
+    return { kind: this.kind, key: this.key, limit: this.limit };
+  }
+
+  private onDeadline(): void {
+    if (this.phase === 'over') return;
+    if (this.handover && !this.isLate) {
+      const { waits, clock } = this.site.pool;
+      this.isLate = true;
+      return waits.set(this, clock.now() + RENEWAL_MS);
+    }
+    const { key } = this.req;
+    // Who waits knows that the lock is busy; before that nothing is known.
+    const error = this.line ? this.line.verdict(key) : gone(this.site.pool.server, 'no answer in time');
+    this.cancel();
+    this.waiter.refused(error);
+  }
+
+  private fail(reason: LockError): void {
+    this.finish();
+    this.waiter.refused(reason);
+  }
+
+  private finish(): void {
+    this.phase = 'over';
+    this.site.pool.waits.cancel(this);
+  }
+}

@@ -1,0 +1,113 @@
+import type { LaneGrant } from './lines/caller.js';
+import type { Done } from './lanes/exchange.js';
+import type { Mark } from './lines/key-marks.js';
+import type { Lane } from './lanes/lane.js';
+import type { ServerPool } from './server-pool.js';
+import { newAlarm } from '../../common/alarms.js';
+import { LockError, LockLostError } from '../../common/errors.js';
+import type { Ms } from '../../common/system.js';
+import type { AcquireRequest, Grant, Owner, Proof, Released } from '../backend.js';
+import { refusal } from './refusal.js';
+
+/** A lock that a dflockd server gave to this process. */
+export abstract class RemoteHold implements Grant, Mark {
+  readonly token: string;
+  readonly validFrom: Ms;
+  readonly leaseMs: Ms;
+  readonly wantedMs: Ms | undefined;
+  /** End of the lease as far as it is known. */
+  protected until: Ms;
+  protected readonly lane: Lane;
+  /** The renewal to the wanted lease is still to be sent. */
+  private isFirst: boolean;
+
+  constructor(
+    readonly req: AcquireRequest,
+    /** As bytes. */
+    protected readonly key: string,
+    { token, validFrom, leaseMs, wantedMs, lane }: LaneGrant,
+    readonly fence: bigint | undefined,
+    protected readonly pool: ServerPool,
+  ) {
+    this.token = token;
+    this.validFrom = validFrom;
+    this.leaseMs = leaseMs;
+    this.wantedMs = wantedMs;
+    this.isFirst = wantedMs !== undefined;
+    if (req.leaseMs === 0 && wantedMs === undefined) pool.defaultLeaseMs = leaseMs;
+    this.until = validFrom + leaseMs;
+    this.lane = lane;
+    pool.marks.set(req.kind, key, req.limit, this);
+  }
+
+  abstract get owner(): Owner;
+  abstract get heldUntil(): Ms;
+  /** @throws LockLostError (final); LockUnavailableError, ServerDrainingError */
+  abstract renew(leaseMs: Ms): Promise<Proof>;
+  abstract release(done: (outcome: Released) => void): void;
+  /** Frees it without looking back. */
+  abstract abandon(): void;
+
+  get server(): string {
+    return this.pool.server;
+  }
+
+  /**
+   * Keeps the lock for another `keepMs`, then frees it. The lease is set to that time, so that it ends soon after even
+   * if the release gets lost. Where the server frees what a closed connection owned, the connection stays until then.
+   */
+  async keep(keepMs: Ms): Promise<Released> {
+    try {
+      const { alarms, clock } = this.pool;
+      const end = clock.now() + keepMs;
+      await this.renew(keepMs);
+      // The wire counts whole seconds: the rest of the last one is given back.
+      alarms.set(
+        newAlarm(() => this.abandonQuietly()),
+        end,
+      );
+      return 'released';
+    } catch (error) {
+      this.abandon();
+      if (error instanceof LockLostError) return 'gone';
+      throw error;
+    }
+  }
+
+  /**
+   * Whether this renewal completes the grant. It goes at once to the lane that brought the grant a moment ago: it must be on
+   * its way before its holder begins, so there is no time to ask whether the server shuts down.
+   */
+  protected takeFirst(): boolean {
+    const isFirst = this.isFirst && this.lane.isUsable;
+    this.isFirst = false;
+    return isFirst;
+  }
+
+  protected sendRenew(lane: Lane, leaseMs: Ms, resolve: (proof: Proof) => void, reject: (error: Error) => void): void {
+    const { req, token, key, server } = this;
+    lane.send({ t: 'renew', kind: req.kind, key, token, leaseMs }, (outcome, validFrom) => {
+      if (outcome instanceof LockError) reject(outcome);
+      else if (outcome.s === 'renewed') {
+        const proof = { validFrom, leaseMs: outcome.leaseMs };
+        this.until = validFrom + proof.leaseMs;
+        if (leaseMs === 0) this.pool.defaultLeaseMs = proof.leaseMs;
+        resolve(proof);
+      } else if (outcome.s === 'error') reject(new LockLostError(req.key, 'rejected', { server }));
+      else reject(refusal(outcome, 'renew', key, server));
+    });
+  }
+
+  protected sendRelease(lane: Lane, done: Done): void {
+    const { req, token, key } = this;
+    lane.send({ t: 'release', kind: req.kind, key, token }, done);
+  }
+
+  protected unmark(): void {
+    this.pool.marks.delete(this.req.kind, this.key, this.req.limit, this);
+  }
+
+  private abandonQuietly(): void {
+    this.release((outcome) => outcome instanceof Error && this.abandon());
+  }
+}

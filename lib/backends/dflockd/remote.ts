@@ -1,0 +1,184 @@
+import { ServerPool, type PoolStats } from './server-pool.js';
+import type { RemoteConfig } from './lanes/config.js';
+import { ConfigError } from '../../common/errors.js';
+import type { Clock, Entropy, Ms } from '../../common/system.js';
+import { LINE_CAP } from '../../protocol/limits.js';
+import type { Kind } from '../../protocol/messages.js';
+import { shardOf } from '../../protocol/shard.js';
+import type {
+  AcquireRequest,
+  Capabilities,
+  Grant,
+  LinkEvent,
+  LockBackend,
+  Pending,
+  Proof,
+  SignalTaker,
+  Released,
+  Waiter,
+} from '../backend.js';
+import { FenceBook } from './fence-book.js';
+import { RemoteAcquire, type Trier } from './remote-acquire.js';
+import { isLockedOn, pingOne, statsOf } from './remote-asks.js';
+import type { RemoteHold } from './remote-hold.js';
+import { publishOn, subscribeTo } from './remote-signals.js';
+import { RemoteSite } from './remote-site.js';
+import { RemoteTicket } from './remote-ticket.js';
+
+const capabilitiesOf = ({ autoRelease, waitersPerKey, fencing }: RemoteConfig): Capabilities =>
+  Object.freeze({
+    ownership: autoRelease ? 'connection' : 'lease',
+    order: waitersPerKey === Infinity ? 'strict' : 'per-process',
+    fence: fencing === 'token' ? 'per-key' : 'none',
+    semaphores: true,
+    tickets: true,
+    // Not every server has them; it says so to whoever asks.
+    signals: true,
+    inspect: 'dump',
+    leaseUnitMs: 1000,
+    minLeaseMs: 1000,
+    waitUnitMs: 1000,
+    maxKeyBytes: LINE_CAP,
+    keepAfterRelease: !autoRelease,
+  });
+
+/** Locks on one or several dflockd servers; several are shards: a key lives on one of them. */
+export class RemoteBackend implements LockBackend {
+  readonly name = 'dflockd';
+  readonly capabilities: Capabilities;
+  private readonly sites: readonly RemoteSite[];
+  private readonly watchers = new Set<(event: LinkEvent) => void>();
+  private readonly suspecting = new Set<() => void>();
+
+  constructor(
+    private readonly config: RemoteConfig,
+    clock: Clock,
+    entropy: Entropy,
+  ) {
+    this.capabilities = capabilitiesOf(config);
+    const degraded = (server: string, detail: string): void => this.tell({ server, state: 'degraded', detail });
+    this.sites = config.endpoints.map((endpoint) => {
+      const pool = new ServerPool(endpoint, config, clock, entropy, {
+        link: (server, state, error) => this.tell({ server, state, ...(error ? { error } : undefined) }),
+        degraded,
+        hastened: (server, detail) => {
+          degraded(server, detail);
+          for (const suspect of [...this.suspecting]) suspect();
+        },
+      });
+      const hasFences = config.fencing === 'token';
+      return new RemoteSite(pool, hasFences ? new FenceBook((detail) => degraded(pool.server, detail)) : undefined);
+    });
+  }
+
+  /** Connects to every server; after a rejection with LockUnavailableError it goes on trying by itself. */
+  async start(): Promise<Capabilities> {
+    await Promise.all(this.sites.map(({ pool }) => pool.start()));
+    return this.capabilities;
+  }
+
+  tryAcquire(req: AcquireRequest): Promise<Grant | null> {
+    return new Promise((resolve, reject) => {
+      const refuse: (reason: unknown) => void = reject;
+      const trier: Trier = {
+        onPlace: () => undefined,
+        granted: resolve,
+        refused: refuse,
+        busy: () => resolve(null),
+      };
+      new RemoteAcquire(req, this.siteOf(req.key), trier, trier);
+    });
+  }
+
+  enqueue(req: AcquireRequest, mode: 'line' | 'ticket', waiter: Waiter): Pending {
+    const site = this.siteOf(req.key);
+    return mode === 'ticket' ? new RemoteTicket(req, site, waiter) : new RemoteAcquire(req, site, waiter);
+  }
+
+  renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
+    return (grant as RemoteHold).renew(leaseMs);
+  }
+
+  release(grant: Grant, done: (outcome: Released) => void, keepMs = 0): void {
+    const hold = grant as RemoteHold;
+    if (keepMs > 0) hold.keep(keepMs).then(done, done);
+    else hold.release(done);
+  }
+
+  abandon(grant: Grant): void {
+    (grant as RemoteHold).abandon();
+  }
+
+  async ping(): Promise<void> {
+    await Promise.all(this.sites.map(({ pool }) => pingOne(pool)));
+  }
+
+  stats(): Promise<unknown[]> {
+    return Promise.all(this.sites.map(({ pool }) => statsOf(pool)));
+  }
+
+  /** On the server of the channel, as of a key. */
+  async publish(channel: string, payload: string): Promise<number> {
+    return publishOn(this.siteOf(channel).pool, channel, payload);
+  }
+
+  subscribe(pattern: string, group: string | undefined, taker: SignalTaker): () => void {
+    const pools = this.sites.map(({ pool }) => pool);
+    return subscribeTo(pools, pattern, group ?? '', taker);
+  }
+
+  /** Reads everything that the server of the key knows. */
+  async isLocked(key: string, kind: Kind): Promise<boolean> {
+    return isLockedOn(this.siteOf(key).pool, key, kind);
+  }
+
+  onLink(callback: (event: LinkEvent) => void): () => void {
+    this.watchers.add(callback);
+    return () => this.watchers.delete(callback);
+  }
+
+  /** Called when connections turn out to live for less time without a word than was thought. */
+  onSuspect(callback: () => void): () => void {
+    this.suspecting.add(callback);
+    return () => this.suspecting.delete(callback);
+  }
+
+  /** Connections to each server, for tests and diagnosis. */
+  lanes(): PoolStats[] {
+    return this.sites.map(({ pool }) => pool.stats());
+  }
+
+  /** Lines, and alarms of callers that wait; for tests and diagnosis. */
+  leftOvers(): { lines: number; waits: number } {
+    const sum = (count: (site: RemoteSite) => number) => this.sites.reduce((total, site) => total + count(site), 0);
+    return { lines: sum(({ pool }) => pool.lines.size), waits: sum(({ pool }) => pool.waits.size) };
+  }
+
+  async close(graceMs: Ms): Promise<void> {
+    await Promise.all(this.sites.map(({ pool }) => pool.close(graceMs)));
+    this.watchers.clear();
+    this.suspecting.clear();
+  }
+
+  /** Asked once for each acquire; what follows goes to the server that granted (strategies may be random). */
+  private siteOf(key: string): RemoteSite {
+    const { sites } = this;
+    const { length } = sites;
+    const { shardingStrategy } = this.config;
+    if (!shardingStrategy) return sites[length === 1 ? 0 : shardOf(key, length)]!;
+    let shard: unknown;
+    try {
+      shard = shardingStrategy(key, length);
+    } catch (cause) {
+      throw new ConfigError(`option remote.shardingStrategy: threw ${String(cause)}`, { cause });
+    }
+    if (Number.isInteger(shard) && (shard as number) >= 0 && (shard as number) < length) return sites[shard as number]!;
+    throw new ConfigError(
+      `option remote.shardingStrategy: expected an index of 0 to ${length - 1}, got ${String(shard)}`,
+    );
+  }
+
+  private tell(event: LinkEvent): void {
+    for (const watcher of [...this.watchers]) watcher(event);
+  }
+}

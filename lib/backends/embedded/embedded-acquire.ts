@@ -1,0 +1,83 @@
+import type { Alarm, Alarms } from '../../common/alarms.js';
+import { AcquireTimeoutError, ShuttingDownError } from '../../common/errors.js';
+import type { Clock, Ms } from '../../common/system.js';
+import type { Answer, OpId } from '../../core/types.js';
+import { toBytes } from '../../protocol/bytes.js';
+import type { AcquireRequest, Pending, Waiter } from '../backend.js';
+import type { EmbeddedDoor } from './embedded-door.js';
+import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
+import { refusal } from '../dflockd/refusal.js';
+
+/** Longer than the engine takes to notice that a wait is over. */
+const LATE_MS = 1000;
+
+/**
+ * One acquire from the engine in this process; it waits in the engine's queue. As an alarm it does nothing but keep the
+ * process alive, as somebody who waits should: the engine's own timer does not.
+ */
+export class EmbeddedAcquire implements Pending, Alarm {
+  due: Ms = Infinity;
+  slot = -1;
+  private readonly key: string;
+  private readonly since: Ms;
+  private readonly op: OpId;
+  private isOver = false;
+  private isQueued = false;
+
+  constructor(
+    private readonly req: AcquireRequest,
+    private readonly door: EmbeddedDoor,
+    private readonly clock: Clock,
+    private readonly waits: Alarms,
+    private readonly waiter: Waiter,
+  ) {
+    const { kind, limit, leaseMs, deadline } = req;
+    const key = toBytes(req.key);
+    const now = clock.now();
+    this.key = key;
+    this.since = now;
+    const waitMs = Math.max(deadline - now, 0);
+    this.op = door.exec({ t: 'acquire', kind, key, limit, waitMs, leaseMs }, (answer) => this.answered(answer), now);
+    if (this.isOver) return;
+    this.isQueued = true;
+    waits.set(this, deadline + LATE_MS);
+    waiter.onPlace('queued');
+  }
+
+  /** Alarm */
+  ring(): void {
+    // The engine has an alarm of its own, which answers.
+  }
+
+  cancel(): void {
+    if (this.isOver) return;
+    this.finish();
+    this.door.cancel(this.op);
+  }
+
+  private answered(answer: Answer): void {
+    const { req, key, door, waiter } = this;
+    if (this.isOver) {
+      if (answer.s === 'granted')
+        door.exec({ t: 'release', kind: req.kind, key, token: answer.token }, () => undefined);
+      return;
+    }
+    this.finish();
+    if (answer.s !== 'granted') return waiter.refused(errorOf(answer, req));
+    // A queued request is granted later than it was made; the lease runs from the grant on.
+    const validFrom = this.isQueued ? this.clock.now() : this.since;
+    waiter.granted(new EmbeddedGrant(req, key, answer.token, validFrom, answer.leaseMs));
+  }
+
+  private finish(): void {
+    this.isOver = true;
+    this.waits.cancel(this);
+  }
+}
+
+function errorOf(answer: Answer, { key }: AcquireRequest): Error {
+  const details = { key, server: EMBEDDED };
+  if (answer.s === 'timeout') return new AcquireTimeoutError(key, details);
+  if (answer.s === 'cancelled') return new ShuttingDownError(details);
+  return refusal(answer, 'acquire', toBytes(key), EMBEDDED);
+}

@@ -1,0 +1,139 @@
+import { ShuttingDownError, UnsupportedError } from '../../common/errors.js';
+import { type Clock, microtask } from '../../common/system.js';
+import type { EngineDriver, Woken } from '../../core/driver.js';
+import type { Session } from '../../core/session.js';
+import type { Answer, Command, SessionSink } from '../../core/types.js';
+import { fromBytes, toBytes } from '../../protocol/bytes.js';
+import { ChannelRouter } from '../../protocol/channel-router.js';
+import type { Push } from '../../protocol/messages.js';
+import type { SignalTaker } from '../backend.js';
+import { EmbeddedDoor } from './embedded-door.js';
+import { EMBEDDED } from './embedded-grant.js';
+
+/** A listener inside the process. It is given what came when the engine's work is done, and cannot be too slow. */
+class Ear implements SessionSink, Woken {
+  readonly session: Session;
+  private heard: Push[] = [];
+  private answer: Answer | undefined;
+
+  constructor(
+    private readonly driver: EngineDriver,
+    private readonly clock: Clock,
+    private readonly pushed: (push: Push) => void,
+  ) {
+    this.session = driver.engine.open(this, EMBEDDED);
+  }
+
+  /** What does not wait is answered at once. */
+  ask(command: Command): Answer {
+    this.driver.engine.exec(this.session, 0, command, this.clock.now());
+    this.driver.touch();
+    return this.answer!;
+  }
+
+  close(): void {
+    this.heard = [];
+    this.driver.engine.close(this.session, this.clock.now(), true);
+  }
+
+  /** SessionSink */
+  reply(_op: number, answer: Answer): void {
+    this.answer = answer;
+  }
+
+  /** SessionSink */
+  push(channel: string, payload: string): boolean {
+    if (this.heard.push({ channel, payload }) === 1) this.driver.wake(this);
+    return true;
+  }
+
+  /** SessionSink */
+  evict(): void {
+    // Only who refuses a push is evicted.
+  }
+
+  /** Woken. Whoever listens may use the engine, so not in the middle of the driver's round either. */
+  resume(): void {
+    microtask(() => {
+      const { heard } = this;
+      this.heard = [];
+      for (const push of heard) this.pushed(push);
+    });
+  }
+}
+
+/**
+ * Signals of the engine in this process. Those who listen without a group share a session, members of groups have one each:
+ * for the same reason, and with the same effect, as on connections.
+ */
+export class EmbeddedSignals {
+  private readonly router = new ChannelRouter<SignalTaker>();
+  private shared: Ear | undefined;
+  private readonly members = new Map<Ear, SignalTaker>();
+  private readonly voice: EmbeddedDoor;
+  private closed = false;
+
+  constructor(
+    private readonly driver: EngineDriver,
+    private readonly clock: Clock,
+  ) {
+    this.voice = new EmbeddedDoor(driver, clock);
+  }
+
+  /** How many copies were made, when they have been. Rejects with ShuttingDownError. */
+  publish(channel: string, payload: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (this.closed) return reject(new ShuttingDownError({ server: EMBEDDED }));
+      this.voice.exec({ t: 'signal', channel: toBytes(channel), payload: toBytes(payload) }, (answer) => {
+        if (answer.s === 'delivered') resolve(answer.count);
+        else reject(new ShuttingDownError({ server: EMBEDDED }));
+      });
+    });
+  }
+
+  subscribe(pattern: string, group: string, taker: SignalTaker): () => void {
+    if (this.closed) {
+      taker.failed(new ShuttingDownError({ server: EMBEDDED }));
+      return () => undefined;
+    }
+    return group === '' ? this.join(toBytes(pattern), taker) : this.enlist(toBytes(pattern), toBytes(group), taker);
+  }
+
+  close(): void {
+    this.closed = true;
+    const takers = [...this.router.all(), ...this.members.values()];
+    this.voice.close();
+    for (const ear of [this.shared, ...this.members.keys()]) ear?.close();
+    this.router.clear();
+    this.members.clear();
+    for (const taker of takers) taker.failed(new ShuttingDownError({ server: EMBEDDED }));
+  }
+
+  private join(pattern: string, taker: SignalTaker): () => void {
+    const ear = (this.shared ??= new Ear(this.driver, this.clock, ({ channel, payload }) => {
+      for (const each of this.router.route(channel)) each.signal(fromBytes(channel), fromBytes(payload));
+    }));
+    if (this.router.add(pattern, taker) && ear.ask({ t: 'listen', pattern, group: '' }).s !== 'ok') {
+      this.router.remove(pattern, taker);
+      taker.failed(new UnsupportedError('this process has reached the limit of signal patterns', { server: EMBEDDED }));
+      return () => undefined;
+    }
+    return () => {
+      if (!this.router.remove(pattern, taker)) return;
+      if (this.router.size > 0) return void ear.ask({ t: 'unlisten', pattern, group: '' });
+      ear.close();
+      this.shared = undefined;
+    };
+  }
+
+  private enlist(pattern: string, group: string, taker: SignalTaker): () => void {
+    const ear = new Ear(this.driver, this.clock, ({ channel, payload }) =>
+      taker.signal(fromBytes(channel), fromBytes(payload)),
+    );
+    this.members.set(ear, taker);
+    ear.ask({ t: 'listen', pattern, group });
+    return () => {
+      if (this.members.delete(ear)) ear.close();
+    };
+  }
+}

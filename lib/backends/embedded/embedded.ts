@@ -1,0 +1,199 @@
+import { Alarms } from '../../common/alarms.js';
+import { LockLostError, ShuttingDownError } from '../../common/errors.js';
+import type { Clock, Entropy, Ms } from '../../common/system.js';
+import { EngineDriver } from '../../core/driver.js';
+import { Engine } from '../../core/engine.js';
+import { FencedTokens, fenceSeed } from '../../core/tokens.js';
+import { type Answer, type Command, DEFAULT_ENGINE_OPTIONS } from '../../core/types.js';
+import type { DaemonLogger } from '../../daemon/logger.js';
+import { DflockdServer } from '../../daemon/server.js';
+import { toBytes } from '../../protocol/bytes.js';
+import { LINE_CAP } from '../../protocol/limits.js';
+import type { Kind } from '../../protocol/messages.js';
+import type {
+  AcquireRequest,
+  Capabilities,
+  Grant,
+  LinkEvent,
+  LockBackend,
+  Pending,
+  Proof,
+  SignalTaker,
+  Released,
+  Waiter,
+} from '../backend.js';
+import { EmbeddedAcquire } from './embedded-acquire.js';
+import type { EmbeddedConfig } from './embedded-config.js';
+import { EmbeddedDoor, type OnAnswer } from './embedded-door.js';
+import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
+import { EmbeddedSignals } from './embedded-signals.js';
+import { embeddedStats } from './embedded-stats.js';
+import { refusal } from '../dflockd/refusal.js';
+
+const CAPABILITIES: Capabilities = Object.freeze({
+  ownership: 'lease',
+  order: 'strict',
+  fence: 'per-key',
+  semaphores: true,
+  tickets: true,
+  signals: true,
+  inspect: 'key',
+  leaseUnitMs: 1,
+  minLeaseMs: 1,
+  waitUnitMs: 1,
+  maxKeyBytes: LINE_CAP,
+  keepAfterRelease: false,
+});
+
+/** Leases may be shorter than a second here; waiters should not wait a whole one for the next sweep. */
+const SWEEP_INTERVAL_MS: Ms = 100;
+
+/** The lock engine in this process, open to others through a TCP door if wanted. */
+export class EmbeddedBackend implements LockBackend {
+  readonly name = EMBEDDED;
+  readonly capabilities = CAPABILITIES;
+  private readonly driver: EngineDriver;
+  private readonly door: EmbeddedDoor;
+  private readonly signals: EmbeddedSignals;
+  private readonly waits: Alarms;
+  private readonly watchers = new Set<(event: LinkEvent) => void>();
+  private server: DflockdServer | undefined;
+  private starting: Promise<Capabilities> | undefined;
+  private closed = false;
+
+  constructor(
+    private readonly config: EmbeddedConfig,
+    private readonly clock: Clock,
+    private readonly entropy: Entropy,
+  ) {
+    const { maxLocks, maxWaiters, defaultLeaseMs, sweepIntervalMs = SWEEP_INTERVAL_MS } = config;
+    const options = { ...DEFAULT_ENGINE_OPTIONS, maxLocks, maxWaiters, defaultLeaseMs, sweepIntervalMs };
+    const tokens = new FencedTokens(entropy, fenceSeed(clock.wall()));
+    this.driver = new EngineDriver(new Engine(options, tokens, clock.now()), clock);
+    this.door = new EmbeddedDoor(this.driver, clock);
+    this.signals = new EmbeddedSignals(this.driver, clock);
+    this.waits = new Alarms(clock, true);
+  }
+
+  /** Where other processes find this engine; undefined without `listen`. */
+  get address(): { readonly host: string; readonly port: number } | undefined {
+    return this.server?.address();
+  }
+
+  /** @throws ConfigError if the port is in use: there is an engine already, and a second one would mean two holders */
+  start(): Promise<Capabilities> {
+    return (this.starting ??= this.listen().catch((error: unknown) => {
+      // Whoever has the port may be gone by the next time.
+      this.starting = undefined;
+      throw error;
+    }));
+  }
+
+  async tryAcquire(req: AcquireRequest): Promise<Grant | null> {
+    this.assertOpen();
+    const { kind, limit, leaseMs } = req;
+    const key = toBytes(req.key);
+    const validFrom = this.clock.now();
+    const answer = await this.ask({ t: 'acquire', kind, key, limit, waitMs: 0, leaseMs });
+    if (answer.s === 'granted') return new EmbeddedGrant(req, key, answer.token, validFrom, answer.leaseMs);
+    if (answer.s === 'timeout' || answer.s === 'max_waiters') return null;
+    throw refusal(answer, 'acquire', key, EMBEDDED);
+  }
+
+  /** Every caller has a place of its own in the engine's queue, with a ticket or without. */
+  enqueue(req: AcquireRequest, _mode: 'line' | 'ticket', waiter: Waiter): Pending {
+    this.assertOpen();
+    return new EmbeddedAcquire(req, this.door, this.clock, this.waits, waiter);
+  }
+
+  async renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
+    const { req, token, bytes: key } = grant as EmbeddedGrant;
+    const validFrom = this.clock.now();
+    const answer = await this.ask({ t: 'renew', kind: req.kind, key, token, leaseMs });
+    if (answer.s === 'renewed') return { validFrom, leaseMs: answer.leaseMs };
+    throw new LockLostError(req.key, 'rejected', { server: EMBEDDED });
+  }
+
+  release(grant: Grant, done: (outcome: Released) => void, keepMs = 0): void {
+    const { req, token, bytes: key } = grant as EmbeddedGrant;
+    if (this.closed) return done('gone');
+    const freed: OnAnswer = ({ s }) => done(s === 'ok' || s === 'renewed' ? 'released' : 'gone');
+    if (keepMs > 0) this.door.exec({ t: 'renew', kind: req.kind, key, token, leaseMs: keepMs }, freed);
+    else this.door.exec({ t: 'release', kind: req.kind, key, token }, freed);
+  }
+
+  abandon(grant: Grant): void {
+    this.release(grant, () => undefined);
+  }
+
+  async isLocked(key: string, kind: Kind): Promise<boolean> {
+    return this.driver.engine.isHeld(kind, toBytes(key));
+  }
+
+  async stats(): Promise<unknown[]> {
+    return [{ server: EMBEDDED, ...(await embeddedStats(this.driver, this.server?.connections ?? 0)) }];
+  }
+
+  publish(channel: string, payload: string): Promise<number> {
+    return this.signals.publish(channel, payload);
+  }
+
+  subscribe(pattern: string, group: string | undefined, taker: SignalTaker): () => void {
+    return this.signals.subscribe(pattern, group ?? '', taker);
+  }
+
+  async ping(): Promise<void> {
+    this.assertOpen();
+  }
+
+  /** No link goes up or down; `degraded` tells what goes wrong at the TCP door. */
+  onLink(callback: (event: LinkEvent) => void): () => void {
+    this.watchers.add(callback);
+    return () => this.watchers.delete(callback);
+  }
+
+  async close(_graceMs: Ms): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await this.starting?.catch(() => undefined);
+    this.signals.close();
+    this.door.close();
+    // Nothing is passed on to others any more: their connections end next.
+    this.driver.engine.drain(this.clock.now());
+    this.driver.touch();
+    await this.server?.close();
+    this.driver.close();
+    this.waits.clear();
+  }
+
+  private async listen(): Promise<Capabilities> {
+    const { listen, authToken } = this.config;
+    if (!listen) return CAPABILITIES;
+    const { clock, entropy, driver } = this;
+    const { host, port } = listen;
+    const logger: DaemonLogger = (level, message, attributes) => {
+      if (level === 'error') this.degraded(message, attributes?.['err']);
+    };
+    this.server = new DflockdServer({ host, port, authToken }, { clock, entropy, driver, logger });
+    await this.server.listen();
+    return CAPABILITIES;
+  }
+
+  /** @param reason may be a stack */
+  private degraded(what: string, reason: unknown): void {
+    const [why] = String(reason).split('\n', 1);
+    for (const told of this.watchers) told({ server: EMBEDDED, state: 'degraded', detail: `${what}: ${why}` });
+  }
+
+  /** The engine answers what does not wait at once. */
+  private ask(command: Command): Promise<Answer> {
+    return new Promise((resolve) => {
+      if (this.closed) resolve({ s: 'cancelled' });
+      else this.door.exec(command, resolve);
+    });
+  }
+
+  private assertOpen(): void {
+    if (this.closed) throw new ShuttingDownError({ server: EMBEDDED });
+  }
+}

@@ -1,0 +1,287 @@
+import type { Socket } from 'node:net';
+import type { AcquireRequest, Grant, Owner, Proof } from '../../backends/backend.js';
+import { type Alarm, Alarms, newAlarm } from '../../common/alarms.js';
+import { LockError, LockLostError, type LossReason } from '../../common/errors.js';
+import { guardOf } from '../../common/guard.js';
+import { type Clock, type Ms, systemClock } from '../../common/system.js';
+import type { LeaseBackend } from '../../locks/lease/lease-keeper.js';
+import type { Lease, LeaseHolder } from '../../locks/lease/lease.js';
+import { encodeRequest } from '../../protocol/request-encoder.js';
+import { type Destination, dial, ready } from './dial.js';
+import { type HoldKeeper, NO_LEASE_MS } from './hold-keeper.js';
+import type { Granted } from './replies.js';
+import { grantOf, placeOn } from './regrant.js';
+import { acquireOn, type FreshGrant, releaseOn, renewOn, type Subject, waitOn } from './requests.js';
+import { closedByServer, type SocketLines } from './socket-lines.js';
+
+/** What a session has to know of its lock. */
+export interface HoldPlan {
+  readonly subject: Subject;
+  readonly to: Destination;
+  readonly leaseTtlS: number | undefined;
+  readonly socketTimeoutMs: Ms | undefined;
+  /** The server's. */
+  readonly readTimeoutMs: Ms;
+}
+
+/** Told in the turn in which it happens, and never after the end. */
+export interface HoldObserver {
+  held(granted: Granted): void;
+  renewed(leaseS: number): void;
+  /** The session has ended with it. */
+  lost(token: string): void;
+}
+
+/**
+ * new → asking (a request that may bring the lock) → queued ⇄ asking, or held → releasing → over. Whatever goes wrong
+ * leads to over, which nothing leaves.
+ */
+type State = 'new' | 'asking' | 'queued' | 'held' | 'releasing' | 'over';
+
+/** How long a release waits for a renewal that is under way, and then for its own answer. */
+const RELEASE_PATIENCE_MS: Ms = 5000;
+
+/** Whether the promise settles within so long. */
+const settles = (promise: Promise<unknown>, ms: Ms): Promise<boolean> =>
+  new Promise((resolve) => {
+    const timer = systemClock.setTimer(() => resolve(false), ms);
+    const over = (): void => {
+      systemClock.clearTimer(timer);
+      resolve(true);
+    };
+    promise.then(over, over);
+  });
+
+/** Heartbeats of places in queues; one timer for all. */
+const beats = new Alarms(systemClock);
+
+/** One connection, and the one hold, or place in a queue, that lives and dies with it (spec 4.1). */
+export class HoldSession implements Owner, LeaseHolder {
+  readonly id = 'connection';
+  private state: State = 'new';
+  private lines: SocketLines | undefined;
+  private token = '';
+  private leaseS = 0;
+  private lease: Lease | undefined;
+  private renewing: Promise<unknown> | undefined;
+  /** When the newest request that was answered was sent. */
+  private lastAcked: Ms = 0;
+  private whenLost: ((reason: LossReason, error?: Error) => void) | undefined;
+  private readonly clock: Clock = systemClock;
+  private readonly beat: Alarm = newAlarm(() => this.ping());
+
+  constructor(
+    private readonly plan: HoldPlan,
+    private readonly observer: HoldObserver,
+    private readonly keeper: HoldKeeper,
+  ) {}
+
+  /** What a keeper of sessions' leases needs: each grant is owned by its session. */
+  static readonly GRANTS: LeaseBackend = Object.freeze({
+    renew: (grant: Grant) => (grant.owner as HoldSession).renew(),
+    abandon: (grant: Grant) => (grant.owner as HoldSession).end(),
+  });
+
+  get connection(): Socket | undefined {
+    return this.lines?.socket;
+  }
+
+  get isHeld(): boolean {
+    return this.state === 'held';
+  }
+
+  get isQueued(): boolean {
+    return this.state === 'queued';
+  }
+
+  /** Connects and waits for the lock. The caller ends the session if this rejects. */
+  async acquire(waitS: number): Promise<Granted> {
+    this.state = 'asking';
+    const socket = await this.connect();
+    const { subject, leaseTtlS } = this.plan;
+    this.limitSilence(false);
+    return this.blocking(waitS, 'acquire', acquireOn(socket, subject, waitS, leaseTtlS));
+  }
+
+  /** Connects and takes a place; undefined if it is not its turn yet. */
+  async enqueue(): Promise<Granted | undefined> {
+    this.state = 'asking';
+    await this.connect();
+    const { subject, leaseTtlS } = this.plan;
+    const granted = await placeOn(this.lines!, subject, leaseTtlS);
+    this.assertOpen();
+    if (granted) return this.hold(granted);
+    this.state = 'queued';
+    this.rearm();
+    return undefined;
+  }
+
+  /** Waits in the place that was taken. */
+  async wait(waitS: number): Promise<Granted> {
+    this.state = 'asking';
+    beats.cancel(this.beat);
+    this.limitSilence(false);
+    const { subject, leaseTtlS } = this.plan;
+    return this.blocking(waitS, 'wait', waitOn(this.lines!.socket, subject, waitS, leaseTtlS));
+  }
+
+  /** Whether the lock is still held. */
+  async check(): Promise<boolean> {
+    return this.isHeld && (await this.lease!.check());
+  }
+
+  /** Ends the hold in good order. Never rejects: the end of the connection frees it in any case. */
+  async release(): Promise<void> {
+    const { lines, renewing } = this;
+    const wasHeld = this.state === 'held';
+    if (this.state !== 'over') this.state = 'releasing';
+    this.forgetLease();
+    try {
+      if (!wasHeld || !lines) return;
+      const answers = !renewing || (await settles(renewing, RELEASE_PATIENCE_MS));
+      const released = releaseOn(lines.socket, this.plan.subject, this.token);
+      // The answer would come behind that of the renewal, for which enough time has been given.
+      if (!answers) return void released.catch(() => undefined);
+      lines.expect(RELEASE_PATIENCE_MS, 'release');
+      await released;
+    } catch {
+      // Ignored, as in the original.
+    } finally {
+      this.end();
+    }
+  }
+
+  /** Closes the connection; whoever waits for it is rejected. */
+  end(why = 'connection closed'): void {
+    if (this.state === 'over') return;
+    this.state = 'over';
+    this.forgetLease();
+    beats.cancel(this.beat);
+    const { lines } = this;
+    if (!lines) return;
+    lines.stop(why);
+    lines.socket.destroy();
+  }
+
+  /** Owner */
+  provenUntil(): Ms {
+    const { readTimeoutMs } = this.plan;
+    return this.lastAcked + readTimeoutMs - guardOf(readTimeoutMs);
+  }
+
+  /** Owner */
+  onLost(callback: (reason: LossReason, error?: Error) => void): () => void {
+    this.whenLost = callback;
+    return () => (this.whenLost = undefined);
+  }
+
+  /** LeaseHolder */
+  renewed(): void {
+    this.observer.renewed(this.leaseS);
+  }
+
+  /** LeaseHolder */
+  draining(): void {
+    // Nobody asks such a server beforehand here: it says so in answer to a renewal, which has failed then.
+  }
+
+  /** LeaseHolder */
+  lost(): void {
+    this.end('the lock is lost');
+    this.observer.lost(this.token);
+  }
+
+  private async connect(): Promise<Socket> {
+    const { to } = this.plan;
+    const lines = dial(to);
+    this.lines = lines;
+    await ready(lines, to);
+    this.assertOpen();
+    this.limitSilence(true);
+    return lines.socket;
+  }
+
+  /** Something that the server may take its time for. */
+  private async blocking(waitS: number, what: string, asked: Promise<FreshGrant>): Promise<Granted> {
+    const { subject, leaseTtlS } = this.plan;
+    const granted = await grantOf(asked, what, this.lines!, subject, waitS, leaseTtlS);
+    this.assertOpen();
+    this.limitSilence(true);
+    return this.hold(granted);
+  }
+
+  private hold(granted: FreshGrant): Granted {
+    const { plan } = this;
+    const { validFrom } = granted;
+    const lines = this.lines!;
+    if (lines.isOver) throw closedByServer();
+    this.state = 'held';
+    this.token = granted.token;
+    this.leaseS = granted.lease;
+    this.lastAcked = validFrom;
+    const { kind, key, limit } = plan.subject;
+    const req: AcquireRequest = { key, kind, limit, leaseMs: 0, deadline: 0 };
+    const server = `${plan.to.host}:${plan.to.port}`;
+    const grant: Grant = { req, token: granted.token, server, owner: this, validFrom, leaseMs: this.leaseMs };
+    this.lease = this.keeper.keep(grant, 0, 'auto');
+    this.lease.handTo(this, 'auto');
+    lines.whenEnded = (error) => this.whenLost?.('disconnected', error);
+    this.observer.held(granted);
+    return granted;
+  }
+
+  private get leaseMs(): Ms {
+    return this.leaseS > 0 ? this.leaseS * 1000 : NO_LEASE_MS;
+  }
+
+  private renew(): Promise<Proof> {
+    const renewing = this.askRenewal();
+    this.renewing = renewing.catch(() => undefined).finally(() => (this.renewing = undefined));
+    return renewing;
+  }
+
+  private async askRenewal(): Promise<Proof> {
+    const validFrom = this.clock.now();
+    const { subject, leaseTtlS } = this.plan;
+    try {
+      this.leaseS = await renewOn(this.lines!.socket, subject, this.token, leaseTtlS);
+    } catch (error) {
+      // No second try, as in the original.
+      throw new LockLostError(subject.key, 'rejected', { cause: error });
+    }
+    this.lastAcked = validFrom;
+    return { validFrom, leaseMs: this.leaseMs };
+  }
+
+  /** The server takes silence for death, and the place would be gone. 1.10 answers `error`, which is as good. */
+  private ping(): void {
+    if (this.state !== 'queued') return;
+    this.lines!.ask(encodeRequest({ t: 'ping' })).catch(() => undefined);
+    this.rearm();
+  }
+
+  private rearm(): void {
+    beats.set(this.beat, this.clock.now() + this.keeper.heartbeatMs);
+  }
+
+  private forgetLease(): void {
+    this.lease?.end();
+  }
+
+  private assertOpen(): void {
+    if (this.state === 'over' || this.state === 'releasing') throw new LockError('connection closed');
+  }
+
+  private limitSilence(limited: boolean): void {
+    const { socketTimeoutMs } = this.plan;
+    if (!socketTimeoutMs || !this.lines) return;
+    const { lines } = this;
+    const { socket } = lines;
+    socket.removeAllListeners('timeout');
+    if (!limited) return void socket.setTimeout(0);
+    socket.setTimeout(socketTimeoutMs, () => {
+      lines.stop(`no data within ${socketTimeoutMs} ms`);
+      socket.destroy();
+    });
+  }
+}

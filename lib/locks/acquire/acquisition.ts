@@ -1,0 +1,189 @@
+import type { AcquireRequest, Grant, LockBackend, Pending, Place, Waiter } from '../../backends/backend.js';
+import { whenAborted } from '../../common/abort.js';
+import { type Alarm, type Alarms } from '../../common/alarms.js';
+import {
+  LeaseExpiredError,
+  LockUnavailableError,
+  MaxLocksError,
+  MaxWaitersError,
+  NotLeaderError,
+  PoolExhaustedError,
+  ProtocolError,
+  ServerDrainingError,
+} from '../../common/errors.js';
+import { guardOf } from '../../common/guard.js';
+import type { Linked, LinkedList } from '../../common/linked-list.js';
+import type { Clock, Entropy, Ms } from '../../common/system.js';
+
+/** What all acquisitions of a client share. */
+export interface AcquireContext {
+  readonly backend: LockBackend;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  /** Keep the process alive: somebody waits. */
+  readonly alarms: Alarms;
+  /** All that are not over. */
+  readonly waiting: LinkedList<Cancellable>;
+}
+
+/** Something that is waited for and can be given up. */
+export interface Cancellable extends Linked<Cancellable> {
+  cancel(reason: unknown): void;
+}
+
+/** For whom a lock is waited for: one of `granted` and `failed` is called, once. */
+export interface Taker {
+  /** Renews what it gets, from the turn in which it gets it. Default false. */
+  readonly autoRenew?: boolean;
+  /** @param now the clock, as it has just been read */
+  granted(grant: Grant, now: Ms): void;
+  failed(error: unknown): void;
+  /** It has a place in a queue. May be told more than once. */
+  readonly queued?: (() => void) | undefined;
+}
+
+/** What may be over soon: worth another attempt while there is time. */
+const PASSING = [
+  LockUnavailableError,
+  ServerDrainingError,
+  NotLeaderError,
+  ProtocolError,
+  LeaseExpiredError,
+  MaxWaitersError,
+  MaxLocksError,
+  PoolExhaustedError,
+];
+
+/** Whether another attempt may succeed. */
+export const isPassing = (error: unknown): boolean => PASSING.some((type) => error instanceof type);
+
+/**
+ * Whether nothing is sure about a grant any more. A process that stalled reads an answer that has waited in its buffers:
+ * nobody may begin to work under a lock that somebody else may have.
+ */
+export const isOver = ({ validFrom, leaseMs, owner }: Grant, now: Ms): boolean =>
+  // Also where there is no number: a backend that does not say how long has granted nothing.
+  !(now < Math.min(validFrom + leaseMs - guardOf(leaseMs), owner.provenUntil()));
+
+export const tooLate = ({ req, server }: Grant): LockUnavailableError =>
+  new LockUnavailableError('granted, but the lease was over when the answer was read', { key: req.key, server });
+
+/** Between attempts; the bound doubles, the delay is its upper half at random. */
+const LEAST_PAUSE_MS: Ms = 25;
+const MOST_PAUSE_MS: Ms = 250;
+
+/** starting → attempting ⇄ pausing (until the alarm) → over. */
+type Step = 'starting' | 'attempting' | 'pausing' | 'over';
+
+/** One caller that waits for a lock, through as many attempts as there is time for. */
+export class Acquisition implements Alarm, Cancellable, Waiter {
+  due: Ms = Infinity;
+  slot = -1;
+  prev: Cancellable | undefined = undefined;
+  next: Cancellable | undefined = undefined;
+  private step: Step = 'starting';
+  private pending: Pending | undefined = undefined;
+  private pauseMs = LEAST_PAUSE_MS;
+  /** What the last attempt met; what the caller is told if there is no time for another. */
+  private lastError: unknown = undefined;
+  private ignoreAbort: (() => void) | undefined = undefined;
+
+  constructor(
+    private readonly context: AcquireContext,
+    private readonly req: AcquireRequest,
+    private readonly signal: AbortSignal | undefined,
+    private readonly taker: Taker,
+  ) {}
+
+  start(): void {
+    const { signal } = this;
+    if (signal) this.ignoreAbort = whenAborted(signal, () => this.cancel(signal.reason));
+    this.attempt();
+  }
+
+  /** Gives up; the caller is told `reason` at once. */
+  cancel(reason: unknown): void {
+    const { step, pending } = this;
+    if (step === 'over') return;
+    this.finish();
+    if (step === 'attempting') pending?.cancel();
+    this.taker.failed(reason);
+  }
+
+  /** A pause ends now: what was missing may be there. */
+  wake(): void {
+    if (this.step === 'pausing') this.attempt();
+  }
+
+  /** Alarm: a pause is over. */
+  ring(now: Ms): void {
+    if (now < this.req.deadline) return this.attempt();
+    this.finish();
+    this.taker.failed(this.lastError);
+  }
+
+  /** Waiter */
+  get autoRenew(): boolean {
+    return this.taker.autoRenew === true;
+  }
+
+  /** Waiter */
+  onPlace(place: Place): void {
+    if (place === 'queued') this.taker.queued?.();
+  }
+
+  /** Waiter */
+  granted(grant: Grant): void {
+    const { backend, clock } = this.context;
+    const now = clock.now();
+    if (isOver(grant, now)) {
+      backend.abandon(grant);
+      return this.refused(tooLate(grant));
+    }
+    this.finish();
+    this.taker.granted(grant, now);
+  }
+
+  /** Waiter */
+  refused(error: unknown): void {
+    const { clock, entropy, alarms } = this.context;
+    const left = this.req.deadline - clock.now();
+    if (!isPassing(error) || left <= 0) {
+      this.finish();
+      return this.taker.failed(error);
+    }
+    this.lastError = error;
+    this.step = 'pausing';
+    this.pending = undefined;
+    const pause = this.pauseMs * (0.5 + entropy.unit() / 2);
+    this.pauseMs = Math.min(2 * this.pauseMs, MOST_PAUSE_MS);
+    alarms.set(this, clock.now() + Math.min(left, pause));
+  }
+
+  private attempt(): void {
+    this.context.alarms.cancel(this);
+    this.step = 'attempting';
+    let pending: Pending;
+    try {
+      pending = this.context.backend.enqueue(this.req, 'line', this);
+    } catch (error) {
+      return this.refused(error);
+    }
+    if (this.isAttempting) this.pending = pending;
+    // Answered already, as often; or given up from within, by a sharding strategy say.
+    else pending.cancel();
+  }
+
+  private get isAttempting(): boolean {
+    return this.step === 'attempting';
+  }
+
+  private finish(): void {
+    const { context } = this;
+    this.step = 'over';
+    this.pending = undefined;
+    context.alarms.cancel(this);
+    this.ignoreAbort?.();
+    context.waiting.remove(this);
+  }
+}

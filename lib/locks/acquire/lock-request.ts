@@ -1,0 +1,147 @@
+import type { AcquireRequest } from '../../backends/backend.js';
+import { ConfigError } from '../../common/errors.js';
+import type { Ms } from '../../common/system.js';
+import { toBytes } from '../../protocol/bytes.js';
+import { checkBounds } from '../options/bounds.js';
+import { lockContext } from '../handle/current-lock.js';
+import type { LockedCall, Origin } from '../handle/hold.js';
+import { checkCount, wireKey } from '../options/keys.js';
+import type { LockHandle } from '../handle/lock-handle.js';
+import { checkNames, checkObject, wrong } from '../../common/option-checks.js';
+import type { AcquireOptions, LockKey } from '../options/options.js';
+import { checkAcquireTimeout, checkLease, type ResolvedOptions } from '../options/resolve-options.js';
+
+const KNOWN = ['acquireTimeoutS', 'leaseTtlS', 'limit', 'signal', 'autoRenew', 'requireFence', 'onNested'];
+
+/** The same for all who give none: there is nothing to check. */
+export const NO_OPTIONS: AcquireOptions = Object.freeze({});
+
+export type OnNested = NonNullable<AcquireOptions['onNested']>;
+
+/** An acquire: checked, with the client's defaults. */
+export interface LockRequest extends Origin {
+  /** As the caller wrote them, without duplicates, in the order in which they are taken. */
+  readonly keys: readonly string[];
+  /** One for each key. */
+  readonly wires: readonly AcquireRequest[];
+  readonly deadline: Ms;
+  readonly waitMs: Ms;
+  readonly signal: AbortSignal | undefined;
+  readonly autoRenew: boolean;
+  readonly requireFence: boolean;
+  readonly onNested: OnNested;
+}
+
+/** To be called in the caller's context. @throws LockKeyError, ConfigError */
+export function checkRequest(
+  key: LockKey,
+  options: AcquireOptions,
+  defaults: ResolvedOptions,
+  now: Ms,
+  call?: LockedCall,
+): LockRequest {
+  const { keys, wires } = orderedKeys(key, defaults.namespace);
+  const given = options === NO_OPTIONS ? NOTHING_GIVEN : checkOptions(options);
+  const { limit, signal, autoRenew, requireFence, onNested } = given;
+  const waitMs = given.waitMs ?? defaults.acquireTimeoutMs;
+  const leaseMs = given.leaseMs ?? defaults.leaseMs;
+  const kind = limit === undefined ? 'lock' : 'sem';
+  const deadline = now + waitMs;
+  return {
+    keys,
+    wires: wires.map((wire) => ({ key: wire, kind, limit: limit ?? 1, leaseMs, deadline })),
+    deadline,
+    waitMs,
+    signal,
+    autoRenew,
+    requireFence,
+    onNested,
+    around: lockContext(),
+    call,
+  };
+}
+
+/** The options of an acquire, checked. Undefined: the client's default. */
+interface Given extends Pick<LockRequest, 'signal' | 'autoRenew' | 'requireFence' | 'onNested'> {
+  readonly limit: number | undefined;
+  readonly waitMs: Ms | undefined;
+  readonly leaseMs: Ms | undefined;
+}
+
+/** @throws ConfigError */
+function checkOptions(options: AcquireOptions): Given {
+  checkNames('', checkObject('options', options), KNOWN);
+  const { signal } = options;
+  if (signal !== undefined && !isSignal(signal)) {
+    throw wrong('signal', 'an AbortSignal', signal);
+  }
+  return {
+    limit: checkBounds('limit', options.limit),
+    waitMs: checkAcquireTimeout(options.acquireTimeoutS),
+    leaseMs: checkLease(options.leaseTtlS),
+    signal,
+    autoRenew: checkFlag('autoRenew', options.autoRenew) ?? true,
+    requireFence: checkFlag('requireFence', options.requireFence) ?? false,
+    onNested: checkOnNested(options.onNested),
+  };
+}
+
+/** @throws ConfigError */
+function checkOnNested(value: unknown = 'throw'): OnNested {
+  if (value === 'throw' || value === 'wait' || isHandle(value)) return value;
+  if (value === 'join') {
+    throw new ConfigError(
+      "option onNested: 'join' does not say which lock to join, and the async context does not prove that the caller holds " +
+        'one; name the lock: onNested: lock, with the handle from acquire() or withLock()',
+    );
+  }
+  throw wrong('onNested', "'throw', 'wait' or the handle of a lock", value);
+}
+
+/** @throws ConfigError */
+export function checkTicketNesting(value: unknown): void {
+  if (value !== 'join' && !isHandle(value)) return;
+  throw new ConfigError("option onNested: a ticket cannot join a lock; expected 'throw' or 'wait'");
+}
+
+/** Of whatever client, also of another copy of this package. */
+const isHandle = (value: unknown): value is LockHandle =>
+  typeof value === 'object' && value !== null && 'release' in value && Array.isArray((value as LockHandle).keys);
+
+/** What NO_OPTIONS say. */
+const NOTHING_GIVEN = checkOptions(NO_OPTIONS);
+
+interface Names {
+  /** As the caller wrote them. */
+  readonly keys: readonly string[];
+  /** The same, as they go to the server. */
+  readonly wires: readonly string[];
+}
+
+/**
+ * Several keys are taken in the order of their bytes on the wire, whatever the caller's: if all processes take them in
+ * one order, none can wait for another in a circle.
+ * @throws LockKeyError
+ */
+export function orderedKeys(key: LockKey, namespace: string | undefined): Names {
+  if (!Array.isArray(key)) {
+    return { keys: [key as string], wires: [wireKey(namespace, key)] };
+  }
+  checkCount(key);
+  const byBytes = new Map<string, { readonly key: string; readonly wire: string }>();
+  for (const one of key as readonly string[]) {
+    const wire = wireKey(namespace, one);
+    byBytes.set(toBytes(wire), { key: one, wire });
+  }
+  const names = [...byBytes.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, name]) => name);
+  return { keys: names.map((name) => name.key), wires: names.map((name) => name.wire) };
+}
+
+/** Of whatever realm. */
+export const isSignal = (value: unknown): value is AbortSignal =>
+  typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;
+
+function checkFlag(option: string, value: unknown): boolean | undefined {
+  if (value !== undefined && typeof value !== 'boolean') throw wrong(option, 'true or false', value);
+  return value;
+}

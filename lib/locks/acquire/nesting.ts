@@ -1,0 +1,62 @@
+import { ConfigError, LockLostError } from '../../common/errors.js';
+import { shown } from '../../common/shown.js';
+import { findLock } from '../handle/current-lock.js';
+import type { Hold, LockedCall } from '../handle/hold.js';
+import type { Holds } from '../handle/holds.js';
+import type { LockHandle } from '../handle/lock-handle.js';
+import type { LockRequest } from './lock-request.js';
+
+/** The caller runs under a lock that it asks for again. */
+export interface Nesting {
+  /** The first key that is held already, as the caller wrote it. */
+  readonly key: string;
+  /** The hold of an override that has called its decorated `super`, where that is to join it. */
+  readonly joined: Hold | undefined;
+}
+
+/**
+ * Whether the calling code runs under a lock that the request is to join, or that stands in its way: to wait for it would be
+ * to wait for oneself. Only what has one slot stands in the way; another client's lock of the same name is another lock.
+ */
+export function nestingOf({ keys, wires, around, call }: LockRequest, holds: Holds): Nesting | undefined {
+  if (!around) return undefined;
+  const joined = call?.joins
+    ? findLock(around, (lock) => isSuperOf(call, lock.call) && holds.owns(lock) && wires.every((w) => lock.covers(w)))
+    : undefined;
+  if (joined) return { key: keys[0]!, joined };
+  if (wires[0]!.limit > 1) return undefined;
+  const nested = wires.findIndex((wire) => findLock(around, (lock) => holds.owns(lock) && lock.covers(wire)));
+  return nested < 0 ? undefined : { key: keys[nested]!, joined };
+}
+
+/**
+ * The context alone proves nothing: a shared queue runs tasks in the context of others. What an override calls on the same
+ * object as its `super` is part of the override.
+ */
+function isSuperOf(call: LockedCall, override: LockedCall | undefined): boolean {
+  if (!override || override.self !== call.self) return false;
+  const [own, its] = [call.method, override.method];
+  return own.property === its.property && Object.prototype.isPrototypeOf.call(own.prototype, its.prototype);
+}
+
+/**
+ * The lock that `onNested` names.
+ * @throws ConfigError for a lock that is not the right one, LockLostError
+ */
+export function namedHold({ keys, wires }: LockRequest, named: LockHandle, holds: Holds): Hold {
+  const wrong = (what: string) => new ConfigError(`option onNested: the lock "${shown(named.keys[0])}" ${what}`);
+  if (!holds.owns(named)) throw wrong('was taken from another client');
+  const missing = wires.findIndex((wire, i) => !named.keys.includes(keys[i]!) || !named.names(wire));
+  if (missing >= 0) {
+    const key = keys[missing]!;
+    throw wrong(`does not hold "${shown(key)}"${named.keys.includes(key) ? slots(wires[missing]!) : ''}`);
+  }
+  const { loss } = named;
+  if (loss) throw new LockLostError(keys[0]!, loss.reason, { server: loss.server, cause: loss });
+  if (named.isReleased) throw wrong('has been released');
+  named.assertHeld();
+  return named;
+}
+
+const slots = ({ kind, limit }: LockRequest['wires'][number]): string =>
+  kind === 'sem' ? ` with limit ${limit}` : ' without a limit';

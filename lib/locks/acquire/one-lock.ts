@@ -1,0 +1,51 @@
+import type { Grant } from '../../backends/backend.js';
+import type { Ms } from '../../common/system.js';
+import type { Taker } from './acquisition.js';
+import type { Hold } from '../handle/hold.js';
+import type { Lease } from '../lease/lease.js';
+import type { LockRequest } from './lock-request.js';
+
+/** Who makes a lock of a grant. */
+export interface LockMaker {
+  kept(request: LockRequest, grant: Grant): readonly Lease[];
+  /** @throws ShuttingDownError, UnsupportedError, having given the leases back */
+  hold(request: LockRequest, leases: readonly Lease[], since: Ms, now?: Ms): Hold;
+  refused(error: unknown, request: LockRequest): unknown;
+  noteQueued(request: LockRequest): void;
+}
+
+/** One caller who is promised a lock. An object instead of closures: there is one for each lock that is taken. */
+export class OneLock implements Taker {
+  private isQueued = false;
+
+  constructor(
+    private readonly maker: LockMaker,
+    private readonly request: LockRequest,
+    private readonly since: Ms,
+    private readonly resolve: (hold: Hold) => void,
+    private readonly reject: (reason: unknown) => void,
+  ) {}
+
+  get autoRenew(): boolean {
+    return this.request.autoRenew;
+  }
+
+  granted(grant: Grant, now: Ms): void {
+    const { maker, request } = this;
+    try {
+      this.resolve(maker.hold(request, maker.kept(request, grant), this.since, now));
+    } catch (error) {
+      this.reject(error);
+    }
+  }
+
+  failed(error: unknown): void {
+    this.reject(this.maker.refused(error, this.request));
+  }
+
+  /** That the caller waits is told once. */
+  queued(): void {
+    if (!this.isQueued) this.maker.noteQueued(this.request);
+    this.isQueued = true;
+  }
+}

@@ -1,0 +1,318 @@
+import type { AcquireRequest } from '../../backends/backend.js';
+import { withOrigin } from '../../common/error-origin.js';
+import { LockLostError, type LossReason, type ServerDrainingError } from '../../common/errors.js';
+import { printAs } from '../../common/inspection.js';
+import { Listed } from '../../common/linked-list.js';
+import type { Ms } from '../../common/system.js';
+import type { HeldGrant } from '../events/events.js';
+import { type LockEntry, runWithLockIn } from './current-lock.js';
+import type { Hold, HoldObserver, HoldStart, LockedCall, Origin } from './hold.js';
+import { HolderSignal } from './holder-signal.js';
+import { LockGrant } from './lock-grant.js';
+import { jsonOf } from './lock-json.js';
+import { JoinedLock } from './joined-lock.js';
+import { giveBack, giveBackTo } from './give-back.js';
+import { HoldLimit } from './hold-limit.js';
+import type { Lease, LeaseHolder } from '../lease/lease.js';
+import type { LeaseKeeper } from '../lease/lease-keeper.js';
+import { lossEvent, releasedEvent, renewedEvent } from './hold-events.js';
+import { checkLease } from '../options/resolve-options.js';
+
+/** held → released | lost. */
+type Fate = { is: 'held' } | { is: 'released' } | { is: 'lost'; error: LockLostError };
+
+const HELD: Fate = { is: 'held' };
+const RELEASED: Fate = { is: 'released' };
+
+/** A lock in somebody's hands, or several that live and die together. */
+export class HeldLock implements Hold, LeaseHolder {
+  /** Its place in the list of all that are held. No field of its own: one lock would print all others. */
+  readonly #listed = new Listed<HeldLock>(this);
+  readonly #keeper: LeaseKeeper;
+  readonly #leases: readonly Lease[];
+  readonly #observer: HoldObserver;
+  readonly keys: readonly string[];
+  readonly waitedMs: Ms;
+  readonly #start: HoldStart;
+  #fate: Fate = HELD;
+  #told: HolderSignal | undefined;
+  /** Why the holder was asked to stop although it still has the lock. */
+  #notice: Error | undefined;
+  #releasing: Promise<boolean> | undefined;
+  #keptUntil: Ms = 0;
+  #limit: HoldLimit | undefined;
+  #entry: LockEntry | undefined;
+  /** Parts of others in this hold. */
+  #parts = 0;
+  #whenAlone: (() => void) | undefined;
+
+  constructor(keeper: LeaseKeeper, leases: readonly Lease[], start: HoldStart, observer: HoldObserver) {
+    this.#keeper = keeper;
+    this.#leases = leases;
+    this.#start = start;
+    this.#observer = observer;
+    this.keys = start.keys;
+    this.waitedMs = start.waitedMs;
+    for (const lease of leases) lease.handTo(this, start.renewals);
+  }
+
+  get call(): LockedCall | undefined {
+    return this.#start.call;
+  }
+
+  get listed(): Listed<HeldLock> {
+    return this.#listed;
+  }
+
+  get grants(): readonly HeldGrant[] {
+    return this.#leases.map(({ grant }, i) => new LockGrant(this.keys[i]!, grant));
+  }
+
+  get token(): string {
+    return this.#leases[0]!.grant.token;
+  }
+
+  get fence(): bigint | undefined {
+    return this.#leases.length === 1 ? this.#leases[0]!.grant.fence : undefined;
+  }
+
+  get isHeld(): boolean {
+    return this.#limit?.remainingMs !== 0 && this.#leases.every((lease) => lease.isHeld);
+  }
+
+  get remainingMs(): Ms {
+    return Math.min(this.#limit?.remainingMs ?? Infinity, ...this.#leases.map((lease) => lease.remainingMs));
+  }
+
+  get signal(): AbortSignal {
+    return this.holderSignal().signal;
+  }
+
+  get loss(): LockLostError | undefined {
+    return this.#fate.is === 'lost' ? this.#fate.error : undefined;
+  }
+
+  onLoss(listener: (loss: LockLostError) => void): () => void {
+    if (!this.loss) return this.holderSignal().onLoss(listener);
+    listener(this.loss);
+    return () => undefined;
+  }
+
+  /** Declares the loss of an overdue lock: after a stall its alarm has yet to ring. */
+  look(): void {
+    this.#limit?.look();
+  }
+
+  assertHeld(): void {
+    this.look();
+    const over = this.#leases.find((lease) => !lease.isHeld);
+    if (over) throw this.loss ?? this.lossOf(over, 'expired');
+  }
+
+  async renew(leaseTtlS?: number): Promise<Ms> {
+    this.look();
+    if (this.loss) throw this.loss;
+    const leaseMs = checkLease(leaseTtlS);
+    const outcomes = await Promise.allSettled(this.#leases.map((lease) => this.renewOne(lease, leaseMs)));
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed) throw this.loss ?? failed.reason;
+    return this.remainingMs;
+  }
+
+  release(): Promise<boolean> {
+    if (this.#entry) this.#entry.lock = undefined;
+    return (this.#releasing ??= this.giveBack());
+  }
+
+  keepUntil(time: Ms): void {
+    this.#keptUntil = Math.max(this.#keptUntil, time);
+  }
+
+  limitTo(maxHoldMs: Ms): void {
+    if (this.#fate.is !== 'held') return;
+    this.#limit = new HoldLimit(this.#keeper, this.#leases, this.#start.since + maxHoldMs, () => this.overdue());
+  }
+
+  async settle(): Promise<LockLostError | undefined> {
+    this.look();
+    for (const lease of this.#leases) {
+      const checked = lease.check();
+      // Usually there is no doubt, and nothing to wait for.
+      if (typeof checked !== 'boolean') await checked;
+    }
+    return this.loss;
+  }
+
+  /** Whether this is one of that client's. */
+  isOf(observer: HoldObserver): boolean {
+    return this.#observer === observer;
+  }
+
+  get isReleased(): boolean {
+    return this.#releasing !== undefined;
+  }
+
+  names({ kind, key, limit }: AcquireRequest): boolean {
+    return this.#leases.some(({ grant: { req } }) => req.key === key && req.kind === kind && req.limit === limit);
+  }
+
+  covers(req: AcquireRequest): boolean {
+    return !this.#releasing && this.has(req);
+  }
+
+  /** As covers(), also while the release waits for the parts: these still run under it. */
+  has(req: AcquireRequest): boolean {
+    return this.names(req) && this.isHeld;
+  }
+
+  /** Notes that the error comes from this lock's client. */
+  noteOrigin<E>(error: E): E {
+    return withOrigin(error, this.#keeper);
+  }
+
+  join(keys: readonly string[], origin: Origin): Hold {
+    this.#parts++;
+    return new JoinedLock(this, keys, origin);
+  }
+
+  run<R>(fn: () => R): R {
+    this.#entry ??= { lock: this.isReleased ? undefined : this };
+    return runWithLockIn(this.#start.around, this.#entry, fn);
+  }
+
+  /** By a part, once, when it is released. */
+  partReleased(): void {
+    if (--this.#parts > 0) return;
+    this.#whenAlone?.();
+    if (this.loss && this.#releasing) this.#limit?.giveBack();
+  }
+
+  /** Asks the holder to stop: its signal aborts. The lock is still held. */
+  notify(reason: Error): void {
+    if (this.#fate.is !== 'held' || this.#notice) return;
+    this.#notice = this.noteOrigin(reason);
+    this.#told?.abort(reason);
+  }
+
+  /** Takes the lock from its holder, parts included, and gives it back to the server. */
+  async revoke(reason: LossReason): Promise<void> {
+    // Ended before its fate is known: its release is under way.
+    if (this.#fate.is !== 'held' || this.#leases.every((lease) => lease.ended)) {
+      await this.#releasing;
+      return;
+    }
+    for (const lease of this.#leases) lease.end();
+    this.#limit?.cancel();
+    this.lose(this.#leases[0]!, reason, undefined);
+    await giveBack(this.#keeper.backend, this.#leases);
+  }
+
+  toJSON(): object {
+    return jsonOf(this, this.#leases);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+
+  /** LeaseHolder */
+  renewed(leaseMs: Ms): void {
+    if (this.#observer.observed) this.#observer.emit(renewedEvent(this, leaseMs, this.#keeper.clock));
+  }
+
+  /** LeaseHolder. What settles before the loss has succeeded (rule 9). */
+  draining(error: ServerDrainingError): void {
+    this.notify(error);
+  }
+
+  /** LeaseHolder */
+  lost(lease: Lease, reason: LossReason, cause: Error | undefined): void {
+    // All or nothing: what is left of a set protects nothing any more.
+    const others = this.#leases.filter((other) => !other.ended).reverse();
+    for (const other of others) other.end();
+    this.#limit?.cancel();
+    this.lose(lease, reason, cause);
+    for (const other of others) this.#keeper.backend.abandon(other.grant);
+  }
+
+  private holderSignal(): HolderSignal {
+    if (!this.#told) {
+      this.#told = new HolderSignal();
+      const reason = this.loss ?? this.#notice;
+      if (reason) this.#told.abort(reason);
+    }
+    return this.#told;
+  }
+
+  /** Its holder may go on working: it is told, and then has the time of the last lease to stop. */
+  private overdue(): void {
+    if (this.#fate.is !== 'held' || this.#leases.every((lease) => lease.ended)) return;
+    for (const lease of this.#leases) lease.end();
+    this.lose(this.#leases[0]!, 'overdue', undefined);
+    this.#limit!.lapse();
+  }
+
+  private lose(lease: Lease, reason: LossReason, cause: Error | undefined): void {
+    if (this.#fate.is !== 'held') return;
+    const error = this.lossOf(lease, reason, cause);
+    this.#fate = { is: 'lost', error };
+    this.#observer.ended(this);
+    this.#told?.lost(error);
+    this.#whenAlone?.();
+    this.#observer.notice(lossEvent(this, lease, error, this.#start.since, this.#keeper.clock));
+  }
+
+  private lossOf(lease: Lease, reason: LossReason, cause?: Error): LockLostError {
+    const details = { server: lease.grant.server, cause };
+    return this.noteOrigin(new LockLostError(this.keys[this.#leases.indexOf(lease)]!, reason, details));
+  }
+
+  private async renewOne(lease: Lease, leaseMs: Ms | undefined): Promise<void> {
+    // A hold that is being released has nothing left to renew.
+    if (lease.ended) throw this.lossOf(lease, 'expired');
+    try {
+      await lease.renew(leaseMs);
+    } catch (error) {
+      throw error instanceof LockLostError ? this.lossOf(lease, error.reason, error) : this.noteOrigin(error);
+    }
+  }
+
+  private giveBack(): Promise<boolean> {
+    this.look();
+    if (this.#fate.is !== 'held') {
+      if (this.#parts === 0) this.#limit?.giveBack();
+      return Promise.resolve(false);
+    }
+    return this.#parts > 0 ? this.giveBackAlone() : this.giveBackNow();
+  }
+
+  /** Detached tasks inherit the context, and with it their parts, which may outlast the body. */
+  private async giveBackAlone(): Promise<boolean> {
+    await new Promise<void>((resolve) => (this.#whenAlone = resolve));
+    return this.loss ? false : this.giveBackNow();
+  }
+
+  private giveBackNow(): Promise<boolean> {
+    const leases = this.#leases;
+    const keptUntil = this.#keptUntil;
+    const keeper = this.#keeper;
+    const { backend, clock } = keeper;
+    this.#limit?.cancel();
+    for (const lease of leases) lease.end();
+    const keepMs = keptUntil === 0 ? 0 : Math.max(keptUntil - clock.now(), 0);
+    return new Promise((resolve) => giveBackTo(backend, leases, keepMs, (gone) => resolve(this.givenBack(gone))));
+  }
+
+  /** @param gone was not held any more */
+  private givenBack(gone: Lease | undefined): boolean {
+    if (gone) {
+      this.lose(gone, 'rejected', undefined);
+      return false;
+    }
+    this.#fate = RELEASED;
+    this.#observer.ended(this);
+    if (this.#observer.observed) this.#observer.emit(releasedEvent(this, this.#start.since, this.#keeper.clock));
+    return true;
+  }
+}
+printAs('LockHandle', HeldLock);

@@ -1,0 +1,90 @@
+import type { LockBackend } from '../../backends/backend.js';
+import type { Alarm } from '../../common/alarms.js';
+import type { Ms } from '../../common/system.js';
+import { giveBack } from './give-back.js';
+import type { Lease } from '../lease/lease.js';
+import type { LeaseKeeper } from '../lease/lease-keeper.js';
+
+/** A body that is told that it is overdue has at least this long to stop before somebody else gets the lock. */
+const LEAST_LAST_LEASE_MS = 1000;
+
+/** running → lapsing (the holder has been told, the last lease runs) → over. */
+type Step = 'running' | 'lapsing' | 'over';
+
+/**
+ * The longest time for which a body may hold its lock (`maxHoldS`), by the monotonic clock. Renewals alone would keep the
+ * lock of a body that never settles for as long as the process lives.
+ */
+export class HoldLimit implements Alarm {
+  due: Ms = Infinity;
+  slot = -1;
+  private step: Step = 'running';
+
+  /** @param overdue tells the holder, and calls lapse() */
+  constructor(
+    private readonly keeper: LeaseKeeper,
+    private readonly leases: readonly Lease[],
+    private at: Ms,
+    private readonly overdue: () => void,
+  ) {
+    keeper.alarms.set(this, at);
+  }
+
+  /** 0 when the time is up, whether or not the alarm has rung; Infinity once the hold has ended otherwise. */
+  get remainingMs(): Ms {
+    return Math.max(0, this.at - this.keeper.clock.now());
+  }
+
+  /** After a stall the alarm has yet to ring. */
+  look(): void {
+    if (this.step === 'running' && this.remainingMs === 0) this.overdue();
+  }
+
+  ring(): void {
+    if (this.step === 'running') this.overdue();
+    else this.giveBack();
+  }
+
+  /** The hold has ended otherwise. */
+  cancel(): void {
+    this.at = Infinity;
+    this.end();
+  }
+
+  /**
+   * Renews the ended leases once more, to the shortest lease there is, which bounds what a crash would leave behind. When
+   * that time is over they are given back: whatever became of the renewal, nobody is kept out for longer.
+   */
+  lapse(): void {
+    if (this.step !== 'running') return;
+    this.step = 'lapsing';
+    const { clock, backend, alarms } = this.keeper;
+    const leaseMs = Math.max(LEAST_LAST_LEASE_MS, backend.capabilities.minLeaseMs);
+    for (const lease of this.leases) void this.renewLast(backend, lease, leaseMs);
+    alarms.set(this, clock.now() + leaseMs);
+  }
+
+  /** The holder has stopped, or has had its time. */
+  giveBack(): void {
+    if (this.step === 'over') return;
+    this.end();
+    void giveBack(this.keeper.backend, this.leases);
+  }
+
+  private end(): void {
+    this.step = 'over';
+    this.keeper.alarms.cancel(this);
+  }
+
+  /** Behind a renewal that is under way, which would otherwise be the last. */
+  private async renewLast(backend: LockBackend, lease: Lease, leaseMs: Ms): Promise<void> {
+    await lease.underWay;
+    // A server that drains would close the connection, and with it free the lock, at once.
+    if (this.step !== 'lapsing' || lease.isDraining) return;
+    try {
+      await backend.renew(lease.grant, leaseMs);
+    } catch {
+      // Its holder has been told already.
+    }
+  }
+}

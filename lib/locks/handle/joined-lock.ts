@@ -1,0 +1,143 @@
+import type { AcquireRequest } from '../../backends/backend.js';
+import { LockLostError } from '../../common/errors.js';
+import { printAs } from '../../common/inspection.js';
+import type { Ms } from '../../common/system.js';
+import type { HeldGrant } from '../events/events.js';
+import type { HeldLock } from './held-lock.js';
+import { type LockEntry, runWithLockIn } from './current-lock.js';
+import type { Hold, LockedCall, Origin } from './hold.js';
+
+/**
+ * A part in a lock that is held already (`onNested: lock`, or an override's `super`). It is held as long as that is; its
+ * release frees nothing, but the release of the lock waits for it.
+ */
+export class JoinedLock implements Hold {
+  readonly waitedMs: Ms = 0;
+  #state: 'joined' | 'released' = 'joined';
+  #ownLoss: LockLostError | undefined;
+  readonly #entry: LockEntry = { lock: this };
+  readonly #whole: HeldLock;
+  readonly #origin: Origin;
+
+  constructor(
+    whole: HeldLock,
+    readonly keys: readonly string[],
+    origin: Origin,
+  ) {
+    this.#whole = whole;
+    this.#origin = origin;
+  }
+
+  get whole(): HeldLock {
+    return this.#whole;
+  }
+
+  get grants(): readonly HeldGrant[] {
+    return this.keys.map((key) => this.whole.grants.find((grant) => grant.key === key)!);
+  }
+
+  get token(): string {
+    return this.grants[0]!.token;
+  }
+
+  get fence(): bigint | undefined {
+    return this.keys.length === 1 ? this.grants[0]!.fence : undefined;
+  }
+
+  get isHeld(): boolean {
+    return this.#state === 'joined' && this.whole.isHeld;
+  }
+
+  get remainingMs(): Ms {
+    return this.#state === 'joined' ? this.whole.remainingMs : 0;
+  }
+
+  get signal(): AbortSignal {
+    return this.whole.signal;
+  }
+
+  /** One of its own: what its body returned is kept in it. */
+  get loss(): LockLostError | undefined {
+    const { loss } = this.whole;
+    if (!loss) return undefined;
+    const { reason, server } = loss;
+    return (this.#ownLoss ??= this.whole.noteOrigin(new LockLostError(this.keys[0]!, reason, { server, cause: loss })));
+  }
+
+  onLoss(listener: (loss: LockLostError) => void): () => void {
+    return this.whole.onLoss(() => listener(this.loss!));
+  }
+
+  get call(): LockedCall | undefined {
+    return this.#origin.call;
+  }
+
+  get isReleased(): boolean {
+    return this.#state === 'released';
+  }
+
+  names(req: AcquireRequest): boolean {
+    return this.whole.names(req);
+  }
+
+  covers(req: AcquireRequest): boolean {
+    return !this.isReleased && this.whole.has(req);
+  }
+
+  join(keys: readonly string[], origin: Origin): Hold {
+    return this.whole.join(keys, origin);
+  }
+
+  run<R>(fn: () => R): R {
+    return runWithLockIn(this.#origin.around, this.#entry, fn);
+  }
+
+  keepUntil(time: Ms): void {
+    this.whole.keepUntil(time);
+  }
+
+  limitTo(_maxHoldMs: Ms): void {
+    // The limit is that of the whole.
+  }
+
+  async settle(): Promise<LockLostError | undefined> {
+    await this.whole.settle();
+    return this.loss;
+  }
+
+  assertHeld(): void {
+    this.whole.look();
+    if (!this.isHeld) throw this.loss ?? this.over();
+  }
+
+  async renew(leaseTtlS?: number): Promise<Ms> {
+    if (this.#state === 'released') throw this.over();
+    return this.whole.renew(leaseTtlS);
+  }
+
+  async release(): Promise<boolean> {
+    this.whole.look();
+    if (this.#state === 'joined') {
+      this.#state = 'released';
+      this.#entry.lock = undefined;
+      this.whole.partReleased();
+    }
+    return this.whole.loss === undefined;
+  }
+
+  toJSON(): object {
+    const { keys, isHeld, waitedMs } = this;
+    const grants = this.grants.map(({ key, server, fence }) => ({ key, server, fence: fence?.toString() }));
+    return { keys, grants, isHeld, waitedMs };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+
+  private over(): LockLostError {
+    const { server } = this.grants[0]!;
+    return this.whole.noteOrigin(new LockLostError(this.keys[0]!, 'expired', { server }));
+  }
+}
+printAs('LockHandle', JoinedLock);

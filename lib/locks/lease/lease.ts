@@ -1,0 +1,285 @@
+import type { Grant, Proof } from '../../backends/backend.js';
+import type { Alarm } from '../../common/alarms.js';
+import { LockLostError, type LossReason, ServerDrainingError } from '../../common/errors.js';
+import { guardOf } from '../../common/guard.js';
+import type { Ms } from '../../common/system.js';
+import type { Bunch, LeaseBackend, LeaseKeeper } from './lease-keeper.js';
+import type { Renewable } from './renewal-queue.js';
+
+/** Told by a lease; called in the turn in which it happens. */
+export interface LeaseHolder {
+  renewed(leaseMs: Ms): void;
+  /** Its server is going: no renewal any more, and the lock lasts as long as it lasts (rule 9). */
+  draining(error: ServerDrainingError): void;
+  /** Final. The grant has been abandoned. */
+  lost(lease: Lease, reason: LossReason, cause: Error | undefined): void;
+}
+
+/** Whether a lease renews itself, or only when it is told to. */
+export type Renewals = 'auto' | 'manual';
+
+/** live → ending (released, or given back) or over (lost). Nothing leads back. */
+type LeaseState = 'live' | 'ending' | 'over';
+/** idle → due (waiting for its portion) → sent → idle; a caller's own renewal goes from idle or due to sent. */
+type Renewal = 'idle' | 'due' | 'sent';
+
+/** A failed renewal is tried again after this at least. */
+const LEAST_RETRY_MS = 50;
+/** Renewals come earlier by up to this part, never later, so that leases taken together drift apart. */
+const JITTER = 0.1;
+
+/** Servers count whole seconds: no default is shorter. */
+const LEAST_DEFAULT_MS = 1000;
+
+const NOBODY: LeaseHolder = { renewed: () => undefined, draining: () => undefined, lost: () => undefined };
+
+/**
+ * Keeps one grant: renews it, and knows at any moment until when it is surely held. The answer to "is it held" is
+ * computed when asked for; the alarm only makes sure that somebody is told.
+ */
+export class Lease implements Alarm, Renewable {
+  due: Ms = Infinity;
+  slot = -1;
+  prev: Lease | undefined = undefined;
+  next: Lease | undefined = undefined;
+  /** By its keeper. */
+  bunch: Bunch | undefined = undefined;
+  private state: LeaseState = 'live';
+  private renewal: Renewal = 'idle';
+  private inFlight: Promise<void> | undefined;
+  private proof: Proof;
+  private renewAt: Ms = Infinity;
+  private holder: LeaseHolder = NOBODY;
+  private drained: ServerDrainingError | undefined;
+
+  /**
+   * @param askMs the lease to ask for at every renewal: without it the server would set its default (spec 4.4). 0: that is
+   *   what is wanted, and its answer says how long it is
+   */
+  constructor(
+    private readonly keeper: LeaseKeeper<LeaseBackend>,
+    readonly grant: Grant,
+    private askMs: Ms,
+    private renewals: Renewals,
+  ) {
+    this.proof = grant;
+    this.planRenewal();
+  }
+
+  /** From now on `holder` is told, and the lease is renewed as it wants it. */
+  handTo(holder: LeaseHolder, renewals: Renewals): void {
+    this.holder = holder;
+    if (this.renewals !== renewals) {
+      this.renewals = renewals;
+      this.planRenewal();
+    }
+    if (this.drained) holder.draining(this.drained);
+  }
+
+  /**
+   * Until when the lock is surely held if nothing more is heard. The machine's sleep counts for either term: connections
+   * lapse at a server that goes on running just as leases do.
+   */
+  get sureUntil(): Ms {
+    const { validFrom, leaseMs } = this.proof;
+    const awake = Math.min(validFrom + leaseMs - guardOf(leaseMs), this.grant.owner.provenUntil());
+    const until = awake - this.keeper.watch.sleptSince(validFrom);
+    // A backend that does not say how long has granted nothing.
+    return Number.isNaN(until) ? -Infinity : until;
+  }
+
+  get isHeld(): boolean {
+    return this.remainingMs > 0;
+  }
+
+  get remainingMs(): Ms {
+    if (this.state !== 'live') return 0;
+    const now = this.keeper.clock.now();
+    // Where the lease is over by the monotonic clock already, a sleep changes nothing.
+    if (now < this.sureUntil) this.keeper.watch.look();
+    return Math.max(0, this.sureUntil - now);
+  }
+
+  /** Whether it is over without having been lost, or about to be. */
+  get ended(): boolean {
+    return this.state !== 'live';
+  }
+
+  ring(now: Ms): void {
+    if (this.state !== 'live') return;
+    this.keeper.watch.glance();
+    if (now >= this.sureUntil) {
+      this.keeper.clock.afterPoll(() => this.confirm(now));
+      return;
+    }
+    const renew = now >= this.renewAt && this.renewal === 'idle';
+    if (renew) this.renewal = 'due';
+    this.arm();
+    if (renew) this.keeper.renewals.push(this);
+  }
+
+  /**
+   * True if the lease is alive. A lease that looks over is judged after the sockets have been read once more: after a
+   * stall timers run before input, and the proof may lie there (rule 4).
+   */
+  check(): boolean | Promise<boolean> {
+    if (this.state !== 'live') return false;
+    if (this.isHeld) return true;
+    const { clock } = this.keeper;
+    const seen = clock.now();
+    return new Promise((resolve) => clock.afterPoll(() => resolve(this.confirm(seen))));
+  }
+
+  /**
+   * Renews now what was granted for less than is wanted, and does not wait for the answer: until then only the lease that
+   * was granted is sure. Nobody is told, as nobody has known of the shorter one.
+   */
+  complete(): void {
+    this.send(NOBODY).catch(() => undefined);
+  }
+
+  /** Renews now, behind a renewal that is under way. @throws LockLostError, LockUnavailableError, ServerDrainingError */
+  async renew(leaseMs?: Ms): Promise<Ms> {
+    while (this.inFlight) await this.inFlight;
+    this.assertLive();
+    // On a server that drains, the request itself would cost the connection with all it owns (rule 9).
+    if (this.drained) throw this.drained;
+    if (leaseMs !== undefined) this.askMs = leaseMs;
+    await this.send();
+    this.assertLive();
+    return this.remainingMs;
+  }
+
+  /** RenewalQueue: its turn has come. */
+  renewNow(): void {
+    if (this.state === 'live' && this.renewal === 'due' && !this.drained) this.send().catch(() => undefined);
+  }
+
+  /** Something has happened that makes proof wanted: renews as soon as it may. */
+  hurry(): void {
+    if (this.state !== 'live') return;
+    const now = this.keeper.clock.now();
+    if (this.renewals === 'auto' && !this.drained) this.renewAt = now;
+    this.keeper.alarms.set(this, now);
+  }
+
+  get isDraining(): boolean {
+    return this.drained !== undefined;
+  }
+
+  /** The renewal that is under way. Never rejects. */
+  get underWay(): Promise<void> | undefined {
+    return this.inFlight;
+  }
+
+  /** Its server is going (rule 9). */
+  drain(error: ServerDrainingError): void {
+    if (this.state !== 'live' || this.drained) return;
+    this.drained = error;
+    this.planRenewal();
+    this.holder.draining(error);
+  }
+
+  /** No renewal any more; what the owner suffers is of no concern. */
+  end(): void {
+    if (this.state === 'live') this.leave('ending');
+  }
+
+  /** Declares the loss. */
+  lose(reason: LossReason, cause?: Error): void {
+    if (this.state !== 'live') return;
+    this.leave('over');
+    // Its holder knows before the server can give it to somebody else.
+    this.holder.lost(this, this.drained ? 'draining' : reason, cause);
+    // A renewal in flight may have extended what nobody holds (rule 5).
+    this.keeper.backend.abandon(this.grant);
+  }
+
+  private leave(to: LeaseState): void {
+    this.state = to;
+    this.keeper.forget(this);
+  }
+
+  private assertLive(): void {
+    if (this.state !== 'live') throw new LockLostError(this.grant.req.key, 'expired');
+  }
+
+  /** Declares the loss unless there is proof. @param seen all input that had arrived by then has been read */
+  private confirm(seen: Ms): boolean {
+    if (this.state !== 'live') return false;
+    const { validFrom, leaseMs } = this.proof;
+    if (seen < this.sureUntil) {
+      this.arm();
+      return true;
+    }
+    const silent = this.grant.owner.provenUntil() < validFrom + leaseMs - guardOf(leaseMs);
+    this.lose(silent ? 'disconnected' : 'expired');
+    return false;
+  }
+
+  private planRenewal(): void {
+    const { keeper } = this;
+    const { validFrom, leaseMs } = this.proof;
+    if (this.renewals === 'auto' && !this.drained) {
+      const early = 1 - JITTER * keeper.entropy.unit();
+      this.renewAt = validFrom + keeper.renewAfter(leaseMs) * early - keeper.watch.sleptSince(validFrom);
+    } else {
+      this.renewAt = Infinity;
+    }
+    this.arm();
+  }
+
+  private arm(): void {
+    const { sureUntil } = this;
+    this.keeper.alarms.set(this, this.renewal === 'idle' ? Math.min(this.renewAt, sureUntil) : sureUntil);
+  }
+
+  /** @param told who is told of the renewal; default: the holder */
+  private send(told?: LeaseHolder): Promise<void> {
+    this.renewal = 'sent';
+    this.keeper.watch.glance();
+    const attempt = this.attempt(told);
+    this.shorten();
+    this.inFlight = attempt.catch(() => undefined);
+    this.arm();
+    return attempt;
+  }
+
+  /** A request for less than is left counts from now on: the server may have it, and its answer get lost. */
+  private shorten(): void {
+    const { validFrom, leaseMs } = this.proof;
+    const least = this.keeper.clock.now() + (this.askMs || LEAST_DEFAULT_MS) - validFrom;
+    if (least < leaseMs) this.proof = { validFrom, leaseMs: least };
+  }
+
+  private async attempt(told?: LeaseHolder): Promise<void> {
+    try {
+      const proof = await this.keeper.backend.renew(this.grant, this.askMs);
+      this.answered();
+      if (this.state !== 'live') return;
+      this.proof = proof;
+      this.askMs ||= proof.leaseMs;
+      this.planRenewal();
+      (told ?? this.holder).renewed(proof.leaseMs);
+    } catch (error) {
+      this.answered();
+      if (this.state === 'live') this.failed(error as Error);
+      throw error;
+    }
+  }
+
+  private answered(): void {
+    this.inFlight = undefined;
+    this.renewal = 'idle';
+  }
+
+  private failed(error: Error): void {
+    if (error instanceof LockLostError) {
+      this.lose(error.reason, error);
+      return;
+    }
+    const now = this.keeper.clock.now();
+    if (this.renewAt !== Infinity) this.renewAt = now + Math.max(LEAST_RETRY_MS, (this.sureUntil - now) / 4);
+    this.arm();
+  }
+}

@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+import { LockKeyError } from '../../common/errors.js';
+import { insteadOf, kindOf } from '../../common/kind-of.js';
+import { shown, shownList } from '../../common/shown.js';
+import { LINE_CAP } from '../../protocol/limits.js';
+
+/** Bytes of a longer key that stay readable; `#` and 64 hex digits follow. */
+const READABLE_BYTES = LINE_CAP - 1 - 64;
+
+/** What must not be in a key: white space and control characters, those of Unicode included. */
+const FORBIDDEN = /[\p{White_Space}\p{Cc}]/u;
+/** Nor halves of surrogate pairs: they have no bytes, so that different keys would become the same one. */
+const LONE_SURROGATE = /\p{Cs}/u;
+
+/** @throws LockKeyError */
+export function checkKey(key: unknown): asserts key is string {
+  if (typeof key !== 'string') throw new LockKeyError(`a key must be a string, got ${kindOf(key)}${insteadOf(key)}`);
+  if (key === '') throw new LockKeyError('a key must not be empty', { key });
+  if (isPlain(key)) return;
+  if (FORBIDDEN.test(key)) {
+    throw new LockKeyError(`the key "${shown(key)}" has white space or a control character`, { key });
+  }
+  if (LONE_SURROGATE.test(key)) {
+    throw new LockKeyError(`the key "${shown(key)}" has a lone surrogate`, { key });
+  }
+}
+
+/** Most keys of one call: each is work for everybody, and a key function may make them of what a remote user sent. */
+export const MOST_KEYS = 64;
+
+/** @throws LockKeyError for a list without keys, or with too many */
+export function checkCount(keys: readonly unknown[]): void {
+  if (keys.length === 0) throw new LockKeyError('an empty list of keys');
+  if (keys.length <= MOST_KEYS) return;
+  throw new LockKeyError(`a call takes at most ${MOST_KEYS} keys, got ${keys.length}: ${shownList(keys)}`);
+}
+
+/** Printable ASCII needs no closer look; almost every key is. */
+function isPlain(key: string): boolean {
+  for (let i = 0; i < key.length; i++) {
+    const code = key.charCodeAt(i);
+    if (code <= 0x20 || code >= 0x7f) return false;
+  }
+  return true;
+}
+
+/**
+ * The key as it goes to the server: `namespace + ':' + key`. What would be over the protocol's line cap (256 bytes) is
+ * cut to its first 191 bytes, at a character, and continued with `#` and the SHA-256 of the whole in hex.
+ * @throws LockKeyError
+ */
+export function wireKey(namespace: string | undefined, key: unknown): string {
+  checkKey(key);
+  const whole = namespace === undefined ? key : `${namespace}:${key}`;
+  // A UTF-16 unit has at most three bytes.
+  if (whole.length * 3 <= LINE_CAP || Buffer.byteLength(whole) <= LINE_CAP) return whole;
+  const bytes = Buffer.from(whole);
+  let end = READABLE_BYTES;
+  while ((bytes[end]! & 0xc0) === 0x80) end--;
+  return `${bytes.toString('utf8', 0, end)}#${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
+/** What may stand in a key's variable parts. */
+export type KeyValue = string | number | bigint | boolean;
+
+/** The characters of a template's literals that are neither letter nor digit: they separate, so values may not have them. */
+export function delimitersOf(literals: readonly string[]): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const literal of literals) for (const char of literal) if (!/[\p{L}\p{N}]/u.test(char)) found.add(char);
+  return found;
+}
+
+/** `%XX` for each UTF-8 byte. */
+const percent = (char: string): string =>
+  Buffer.from(char).reduce((text, byte) => `${text}%${byte.toString(16).toUpperCase().padStart(2, '0')}`, '');
+
+/**
+ * A value as part of a key. Each `%`, white space, control character and delimiter becomes `%XX` per UTF-8 byte, so
+ * that different values never make the same key.
+ * @param where names the value in errors
+ * @param member how a property of the value is written there
+ * @throws LockKeyError for undefined, null, objects, empty strings and numbers that are not finite
+ */
+export function encodeKeyValue(
+  value: unknown,
+  delimiters: ReadonlySet<string>,
+  where: string,
+  member?: (property: string) => string,
+): string {
+  const text = textOf(value, where, member);
+  let encoded = '';
+  for (const char of text) {
+    encoded += char === '%' || delimiters.has(char) || FORBIDDEN.test(char) ? percent(char) : char;
+  }
+  return encoded;
+}
+
+function textOf(value: unknown, where: string, member?: (property: string) => string): string {
+  switch (typeof value) {
+    case 'string':
+      if (value === '') throw new LockKeyError(`${where} of the key is an empty string`);
+      if (LONE_SURROGATE.test(value)) throw new LockKeyError(`${where} of the key has a lone surrogate`);
+      return value;
+    case 'number':
+      if (!Number.isFinite(value)) throw new LockKeyError(`${where} of the key is ${value}`);
+      return String(value);
+    case 'bigint':
+    case 'boolean':
+      return String(value);
+    default:
+      throw new LockKeyError(
+        `${where} of the key must be a string, number, bigint or boolean, got ${kindOf(value)}${insteadOf(value, member)}`,
+      );
+  }
+}
+
+/**
+ * A key from literals and values, the same that a decorator's template makes: `` lockKey`order:${id}` `` is the key of
+ * `@WithLock('order:{0}')`.
+ * @throws LockKeyError for a value that cannot be part of a key, or two values without anything between them
+ */
+export function lockKey(parts: TemplateStringsArray, ...values: KeyValue[]): string {
+  const literals = parts as readonly string[];
+  const delimiters = delimitersOf(literals);
+  let key = literals[0]!;
+  values.forEach((value, i) => {
+    if (i > 0 && literals[i] === '') throw new LockKeyError(`values ${i} and ${i + 1} of the key touch`);
+    key += encodeKeyValue(value, delimiters, `value ${i + 1}`) + literals[i + 1]!;
+  });
+  checkKey(key);
+  return key;
+}

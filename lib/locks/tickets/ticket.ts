@@ -1,0 +1,211 @@
+import type { Grant, Pending, Place, Waiter } from '../../backends/backend.js';
+import { whenAborted } from '../../common/abort.js';
+import { type Alarm, type Alarms, newAlarm } from '../../common/alarms.js';
+import { Deferred } from '../../common/deferred.js';
+import { withOrigin } from '../../common/error-origin.js';
+import { LeaseExpiredError, LockUnavailableError, type LossReason, NotEnqueuedError } from '../../common/errors.js';
+import { printAs } from '../../common/inspection.js';
+import type { Ms } from '../../common/system.js';
+import { releaseOf } from '../handle/give-back.js';
+import type { Lease, LeaseHolder } from '../lease/lease.js';
+import type { LeaseKeeper } from '../lease/lease-keeper.js';
+import type { LockHandle } from '../handle/lock-handle.js';
+import type { LockRequest } from '../acquire/lock-request.js';
+import type { LockTicket } from './lock-ticket.js';
+import { checkAcquireTimeout } from '../options/resolve-options.js';
+
+/** What a ticket needs of those who made it. */
+export interface TicketDesk {
+  readonly keeper: LeaseKeeper;
+  /** Keep the process alive: somebody waits. */
+  readonly alarms: Alarms;
+  /** Undefined: the backend has been started. @throws what makes the ticket void */
+  ready(request: LockRequest): Promise<void> | undefined;
+  /** Takes a place. @throws what refuses it */
+  enqueue(request: LockRequest, waiter: Waiter): Pending;
+  /** @throws UnsupportedError, having given the lease back */
+  hold(request: LockRequest, leases: readonly Lease[], since: Ms): LockHandle;
+  queued(request: LockRequest): void;
+  /** The error as the user knows its key. */
+  explain(error: unknown, request: LockRequest): unknown;
+  ended(ticket: Ticket): void;
+}
+
+/** opening → queued → granted (unclaimed) → over; each may end early. */
+type Step =
+  | { in: 'opening' }
+  | { in: 'queued'; pending: Pending | undefined }
+  | { in: 'granted'; lease: Lease }
+  | { in: 'over'; error: unknown };
+
+/** A call of wait() that has not been answered. */
+interface Claimant {
+  readonly alarm: Alarm;
+  resolve(lock: LockHandle | null): void;
+  reject(error: unknown): void;
+}
+
+export class Ticket implements LockTicket, LeaseHolder, Waiter {
+  readonly #request: LockRequest;
+  readonly #desk: TicketDesk;
+  readonly keys: readonly string[];
+  readonly #placed: Promise<Place>;
+  readonly #place = new Deferred<Place>().quiet();
+  #step: Step = { in: 'opening' };
+  readonly #claimants = new Set<Claimant>();
+  readonly #since: Ms;
+  #ignoreAbort: (() => void) | undefined;
+
+  constructor(request: LockRequest, desk: TicketDesk) {
+    this.#request = request;
+    this.#desk = desk;
+    this.keys = request.keys;
+    this.#since = desk.keeper.clock.now();
+    const { signal } = request;
+    // Before the place is asked for: it may be refused at once, and its end must find what it has to undo.
+    if (signal) this.#ignoreAbort = whenAborted(signal, () => void this.giveUp(signal.reason));
+    const ready = desk.ready(request);
+    // At once, if the backend is there.
+    this.#placed = ready ? ready.then(() => this.open()) : this.open();
+    // Those who wait are told; nobody has to look at this one.
+    this.#placed.catch((error: unknown) => this.end(error));
+  }
+
+  async wait(timeoutS?: number): Promise<LockHandle | null> {
+    const timeoutMs = checkAcquireTimeout(timeoutS) ?? this.#request.waitMs;
+    const until = this.#desk.keeper.clock.now() + timeoutMs;
+    // After a stall, the sockets may hold what the lease needs.
+    if (this.#step.in === 'granted') await this.#step.lease.check();
+    const step = this.#step;
+    if (step.in === 'over') throw step.error;
+    if (step.in === 'granted') return this.claim(step.lease);
+    if (timeoutMs === 0) return null;
+    return new Promise((resolve, reject) => {
+      const claimant: Claimant = { resolve, reject, alarm: newAlarm(() => this.dismiss(claimant)?.resolve(null)) };
+      this.#claimants.add(claimant);
+      this.#desk.alarms.set(claimant.alarm, until);
+    });
+  }
+
+  cancel(): Promise<void> {
+    return this.giveUp(this.notEnqueued());
+  }
+
+  /** Leaves, and tells those who wait why. Never throws. */
+  async giveUp(reason: unknown): Promise<void> {
+    const step = this.#step;
+    if (step.in === 'over') return;
+    this.end(reason);
+    if (step.in === 'queued') step.pending?.cancel();
+    if (step.in !== 'granted') return;
+    step.lease.end();
+    await releaseOf(this.#desk.keeper.backend, step.lease.grant);
+  }
+
+  get placed(): Promise<Place> {
+    return this.#placed;
+  }
+
+  toJSON(): object {
+    return { keys: this.keys, state: this.#step.in };
+  }
+
+  /** LeaseHolder. Unclaimed grants are not renewed. */
+  renewed(): void {
+    // Never.
+  }
+
+  /** LeaseHolder. As long as it lasts, it can be claimed. */
+  draining(): void {
+    // The handle says it.
+  }
+
+  /** LeaseHolder. Nobody has claimed it in time. */
+  lost(lease: Lease, reason: LossReason, cause: Error | undefined): void {
+    const { server } = lease.grant;
+    const key = this.keys[0]!;
+    const gone = `${server}: lost the grant before it was claimed`;
+    this.end(
+      reason === 'expired'
+        ? new LeaseExpiredError({ key, server })
+        : new LockUnavailableError(gone, { key, server, cause }),
+    );
+  }
+
+  /** Waiter */
+  onPlace(place: Place): void {
+    if (place === 'queued') this.#desk.queued(this.#request);
+    this.#place.resolve(place);
+  }
+
+  /** Waiter */
+  granted(grant: Grant): void {
+    this.#place.resolve('acquired');
+    void this.offer(grant);
+  }
+
+  /** Waiter */
+  refused(error: unknown): void {
+    this.end(this.#desk.explain(error, this.#request));
+  }
+
+  private async open(): Promise<Place> {
+    if (this.#step.in === 'over') throw this.#step.error;
+    const queued: Step = { in: 'queued', pending: undefined };
+    this.#step = queued;
+    // The answer may come before the call returns.
+    queued.pending = this.#desk.enqueue(this.#request, this);
+    // Given up from within, by a sharding strategy say.
+    if (this.isOver) queued.pending.cancel();
+    return this.#place.promise;
+  }
+
+  private get isOver(): boolean {
+    return this.#step.in === 'over';
+  }
+
+  private async offer(grant: Grant): Promise<void> {
+    const { keeper } = this.#desk;
+    // Granted and given up in the same turn.
+    if (this.#step.in === 'over') return keeper.backend.abandon(grant);
+    const lease = keeper.keep(grant, grant.req.leaseMs, 'manual');
+    this.#step = { in: 'granted', lease };
+    lease.handTo(this, 'manual');
+    if (this.#claimants.size === 0 || !(await lease.check())) return;
+    // Who waited when the look at the lease began may have gone since.
+    const [first] = this.#claimants;
+    if (!first) return;
+    this.dismiss(first);
+    try {
+      first.resolve(this.claim(lease));
+    } catch (error) {
+      first.reject(error);
+    }
+  }
+
+  private claim(lease: Lease): LockHandle {
+    this.end(this.notEnqueued());
+    return this.#desk.hold(this.#request, [lease], this.#since);
+  }
+
+  /** Nothing comes of it any more. */
+  private end(error: unknown): void {
+    if (this.#step.in === 'over') return;
+    this.#step = { in: 'over', error: withOrigin(error, this.#desk.keeper) };
+    this.#place.reject(error);
+    this.#ignoreAbort?.();
+    this.#desk.ended(this);
+    for (const claimant of [...this.#claimants]) this.dismiss(claimant)?.reject(error);
+  }
+
+  /** Undefined if it has been told already. */
+  private dismiss(claimant: Claimant): Claimant | undefined {
+    this.#desk.alarms.cancel(claimant.alarm);
+    return this.#claimants.delete(claimant) ? claimant : undefined;
+  }
+
+  private notEnqueued(): NotEnqueuedError {
+    return new NotEnqueuedError({ key: this.keys[0]! });
+  }
+}
+printAs('LockTicket', Ticket);

@@ -1,0 +1,87 @@
+import { UseInterceptors, type ExecutionContext } from '@nestjs/common';
+import { ConfigError } from '../../common/errors.js';
+import type { Defaults, LockKey } from '../../locks/options/options.js';
+import { checkNames, checkObject, wrong } from '../../common/option-checks.js';
+import { methodToWrap } from '../methods/decorated-method.guard.js';
+import { located, MESSAGES } from '../shared/dflockd.messages.js';
+import { LockInterceptor } from '../requests/lock.interceptor.js';
+import { planOf } from '../methods/lock-plan.js';
+import { trackedHandler } from '../requests/tracked-handler.js';
+import { addRequestPlan, requestPlansOn, type RequestLockPlan } from '../requests/request-plans.js';
+
+export interface LockRequestOptions extends Defaults {
+  /** The only way: whoever sent the request is told (HTTP 423). */
+  onBusy?: 'throw' | undefined;
+  /** How many may hold the key at once. A semaphore of a name does not exclude a lock of the same name. Default 1: a lock. */
+  limit?: number | undefined;
+  /**
+   * - `'response'` (default): the lock is held until the response is over: everything has been handed to the network, or the
+   *   connection is closed. A client that reads slowly, or not at all, keeps the lock: give `maxHoldS` too.
+   * - `'handler'`: until the handler has settled, whatever is still to be sent.
+   *
+   * Either way the lock outlasts the handler: a client that leaves does not end it while the handler runs.
+   */
+  until?: 'response' | 'handler' | undefined;
+  /**
+   * Seconds after the grant at which the request loses its lock (reason `overdue`), above 0. `currentLock()?.signal` aborts in
+   * a handler that still runs, and the answer is 503 once it settles; a response that is being sent is cut off. Default: the
+   * module's `maxHoldS`. Handlers that share a lock have the limit of the first.
+   */
+  maxHoldS?: number | undefined;
+  /** The `instance` given to `forRoot`. Default: the one without a name. */
+  instance?: string | undefined;
+}
+
+const KNOWN = ['onBusy', 'limit', 'until', 'maxHoldS', 'instance', 'acquireTimeoutS', 'leaseTtlS'];
+const NAME = '@LockRequest';
+
+/**
+ * Runs a request under a lock whose key comes from the request. The lock is taken after the guards and before the pipes, and
+ * held until the handler has settled and the response is over (over HTTP, and GraphQL over HTTP; elsewhere, and with
+ * `until: 'handler'`, until the handler has settled). For request handlers only: HTTP, messages, WebSocket, GraphQL. On a
+ * class it applies to all its handlers; a lock of the class and one of the method are both held. Handlers of one request
+ * that ask for the same key share the lock.
+ *
+ * @param key a function of the ExecutionContext that returns a key or a list; `lockKey` throws for missing values
+ * @throws ConfigError when the class is defined, or at start, where it could not work. The request fails with
+ * AcquireTimeoutError (busy), LockLostError (also if the handler has succeeded), LockKeyError and so on.
+ *
+ * @example
+ * ```ts
+ * @Post('import')
+ * @UseGuards(LoggedIn) // sets request.user
+ * @LockRequest((context) => lockKey`tenant:${context.switchToHttp().getRequest().user.tenantId}`)
+ * import(@Res() response: Response) { … }
+ * ```
+ */
+export function LockRequest(
+  key: (context: ExecutionContext) => LockKey,
+  options: LockRequestOptions = {},
+): ClassDecorator & MethodDecorator {
+  return (target: object, property?: string | symbol, descriptor?: PropertyDescriptor) => {
+    if (typeof property === 'object') throw new ConfigError(MESSAGES.standardDecorator(NAME));
+    const method = property === undefined ? undefined : methodToWrap(NAME, target, property, descriptor);
+    const plan = requestPlan(method?.name ?? (target as { name: string }).name, key, options);
+    // Those of a class are tracked by the module: it knows the inherited ones, and those of subclasses.
+    const subject: object = method ? (descriptor!.value = trackedHandler(method.original)) : target;
+    // Decorators run from below: the upper lock is the outer one.
+    const isFirst = requestPlansOn(subject).length === 0;
+    addRequestPlan(subject, plan);
+    if (!isFirst) return;
+    if (descriptor && property !== undefined) UseInterceptors(LockInterceptor)(target, property, descriptor);
+    else UseInterceptors(LockInterceptor)(target as () => unknown);
+  };
+}
+
+function requestPlan(name: string, key: unknown, options: unknown): RequestLockPlan {
+  const { until, ...rest } = located(`${NAME} on ${name}`, () => {
+    if (typeof key !== 'function') throw wrong('key', 'a function of the ExecutionContext', key);
+    const given = checkObject('options', options);
+    checkNames('', given, KNOWN);
+    if (given.onBusy !== undefined && given.onBusy !== 'throw') throw wrong('onBusy', "'throw'", given.onBusy);
+    const { until = 'response', ...others } = given;
+    if (until !== 'response' && until !== 'handler') throw wrong('until', "'response' or 'handler'", until);
+    return { until, ...others } as const;
+  });
+  return { ...planOf(NAME, name, key, rest), until };
+}

@@ -1,0 +1,17 @@
+import { type Cures, refuseLive } from '../../locks/handle/live-result.js';
+import { MESSAGES } from '../shared/dflockd.messages.js';
+
+/** Not Node's streams and files, for which the lock is held until they end; nor iterators of subscriptions in GraphQL. */
+const CURES: Cures = {
+  observable: "add the option returns: 'observable'",
+  asyncGenerator: 'make the method itself an async generator',
+  generator: 'make the method an async generator',
+  webStream: 'return Readable.fromWeb(stream), whose end can be seen',
+};
+
+/**
+ * Refuses a result of a locked method that would go on after the lock is released.
+ * @throws ConfigError
+ */
+export const refuseLiveResult = (method: string, result: unknown): void =>
+  refuseLive(result, CURES, (kind, cure) => MESSAGES.liveResult(method, kind, cure));

@@ -1,0 +1,130 @@
+import { ConfigError, type AcquireTimeoutError } from '../../common/errors.js';
+import { checkBounds } from '../../locks/options/bounds.js';
+import type { LockedCall } from '../../locks/handle/hold.js';
+import { NO_OPTIONS } from '../../locks/acquire/lock-request.js';
+import { checkNames, checkObject, wrong } from '../../common/option-checks.js';
+import { holdTimes, type ScopeOptions } from '../../locks/lock-scope.js';
+import { checkAcquireTimeout, checkLease } from '../../locks/options/resolve-options.js';
+import { DEFAULT_INSTANCE } from '../shared/dflockd.constants.js';
+import { located, MESSAGES } from '../shared/dflockd.messages.js';
+import { compileKey, type KeyMaker } from './key-template.js';
+
+/** What a decorator asks for, checked and complete: nothing in it is wrong or missing any more. */
+export interface LockPlan {
+  /** `OrderService.pay`, as shown in errors. */
+  readonly method: string;
+  readonly instance: string;
+  readonly key: KeyMaker;
+  readonly onBusy: 'throw' | 'skip' | ((busy: AcquireTimeoutError, ...args: unknown[]) => unknown);
+  readonly onLost: 'throw' | 'ignore';
+  /** What gives up waiting, made of the call. */
+  readonly signal: ((...args: unknown[]) => unknown) | undefined;
+  /** What the decorator names itself; the module's defaults stand for the rest. */
+  readonly scope: Readonly<
+    Pick<ScopeOptions, 'acquireTimeoutS' | 'leaseTtlS' | 'limit' | 'onNested' | 'minHoldS' | 'maxHoldS'>
+  >;
+  /** Where the decorator stands, if it wraps a method. */
+  readonly at: LockedCall['method'] | undefined;
+  /** Whether it joins the lock of an override that calls the method as its `super`. */
+  readonly joins: boolean;
+  /** What the method returns, and with it how long it goes on. */
+  readonly returns: 'promise' | 'observable' | 'generator';
+}
+
+const KNOWN = [
+  'onBusy',
+  'onLost',
+  'limit',
+  'minHoldS',
+  'maxHoldS',
+  'instance',
+  'acquireTimeoutS',
+  'leaseTtlS',
+  'onNested',
+  'returns',
+  'signal',
+];
+const ON_NESTED: readonly unknown[] = ['throw', 'join', 'wait'];
+
+/**
+ * @param decorator how it is called in the source
+ * @param generates whether it is an async generator
+ * @param at where the decorator stands, if it wraps a method
+ * @throws ConfigError naming decorator, method, option and value
+ */
+export function planOf(
+  decorator: string,
+  method: string,
+  key: unknown,
+  options: unknown = {},
+  generates = false,
+  at?: LockedCall['method'],
+): LockPlan {
+  const where = `${decorator} on ${method}`;
+  const checked = located(where, () => check(checkObject('options', options), generates));
+  return { method, key: compileKey(where, key), at, ...checked };
+}
+
+function check(
+  options: Readonly<Record<string, unknown>>,
+  generates: boolean,
+): Omit<LockPlan, 'method' | 'key' | 'at'> {
+  checkNames('', options, KNOWN);
+  const {
+    onBusy = 'throw',
+    onLost = 'throw',
+    instance = DEFAULT_INSTANCE,
+    acquireTimeoutS,
+    leaseTtlS,
+    limit,
+    onNested,
+    minHoldS,
+    maxHoldS,
+    signal,
+  } = options;
+  const returns = checkReturns(options.returns, generates);
+  if (onBusy === 'skip' && returns !== 'promise') throw new ConfigError(MESSAGES.skipOnStream(A[returns]));
+  if (onBusy !== 'throw' && onBusy !== 'skip' && typeof onBusy !== 'function') {
+    throw wrong('onBusy', "'throw', 'skip' or a function", onBusy);
+  }
+  if (onLost !== 'throw' && onLost !== 'ignore') throw wrong('onLost', "'throw' or 'ignore'", onLost);
+  if (signal !== undefined && typeof signal !== 'function') {
+    throw wrong('signal', 'a function that returns an AbortSignal or undefined', signal);
+  }
+  if (typeof instance !== 'string' || instance === '') throw wrong('instance', 'a name', instance);
+  checkAcquireTimeout(acquireTimeoutS);
+  checkLease(leaseTtlS);
+  if (onNested !== undefined && !ON_NESTED.includes(onNested))
+    throw wrong('onNested', "'throw', 'join' or 'wait'", onNested);
+  checkBounds('limit', limit);
+  holdTimes(minHoldS, maxHoldS, Infinity);
+  const scope = {
+    // Who skips does not wait, unless told to.
+    ...defined('acquireTimeoutS', acquireTimeoutS ?? (onBusy === 'skip' ? 0 : undefined)),
+    ...defined('leaseTtlS', leaseTtlS),
+    ...defined('limit', limit),
+    ...defined('onNested', onNested === 'join' ? undefined : onNested),
+    ...defined('minHoldS', minHoldS),
+    ...defined('maxHoldS', maxHoldS),
+  };
+  return {
+    instance,
+    onBusy: onBusy as LockPlan['onBusy'],
+    onLost,
+    signal: signal as LockPlan['signal'],
+    returns,
+    joins: onNested === 'join',
+    // By this the client knows that there is nothing to be checked.
+    scope: Object.keys(scope).length > 0 ? scope : NO_OPTIONS,
+  };
+}
+
+const A = { observable: 'an Observable', generator: 'an async generator' } as const;
+
+function checkReturns(value: unknown, generates: boolean): LockPlan['returns'] {
+  if (value !== undefined && value !== 'observable') throw wrong('returns', "'observable'", value);
+  if (value && generates) throw new ConfigError(MESSAGES.observableGenerator);
+  return generates ? 'generator' : (value ?? 'promise');
+}
+
+const defined = (name: string, value: unknown) => (value === undefined ? undefined : { [name]: value });

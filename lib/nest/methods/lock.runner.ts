@@ -1,0 +1,79 @@
+import { eitherSignal } from '../../common/abort.js';
+import { withOrigin } from '../../common/error-origin.js';
+import { AcquireTimeoutError, MaxWaitersError, NestedLockError } from '../../common/errors.js';
+import type { LockClient } from '../../locks/lock-client.js';
+import { isSignal } from '../../locks/acquire/lock-request.js';
+import { holdTimes } from '../../locks/lock-scope.js';
+import type { LockKey } from '../../locks/options/options.js';
+import { blameArguments } from './key-template.js';
+import type { LockPlan } from './lock-plan.js';
+import { type CallScope, Instead, type PlanRunner } from './service-holder.js';
+
+const isBusy = (error: unknown): error is AcquireTimeoutError =>
+  error instanceof AcquireTimeoutError || error instanceof MaxWaitersError;
+
+interface Call {
+  readonly self: unknown;
+  readonly args: readonly unknown[];
+  readonly key: LockKey;
+}
+
+/** Takes the locks of locked methods from a client: what the options mean before the method runs. */
+export class LockRunner implements PlanRunner {
+  constructor(private readonly client: LockClient) {}
+
+  check({ scope: { minHoldS, maxHoldS } }: LockPlan): void {
+    holdTimes(minHoldS, maxHoldS, this.client.options.maxHoldMs);
+  }
+
+  // Not an async function: every locked call would pay for it.
+  enter(plan: LockPlan, self: unknown, args: readonly unknown[], signal?: AbortSignal): Promise<CallScope | Instead> {
+    let key: LockKey;
+    try {
+      key = plan.key(self, args);
+    } catch (error) {
+      throw withOrigin(error, this.client.origin);
+    }
+    if (plan.signal) return this.enterUntil(plan, { self, args, key, own: signal });
+    return this.take(plan, { self, args, key }, signal);
+  }
+
+  /** Until the caller's own or the plan's signal aborts. */
+  private async enterUntil(
+    plan: LockPlan,
+    call: Call & { own: AbortSignal | undefined },
+  ): Promise<CallScope | Instead> {
+    const { self, args, own } = call;
+    const its = Reflect.apply(plan.signal!, self, args) as AbortSignal | undefined;
+    // The client refuses what is not a signal.
+    if (!own || !isSignal(its)) return this.take(plan, call, its ?? own);
+    const both = eitherSignal(its, own);
+    try {
+      return await this.take(plan, call, both.signal);
+    } finally {
+      both.forget();
+    }
+  }
+
+  private take(plan: LockPlan, call: Call, signal: AbortSignal | undefined): Promise<CallScope | Instead> {
+    const { at, joins } = plan;
+    return this.client
+      .open(
+        call.key,
+        signal === undefined ? plan.scope : { ...plan.scope, signal },
+        at && { self: call.self, method: at, joins },
+      )
+      .catch(async (error: unknown) => new Instead(await this.busy(plan, call, error)));
+  }
+
+  private busy(plan: LockPlan, { self, args, key }: Call, error: unknown): unknown {
+    const { onBusy } = plan;
+    if (onBusy === 'skip' && (isBusy(error) || error instanceof NestedLockError)) {
+      this.client.noteSkipped(key);
+      return undefined;
+    }
+    if (typeof onBusy === 'function' && isBusy(error)) return Reflect.apply(onBusy, self, [error, ...args]);
+    // The client has found fault with the key, which was made of the arguments: constant ones were checked before.
+    throw withOrigin(blameArguments(error), this.client.origin);
+  }
+}

@@ -1,0 +1,17 @@
+import 'reflect-metadata';
+import { LOCK_REQUESTS } from '../shared/dflockd.constants.js';
+import type { LockPlan } from '../methods/lock-plan.js';
+import type { Until } from './request-lock.js';
+
+/** What @LockRequest asks for. */
+export interface RequestLockPlan extends LockPlan {
+  readonly until: Until;
+}
+
+/** What @LockRequest asks for on a class or a method; the outer locks first. */
+export const requestPlansOn = (subject: object): readonly RequestLockPlan[] =>
+  (Reflect.getMetadata(LOCK_REQUESTS, subject) as readonly RequestLockPlan[] | undefined) ?? [];
+
+/** Adds one outside those that are there. */
+export const addRequestPlan = (subject: object, plan: RequestLockPlan): void =>
+  Reflect.defineMetadata(LOCK_REQUESTS, [plan, ...requestPlansOn(subject)], subject);

@@ -1,0 +1,114 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { Done } from '../../../../../lib/backends/dflockd/lanes/exchange.js';
+import { LaneOwners } from '../../../../../lib/backends/dflockd/lanes/lane-owners.js';
+import { NO_ROUND, OwnerRound } from '../../../../../lib/backends/dflockd/lanes/owner-round.js';
+import { Alarms } from '../../../../../lib/common/alarms.js';
+import { LockUnavailableError, ServerDrainingError } from '../../../../../lib/common/errors.js';
+import { FakeClock } from '../../../../support/fake-clock.js';
+
+describe('a round of owners', () => {
+  let clock: FakeClock;
+  let alarms: Alarms;
+  let asked: Done[];
+  let spoke: unknown[];
+
+  const make = (requestTimeoutMs = 2000): OwnerRound => {
+    const ask = (request: unknown, done: Done): void => {
+      expect(request).toEqual({ t: 'ping' });
+      asked.push(done);
+    };
+    return new OwnerRound({ clock, alarms, requestTimeoutMs, ask });
+  };
+  const speak = (name: string) => (error?: unknown) => spoke.push(error ? [name, error] : name);
+
+  beforeEach(() => {
+    clock = new FakeClock({ now: 100 });
+    alarms = new Alarms(clock);
+    asked = [];
+    spoke = [];
+  });
+
+  it('asks once for all who come meanwhile', () => {
+    const round = make();
+    round.ask(speak('a'));
+    round.ask(speak('b'));
+    expect([asked.length, spoke]).toEqual([1, []]);
+    asked[0]!({ s: 'ok' }, 0);
+    expect(spoke).toEqual(['a', 'b']);
+    expect(alarms.size).toBe(0);
+  });
+
+  it('tells all that the server shuts down, and nothing of other trouble', () => {
+    const round = make();
+    const draining = new ServerDrainingError();
+    round.ask(speak('a'));
+    asked[0]!(draining, 0);
+    round.ask(speak('b'));
+    asked[1]!(new LockUnavailableError('gone'), 0);
+    expect(spoke).toEqual([['a', draining], 'b']);
+  });
+
+  it.each([
+    [2000, 500],
+    [200, 200],
+  ])('with a request timeout of %d ms keeps nobody for longer than %d ms', (timeout, patience) => {
+    make(timeout).ask(speak('a'));
+    clock.advance(patience - 1);
+    expect(spoke).toEqual([]);
+    clock.advance(1);
+    expect(spoke).toEqual(['a']);
+  });
+
+  it('does not take the late answer of one round for that of the next', () => {
+    const round = make();
+    round.ask(speak('a'));
+    clock.advance(500);
+    round.ask(speak('b'));
+    asked[0]!({ s: 'ok' }, 0);
+    expect([asked.length, spoke]).toEqual([2, ['a']]);
+    expect(alarms.size).toBe(1);
+    asked[1]!({ s: 'ok' }, 0);
+    expect(spoke).toEqual(['a', 'b']);
+  });
+
+  it('is not ended by an answer that comes when nobody waits', () => {
+    const round = make();
+    round.ask(speak('a'));
+    clock.advance(500);
+    asked[0]!({ s: 'ok' }, 0);
+    expect(spoke).toEqual(['a']);
+    round.ask(speak('b'));
+    expect([asked.length, spoke]).toEqual([2, ['a']]);
+  });
+
+  it('is no round where a connection owns nothing', () => {
+    NO_ROUND.ask(speak('a'));
+    expect(spoke).toEqual(['a']);
+  });
+});
+
+describe('the owners of a lane', () => {
+  const error = new LockUnavailableError('gone');
+
+  it('are told once, unless they have gone', () => {
+    const owners = new LaneOwners();
+    const told: unknown[] = [];
+    owners.add((...loss) => told.push(['a', ...loss]));
+    owners.add(() => told.push('b'))();
+    owners.tell('draining', error);
+    expect(told).toEqual([['a', 'draining', error]]);
+    owners.tell('draining', error);
+    expect(told.length).toBe(1);
+  });
+
+  it('who come after the end are told soon, unless they have gone by then', async () => {
+    const owners = new LaneOwners();
+    owners.tell('disconnected', error);
+    const told: unknown[] = [];
+    owners.add((...loss) => told.push(loss));
+    owners.add(() => told.push('gone'))();
+    expect(told).toEqual([]);
+    await Promise.resolve();
+    expect(told).toEqual([['disconnected', error]]);
+  });
+});
