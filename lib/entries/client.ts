@@ -56,8 +56,8 @@ export { LockClient, type WithLockOptions } from '../locks/lock-client.js';
 export type { LockHandle } from '../locks/handle/lock-handle.js';
 export type { LockTicket } from '../locks/tickets/lock-ticket.js';
 export type { LockScope, ScopeOptions } from '../locks/lock-scope.js';
+export type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-options.js';
 export type {
-  AcquireOptions,
   BackendOptions,
   Defaults,
   EmbeddedOptions,
@@ -67,7 +67,6 @@ export type {
   RemoteOptions,
   ServerAddress,
   ShardingStrategy,
-  TicketOptions,
 } from '../locks/options/options.js';
 export type { ResolvedSettings, ShownOptions } from '../locks/options/resolve-options.js';
 export type { Signal, SignalOptions, Signals } from '../locks/signals/signals.js';

@@ -20,8 +20,8 @@ export type { WithLockOptions as ServiceWithLockOptions } from '../locks/lock-cl
 export type { LockHandle } from '../locks/handle/lock-handle.js';
 export type { ScopeOptions } from '../locks/lock-scope.js';
 export type { LockTicket } from '../locks/tickets/lock-ticket.js';
+export type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-options.js';
 export type {
-  AcquireOptions,
   BackendOptions,
   Defaults,
   EmbeddedOptions,
@@ -30,7 +30,6 @@ export type {
   RemoteOptions,
   ServerAddress,
   ShardingStrategy,
-  TicketOptions,
 } from '../locks/options/options.js';
 export type { ServerStats } from '../locks/server-stats.js';
 export type { DflockdModuleOptions, Extras } from '../nest/dflockd.options.js';

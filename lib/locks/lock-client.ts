@@ -22,7 +22,8 @@ import { LockScope, type ResultCheck, type ScopeOptions } from './lock-scope.js'
 import { LockTaker } from './acquire/lock-taker.js';
 import type { LockTicket } from './tickets/lock-ticket.js';
 import { checkObject } from '../common/option-checks.js';
-import type { AcquireOptions, LockClientDeps, LockClientOptions, LockKey, TicketOptions } from './options/options.js';
+import type { AcquireOptions, TicketOptions } from './acquire/acquire-options.js';
+import type { LockClientDeps, LockClientOptions, LockKey } from './options/options.js';
 import { placesOf, resolveOptions, type ResolvedOptions, warningOf } from './options/resolve-options.js';
 import { type ShownOptions, shownOptions } from './options/resolve-options.js';
 import type { ServerStats } from './server-stats.js';

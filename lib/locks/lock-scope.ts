@@ -9,7 +9,7 @@ import type { Holds } from './handle/holds.js';
 import type { LockHandle } from './handle/lock-handle.js';
 import { NO_OPTIONS } from './acquire/lock-request.js';
 import { checkObject, wrong } from '../common/option-checks.js';
-import type { AcquireOptions } from './options/options.js';
+import type { AcquireOptions } from './acquire/acquire-options.js';
 import { checkMaxHold } from './options/resolve-options.js';
 
 export interface ScopeOptions extends AcquireOptions {

@@ -6,7 +6,8 @@ import type { LockEvent, LockLostEvent } from '../locks/events/events.js';
 import type { LockClient, WithLockOptions } from '../locks/lock-client.js';
 import type { LockHandle } from '../locks/handle/lock-handle.js';
 import type { LockTicket } from '../locks/tickets/lock-ticket.js';
-import type { AcquireOptions, LockKey, TicketOptions } from '../locks/options/options.js';
+import type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-options.js';
+import type { LockKey } from '../locks/options/options.js';
 import type { ServerStats } from '../locks/server-stats.js';
 
 /** Locks by hand, where a decorator does not fit. Inject it by its class, or with `@InjectDflockd('name')`. */

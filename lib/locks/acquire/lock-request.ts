@@ -8,7 +8,8 @@ import type { LockedCall, Origin } from '../handle/hold.js';
 import { checkCount, wireKey } from '../options/keys.js';
 import type { LockHandle } from '../handle/lock-handle.js';
 import { checkNames, checkObject, wrong } from '../../common/option-checks.js';
-import type { AcquireOptions, LockKey } from '../options/options.js';
+import type { AcquireOptions } from './acquire-options.js';
+import type { LockKey } from '../options/options.js';
 import { checkAcquireTimeout, checkLease, type ResolvedOptions } from '../options/resolve-options.js';
 
 const KNOWN = ['acquireTimeoutS', 'leaseTtlS', 'limit', 'signal', 'autoRenew', 'requireFence', 'onNested'];

@@ -4,7 +4,7 @@ import { named } from '../../common/brand.js';
 import { ConfigError } from '../../common/errors.js';
 import { shared } from '../../common/shared-state.js';
 import { MESSAGES } from '../shared/dflockd.messages.js';
-import { moduleRefOf, subjectsOf, visibleHolder, type Subject } from './explorer.subjects.js';
+import { moduleRefOf, subjectsOf, type Subject } from './explorer.subjects.js';
 import { refuseImpossible, throwingCronMethods } from './handler.rules.js';
 import { answersErrors, hidingGlobally, hidingOn } from './hiding.filters.js';
 import { holderOf, lockedMethodsOf, type LockedMethod } from '../methods/locked-method.registry.js';
@@ -12,6 +12,7 @@ import type { LockPlan } from '../methods/lock-plan.js';
 import { interceptsFields, requestPlansIn } from './request.rules.js';
 import { instancesIn, type NestModule } from '../shared/module-info.js';
 import type { ServiceHolder } from '../methods/service-holder.js';
+import { visibleHolder } from '../methods/visible-holder.js';
 
 /** Applications that have been explored: each is, once, whatever the number of DflockdModules in it. */
 const explored = shared('explored', () => new WeakSet<ModulesContainer>());

@@ -1,8 +1,5 @@
-import { Inject, Optional } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { holderToken } from '../shared/dflockd.constants.js';
 import type { NestModule, NestWrapper } from '../shared/module-info.js';
-import { isServiceHolder, type ServiceHolder } from '../methods/service-holder.js';
 
 /** Something in a module that may have locked methods. */
 export interface Subject {
@@ -38,17 +35,3 @@ function subjectOf(wrapper: NestWrapper): Subject | undefined {
 
 export const moduleRefOf = (module: NestModule): ModuleRef | undefined =>
   module.providers.get(ModuleRef)?.instance as ModuleRef | undefined;
-
-/** The holder that a class of this module gets injected; undefined if it gets none. Nest itself is asked. */
-export async function visibleHolder(
-  moduleRef: ModuleRef | undefined,
-  instance: string,
-): Promise<ServiceHolder | undefined> {
-  class Probe {
-    declare readonly holder: unknown;
-  }
-  Inject(holderToken(instance))(Probe.prototype, 'holder');
-  Optional()(Probe.prototype, 'holder');
-  const probe = await moduleRef?.create(Probe);
-  return isServiceHolder(probe?.holder) ? probe.holder : undefined;
-}

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { ConfigError } from '../../common/errors.js';
 import { MESSAGES } from '../shared/dflockd.messages.js';
 import type { LockedMethod } from '../methods/locked-method.registry.js';
+import { isSse } from '../methods/method-metadata.js';
 
 /**
  * Metadata that Nest and @nestjs/schedule leave on handlers. The names are the same in all versions this package works
@@ -12,7 +13,6 @@ const NEST = {
   responsePassthrough: '__responsePassthrough__',
   /** Of `@Res()` among the kinds of route arguments. */
   response: '1:',
-  sse: '__sse__',
   cron: 'SCHEDULE_CRON_OPTIONS',
 };
 
@@ -28,9 +28,6 @@ export function refuseImpossible(prototype: object, { property, plan }: LockedMe
     throw new ConfigError(MESSAGES.skipOnResponse(plan.method));
   }
 }
-
-/** Whether the handler sends what it emits, as it comes. */
-export const isSse = (handler: object): boolean => Reflect.getMetadata(NEST.sse, handler) === true;
 
 /** Names of the `@Cron` methods whose lock throws when it is busy. */
 export const throwingCronMethods = (prototype: object, methods: readonly LockedMethod[]): string[] =>

@@ -1,5 +1,8 @@
 import 'reflect-metadata';
 
+/** Where Nest's `@Sse` leaves its mark. */
+const SSE = '__sse__';
+
 type AnyFunction = (...args: any[]) => unknown;
 
 /**
@@ -16,3 +19,6 @@ export function disguise(wrapper: AnyFunction, original: AnyFunction): void {
     Reflect.defineMetadata(key, Reflect.getOwnMetadata(key, original), wrapper);
   }
 }
+
+/** Whether the handler sends what it emits, as it comes. */
+export const isSse = (handler: object): boolean => Reflect.getMetadata(SSE, handler) === true;

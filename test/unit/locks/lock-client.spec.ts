@@ -16,7 +16,8 @@ import {
 import { currentLock } from '../../../lib/locks/handle/current-lock.js';
 import type { LockEvent, LockLostEvent } from '../../../lib/locks/events/events.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
-import type { AcquireOptions, LockClientOptions } from '../../../lib/locks/options/options.js';
+import type { AcquireOptions } from '../../../lib/locks/acquire/acquire-options.js';
+import type { LockClientOptions } from '../../../lib/locks/options/options.js';
 import { FakeClock, FakeEntropy, settlePromises } from '../../support/fake-clock.js';
 import { FakeBackend } from './support/fake-backend.js';
 

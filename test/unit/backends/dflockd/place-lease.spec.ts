@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from '../../../../lib/common/system.js';
 import { LockClient } from '../../../../lib/locks/lock-client.js';
-import type { AcquireOptions, RemoteOptions } from '../../../../lib/locks/options/options.js';
+import type { AcquireOptions } from '../../../../lib/locks/acquire/acquire-options.js';
+import type { RemoteOptions } from '../../../../lib/locks/options/options.js';
 import { inTime, until } from '../../../support/until.js';
 import { FakeServer, obliging, type Peer, type Script } from './support/fake-server.js';
 import { TOKEN } from './support/scripted.js';

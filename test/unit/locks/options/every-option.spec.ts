@@ -2,12 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { ConfigError } from '../../../../lib/common/errors.js';
 import { LockClient } from '../../../../lib/locks/lock-client.js';
 import { checkRequest } from '../../../../lib/locks/acquire/lock-request.js';
-import type {
-  AcquireOptions,
-  EmbeddedOptions,
-  LockClientOptions,
-  RemoteOptions,
-} from '../../../../lib/locks/options/options.js';
+import type { AcquireOptions } from '../../../../lib/locks/acquire/acquire-options.js';
+import type { EmbeddedOptions, LockClientOptions, RemoteOptions } from '../../../../lib/locks/options/options.js';
 import { resolveOptions } from '../../../../lib/locks/options/resolve-options.js';
 import { FakeBackend } from '../support/fake-backend.js';
 
