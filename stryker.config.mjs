@@ -2,6 +2,7 @@ import { folderOf } from './scripts/mutation-folders.mjs';
 
 const folder = process.env.MUTATION_FOLDER;
 folderOf(folder);
+const results = `.stryker/${folder.replaceAll('/', '-')}`;
 
 /** Called by `npm run mutation -- --folder NAME`. @type {import('@stryker-mutator/api/core').PartialStrykerOptions} */
 export default {
@@ -13,12 +14,12 @@ export default {
   timeoutMS: 4000,
   concurrency: Number(process.env.MUTATION_WORKERS ?? 2),
   incremental: true,
-  incrementalFile: `.stryker/${folder}.json`,
+  incrementalFile: `${results}.json`,
   tempDirName: '.stryker/tmp',
   reporters: ['clear-text', 'json', 'html'],
   clearTextReporter: { allowColor: false, allowEmojis: false, logTests: false, reportTests: false },
-  jsonReporter: { fileName: `.stryker/${folder}-report.json` },
-  htmlReporter: { fileName: `.stryker/${folder}.html` },
+  jsonReporter: { fileName: `${results}-report.json` },
+  htmlReporter: { fileName: `${results}.html` },
   ignorePatterns: ['/dist', '/coverage', '/sample', '/docs', '/bench', '/test/e2e', '/test/faults'],
   thresholds: { high: 95, low: 85, break: null },
   allowConsoleColors: false,

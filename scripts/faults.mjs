@@ -15,12 +15,13 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ROOMS, usesNest } from '../rooms.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-/** What needs more than this transform: decorators with types. */
-const LEFT_OUT = ['nest', 'testing'];
-const ROOMS = readdirSync(join(root, 'lib')).filter((room) => !LEFT_OUT.includes(room));
-const PARTS = [...ROOMS.map((room) => `lib/${room}`), 'test/support', 'test/faults'];
+/** Rooms with Nest's decorators need more than this transform, and the lab does not. */
+const ROOM_FILES = Object.keys(ROOMS)
+  .filter((room) => !usesNest(room))
+  .flatMap((room) => filesIn(`lib/${room}`, false));
 const COMPILER = {
   jsc: { parser: { syntax: 'typescript', decorators: true }, target: 'es2022' },
   module: { type: 'es6' },
@@ -30,12 +31,14 @@ const COMPILER = {
 const MUTANT_SEEDS = [500001, 500002, 500003];
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
 
+function filesIn(part, recursive) {
+  return readdirSync(join(root, part), { recursive })
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('.spec.ts'))
+    .map((name) => join(part, name));
+}
+
 async function compile(folder) {
-  const files = PARTS.flatMap((part) =>
-    readdirSync(join(root, part), { recursive: true })
-      .filter((name) => name.endsWith('.ts') && !name.endsWith('.spec.ts'))
-      .map((name) => join(part, name)),
-  );
+  const files = [...ROOM_FILES, ...filesIn('test/support', true), ...filesIn('test/faults', true)];
   await Promise.all(files.map((file) => compileOne(folder, file, join(root, file))));
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));

@@ -8,7 +8,7 @@ const NONE = /^$/;
 const FOLDERS = {
   core: [{ in: 'test/unit/core', but: /^(engine\.property|mutants|signal-hub\.property)\.spec/ }],
   locks: [{ in: 'test/unit/locks', but: /\.scale\.spec/ }],
-  client: [{ in: 'test/unit/client', but: NONE }],
+  'backends/dflockd': [{ in: 'test/unit/backends/dflockd', but: NONE }],
 };
 
 export const FOLDER_NAMES = Object.keys(FOLDERS);

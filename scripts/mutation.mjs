@@ -8,7 +8,7 @@ import { FOLDER_NAMES, folderOf } from './mutation-folders.mjs';
 
 const HELP = `npm run mutation -- --folder ${FOLDER_NAMES.join('|')} [options]
 
-  --file TEXT       only the files of the folder with that name, without .ts (may be repeated); keys:1-40 for some lines
+  --file TEXT       only the files of that name, without .ts (may be repeated); options/keys:1-40 for some lines
   --workers N       how many mutants at once (default 2)
   --minutes N       stop after so long; the next run goes on
   --force           also the mutants whose fate an earlier run has found
@@ -31,7 +31,7 @@ const { values: options } = parseArgs({
 function run() {
   folderOf(options.folder);
   const args = ['node_modules/@stryker-mutator/core/bin/stryker.js', 'run'];
-  // keys:1-40 → lib/locks/options/keys.ts:1-40
+  // options/keys:1-40 → lib/locks/options/keys.ts:1-40
   const files = options.file.map((name) => `lib/${options.folder}/${name.replace(/(?=:|$)/, '.ts')}`);
   if (files.length > 0) args.push('--mutate', files.join(','));
   if (options.force) args.push('--force');
@@ -46,7 +46,7 @@ function run() {
     },
     stdio: 'inherit',
   });
-  const left = forgetLeftOver(join(root, `.stryker/${options.folder}.json`));
+  const left = forgetLeftOver(join(root, `.stryker/${options.folder.replaceAll('/', '-')}.json`));
   if (left > 0) process.stdout.write(`${left} mutants are left for the next run; they count as survivors above.\n`);
   return status ?? 1;
 }

@@ -1,5 +1,6 @@
 // What specs take from '@jest/globals', for the runner beside this: the same words, and jest's own expect and tables.
 import { expect } from 'expect';
+import { ModuleMocker } from 'jest-mock';
 import { bind } from 'jest-each';
 
 /** Node's own; a test may replace the global ones. */
@@ -49,6 +50,8 @@ const hookAs = (kind) => (body) => void current[kind].push(body);
 const withTables = (make) => Object.assign(make(false), { each: bind(make(false)), skip: make(true) });
 
 export { expect };
+/** The part of it that specs use. */
+export const jest = new ModuleMocker(globalThis);
 export const describe = withTables(describeAs);
 export const it = withTables(itAs);
 export const test = it;

@@ -4,10 +4,11 @@ import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+// @ts-expect-error -- plain JavaScript, for lint
+import * as rooms from '../../rooms.mjs';
 import { until } from './until.js';
 
-const ROOMS = ['common', 'protocol', 'core', 'client', 'daemon', 'backends', 'locks', 'dropin'];
-const NEST_ROOMS = ['nest', 'testing', 'entries'];
+const { ROOMS, ROOMS_WITHOUT_NEST } = rooms as { ROOMS: Record<string, unknown>; ROOMS_WITHOUT_NEST: string[] };
 
 /** How a program ended, and what it said. */
 export interface Ended {
@@ -106,9 +107,9 @@ export class CompiledLib {
     const folder = await mkdtemp(join(tmpdir(), 'nestjs-dflockd-'));
     await symlink(resolve('node_modules'), join(folder, 'node_modules'));
     await writeFile(join(folder, 'package.json'), '{"type":"module"}');
-    for (const room of nest ? [...ROOMS, ...NEST_ROOMS] : ROOMS) {
-      await mkdir(join(folder, room));
-      for (const file of await readdir(join('lib', room))) {
+    for (const room of nest ? Object.keys(ROOMS) : ROOMS_WITHOUT_NEST) {
+      await mkdir(join(folder, room), { recursive: true });
+      for (const file of (await readdir(join('lib', room))).filter((name) => name.endsWith('.ts'))) {
         const { code } = await transformFile(join('lib', room, file), {
           jsc: {
             parser: { syntax: 'typescript', decorators: true },
