@@ -73,7 +73,9 @@ class InProcessRunner {
     const tests = await import('./jest-globals.mjs');
     tests.forgetTests();
     for (const folder of folderOf(process.env.MUTATION_FOLDER)) {
-      const specs = readdirSync(folder.in, { recursive: true }).filter((name) => name.endsWith('.spec.ts') && !folder.but.test(name));
+      const specs = readdirSync(folder.in, { recursive: true }).filter(
+        (name) => name.endsWith('.spec.ts') && !folder.but.test(name),
+      );
       for (const spec of specs.sort()) {
         const { href } = pathToFileURL(resolve(join(folder.in, spec)));
         // Whatever it imports is loaded again too.
