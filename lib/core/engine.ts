@@ -1,6 +1,7 @@
 import type { Ms } from '../common/system.js';
 import type { PlainStatus } from '../protocol/messages.js';
 import { LeaseBook } from './lease-book.js';
+import type { Refusal } from './observer.js';
 import { portionOf } from './portion.js';
 import { type Resource, type Ticket, Waiter } from './resource.js';
 import { ResourceTable } from './resource-table.js';
@@ -15,12 +16,16 @@ type Of<T extends Command['t']> = Extract<Command, { t: T }>;
 
 /** Answers without fields, made once. */
 const plain = (s: PlainStatus): Answer => Object.freeze({ s });
+const refusal = (s: Refusal) => Object.freeze({ s }) satisfies Answer;
 const OK = plain('ok');
 const QUEUED = plain('queued');
 const TIMEOUT = plain('timeout');
 const ERROR = plain('error');
-const DRAINING = plain('draining');
-const MAX_WAITERS = plain('max_waiters');
+const DRAINING = refusal('draining');
+const MAX_WAITERS = refusal('max_waiters');
+const MAX_LOCKS = refusal('max_locks');
+const LIMIT_MISMATCH = refusal('limit_mismatch');
+const ALREADY_ENQUEUED = refusal('already_enqueued');
 const CANCELLED: Answer = Object.freeze({ s: 'cancelled' });
 
 /** At once of a session that ends: about as much as costs what the end of a connection costs by itself. */
@@ -57,7 +62,7 @@ export class Engine extends Slots {
   }
 
   exec(session: Session, op: OpId, cmd: Command, now: Ms): void {
-    if (this.draining) return session.sink.reply(op, DRAINING);
+    if (this.draining) return this.refuse(session, op, DRAINING);
     switch (cmd.t) {
       case 'acquire':
         return this.acquire(session, op, cmd, now);
@@ -86,7 +91,7 @@ export class Engine extends Slots {
   cancel(session: Session, op: OpId, now: Ms): boolean {
     const waiter = session.waiting.get(op);
     if (!waiter) return false;
-    this.leaveQueue(waiter, now);
+    this.leaveQueue(waiter, now, 'cancel');
     session.sink.reply(op, CANCELLED);
     return true;
   }
@@ -99,7 +104,7 @@ export class Engine extends Slots {
     if (session.closed) return;
     session.closed = true;
     this.sessions.delete(session);
-    for (const waiter of [...session.waiting.values()]) this.leaveQueue(waiter, now);
+    for (const waiter of [...session.waiting.values()]) this.leaveQueue(waiter, now, 'disconnect');
     const rest: Leaving = { session, releaseHeld };
     if (this.clearAll(rest, CLOSED_AT_ONCE, now) === CLOSED_AT_ONCE) this.leaving.add(rest);
   }
@@ -120,7 +125,7 @@ export class Engine extends Slots {
     for (let n = 0; n < timeouts && this.waits.firstDue <= inputSeen; n++) {
       const waiter = this.waits.first!;
       const op = waiter.op!;
-      this.leaveQueue(waiter, now);
+      this.leaveQueue(waiter, now, 'timeout');
       waiter.session.sink.reply(op, TIMEOUT);
     }
     this.table.collect(inputSeen);
@@ -139,7 +144,7 @@ export class Engine extends Slots {
     this.draining = true;
     for (const session of this.sessions) {
       for (const [op, waiter] of [...session.waiting]) {
-        this.leaveQueue(waiter, now);
+        this.leaveQueue(waiter, now, 'cancel');
         session.sink.reply(op, ERROR);
       }
     }
@@ -186,15 +191,15 @@ export class Engine extends Slots {
     if (!res) return;
     const leaseMs = cmd.leaseMs || this.options.defaultLeaseMs;
     if (this.isFree(res)) {
-      const { token } = this.grant(res, session, leaseMs, now);
+      const { token } = this.grant(res, session, leaseMs, now, undefined);
       session.sink.reply(op, { s: 'granted', token, leaseMs });
     } else if (this.isQueueFull(res)) {
-      session.sink.reply(op, MAX_WAITERS);
+      this.refuse(session, op, MAX_WAITERS);
     } else if (cmd.waitMs <= 0) {
       session.sink.reply(op, TIMEOUT);
     } else {
       const waiter = new Waiter(res, session, leaseMs, undefined);
-      res.queue.push(waiter);
+      this.enqueueWaiter(waiter, now);
       this.await(waiter, op, now + cmd.waitMs);
     }
   }
@@ -202,7 +207,7 @@ export class Engine extends Slots {
   private release(session: Session, op: OpId, cmd: Of<'release'>, now: Ms): void {
     const hold = this.table.get(cmd.kind, cmd.key)?.holders.get(cmd.token);
     if (!hold) return session.sink.reply(op, ERROR);
-    this.free(hold, now);
+    this.free(hold, now, 'release');
     session.sink.reply(op, OK);
   }
 
@@ -210,7 +215,7 @@ export class Engine extends Slots {
   private renew(session: Session, op: OpId, cmd: Of<'renew'>, now: Ms): void {
     const hold = this.table.get(cmd.kind, cmd.key)?.holders.get(cmd.token);
     if (!hold || hold.lapsed) {
-      if (hold) this.free(hold, now);
+      if (hold) this.free(hold, now, 'expiry');
       return session.sink.reply(op, ERROR);
     }
     const leaseMs = cmd.leaseMs || this.options.defaultLeaseMs;
@@ -220,22 +225,22 @@ export class Engine extends Slots {
 
   private enqueue(session: Session, op: OpId, cmd: Of<'enqueue'>, now: Ms): void {
     const known = this.table.get(cmd.kind, cmd.key);
-    if (known && session.tickets.has(known)) return session.sink.reply(op, plain('already_enqueued'));
+    if (known && session.tickets.has(known)) return this.refuse(session, op, ALREADY_ENQUEUED);
     const res = this.enter(session, op, cmd, now);
     if (!res) return;
     const leaseMs = cmd.leaseMs || this.options.defaultLeaseMs;
     const ticket: Ticket = { leaseMs, waiter: undefined, hold: undefined };
     if (this.isFree(res)) {
       session.tickets.set(res, ticket);
-      ticket.hold = this.grant(res, session, leaseMs, now);
+      ticket.hold = this.grant(res, session, leaseMs, now, undefined);
       ticket.hold.ticket = ticket;
       session.sink.reply(op, { s: 'acquired', token: ticket.hold.token, leaseMs });
     } else if (this.isQueueFull(res)) {
-      session.sink.reply(op, MAX_WAITERS);
+      this.refuse(session, op, MAX_WAITERS);
     } else {
       session.tickets.set(res, ticket);
       ticket.waiter = new Waiter(res, session, leaseMs, ticket);
-      res.queue.push(ticket.waiter);
+      this.enqueueWaiter(ticket.waiter, now);
       session.sink.reply(op, QUEUED);
     }
   }
@@ -247,7 +252,7 @@ export class Engine extends Slots {
     const { hold, waiter } = ticket;
     if (hold) {
       if (hold.lapsed) {
-        this.free(hold, now);
+        this.free(hold, now, 'expiry');
         return session.sink.reply(op, plain('lease_expired'));
       }
       this.consume(session, hold);
@@ -256,7 +261,7 @@ export class Engine extends Slots {
     }
     if (waiter!.op !== undefined) return session.sink.reply(op, ERROR);
     if (cmd.waitMs <= 0) {
-      this.leaveQueue(waiter!, now);
+      this.leaveQueue(waiter!, now, 'timeout');
       return session.sink.reply(op, TIMEOUT);
     }
     this.await(waiter!, op, now + cmd.waitMs);
@@ -266,10 +271,15 @@ export class Engine extends Slots {
   private enter(session: Session, op: OpId, cmd: Of<'acquire' | 'enqueue'>, now: Ms): Resource | undefined {
     const res = this.table.open(cmd.kind, cmd.key, cmd.limit);
     if (typeof res === 'string') {
-      session.sink.reply(op, plain(res));
+      this.refuse(session, op, res === 'max_locks' ? MAX_LOCKS : LIMIT_MISMATCH);
       return undefined;
     }
     if (res.holders.hasLapsed) this.evictLapsed(res, now);
     return res;
+  }
+
+  private refuse(session: Session, op: OpId, answer: Answer & { readonly s: Refusal }): void {
+    if (this.observer) this.observer.refused(answer.s);
+    session.sink.reply(op, answer);
   }
 }

@@ -15,6 +15,8 @@ export class Hold implements Linked<Hold>, Expiring {
   lapsed = false;
   /** While an `enqueue` that led to this hold has not been answered by a `wait`. */
   ticket: Ticket | undefined = undefined;
+  /** When it was granted; kept for an observer only. */
+  since: Ms = 0;
 
   constructor(
     readonly res: Resource,
@@ -34,6 +36,8 @@ export class Waiter implements Linked<Waiter>, Expiring {
   due: Ms = Infinity;
   /** To be answered when granted; undefined while enqueued without a `wait`. */
   op: OpId | undefined = undefined;
+  /** When it joined the queue; kept for an observer only. */
+  since: Ms = 0;
 
   constructor(
     readonly res: Resource,

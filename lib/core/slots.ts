@@ -1,6 +1,7 @@
 import { ExpiryHeap } from '../common/expiry-heap.js';
 import type { Ms } from '../common/system.js';
 import type { LeaseBook } from './lease-book.js';
+import type { EngineObserver, FreedBy, LeftBy } from './observer.js';
 import { Hold, type Resource, type Waiter } from './resource.js';
 import type { ResourceTable } from './resource-table.js';
 import type { Session } from './session.js';
@@ -20,13 +21,16 @@ export abstract class Slots {
   protected readonly waits = new ExpiryHeap<Waiter>();
   /** Nothing is granted any more. */
   draining = false;
+  protected readonly observer: EngineObserver | undefined;
 
   constructor(
     protected readonly options: EngineOptions,
     private readonly tokens: TokenSource,
     protected readonly table: ResourceTable,
     protected readonly leases: LeaseBook,
-  ) {}
+  ) {
+    this.observer = options.observer;
+  }
 
   /** Newcomers never overtake (spec 4.3). */
   protected isFree(res: Resource): boolean {
@@ -37,24 +41,39 @@ export abstract class Slots {
     return this.options.maxWaiters > 0 && res.queue.size >= this.options.maxWaiters;
   }
 
-  protected grant(res: Resource, session: Session, leaseMs: Ms, now: Ms): Hold {
+  /** @param waiter who was queued for it */
+  protected grant(res: Resource, session: Session, leaseMs: Ms, now: Ms, waiter: Waiter | undefined): Hold {
     const hold = new Hold(res, session, this.tokens.next(), now + leaseMs);
     res.holders.add(hold);
     session.holds.push(hold);
     this.leases.track(res);
     this.table.settle(res, now);
+    if (this.observer) {
+      hold.since = now;
+      this.observer.granted(res.kind, res.key, waiter ? now - waiter.since : 0, hold, waiter);
+    }
     return hold;
   }
 
   protected extend(hold: Hold, due: Ms): void {
     hold.res.holders.extend(hold, due);
     this.leases.track(hold.res);
+    if (this.observer) this.observer.extended(hold.res.kind, hold.res.key, hold);
   }
 
   /** The `enqueue` behind this hold has been answered: it is an ordinary hold from now on. */
   protected consume(session: Session, hold: Hold): void {
     session.tickets.delete(hold.res);
     hold.ticket = undefined;
+  }
+
+  protected enqueueWaiter(waiter: Waiter, now: Ms): void {
+    const { res } = waiter;
+    res.queue.push(waiter);
+    if (this.observer) {
+      waiter.since = now;
+      this.observer.queued(res.kind, res.key, res.queue.size, waiter);
+    }
   }
 
   /** An operation waits until it is granted or `due`. */
@@ -65,14 +84,14 @@ export abstract class Slots {
   }
 
   /** The hold ends, whatever the reason, and the slot goes on. */
-  protected free(hold: Hold, now: Ms): void {
-    this.takeAway(hold);
+  protected free(hold: Hold, now: Ms, by: FreedBy): void {
+    this.takeAway(hold, now, by);
     this.serve(hold.res, now);
   }
 
   /** Of a semaphore with very many, a portion. */
   protected evictLapsed(res: Resource, now: Ms): void {
-    for (const hold of res.holders.lapsed(LAPSED_AT_ONCE)) this.takeAway(hold);
+    for (const hold of res.holders.lapsed(LAPSED_AT_ONCE)) this.takeAway(hold, now, 'expiry');
     this.serve(res, now);
   }
 
@@ -82,24 +101,25 @@ export abstract class Slots {
     for (const { waiter, hold } of session.tickets.values()) {
       if (taken === most) return taken;
       taken++;
-      if (waiter) this.leaveQueue(waiter, now);
+      if (waiter) this.leaveQueue(waiter, now, 'disconnect');
       else this.consume(session, hold!);
     }
     if (!releaseHeld) return taken;
     for (const hold of session.holds) {
       if (taken === most) return taken;
       taken++;
-      this.free(hold, now);
+      this.free(hold, now, 'disconnect');
     }
     return taken;
   }
 
-  private takeAway(hold: Hold): void {
+  private takeAway(hold: Hold, now: Ms, by: FreedBy): void {
     const { res, session } = hold;
     res.holders.remove(hold);
     session.holds.remove(hold);
     if (hold.ticket) this.consume(session, hold);
     this.leases.track(res);
+    if (this.observer) this.observer.freed(res.kind, res.key, now - hold.since, by, hold);
   }
 
   /** Free slots go to the heads of the queue (spec 4.3). */
@@ -108,11 +128,11 @@ export abstract class Slots {
       const waiter = res.queue.head;
       const { session, op, ticket, leaseMs } = waiter;
       if (session.closed) {
-        this.leaveQueue(waiter, now);
+        this.leaveQueue(waiter, now, 'disconnect');
         continue;
       }
       this.unqueue(waiter);
-      const hold = this.grant(res, session, leaseMs, now);
+      const hold = this.grant(res, session, leaseMs, now, waiter);
       if (op !== undefined) {
         if (ticket) session.tickets.delete(res);
         session.sink.reply(op, { s: 'granted', token: hold.token, leaseMs });
@@ -127,10 +147,11 @@ export abstract class Slots {
   }
 
   /** A waiter goes without a grant; the order of the others stays. */
-  protected leaveQueue(waiter: Waiter, now: Ms): void {
+  protected leaveQueue(waiter: Waiter, now: Ms, by: LeftBy): void {
     this.unqueue(waiter);
     if (waiter.ticket) waiter.session.tickets.delete(waiter.res);
     this.table.settle(waiter.res, now);
+    if (this.observer) this.observer.left(waiter.res.kind, waiter.res.key, now - waiter.since, by, waiter);
   }
 
   private unqueue(waiter: Waiter): void {

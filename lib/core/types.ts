@@ -1,5 +1,6 @@
 import type { Ms } from '../common/system.js';
 import type { Reply, Request } from '../protocol/messages.js';
+import type { EngineObserver } from './observer.js';
 
 /** Chosen by the door; unique in its session while the operation is open. */
 export type OpId = number;
@@ -45,6 +46,8 @@ export interface EngineOptions {
   maxSubscriptions: number;
   /** Called when four fifths of `maxLocks` are reached, and again only after half of them had been free. */
   onNearlyFull?: (resources: number) => void;
+  /** Is told what the engine does. Default: nobody is, which costs a comparison for each event. */
+  observer?: EngineObserver | undefined;
 }
 
 export const DEFAULT_ENGINE_OPTIONS: Readonly<EngineOptions> = {

@@ -1,6 +1,7 @@
 import type { Clock, Entropy } from '../common/system.js';
 import { EngineDriver } from '../core/driver.js';
 import { Engine } from '../core/engine.js';
+import type { EngineObserver } from '../core/observer.js';
 import { FencedTokens, fenceSeed } from '../core/tokens.js';
 import type { DaemonLogger } from './logger.js';
 import type { ResolvedServerOptions } from './options.js';
@@ -13,6 +14,7 @@ export function createEngine(
   clock: Clock,
   entropy: Entropy,
   log: DaemonLogger,
+  observer?: EngineObserver,
 ): EngineDriver {
   const engine = new Engine(
     {
@@ -28,6 +30,7 @@ export function createEngine(
           keys,
           maxLocks: options.maxLocks,
         }),
+      observer,
     },
     new FencedTokens(entropy, fenceSeed(clock.wall())),
     clock.now(),

@@ -7,6 +7,7 @@ import { ConfigError } from '../common/errors.js';
 import { printAs } from '../common/inspection.js';
 import { type Clock, type Entropy, systemClock, systemEntropy } from '../common/system.js';
 import type { EngineDriver } from '../core/driver.js';
+import type { EngineObserver } from '../core/observer.js';
 import { Admission, plainAddress } from './admission.js';
 import { Continuations } from './continuations.js';
 import { createEngine } from './create-engine.js';
@@ -37,6 +38,8 @@ export interface ServerDependencies {
    * @internal
    */
   driver?: EngineDriver | undefined;
+  /** Is told what the engine does; without effect on an engine that lives elsewhere. @internal */
+  observer?: EngineObserver | undefined;
 }
 
 /** Each costs some 50 to 100 µs, with what is written and closed. */
@@ -69,8 +72,8 @@ export class DflockdServer {
     this.#options = resolveServerOptions(options);
     this.#log = deps.logger ? harmless(deps.logger) : silent;
     this.#ownsEngine = deps.driver === undefined;
-    this.#driver =
-      deps.driver ?? createEngine(this.#options, deps.clock ?? systemClock, deps.entropy ?? systemEntropy, this.#log);
+    const { clock = systemClock, entropy = systemEntropy, observer } = deps;
+    this.#driver = deps.driver ?? createEngine(this.#options, clock, entropy, this.#log, observer);
     this.#sparse = new SparseLog(this.#log, this.#driver.clock);
     if (deps.logger) this.#descriptors = new DescriptorWatch(this.#driver.clock, (error) => this.exhausted(error));
     this.#admission = new Admission(this.#options.maxConnections, this.#options.maxConnectionsPerIp);

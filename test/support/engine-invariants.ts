@@ -143,3 +143,14 @@ export function footprint(engine: Engine): Record<string, number> {
     leaving: leaving.size,
   };
 }
+
+/** How many slots are held, and how many waiters stand in queues. */
+export function occupancy(engine: Engine): { held: number; waiting: number } {
+  let held = 0;
+  let waiting = 0;
+  for (const res of inside(engine).table.walk()) {
+    held += res?.holders.size ?? 0;
+    waiting += res?.queue.size ?? 0;
+  }
+  return { held, waiting };
+}

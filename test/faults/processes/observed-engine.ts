@@ -1,101 +1,67 @@
-import { Engine } from '../../../lib/core/engine.js';
-import type { Hold, Resource, Ticket, Waiter } from '../../../lib/core/resource.js';
-import type { Session } from '../../../lib/core/session.js';
-import { Slots } from '../../../lib/core/slots.js';
+import type { EngineObserver, FreedBy, ObservedHold, ObservedWaiter } from '../../../lib/core/observer.js';
 import type { LogWriter } from '../log/writer.js';
 import { nanos } from '../log/time.js';
 
-/** The seams of the engine that are looked at: methods that its subclasses, but nobody else, may call. */
-interface Seams {
-  grant(res: Resource, session: Session, leaseMs: number, now: number): Hold;
-  extend(hold: Hold, due: number): void;
-  takeAway(hold: Hold): void;
-  leaveQueue(waiter: Waiter, now: number): void;
-  unqueue(waiter: Waiter): void;
-  await(waiter: Waiter, op: number, due: number): void;
-  release(...args: unknown[]): void;
-  close(...args: unknown[]): void;
-  enqueue(session: Session, op: number, cmd: { kind: Resource['kind']; key: string }, now: number): void;
-  table: { get(kind: Resource['kind'], key: string): Resource | undefined };
-}
+/** A lease that is extended by the same length again says nothing new. */
+const OTHER_LEASE_MS = 500;
 
-const fenceOf = ({ token }: Hold): string => token.slice(0, 16);
+const CODES: Readonly<Record<FreedBy, string>> = { release: 'r', expiry: 'e', disconnect: 'c' };
 
-/**
- * Notes what every engine of this process grants and frees, and the order of its queues. It is slipped over the
- * engine's prototypes, so that the daemon runs as it is shipped and lib needs no hooks for its tests.
- */
-export function observeEngines(log: LogWriter): void {
-  const slots = Slots.prototype as unknown as Seams;
-  const engine = Engine.prototype as unknown as Seams;
-  const places = new WeakMap<Waiter, number>();
-  const leases = new WeakMap<Hold, number>();
-  let lastPlace = 0;
-  /** Why holds are being freed. */
-  let cause = 'e';
-  /** Taken out of the queue a moment ago, by whoever serves it. */
-  let served: Waiter | undefined;
+const fenceOf = ({ token }: ObservedHold): string => token.slice(0, 16);
 
-  const takesPlace = (waiter: Waiter): void => {
-    if (places.has(waiter)) return;
-    places.set(waiter, ++lastPlace);
-    log.add('Q', nanos(), lastPlace, waiter.res.key);
-  };
+/** Notes what an engine grants and frees, and the order of its queues. */
+export class EngineLog implements EngineObserver {
+  private readonly places = new WeakMap<ObservedWaiter, number>();
+  private readonly leases = new WeakMap<ObservedHold, number>();
+  private lastPlace = 0;
+  /** Holders and waiters of each key that has any. */
+  private readonly users = new Map<string, number>();
 
-  const during = (target: Seams, name: 'release' | 'close', why: string): void => {
-    const original = target[name];
-    target[name] = function (this: Seams, ...args) {
-      cause = why;
-      try {
-        original.apply(this, args);
-      } finally {
-        cause = 'e';
-      }
-    };
-  };
-  during(engine, 'release', 'r');
-  during(engine, 'close', 'c');
+  constructor(private readonly log: LogWriter) {}
 
-  const { grant, extend, takeAway, leaveQueue, unqueue, await: wait } = slots;
-  slots.grant = function (res, session, leaseMs, now) {
-    const waiter = served?.res === res && served.session === session ? served : undefined;
-    served = undefined;
-    const hold = grant.call(this, res, session, leaseMs, now);
-    leases.set(hold, leaseMs);
-    const place = waiter ? places.get(waiter)! : 0;
-    log.add('G', nanos(), res.key, fenceOf(hold), session.id, place, String(res.limit), leaseMs);
-    return hold;
-  };
-  slots.extend = function (hold, due) {
-    const leaseMs = Math.round(due - performance.now());
-    if (Math.abs(leaseMs - leases.get(hold)!) > 500) {
-      leases.set(hold, leaseMs);
-      log.add('X', nanos(), fenceOf(hold), leaseMs);
-    }
-    extend.call(this, hold, due);
-  };
-  slots.takeAway = function (hold) {
-    log.add('F', nanos(), fenceOf(hold), cause);
-    takeAway.call(this, hold);
-  };
-  slots.unqueue = function (waiter) {
-    unqueue.call(this, waiter);
-    served = waiter;
-  };
-  slots.leaveQueue = function (waiter, now) {
-    leaveQueue.call(this, waiter, now);
-    served = undefined;
-    log.add('L', nanos(), places.get(waiter)!, waiter.res.key);
-  };
-  slots.await = function (waiter, op, due) {
-    takesPlace(waiter);
-    wait.call(this, waiter, op, due);
-  };
-  const { enqueue } = engine;
-  engine.enqueue = function (session, op, cmd, now) {
-    enqueue.call(this, session, op, cmd, now);
-    const res = this.table.get(cmd.kind, cmd.key);
-    const ticket: Ticket | undefined = res && session.tickets.get(res);
-    if (ticket?.waiter) takesPlace(ticket.waiter);
-  };
+  /** Keys that somebody holds or waits for. */
+  get busyKeys(): string[] {
+    return [...this.users.keys()];
+  }
+
+  granted(_kind: unknown, key: string, _waitedMs: number, hold: ObservedHold, waiter?: ObservedWaiter): void {
+    const leaseMs = hold.due - hold.since;
+    const place = waiter ? this.places.get(waiter)! : 0;
+    this.leases.set(hold, leaseMs);
+    this.log.add('G', nanos(), key, fenceOf(hold), hold.session.id, place, String(hold.res.limit), leaseMs);
+    if (!waiter) this.count(key, 1);
+  }
+
+  freed(_kind: unknown, key: string, _heldMs: number, by: FreedBy, hold: ObservedHold): void {
+    this.log.add('F', nanos(), fenceOf(hold), CODES[by]);
+    this.count(key, -1);
+  }
+
+  queued(_kind: unknown, key: string, _length: number, waiter: ObservedWaiter): void {
+    this.places.set(waiter, ++this.lastPlace);
+    this.log.add('Q', nanos(), this.lastPlace, key);
+    this.count(key, 1);
+  }
+
+  left(_kind: unknown, key: string, _waitedMs: number, _by: unknown, waiter: ObservedWaiter): void {
+    this.log.add('L', nanos(), this.places.get(waiter)!, key);
+    this.count(key, -1);
+  }
+
+  refused(): void {
+    // The callers say so themselves.
+  }
+
+  extended(_kind: unknown, _key: string, hold: ObservedHold): void {
+    const leaseMs = Math.round(hold.due - performance.now());
+    if (Math.abs(leaseMs - this.leases.get(hold)!) <= OTHER_LEASE_MS) return;
+    this.leases.set(hold, leaseMs);
+    this.log.add('X', nanos(), fenceOf(hold), leaseMs);
+  }
+
+  private count(key: string, change: number): void {
+    const users = (this.users.get(key) ?? 0) + change;
+    if (users === 0) this.users.delete(key);
+    else this.users.set(key, users);
+  }
 }

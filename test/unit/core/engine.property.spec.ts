@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import type { Ms } from '../../../lib/common/system.js';
 import { fenceOf } from '../../../lib/core/tokens.js';
 import { DEFAULT_ENGINE_OPTIONS, type Answer } from '../../../lib/core/types.js';
+import { CountingObserver } from '../../support/counting-observer.js';
 import { type Asked, EngineHarness, lock, type Peer, sem, START, type Target } from '../../support/engine-harness.js';
-import { checkInvariants, footprint } from '../../support/engine-invariants.js';
+import { checkInvariants, footprint, occupancy } from '../../support/engine-invariants.js';
 import { EngineModel, type ModelAnswer, type ModelGrant, sorted } from '../../support/engine-model.js';
 
 /**
@@ -105,6 +106,7 @@ const count = (name: string): void => void happened.set(name, (happened.get(name
 /** One history, on the engine alone or on both. */
 class Run {
   readonly harness: EngineHarness;
+  private readonly observer = new CountingObserver();
   /** The sessions that are open. */
   private open: Peer[] = [];
   /** Everything granted, with its target, in the order in which it was learnt. */
@@ -118,7 +120,7 @@ class Run {
     private readonly host: Host,
   ) {
     // The lower half of the fence overflows within a few grants.
-    this.harness = new EngineHarness({ ...OPTIONS, ...options }, (5n << 32n) - 4n);
+    this.harness = new EngineHarness({ ...OPTIONS, ...options, observer: this.observer }, (5n << 32n) - 4n);
     this.model =
       host === 'late'
         ? undefined
@@ -280,6 +282,11 @@ class Run {
 
   private compare(): void {
     checkInvariants(this.harness.engine);
+    const { held, waiting } = occupancy(this.harness.engine);
+    if (this.observer.held !== held) throw new Error(`${this.observer.held} held for the observer, in truth ${held}`);
+    if (this.observer.waiting !== waiting) {
+      throw new Error(`${this.observer.waiting} waiting for the observer, in truth ${waiting}`);
+    }
     this.learnGrants();
     if (!this.model) return;
     const { answered } = this.harness;

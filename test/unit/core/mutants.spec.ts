@@ -43,8 +43,8 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'a newcomer takes the slot that an eviction freed, past the queue (4.3)',
     file: 'slots.ts',
-    from: 'for (const hold of res.holders.lapsed(LAPSED_AT_ONCE)) this.takeAway(hold);\n    this.serve(res, now);',
-    to: 'for (const hold of res.holders.lapsed(LAPSED_AT_ONCE)) this.takeAway(hold);',
+    from: "this.takeAway(hold, now, 'expiry');\n    this.serve(res, now);",
+    to: "this.takeAway(hold, now, 'expiry');",
   },
   {
     name: 'an acquire does not evict lapsed holders (4.2, step 2)',
@@ -55,8 +55,8 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'a try on a full queue times out (4.2, step 4 before 5)',
     file: 'engine.ts',
-    from: '} else if (this.isQueueFull(res)) {\n      session.sink.reply(op, MAX_WAITERS);\n    } else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);',
-    to: '} else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);\n    } else if (this.isQueueFull(res)) {\n      session.sink.reply(op, MAX_WAITERS);',
+    from: '} else if (this.isQueueFull(res)) {\n      this.refuse(session, op, MAX_WAITERS);\n    } else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);',
+    to: '} else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);\n    } else if (this.isQueueFull(res)) {\n      this.refuse(session, op, MAX_WAITERS);',
   },
   {
     name: 'only one head is served when several slots become free (4.3)',
@@ -73,8 +73,8 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'who waited gets the default lease (4.4)',
     file: 'slots.ts',
-    from: 'this.unqueue(waiter);\n      const hold = this.grant(res, session, leaseMs, now);',
-    to: 'this.unqueue(waiter);\n      const hold = this.grant(res, session, this.options.defaultLeaseMs, now);',
+    from: 'this.unqueue(waiter);\n      const hold = this.grant(res, session, leaseMs, now, waiter);',
+    to: 'this.unqueue(waiter);\n      const hold = this.grant(res, session, this.options.defaultLeaseMs, now, waiter);',
   },
   {
     name: 'a renewal adds to the lease in place of setting it (4.4)',
@@ -91,7 +91,7 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'a late renewal does not hand the slot on (4.4)',
     file: 'engine.ts',
-    from: 'if (hold) this.free(hold, now);',
+    from: "if (hold) this.free(hold, now, 'expiry');",
     to: '',
   },
   {
@@ -139,19 +139,19 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'a cancelled operation is granted later (cancel against grant)',
     file: 'engine.ts',
-    from: 'if (!waiter) return false;\n    this.leaveQueue(waiter, now);',
+    from: "if (!waiter) return false;\n    this.leaveQueue(waiter, now, 'cancel');",
     to: 'if (!waiter) return false;\n    session.waiting.delete(op);',
   },
   {
     name: 'a session that ends stays in the queues (4.6)',
     file: 'engine.ts',
-    from: 'for (const waiter of [...session.waiting.values()]) this.leaveQueue(waiter, now);',
+    from: "for (const waiter of [...session.waiting.values()]) this.leaveQueue(waiter, now, 'disconnect');",
     to: '',
   },
   {
     name: 'a session that ends leaves its enqueued places (4.6)',
     file: 'slots.ts',
-    from: 'if (waiter) this.leaveQueue(waiter, now);\n      else',
+    from: "if (waiter) this.leaveQueue(waiter, now, 'disconnect');\n      else",
     to: 'if (waiter) session.tickets.delete(waiter.res);\n      else',
   },
   {
@@ -204,7 +204,7 @@ const MUTATIONS: Mutation[] = [
     for (let n = 0; n < timeouts && this.waits.firstDue <= inputSeen; n++) {
       const waiter = this.waits.first!;
       const op = waiter.op!;
-      this.leaveQueue(waiter, now);
+      this.leaveQueue(waiter, now, 'timeout');
       waiter.session.sink.reply(op, TIMEOUT);
     }
 `,
@@ -212,7 +212,7 @@ const MUTATIONS: Mutation[] = [
     for (let n = 0; n < timeouts && this.waits.firstDue <= inputSeen; n++) {
       const waiter = this.waits.first!;
       const op = waiter.op!;
-      this.leaveQueue(waiter, now);
+      this.leaveQueue(waiter, now, 'timeout');
       waiter.session.sink.reply(op, TIMEOUT);
     }
     for (const res of this.leases.takeSwept(inputSeen)) this.evictLapsed(res, now);
@@ -355,6 +355,24 @@ const MUTATIONS: Mutation[] = [
     file: 'driver.ts',
     from: 'this.engine.advance(this.clock.now(), seen);',
     to: 'this.engine.advance(this.clock.now(), this.clock.now());',
+  },
+  {
+    name: 'a lease that is over is observed as a release',
+    file: 'slots.ts',
+    from: "this.takeAway(hold, now, 'expiry');",
+    to: "this.takeAway(hold, now, 'release');",
+  },
+  {
+    name: 'a wait is observed as if it had been none',
+    file: 'slots.ts',
+    from: 'waiter ? now - waiter.since : 0',
+    to: '0',
+  },
+  {
+    name: 'a place that is left is not observed',
+    file: 'slots.ts',
+    from: 'if (this.observer) this.observer.left(',
+    to: 'if (this.observer && waiter.ticket) this.observer.left(',
   },
 ];
 
