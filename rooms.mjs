@@ -20,8 +20,8 @@ export const ROOMS = {
   backends: room('common protocol'),
   'backends/dflockd/lanes': room('common protocol', 'node:net node:tls'),
   'backends/dflockd/lines': room('common protocol backends/dflockd/lanes'),
-  'backends/dflockd': room('common protocol core backends backends/dflockd/lanes backends/dflockd/lines'),
-  'backends/embedded': room('common protocol core daemon backends backends/dflockd'),
+  'backends/dflockd': room('common protocol backends backends/dflockd/lanes backends/dflockd/lines'),
+  'backends/embedded': room('common protocol core daemon backends'),
   'locks/options': room(
     'common protocol backends backends/dflockd/lanes backends/dflockd backends/embedded',
     'node:crypto node:tls',

@@ -42,9 +42,3 @@ export class FencedTokens implements TokenSource {
 
 /** The seed of a server without a stored fence: nanoseconds since the epoch (spec 10). */
 export const fenceSeed = (wall: Ms): bigint => BigInt(Math.floor(wall)) * 1_000_000n;
-
-const TOKEN = /^[0-9a-f]{32}$/;
-
-/** The fence in a token; undefined if the token has another form (spec 10). */
-export const fenceOf = (token: string): bigint | undefined =>
-  TOKEN.test(token) ? BigInt(`0x${token.slice(0, 16)}`) : undefined;

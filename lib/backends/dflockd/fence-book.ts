@@ -1,4 +1,4 @@
-import { fenceOf } from '../../core/tokens.js';
+import { fenceOf } from '../../protocol/token.js';
 
 /** Keys whose last fence is remembered; the ones that were granted longest ago are forgotten first. */
 const MOST_KEYS = 4096;

@@ -1,7 +1,7 @@
 import { LockError, LockLostError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
+import { replyError } from '../../protocol/reply-error.js';
 import type { Owner, Proof, Released } from '../backend.js';
-import { refusal } from './refusal.js';
 import { RemoteHold } from './remote-hold.js';
 
 /** No connection owns it. */
@@ -60,7 +60,7 @@ export class LeasedGrant extends RemoteHold {
         if (!(outcome instanceof LockError)) {
           if (outcome.s === 'ok') done('released');
           else if (outcome.s === 'error') done(whenUnknown);
-          else done(refusal(outcome, 'release', this.key, this.server));
+          else done(replyError(outcome, 'release', this.key, this.server));
         } else if (this.pool.clock.now() < this.until && whenUnknown === 'gone') {
           this.releaseVia('released', done);
         } else done(outcome);

@@ -10,8 +10,8 @@ import { LockError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 import { toBytes } from '../../protocol/bytes.js';
 import type { Kind, Reply } from '../../protocol/messages.js';
+import { replyError } from '../../protocol/reply-error.js';
 import type { AcquireRequest, Pending, Waiter } from '../backend.js';
-import { refusal } from './refusal.js';
 import type { RemoteSite } from './remote-site.js';
 
 /** A grant that is being renewed when the deadline comes was there in time: its caller waits for so much longer. */
@@ -189,7 +189,7 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
       line.tried();
     } else if (outcome instanceof LockError) this.fail(outcome);
     else if (outcome.s === 'timeout' || outcome.s === 'max_waiters') this.waitIn(undefined);
-    else this.fail(refusal(outcome, 'acquire', this.key, site.pool.server));
+    else this.fail(replyError(outcome, 'acquire', this.key, site.pool.server));
   }
 
   /** Somebody comes behind this try: it becomes the head of a line, and what it brings goes to the head. */

@@ -2,7 +2,7 @@ import type { ServerPool } from './server-pool.js';
 import { LockError, ProtocolError } from '../../common/errors.js';
 import { fromBytes, toBytes } from '../../protocol/bytes.js';
 import type { Kind } from '../../protocol/messages.js';
-import { refusal } from './refusal.js';
+import { replyError } from '../../protocol/reply-error.js';
 
 /** One exchange over a command lane. */
 export function pingOne(pool: ServerPool): Promise<void> {
@@ -47,7 +47,7 @@ export function statsOf(pool: ServerPool): Promise<Stats> {
   return new Promise((resolve, reject) => {
     pool.ask({ t: 'stats' }, (outcome) => {
       if (outcome instanceof LockError) return reject(outcome);
-      if (outcome.s !== 'stats') return reject(refusal(outcome, 'stats', undefined, server));
+      if (outcome.s !== 'stats') return reject(replyError(outcome, 'stats', undefined, server));
       try {
         resolve({ server, ...parseStats(fromBytes(outcome.json)) });
       } catch (cause) {

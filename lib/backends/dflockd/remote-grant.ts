@@ -4,8 +4,8 @@ import type { Lane } from './lanes/lane.js';
 import type { ServerPool } from './server-pool.js';
 import { LockError, LockLostError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
+import { replyError } from '../../protocol/reply-error.js';
 import type { AcquireRequest, Proof, Released } from '../backend.js';
-import { refusal } from './refusal.js';
 import { RemoteHold } from './remote-hold.js';
 
 /** owned: its connection owns it. releasing: that has been said, and is not answered. over. */
@@ -62,7 +62,7 @@ export class RemoteGrant extends RemoteHold {
       this.end();
       if (outcome.s === 'ok') done('released');
       else if (outcome.s === 'error') done('gone');
-      else done(refusal(outcome, 'release', this.key, this.server));
+      else done(replyError(outcome, 'release', this.key, this.server));
     });
   }
 

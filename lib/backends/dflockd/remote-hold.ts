@@ -6,8 +6,8 @@ import type { ServerPool } from './server-pool.js';
 import { newAlarm } from '../../common/alarms.js';
 import { LockError, LockLostError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
+import { replyError } from '../../protocol/reply-error.js';
 import type { AcquireRequest, Grant, Owner, Proof, Released } from '../backend.js';
-import { refusal } from './refusal.js';
 
 /** A lock that a dflockd server gave to this process. */
 export abstract class RemoteHold implements Grant, Mark {
@@ -94,7 +94,7 @@ export abstract class RemoteHold implements Grant, Mark {
         if (leaseMs === 0) this.pool.defaultLeaseMs = proof.leaseMs;
         resolve(proof);
       } else if (outcome.s === 'error') reject(new LockLostError(req.key, 'rejected', { server }));
-      else reject(refusal(outcome, 'renew', key, server));
+      else reject(replyError(outcome, 'renew', key, server));
     });
   }
 

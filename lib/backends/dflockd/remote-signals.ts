@@ -1,8 +1,8 @@
 import type { ServerPool } from './server-pool.js';
 import { LockError, UnsupportedError } from '../../common/errors.js';
 import { fromBytes, toBytes } from '../../protocol/bytes.js';
+import { replyError } from '../../protocol/reply-error.js';
 import type { SignalTaker } from '../backend.js';
-import { refusal } from './refusal.js';
 
 /** Over the control lane: a payload that an older server finds too long costs the connection (spec 1.2). */
 export function publishOn(pool: ServerPool, channel: string, payload: string): Promise<number> {
@@ -13,7 +13,7 @@ export function publishOn(pool: ServerPool, channel: string, payload: string): P
       else if (outcome.s === 'delivered') resolve(outcome.count);
       else if (outcome.s === 'error')
         reject(new UnsupportedError(`${server} has no signals: dflockd 1.11 to 1.16 have`));
-      else reject(refusal(outcome, 'signal', undefined, server));
+      else reject(replyError(outcome, 'signal', undefined, server));
     });
   });
 }

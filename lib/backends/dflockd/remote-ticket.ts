@@ -9,8 +9,8 @@ import { newAlarm } from '../../common/alarms.js';
 import { AcquireTimeoutError, LockError } from '../../common/errors.js';
 import { toBytes } from '../../protocol/bytes.js';
 import type { Reply } from '../../protocol/messages.js';
+import { replyError } from '../../protocol/reply-error.js';
 import type { AcquireRequest, Pending, Waiter } from '../backend.js';
-import { refusal } from './refusal.js';
 import type { RemoteSite } from './remote-site.js';
 
 /** fetching: its lane is on its way. placed: `e` and `w` are on theirs. proving: granted, but the answer is too old. over. */
@@ -92,7 +92,7 @@ export class RemoteTicket implements Pending {
   /** A bare error may announce the end (rule 7); another place would not be this one. */
   private refused(reply: Reply, operation: string): void {
     const { server } = this.site.pool;
-    const error = refusal(reply, operation, this.resource.key, server);
+    const error = replyError(reply, operation, this.resource.key, server);
     if (reply.s === 'error') this.abort(gone(server, 'the place is lost', error));
     else this.fail(error);
   }

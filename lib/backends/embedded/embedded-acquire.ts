@@ -3,10 +3,10 @@ import { AcquireTimeoutError, ShuttingDownError } from '../../common/errors.js';
 import type { Clock, Ms } from '../../common/system.js';
 import type { Answer, OpId } from '../../core/types.js';
 import { toBytes } from '../../protocol/bytes.js';
+import { replyError } from '../../protocol/reply-error.js';
 import type { AcquireRequest, Pending, Waiter } from '../backend.js';
 import type { EmbeddedDoor } from './embedded-door.js';
 import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
-import { refusal } from '../dflockd/refusal.js';
 
 /** Longer than the engine takes to notice that a wait is over. */
 const LATE_MS = 1000;
@@ -63,7 +63,7 @@ export class EmbeddedAcquire implements Pending, Alarm {
       return;
     }
     this.finish();
-    if (answer.s !== 'granted') return waiter.refused(errorOf(answer, req));
+    if (answer.s !== 'granted') return waiter.refused(acquireError(answer, req));
     // A queued request is granted later than it was made; the lease runs from the grant on.
     const validFrom = this.isQueued ? this.clock.now() : this.since;
     waiter.granted(new EmbeddedGrant(req, key, answer.token, validFrom, answer.leaseMs));
@@ -75,9 +75,10 @@ export class EmbeddedAcquire implements Pending, Alarm {
   }
 }
 
-function errorOf(answer: Answer, { key }: AcquireRequest): Error {
+/** The error that stands for an answer which is no grant. */
+export function acquireError(answer: Answer, { key }: AcquireRequest): Error {
   const details = { key, server: EMBEDDED };
   if (answer.s === 'timeout') return new AcquireTimeoutError(key, details);
   if (answer.s === 'cancelled') return new ShuttingDownError(details);
-  return refusal(answer, 'acquire', toBytes(key), EMBEDDED);
+  return replyError(answer, 'acquire', toBytes(key), EMBEDDED);
 }

@@ -1,5 +1,5 @@
-import { fenceOf } from '../../core/tokens.js';
 import type { Ms } from '../../common/system.js';
+import { fenceOf } from '../../protocol/token.js';
 import type { AcquireRequest, Grant, Owner } from '../backend.js';
 
 /** The server name of what this process grants itself. */

@@ -22,13 +22,12 @@ import type {
   Released,
   Waiter,
 } from '../backend.js';
-import { EmbeddedAcquire } from './embedded-acquire.js';
+import { acquireError, EmbeddedAcquire } from './embedded-acquire.js';
 import type { EmbeddedConfig } from './embedded-config.js';
 import { EmbeddedDoor, type OnAnswer } from './embedded-door.js';
 import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
 import { EmbeddedSignals } from './embedded-signals.js';
 import { embeddedStats } from './embedded-stats.js';
-import { refusal } from '../dflockd/refusal.js';
 
 const CAPABILITIES: Capabilities = Object.freeze({
   ownership: 'lease',
@@ -97,7 +96,7 @@ export class EmbeddedBackend implements LockBackend {
     const answer = await this.ask({ t: 'acquire', kind, key, limit, waitMs: 0, leaseMs });
     if (answer.s === 'granted') return new EmbeddedGrant(req, key, answer.token, validFrom, answer.leaseMs);
     if (answer.s === 'timeout' || answer.s === 'max_waiters') return null;
-    throw refusal(answer, 'acquire', key, EMBEDDED);
+    throw acquireError(answer, req);
   }
 
   /** Every caller has a place of its own in the engine's queue, with a ticket or without. */

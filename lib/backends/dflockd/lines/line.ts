@@ -13,7 +13,7 @@ import { exhausted, explained, isPassing } from './line-trouble.js';
 import { Place, type PlaceHost } from './place.js';
 import { placeLease } from './place-lease.js';
 import { Poll, type PollHost } from './poll.js';
-import { refused } from '../lanes/refused.js';
+import { replyError } from '../../../protocol/reply-error.js';
 
 /** Told by a line about itself. */
 export interface LineKeeper {
@@ -193,7 +193,7 @@ export class Line implements Alarm, PlaceHost, DeliveryHost, PollHost {
       this.to('failed');
       this.startPolling();
     }
-    const error = why instanceof LockError ? why : refused(why, 'acquire', this.resource.key, this.pool.server);
+    const error = why instanceof LockError ? why : replyError(why, 'acquire', this.resource.key, this.pool.server);
     this.stumble(error);
   }
 

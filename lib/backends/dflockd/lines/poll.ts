@@ -4,7 +4,7 @@ import type { Caller, LaneGrant, Resource } from './caller.js';
 import type { Exchange } from '../lanes/exchange.js';
 import type { Lane } from '../lanes/lane.js';
 import type { LineState } from './line-state.js';
-import { refused } from '../lanes/refused.js';
+import { replyError } from '../../../protocol/reply-error.js';
 
 export interface PollHost {
   readonly resource: Resource;
@@ -40,7 +40,7 @@ export class Poll {
         if (resource.limit === 1) this.host.again();
         else this.try();
       } else if (outcome.s === 'timeout' || outcome.s === 'max_waiters') this.host.again();
-      else this.host.stumble(refused(outcome, 'acquire', resource.key, pool.server));
+      else this.host.stumble(replyError(outcome, 'acquire', resource.key, pool.server));
     });
     if (exchange.done && !lane.isEnded) this.trial = { lane, exchange };
   }

@@ -1,10 +1,10 @@
-import { type LockError, NotLeaderError, ProtocolError } from '../../../common/errors.js';
-import { fromBytes } from '../../../protocol/bytes.js';
-import type { Reply } from '../../../protocol/messages.js';
-import { errorOfStatus } from '../../../protocol/status.js';
+import { type LockError, NotLeaderError, ProtocolError } from '../common/errors.js';
+import { fromBytes } from './bytes.js';
+import type { Reply } from './messages.js';
+import { errorOfStatus } from './status.js';
 
 /** The error that stands for a reply which is not what was asked for. `key`: as bytes. */
-export function refused(reply: Reply, operation: string, key: string | undefined, server: string): LockError {
+export function replyError(reply: Reply, operation: string, key: string | undefined, server: string): LockError {
   const details = { server, ...(key === undefined ? undefined : { key: fromBytes(key) }) };
   switch (reply.s) {
     case 'not_leader':

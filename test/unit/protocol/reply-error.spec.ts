@@ -1,8 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { refusal } from '../../../../../lib/backends/dflockd/refusal.js';
-import { refused } from '../../../../../lib/backends/dflockd/lanes/refused.js';
-import * as errors from '../../../../../lib/common/errors.js';
-import type { Reply } from '../../../../../lib/protocol/messages.js';
+import * as errors from '../../../lib/common/errors.js';
+import type { Reply } from '../../../lib/protocol/messages.js';
+import { replyError } from '../../../lib/protocol/reply-error.js';
 
 const grant = { token: 't', leaseMs: 1 };
 
@@ -28,11 +27,11 @@ describe('a reply that is not what was asked for', () => {
     [{ s: 'not_leader', leader: 'host:1' }, errors.NotLeaderError],
     [{ s: 'not_leader', leader: '' }, errors.NotLeaderError],
   ])('%j is an error that names operation, server and key', (reply, type) => {
-    const error = refused(reply, 'renew', Buffer.from('schlüssel').toString('latin1'), 'host:6388');
+    const error = replyError(reply, 'renew', Buffer.from('schlüssel').toString('latin1'), 'host:6388');
     expect(error).toBeInstanceOf(type);
     expect(error).toMatchObject({ server: 'host:6388', key: 'schlüssel' });
     if (type === errors.ProtocolError) expect(error.message).toMatch(/^renew: .*"/);
-    expect(refused(reply, 'stats', undefined, 'host:6388').key).toBeUndefined();
+    expect(replyError(reply, 'stats', undefined, 'host:6388').key).toBeUndefined();
   });
 
   it.each<Reply>([
@@ -42,19 +41,14 @@ describe('a reply that is not what was asked for', () => {
     { s: 'delivered', count: 1 },
     { s: 'stats', json: '{}' },
   ])('%j makes no sense where something else was asked for', (reply) => {
-    const { message } = refused(reply, 'release', 'key', 'host:6388');
+    const { message } = replyError(reply, 'release', 'key', 'host:6388');
     expect(message).toBe(`release: the answer "${reply.s}" makes no sense`);
   });
 
   it('of a follower names the leader, if it knows one', () => {
     const leaderOf = (leader: string) =>
-      (refused({ s: 'not_leader', leader }, 'acquire', 'key', 'host:6388') as errors.NotLeaderError).leader;
+      (replyError({ s: 'not_leader', leader }, 'acquire', 'key', 'host:6388') as errors.NotLeaderError).leader;
     expect(leaderOf('host:1')).toBe('host:1');
     expect(leaderOf('')).toBeUndefined();
-  });
-
-  it('of an engine in this process may also be that it was cancelled', () => {
-    expect(refusal({ s: 'cancelled' }, 'renew', 'key', 'embedded')).toBeInstanceOf(errors.ProtocolError);
-    expect(refusal({ s: 'max_locks' }, 'acquire', 'key', 'embedded')).toBeInstanceOf(errors.MaxLocksError);
   });
 });
