@@ -3,14 +3,32 @@ import { EngineDriver } from '../core/driver.js';
 import { Engine } from '../core/engine.js';
 import type { EngineObserver } from '../core/observer.js';
 import { FencedTokens, fenceSeed } from '../core/tokens.js';
+import type { EngineOptions } from '../core/types.js';
 import type { DaemonLogger } from './logger.js';
 import type { ResolvedServerOptions } from './options.js';
 
+/** The options of a server that are its engine's. */
+export type EngineSettings = Pick<
+  ResolvedServerOptions,
+  'defaultLeaseTtl' | 'leaseSweepInterval' | 'gcInterval' | 'gcMaxIdle' | 'maxLocks' | 'maxWaiters' | 'maxSubscriptions'
+>;
+
 const seconds = (s: number): number => s * 1000;
 
-/** The engine that a server's options describe. */
+/** The same in the engine's units. */
+export const engineOptionsOf = (options: EngineSettings): EngineOptions => ({
+  defaultLeaseMs: seconds(options.defaultLeaseTtl),
+  sweepIntervalMs: seconds(options.leaseSweepInterval),
+  gcIntervalMs: seconds(options.gcInterval),
+  gcMaxIdleMs: seconds(options.gcMaxIdle),
+  maxLocks: options.maxLocks,
+  maxWaiters: options.maxWaiters,
+  maxSubscriptions: options.maxSubscriptions,
+});
+
+/** The engine that a server's options describe, and its time: the only place of lib where one is put together. */
 export function createEngine(
-  options: ResolvedServerOptions,
+  options: EngineSettings,
   clock: Clock,
   entropy: Entropy,
   log: DaemonLogger,
@@ -18,13 +36,7 @@ export function createEngine(
 ): EngineDriver {
   const engine = new Engine(
     {
-      defaultLeaseMs: seconds(options.defaultLeaseTtl),
-      sweepIntervalMs: seconds(options.leaseSweepInterval),
-      gcIntervalMs: seconds(options.gcInterval),
-      gcMaxIdleMs: seconds(options.gcMaxIdle),
-      maxLocks: options.maxLocks,
-      maxWaiters: options.maxWaiters,
-      maxSubscriptions: options.maxSubscriptions,
+      ...engineOptionsOf(options),
       onNearlyFull: (keys) =>
         log('warn', 'many keys: released keys count for about a minute; raise max-locks', {
           keys,

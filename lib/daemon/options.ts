@@ -102,12 +102,15 @@ const DEFAULTS = {
   autoReleaseOnDisconnect: true,
 } as const;
 
-type NumberOption = {
+export const TEXTS = ['tlsCert', 'tlsKey', 'authToken', 'authTokenFile'] as const;
+type Text = (typeof TEXTS)[number];
+
+export type NumberOption = {
   [K in keyof typeof DEFAULTS]: (typeof DEFAULTS)[K] extends number ? K : never;
 }[keyof typeof DEFAULTS];
 
 /** least: inclusive. Durations may have fractions, counts may not. */
-const NUMBERS: Readonly<Record<NumberOption, { least: number; above?: true; most?: number; whole?: true }>> = {
+export const NUMBERS: Readonly<Record<NumberOption, NumberBounds>> = {
   port: { least: 0, most: 65_535, whole: true },
   defaultLeaseTtl: { least: 1, most: MAX_SECONDS, whole: true },
   leaseSweepInterval: { least: 0, above: true, most: MAX_SECONDS },
@@ -126,6 +129,17 @@ const NUMBERS: Readonly<Record<NumberOption, { least: number; above?: true; most
 /** Whether a text can only be meant as the path of a file. */
 const isPath = (text: string): boolean => !/[\r\n]/.test(text) && (isAbsolute(text) || /^\.{1,2}[\\/]/.test(text));
 
+/** The least and the most that a numeric option may be. `above`: the least itself is refused. */
+export interface NumberBounds {
+  readonly least: number;
+  readonly above?: true;
+  readonly most?: number;
+  readonly whole?: true;
+}
+
+/** What `resolveServerOptions` has returned: it is not checked again, nor are its files read again. */
+const RESOLVED = new WeakSet<object>();
+
 /** How an option is called where it was given. */
 export type NameOfOption = (option: string) => string;
 
@@ -134,13 +148,19 @@ export function resolveServerOptions(
   options: DflockdServerOptions = {},
   nameOf: NameOfOption = (option) => `daemon option ${option}`,
 ): ResolvedServerOptions {
+  return RESOLVED.has(options) ? (options as ResolvedServerOptions) : resolve(options, nameOf);
+}
+
+function resolve(options: DflockdServerOptions, nameOf: NameOfOption): ResolvedServerOptions {
   for (const name of Object.keys(options)) {
     if (!(name in DEFAULTS) && !TEXTS.includes(name as never)) {
       const value = isSecretName(name) ? '' : ` (value ${show(options[name as never])})`;
       throw new ConfigError(`unknown ${nameOf(name)}${value}`);
     }
   }
-  return new Resolution(options, nameOf).result();
+  const resolved = new Resolution(options, nameOf).result();
+  RESOLVED.add(resolved);
+  return resolved;
 }
 
 class Resolution {

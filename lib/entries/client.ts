@@ -15,6 +15,7 @@ export type {
 } from '../backends/backend.js';
 export type { EmbeddedConfig } from '../backends/embedded/embedded-config.js';
 export type { Endpoint, RemoteConfig } from '../backends/dflockd/lanes/config.js';
+export type { EmbeddedOptions } from '../backends/embedded/embedded-options.js';
 export * from '../common/errors.js';
 export type { Clock, Entropy, Ms, Timer } from '../common/system.js';
 export type { ConnectOptions } from '../dropin/dflockd-client/dial.js';
@@ -60,7 +61,6 @@ export type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-opt
 export type {
   BackendOptions,
   Defaults,
-  EmbeddedOptions,
   LockClientDeps,
   LockClientOptions,
   LockKey,

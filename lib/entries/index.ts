@@ -15,6 +15,7 @@ export type {
   Waiter,
 } from '../backends/backend.js';
 export type { Ms } from '../common/system.js';
+export type { EmbeddedOptions } from '../backends/embedded/embedded-options.js';
 export { currentLock } from '../locks/handle/current-lock.js';
 export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events/events.js';
 export { type KeyValue, lockKey } from '../locks/options/keys.js';
@@ -26,7 +27,6 @@ export type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-opt
 export type {
   BackendOptions,
   Defaults,
-  EmbeddedOptions,
   LockClientOptions,
   LockKey,
   RemoteOptions,

@@ -82,7 +82,7 @@ export class TestLocks {
     checkNames('', checkObject('options', options), SETTABLE);
     const { clock } = this;
     this.namespace = options.namespace;
-    this.engine = new EmbeddedBackend({ ...resolveEmbedded(true), sweepIntervalMs: 1 }, clock, systemEntropy);
+    this.engine = new EmbeddedBackend(resolveEmbedded({ leaseSweepInterval: 0.001 }), clock, systemEntropy);
     this.own = new TestBackend(this.engine, clock, () => this.closeRest());
     this.others = new TestBackend(this.engine, clock);
     const client = (backend: TestBackend) => new LockClient({ ...options, backend }, { clock, entropy: NO_JITTER });

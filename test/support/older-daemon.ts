@@ -5,6 +5,7 @@ import { systemClock, systemEntropy } from '../../lib/common/system.js';
 import { EngineDriver } from '../../lib/core/driver.js';
 import { FencedTokens, fenceSeed } from '../../lib/core/tokens.js';
 import type { TokenSource } from '../../lib/core/types.js';
+import { engineOptionsOf } from '../../lib/daemon/create-engine.js';
 import {
   type DflockdServerOptions,
   resolveServerOptions,
@@ -48,15 +49,7 @@ export class OlderDaemon {
     this.options = options;
     const engine = new OlderEngine(
       behaviour,
-      {
-        defaultLeaseMs: options.defaultLeaseTtl * 1000,
-        sweepIntervalMs: options.leaseSweepInterval * 1000,
-        gcIntervalMs: options.gcInterval * 1000,
-        gcMaxIdleMs: options.gcMaxIdle * 1000,
-        maxLocks: options.maxLocks,
-        maxWaiters: options.maxWaiters,
-        maxSubscriptions: options.maxSubscriptions,
-      },
+      engineOptionsOf(options),
       behaviour.randomTokens ? randomTokens : fencedTokens(),
       systemClock.now(),
     );

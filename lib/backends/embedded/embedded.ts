@@ -1,10 +1,9 @@
 import { Alarms } from '../../common/alarms.js';
 import { LockLostError, ShuttingDownError } from '../../common/errors.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
-import { EngineDriver } from '../../core/driver.js';
-import { Engine } from '../../core/engine.js';
-import { FencedTokens, fenceSeed } from '../../core/tokens.js';
-import { type Answer, type Command, DEFAULT_ENGINE_OPTIONS } from '../../core/types.js';
+import type { EngineDriver } from '../../core/driver.js';
+import type { Answer, Command } from '../../core/types.js';
+import { createEngine } from '../../daemon/create-engine.js';
 import type { DaemonLogger } from '../../daemon/logger.js';
 import { DflockdServer } from '../../daemon/server.js';
 import { toBytes } from '../../protocol/bytes.js';
@@ -44,9 +43,6 @@ const CAPABILITIES: Capabilities = Object.freeze({
   keepAfterRelease: false,
 });
 
-/** Leases may be shorter than a second here; waiters should not wait a whole one for the next sweep. */
-const SWEEP_INTERVAL_MS: Ms = 100;
-
 /** The lock engine in this process, open to others through a TCP door if wanted. */
 export class EmbeddedBackend implements LockBackend {
   readonly name = EMBEDDED;
@@ -65,10 +61,8 @@ export class EmbeddedBackend implements LockBackend {
     private readonly clock: Clock,
     private readonly entropy: Entropy,
   ) {
-    const { maxLocks, maxWaiters, defaultLeaseMs, sweepIntervalMs = SWEEP_INTERVAL_MS } = config;
-    const options = { ...DEFAULT_ENGINE_OPTIONS, maxLocks, maxWaiters, defaultLeaseMs, sweepIntervalMs };
-    const tokens = new FencedTokens(entropy, fenceSeed(clock.wall()));
-    this.driver = new EngineDriver(new Engine(options, tokens, clock.now()), clock);
+    const { server, defaultLeaseTtl } = config;
+    this.driver = createEngine({ ...server, defaultLeaseTtl }, clock, entropy, this.log);
     this.door = new EmbeddedDoor(this.driver, clock);
     this.signals = new EmbeddedSignals(this.driver, clock);
     this.waits = new Alarms(clock, true);
@@ -166,23 +160,28 @@ export class EmbeddedBackend implements LockBackend {
   }
 
   private async listen(): Promise<Capabilities> {
-    const { listen, authToken } = this.config;
+    const { listen, server } = this.config;
     if (!listen) return CAPABILITIES;
-    const { clock, entropy, driver } = this;
-    const { host, port } = listen;
-    const logger: DaemonLogger = (level, message, attributes) => {
-      if (level === 'error') this.degraded(message, attributes?.['err']);
-    };
-    this.server = new DflockdServer({ host, port, authToken }, { clock, entropy, driver, logger });
+    const { clock, entropy, driver, log } = this;
+    this.server = new DflockdServer(server, { clock, entropy, driver, logger: log });
     await this.server.listen();
     return CAPABILITIES;
   }
 
-  /** @param reason may be a stack */
-  private degraded(what: string, reason: unknown): void {
-    const [why] = String(reason).split('\n', 1);
-    for (const told of this.watchers) told({ server: EMBEDDED, state: 'degraded', detail: `${what}: ${why}` });
-  }
+  /** What an operator should see. */
+  private readonly log: DaemonLogger = (level, message, attributes) => {
+    if (level !== 'error' && level !== 'warn') return;
+    const { err, ...rest } = attributes ?? {};
+    // An error may come with its stack.
+    const [why] = typeof err === 'string' ? err.split('\n', 1) : [];
+    const more =
+      why ??
+      Object.entries(rest)
+        .map(([name, value]) => `${name} ${String(value)}`)
+        .join(', ');
+    const detail = more === '' ? message : `${message}: ${more}`;
+    for (const told of this.watchers) told({ server: EMBEDDED, state: 'degraded', detail });
+  };
 
   /** The engine answers what does not wait at once. */
   private ask(command: Command): Promise<Answer> {

@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { LockBackend } from '../../backends/backend.js';
+import type { EmbeddedOptions } from '../../backends/embedded/embedded-options.js';
 import type { Clock, Entropy } from '../../common/system.js';
 
 /** One key, or several that are taken all or none, in one order everywhere. */
@@ -84,19 +85,6 @@ export interface RemoteOptions {
    * event `degraded`, and from then on that server's fences are not shown any more.
    */
   fencing?: 'none' | 'token' | undefined;
-}
-
-/** The engine in this process. */
-export interface EmbeddedOptions {
-  /** Also serves other processes, which name this address as their server: `host:port`. */
-  listen?: string | undefined;
-  /** Default 1,000,000. */
-  maxLocks?: number | undefined;
-  maxWaiters?: number | undefined;
-  /** Seconds, default 33; with `listen` rounded up to whole ones. */
-  defaultLeaseTtl?: number | undefined;
-  /** The token that clients of `listen` must send. */
-  authToken?: string | undefined;
 }
 
 export type BackendOptions =

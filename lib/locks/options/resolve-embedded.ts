@@ -1,12 +1,21 @@
-import type { EmbeddedConfig } from '../../backends/embedded/embedded-config.js';
+import {
+  ELSEWHERE,
+  EMBEDDED_NUMBERS,
+  EMBEDDED_TEXTS,
+  type EmbeddedConfig,
+  embeddedConfig,
+  OF_CONNECTIONS,
+} from '../../backends/embedded/embedded-config.js';
 import { ConfigError } from '../../common/errors.js';
+import { checkNames, checkNumber, checkObject, wrong } from '../../common/option-checks.js';
+import { show } from '../../common/shown.js';
 import { DEFAULT_LEASE_TTL_S } from '../../protocol/limits.js';
 import { checkBounds } from './bounds.js';
-import { checkNames, checkNumber, checkObject, wrong } from '../../common/option-checks.js';
 import { parseAddress } from './resolve-remote.js';
 
-const KNOWN = ['listen', 'maxLocks', 'maxWaiters', 'defaultLeaseTtl', 'authToken'];
-const DEFAULT_MAX_LOCKS = 1_000_000;
+const KNOWN = [
+  'listen', 'defaultLeaseTtl', ...Object.keys(EMBEDDED_NUMBERS), 'autoReleaseOnDisconnect', ...EMBEDDED_TEXTS,
+]; // prettier-ignore
 
 /** @throws ConfigError that names option and value */
 export function resolveEmbedded(value: unknown): EmbeddedConfig {
@@ -14,24 +23,39 @@ export function resolveEmbedded(value: unknown): EmbeddedConfig {
     throw wrong('embedded', 'true or an object', value);
   }
   const options = value === true ? {} : checkObject('embedded', value);
+  checkEachName(options);
+  for (const [name, { least, above, most, whole }] of Object.entries(EMBEDDED_NUMBERS)) {
+    const range = { min: least, max: most ?? Number.MAX_SAFE_INTEGER, open: above ?? false, integer: whole ?? false };
+    checkNumber(`embedded.${name}`, options[name], range);
+  }
+  const { listen, defaultLeaseTtl, ...rest } = options;
+  const leaseS = checkBounds('embedded.defaultLeaseTtl', defaultLeaseTtl) ?? DEFAULT_LEASE_TTL_S;
+  checkTexts(options);
+  const { autoReleaseOnDisconnect } = options;
+  if (autoReleaseOnDisconnect !== undefined && typeof autoReleaseOnDisconnect !== 'boolean') {
+    throw wrong('embedded.autoReleaseOnDisconnect', 'true or false', autoReleaseOnDisconnect);
+  }
+  const address = listen === undefined ? undefined : parseAddress('embedded.listen', listen, 0);
+  return embeddedConfig(rest, address, leaseS);
+}
+
+function checkEachName(options: Readonly<Record<string, unknown>>): void {
+  for (const [name, instead] of Object.entries(ELSEWHERE)) {
+    if (options[name] === undefined) continue;
+    throw new ConfigError(`option embedded.${name} is unknown, got ${show(options[name])}; ${instead}`);
+  }
   checkNames('embedded', options, KNOWN);
-  const { authToken, listen } = options;
-  if (authToken !== undefined && listen === undefined) {
-    throw new ConfigError('option embedded.authToken has no meaning without embedded.listen');
+  if (options['listen'] !== undefined) return;
+  const pointless = OF_CONNECTIONS.find((name) => options[name] !== undefined);
+  if (pointless) throw new ConfigError(`option embedded.${pointless} has no meaning without embedded.listen`);
+}
+
+function checkTexts(options: Readonly<Record<string, unknown>>): void {
+  for (const name of EMBEDDED_TEXTS) {
+    const text = options[name];
+    if (text === undefined || (typeof text === 'string' && text.trim() !== '')) continue;
+    // A token is a secret: it is not repeated.
+    if (name === 'authToken') throw new ConfigError('option embedded.authToken: expected a string that is not blank');
+    throw wrong(`embedded.${name}`, 'the path of a file', text);
   }
-  if (authToken !== undefined && (typeof authToken !== 'string' || authToken.trim() === '')) {
-    throw new ConfigError('option embedded.authToken: expected a string that is not blank');
-  }
-  const count = (name: string, min: number) =>
-    checkNumber(`embedded.${name}`, options[name], { min, max: Number.MAX_SAFE_INTEGER, integer: true });
-  const lease = checkBounds('embedded.defaultLeaseTtl', options.defaultLeaseTtl);
-  const leaseS = lease ?? DEFAULT_LEASE_TTL_S;
-  return Object.freeze({
-    listen: listen === undefined ? undefined : parseAddress('embedded.listen', listen, 0),
-    authToken,
-    maxLocks: count('maxLocks', 1) ?? DEFAULT_MAX_LOCKS,
-    maxWaiters: count('maxWaiters', 0) ?? 0,
-    // Other processes are told it on the wire, which has no fractions.
-    defaultLeaseMs: (listen === undefined ? leaseS : Math.ceil(leaseS)) * 1000,
-  });
 }

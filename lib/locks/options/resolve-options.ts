@@ -1,5 +1,5 @@
 import type { LockBackend } from '../../backends/backend.js';
-import type { EmbeddedConfig } from '../../backends/embedded/embedded-config.js';
+import { type EmbeddedConfig, type ShownEmbedded, shownEmbedded } from '../../backends/embedded/embedded-config.js';
 import type { RemoteConfig } from '../../backends/dflockd/lanes/config.js';
 import { ConfigError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
@@ -42,7 +42,7 @@ export interface ShownOptions extends ResolvedSettings {
       }
     | {
         readonly kind: 'embedded';
-        readonly config: Omit<EmbeddedConfig, 'authToken'> & { readonly authToken: boolean };
+        readonly config: ShownEmbedded;
       }
     | { readonly kind: 'custom'; readonly name: string };
 }
@@ -61,10 +61,7 @@ function shownBackend(choice: BackendChoice): ShownOptions['backend'] {
       };
     }
     case 'embedded':
-      return {
-        kind: 'embedded',
-        config: Object.freeze({ ...choice.config, authToken: choice.config.authToken !== undefined }),
-      };
+      return { kind: 'embedded', config: shownEmbedded(choice.config) };
     case 'custom':
       return { kind: 'custom', name: choice.backend.name };
   }

@@ -99,6 +99,62 @@ describe('the embedded backend on virtual time', () => {
   });
 });
 
+describe('the options of the daemon, in this process', () => {
+  const degraded = (backend: EmbeddedBackend): string[] => {
+    const details: string[] = [];
+    backend.onLink(({ detail }) => details.push(detail!));
+    return details;
+  };
+
+  it('gcInterval and gcMaxIdle say for how long a released key counts', async () => {
+    const { clock, backend } = make({ maxLocks: 1, gcInterval: 0.5, gcMaxIdle: 2 });
+    await release(backend, (await backend.tryAcquire(request(clock)))!);
+    const other = request(clock, { key: 'other' });
+    await clock.advanceAsync(1_900);
+    await expect(backend.tryAcquire(other)).rejects.toBeInstanceOf(MaxLocksError);
+    await clock.advanceAsync(700);
+    expect(await backend.tryAcquire(other)).not.toBeNull();
+  });
+
+  it('leaseSweepInterval says when an expired lock goes to the next waiter', async () => {
+    const { clock, backend } = make({ leaseSweepInterval: 3 });
+    await backend.tryAcquire(request(clock, { leaseMs: 250 }));
+    const pending = enqueue(backend, request(clock), 'line');
+    let granted = false;
+    void pending.grant.then(() => (granted = true));
+    await clock.advanceAsync(2_900);
+    expect(granted).toBe(false);
+    await clock.advanceAsync(200);
+    expect(granted).toBe(true);
+  });
+
+  it('maxSubscriptions bounds the patterns of this process', async () => {
+    const { backend } = make({ maxSubscriptions: 2 });
+    const failures: unknown[] = [];
+    const taker = { signal: () => undefined, failed: (error: unknown) => void failures.push(error) };
+    for (const pattern of ['a', 'b', 'c']) backend.subscribe(pattern, undefined, taker);
+    expect(failures).toEqual([expect.objectContaining({ name: 'UnsupportedError' })]);
+    await backend.close(0);
+  });
+
+  it('defaultLeaseTtl may be a fraction, and is whole where other processes are told it', async () => {
+    for (const [listen, leaseMs] of [
+      [undefined, 1_500],
+      ['127.0.0.1:0', 2_000],
+    ] as const) {
+      const { clock, backend } = make({ listen, defaultLeaseTtl: 1.5 });
+      expect(await backend.tryAcquire(request(clock, { leaseMs: 0 }))).toMatchObject({ leaseMs });
+    }
+  });
+
+  it('a number of keys near maxLocks is told', async () => {
+    const { clock, backend } = make({ maxLocks: 5 });
+    const details = degraded(backend);
+    for (let i = 0; i < 4; i++) await backend.tryAcquire(request(clock, { key: `k${i}` }));
+    expect(details).toEqual(['many keys: released keys count for about a minute; raise max-locks: keys 4, maxLocks 5']);
+  });
+});
+
 describe('an embedded engine with a door', () => {
   const clients: LockClient[] = [];
   afterEach(async () => {

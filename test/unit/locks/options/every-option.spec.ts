@@ -1,9 +1,11 @@
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
+import type { EmbeddedOptions } from '../../../../lib/backends/embedded/embedded-options.js';
 import { ConfigError } from '../../../../lib/common/errors.js';
 import { LockClient } from '../../../../lib/locks/lock-client.js';
 import { checkRequest } from '../../../../lib/locks/acquire/lock-request.js';
 import type { AcquireOptions } from '../../../../lib/locks/acquire/acquire-options.js';
-import type { EmbeddedOptions, LockClientOptions, RemoteOptions } from '../../../../lib/locks/options/options.js';
+import type { LockClientOptions, RemoteOptions } from '../../../../lib/locks/options/options.js';
 import { resolveOptions } from '../../../../lib/locks/options/resolve-options.js';
 import { FakeBackend } from '../support/fake-backend.js';
 
@@ -81,7 +83,20 @@ const EMBEDDED: Right<EmbeddedOptions> = {
   listen: ['number', 'long'],
   maxLocks: ['seven'],
   maxWaiters: ['zero', 'seven'],
+  maxSubscriptions: ['zero', 'seven'],
+  maxConnections: ['zero', 'seven'],
+  maxConnectionsPerIp: ['zero', 'seven'],
   defaultLeaseTtl: FRACTIONS,
+  leaseSweepInterval: FRACTIONS,
+  gcInterval: FRACTIONS,
+  gcMaxIdle: ['zero', ...FRACTIONS],
+  readTimeout: FRACTIONS,
+  writeTimeout: ['zero', ...FRACTIONS],
+  autoReleaseOnDisconnect: FLAG,
+  // Files that are not there.
+  tlsCert: [],
+  tlsKey: [],
+  authTokenFile: [],
   authToken: ['text', 'number', 'long'],
 };
 
@@ -97,15 +112,26 @@ const ACQUIRE: Right<AcquireOptions> = {
 
 /** Their values are not shown. */
 const SECRETS = ['remote.auth', 'embedded.authToken'];
+/** A text that cannot be the path of a file may be the secret itself. */
+const FILES = ['embedded.tlsCert', 'embedded.tlsKey', 'embedded.authTokenFile'];
 
 type Resolve = (name: string, value: unknown) => unknown;
 
 const resolve = (options: object): unknown => resolveOptions(options);
+/** The other file of the pair. */
+const beside = (name: string, value: unknown): object => {
+  if (value === undefined || !['tlsCert', 'tlsKey'].includes(name)) return {};
+  return { [name === 'tlsCert' ? 'tlsKey' : 'tlsCert']: fileURLToPath(import.meta.url) };
+};
 const GROUPS: readonly [where: string, options: Readonly<Record<string, readonly Value[]>>, resolve: Resolve][] = [
   ['', CLIENT, (name, value) => resolve({ [name]: value })],
   ['remote.', REMOTE, (name, value) => resolve({ remote: { [name]: value } })],
   ['remote.reconnect.', RECONNECT, (name, value) => resolve({ remote: { reconnect: { [name]: value } } })],
-  ['embedded.', EMBEDDED, (name, value) => resolve({ embedded: { listen: 'host:1', [name]: value } })],
+  [
+    'embedded.',
+    EMBEDDED,
+    (name, value) => resolve({ embedded: { listen: 'host:1', ...beside(name, value), [name]: value } }),
+  ],
   ['', ACQUIRE, (name, value) => checkRequest('key', { [name]: value }, resolveOptions(), 0)],
 ];
 
@@ -140,8 +166,10 @@ describe.each(ALL)('the option $option ($group)', ({ option, name, right, resolv
     const named = value === 'object' ? [insideOf(option), option] : [option];
     expect(named.some((one) => message.startsWith(`option ${one}`))).toBe(true);
     if (message.startsWith(`option ${option}.some is unknown`)) return;
-    expect(message).toMatch(/: (expected .+|a token has at most .+)/);
-    if (SECRETS.includes(option)) {
+    expect(message).toMatch(/: (expected .+|a token has at most .+|cannot read the file: E[A-Z]+)/);
+    if (FILES.includes(option) && typeof given === 'string' && given !== '') {
+      expect(message).not.toContain(shown.slice(1, 7));
+    } else if (SECRETS.includes(option)) {
       if (shown.length > 6) expect(message).not.toContain(String(shown).slice(1, -1));
     } else if (value !== 'list') expect(message).toContain(`got ${shown}`);
     expect(message.length).toBeLessThan(300);

@@ -4,6 +4,7 @@ import { checkRequest } from '../../../../lib/locks/acquire/lock-request.js';
 import { show } from '../../../../lib/common/shown.js';
 import { checkNames, checkNumber } from '../../../../lib/common/option-checks.js';
 import type { LockClientOptions, RemoteOptions } from '../../../../lib/locks/options/options.js';
+import { type DflockdServerOptions, resolveServerOptions } from '../../../../lib/daemon/options.js';
 import { resolveOptions } from '../../../../lib/locks/options/resolve-options.js';
 import { FakeBackend } from '../support/fake-backend.js';
 
@@ -310,10 +311,59 @@ describe('places where locks live', () => {
       );
     }
     const { backend } = client({ embedded: { maxWaiters: 5, defaultLeaseTtl: 7 } });
-    expect(backend).toMatchObject({ config: { maxWaiters: 5, defaultLeaseMs: 7000, maxLocks: 1_000_000 } });
+    expect(backend).toMatchObject({ config: { defaultLeaseTtl: 7, server: { maxWaiters: 5, maxLocks: 1_000_000 } } });
     expect(backend.kind === 'embedded' && Object.isFrozen(backend.config)).toBe(true);
     const { backend: open } = client({ embedded: { listen: 'a', defaultLeaseTtl: 0.5 } });
-    expect(open).toMatchObject({ config: { defaultLeaseMs: 1000 } });
+    expect(open).toMatchObject({ config: { defaultLeaseTtl: 1, server: { defaultLeaseTtl: 1 } } });
+    const { backend: closed } = client({ embedded: { defaultLeaseTtl: 0.5 } });
+    expect(closed).toMatchObject({ config: { defaultLeaseTtl: 0.5 } });
+  });
+
+  it.each<[keyof DflockdServerOptions, unknown, string]>([
+    ['host', 'localhost', 'got "localhost"; give embedded.listen: its text has host and port'],
+    ['port', 6388, 'got 6388; give embedded.listen: its text has host and port'],
+    ['shutdownTimeout', 7, 'got 7; holders have the shutdownTimeoutS of the client; connections end with it'],
+  ])('are told what to give in place of the option %s of a daemon', (name, value, reason) => {
+    const message = `option embedded.${name} is unknown, ${reason}`;
+    expect(messageOf(() => client({ embedded: { [name]: value } }))).toBe(message);
+    expect(messageOf(() => client({ embedded: { listen: 'a', [name]: value } }))).toBe(message);
+  });
+
+  it.each<[keyof DflockdServerOptions, unknown]>([
+    ['maxConnections', 1],
+    ['maxConnectionsPerIp', 1],
+    ['readTimeout', 1],
+    ['writeTimeout', 1],
+    ['autoReleaseOnDisconnect', false],
+    ['tlsCert', '/cert.pem'],
+    ['tlsKey', '/key.pem'],
+    ['authToken', 'x'],
+    ['authTokenFile', '/token'],
+  ])('are told that %s is an option of connections', (name, value) => {
+    const message = `option embedded.${name} has no meaning without embedded.listen`;
+    expect(messageOf(() => client({ embedded: { [name]: value } }))).toBe(message);
+  });
+
+  it('may have every other option of the daemon', () => {
+    const elsewhere = ['host', 'port', 'shutdownTimeout', 'tlsCert', 'tlsKey', 'authToken', 'authTokenFile', 'tls'];
+    for (const [name, value] of Object.entries(resolveServerOptions())) {
+      if (elsewhere.includes(name)) continue;
+      expect(messageOf(() => client({ embedded: { listen: 'a', [name]: value } }))).toBe('taken');
+    }
+  });
+
+  it('are told what is wrong with files and tokens, by the names they gave', () => {
+    const embedded = (options: object): string => messageOf(() => client({ embedded: { listen: 'a', ...options } }));
+    expect(embedded({ tlsCert: '/cert.pem' })).toBe(
+      'option embedded.tlsCert ("/cert.pem") needs option embedded.tlsKey beside it',
+    );
+    expect(embedded({ tlsCert: '/no/cert.pem', tlsKey: '/no/key.pem' })).toMatch(
+      /^option embedded\.tlsCert: cannot read "\/no\/cert\.pem": ENOENT/,
+    );
+    expect(embedded({ authTokenFile: '/no/token' })).toMatch(
+      /^option embedded\.authTokenFile: cannot read "\/no\/token"/,
+    );
+    expect(embedded({ authToken: 'a\nb' })).toBe('option embedded.authToken must not hold a line break');
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { ConfigError } from '../../../../lib/common/errors.js';
 import type { LockClientOptions } from '../../../../lib/locks/options/options.js';
-import { resolveOptions } from '../../../../lib/locks/options/resolve-options.js';
+import { resolveOptions, shownOptions } from '../../../../lib/locks/options/resolve-options.js';
 import { FakeBackend } from '../support/fake-backend.js';
 
 describe('the options of a client', () => {
@@ -47,12 +47,19 @@ describe('the options of a client', () => {
   });
 
   it('know embedded engines', () => {
-    expect(resolveOptions({ embedded: true }).backend).toEqual({
+    expect(shownOptions(resolveOptions({ embedded: true })).backend).toEqual({
       kind: 'embedded',
-      config: { listen: undefined, authToken: undefined, maxLocks: 1_000_000, maxWaiters: 0, defaultLeaseMs: 33_000 },
+      config: {
+        ...{ listen: undefined, authToken: false, tls: false, maxLocks: 1_000_000, maxWaiters: 0, maxSubscriptions: 0 },
+        ...{ defaultLeaseTtl: 33, leaseSweepInterval: 0.1, gcInterval: 5, gcMaxIdle: 60, maxConnections: 0 },
+        ...{ maxConnectionsPerIp: 0, readTimeout: 23, writeTimeout: 5, autoReleaseOnDisconnect: true },
+      },
     });
     expect(resolveOptions({ embedded: { listen: '0.0.0.0:0', authToken: 'x', maxLocks: 5 } }).backend).toMatchObject({
-      config: { listen: { host: '0.0.0.0', port: 0 }, authToken: 'x', maxLocks: 5 },
+      config: {
+        listen: { host: '0.0.0.0', port: 0 },
+        server: { host: '0.0.0.0', port: 0, authToken: 'x', maxLocks: 5 },
+      },
     });
   });
 
