@@ -18,6 +18,9 @@ const AMONG_OTHERS: Allowance = { heardMs: 0.4, lineMs: 0.3, sliceMs: 0.15 };
 /** After so many requests a session looks whether its time is over. */
 export const REQUESTS_AT_ONCE = 16;
 
+/** So much of a session may wait to be executed before no more of it is read. */
+export const UNREAD_BYTES = 64 * 1024;
+
 /** In requests: the cost of stats grows with the number of keys. */
 export const weightOf = (frame: Request | string): number =>
   typeof frame === 'object' && frame.t === 'stats' ? REQUESTS_AT_ONCE : 1;

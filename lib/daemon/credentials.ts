@@ -1,7 +1,9 @@
 import { timingSafeEqual } from 'node:crypto';
+import type { Request } from '../protocol/messages.js';
 
-/** Whether that was said. Takes the same time wherever the first difference is (spec 2). @param said bytes */
-export function isSecret(said: string | undefined, secret: Buffer): boolean {
+/** Whether a request is an `auth` with the token. Takes the same time wherever the first difference is (spec 2). */
+export function isLogin(frame: Request | string, secret: Buffer): boolean {
+  const said = typeof frame === 'object' && frame.t === 'auth' ? frame.token : undefined;
   const token = Buffer.from(said ?? '', 'latin1');
   const same = timingSafeEqual(token.length === secret.length ? token : Buffer.alloc(secret.length), secret);
   return said !== undefined && token.length === secret.length && same;

@@ -7,20 +7,14 @@ import type { Reply, Request } from '../protocol/messages.js';
 import { encodePush, encodeReply } from '../protocol/reply-encoder.js';
 import { RequestDecoder } from '../protocol/request-decoder.js';
 import { ContainedSession } from './contained-session.js';
-import { REQUESTS_AT_ONCE, weightOf } from './continuations.js';
-import { isSecret } from './credentials.js';
+import { REQUESTS_AT_ONCE, UNREAD_BYTES, weightOf } from './continuations.js';
+import { isLogin } from './credentials.js';
 import { Outbox } from './outbox.js';
 import { closesCleanly } from './plain-tcp.js';
 import type { SessionHost } from './session-host.js';
 import type { SharedText } from './stats-text.js';
 
 const ERROR: Answer = { s: 'error' };
-
-/** How long a peer may take to read the last line where no write timeout is set. */
-const LAST_LINE_MS: Ms = 5_000;
-
-/** Bytes that may wait to be executed before no more are read. */
-const UNREAD = 64 * 1024;
 
 /** One client on a byte stream: requests in strict order, one reply each (spec 1). */
 export class TcpSession extends ContainedSession implements SessionSink {
@@ -98,7 +92,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
     const { driver, turn } = this.host;
     // Those first who have waited for what this one has just released.
     driver.resumeWoken();
-    if ((this.continued || this.state === 'busy') && this.decoder.unread >= UNREAD) {
+    if ((this.continued || this.state === 'busy') && this.decoder.unread >= UNREAD_BYTES) {
       this.held = true;
       this.stream.pause();
     }
@@ -226,8 +220,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
 
   /** The first request must be `auth`; whatever else it is, the comparison takes its time (spec 2). */
   private authenticate(frame: Request | 'malformed' | 'too_long', now: Ms): void {
-    const said = typeof frame === 'object' && frame.t === 'auth' ? frame.token : undefined;
-    if (!isSecret(said, this.host.authToken!)) return this.refuse('auth', now);
+    if (!isLogin(frame, this.host.authToken!)) return this.refuse('auth', now);
     this.state = 'ready';
     this.outbox.add('ok\n');
   }
@@ -267,7 +260,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
   private leave(now: Ms, delayMs: Ms): void {
     this.release(now);
     this.state = 'leaving';
-    this.leaveAt = now + (delayMs || this.host.writeTimeoutMs || LAST_LINE_MS);
+    this.leaveAt = this.lastLineDue(now, delayMs, this.host.writeTimeoutMs);
     this.write(now);
     // Nothing of the peer's is unread then, which would turn the end into a reset.
     if (this.ended && delayMs === 0 && closesCleanly(this.stream)) return this.drop();

@@ -8,6 +8,9 @@ import { BLOCKED_GRACE_MS, BLOCKED_TAIL_CAP } from '../protocol/limits.js';
  */
 export type SessionState = 'auth' | 'ready' | 'choked' | 'busy' | 'blocked' | 'leaving' | 'closed';
 
+/** How long a peer may take to read the last line where no write timeout is set. */
+const LAST_LINE_MS: Ms = 5_000;
+
 /** By when a session is over unless something happens. A base class, because it is looked at with every request. */
 export abstract class TimedSession {
   /** When the line that is being read began (spec 1.5). */
@@ -36,6 +39,11 @@ export abstract class TimedSession {
 
   protected get lineDue(): Ms {
     return this.isOpen && !this.continued ? this.lineSince + this.readTimeoutMs : Infinity;
+  }
+
+  /** When the last line must be on its way; 0 stands for no delay and for no write timeout. */
+  protected lastLineDue(now: Ms, delayMs: Ms, writeTimeoutMs: Ms): Ms {
+    return now + (delayMs || writeTimeoutMs || LAST_LINE_MS);
   }
 
   /** @param writeDue when the peer must have taken what was written @param unread bytes that wait to be executed */

@@ -1,6 +1,6 @@
 import type { AcquireRequest } from '../../backends/backend.js';
 import { withOrigin } from '../../common/error-origin.js';
-import { LockLostError, type LossReason, type ServerDrainingError } from '../../common/errors.js';
+import type { LockLostError, LossReason, ServerDrainingError } from '../../common/errors.js';
 import { printAs } from '../../common/inspection.js';
 import { Listed } from '../../common/linked-list.js';
 import type { Ms } from '../../common/system.js';
@@ -10,6 +10,7 @@ import type { Hold, HoldObserver, HoldStart, LockedCall, Origin } from './hold.j
 import { HolderSignal } from './holder-signal.js';
 import { LockGrant } from './lock-grant.js';
 import { jsonOf } from './lock-json.js';
+import { endAll, lossOf, renewAll } from './leases.js';
 import { JoinedLock } from './joined-lock.js';
 import { giveBack, giveBackTo } from './give-back.js';
 import { HoldLimit } from './hold-limit.js';
@@ -106,16 +107,14 @@ export class HeldLock implements Hold, LeaseHolder {
   assertHeld(): void {
     this.look();
     const over = this.#leases.find((lease) => !lease.isHeld);
-    if (over) throw this.loss ?? this.lossOf(over, 'expired');
+    if (over) throw this.loss ?? this.noteOrigin(lossOf(this.keys, this.#leases, over, 'expired'));
   }
 
   async renew(leaseTtlS?: number): Promise<Ms> {
     this.look();
     if (this.loss) throw this.loss;
-    const leaseMs = checkLease(leaseTtlS);
-    const outcomes = await Promise.allSettled(this.#leases.map((lease) => this.renewOne(lease, leaseMs)));
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failed) throw this.loss ?? failed.reason;
+    const failed = await renewAll(this.keys, this.#leases, checkLease(leaseTtlS));
+    if (failed) throw this.loss ?? this.noteOrigin(failed.reason);
     return this.remainingMs;
   }
 
@@ -201,7 +200,7 @@ export class HeldLock implements Hold, LeaseHolder {
       await this.#releasing;
       return;
     }
-    for (const lease of this.#leases) lease.end();
+    endAll(this.#leases);
     this.#limit?.cancel();
     this.lose(this.#leases[0]!, reason, undefined);
     await giveBack(this.#keeper.backend, this.#leases);
@@ -229,7 +228,7 @@ export class HeldLock implements Hold, LeaseHolder {
   lost(lease: Lease, reason: LossReason, cause: Error | undefined): void {
     // All or nothing: what is left of a set protects nothing any more.
     const others = this.#leases.filter((other) => !other.ended).reverse();
-    for (const other of others) other.end();
+    endAll(others);
     this.#limit?.cancel();
     this.lose(lease, reason, cause);
     for (const other of others) this.#keeper.backend.abandon(other.grant);
@@ -247,34 +246,19 @@ export class HeldLock implements Hold, LeaseHolder {
   /** Its holder may go on working: it is told, and then has the time of the last lease to stop. */
   private overdue(): void {
     if (this.#fate.is !== 'held' || this.#leases.every((lease) => lease.ended)) return;
-    for (const lease of this.#leases) lease.end();
+    endAll(this.#leases);
     this.lose(this.#leases[0]!, 'overdue', undefined);
     this.#limit!.lapse();
   }
 
   private lose(lease: Lease, reason: LossReason, cause: Error | undefined): void {
     if (this.#fate.is !== 'held') return;
-    const error = this.lossOf(lease, reason, cause);
+    const error = this.noteOrigin(lossOf(this.keys, this.#leases, lease, reason, cause));
     this.#fate = { is: 'lost', error };
     this.#observer.ended(this);
     this.#told?.lost(error);
     this.#whenAlone?.();
     this.#observer.notice(lossEvent(this, lease, error, this.#start.since, this.#keeper.clock));
-  }
-
-  private lossOf(lease: Lease, reason: LossReason, cause?: Error): LockLostError {
-    const details = { server: lease.grant.server, cause };
-    return this.noteOrigin(new LockLostError(this.keys[this.#leases.indexOf(lease)]!, reason, details));
-  }
-
-  private async renewOne(lease: Lease, leaseMs: Ms | undefined): Promise<void> {
-    // A hold that is being released has nothing left to renew.
-    if (lease.ended) throw this.lossOf(lease, 'expired');
-    try {
-      await lease.renew(leaseMs);
-    } catch (error) {
-      throw error instanceof LockLostError ? this.lossOf(lease, error.reason, error) : this.noteOrigin(error);
-    }
   }
 
   private giveBack(): Promise<boolean> {

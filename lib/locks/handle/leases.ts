@@ -1,0 +1,36 @@
+import { LockLostError, type LossReason } from '../../common/errors.js';
+import type { Ms } from '../../common/system.js';
+import type { Lease } from '../lease/lease.js';
+
+/** Each key's loss has the key's name. @param keys of the leases, in their order */
+export const lossOf = (
+  keys: readonly string[],
+  leases: readonly Lease[],
+  lost: Lease,
+  reason: LossReason,
+  cause?: Error,
+): LockLostError => new LockLostError(keys[leases.indexOf(lost)]!, reason, { server: lost.grant.server, cause });
+
+export function endAll(leases: readonly Lease[]): void {
+  for (const lease of leases) lease.end();
+}
+
+/** Renews all leases at once, and waits for all of them. Resolves with the first failure; a loss has the name of its key. */
+export async function renewAll(
+  keys: readonly string[],
+  leases: readonly Lease[],
+  leaseMs: Ms | undefined,
+): Promise<PromiseRejectedResult | undefined> {
+  const outcomes = await Promise.allSettled(
+    leases.map(async (lease) => {
+      // A hold that is being released has nothing left to renew.
+      if (lease.ended) throw lossOf(keys, leases, lease, 'expired');
+      try {
+        await lease.renew(leaseMs);
+      } catch (error) {
+        throw error instanceof LockLostError ? lossOf(keys, leases, lease, error.reason, error) : error;
+      }
+    }),
+  );
+  return outcomes.find((outcome) => outcome.status === 'rejected');
+}
