@@ -1,10 +1,16 @@
-import { ExpiryHeap } from '../common/expiry-heap.js';
+import { ExpiryHeap, type Expiring } from '../common/expiry-heap.js';
 import type { Ms } from '../common/system.js';
 import { KeyMap } from './key-map.js';
-import type { Hold } from './resource.js';
+
+/** What a set of holders knows of each. */
+export interface Holder extends Expiring {
+  readonly token: string;
+  /** Judged to be over, and not yet taken away. */
+  lapsed: boolean;
+}
 
 /** The holders of one resource, by token and by the end of their leases. */
-export interface HolderSet {
+export interface HolderSet<Hold extends Holder = Holder> {
   readonly size: number;
   get(token: string): Hold | undefined;
   add(hold: Hold): void;
@@ -22,7 +28,7 @@ export interface HolderSet {
 }
 
 /** A lock has at most one holder; no map and no heap for it. */
-export class OneHolder implements HolderSet {
+export class OneHolder<Hold extends Holder = Holder> implements HolderSet<Hold> {
   private hold: Hold | undefined = undefined;
 
   get size(): number {
@@ -69,7 +75,7 @@ export class OneHolder implements HolderSet {
 }
 
 /** The holders of a semaphore; its limit may be large, so nothing here looks at all of them. */
-export class ManyHolders implements HolderSet {
+export class ManyHolders<Hold extends Holder = Holder> implements HolderSet<Hold> {
   private readonly byToken = new KeyMap<Hold>();
   private readonly leases = new ExpiryHeap<Hold>();
   private readonly overdue = new ExpiryHeap<Hold>();

@@ -62,7 +62,7 @@ export class Resource implements Linked<Resource>, Expiring {
   slot = -1;
   due: Ms = Infinity;
   readonly queue = new LinkedList<Waiter>();
-  readonly holders: HolderSet;
+  readonly holders: HolderSet<Hold>;
   /** Since when there has been neither holder nor waiter; undefined while there is one. */
   idleSince: Ms | undefined = undefined;
 
@@ -73,7 +73,7 @@ export class Resource implements Linked<Resource>, Expiring {
     /** How many walks through the table had begun when it was made. */
     readonly born = 0,
   ) {
-    this.holders = limit === 1 ? new OneHolder() : new ManyHolders();
+    this.holders = limit === 1 ? new OneHolder<Hold>() : new ManyHolders<Hold>();
   }
 
   get hasFreeSlot(): boolean {

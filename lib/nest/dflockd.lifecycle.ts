@@ -12,7 +12,7 @@ import { MODULE_INFO, OWN_LOG, OWN_SERVICE } from './shared/dflockd.constants.js
 import { DflockdExplorer } from './boot/dflockd.explorer.js';
 import { MESSAGES } from './shared/dflockd.messages.js';
 import { DflockdService } from './dflockd.service.js';
-import type { Log } from './event.logger.js';
+import type { Log } from './module.logger.js';
 import { moduleOf, type ModuleInfo, type NestModule, type NestWrapper } from './shared/module-info.js';
 
 /**

@@ -34,7 +34,8 @@ import {
 import { DflockdService } from './dflockd.service.js';
 import { DflockdSignals, getDflockdSignalsToken, signalsClasses } from './dflockd.signals.js';
 import { getDflockdToken, serviceClasses } from './dflockd.token.js';
-import { eventLogger, logTo, type Log } from './event.logger.js';
+import { eventLogger } from './event.logger.js';
+import { logTo, type Log } from './module.logger.js';
 import { noteAnswering } from './errors/exception.settings.js';
 import { coverGateways } from './errors/gateway.filter.js';
 import { LockRunner } from './methods/lock.runner.js';

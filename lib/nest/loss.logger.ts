@@ -1,7 +1,7 @@
 import type { Clock, Ms, Timer } from '../common/system.js';
 import type { LockLostEvent } from '../locks/events/events.js';
 import { MESSAGES } from './shared/dflockd.messages.js';
-import type { Log } from './event.logger.js';
+import type { Log } from './module.logger.js';
 
 /** After a line, further losses are collected for so long. */
 const PAUSE_MS: Ms = 1000;

@@ -43,7 +43,7 @@ function checkList<T extends Linked<T>>(list: LinkedList<T>, name: string): T[] 
 
 function checkResource(res: Resource, { leases, options, draining }: Inside): void {
   const name = `${res.kind} ${res.key}`;
-  const holds = [...(res.holders as OneHolder | ManyHolders)];
+  const holds = [...(res.holders as OneHolder<Hold> | ManyHolders<Hold>)];
   const queue = checkList(res.queue, `queue of ${name}`);
   must(holds.length === res.holders.size, `${name}: number of holders`);
   must(holds.length <= Number(res.limit), `${name}: more holders than slots`);

@@ -1,5 +1,6 @@
 import type { Clock, Entropy, Ms } from '../../common/system.js';
-import { type LeaseBackend, LeaseKeeper } from '../../locks/lease/lease-keeper.js';
+import type { LeaseBackend } from '../../locks/lease/lease.js';
+import { LeaseKeeper } from '../../locks/lease/lease-keeper.js';
 
 /** However short the lease. */
 const LEAST_INTERVAL_MS: Ms = 100;

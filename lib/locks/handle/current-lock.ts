@@ -1,21 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { refuseOtherLayouts } from '../../common/copies.js';
 import { shared } from '../../common/shared-state.js';
-import type { Hold } from './hold.js';
+import type { Hold, LockContext, LockEntry } from './hold.js';
 import type { LockHandle } from './lock-handle.js';
-
-/** A lock as the current one of some code. */
-export interface LockEntry {
-  /** Undefined once it is over for that code. Promises and timers keep their context, which must not keep the lock. */
-  lock: Hold | undefined;
-}
-
-/** A lock that code runs under, and the locks around it. */
-export interface LockContext {
-  readonly entry: LockEntry;
-  /** Unlinked once its lock is over. */
-  outer: LockContext | undefined;
-}
 
 /** One for all copies of this package: what runs under a lock of one may ask another. */
 const contexts = shared('contexts', () => new AsyncLocalStorage<LockContext>());

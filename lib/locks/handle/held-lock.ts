@@ -5,13 +5,13 @@ import { printAs } from '../../common/inspection.js';
 import { Listed } from '../../common/linked-list.js';
 import type { Ms } from '../../common/system.js';
 import type { HeldGrant } from '../events/events.js';
-import { type LockEntry, runWithLockIn } from './current-lock.js';
-import type { Hold, HoldObserver, HoldStart, LockedCall, Origin } from './hold.js';
+import { runWithLockIn } from './current-lock.js';
+import type { Hold, HoldObserver, HoldStart, LockedCall, LockEntry, Origin } from './hold.js';
 import { HolderSignal } from './holder-signal.js';
 import { LockGrant } from './lock-grant.js';
 import { jsonOf } from './lock-json.js';
 import { endAll, lossOf, renewAll } from './leases.js';
-import { JoinedLock } from './joined-lock.js';
+import { JoinedLock, type Whole } from './joined-lock.js';
 import { giveBack, giveBackTo } from './give-back.js';
 import { HoldLimit } from './hold-limit.js';
 import type { Lease, LeaseHolder } from '../lease/lease.js';
@@ -26,7 +26,7 @@ const HELD: Fate = { is: 'held' };
 const RELEASED: Fate = { is: 'released' };
 
 /** A lock in somebody's hands, or several that live and die together. */
-export class HeldLock implements Hold, LeaseHolder {
+export class HeldLock implements Whole, LeaseHolder {
   /** Its place in the list of all that are held. No field of its own: one lock would print all others. */
   readonly #listed = new Listed<HeldLock>(this);
   readonly #keeper: LeaseKeeper;

@@ -1,7 +1,6 @@
 import type { AcquireRequest } from '../../backends/backend.js';
 import type { LockLostError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
-import type { LockContext } from './current-lock.js';
 import type { Renewals } from '../lease/lease.js';
 import type { LockEvent, LockNotice } from '../events/events.js';
 import type { LockHandle } from './lock-handle.js';
@@ -13,6 +12,19 @@ export interface LockedCall {
   readonly method: { readonly prototype: object; readonly property: string | symbol };
   /** `onNested: 'join'`: joins the hold of an override that calls this method as its `super`. */
   readonly joins: boolean;
+}
+
+/** A lock as the current one of some code. */
+export interface LockEntry {
+  /** Undefined once it is over for that code. Promises and timers keep their context, which must not keep the lock. */
+  lock: Hold | undefined;
+}
+
+/** A lock that code runs under, and the locks around it. */
+export interface LockContext {
+  readonly entry: LockEntry;
+  /** Unlinked once its lock is over. */
+  outer: LockContext | undefined;
 }
 
 /** Where a lock was asked for. */

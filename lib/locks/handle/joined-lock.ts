@@ -3,9 +3,18 @@ import { LockLostError } from '../../common/errors.js';
 import { printAs } from '../../common/inspection.js';
 import type { Ms } from '../../common/system.js';
 import type { HeldGrant } from '../events/events.js';
-import type { HeldLock } from './held-lock.js';
-import { type LockEntry, runWithLockIn } from './current-lock.js';
-import type { Hold, LockedCall, Origin } from './hold.js';
+import { runWithLockIn } from './current-lock.js';
+import type { Hold, LockedCall, LockEntry, Origin } from './hold.js';
+
+/** A lock as its parts see it. */
+export interface Whole extends Hold {
+  /** Declares the loss of an overdue lock. */
+  look(): void;
+  /** As covers(), also while the release waits for the parts: these still run under it. */
+  has(req: AcquireRequest): boolean;
+  /** By a part, once, when it is released. */
+  partReleased(): void;
+}
 
 /**
  * A part in a lock that is held already (`onNested: lock`, or an override's `super`). It is held as long as that is; its
@@ -16,11 +25,11 @@ export class JoinedLock implements Hold {
   #state: 'joined' | 'released' = 'joined';
   #ownLoss: LockLostError | undefined;
   readonly #entry: LockEntry = { lock: this };
-  readonly #whole: HeldLock;
+  readonly #whole: Whole;
   readonly #origin: Origin;
 
   constructor(
-    whole: HeldLock,
+    whole: Whole,
     readonly keys: readonly string[],
     origin: Origin,
   ) {
@@ -28,7 +37,7 @@ export class JoinedLock implements Hold {
     this.#origin = origin;
   }
 
-  get whole(): HeldLock {
+  get whole(): Whole {
     return this.#whole;
   }
 

@@ -4,20 +4,11 @@ import { ServerDrainingError } from '../../common/errors.js';
 import { LinkedList } from '../../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import { ClockWatch } from './clock-watch.js';
-import { Lease, type Renewals } from './lease.js';
+import { type Bunch, Lease, type LeaseBackend, type LeaseHost, type Renewals } from './lease.js';
 import { RenewalQueue } from './renewal-queue.js';
 
-/** The leases that hang on one owner; a listener for each would cost more memory than the lease. */
-export interface Bunch {
-  readonly leases: LinkedList<Lease>;
-  readonly unsubscribe: () => void;
-}
-
-/** What a keeper asks for. */
-export type LeaseBackend = Pick<LockBackend, 'renew' | 'abandon' | 'onSuspect'>;
-
 /** Keeps all leases of a client, with one timer, which does not keep the process alive. */
-export class LeaseKeeper<B extends LeaseBackend = LockBackend> {
+export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseHost {
   readonly alarms: Alarms;
   readonly watch: ClockWatch;
   readonly renewals: RenewalQueue;

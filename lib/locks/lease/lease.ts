@@ -1,10 +1,11 @@
-import type { Grant, Proof } from '../../backends/backend.js';
-import type { Alarm } from '../../common/alarms.js';
+import type { Grant, LockBackend, Proof } from '../../backends/backend.js';
+import type { Alarm, Alarms } from '../../common/alarms.js';
 import { LockLostError, type LossReason, ServerDrainingError } from '../../common/errors.js';
 import { guardOf } from '../../common/guard.js';
-import type { Ms } from '../../common/system.js';
-import type { Bunch, LeaseBackend, LeaseKeeper } from './lease-keeper.js';
-import type { Renewable } from './renewal-queue.js';
+import type { LinkedList } from '../../common/linked-list.js';
+import type { Clock, Entropy, Ms } from '../../common/system.js';
+import type { ClockWatch } from './clock-watch.js';
+import type { Renewable, RenewalQueue } from './renewal-queue.js';
 
 /** Told by a lease; called in the turn in which it happens. */
 export interface LeaseHolder {
@@ -13,6 +14,29 @@ export interface LeaseHolder {
   draining(error: ServerDrainingError): void;
   /** Final. The grant has been abandoned. */
   lost(lease: Lease, reason: LossReason, cause: Error | undefined): void;
+}
+
+/** The leases that hang on one owner; a listener for each would cost more memory than the lease. */
+export interface Bunch {
+  readonly leases: LinkedList<Lease>;
+  readonly unsubscribe: () => void;
+}
+
+/** What a lease asks for. */
+export type LeaseBackend = Pick<LockBackend, 'renew' | 'abandon' | 'onSuspect'>;
+
+/** What all leases of a client share. */
+export interface LeaseHost {
+  readonly backend: LeaseBackend;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly alarms: Alarms;
+  readonly watch: ClockWatch;
+  readonly renewals: RenewalQueue;
+  /** How long after a lease began it is renewed. */
+  renewAfter(leaseMs: Ms): Ms;
+  /** By the lease itself, when it has ended. */
+  forget(lease: Lease): void;
 }
 
 /** Whether a lease renews itself, or only when it is told to. */
@@ -57,7 +81,7 @@ export class Lease implements Alarm, Renewable {
    *   what is wanted, and its answer says how long it is
    */
   constructor(
-    private readonly keeper: LeaseKeeper<LeaseBackend>,
+    private readonly keeper: LeaseHost,
     readonly grant: Grant,
     private askMs: Ms,
     private renewals: Renewals,

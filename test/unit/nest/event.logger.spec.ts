@@ -2,7 +2,8 @@ import { stripVTControlCharacters } from 'node:util';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { ConsoleLogger, Logger, type LoggerService } from '@nestjs/common';
 import type { LockNotice } from '../../../lib/locks/events/events.js';
-import { eventLogger, logTo } from '../../../lib/nest/event.logger.js';
+import { eventLogger } from '../../../lib/nest/event.logger.js';
+import { logTo } from '../../../lib/nest/module.logger.js';
 
 afterEach(() => void jest.restoreAllMocks());
 

@@ -1,7 +1,6 @@
 import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { Target } from './connector.js';
-import type { Lane } from './lane.js';
 import type { WatchContext } from './lane-watch.js';
 import type { OwnerRound } from './owner-round.js';
 import type { ServerRecord } from './server-record.js';
@@ -28,7 +27,7 @@ export interface LaneContext extends WatchContext {
 }
 
 /** Called by the lane in the turn in which it happens. */
-export interface LaneHooks {
+export interface LaneHooks<Lane> {
   connected?(lane: Lane): void;
   /** Nothing is outstanding and nothing is owned. */
   freed?(lane: Lane): void;

@@ -48,7 +48,7 @@ export class Lane implements Watched {
   constructor(
     readonly role: Role,
     private readonly context: LaneContext,
-    private readonly hooks: LaneHooks,
+    private readonly hooks: LaneHooks<Lane>,
   ) {
     this.server = context.target.endpoint.label;
     this.id = `${role}#${++lastId}@${this.server}`;

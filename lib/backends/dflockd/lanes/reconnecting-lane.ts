@@ -6,7 +6,7 @@ import { Lane } from './lane.js';
 import type { LaneContext, LaneHooks, Role } from './lane-context.js';
 import { isRefusal } from './lane-errors.js';
 
-export interface ReconnectingHooks extends Omit<LaneHooks, 'connected' | 'ended'> {
+export interface ReconnectingHooks extends Omit<LaneHooks<Lane>, 'connected' | 'ended'> {
   /** What is told when the server is there and gives no connection for it, again and again. */
   readonly missing?: string;
   /** The server has answered: the lane can be used. */

@@ -2,7 +2,6 @@ import type { Linked } from '../../../common/linked-list.js';
 import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { Kind, Limit } from '../../../protocol/messages.js';
-import type { Handover } from './handover.js';
 import type { Lane } from '../lanes/lane.js';
 
 /** What a line is for. */
@@ -27,6 +26,12 @@ export interface LaneGrant {
   readonly wantedMs?: Ms | undefined;
 }
 
+/** A grant that is being made ready for a caller. */
+export interface PendingHandover {
+  /** The caller leaves; the grant is for another one. */
+  leave(): void;
+}
+
 /** Somebody in a line. Has an alarm of its own for its deadline. */
 export interface Caller extends Linked<Caller> {
   /** May be Infinity. */
@@ -38,7 +43,7 @@ export interface Caller extends Linked<Caller> {
   /** Set by the queue: its place in the order of arrival. */
   arrival: number;
   /** Set by the line while a grant is being made ready for this caller. */
-  handover: Handover | undefined;
+  handover: PendingHandover | undefined;
   /** A place in the server's queue stands for it, or it need not wait for one. May be told more than once. */
   queued(): void;
   /** Is not in the line any more. */

@@ -52,7 +52,7 @@ interface Told {
 /** A connected lane, and what its pool was told. */
 async function open(role: Role = 'command', change: Partial<LaneContext> = {}): Promise<Told> {
   const log: string[] = [];
-  const hooks: LaneHooks = {
+  const hooks: LaneHooks<Lane> = {
     connected: () => log.push('connected'),
     freed: () => log.push('freed'),
     doubted: () => log.push('doubted'),

@@ -20,7 +20,7 @@ export class OpenLane {
     // A wait lane proves its server with what it asks for.
     server.proves = role !== 'wait';
     const context = fakeContext(server, change);
-    const hooks: LaneHooks = {
+    const hooks: LaneHooks<Lane> = {
       freed: () => context.log.push('freed'),
       doubted: () => context.log.push('doubted'),
       trusted: () => context.log.push('trusted'),
