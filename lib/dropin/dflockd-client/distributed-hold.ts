@@ -56,7 +56,7 @@ export abstract class DistributedHold {
   readonly #readTimeoutMs: number;
   readonly #keeper: HoldKeeper;
 
-  /** @internal @throws LockError for options that cannot work */
+  /** @throws LockError for options that cannot work @internal */
   protected constructor(options: DistributedLockOptions, { readTimeoutMs }: HoldSurroundings = {}) {
     checkOptions(options);
     this.key = options.key;

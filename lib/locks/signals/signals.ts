@@ -22,7 +22,7 @@ export interface SignalOptions {
 export class Signals {
   readonly #backend: LockBackend;
   readonly #ready: () => Promise<void>;
-  /** @param ready resolves when the backend has been started */
+  /** @param ready resolves when the backend has been started @internal */
   constructor(backend: LockBackend, ready: () => Promise<void>) {
     this.#backend = backend;
     this.#ready = ready;
