@@ -74,7 +74,7 @@ export interface Grant extends Proof {
  */
 export interface Waiter {
   /** Renews what it gets: a grant with a shorter lease is enough to begin with (Grant.wantedMs). Default false. */
-  readonly autoRenew?: boolean;
+  readonly autoRenew?: boolean | undefined;
   /** `queued`: waits in a queue from now on; may be said more than once. `acquired`: the grant is there or on its way. */
   onPlace(place: Place): void;
   granted(grant: Grant): void;

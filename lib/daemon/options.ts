@@ -56,9 +56,6 @@ export interface DflockdServerOptions {
   authTokenFile?: string | undefined;
 }
 
-const TEXTS = ['tlsCert', 'tlsKey', 'authToken', 'authTokenFile'] as const;
-type Text = (typeof TEXTS)[number];
-
 /** Checked, complete and unchangeable, without those that are read from files or secret. */
 export type ResolvedServerSettings = {
   // Required<…> would leave the undefined in, where the compiler tells it from an absent option.

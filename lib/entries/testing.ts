@@ -17,6 +17,7 @@ export type { LockError, LockErrorDetails, LockLostError, LossReason } from '../
 export type { Ms } from '../common/system.js';
 export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events/events.js';
 export type { WithLockOptions as ServiceWithLockOptions } from '../locks/lock-client.js';
+export type { EmbeddedOptions } from '../backends/embedded/embedded-options.js';
 export type { LockHandle } from '../locks/handle/lock-handle.js';
 export type { ScopeOptions } from '../locks/lock-scope.js';
 export type { LockTicket } from '../locks/tickets/lock-ticket.js';
@@ -24,7 +25,6 @@ export type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-opt
 export type {
   BackendOptions,
   Defaults,
-  EmbeddedOptions,
   LockClientOptions,
   LockKey,
   RemoteOptions,

@@ -12,6 +12,8 @@ export interface Whole extends Hold {
   look(): void;
   /** As covers(), also while the release waits for the parts: these still run under it. */
   has(req: AcquireRequest): boolean;
+  /** Notes that the error comes from this lock's client. */
+  noteOrigin<E>(error: E): E;
   /** By a part, once, when it is released. */
   partReleased(): void;
 }

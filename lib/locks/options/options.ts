@@ -77,7 +77,7 @@ export interface RemoteOptions {
    * this long each time. Whoever gets the lock renews it to `leaseTtlS` before it begins to work, one request more for each lock
    * that was waited for; until that is answered, it counts as held for this long only.
    */
-  placeLeaseS?: number;
+  placeLeaseS?: number | undefined;
   /**
    * `token`: handles show the first half of their token as `fence`, for daemons whose tokens begin with a rising number
    * (dflockd 2.1 and later, and the one in this package). Default `none`: tokens of dflockd 1.x and 2.0 are random, and
