@@ -17,14 +17,14 @@ export const ROOMS = {
     'common protocol core',
     'node:cluster node:crypto node:dns/promises node:fs node:net node:os node:path node:stream node:tls',
   ),
-  backends: room('common protocol'),
+  backends: room('common'),
   'backends/dflockd/lanes': room('common protocol', 'node:net node:tls'),
   'backends/dflockd/lines': room('common protocol backends/dflockd/lanes'),
-  'backends/dflockd': room('common protocol backends backends/dflockd/lanes backends/dflockd/lines'),
+  'backends/dflockd': room('common protocol backends backends/dflockd/lanes backends/dflockd/lines', 'node:tls'),
   'backends/embedded': room('common protocol core daemon backends'),
   'locks/options': room(
     'common protocol backends backends/dflockd/lanes backends/dflockd backends/embedded',
-    'node:crypto node:tls',
+    'node:crypto',
   ),
   'locks/lease': room('common backends'),
   'locks/events': room('common backends', 'rxjs'),
@@ -33,8 +33,8 @@ export const ROOMS = {
   'locks/tickets': room('common backends locks/options locks/lease locks/handle locks/acquire'),
   'locks/signals': room('common protocol backends locks/options', 'rxjs'),
   locks: room(
-    'common backends locks/options locks/lease locks/events locks/handle locks/acquire locks/tickets ' +
-      'locks/signals',
+    'common protocol backends locks/options locks/lease locks/events locks/handle locks/acquire ' +
+      'locks/tickets locks/signals',
     'rxjs',
   ),
   'dropin/dflockd-client': room(
@@ -56,7 +56,7 @@ export const ROOMS = {
     '@nestjs/common @nestjs/core reflect-metadata',
   ),
   nest: room(
-    'common backends locks/options locks/events locks/handle locks/acquire locks/tickets ' +
+    'common protocol backends locks/options locks/events locks/handle locks/acquire locks/tickets ' +
       'locks/signals locks nest/shared nest/errors nest/methods nest/requests nest/boot',
     '@nestjs/common @nestjs/core rxjs',
   ),

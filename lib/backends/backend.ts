@@ -1,6 +1,5 @@
 import type { LockError, LossReason } from '../common/errors.js';
-import type { Ms } from '../common/system.js';
-import type { Kind } from '../protocol/messages.js';
+import type { Clock, Entropy, Ms } from '../common/system.js';
 
 /** What a backend can do and what it promises. What it cannot do it refuses with a typed error; it never pretends. */
 export interface Capabilities {
@@ -14,18 +13,30 @@ export interface Capabilities {
   signals: boolean;
   /** `dump`: isLocked reads everything the server knows. */
   inspect: 'key' | 'dump' | 'none';
+  /** The server counts leases in this unit; what is asked for is rounded up. */
   leaseUnitMs: Ms;
+  /** The shortest lease that the server grants; who asks for less gets this. */
   minLeaseMs: Ms;
+  /** A client whose `leaseTtlS` is shorter warns in its log. Default 0: no advice. */
+  adviseLeaseMs?: Ms;
+  /**
+   * The server counts waits in this unit: a place in its queue may outlast its deadline by so much. The waiter hears of
+   * the deadline in time.
+   */
   waitUnitMs: Ms;
+  /** At least 65; Infinity: no limit. Of a longer key, the beginning and a hash go to the server. */
   maxKeyBytes: number;
   /** A hold can outlive its process (minimum hold). */
   keepAfterRelease: boolean;
 }
 
+/** What a key names: a lock, or a semaphore of some slots. The two have nothing to do with each other. */
+export type LockKind = 'lock' | 'sem';
+
 export interface AcquireRequest {
   /** The key on the wire: namespace included, not yet encoded. */
   readonly key: string;
-  readonly kind: Kind;
+  readonly kind: LockKind;
   /** 1 for a lock. */
   readonly limit: number;
   /** 0: the server's default. */
@@ -76,13 +87,13 @@ export interface Waiter {
   /** Renews what it gets: a grant with a shorter lease is enough to begin with (Grant.wantedMs). Default false. */
   readonly autoRenew?: boolean | undefined;
   /** `queued`: waits in a queue from now on; may be said more than once. `acquired`: the grant is there or on its way. */
-  onPlace(place: Place): void;
+  onPlace(place: Placement): void;
   granted(grant: Grant): void;
   /** AcquireTimeoutError at the deadline, LockUnavailableError, MaxLocksError, … */
   refused(error: unknown): void;
 }
 
-export type Place = 'acquired' | 'queued';
+export type Placement = 'acquired' | 'queued';
 
 /** A place in line, from the moment enqueue() was called. */
 export interface Pending {
@@ -115,18 +126,43 @@ export interface SignalTaker {
   failed(error: LockError): void;
 }
 
-/** The seam between what users hold (lib/locks) and where locks live. */
-export interface LockBackend {
+/** What a backend gets from the client that it works for. */
+export interface BackendHost {
+  /** Deadlines and proofs are points in time of this clock. */
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  /** For operators; in Nest, the logger of the module. */
+  readonly log: (level: 'warn', message: string) => void;
+}
+
+/**
+ * Makes the backend of one client, which starts and closes it. Called in the constructor of the client; must return a new
+ * backend each time, and connect nothing before its start. May throw a ConfigError.
+ */
+export type BackendFactory<S = unknown> = (host: BackendHost) => LockBackend<S>;
+
+/**
+ * The seam between what users hold (lib/locks) and where locks live. A method fails by a LockError, thrown or as a rejection;
+ * `isTransient` says whether a wait goes on. Anything else that it throws counts as a mistake and becomes a BackendError.
+ * @typeParam S what it tells of a server
+ */
+export interface LockBackend<S = unknown> {
   readonly name: string;
-  /** What it promises, known before the start. */
+  /**
+   * What it promises, known before the start. Key length, lease unit, least and advised lease are read once, when the client
+   * is made: they must not change.
+   */
   readonly capabilities: Capabilities;
-  /** Connects and probes. Throws ConfigError, AuthError, LockUnavailableError. */
+  /**
+   * Connects and probes. Rejects with ConfigError, AuthError, LockUnavailableError; after a transient error it goes on trying
+   * by itself.
+   */
   start(): Promise<Capabilities>;
   /** One try that does not wait; null if somebody else has it. */
   tryAcquire(req: AcquireRequest): Promise<Grant | null>;
   /** `ticket`: a place of its own, taken at once; its deadline may be Infinity. */
   enqueue(req: AcquireRequest, mode: 'line' | 'ticket', waiter: Waiter): Pending;
-  /** Throws LockLostError (final) or LockUnavailableError (to be retried while the proof lasts). */
+  /** Rejects with LockLostError (final), or with another error, after which it is tried again while the proof lasts. */
   renew(grant: Grant, leaseMs: Ms): Promise<Proof>;
   /**
    * Calls `done` once, in the turn in which the outcome is known, which may be before release() has returned. `keepMs` above
@@ -135,9 +171,9 @@ export interface LockBackend {
   release(grant: Grant, done: (outcome: Released) => void, keepMs?: Ms): void;
   /** Frees it somehow, or leaves it to the lease. Never throws. */
   abandon(grant: Grant): void;
-  isLocked?(key: string, kind: Kind): Promise<boolean>;
+  isLocked?(key: string, kind: LockKind): Promise<boolean>;
   /** One element per server. */
-  stats(): Promise<unknown[]>;
+  stats(): Promise<S[]>;
   ping(): Promise<void>;
   /** How many copies were put into buffers. Where there are signals at all. */
   publish?(channel: string, payload: string): Promise<number>;

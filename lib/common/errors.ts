@@ -17,6 +17,8 @@ export interface LockErrorDetails {
   /** `host:port`, or `embedded`. */
   server?: string | undefined;
   cause?: unknown;
+  /** Where it is not as for all errors of the class, see `LockError.isTransient`. */
+  isTransient?: boolean;
 }
 
 export class LockError extends Error {
@@ -30,6 +32,17 @@ export class LockError extends Error {
     this.code = details.code ?? 'LOCK_ERROR';
     if (details.key !== undefined) nameKey(this, details.key);
     if (details.server !== undefined) this.server = details.server;
+    // Not enumerable: it is not shown where the error is printed.
+    if (details.isTransient !== undefined) Object.defineProperty(this, 'isTransient', { value: details.isTransient });
+  }
+
+  /**
+   * Whether another attempt may succeed although nobody changes anything: what waits for a lock tries again until its
+   * deadline. Set by the class. An exception is the server that refuses a client (AuthError; ConfigError of its
+   * certificate or token): that is transient if the server has accepted the client before.
+   */
+  get isTransient(): boolean {
+    return false;
   }
 
   /** Plain data: what it says and knows, without stack, cause, and the result of a locked function. */
@@ -55,7 +68,7 @@ export class AcquireTimeoutError extends LockError {
 
 /**
  * The server refused the auth token, or requires one. It is final only at the first start. If the server has accepted the
- * client before, the client goes on connecting, and a waiting acquire gets this error at its deadline.
+ * client before, the error is transient: the client goes on connecting, and a waiting acquire gets it at its deadline.
  */
 export class AuthError extends LockError {
   constructor(details: LockErrorDetails = {}, message = 'authentication failed') {
@@ -88,6 +101,10 @@ export class LockUnavailableError extends LockError {
   constructor(message: string, details: LockErrorDetails = {}) {
     super(message, withDefaults(details, 'UNAVAILABLE'));
   }
+
+  override get isTransient(): boolean {
+    return true;
+  }
 }
 
 /**
@@ -98,12 +115,20 @@ export class PoolExhaustedError extends LockError {
   constructor(message: string, details: LockErrorDetails = {}) {
     super(message, withDefaults(details, 'POOL_EXHAUSTED'));
   }
+
+  override get isTransient(): boolean {
+    return true;
+  }
 }
 
 /** The server's `max-locks` is reached (released keys count until they are collected). */
 export class MaxLocksError extends LockError {
   constructor(details: LockErrorDetails = {}) {
     super('the server holds as many keys as its flag --max-locks allows', withDefaults(details, 'MAX_LOCKS'));
+  }
+
+  override get isTransient(): boolean {
+    return true;
   }
 }
 
@@ -114,6 +139,10 @@ export class MaxWaitersError extends LockError {
       'the queue of this key is as long as the server flag --max-waiters allows',
       withDefaults(details, 'MAX_WAITERS'),
     );
+  }
+
+  override get isTransient(): boolean {
+    return true;
   }
 }
 
@@ -144,12 +173,20 @@ export class LeaseExpiredError extends LockError {
   constructor(details: LockErrorDetails = {}) {
     super('the lease ran out before the grant was claimed', withDefaults(details, 'LEASE_EXPIRED'));
   }
+
+  override get isTransient(): boolean {
+    return true;
+  }
 }
 
 /** The server is shutting down. */
 export class ServerDrainingError extends LockError {
   constructor(details: LockErrorDetails = {}) {
     super('the server is shutting down', withDefaults(details, 'DRAINING'));
+  }
+
+  override get isTransient(): boolean {
+    return true;
   }
 }
 
@@ -159,6 +196,10 @@ export class NotLeaderError extends LockError {
   constructor(leader?: string, details: LockErrorDetails = {}) {
     super(leader ? `not the leader; the leader is ${leader}` : 'not the leader', withDefaults(details, 'NOT_LEADER'));
     if (leader !== undefined) this.leader = leader;
+  }
+
+  override get isTransient(): boolean {
+    return true;
   }
 }
 
@@ -212,6 +253,20 @@ export class ProtocolError extends LockError {
   constructor(message: string, details: LockErrorDetails = {}) {
     super(message, withDefaults(details, 'PROTOCOL'));
   }
+
+  override get isTransient(): boolean {
+    return true;
+  }
+}
+
+/**
+ * A backend of somebody else threw what is no LockError, or does not keep to its interface: a mistake in the backend. `cause`
+ * is what it threw.
+ */
+export class BackendError extends LockError {
+  constructor(message: string, details: LockErrorDetails = {}) {
+    super(message, { code: 'BACKEND', ...details });
+  }
 }
 
 // An error of another copy of this package is one of these as well.
@@ -236,6 +291,7 @@ for (const [name, type] of Object.entries({
   ConfigError,
   LockKeyError,
   ProtocolError,
+  BackendError,
 })) {
   brand(type, name);
 }

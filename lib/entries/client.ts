@@ -1,13 +1,16 @@
 /** Locks without Nest: `nestjs-dflockd/client`. */
 export type {
   AcquireRequest,
+  BackendFactory,
+  BackendHost,
   Capabilities,
   Grant,
   LinkEvent,
   LockBackend,
+  LockKind,
   Owner,
   Pending,
-  Place,
+  Placement,
   Proof,
   Released,
   SignalTaker,
@@ -53,10 +56,10 @@ export {
 export { currentLock } from '../locks/handle/current-lock.js';
 export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events/events.js';
 export { type KeyValue, lockKey } from '../locks/options/keys.js';
-export { LockClient, type WithLockOptions } from '../locks/lock-client.js';
+export { LockClient } from '../locks/lock-client.js';
 export type { LockHandle } from '../locks/handle/lock-handle.js';
 export type { LockTicket } from '../locks/tickets/lock-ticket.js';
-export type { LockScope, ScopeOptions } from '../locks/lock-scope.js';
+export type { LockScope, ScopeOptions, WithLockOptions } from '../locks/lock-scope.js';
 export type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-options.js';
 export type {
   BackendOptions,
@@ -70,5 +73,4 @@ export type {
 } from '../locks/options/options.js';
 export type { ResolvedSettings, ShownOptions } from '../locks/options/resolve-options.js';
 export type { Signal, SignalOptions, Signals } from '../locks/signals/signals.js';
-export type { ServerStats } from '../locks/server-stats.js';
-export type { Kind as LockKind } from '../protocol/messages.js';
+export type { ServerStats } from '../protocol/server-stats.js';

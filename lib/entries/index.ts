@@ -2,13 +2,16 @@
 export * from '../common/errors.js';
 export type {
   AcquireRequest,
+  BackendFactory,
+  BackendHost,
   Capabilities,
   Grant,
   LinkEvent,
   LockBackend,
+  LockKind,
   Owner,
   Pending,
-  Place,
+  Placement,
   Proof,
   Released,
   SignalTaker,
@@ -19,9 +22,8 @@ export type { EmbeddedOptions } from '../backends/embedded/embedded-options.js';
 export { currentLock } from '../locks/handle/current-lock.js';
 export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events/events.js';
 export { type KeyValue, lockKey } from '../locks/options/keys.js';
-export type { WithLockOptions as ServiceWithLockOptions } from '../locks/lock-client.js';
 export type { LockHandle } from '../locks/handle/lock-handle.js';
-export type { ScopeOptions } from '../locks/lock-scope.js';
+export type { ScopeOptions, WithLockOptions as ServiceWithLockOptions } from '../locks/lock-scope.js';
 export type { LockTicket } from '../locks/tickets/lock-ticket.js';
 export type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-options.js';
 export type {
@@ -34,7 +36,7 @@ export type {
   ShardingStrategy,
 } from '../locks/options/options.js';
 export type { Signal, SignalOptions } from '../locks/signals/signals.js';
-export type { ServerStats } from '../locks/server-stats.js';
+export type { ServerStats } from '../protocol/server-stats.js';
 export { CronLock, type CronLockOptions } from '../nest/decorators/cron-lock.decorator.js';
 export { DflockdModule } from '../nest/dflockd.module.js';
 export type {
@@ -69,4 +71,3 @@ export type {
   ValueAt,
   WithLockOptions,
 } from '../nest/methods/with-lock.types.js';
-export type { Kind as LockKind } from '../protocol/messages.js';

@@ -1,13 +1,16 @@
 /** `nestjs-dflockd/testing`: locks for the tests of an application, without sockets. */
 export type {
   AcquireRequest,
+  BackendFactory,
+  BackendHost,
   Capabilities,
   Grant,
   LinkEvent,
   LockBackend,
+  LockKind,
   Owner,
   Pending,
-  Place,
+  Placement,
   Proof,
   Released,
   SignalTaker,
@@ -16,10 +19,9 @@ export type {
 export type { LockError, LockErrorDetails, LockLostError, LossReason } from '../common/errors.js';
 export type { Ms } from '../common/system.js';
 export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events/events.js';
-export type { WithLockOptions as ServiceWithLockOptions } from '../locks/lock-client.js';
 export type { EmbeddedOptions } from '../backends/embedded/embedded-options.js';
 export type { LockHandle } from '../locks/handle/lock-handle.js';
-export type { ScopeOptions } from '../locks/lock-scope.js';
+export type { ScopeOptions, WithLockOptions as ServiceWithLockOptions } from '../locks/lock-scope.js';
 export type { LockTicket } from '../locks/tickets/lock-ticket.js';
 export type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-options.js';
 export type {
@@ -31,9 +33,8 @@ export type {
   ServerAddress,
   ShardingStrategy,
 } from '../locks/options/options.js';
-export type { ServerStats } from '../locks/server-stats.js';
+export type { ServerStats } from '../protocol/server-stats.js';
 export type { DflockdModuleOptions, Extras } from '../nest/dflockd.options.js';
 export type { DflockdService } from '../nest/dflockd.service.js';
-export type { Kind as LockKind } from '../protocol/messages.js';
 export { attachLocks } from '../testing/attach-locks.js';
 export { type HeldLockInfo, TestLocks, type TestLocksOptions } from '../testing/test-locks.js';

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
-import type { Capabilities, LinkEvent, LockBackend } from '../backends/backend.js';
+import type { BackendHost, Capabilities, LinkEvent, LockBackend } from '../backends/backend.js';
+import type { ServerStats } from '../protocol/server-stats.js';
 import { brand } from '../common/brand.js';
 import { refuseOtherLayouts } from '../common/copies.js';
 import { withOrigin } from '../common/error-origin.js';
@@ -7,7 +8,7 @@ import { LockUnavailableError } from '../common/errors.js';
 import { printAs } from '../common/inspection.js';
 import { rejected } from '../common/rejected.js';
 import { type Clock, type Ms, systemClock, systemEntropy } from '../common/system.js';
-import { makeBackend } from './options/backend-factory.js';
+import { makeBackend, placesOf, remarkOn } from './options/choose-backend.js';
 import { BackendStart } from './acquire/backend-start.js';
 import { ClientEvents } from './events/client-events.js';
 import type { LockEvent, LockLostEvent, LockNotice } from './events/events.js';
@@ -17,39 +18,41 @@ import { LeaseKeeper } from './lease/lease-keeper.js';
 import { refuseLiveBody } from './handle/live-result.js';
 import type { LockHandle } from './handle/lock-handle.js';
 import { checkRequest, checkTicketNesting, type LockRequest, NO_OPTIONS, orderedKeys } from './acquire/lock-request.js';
+import { type RequestDefaults, requestDefaults } from './acquire/lock-request.js';
 import { checkOnLost, checkWork, type HoldTimes, holdTimes } from './lock-scope.js';
-import { LockScope, type ResultCheck, type ScopeOptions } from './lock-scope.js';
+import { LockScope, type ResultCheck, type ScopeOptions, type WithLockOptions } from './lock-scope.js';
 import { LockTaker } from './acquire/lock-taker.js';
 import type { LockTicket } from './tickets/lock-ticket.js';
 import { checkObject } from '../common/option-checks.js';
 import type { AcquireOptions, TicketOptions } from './acquire/acquire-options.js';
 import type { LockClientDeps, LockClientOptions, LockKey } from './options/options.js';
-import { placesOf, resolveOptions, type ResolvedOptions, warningOf } from './options/resolve-options.js';
+import { leaseWarning, limitsOf } from './options/limits.js';
+import { resolveOptions, type ResolvedOptions } from './options/resolve-options.js';
 import { type ShownOptions, shownOptions } from './options/resolve-options.js';
-import type { ServerStats } from './server-stats.js';
+import { Queries } from './queries.js';
 import { Signals } from './signals/signals.js';
 import { Tickets } from './tickets/tickets.js';
-
-export interface WithLockOptions extends ScopeOptions {
-  /** `throw` (default): a lock lost under the body makes withLock reject. `ignore`: only the events tell. */
-  onLost?: 'throw' | 'ignore' | undefined;
-}
 
 /** How long releases and connections may take at the end. */
 const CLOSE_GRACE_MS = 2000;
 
-/** Distributed locks. Make one for each place where locks live, and close it. */
-export class LockClient {
+/**
+ * Distributed locks. Make one for each place where locks live, and close it.
+ * @typeParam S what `stats` tells of a server
+ */
+export class LockClient<S = ServerStats> {
   readonly #options: ResolvedOptions;
+  readonly #defaults: RequestDefaults;
   /** Publish and subscribe. */
   readonly signals: Signals;
   readonly #times: HoldTimes;
   readonly #clock: Clock;
-  readonly #log: (level: 'warn', message: string) => void;
-  readonly #backend: LockBackend;
+  readonly #log: BackendHost['log'];
+  readonly #backend: LockBackend<S>;
   readonly #keeper: LeaseKeeper;
   readonly #taker: LockTaker;
   readonly #tickets: Tickets;
+  readonly #queries: Queries<S>;
   readonly #events = new ClientEvents();
   readonly #holds: Holds;
   readonly #backendStart: BackendStart;
@@ -69,22 +72,31 @@ export class LockClient {
 
   /**
    * Checks the options; connects with start(), or on first use.
-   * @throws ConfigError that names option and value, or two versions of this package that cannot work together
+   * @throws ConfigError that names option and value, for a `backend` that another client has, or for two versions of this
+   *   package that cannot work together
    */
-  constructor(options: LockClientOptions = {}, deps: LockClientDeps = {}) {
+  constructor(options: LockClientOptions<S> = {}, deps: LockClientDeps = {}) {
     refuseOtherLayouts();
     this.#options = resolveOptions(options);
     this.#times = { minHoldMs: 0, maxHoldMs: this.#options.maxHoldMs };
     this.#clock = deps.clock ?? systemClock;
     this.#log = deps.log ?? (() => undefined);
     const entropy = deps.entropy ?? systemEntropy;
-    this.#backend = makeBackend(this.#options.backend, this.#clock, entropy);
+    this.#backend = makeBackend(this.#options.backend, {
+      clock: this.#clock,
+      entropy,
+      log: this.#log,
+    }) as LockBackend<S>;
+    this.#defaults = requestDefaults(this.#options, limitsOf(this.#backend));
     this.#backendStart = new BackendStart(this.#backend);
     this.#keeper = new LeaseKeeper(this.#backend, this.#clock, entropy, this.#options.renewRatio);
     this.#holds = new Holds(this.#keeper, this.#events);
     this.#taker = new LockTaker(this.#keeper, this.#backendStart, this.#holds, this.#events);
     this.#tickets = new Tickets(this.#keeper, this.#backendStart, this.#taker);
-    this.signals = new Signals(this.#backend, () => this.ready());
+    const ready = (): Promise<void> => this.#taker.ready(this.#patience());
+    const started = (): Promise<void> => this.#taker.started(this.#patience());
+    this.#queries = new Queries(this.#backend, this.#defaults, { origin: this.#keeper, started, ready });
+    this.signals = new Signals(this.#backend, ready);
     this.#backend.onLink((event) => this.linkChanged(event));
   }
 
@@ -92,7 +104,10 @@ export class LockClient {
    * A client that is started.
    * @throws ConfigError, AuthError; LockUnavailableError with `startup: 'require'`
    */
-  static async connect(options: LockClientOptions = {}, deps: LockClientDeps = {}): Promise<LockClient> {
+  static async connect<S = ServerStats>(
+    options: LockClientOptions<S> = {},
+    deps: LockClientDeps = {},
+  ): Promise<LockClient<S>> {
     const client = new LockClient(options, deps);
     await client.start();
     return client;
@@ -113,12 +128,17 @@ export class LockClient {
 
   /** The options, checked and complete. Of a token and of TLS options it tells only whether they were given. */
   get options(): ShownOptions {
-    return shownOptions(this.#options);
+    return shownOptions(this.#options, this.#backend.name);
+  }
+
+  /** What an operator should know of the place where the locks live. @internal */
+  get remark(): string | undefined {
+    return remarkOn(this.#options.backend);
   }
 
   /** Plain data, without secrets: where the locks live, how many are held, and whether the client is closed. */
   toJSON(): object {
-    return { servers: placesOf(this.#options.backend), held: this.#holds.size, state: this.#state };
+    return { servers: placesOf(this.#options.backend, this.#backend.name), held: this.#holds.size, state: this.#state };
   }
 
   /**
@@ -154,7 +174,7 @@ export class LockClient {
   ): Promise<LockHandle | null> {
     if (options !== NO_OPTIONS) checkObject('options', options);
     return this.#taker.tryAcquire(
-      checkRequest(key, { ...options, acquireTimeoutS: 0 }, this.#options, this.#clock.now()),
+      checkRequest(key, { ...options, acquireTimeoutS: 0 }, this.#defaults, this.#clock.now()),
     );
   }
 
@@ -167,7 +187,7 @@ export class LockClient {
    */
   enqueue(key: string, options: TicketOptions = NO_OPTIONS as TicketOptions): LockTicket {
     checkTicketNesting(options?.onNested);
-    return this.#tickets.issue(checkRequest(key, options, this.#options, this.#clock.now()));
+    return this.#tickets.issue(checkRequest(key, options, this.#defaults, this.#clock.now()));
   }
 
   /**
@@ -229,18 +249,29 @@ export class LockClient {
 
   /** Tells `events$` that a body was not run because its lock was busy. */
   noteSkipped(key: LockKey): void {
-    const { keys } = orderedKeys(key, this.#options.namespace);
+    const { keys } = orderedKeys(key, this.#defaults);
     this.#events.notice({ type: 'skipped', keys, at: this.#clock.wall() });
   }
 
   /** One exchange with every server. @throws LockUnavailableError */
-  async ping(): Promise<void> {
-    await this.asking(() => this.#backend.ping());
+  ping(): Promise<void> {
+    return this.#queries.ping();
   }
 
   /** What each server says about itself. @throws LockUnavailableError */
-  async stats(): Promise<ServerStats[]> {
-    return this.asking(async () => (await this.#backend.stats()) as ServerStats[]);
+  stats(): Promise<S[]> {
+    return this.#queries.stats();
+  }
+
+  /**
+   * Whether anybody holds the key at this moment; with `limit`, any slot of that semaphore. To be shown, not to be relied on:
+   * the answer may be over when it arrives. On dflockd the server lists all its keys for it (`stats`): callers share one such
+   * request at a time, but do not poll.
+   * @throws UnsupportedError where the backend cannot tell (`capabilities.inspect`), LockKeyError, ConfigError,
+   *   LockUnavailableError, ShuttingDownError
+   */
+  isLocked(key: string, options: { limit?: number } = {}): Promise<boolean> {
+    return this.#queries.isLocked(key, options);
   }
 
   /**
@@ -256,24 +287,11 @@ export class LockClient {
   private take(key: LockKey, options: AcquireOptions, call?: LockedCall): Promise<Hold> {
     let request: LockRequest;
     try {
-      request = checkRequest(key, options, this.#options, this.#clock.now(), call);
+      request = checkRequest(key, options, this.#defaults, this.#clock.now(), call);
     } catch (error) {
       return rejected(withOrigin(error, this.#keeper));
     }
     return this.#taker.acquire(request);
-  }
-
-  private async asking<T>(ask: () => Promise<T>): Promise<T> {
-    try {
-      await this.#taker.started(this.#patience());
-      return await ask();
-    } catch (error) {
-      throw withOrigin(error, this.#keeper);
-    }
-  }
-
-  private ready(): Promise<void> {
-    return this.#taker.ready(this.#patience());
   }
 
   /** What does not acquire waits as long for the start as an acquire. */
@@ -282,17 +300,12 @@ export class LockClient {
   }
 
   private async startUp(): Promise<void> {
-    const { startup } = this.#options;
-    const warning = warningOf(this.#options);
+    const { startup, leaseMs } = this.#options;
+    const warning = leaseWarning(leaseMs, this.#defaults.limits, this.#backend.name);
     if (warning) this.#log('warn', warning);
-    if (startup === 'lazy') return;
     try {
-      await this.#backendStart.run();
+      await this.#backendStart.runAs(startup, this.#log);
     } catch (error) {
-      if (startup === 'connect' && error instanceof LockUnavailableError) {
-        this.#log('warn', `no connection yet: ${error.message}; retrying`);
-        return;
-      }
       await this.close();
       throw error;
     }
@@ -311,7 +324,7 @@ export class LockClient {
     this.#taker.close();
     this.#tickets.close();
     await this.#holds.finish(this.#options.shutdownTimeoutMs, CLOSE_GRACE_MS);
-    await this.#backend.close(CLOSE_GRACE_MS);
+    await this.#backend.close(CLOSE_GRACE_MS).catch((error: Error) => this.#log('warn', error.message));
     this.#keeper.close();
     this.#events.close();
     this.#state = 'closed';

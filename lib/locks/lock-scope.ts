@@ -26,6 +26,11 @@ export interface ScopeOptions extends AcquireOptions {
   maxHoldS?: number | undefined;
 }
 
+export interface WithLockOptions extends ScopeOptions {
+  /** `throw` (default): a lock lost under the body makes withLock reject. `ignore`: only the events tell. */
+  onLost?: 'throw' | 'ignore';
+}
+
 /** For how long a body keeps its lock. */
 export interface HoldTimes {
   readonly minHoldMs: Ms;

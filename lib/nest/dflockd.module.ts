@@ -22,7 +22,7 @@ import {
 } from './shared/dflockd.constants.js';
 import { DflockdExplorer } from './boot/dflockd.explorer.js';
 import { DflockdLifecycle } from './dflockd.lifecycle.js';
-import { located, MESSAGES } from './shared/dflockd.messages.js';
+import { located } from './shared/dflockd.messages.js';
 import {
   checkExtras,
   checkSource,
@@ -149,12 +149,11 @@ function aliasesOf({ instance }: ModuleInfo): ExistingProvider[] {
   return [...aliases(serviceClasses, DflockdService as Type), ...aliases(signalsClasses, DflockdSignals as Type)];
 }
 
-async function startClient(options: DflockdModuleOptions, log: Log): Promise<LockClient> {
+async function startClient(options: DflockdModuleOptions, log: Log): Promise<LockClient<unknown>> {
   const client = located('DflockdModule', () => new LockClient(clientOptionsOf(options), { log }));
   // Not events$: those cost something for each lock as soon as somebody listens.
   if (options.logger !== false) client.notices$.subscribe(eventLogger(log));
-  const { backend } = client.options;
-  if (backend.kind === 'embedded' && !backend.config.listen) log('log', MESSAGES.embedded);
+  if (client.remark) log('log', client.remark);
   await client.start();
   return client;
 }

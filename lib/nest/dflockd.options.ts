@@ -6,7 +6,7 @@ import { MESSAGES } from './shared/dflockd.messages.js';
 import { checkInstance } from './dflockd.token.js';
 import { checkFilter } from './errors/exception.settings.js';
 
-export type DflockdModuleOptions = LockClientOptions & {
+export type DflockdModuleOptions = LockClientOptions<unknown> & {
   /**
    * Answers requests that failed because of a lock, see LockExceptionFilter. Default true; `false` installs no filter.
    * `busyStatus` is the HTTP status for a busy lock, default 423. `keyStatus` is the one for a key that a decorator could not
@@ -52,7 +52,7 @@ const LOGGER_METHODS = ['log', 'warn', 'error'] as const;
  * Checks what belongs to Nest and returns the rest, which LockClient checks.
  * @throws ConfigError naming option and value
  */
-export function clientOptionsOf(options: unknown): LockClientOptions {
+export function clientOptionsOf(options: unknown): LockClientOptions<unknown> {
   const { exceptionFilter, logger, ...rest } = checkObject('options', options);
   for (const extra of ['instance', 'isGlobal']) {
     if (extra in rest) throw new ConfigError(MESSAGES.misplacedExtra(extra, rest[extra]));

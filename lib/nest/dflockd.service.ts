@@ -3,17 +3,18 @@ import { brand } from '../common/brand.js';
 import type { Capabilities } from '../backends/backend.js';
 import { printAs } from '../common/inspection.js';
 import type { LockEvent, LockLostEvent } from '../locks/events/events.js';
-import type { LockClient, WithLockOptions } from '../locks/lock-client.js';
+import type { LockClient } from '../locks/lock-client.js';
+import type { WithLockOptions } from '../locks/lock-scope.js';
 import type { LockHandle } from '../locks/handle/lock-handle.js';
 import type { LockTicket } from '../locks/tickets/lock-ticket.js';
 import type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-options.js';
 import type { LockKey } from '../locks/options/options.js';
-import type { ServerStats } from '../locks/server-stats.js';
+import type { ServerStats } from '../protocol/server-stats.js';
 
 /** Locks by hand, where a decorator does not fit. Inject it by its class, or with `@InjectDflockd('name')`. */
 export class DflockdService {
   /** Not shown where the service is printed. @internal */
-  declare readonly client: LockClient;
+  declare readonly client: LockClient<unknown>;
 
   /** Made by DflockdModule; applications inject it. */
   constructor(client: object) {
@@ -70,9 +71,25 @@ export class DflockdService {
     return this.client.ping();
   }
 
-  /** What the servers tell about themselves, one element each. @throws LockUnavailableError */
-  stats(): Promise<ServerStats[]> {
-    return this.client.stats();
+  /**
+   * What the servers tell about themselves, one element each. With a backend of your own, name what it tells:
+   * `stats<MyStats>()`.
+   * @throws LockUnavailableError
+   */
+  stats<S = ServerStats>(): Promise<S[]> {
+    // Injection cannot know of which backend the client is.
+    return (this.client as LockClient<S>).stats();
+  }
+
+  /**
+   * Whether anybody holds the key at this moment; with `limit`, any slot of that semaphore. To be shown, not to be relied on:
+   * the answer may be over when it arrives. On dflockd the server lists all its keys for it (`stats`): callers share one such
+   * request at a time, but do not poll.
+   * @throws UnsupportedError where the backend cannot tell (`capabilities.inspect`), LockKeyError, ConfigError,
+   * LockUnavailableError, ShuttingDownError
+   */
+  isLocked(key: string, options?: { limit?: number }): Promise<boolean> {
+    return this.client.isLocked(key, options);
   }
 
   /** What the backend can do and what it promises. @throws LockUnavailableError before the first connection */

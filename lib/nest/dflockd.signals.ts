@@ -51,7 +51,7 @@ export class DflockdSignals {
     return this.client.signals.signal$(pattern, options);
   }
 
-  private get client(): LockClient {
+  private get client(): LockClient<unknown> {
     if (this.service instanceof DflockdService) return this.service.client;
     throw new ConfigError('DflockdSignals works through the DflockdService of its module, which has been overridden');
   }

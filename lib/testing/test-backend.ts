@@ -4,6 +4,7 @@ import type {
   Grant,
   LinkEvent,
   LockBackend,
+  LockKind,
   Pending,
   Proof,
   Released,
@@ -13,12 +14,12 @@ import type {
 import type { EmbeddedBackend } from '../backends/embedded/embedded.js';
 import { LockUnavailableError, type LossReason } from '../common/errors.js';
 import type { Clock, Ms } from '../common/system.js';
-import type { Kind } from '../protocol/messages.js';
+import type { ServerStats } from '../protocol/server-stats.js';
 import { TestGrant } from './test-grant.js';
 import { TestPending } from './test-pending.js';
 
 /** One process as the engine sees it: what it holds and waits for, on a link that can be cut. */
-export class TestBackend implements LockBackend {
+export class TestBackend implements LockBackend<ServerStats> {
   readonly name: string;
   readonly capabilities: Capabilities;
   private readonly held = new Set<TestGrant>();
@@ -115,12 +116,12 @@ export class TestBackend implements LockBackend {
     this.release(grant, () => undefined);
   }
 
-  async isLocked(key: string, kind: Kind): Promise<boolean> {
+  async isLocked(key: string, kind: LockKind): Promise<boolean> {
     this.assertReachable();
     return this.engine.isLocked(key, kind);
   }
 
-  async stats(): Promise<unknown[]> {
+  async stats(): Promise<ServerStats[]> {
     this.assertReachable();
     return this.engine.stats();
   }

@@ -10,8 +10,9 @@ import { LockClient } from '../locks/lock-client.js';
 import type { LockHandle } from '../locks/handle/lock-handle.js';
 import { orderedKeys } from '../locks/acquire/lock-request.js';
 import { checkNames, checkNumber, checkObject, wrong } from '../common/option-checks.js';
+import { type BackendLimits, limitsOf } from '../locks/options/limits.js';
 import type { Defaults, LockKey } from '../locks/options/options.js';
-import { resolveEmbedded } from '../locks/options/resolve-embedded.js';
+import { resolveEmbedded } from '../backends/embedded/options.js';
 import { DflockdModule } from '../nest/dflockd.module.js';
 import type { DflockdModuleOptions, Extras } from '../nest/dflockd.options.js';
 import { DflockdService } from '../nest/dflockd.service.js';
@@ -76,6 +77,7 @@ export class TestLocks {
   private readonly others: TestBackend;
   private readonly rival: LockClient;
   private readonly namespace: string | undefined;
+  private readonly limits: BackendLimits;
 
   /** @throws ConfigError naming option and value */
   constructor(options: TestLocksOptions = {}) {
@@ -83,6 +85,7 @@ export class TestLocks {
     const { clock } = this;
     this.namespace = options.namespace;
     this.engine = new EmbeddedBackend(resolveEmbedded({ leaseSweepInterval: 0.001 }), clock, systemEntropy);
+    this.limits = limitsOf(this.engine);
     this.own = new TestBackend(this.engine, clock, () => this.closeRest());
     this.others = new TestBackend(this.engine, clock);
     const client = (backend: TestBackend) => new LockClient({ ...options, backend }, { clock, entropy: NO_JITTER });
@@ -205,7 +208,7 @@ export class TestLocks {
   }
 
   private wireKey(key: string): string {
-    return orderedKeys(key, this.namespace).wires[0]!;
+    return orderedKeys(key, { namespace: this.namespace, limits: this.limits }).wires[0]!;
   }
 
   private plain(wire: string): string {

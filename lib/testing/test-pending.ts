@@ -1,11 +1,11 @@
-import type { AcquireRequest, Grant, Pending, Place, Waiter } from '../backends/backend.js';
+import type { AcquireRequest, Grant, Pending, Placement, Waiter } from '../backends/backend.js';
 import type { Clock, Timer } from '../common/system.js';
 
 interface Surroundings {
   readonly clock: Clock;
   /** Takes a place in the engine's queue. */
   place(waiter: Waiter): Pending;
-  onPlace(place: Place): void;
+  onPlace(place: Placement): void;
   granted(grant: Grant): void;
   refused(error: unknown): void;
   unreachable(): Error;

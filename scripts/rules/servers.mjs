@@ -99,7 +99,7 @@ export const SERVERS = [
     spec: 'test/unit/locks/options/resolve-options.spec.ts',
     test: 'are refused with name and value',
     out: 'the check of the auth token',
-    file: 'locks/options/resolve-remote.ts',
+    file: 'backends/dflockd/options.ts',
     from: String.raw` || /[\0\r\n]/.test(value)) {`,
     to: ') {',
   },
@@ -119,7 +119,7 @@ export const SERVERS = [
     test: 'never happen by themselves after error_auth',
     out: 'a refused auth is final at the first start',
     file: 'backends/dflockd/lanes/reconnecting-lane.ts',
-    from: 'if (isRefusal(error) && !context.record.hasWorked) {',
+    from: 'if (isRefusal(error) && !error.isTransient) {',
     to: 'if (isRefusal(error) && context.record === undefined) {',
   },
   {
@@ -155,8 +155,8 @@ export const SERVERS = [
     test: 'are tried by an acquire until its own deadline',
     out: 'an acquire tries again until its deadline',
     file: 'locks/acquire/acquisition.ts',
-    from: 'if (!isPassing(error) || left <= 0) {',
-    to: 'if (isPassing(error) || left <= 0) {',
+    from: 'if (!isTransient(error) || left <= 0) {',
+    to: 'if (isTransient(error) || left <= 0) {',
   },
   {
     rule: 12,

@@ -26,8 +26,8 @@ export const TALK = [
     test: 'keeps its locks when their connection dies; renewals and releases go elsewhere',
     out: 'the lease goes along',
     file: 'backends/dflockd/remote-hold.ts',
-    from: "lane.send({ t: 'renew', kind: req.kind, key, token, leaseMs },",
-    to: "lane.send({ t: 'renew', kind: req.kind, key, token, leaseMs: 0 },",
+    from: "lane.send({ t: 'renew', kind: this.kind, key, token, leaseMs },",
+    to: "lane.send({ t: 'renew', kind: this.kind, key, token, leaseMs: 0 },",
   },
   {
     rule: 6,

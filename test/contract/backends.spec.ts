@@ -1,8 +1,8 @@
 import { EmbeddedBackend } from '../../lib/backends/embedded/embedded.js';
 import { RemoteBackend } from '../../lib/backends/dflockd/remote.js';
 import { systemClock, systemEntropy } from '../../lib/common/system.js';
-import { resolveEmbedded } from '../../lib/locks/options/resolve-embedded.js';
-import { resolveRemote } from '../../lib/locks/options/resolve-remote.js';
+import { resolveEmbedded } from '../../lib/backends/embedded/options.js';
+import { resolveRemote } from '../../lib/backends/dflockd/options.js';
 import { describeLockBackend, type Fixture } from './lock-backend.contract.js';
 import { describeSignals } from './signals.contract.js';
 import { eachRemote, type Servers } from './servers.js';

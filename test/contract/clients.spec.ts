@@ -1,7 +1,7 @@
 import { EmbeddedBackend } from '../../lib/backends/embedded/embedded.js';
 import { systemClock, systemEntropy } from '../../lib/common/system.js';
 import { LockClient } from '../../lib/locks/lock-client.js';
-import { resolveEmbedded } from '../../lib/locks/options/resolve-embedded.js';
+import { resolveEmbedded } from '../../lib/backends/embedded/options.js';
 import { describeLockClient } from './lock-client.contract.js';
 import { eachRemote } from './servers.js';
 

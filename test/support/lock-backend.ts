@@ -1,9 +1,9 @@
-import type { AcquireRequest, Grant, LockBackend, Place } from '../../lib/backends/backend.js';
+import type { AcquireRequest, Grant, LockBackend, Placement } from '../../lib/backends/backend.js';
 import { Deferred } from '../../lib/common/deferred.js';
 
 /** A wait as promises. */
 export interface Waiting {
-  readonly placed: Promise<Place>;
+  readonly placed: Promise<Placement>;
   readonly grant: Promise<Grant>;
   /** Gives up; both promises reject with the reason, unless they are settled. */
   cancel(reason: unknown): void;
@@ -11,7 +11,7 @@ export interface Waiting {
 
 /** LockBackend.enqueue as promises. Fails if the backend says anything after its last word. */
 export function enqueue(backend: LockBackend, req: AcquireRequest, mode: 'line' | 'ticket' = 'line'): Waiting {
-  const placed = new Deferred<Place>().quiet();
+  const placed = new Deferred<Placement>().quiet();
   const grant = new Deferred<Grant>().quiet();
   let over = false;
   const last = (settle: () => void): void => {

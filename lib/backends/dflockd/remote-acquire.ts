@@ -13,6 +13,7 @@ import type { Kind, Reply } from '../../protocol/messages.js';
 import { replyError } from '../../protocol/reply-error.js';
 import type { AcquireRequest, Pending, Waiter } from '../backend.js';
 import type { RemoteSite } from './remote-site.js';
+import { wireKind } from './wire-kind.js';
 
 /** A grant that is being renewed when the deadline comes was there in time: its caller waits for so much longer. */
 const RENEWAL_MS: Ms = 50;
@@ -63,7 +64,7 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   }
 
   get kind(): Kind {
-    return this.req.kind;
+    return wireKind(this.req.kind);
   }
 
   get limit(): number {

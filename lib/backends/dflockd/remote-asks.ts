@@ -1,8 +1,9 @@
 import type { ServerPool } from './server-pool.js';
 import { LockError, ProtocolError } from '../../common/errors.js';
 import { fromBytes, toBytes } from '../../protocol/bytes.js';
-import type { Kind } from '../../protocol/messages.js';
 import { replyError } from '../../protocol/reply-error.js';
+import type { ServerStats } from '../../protocol/server-stats.js';
+import type { LockKind } from '../backend.js';
 
 /** One exchange over a command lane. */
 export function pingOne(pool: ServerPool): Promise<void> {
@@ -18,31 +19,19 @@ export function pingOne(pool: ServerPool): Promise<void> {
   });
 }
 
-interface Entry {
-  readonly key?: unknown;
-  readonly owner_conn_id?: unknown;
-  readonly holders?: unknown;
-}
-
-interface Stats {
-  readonly server: string;
-  readonly locks: readonly Entry[];
-  readonly semaphores: readonly Entry[];
-}
-
 /** What all versions have (spec 5). */
 const LISTS = ['locks', 'semaphores', 'idle_locks', 'idle_semaphores'];
 
 /** @throws SyntaxError, TypeError */
-function parseStats(json: string): Omit<Stats, 'server'> {
+function parseStats(json: string): Omit<ServerStats, 'server'> {
   const stats: unknown = JSON.parse(json);
   const missing = LISTS.filter((name) => !Array.isArray((stats as Record<string, unknown> | null)?.[name]));
   if (missing.length > 0) throw new TypeError(`without ${missing.join(', ')}`);
-  return stats as Omit<Stats, 'server'>;
+  return stats as Omit<ServerStats, 'server'>;
 }
 
 /** What a server says about itself, over the control lane: the answer may be long. */
-export function statsOf(pool: ServerPool): Promise<Stats> {
+export function statsOf(pool: ServerPool): Promise<ServerStats> {
   const { server } = pool;
   return new Promise((resolve, reject) => {
     pool.ask({ t: 'stats' }, (outcome) => {
@@ -61,8 +50,7 @@ export function statsOf(pool: ServerPool): Promise<Stats> {
  * Whether somebody holds a slot, by all that the server knows. It files a semaphore with one slot under `locks`, where
  * it cannot be told from a lock of the same name, and does so too with what has waiters but no holder (spec 5).
  */
-export async function isLockedOn(pool: ServerPool, key: string, kind: Kind): Promise<boolean> {
-  const stats = await statsOf(pool);
+export function isLockedBy(stats: ServerStats, key: string, kind: LockKind): boolean {
   // As it comes back: what is no UTF-8 was replaced on the way.
   const name = fromBytes(toBytes(key));
   const held = stats.locks.some((entry) => entry.key === name && entry.owner_conn_id !== 0);

@@ -6,8 +6,10 @@ import type { ServerPool } from './server-pool.js';
 import { newAlarm } from '../../common/alarms.js';
 import { LockError, LockLostError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
+import type { Kind } from '../../protocol/messages.js';
 import { replyError } from '../../protocol/reply-error.js';
 import type { AcquireRequest, Grant, Owner, Proof, Released } from '../backend.js';
+import { wireKind } from './wire-kind.js';
 
 /** A lock that a dflockd server gave to this process. */
 export abstract class RemoteHold implements Grant, Mark {
@@ -37,7 +39,7 @@ export abstract class RemoteHold implements Grant, Mark {
     if (req.leaseMs === 0 && wantedMs === undefined) pool.defaultLeaseMs = leaseMs;
     this.until = validFrom + leaseMs;
     this.lane = lane;
-    pool.marks.set(req.kind, key, req.limit, this);
+    pool.marks.set(this.kind, key, req.limit, this);
   }
 
   abstract get owner(): Owner;
@@ -47,6 +49,10 @@ export abstract class RemoteHold implements Grant, Mark {
   abstract release(done: (outcome: Released) => void): void;
   /** Frees it without looking back. */
   abstract abandon(): void;
+
+  private get kind(): Kind {
+    return wireKind(this.req.kind);
+  }
 
   get server(): string {
     return this.pool.server;
@@ -86,7 +92,7 @@ export abstract class RemoteHold implements Grant, Mark {
 
   protected sendRenew(lane: Lane, leaseMs: Ms, resolve: (proof: Proof) => void, reject: (error: Error) => void): void {
     const { req, token, key, server } = this;
-    lane.send({ t: 'renew', kind: req.kind, key, token, leaseMs }, (outcome, validFrom) => {
+    lane.send({ t: 'renew', kind: this.kind, key, token, leaseMs }, (outcome, validFrom) => {
       if (outcome instanceof LockError) reject(outcome);
       else if (outcome.s === 'renewed') {
         const proof = { validFrom, leaseMs: outcome.leaseMs };
@@ -99,12 +105,12 @@ export abstract class RemoteHold implements Grant, Mark {
   }
 
   protected sendRelease(lane: Lane, done: Done): void {
-    const { req, token, key } = this;
-    lane.send({ t: 'release', kind: req.kind, key, token }, done);
+    const { token, key } = this;
+    lane.send({ t: 'release', kind: this.kind, key, token }, done);
   }
 
   protected unmark(): void {
-    this.pool.marks.delete(this.req.kind, this.key, this.req.limit, this);
+    this.pool.marks.delete(this.kind, this.key, this.req.limit, this);
   }
 
   private abandonQuietly(): void {

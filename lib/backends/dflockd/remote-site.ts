@@ -4,10 +4,15 @@ import type { AcquireRequest } from '../backend.js';
 import type { FenceBook } from './fence-book.js';
 import { LeasedGrant } from './leased-grant.js';
 import type { RemoteHold } from './remote-hold.js';
+import { statsOf } from './remote-asks.js';
 import { RemoteGrant } from './remote-grant.js';
+import { SharedStats } from './shared-stats.js';
 
 /** A server as this process knows it: its connections, its fences, and the kind of grants it gives. */
 export class RemoteSite {
+  /** For what can be learnt of its `stats` alone. */
+  readonly inspection = new SharedStats(() => statsOf(this.pool));
+
   constructor(
     readonly pool: ServerPool,
     /** Undefined: tokens carry no fence. */

@@ -12,6 +12,7 @@ import type { Reply } from '../../protocol/messages.js';
 import { replyError } from '../../protocol/reply-error.js';
 import type { AcquireRequest, Pending, Waiter } from '../backend.js';
 import type { RemoteSite } from './remote-site.js';
+import { wireKind } from './wire-kind.js';
 
 /** fetching: its lane is on its way. placed: `e` and `w` are on theirs. proving: granted, but the answer is too old. over. */
 type Phase = 'fetching' | 'placed' | 'proving' | 'over';
@@ -37,7 +38,7 @@ export class RemoteTicket implements Pending {
     private readonly waiter: Waiter,
   ) {
     const { kind, limit, deadline } = req;
-    this.resource = { kind, limit, key: toBytes(req.key) };
+    this.resource = { kind: wireKind(kind), limit, key: toBytes(req.key) };
     const { pool } = site;
     pool.waits.set(this.deadline, deadline);
     try {

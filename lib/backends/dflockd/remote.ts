@@ -3,7 +3,7 @@ import type { RemoteConfig } from './lanes/config.js';
 import { ConfigError } from '../../common/errors.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import { LINE_CAP } from '../../protocol/limits.js';
-import type { Kind } from '../../protocol/messages.js';
+import type { ServerStats } from '../../protocol/server-stats.js';
 import { shardOf } from '../../protocol/shard.js';
 import type {
   AcquireRequest,
@@ -11,6 +11,7 @@ import type {
   Grant,
   LinkEvent,
   LockBackend,
+  LockKind,
   Pending,
   Proof,
   SignalTaker,
@@ -19,11 +20,14 @@ import type {
 } from '../backend.js';
 import { FenceBook } from './fence-book.js';
 import { RemoteAcquire, type Trier } from './remote-acquire.js';
-import { isLockedOn, pingOne, statsOf } from './remote-asks.js';
+import { isLockedBy, pingOne, statsOf } from './remote-asks.js';
 import type { RemoteHold } from './remote-hold.js';
 import { publishOn, subscribeTo } from './remote-signals.js';
 import { RemoteSite } from './remote-site.js';
 import { RemoteTicket } from './remote-ticket.js';
+
+/** The wire counts whole seconds (spec 1). */
+const SECOND: Ms = 1000;
 
 const capabilitiesOf = ({ autoRelease, waitersPerKey, fencing }: RemoteConfig): Capabilities =>
   Object.freeze({
@@ -35,15 +39,17 @@ const capabilitiesOf = ({ autoRelease, waitersPerKey, fencing }: RemoteConfig): 
     // Not every server has them; it says so to whoever asks.
     signals: true,
     inspect: 'dump',
-    leaseUnitMs: 1000,
-    minLeaseMs: 1000,
-    waitUnitMs: 1000,
+    leaseUnitMs: SECOND,
+    minLeaseMs: SECOND,
+    // Below, hardly any time is left for a renewal.
+    adviseLeaseMs: 3 * SECOND,
+    waitUnitMs: SECOND,
     maxKeyBytes: LINE_CAP,
     keepAfterRelease: !autoRelease,
   });
 
 /** Locks on one or several dflockd servers; several are shards: a key lives on one of them. */
-export class RemoteBackend implements LockBackend {
+export class RemoteBackend implements LockBackend<ServerStats> {
   readonly name = 'dflockd';
   readonly capabilities: Capabilities;
   private readonly sites: readonly RemoteSite[];
@@ -113,7 +119,7 @@ export class RemoteBackend implements LockBackend {
     await Promise.all(this.sites.map(({ pool }) => pingOne(pool)));
   }
 
-  stats(): Promise<unknown[]> {
+  stats(): Promise<ServerStats[]> {
     return Promise.all(this.sites.map(({ pool }) => statsOf(pool)));
   }
 
@@ -127,9 +133,9 @@ export class RemoteBackend implements LockBackend {
     return subscribeTo(pools, pattern, group ?? '', taker);
   }
 
-  /** Reads everything that the server of the key knows. */
-  async isLocked(key: string, kind: Kind): Promise<boolean> {
-    return isLockedOn(this.siteOf(key).pool, key, kind);
+  /** Reads everything that the server of the key knows; callers share one such request at a time. */
+  async isLocked(key: string, kind: LockKind): Promise<boolean> {
+    return isLockedBy(await this.siteOf(key).inspection.read(), key, kind);
   }
 
   onLink(callback: (event: LinkEvent) => void): () => void {

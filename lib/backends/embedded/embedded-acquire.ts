@@ -7,6 +7,7 @@ import { replyError } from '../../protocol/reply-error.js';
 import type { AcquireRequest, Pending, Waiter } from '../backend.js';
 import type { EmbeddedDoor } from './embedded-door.js';
 import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
+import { engineKind } from './engine-kind.js';
 
 /** Longer than the engine takes to notice that a wait is over. */
 const LATE_MS = 1000;
@@ -31,7 +32,8 @@ export class EmbeddedAcquire implements Pending, Alarm {
     private readonly waits: Alarms,
     private readonly waiter: Waiter,
   ) {
-    const { kind, limit, leaseMs, deadline } = req;
+    const { limit, leaseMs, deadline } = req;
+    const kind = engineKind(req.kind);
     const key = toBytes(req.key);
     const now = clock.now();
     this.key = key;
@@ -59,7 +61,7 @@ export class EmbeddedAcquire implements Pending, Alarm {
     const { req, key, door, waiter } = this;
     if (this.isOver) {
       if (answer.s === 'granted')
-        door.exec({ t: 'release', kind: req.kind, key, token: answer.token }, () => undefined);
+        door.exec({ t: 'release', kind: engineKind(req.kind), key, token: answer.token }, () => undefined);
       return;
     }
     this.finish();

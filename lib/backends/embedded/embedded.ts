@@ -8,13 +8,14 @@ import type { DaemonLogger } from '../../daemon/logger.js';
 import { DflockdServer } from '../../daemon/server.js';
 import { toBytes } from '../../protocol/bytes.js';
 import { LINE_CAP } from '../../protocol/limits.js';
-import type { Kind } from '../../protocol/messages.js';
+import type { ServerStats } from '../../protocol/server-stats.js';
 import type {
   AcquireRequest,
   Capabilities,
   Grant,
   LinkEvent,
   LockBackend,
+  LockKind,
   Pending,
   Proof,
   SignalTaker,
@@ -25,6 +26,7 @@ import { acquireError, EmbeddedAcquire } from './embedded-acquire.js';
 import type { EmbeddedConfig } from './embedded-config.js';
 import { EmbeddedDoor, type OnAnswer } from './embedded-door.js';
 import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
+import { engineKind } from './engine-kind.js';
 import { EmbeddedSignals } from './embedded-signals.js';
 import { embeddedStats } from './embedded-stats.js';
 
@@ -44,7 +46,7 @@ const CAPABILITIES: Capabilities = Object.freeze({
 });
 
 /** The lock engine in this process, open to others through a TCP door if wanted. */
-export class EmbeddedBackend implements LockBackend {
+export class EmbeddedBackend implements LockBackend<ServerStats> {
   readonly name = EMBEDDED;
   readonly capabilities = CAPABILITIES;
   private readonly driver: EngineDriver;
@@ -84,7 +86,8 @@ export class EmbeddedBackend implements LockBackend {
 
   async tryAcquire(req: AcquireRequest): Promise<Grant | null> {
     this.assertOpen();
-    const { kind, limit, leaseMs } = req;
+    const { limit, leaseMs } = req;
+    const kind = engineKind(req.kind);
     const key = toBytes(req.key);
     const validFrom = this.clock.now();
     const answer = await this.ask({ t: 'acquire', kind, key, limit, waitMs: 0, leaseMs });
@@ -102,7 +105,7 @@ export class EmbeddedBackend implements LockBackend {
   async renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
     const { req, token, bytes: key } = grant as EmbeddedGrant;
     const validFrom = this.clock.now();
-    const answer = await this.ask({ t: 'renew', kind: req.kind, key, token, leaseMs });
+    const answer = await this.ask({ t: 'renew', kind: engineKind(req.kind), key, token, leaseMs });
     if (answer.s === 'renewed') return { validFrom, leaseMs: answer.leaseMs };
     throw new LockLostError(req.key, 'rejected', { server: EMBEDDED });
   }
@@ -111,19 +114,19 @@ export class EmbeddedBackend implements LockBackend {
     const { req, token, bytes: key } = grant as EmbeddedGrant;
     if (this.closed) return done('gone');
     const freed: OnAnswer = ({ s }) => done(s === 'ok' || s === 'renewed' ? 'released' : 'gone');
-    if (keepMs > 0) this.door.exec({ t: 'renew', kind: req.kind, key, token, leaseMs: keepMs }, freed);
-    else this.door.exec({ t: 'release', kind: req.kind, key, token }, freed);
+    if (keepMs > 0) this.door.exec({ t: 'renew', kind: engineKind(req.kind), key, token, leaseMs: keepMs }, freed);
+    else this.door.exec({ t: 'release', kind: engineKind(req.kind), key, token }, freed);
   }
 
   abandon(grant: Grant): void {
     this.release(grant, () => undefined);
   }
 
-  async isLocked(key: string, kind: Kind): Promise<boolean> {
-    return this.driver.engine.isHeld(kind, toBytes(key));
+  async isLocked(key: string, kind: LockKind): Promise<boolean> {
+    return this.driver.engine.isHeld(engineKind(kind), toBytes(key));
   }
 
-  async stats(): Promise<unknown[]> {
+  async stats(): Promise<ServerStats[]> {
     return [{ server: EMBEDDED, ...(await embeddedStats(this.driver, this.server?.connections ?? 0)) }];
   }
 

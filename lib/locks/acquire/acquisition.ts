@@ -1,19 +1,13 @@
-import type { AcquireRequest, Grant, LockBackend, Pending, Place, Waiter } from '../../backends/backend.js';
+import type { AcquireRequest, Grant, LockBackend, Pending, Placement, Waiter } from '../../backends/backend.js';
+import { failureOf } from '../../backends/guarded-backend.js';
 import { whenAborted } from '../../common/abort.js';
 import { type Alarm, type Alarms } from '../../common/alarms.js';
-import {
-  LeaseExpiredError,
-  LockUnavailableError,
-  MaxLocksError,
-  MaxWaitersError,
-  NotLeaderError,
-  PoolExhaustedError,
-  ProtocolError,
-  ServerDrainingError,
-} from '../../common/errors.js';
+import { LockUnavailableError } from '../../common/errors.js';
 import { guardOf } from '../../common/guard.js';
 import type { Linked, LinkedList } from '../../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
+import { isThenable } from '../../common/thenables.js';
+import { isTransient } from '../../common/transient.js';
 
 /** What all acquisitions of a client share. */
 export interface AcquireContext {
@@ -42,21 +36,6 @@ export interface Taker {
   readonly queued?: (() => void) | undefined;
 }
 
-/** What may be over soon: worth another attempt while there is time. */
-const PASSING = [
-  LockUnavailableError,
-  ServerDrainingError,
-  NotLeaderError,
-  ProtocolError,
-  LeaseExpiredError,
-  MaxWaitersError,
-  MaxLocksError,
-  PoolExhaustedError,
-];
-
-/** Whether another attempt may succeed. */
-export const isPassing = (error: unknown): boolean => PASSING.some((type) => error instanceof type);
-
 /**
  * Whether nothing is sure about a grant any more. A process that stalled reads an answer that has waited in its buffers:
  * nobody may begin to work under a lock that somebody else may have.
@@ -67,6 +46,16 @@ export const isOver = ({ validFrom, leaseMs, owner }: Grant, now: Ms): boolean =
 
 export const tooLate = ({ req, server }: Grant): LockUnavailableError =>
   new LockUnavailableError('granted, but the lease was over when the answer was read', { key: req.key, server });
+
+/** Gives a place up. What still comes of it is abandoned. */
+export function withdraw(pending: Pending): void {
+  try {
+    const returned: unknown = pending.cancel();
+    if (isThenable(returned)) returned.then(undefined, () => undefined);
+  } catch {
+    // The caller has gone all the same.
+  }
+}
 
 /** Between attempts; the bound doubles, the delay is its upper half at random. */
 const LEAST_PAUSE_MS: Ms = 25;
@@ -106,7 +95,7 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
     const { step, pending } = this;
     if (step === 'over') return;
     this.finish();
-    if (step === 'attempting') pending?.cancel();
+    if (step === 'attempting' && pending) withdraw(pending);
     this.taker.failed(reason);
   }
 
@@ -128,13 +117,15 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
   }
 
   /** Waiter */
-  onPlace(place: Place): void {
+  onPlace(place: Placement): void {
     if (place === 'queued') this.taker.queued?.();
   }
 
   /** Waiter */
   granted(grant: Grant): void {
     const { backend, clock } = this.context;
+    // Said before it was cancelled, or more than once.
+    if (this.step === 'over') return backend.abandon(grant);
     const now = clock.now();
     if (isOver(grant, now)) {
       backend.abandon(grant);
@@ -146,11 +137,12 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
 
   /** Waiter */
   refused(error: unknown): void {
-    const { clock, entropy, alarms } = this.context;
+    if (this.step === 'over') return;
+    const { backend, clock, entropy, alarms } = this.context;
     const left = this.req.deadline - clock.now();
-    if (!isPassing(error) || left <= 0) {
+    if (!isTransient(error) || left <= 0) {
       this.finish();
-      return this.taker.failed(error);
+      return this.taker.failed(failureOf(backend.name, 'enqueue', error));
     }
     this.lastError = error;
     this.step = 'pausing';
@@ -171,7 +163,7 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
     }
     if (this.isAttempting) this.pending = pending;
     // Answered already, as often; or given up from within, by a sharding strategy say.
-    else pending.cancel();
+    else withdraw(pending);
   }
 
   private get isAttempting(): boolean {

@@ -1,5 +1,5 @@
-import type { Capabilities, LockBackend } from '../../backends/backend.js';
-import { LockUnavailableError } from '../../common/errors.js';
+import type { BackendHost, Capabilities, LockBackend } from '../../backends/backend.js';
+import { isTransient } from '../../common/transient.js';
 
 /** The start of a backend: once, however many ask for it, and again after one that has failed. */
 export class BackendStart {
@@ -7,7 +7,7 @@ export class BackendStart {
   capabilities: Capabilities | undefined;
   /** What the backend promised before its start, once a server has been reached. */
   private promised: Capabilities | undefined;
-  private attempt: Promise<void> | undefined;
+  private running: Promise<void> | undefined;
   private failed = false;
 
   constructor(private readonly backend: LockBackend) {}
@@ -27,17 +27,28 @@ export class BackendStart {
 
   /** @throws what the backend's start throws; the next call tries again */
   run(): Promise<void> {
-    return (this.attempt ??= this.backend.start().then(
+    return (this.running ??= new Promise<Capabilities>((resolve) => resolve(this.backend.start())).then(
       (capabilities) => {
         this.capabilities = Object.freeze({ ...capabilities });
       },
       (error: unknown) => {
         // A token, a certificate, a port that is in use: what was wrong may have been put right.
-        this.attempt = undefined;
-        if (error instanceof LockUnavailableError) this.failed = true;
+        this.running = undefined;
+        if (isTransient(error)) this.failed = true;
         throw error;
       },
     ));
+  }
+
+  /** As the option `startup` says: with `connect`, what is transient is only a warning. @throws what the backend's start throws */
+  async runAs(startup: 'connect' | 'require' | 'lazy', log: BackendHost['log']): Promise<void> {
+    if (startup === 'lazy') return;
+    try {
+      await this.run();
+    } catch (error) {
+      if (startup !== 'connect' || !isTransient(error)) throw error;
+      log('warn', `no connection yet: ${(error as Error).message}; retrying`);
+    }
   }
 
   /** A server can be reached: what an earlier start could not learn is learnt now. */

@@ -9,6 +9,7 @@ import { checkCount, wireKey } from '../options/keys.js';
 import type { LockHandle } from '../handle/lock-handle.js';
 import { checkNames, checkObject, wrong } from '../../common/option-checks.js';
 import type { AcquireOptions } from './acquire-options.js';
+import { type BackendLimits, leaseWithin } from '../options/limits.js';
 import type { LockKey } from '../options/options.js';
 import { checkAcquireTimeout, checkLease, type ResolvedOptions } from '../options/resolve-options.js';
 
@@ -33,16 +34,28 @@ export interface LockRequest extends Origin {
   readonly onNested: OnNested;
 }
 
+/** What a client measures requests by, and what they have where they say nothing. */
+export interface RequestDefaults extends Pick<ResolvedOptions, 'namespace' | 'acquireTimeoutMs' | 'leaseMs'> {
+  readonly limits: BackendLimits;
+}
+
+export const requestDefaults = (options: ResolvedOptions, limits: BackendLimits): RequestDefaults => ({
+  namespace: options.namespace,
+  acquireTimeoutMs: options.acquireTimeoutMs,
+  leaseMs: leaseWithin(options.leaseMs, limits),
+  limits,
+});
+
 /** To be called in the caller's context. @throws LockKeyError, ConfigError */
 export function checkRequest(
   key: LockKey,
   options: AcquireOptions,
-  defaults: ResolvedOptions,
+  defaults: RequestDefaults,
   now: Ms,
   call?: LockedCall,
 ): LockRequest {
-  const { keys, wires } = orderedKeys(key, defaults.namespace);
-  const given = options === NO_OPTIONS ? NOTHING_GIVEN : checkOptions(options);
+  const { keys, wires } = orderedKeys(key, defaults);
+  const given = options === NO_OPTIONS ? NOTHING_GIVEN : checkOptions(options, defaults.limits);
   const { limit, signal, autoRenew, requireFence, onNested } = given;
   const waitMs = given.waitMs ?? defaults.acquireTimeoutMs;
   const leaseMs = given.leaseMs ?? defaults.leaseMs;
@@ -70,7 +83,7 @@ interface Given extends Pick<LockRequest, 'signal' | 'autoRenew' | 'requireFence
 }
 
 /** @throws ConfigError */
-function checkOptions(options: AcquireOptions): Given {
+function checkOptions(options: AcquireOptions, limits?: BackendLimits): Given {
   checkNames('', checkObject('options', options), KNOWN);
   const { signal } = options;
   if (signal !== undefined && !isSignal(signal)) {
@@ -79,7 +92,7 @@ function checkOptions(options: AcquireOptions): Given {
   return {
     limit: checkBounds('limit', options.limit),
     waitMs: checkAcquireTimeout(options.acquireTimeoutS),
-    leaseMs: checkLease(options.leaseTtlS),
+    leaseMs: checkLease(options.leaseTtlS, limits),
     signal,
     autoRenew: checkFlag('autoRenew', options.autoRenew) ?? true,
     requireFence: checkFlag('requireFence', options.requireFence) ?? false,
@@ -124,14 +137,17 @@ interface Names {
  * one order, none can wait for another in a circle.
  * @throws LockKeyError
  */
-export function orderedKeys(key: LockKey, namespace: string | undefined): Names {
+export function orderedKeys(
+  key: LockKey,
+  { namespace, limits: { maxKeyBytes } }: Pick<RequestDefaults, 'namespace' | 'limits'>,
+): Names {
   if (!Array.isArray(key)) {
-    return { keys: [key as string], wires: [wireKey(namespace, key)] };
+    return { keys: [key as string], wires: [wireKey(namespace, key, maxKeyBytes)] };
   }
   checkCount(key);
   const byBytes = new Map<string, { readonly key: string; readonly wire: string }>();
   for (const one of key as readonly string[]) {
-    const wire = wireKey(namespace, one);
+    const wire = wireKey(namespace, one, maxKeyBytes);
     byBytes.set(toBytes(wire), { key: one, wire });
   }
   const names = [...byBytes.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, name]) => name);

@@ -4,13 +4,13 @@ import { withOrigin } from '../../common/error-origin.js';
 import {
   AcquireTimeoutError,
   LockError,
-  LockUnavailableError,
   NestedLockError,
   ShuttingDownError,
   UnsupportedError,
 } from '../../common/errors.js';
 import { nameKey } from '../../common/shown.js';
 import type { Ms } from '../../common/system.js';
+import { isTransient } from '../../common/transient.js';
 import { Acquirer } from './acquirer.js';
 import type { BackendStart } from './backend-start.js';
 import type { ClientEvents } from '../events/client-events.js';
@@ -82,7 +82,7 @@ export class LockTaker {
       await this.started(deadline, signal);
     } catch (error) {
       // What comes next says itself what it can do without a server.
-      if (!(error instanceof LockUnavailableError)) throw error;
+      if (!isTransient(error)) throw error;
     }
   }
 

@@ -2,8 +2,8 @@ import type { AcquireRequest, LockBackend } from '../../backends/backend.js';
 import { whenAborted } from '../../common/abort.js';
 import { LockUnavailableError, type LossReason, type ServerDrainingError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
+import { isTransient } from '../../common/transient.js';
 import type { Acquirer } from './acquirer.js';
-import { isPassing } from './acquisition.js';
 import { giveBack } from '../handle/give-back.js';
 import type { Lease, LeaseHolder } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
@@ -116,7 +116,7 @@ export class SeveralKeys {
       const leases = await this.try(request);
       if (leases) return leases;
     } catch (error) {
-      if (!isPassing(error)) throw error;
+      if (!isTransient(error)) throw error;
     }
     for (;;) {
       const collection = new Collection(request.wires.length);

@@ -113,7 +113,8 @@ export class HeldLock implements Whole, LeaseHolder {
   async renew(leaseTtlS?: number): Promise<Ms> {
     this.look();
     if (this.loss) throw this.loss;
-    const failed = await renewAll(this.keys, this.#leases, checkLease(leaseTtlS));
+    const leaseMs = checkLease(leaseTtlS, this.#keeper.backend.capabilities);
+    const failed = await renewAll(this.keys, this.#leases, leaseMs);
     if (failed) throw this.loss ?? this.noteOrigin(failed.reason);
     return this.remainingMs;
   }
@@ -289,6 +290,8 @@ export class HeldLock implements Whole, LeaseHolder {
 
   /** @param gone was not held any more */
   private givenBack(gone: Lease | undefined): boolean {
+    // Said more than once.
+    if (this.#fate.is === 'released') return true;
     if (gone) {
       this.lose(gone, 'rejected', undefined);
       return false;

@@ -1,4 +1,5 @@
 import type { Grant, LockBackend, Owner } from '../../backends/backend.js';
+import { failureOf } from '../../backends/guarded-backend.js';
 import { Alarms } from '../../common/alarms.js';
 import { ServerDrainingError } from '../../common/errors.js';
 import { LinkedList } from '../../common/linked-list.js';
@@ -39,9 +40,10 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
    */
   keep(grant: Grant, askMs: Ms, renewals: Renewals): Lease {
     const { wantedMs } = grant;
+    const bunch = this.bunchFor(grant);
     const lease = new Lease(this, grant, wantedMs ?? (askMs || grant.leaseMs), renewals);
-    lease.bunch = this.bunchOf(grant.owner);
-    lease.bunch.leases.push(lease);
+    lease.bunch = bunch;
+    bunch.leases.push(lease);
     if (wantedMs !== undefined) lease.complete();
     return lease;
   }
@@ -78,6 +80,16 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
   /** A copy: who is told may end. */
   private all(): Lease[] {
     return [...this.bunches.values()].flatMap(({ leases }) => [...leases]);
+  }
+
+  /** @throws LockError of an owner that cannot say when it is lost, having given the grant up */
+  private bunchFor(grant: Grant): Bunch {
+    try {
+      return this.bunchOf(grant.owner);
+    } catch (error) {
+      this.backend.abandon(grant);
+      throw failureOf(grant.server, 'onLost', error);
+    }
   }
 
   private bunchOf(owner: Owner): Bunch {

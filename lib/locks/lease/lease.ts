@@ -263,10 +263,17 @@ export class Lease implements Alarm, Renewable {
     this.renewal = 'sent';
     this.keeper.watch.glance();
     const attempt = this.attempt(told);
-    this.shorten();
-    this.inFlight = attempt.catch(() => undefined);
+    // A backend that throws has ended it already.
+    if (this.isSent) {
+      this.shorten();
+      this.inFlight = attempt.catch(() => undefined);
+    }
     this.arm();
     return attempt;
+  }
+
+  private get isSent(): boolean {
+    return this.renewal === 'sent';
   }
 
   /** A request for less than is left counts from now on: the server may have it, and its answer get lost. */

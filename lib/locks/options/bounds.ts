@@ -1,7 +1,4 @@
-import { checkNumber, type Range } from '../../common/option-checks.js';
-
-/** Longest lease and wait: what a signed 32-bit count of milliseconds holds is enough for anybody and safe for timers. */
-const MOST_SECONDS = 2_147_483;
+import { checkNumber, MOST_SECONDS, type Range } from '../../common/option-checks.js';
 
 /**
  * The bounds of the options that are given in more than one place: to the client, the module, the decorators, each call. What
@@ -13,8 +10,7 @@ const BOUNDS = {
   minHoldS: { min: 0, max: MOST_SECONDS },
   maxHoldS: { min: 0, max: MOST_SECONDS, open: true },
   shutdownTimeoutS: { min: 0, max: MOST_SECONDS },
-  'remote.placeLeaseS': { min: 0, max: MOST_SECONDS, open: true },
-  'embedded.defaultLeaseTtl': { min: 0, max: MOST_SECONDS, open: true },
+  renewRatio: { min: 0, max: 1, open: true },
   /** Larger limits are refused by some servers (spec 3) and mean nothing. */
   limit: { min: 1, max: 1_048_576, integer: true },
 } as const satisfies Readonly<Record<string, Range>>;

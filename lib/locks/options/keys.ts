@@ -2,10 +2,7 @@ import { createHash } from 'node:crypto';
 import { LockKeyError } from '../../common/errors.js';
 import { insteadOf, kindOf } from '../../common/kind-of.js';
 import { shown, shownList } from '../../common/shown.js';
-import { LINE_CAP } from '../../protocol/limits.js';
-
-/** Bytes of a longer key that stay readable; `#` and 64 hex digits follow. */
-const READABLE_BYTES = LINE_CAP - 1 - 64;
+import { HASH_BYTES } from './limits.js';
 
 /** What must not be in a key: white space and control characters, those of Unicode included. */
 const FORBIDDEN = /[\p{White_Space}\p{Cc}]/u;
@@ -45,17 +42,18 @@ function isPlain(key: string): boolean {
 }
 
 /**
- * The key as it goes to the server: `namespace + ':' + key`. What would be over the protocol's line cap (256 bytes) is
- * cut to its first 191 bytes, at a character, and continued with `#` and the SHA-256 of the whole in hex.
+ * The key as it goes to the server: `namespace + ':' + key`. What is longer than the backend allows is cut at a character,
+ * and ends with `#` and the SHA-256 of the whole in hex: with dflockd's limit of 256 bytes, 191 bytes stay readable.
+ * @param maxBytes Infinity: no limit
  * @throws LockKeyError
  */
-export function wireKey(namespace: string | undefined, key: unknown): string {
+export function wireKey(namespace: string | undefined, key: unknown, maxBytes: number): string {
   checkKey(key);
   const whole = namespace === undefined ? key : `${namespace}:${key}`;
   // A UTF-16 unit has at most three bytes.
-  if (whole.length * 3 <= LINE_CAP || Buffer.byteLength(whole) <= LINE_CAP) return whole;
+  if (whole.length * 3 <= maxBytes || Buffer.byteLength(whole) <= maxBytes) return whole;
   const bytes = Buffer.from(whole);
-  let end = READABLE_BYTES;
+  let end = maxBytes - HASH_BYTES;
   while ((bytes[end]! & 0xc0) === 0x80) end--;
   return `${bytes.toString('utf8', 0, end)}#${createHash('sha256').update(bytes).digest('hex')}`;
 }

@@ -1,4 +1,5 @@
-import type { Grant, Pending, Place, Waiter } from '../../backends/backend.js';
+import type { Grant, Pending, Placement, Waiter } from '../../backends/backend.js';
+import { failureOf } from '../../backends/guarded-backend.js';
 import { whenAborted } from '../../common/abort.js';
 import { type Alarm, type Alarms, newAlarm } from '../../common/alarms.js';
 import { Deferred } from '../../common/deferred.js';
@@ -10,6 +11,7 @@ import { releaseOf } from '../handle/give-back.js';
 import type { Lease, LeaseHolder } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { LockHandle } from '../handle/lock-handle.js';
+import { withdraw } from '../acquire/acquisition.js';
 import type { LockRequest } from '../acquire/lock-request.js';
 import type { LockTicket } from './lock-ticket.js';
 import { checkAcquireTimeout } from '../options/resolve-options.js';
@@ -49,8 +51,8 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
   readonly #request: LockRequest;
   readonly #desk: TicketDesk;
   readonly keys: readonly string[];
-  readonly #placed: Promise<Place>;
-  readonly #place = new Deferred<Place>().quiet();
+  readonly #placed: Promise<Placement>;
+  readonly #place = new Deferred<Placement>().quiet();
   #step: Step = { in: 'opening' };
   readonly #claimants = new Set<Claimant>();
   readonly #since: Ms;
@@ -96,13 +98,13 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
     const step = this.#step;
     if (step.in === 'over') return;
     this.end(reason);
-    if (step.in === 'queued') step.pending?.cancel();
+    if (step.in === 'queued' && step.pending) withdraw(step.pending);
     if (step.in !== 'granted') return;
     step.lease.end();
     await releaseOf(this.#desk.keeper.backend, step.lease.grant);
   }
 
-  get placed(): Promise<Place> {
+  get placed(): Promise<Placement> {
     return this.#placed;
   }
 
@@ -133,7 +135,7 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
   }
 
   /** Waiter */
-  onPlace(place: Place): void {
+  onPlace(place: Placement): void {
     if (place === 'queued') this.#desk.queued(this.#request);
     this.#place.resolve(place);
   }
@@ -146,17 +148,20 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
 
   /** Waiter */
   refused(error: unknown): void {
-    this.end(this.#desk.explain(error, this.#request));
+    // The last word was the grant.
+    if (this.#step.in === 'granted') return;
+    const { name } = this.#desk.keeper.backend;
+    this.end(this.#desk.explain(failureOf(name, 'enqueue', error), this.#request));
   }
 
-  private async open(): Promise<Place> {
+  private async open(): Promise<Placement> {
     if (this.#step.in === 'over') throw this.#step.error;
     const queued: Step = { in: 'queued', pending: undefined };
     this.#step = queued;
     // The answer may come before the call returns.
     queued.pending = this.#desk.enqueue(this.#request, this);
     // Given up from within, by a sharding strategy say.
-    if (this.isOver) queued.pending.cancel();
+    if (this.isOver) withdraw(queued.pending);
     return this.#place.promise;
   }
 
@@ -166,8 +171,8 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
 
   private async offer(grant: Grant): Promise<void> {
     const { keeper } = this.#desk;
-    // Granted and given up in the same turn.
-    if (this.#step.in === 'over') return keeper.backend.abandon(grant);
+    // Granted and given up in the same turn, or granted more than once.
+    if (this.#step.in !== 'queued') return keeper.backend.abandon(grant);
     const lease = keeper.keep(grant, grant.req.leaseMs, 'manual');
     this.#step = { in: 'granted', lease };
     lease.handTo(this, 'manual');

@@ -20,7 +20,7 @@ interface Call {
 
 /** Takes the locks of locked methods from a client: what the options mean before the method runs. */
 export class LockRunner implements PlanRunner {
-  constructor(private readonly client: LockClient) {}
+  constructor(private readonly client: LockClient<unknown>) {}
 
   check({ scope: { minHoldS, maxHoldS } }: LockPlan): void {
     holdTimes(minHoldS, maxHoldS, this.client.options.maxHoldMs);

@@ -104,7 +104,6 @@ export const MESSAGES = {
     `use onBusy: () => … to give another`,
 
   // Log
-  embedded: 'locks live in this process and exclude no other; embedded.listen or servers shares them',
   closing: 'the application is closing; locks work until its servers are closed',
   connected: (server: string) => `connected to ${server}`,
   disconnected: (server: string, error?: Error) =>

@@ -7,7 +7,7 @@ import { type DaemonLogger, silent } from '../../../lib/daemon/logger.js';
 import { resolveServerOptions } from '../../../lib/daemon/options.js';
 import { createEngine } from '../../../lib/daemon/create-engine.js';
 import { TcpSession } from '../../../lib/daemon/tcp-session.js';
-import { resolveEmbedded } from '../../../lib/locks/options/resolve-embedded.js';
+import { resolveEmbedded } from '../../../lib/backends/embedded/options.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { until } from '../../support/until.js';
 import { Wire } from '../../support/wire.js';

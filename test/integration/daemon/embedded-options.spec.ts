@@ -10,7 +10,7 @@ import { AuthError, ConfigError } from '../../../lib/common/errors.js';
 import { systemClock, systemEntropy } from '../../../lib/common/system.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
 import type { RemoteOptions } from '../../../lib/locks/options/options.js';
-import { resolveEmbedded } from '../../../lib/locks/options/resolve-embedded.js';
+import { resolveEmbedded } from '../../../lib/backends/embedded/options.js';
 import { type Certificate, selfSigned } from '../../support/certificates.js';
 import { until } from '../../support/until.js';
 

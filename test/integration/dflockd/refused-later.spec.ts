@@ -76,7 +76,9 @@ describe('a daemon whose token is wrong for a while after a restart', () => {
     await until(() => isRefused(events), 'the event');
     for (const acquireTimeoutS of [0.2, 0.4]) {
       const began = performance.now();
-      expect(await failure(client.acquire('k', { acquireTimeoutS }))).toBeInstanceOf(AuthError);
+      const error = await failure(client.acquire('k', { acquireTimeoutS }));
+      expect(error).toBeInstanceOf(AuthError);
+      expect(error).toMatchObject({ isTransient: true });
       expect(performance.now() - began).toBeGreaterThanOrEqual(acquireTimeoutS * 1000 - 1);
     }
     expect(await inTime(failure(client.tryAcquire('k')), 'the error of a try')).toBeInstanceOf(LockError);
@@ -139,7 +141,9 @@ describe('a daemon whose token is wrong for a while after a restart', () => {
   it('fails the first start for good, and nothing goes on behind it', async () => {
     await restart('another');
     const { client } = await open({ startup: 'connect' });
-    expect(await failure(client.start())).toBeInstanceOf(AuthError);
+    const error = await failure(client.start());
+    expect(error).toBeInstanceOf(AuthError);
+    expect(error).toMatchObject({ isTransient: false });
     expect(await failure(client.acquire('k'))).toMatchObject({ code: 'SHUTTING_DOWN' });
     await until(() => daemon.connections === 0, 'the end of its connections');
   });

@@ -4,7 +4,7 @@ import type { AcquireRequest, Grant } from '../../../lib/backends/backend.js';
 import { RemoteBackend } from '../../../lib/backends/dflockd/remote.js';
 import { systemClock, systemEntropy } from '../../../lib/common/system.js';
 import { DflockdServer } from '../../../lib/daemon/server.js';
-import { resolveRemote } from '../../../lib/locks/options/resolve-remote.js';
+import { resolveRemote } from '../../../lib/backends/dflockd/options.js';
 import { until } from '../../support/until.js';
 import { enqueue, release, type Waiting } from '../../support/lock-backend.js';
 

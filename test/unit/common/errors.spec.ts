@@ -24,6 +24,7 @@ const every: [string, string, Make][] = [
   ['ConfigError', 'CONFIG', (d) => new errors.ConfigError('text', d)],
   ['LockKeyError', 'KEY', (d) => new errors.LockKeyError('text', d)],
   ['ProtocolError', 'PROTOCOL', (d) => new errors.ProtocolError('text', d)],
+  ['BackendError', 'BACKEND', (d) => new errors.BackendError('text', d)],
 ];
 
 describe('errors', () => {
@@ -46,6 +47,27 @@ describe('errors', () => {
   it('are all listed here, each with a code of its own', () => {
     expect(every.map(([name]) => name).sort()).toEqual(Object.keys(errors).sort());
     expect(new Set(every.map(([, code]) => code)).size).toBe(every.length);
+  });
+
+  it('are transient where another attempt may succeed, by their class', () => {
+    const transient = every.filter(([, , make]) => make().isTransient).map(([name]) => name);
+    expect(transient).toEqual([
+      'LockUnavailableError',
+      'PoolExhaustedError',
+      'MaxLocksError',
+      'MaxWaitersError',
+      'LeaseExpiredError',
+      'ServerDrainingError',
+      'NotLeaderError',
+      'ProtocolError',
+    ]);
+  });
+
+  it('of a refusal are transient once the server has accepted the client', () => {
+    const refused = new errors.AuthError({ isTransient: true });
+    expect([refused.isTransient, new errors.AuthError().isTransient]).toEqual([true, false]);
+    expect(JSON.stringify(refused)).not.toContain('isTransient');
+    expect(Object.keys(refused)).toEqual(Object.keys(new errors.AuthError()));
   });
 
   it('leave out what is not known', () => {

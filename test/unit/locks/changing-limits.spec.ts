@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { EmbeddedBackend } from '../../../lib/backends/embedded/embedded.js';
 import { LimitMismatchError } from '../../../lib/common/errors.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
-import { resolveEmbedded } from '../../../lib/locks/options/resolve-embedded.js';
+import { resolveEmbedded } from '../../../lib/backends/embedded/options.js';
 import { FakeClock, FakeEntropy } from '../../support/fake-clock.js';
 
 let clock: FakeClock;

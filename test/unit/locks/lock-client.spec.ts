@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { Grant } from '../../../lib/backends/backend.js';
+import type { BackendFactory, Grant } from '../../../lib/backends/backend.js';
 import {
   AcquireTimeoutError,
   AuthError,
@@ -23,12 +23,15 @@ import { FakeBackend } from './support/fake-backend.js';
 
 let clock: FakeClock;
 let backend: FakeBackend;
-let client: LockClient;
+let client: LockClient<unknown>;
 let events: LockEvent[];
 let losses: LockLostEvent[];
 let warnings: string[];
 
-const make = (options: Omit<LockClientOptions, 'backend' | 'servers' | 'remote' | 'embedded'> = {}): LockClient => {
+const make = (
+  options: Omit<LockClientOptions, 'backend' | 'servers' | 'remote' | 'embedded'> = {},
+): LockClient<unknown> => {
+  backend = new FakeBackend(clock);
   client = new LockClient(
     { backend, ...options },
     { clock, entropy: new FakeEntropy(), log: (_, message) => warnings.push(message) },
@@ -40,7 +43,6 @@ const make = (options: Omit<LockClientOptions, 'backend' | 'servers' | 'remote' 
 
 beforeEach(() => {
   clock = new FakeClock({ now: 1000 });
-  backend = new FakeBackend(clock);
   events = [];
   losses = [];
   warnings = [];
@@ -496,12 +498,17 @@ describe('start', () => {
   });
 
   it('goes on without a log, and warns in one', async () => {
-    backend.onStart = async () => Promise.reject(new LockUnavailableError('nobody there'));
+    const unreachable: BackendFactory = (host) => {
+      const made = new FakeBackend(host.clock);
+      made.onStart = async () => Promise.reject(new LockUnavailableError('nobody there'));
+      return made;
+    };
     const levels: string[] = [];
-    const heard = await LockClient.connect({ backend }, { clock, log: (level) => void levels.push(level) });
+    const log = (level: string): void => void levels.push(level);
+    const heard = await LockClient.connect({ backend: unreachable }, { clock, log });
     expect(levels).toEqual(['warn']);
     await heard.close();
-    const other = await LockClient.connect({ backend }, { clock });
+    const other = await LockClient.connect({ backend: unreachable }, { clock });
     expect(() => other.capabilities).toThrow(LockUnavailableError);
     await other.close();
   });

@@ -92,7 +92,7 @@ export class CommandSlots {
         if (over || !(outcome instanceof LockError)) return once(outcome);
         // Another attempt is under way: what comes of it counts.
         if (this.slots.some((other) => other.isDialing)) return;
-        if (deadline < Infinity && this.context.record.hasWorked && isRefusal(outcome)) return listen(slot);
+        if (deadline < Infinity && outcome.isTransient && isRefusal(outcome)) return listen(slot);
         once(outcome);
       });
       cancellations.push(stop);
@@ -120,8 +120,7 @@ export class CommandSlots {
 
   /** What a server says that has worked before, and refuses this client now. */
   private get refusal(): LockError | undefined {
-    if (!this.context.record.hasWorked) return undefined;
-    return this.slots.find(({ error }) => isRefusal(error))?.error;
+    return this.slots.find(({ error }) => error?.isTransient && isRefusal(error))?.error;
   }
 
   /** Why there is no lane, if every slot has failed since then. */

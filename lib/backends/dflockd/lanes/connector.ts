@@ -9,7 +9,7 @@ import { LINE_CAP } from '../../../protocol/limits.js';
 import type { Request } from '../../../protocol/messages.js';
 import { encodeRequest } from '../../../protocol/request-encoder.js';
 import type { Endpoint } from './config.js';
-import { draining, unauthorized } from './lane-errors.js';
+import { type Acceptance, draining, NEVER, unauthorized } from './lane-errors.js';
 import { describeStranger, isForeign, printable } from './stranger.js';
 import { Wire } from './wire.js';
 
@@ -54,6 +54,7 @@ export class Connector {
   private readonly late = newAlarm(() => this.clock.afterPoll(() => this.timeOut()));
 
   /**
+   * @param record a refusal is transient if the server has accepted this client before
    * @param proves whether the attempt ends with a ping; without one, the first request has to prove the server
    * @throws ConfigError for TLS options that Node refuses
    */
@@ -63,6 +64,7 @@ export class Connector {
     private readonly alarms: Alarms,
     private readonly result: ConnectResult,
     private readonly proves = false,
+    private readonly record: Acceptance = NEVER,
   ) {
     this.wire = this.dial();
     const { socket } = this.wire;
@@ -124,14 +126,14 @@ export class Connector {
   private judge(line: string, hasMore: boolean): void {
     const { label } = this.target.endpoint;
     const isAuth = this.asked === 'auth';
-    if (line === 'error_auth') this.fail(unauthorized(label, this.target.auth !== undefined));
+    if (line === 'error_auth') this.fail(unauthorized(label, this.target.auth !== undefined, this.record));
     else if (line === 'error_draining') this.fail(draining(label));
     // Before 1.14 a ping is answered with `error` (spec 15).
     else if (line !== 'ok' && line !== 'error') this.fail(this.stranger());
     else if (hasMore) this.fail(this.unavailable(`more than one answer to ${this.asked}`));
     // A server without token says so to every `auth` (spec 2).
     else if (isAuth && line === 'error') {
-      this.fail(new ConfigError(`option remote.auth: ${label} takes no auth token`, { server: label }));
+      this.fail(this.misfit(`option remote.auth: ${label} takes no auth token`));
     } else if (isAuth) this.prove();
     else this.succeed();
   }
@@ -177,7 +179,7 @@ export class Connector {
     if (this.target.tls && isTlsRefusal(code)) {
       const what = printable((error.reason ?? error.message).trim());
       const hint = /wrong version number/.test(what) ? ': the server does not speak TLS' : '';
-      this.fail(new ConfigError(`option remote.tls: ${label}: ${what}${hint}`, { cause: error, server: label }));
+      this.fail(this.misfit(`option remote.tls: ${label}: ${what}${hint}`, error));
     } else if (this.heard !== '') this.fail(this.stranger());
     else if (!this.wire.socket.connecting && (code === 'ECONNRESET' || code === 'EPIPE')) {
       this.fail(this.unavailable(`${WITHOUT_A_WORD} (${error.message || code})`, error));
@@ -192,6 +194,12 @@ export class Connector {
   private stranger(): LockUnavailableError {
     const { auth } = this.target;
     return this.unavailable(describeStranger(this.heard, auth === undefined ? undefined : toBytes(auth)));
+  }
+
+  /** The server does not go with an option, which is the option's fault unless they have gone together before. */
+  private misfit(what: string, cause?: Error): ConfigError {
+    const { label } = this.target.endpoint;
+    return new ConfigError(what, { cause, server: label, isTransient: this.record.hasWorked });
   }
 
   private unavailable(what: string, cause?: Error): LockUnavailableError {

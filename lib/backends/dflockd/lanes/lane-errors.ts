@@ -22,13 +22,20 @@ export const violation = (server: string, line: string): ProtocolError =>
 
 export const draining = (server: string): ServerDrainingError => new ServerDrainingError({ server });
 
+/** Whether the server has accepted this client before: what has been put wrong may be put right. */
+export interface Acceptance {
+  readonly hasWorked: boolean;
+}
+
+export const NEVER: Acceptance = { hasWorked: false };
+
 /** The server wants a token, or another one. */
-export const unauthorized = (server: string, hasToken: boolean): AuthError =>
+export const unauthorized = (server: string, hasToken: boolean, { hasWorked }: Acceptance = NEVER): AuthError =>
   new AuthError(
-    { server },
+    { server, isTransient: hasWorked },
     `authentication failed: ${server} ${hasToken ? 'refuses the' : 'requires a'} token (option remote.auth)`,
   );
 
-/** The server, or its TLS, says no to this client: another attempt helps only if somebody changes something. */
+/** The server, or its TLS, says no to this client: there is no hurry to try again. */
 export const isRefusal = (error: LockError | undefined): boolean =>
   error instanceof AuthError || error instanceof ConfigError;

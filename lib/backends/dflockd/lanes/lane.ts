@@ -56,7 +56,8 @@ export class Lane implements Watched {
     this.watch = new LaneWatch(this, context);
     this.outbox = new LaneOutbox(context.clock, () => this.watch.arm());
     const result = { connected: (wire: Wire) => this.onConnected(wire), failed: (error: LockError) => this.cut(error) };
-    this.connector = new Connector(context.target, context.clock, context.alarms, result, role !== 'wait');
+    const { target, clock, alarms, record } = context;
+    this.connector = new Connector(target, clock, alarms, result, role !== 'wait', record);
   }
 
   /** Whether new work may be given to it. */
@@ -239,7 +240,8 @@ export class Lane implements Watched {
     const reply = parseReply(line, head.request.t);
     if (!reply) return this.end(violation(this.server, line));
     if (reply.s === 'draining') return this.expel();
-    if (reply.s === 'auth') return this.cut(unauthorized(this.server, this.context.target.auth !== undefined));
+    const { target, record } = this.context;
+    if (reply.s === 'auth') return this.cut(unauthorized(this.server, target.auth !== undefined, record));
     // The server says nothing after an `error` that announces the end: the one before was an answer.
     if (this.questioned && !this.acquit(this.questioned)) return;
     this.answered(this.flight.shift()!, reply);

@@ -164,7 +164,7 @@ export class ReconnectingLane {
     const { context, backoff } = this;
     this.error = error;
     this.failedAt = context.clock.now();
-    if (isRefusal(error) && !context.record.hasWorked) {
+    if (isRefusal(error) && !error.isTransient) {
       this.state = 'refused';
       return this.hooks.down(error, true);
     }

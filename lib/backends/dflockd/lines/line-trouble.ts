@@ -1,32 +1,6 @@
-import {
-  AuthError,
-  ConfigError,
-  LeaseExpiredError,
-  type LockError,
-  LockUnavailableError,
-  MaxLocksError,
-  MaxWaitersError,
-  PoolExhaustedError,
-  ProtocolError,
-  ServerDrainingError,
-} from '../../../common/errors.js';
+import { type LockError, PoolExhaustedError, ProtocolError } from '../../../common/errors.js';
 import type { RemoteConfig } from '../lanes/config.js';
 import { gone } from '../lanes/lane-errors.js';
-
-const PASSING = [
-  LockUnavailableError,
-  ServerDrainingError,
-  ProtocolError,
-  LeaseExpiredError,
-  MaxWaitersError,
-  MaxLocksError,
-  // Of the server, which has worked before: nobody waits in a line else.
-  AuthError,
-  ConfigError,
-];
-
-/** Whether it may be over soon, so that a line goes on. */
-export const isPassing = (error: LockError): boolean => PASSING.some((type) => error instanceof type);
 
 /** What a caller is told of it at its deadline: that a bare `error` came is no explanation. */
 export const explained = (error: LockError, server: string): LockError =>

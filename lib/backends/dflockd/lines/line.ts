@@ -9,7 +9,7 @@ import { CallerQueue } from './caller-queue.js';
 import { Delivery, type DeliveryHost } from './delivery.js';
 import type { LinePool } from './line-pool.js';
 import { type LineEvent, type LineState, nextLineState } from './line-state.js';
-import { exhausted, explained, isPassing } from './line-trouble.js';
+import { exhausted, explained } from './line-trouble.js';
 import { Place, type PlaceHost } from './place.js';
 import { placeLease } from './place-lease.js';
 import { Poll, type PollHost } from './poll.js';
@@ -207,9 +207,9 @@ export class Line implements Alarm, PlaceHost, DeliveryHost, PollHost {
     this.setAlarm(this.backoff.next());
   }
 
-  /** PollHost. Permanent trouble is everybody's; what may pass is told at the deadline. */
+  /** PollHost. Permanent trouble is everybody's; what is transient is told at the deadline. */
   stumble(error: LockError): void {
-    if (!isPassing(error)) return this.fail(error);
+    if (!error.isTransient) return this.fail(error);
     this.trouble = explained(error, this.pool.server);
     this.pause(error instanceof ProtocolError ? this.doubts : this.backoff);
   }

@@ -4,7 +4,7 @@ import { RemoteBackend } from '../../../../lib/backends/dflockd/remote.js';
 import { systemClock, systemEntropy } from '../../../../lib/common/system.js';
 import { DflockdServer } from '../../../../lib/daemon/server.js';
 import type { RemoteOptions } from '../../../../lib/locks/options/options.js';
-import { resolveRemote } from '../../../../lib/locks/options/resolve-remote.js';
+import { resolveRemote } from '../../../../lib/backends/dflockd/options.js';
 import { stopwatch } from '../../../support/stopwatch.js';
 import { inTime, until } from '../../../support/until.js';
 import { busy, request, Scripted, TOKEN } from './support/scripted.js';
@@ -338,7 +338,7 @@ describe('over a daemon', () => {
       expect(process.leftOvers()).toEqual({ lines: 0, waits: 0 });
     }
     await until(async () => {
-      const [stats] = (await backend!.stats()) as { locks: unknown[]; semaphores: unknown[] }[];
+      const [stats] = await backend!.stats();
       return stats!.locks.length + stats!.semaphores.length === 0;
     }, 'the daemon to have neither holder nor waiter');
   }, 40_000);

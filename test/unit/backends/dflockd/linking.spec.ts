@@ -4,7 +4,7 @@ import { RemoteBackend } from '../../../../lib/backends/dflockd/remote.js';
 import { LockUnavailableError } from '../../../../lib/common/errors.js';
 import { systemClock, systemEntropy } from '../../../../lib/common/system.js';
 import type { RemoteOptions } from '../../../../lib/locks/options/options.js';
-import { resolveRemote } from '../../../../lib/locks/options/resolve-remote.js';
+import { resolveRemote } from '../../../../lib/backends/dflockd/options.js';
 import { inTime, until } from '../../../support/until.js';
 import { FakeServer, type Script } from './support/fake-server.js';
 import { busy, request, TOKEN } from './support/scripted.js';

@@ -10,7 +10,7 @@ import { AuthError, LockError, LockUnavailableError } from '../../../../lib/comm
 import { systemClock, systemEntropy, type Entropy, type Ms } from '../../../../lib/common/system.js';
 import { LockClient } from '../../../../lib/locks/lock-client.js';
 import type { RemoteOptions } from '../../../../lib/locks/options/options.js';
-import { resolveRemote } from '../../../../lib/locks/options/resolve-remote.js';
+import { resolveRemote } from '../../../../lib/backends/dflockd/options.js';
 import { FakeClock } from '../../../support/fake-clock.js';
 import { stopwatch } from '../../../support/stopwatch.js';
 import { inTime, until } from '../../../support/until.js';

@@ -10,7 +10,7 @@ import {
 } from '../../../../lib/common/errors.js';
 import { type Clock, systemClock } from '../../../../lib/common/system.js';
 import type { RemoteOptions } from '../../../../lib/locks/options/options.js';
-import { resolveRemote } from '../../../../lib/locks/options/resolve-remote.js';
+import { resolveRemote } from '../../../../lib/backends/dflockd/options.js';
 import { FakeClock, FakeEntropy } from '../../../support/fake-clock.js';
 import { inTime, until } from '../../../support/until.js';
 import { FakeServer, obliging, type Peer, type Script } from './support/fake-server.js';

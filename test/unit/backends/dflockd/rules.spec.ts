@@ -336,5 +336,8 @@ describe('isLocked', () => {
       await Promise.all([asked('pool', 'sem'), asked('empty', 'sem'), asked('held', 'sem'), asked('pool', 'lock')]),
     ).toEqual([true, false, true, false]);
     expect(scripted.server.peers[0]!.requests).toEqual([]);
+    // One request for each group of callers.
+    const sent = scripted.server.peers.flatMap(({ requests }) => requests).filter(({ t }) => t === 'stats');
+    expect(sent).toHaveLength(2);
   });
 });

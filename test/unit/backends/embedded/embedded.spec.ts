@@ -3,7 +3,7 @@ import type { AcquireRequest } from '../../../../lib/backends/backend.js';
 import { EmbeddedBackend } from '../../../../lib/backends/embedded/embedded.js';
 import { ConfigError, MaxLocksError, ShuttingDownError } from '../../../../lib/common/errors.js';
 import { LockClient } from '../../../../lib/locks/lock-client.js';
-import { resolveEmbedded } from '../../../../lib/locks/options/resolve-embedded.js';
+import { resolveEmbedded } from '../../../../lib/backends/embedded/options.js';
 import { FakeClock, FakeEntropy, settlePromises } from '../../../support/fake-clock.js';
 import { enqueue, release } from '../../../support/lock-backend.js';
 
@@ -231,7 +231,7 @@ describe('an embedded engine with very much in it', () => {
       if (!over) setImmediate(turn);
     };
     setImmediate(turn);
-    const [stats] = (await backend.stats()) as { locks: { key: string }[] }[];
+    const [stats] = await backend.stats();
     over = true;
     expect(new Set(stats!.locks.map((lock) => lock.key)).size).toBe(count);
     expect(turns).toBeGreaterThan(count / 1024);

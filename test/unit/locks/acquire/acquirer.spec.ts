@@ -79,6 +79,8 @@ describe('an acquisition', () => {
     new MaxWaitersError(),
     new MaxLocksError(),
     new PoolExhaustedError('no lane'),
+    // Of a server that has accepted this client before.
+    new AuthError({ isTransient: true }),
   ])('tries again after $name', async (error) => {
     backend.onEnqueue = async () => Promise.reject(error);
     const acquiring = acquirer.acquire(request(), undefined, undefined);
@@ -86,6 +88,12 @@ describe('an acquisition', () => {
     backend.onEnqueue = async (req) => backend.grantFor(req);
     await clock.advanceAsync(25);
     expect((await acquiring).token).toBe('1');
+  });
+
+  it('is not tried again after the refusal of a server that has never accepted this client', async () => {
+    const error = new AuthError();
+    backend.onEnqueue = async () => Promise.reject(error);
+    await expect(acquirer.acquire(request(), undefined, undefined)).rejects.toBe(error);
   });
 
   it('is told what its last attempt met when its time is over, at its deadline', async () => {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { AuthError, LockUnavailableError } from '../../../../lib/common/errors.js';
+import { AuthError, LockUnavailableError, ServerDrainingError } from '../../../../lib/common/errors.js';
 import { BackendStart } from '../../../../lib/locks/acquire/backend-start.js';
 import { settlePromises } from '../../../support/fake-clock.js';
 import { FakeBackend } from '../support/fake-backend.js';
@@ -43,6 +43,16 @@ describe('the start of a backend', () => {
     expect(start.capabilities).toEqual(backend.capabilities);
     start.linkUp();
     expect(backend.log).toHaveLength(4);
+  });
+
+  it('that met what is transient goes on by itself, as one that found no server', async () => {
+    backend.onStart = async () => Promise.reject(new ServerDrainingError());
+    await expect(start.run()).rejects.toBeInstanceOf(ServerDrainingError);
+    expect(start.isDecided).toBe(true);
+    backend.onStart = async () => backend.capabilities;
+    start.linkUp();
+    await settlePromises();
+    expect(start.capabilities).toEqual(backend.capabilities);
   });
 
   it('that was refused is tried again by who asks next, not by a link', async () => {

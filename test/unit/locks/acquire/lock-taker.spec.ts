@@ -26,7 +26,7 @@ describe('a lock that is asked for after the machine has slept (rule 13)', () =>
     return grant;
   };
 
-  it.each<[string, (client: LockClient) => Promise<LockHandle | null>]>([
+  it.each<[string, (client: LockClient<unknown>) => Promise<LockHandle | null>]>([
     ['acquire', (client) => client.acquire('a', { leaseTtlS: 10 })],
     ['acquire of several', (client) => client.acquire(['a', 'b'], { leaseTtlS: 10 })],
     ['tryAcquire', (client) => client.tryAcquire('a', { leaseTtlS: 10 })],
@@ -54,13 +54,16 @@ describe('what is refused', () => {
     expect(error).not.toHaveProperty('key');
   });
 
-  it('is told as it came where it is no error of this package', async () => {
+  it('is a BackendError where it is no error of this package', async () => {
     const own = Object.freeze(new Error('own'));
     world.backend.onEnqueue = async () => Promise.reject(own);
-    await expect(world.client.acquire('a')).rejects.toBe(own);
+    await expect(world.client.acquire('a')).rejects.toMatchObject({ code: 'BACKEND', cause: own });
     world.backend.onTry = async () => Promise.reject(own);
-    await expect(world.client.tryAcquire('a')).rejects.toBe(own);
-    await expect(world.client.acquire('a', { acquireTimeoutS: 0 })).rejects.toBe(own);
+    await expect(world.client.tryAcquire('a')).rejects.toMatchObject({ code: 'BACKEND', cause: own });
+    await expect(world.client.acquire('a', { acquireTimeoutS: 0 })).rejects.toMatchObject({
+      code: 'BACKEND',
+      cause: own,
+    });
   });
 
   it('shows its key as the caller wrote it, also for one try', async () => {
@@ -145,7 +148,7 @@ describe('a start that does not come', () => {
 describe('a close between a grant and its caller', () => {
   // Who is sent away while waiting is not told the key.
   const both = ['SHUTTING_DOWN', 'SHUTTING_DOWN a', 'taken'];
-  const ways: [string, (client: LockClient) => Promise<LockHandle | null>, string[]][] = [
+  const ways: [string, (client: LockClient<unknown>) => Promise<LockHandle | null>, string[]][] = [
     ['acquire', (client) => client.acquire('a'), ['SHUTTING_DOWN', 'taken']],
     ['acquire of several', (client) => client.acquire(['a', 'b']), both],
     ['tryAcquire', (client) => client.tryAcquire('a'), both],

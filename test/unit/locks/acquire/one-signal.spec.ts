@@ -3,7 +3,7 @@ import { getEventListeners } from 'node:events';
 import { EmbeddedBackend } from '../../../../lib/backends/embedded/embedded.js';
 import { MaxWaitersError } from '../../../../lib/common/errors.js';
 import { LockClient } from '../../../../lib/locks/lock-client.js';
-import { resolveEmbedded } from '../../../../lib/locks/options/resolve-embedded.js';
+import { resolveEmbedded } from '../../../../lib/backends/embedded/options.js';
 import { FakeClock, FakeEntropy, settlePromises } from '../../../support/fake-clock.js';
 
 const listenersOf = (signal: AbortSignal) => getEventListeners(signal, 'abort').length;

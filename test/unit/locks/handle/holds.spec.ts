@@ -6,8 +6,8 @@ import {
   UnsupportedError,
 } from '../../../../lib/common/errors.js';
 import { LockClient } from '../../../../lib/locks/lock-client.js';
-import { settlePromises } from '../../../support/fake-clock.js';
-import { FakeOwner } from '../support/fake-backend.js';
+import { FakeClock, settlePromises } from '../../../support/fake-clock.js';
+import { FakeBackend, FakeOwner } from '../support/fake-backend.js';
 import { forever, World } from '../support/world.js';
 
 let world: World;
@@ -226,8 +226,8 @@ describe('the notices', () => {
   });
 
   it('let no event be made for each lock', async () => {
-    const { clock, backend } = new World();
-    const client = new LockClient({ backend }, { clock });
+    const clock = new FakeClock({ now: 1000 });
+    const client = new LockClient({ backend: ({ clock }) => new FakeBackend(clock) }, { clock });
     client.notices$.subscribe();
     // Every event says when it was made.
     let made = 0;

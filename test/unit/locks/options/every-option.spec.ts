@@ -7,6 +7,7 @@ import { checkRequest } from '../../../../lib/locks/acquire/lock-request.js';
 import type { AcquireOptions } from '../../../../lib/locks/acquire/acquire-options.js';
 import type { LockClientOptions, RemoteOptions } from '../../../../lib/locks/options/options.js';
 import { resolveOptions } from '../../../../lib/locks/options/resolve-options.js';
+import { defaultsOf } from '../support/defaults.js';
 import { FakeBackend } from '../support/fake-backend.js';
 
 /** All sorts of values, and how a message shows them. */
@@ -49,10 +50,12 @@ const CLIENT: Right<Omit<LockClientOptions, never>> = {
   startup: [],
   shutdownTimeoutS: ['zero', ...FRACTIONS],
   maxHoldS: FRACTIONS,
+  renewRatio: ['half'],
   servers: [],
   remote: [],
   embedded: ['yes'],
-  backend: [],
+  // A factory.
+  backend: ['function'],
 };
 
 const REMOTE: Right<RemoteOptions> = {
@@ -132,7 +135,7 @@ const GROUPS: readonly [where: string, options: Readonly<Record<string, readonly
     EMBEDDED,
     (name, value) => resolve({ embedded: { listen: 'host:1', ...beside(name, value), [name]: value } }),
   ],
-  ['', ACQUIRE, (name, value) => checkRequest('key', { [name]: value }, resolveOptions(), 0)],
+  ['', ACQUIRE, (name, value) => checkRequest('key', { [name]: value }, defaultsOf(), 0)],
 ];
 
 const ALL = GROUPS.flatMap(([where, options, resolve], group) =>

@@ -1,8 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import { LockKeyError } from '../../../../lib/common/errors.js';
-import { delimitersOf, encodeKeyValue, lockKey, wireKey } from '../../../../lib/locks/options/keys.js';
+import { delimitersOf, encodeKeyValue, lockKey, wireKey as wireKeyOf } from '../../../../lib/locks/options/keys.js';
+import { defaultsOf } from '../support/defaults.js';
 import { orderedKeys } from '../../../../lib/locks/acquire/lock-request.js';
+
+/** With dflockd's limit. */
+const wireKey = (namespace: string | undefined, key: unknown, maxBytes = 256): string =>
+  wireKeyOf(namespace, key, maxBytes);
+const plain = defaultsOf();
 
 function thrownBy(call: () => unknown): unknown {
   try {
@@ -23,14 +29,12 @@ describe('the keys of a call', () => {
   const many = (count: number, key = 'k') => Array.from({ length: count }, (_, i) => `${key}${i}`);
 
   it('are at most 64', () => {
-    expect(orderedKeys(many(64), undefined).wires).toHaveLength(64);
-    expect(thrownBy(() => orderedKeys(many(65), undefined))).toMatchObject({
+    expect(orderedKeys(many(64), plain).wires).toHaveLength(64);
+    expect(thrownBy(() => orderedKeys(many(65), plain))).toMatchObject({
       code: 'KEY',
       message: 'a call takes at most 64 keys, got 65: k0, k1, k2 and 62 more',
     });
-    expect((thrownBy(() => orderedKeys(many(65, 'x'.repeat(1e6)), undefined)) as Error).message.length).toBeLessThan(
-      600,
-    );
+    expect((thrownBy(() => orderedKeys(many(65, 'x'.repeat(1e6)), plain)) as Error).message.length).toBeLessThan(600);
   });
 });
 
@@ -65,6 +69,15 @@ describe('wireKey', () => {
     const whole = namespace ? `${namespace}:${key}` : key;
     expect(wire).toBe(`${head}#${sha(whole)}`);
     expect(Buffer.byteLength(wire)).toBeLessThanOrEqual(256);
+  });
+
+  it('leaves keys alone as far as a backend takes them, and cuts where it does not', () => {
+    for (const maxBytes of [65, 66, 100, 256, 1024]) {
+      expect(wireKey('n', 'x'.repeat(maxBytes - 2), maxBytes)).toBe(`n:${'x'.repeat(maxBytes - 2)}`);
+      const long = 'x'.repeat(maxBytes + 1);
+      expect(wireKey(undefined, long, maxBytes)).toBe(`${'x'.repeat(maxBytes - 65)}#${sha(long)}`);
+    }
+    expect(wireKey(undefined, 'x'.repeat(1e6), Infinity)).toHaveLength(1e6);
   });
 
   it('is the vector that other implementations can check', () => {

@@ -6,6 +6,7 @@ import { checkNames, checkNumber } from '../../../../lib/common/option-checks.js
 import type { LockClientOptions, RemoteOptions } from '../../../../lib/locks/options/options.js';
 import { type DflockdServerOptions, resolveServerOptions } from '../../../../lib/daemon/options.js';
 import { resolveOptions } from '../../../../lib/locks/options/resolve-options.js';
+import { defaultsOf } from '../support/defaults.js';
 import { FakeBackend } from '../support/fake-backend.js';
 
 const messageOf = (call: () => unknown): string => {
@@ -29,7 +30,7 @@ describe('bounds', () => {
   it.each<[string, (value: number) => unknown, number, number]>([
     ['acquireTimeoutS', (acquireTimeoutS) => client({ acquireTimeoutS }), 0, 2_147_483],
     ['shutdownTimeoutS', (shutdownTimeoutS) => client({ shutdownTimeoutS }), 0, 2_147_483],
-    ['limit', (limit) => checkRequest('k', { limit }, resolveOptions(), 0), 1, 1_048_576],
+    ['limit', (limit) => checkRequest('k', { limit }, defaultsOf(), 0), 1, 1_048_576],
     ['remote.commandLanes', (commandLanes) => remote({ commandLanes }), 1, 64],
     ['remote.connectTimeoutMs', (connectTimeoutMs) => remote({ connectTimeoutMs }), 1, MOST_MS],
     ['remote.requestTimeoutMs', (requestTimeoutMs) => remote({ requestTimeoutMs }), 1, MOST_MS],
@@ -52,6 +53,7 @@ describe('bounds', () => {
     ['leaseTtlS', (leaseTtlS) => client({ leaseTtlS }), 2_147_483],
     ['embedded.defaultLeaseTtl', (defaultLeaseTtl) => client({ embedded: { defaultLeaseTtl } }), 2_147_483],
     ['remote.placeLeaseS', (placeLeaseS) => remote({ placeLeaseS }), 2_147_483],
+    ['renewRatio', (renewRatio) => client({ renewRatio }), 1],
     ['remote.renewRatio', (renewRatio) => remote({ renewRatio }), 1],
   ])('of %s are outside', (name, resolve, max) => {
     expect(messageOf(() => resolve(max - 1e-9 * max))).toBe('taken');
@@ -190,6 +192,23 @@ describe('addresses', () => {
     const listen = (value: unknown) => client({ embedded: { listen: value } }).backend;
     expect(listen('host:0')).toMatchObject({ config: { listen: { host: 'host', port: 0 } } });
     expect(messageOf(() => listen('host:65536'))).toMatch(/^option embedded.listen: expected host, host:port/);
+  });
+});
+
+describe('the part of the lease after which a lock is renewed', () => {
+  it('is an option of every client, and 0.5 by default', () => {
+    expect(client({ renewRatio: 0.3 }).renewRatio).toBe(0.3);
+    expect(client({ embedded: true, renewRatio: 0.3 }).renewRatio).toBe(0.3);
+    expect(client({ backend: new FakeBackend(), renewRatio: 0.3 }).renewRatio).toBe(0.3);
+    expect(client({}).renewRatio).toBe(0.5);
+  });
+
+  it('may be given under remote instead, or in both places alike', () => {
+    expect(client({ remote: { renewRatio: 0.3 } }).renewRatio).toBe(0.3);
+    expect(client({ renewRatio: 0.3, remote: { renewRatio: 0.3 } }).renewRatio).toBe(0.3);
+    expect(messageOf(() => client({ renewRatio: 0.3, remote: { renewRatio: 0.5 } }))).toBe(
+      'options renewRatio (0.3) and remote.renewRatio (0.5) contradict each other: they are the same, give one',
+    );
   });
 });
 
@@ -397,7 +416,7 @@ describe('the options of a client', () => {
 
 describe('the options of an acquire', () => {
   const request = (options: object, defaults: LockClientOptions = {}) =>
-    checkRequest('k', options, resolveOptions(defaults), 1000);
+    checkRequest('k', options, defaultsOf(defaults), 1000);
 
   it('have the defaults of the client', () => {
     expect(request({})).toEqual({
@@ -450,7 +469,7 @@ describe('the options of an acquire', () => {
     expect(messageOf(() => request({ onNested: null }))).toBe(
       "option onNested: expected 'throw', 'wait' or the handle of a lock, got null",
     );
-    expect(messageOf(() => checkRequest('k', 7 as never, resolveOptions(), 0))).toBe(
+    expect(messageOf(() => checkRequest('k', 7 as never, defaultsOf(), 0))).toBe(
       'option options: expected an object, got 7',
     );
   });

@@ -47,7 +47,7 @@ describe('the options of a client', () => {
   });
 
   it('know embedded engines', () => {
-    expect(shownOptions(resolveOptions({ embedded: true })).backend).toEqual({
+    expect(shownOptions(resolveOptions({ embedded: true }), 'embedded').backend).toEqual({
       kind: 'embedded',
       config: {
         ...{ listen: undefined, authToken: false, tls: false, maxLocks: 1_000_000, maxWaiters: 0, maxSubscriptions: 0 },

@@ -6,7 +6,7 @@ import type {
   LockBackend,
   Owner,
   Pending,
-  Place,
+  Placement,
   Proof,
   Released,
   Waiter,
@@ -61,7 +61,7 @@ export class FakeBackend implements LockBackend {
   onEnqueue: (req: AcquireRequest) => Promise<Grant> = async (req) => this.grantFor(req);
   /** The grants of tickets come when a test says so. */
   onTicket: (req: AcquireRequest) => Promise<Grant> = () => new Promise(() => undefined);
-  placed: Promise<Place> = Promise.resolve('acquired');
+  placed: Promise<Placement> = Promise.resolve('acquired');
   onRenew: (grant: Grant, leaseMs: Ms) => Promise<Proof> = async (_, leaseMs) => ({
     validFrom: this.clock?.now() ?? 0,
     leaseMs,

@@ -11,7 +11,7 @@ type Options = Omit<LockClientOptions, 'backend' | 'servers' | 'remote' | 'embed
 export class World<B extends FakeBackend = FakeBackend> {
   readonly clock = new FakeClock({ now: 1000 });
   readonly backend: B;
-  readonly client: LockClient;
+  readonly client: LockClient<unknown>;
   readonly events: LockEvent[] = [];
   readonly losses: LockLostEvent[] = [];
 

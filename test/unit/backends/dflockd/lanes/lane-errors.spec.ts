@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { draining, gone, unauthorized, violation } from '../../../../../lib/backends/dflockd/lanes/lane-errors.js';
-import { explained, exhausted, isPassing } from '../../../../../lib/backends/dflockd/lines/line-trouble.js';
+import { explained, exhausted } from '../../../../../lib/backends/dflockd/lines/line-trouble.js';
 import * as errors from '../../../../../lib/common/errors.js';
 
 const server = 'host:6388';
@@ -41,23 +41,6 @@ describe('what a lane tells of its end', () => {
 });
 
 describe('the trouble of a line', () => {
-  it.each([
-    [errors.LockUnavailableError, new errors.LockUnavailableError('gone')],
-    [errors.ServerDrainingError, new errors.ServerDrainingError()],
-    [errors.ProtocolError, new errors.ProtocolError('error')],
-    [errors.LeaseExpiredError, new errors.LeaseExpiredError()],
-    [errors.MaxWaitersError, new errors.MaxWaitersError()],
-    [errors.MaxLocksError, new errors.MaxLocksError()],
-    // Of a server that has worked before.
-    [errors.AuthError, new errors.AuthError()],
-    [errors.ConfigError, new errors.ConfigError('option remote.auth')],
-  ])('passes where time heals it: %p', (_, error) => expect(isPassing(error)).toBe(true));
-
-  it.each([
-    [errors.LimitMismatchError, new errors.LimitMismatchError()],
-    [errors.ShuttingDownError, new errors.ShuttingDownError()],
-  ])('does not pass otherwise: %p', (_, error) => expect(isPassing(error)).toBe(false));
-
   it('is told as it is, but for a bare error, which explains nothing', () => {
     const bare = new errors.ProtocolError('error');
     expect(explained(bare, server)).toMatchObject({

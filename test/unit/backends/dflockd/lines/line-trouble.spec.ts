@@ -111,7 +111,7 @@ describe('a line in trouble', () => {
 
   it('goes on after a refusal of its place, and tells of it at the deadline', () => {
     const caller = join();
-    const error = new AuthError();
+    const error = new AuthError({ isTransient: true });
     pool.asked[0]!.taken(error);
     expect([line.state, caller.errors, line.verdict('key')]).toEqual(['pausing', [], error]);
     pool.clock.advance(PAUSE);

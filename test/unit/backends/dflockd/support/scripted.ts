@@ -2,7 +2,7 @@ import type { AcquireRequest, LinkEvent } from '../../../../../lib/backends/back
 import { RemoteBackend } from '../../../../../lib/backends/dflockd/remote.js';
 import { systemClock } from '../../../../../lib/common/system.js';
 import type { RemoteOptions } from '../../../../../lib/locks/options/options.js';
-import { resolveRemote } from '../../../../../lib/locks/options/resolve-remote.js';
+import { resolveRemote } from '../../../../../lib/backends/dflockd/options.js';
 import { FakeEntropy } from '../../../../support/fake-clock.js';
 import { FakeServer, obliging, type Peer, type Script } from './fake-server.js';
 

@@ -1,3 +1,8 @@
+import { parseAddress } from '../../common/address.js';
+import { ConfigError } from '../../common/errors.js';
+import { checkNames, checkNumber, checkObject, MOST_SECONDS, wrong } from '../../common/option-checks.js';
+import { show } from '../../common/shown.js';
+import { DEFAULT_LEASE_TTL_S, DEFAULT_PORT } from '../../protocol/limits.js';
 import {
   ELSEWHERE,
   EMBEDDED_NUMBERS,
@@ -5,13 +10,7 @@ import {
   type EmbeddedConfig,
   embeddedConfig,
   OF_CONNECTIONS,
-} from '../../backends/embedded/embedded-config.js';
-import { ConfigError } from '../../common/errors.js';
-import { checkNames, checkNumber, checkObject, wrong } from '../../common/option-checks.js';
-import { show } from '../../common/shown.js';
-import { DEFAULT_LEASE_TTL_S } from '../../protocol/limits.js';
-import { checkBounds } from './bounds.js';
-import { parseAddress } from './resolve-remote.js';
+} from './embedded-config.js';
 
 const KNOWN = [
   'listen', 'defaultLeaseTtl', ...Object.keys(EMBEDDED_NUMBERS), 'autoReleaseOnDisconnect', ...EMBEDDED_TEXTS,
@@ -29,13 +28,15 @@ export function resolveEmbedded(value: unknown): EmbeddedConfig {
     checkNumber(`embedded.${name}`, options[name], range);
   }
   const { listen, defaultLeaseTtl, ...rest } = options;
-  const leaseS = checkBounds('embedded.defaultLeaseTtl', defaultLeaseTtl) ?? DEFAULT_LEASE_TTL_S;
+  const lease = { min: 0, max: MOST_SECONDS, open: true };
+  const leaseS = checkNumber('embedded.defaultLeaseTtl', defaultLeaseTtl, lease) ?? DEFAULT_LEASE_TTL_S;
   checkTexts(options);
   const { autoReleaseOnDisconnect } = options;
   if (autoReleaseOnDisconnect !== undefined && typeof autoReleaseOnDisconnect !== 'boolean') {
     throw wrong('embedded.autoReleaseOnDisconnect', 'true or false', autoReleaseOnDisconnect);
   }
-  const address = listen === undefined ? undefined : parseAddress('embedded.listen', listen, 0);
+  const address =
+    listen === undefined ? undefined : parseAddress('embedded.listen', listen, { otherwise: DEFAULT_PORT, least: 0 });
   return embeddedConfig(rest, address, leaseS);
 }
 

@@ -1,13 +1,84 @@
 import type { ConnectionOptions } from 'node:tls';
-import type { Endpoint, RemoteConfig } from '../../backends/dflockd/lanes/config.js';
-import { hostFault, showAddress } from '../../common/address.js';
+import { parseAddress, showAddress } from '../../common/address.js';
 import { ConfigError } from '../../common/errors.js';
+import { checkNames, checkNumber, checkObject, MOST_SECONDS, wrong } from '../../common/option-checks.js';
 import { DEFAULT_HOST, DEFAULT_PORT, DEFAULT_READ_TIMEOUT_S, LONG_LINE_CAP } from '../../protocol/limits.js';
-import { checkBounds } from './bounds.js';
-import { checkNames, checkNumber, checkObject, wrong } from '../../common/option-checks.js';
-import type { ShardingStrategy } from './options.js';
+import type { Endpoint, RemoteConfig } from './lanes/config.js';
 
-export const DEFAULT_RENEW_RATIO = 0.5;
+/** `host`, `host:port`, or a pair. */
+export type ServerAddress = string | readonly [host: string, port: number];
+
+/** Returns the index of the server that has the key. */
+export type ShardingStrategy = (key: string, numServers: number) => number;
+
+/** How to reach a dflockd over TCP. */
+export interface RemoteOptions {
+  /** `{}` is TLS with the system's certificate authorities. */
+  tls?: ConnectionOptions | undefined;
+  auth?: string | undefined;
+  /** Default: crc32 of the key, as dflockd's clients do. */
+  shardingStrategy?: ShardingStrategy | undefined;
+  /** For everything from the name look-up to the server's answer to a first `ping`. Milliseconds, default 5000. */
+  connectTimeoutMs?: number | undefined;
+  /** Milliseconds, default 5000. */
+  requestTimeoutMs?: number | undefined;
+  /**
+   * The daemon's flag `--read-timeout`, seconds, default 23, at least 0.5: it closes connections that are silent for so
+   * long. If it closes one sooner, the locks on that one are lost; a `degraded` event says so, and from then on the client
+   * sends heartbeats more often.
+   */
+  readTimeoutS?: number | undefined;
+  /** The same as the option `renewRatio` of the client. */
+  renewRatio?: number | undefined;
+  /**
+   * Bounds of the delay between attempts to connect, in milliseconds; defaults 50 and 5000. The delay doubles from attempt to
+   * attempt, at random below its bound, and starts over once the server has answered. After a refused token or certificate
+   * it is the longest.
+   */
+  reconnect?: { minDelayMs?: number | undefined; maxDelayMs?: number | undefined } | undefined;
+  /**
+   * The daemon's flag `--auto-release-on-disconnect`, default true as there; it cannot be asked for. With `false` a lock
+   * outlives its connection until its lease ends, and so does one whose holder has died.
+   */
+  autoRelease?: boolean | undefined;
+  /**
+   * Connections to each server that all callers share for what does not wait: 1 to 64, default 2. When one is cut, the
+   * locks are lost that were acquired on it.
+   */
+  commandLanes?: number | undefined;
+  /**
+   * Most connections to each server for callers that wait, and for the locks they got by waiting, until these are
+   * released: an integer of at least 1, default 1024; `Infinity` for no bound. When they run out, those who wait for
+   * further keys ask again and again instead (every 25 to 250 ms), which an event `degraded` tells, and end with a
+   * PoolExhaustedError if their time runs out first. They do the same when the server takes no more connections.
+   */
+  maxWaitLanes?: number | undefined;
+  /**
+   * Places of this process in the daemon's queue of one key, each on a connection of its own; the other callers wait
+   * for them in order. An integer of at least 1, default 2; `Infinity` only together with `maxWaitLanes: Infinity`.
+   * Within a process the order is that of arrival, whatever the number. Between processes it is so among the first
+   * `waitersPerKey` of each: with 100 callers in one process against a single one in another, all with 1 ms of work, the
+   * single caller waits 3 / 4 / 18 / 150 ms at 1 / 2 / 8 / `Infinity`. A process that is stopped while it waits costs those
+   * behind it one `placeLeaseS` for each place. 1 gives processes equal turns; `Infinity` gives the daemon's strict order
+   * at the price of one connection per caller.
+   */
+  waitersPerKey?: number | undefined;
+  /**
+   * Longest lease, in seconds, that a place in the daemon's queue asks for; above 0, default 3, rounded up to whole seconds on
+   * the wire. A process that is stopped while it waits takes the lock once for each of its places, and keeps the others out for
+   * this long each time. Whoever gets the lock renews it to `leaseTtlS` before it begins to work, one request more for each lock
+   * that was waited for; until that is answered, it counts as held for this long only.
+   */
+  placeLeaseS?: number | undefined;
+  /**
+   * `token`: handles show the first half of their token as `fence`, for daemons whose tokens begin with a rising number
+   * (dflockd 2.1 and later, and the one in this package). Default `none`: tokens of dflockd 1.x and 2.0 are random, and
+   * a random number stored as the highest fence blocks a row for ever. A fence that does not rise is reported by an
+   * event `degraded`, and from then on that server's fences are not shown any more.
+   */
+  fencing?: 'none' | 'token' | undefined;
+}
+
 const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
 const DEFAULT_REQUEST_TIMEOUT_MS = 5000;
 const DEFAULT_MIN_DELAY_MS = 50;
@@ -17,6 +88,7 @@ const MOST_COMMAND_LANES = 64;
 const DEFAULT_MAX_WAIT_LANES = 1024;
 const DEFAULT_WAITERS_PER_KEY = 2;
 const DEFAULT_PLACE_LEASE_S = 3;
+const PLACE_LEASE_S = { min: 0, max: MOST_SECONDS, open: true };
 
 const KNOWN = [
   'tls', 'auth', 'shardingStrategy', 'connectTimeoutMs', 'requestTimeoutMs', 'readTimeoutS', 'renewRatio', 'reconnect',
@@ -62,7 +134,7 @@ function resolveWaiting(
     const expected = `an integer, unless remote.maxWaitLanes is Infinity too (it is ${maxWaitLanes})`;
     throw wrong('remote.waitersPerKey', expected, waitersPerKey);
   }
-  const placeLeaseS = checkBounds('remote.placeLeaseS', options.placeLeaseS) ?? DEFAULT_PLACE_LEASE_S;
+  const placeLeaseS = checkNumber('remote.placeLeaseS', options.placeLeaseS, PLACE_LEASE_S) ?? DEFAULT_PLACE_LEASE_S;
   return { maxWaitLanes, waitersPerKey, placeLeaseMs: placeLeaseS * 1000 };
 }
 
@@ -112,49 +184,14 @@ function resolveReconnect(value: unknown = {}): RemoteConfig['reconnect'] {
 }
 
 function resolveServers(value: unknown): readonly Endpoint[] {
-  if (value === undefined) return Object.freeze([endpoint(DEFAULT_HOST, DEFAULT_PORT)]);
+  if (value === undefined) return Object.freeze([parseAddress('servers', DEFAULT_HOST, { otherwise: DEFAULT_PORT })]);
   if (!Array.isArray(value) || value.length === 0) {
     throw new ConfigError(`option servers: expected a list of at least one address, got ${showAddress(value)}`);
   }
-  const endpoints = value.map((address: unknown, i) => parseAddress(`servers[${i}]`, address));
+  const endpoints = value.map((address: unknown, i) =>
+    parseAddress(`servers[${i}]`, address, { otherwise: DEFAULT_PORT }),
+  );
   const twice = endpoints.find(({ label }, i) => endpoints.findIndex((other) => other.label === label) !== i);
   if (twice) throw wrong('servers', 'each address once', twice.label);
   return Object.freeze(endpoints);
-}
-
-const endpoint = (host: string, port: number): Endpoint =>
-  Object.freeze({ host, port, label: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}` });
-
-/** `host`, `host:port`, `[v6]:port`, `[host, port]`. @throws ConfigError */
-export function parseAddress(option: string, value: unknown, least: 0 | 1 = 1): Endpoint {
-  const [host, port] = splitAddress(value);
-  const number = typeof port === 'string' && /^[0-9]+$/.test(port) ? Number(port) : port;
-  const fault = addressFault(value, host);
-  const valid = Number.isInteger(number) && Number(number) >= least && Number(number) <= 65_535;
-  if (fault !== undefined || typeof host !== 'string' || !valid) {
-    const reason = fault === undefined ? '' : `; ${fault}`;
-    throw new ConfigError(
-      `option ${option}: expected host, host:port or [host, port], got ${showAddress(value)}${reason}`,
-    );
-  }
-  return endpoint(host, Number(number));
-}
-
-/** Of all that was given before its parts: a scheme has a colon, and so has a list of addresses. */
-function addressFault(value: unknown, host: unknown): string | undefined {
-  const whole =
-    typeof value === 'string' || value instanceof URL ? hostFault(String(value).replace(/[[\]]/g, '')) : undefined;
-  if (whole !== undefined && !/colon/.test(whole)) return whole;
-  return typeof host === 'string' ? hostFault(host) : undefined;
-}
-
-function splitAddress(value: unknown): [host: unknown, port: unknown] {
-  if (Array.isArray(value) && value.length === 2) return [value[0], value[1]];
-  if (typeof value !== 'string') return [undefined, undefined];
-  const bracketed = /^\[([^\]]+)\](?::(.*))?$/.exec(value);
-  if (bracketed) return [bracketed[1], bracketed[2] ?? DEFAULT_PORT];
-  const colons = value.split(':').length - 1;
-  // More than one colon without brackets is an IPv6 address without port.
-  if (colons !== 1) return [value, DEFAULT_PORT];
-  return value.split(':') as [string, string];
 }

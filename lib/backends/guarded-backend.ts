@@ -1,0 +1,212 @@
+import { BackendError, LockError } from '../common/errors.js';
+import { rejected } from '../common/rejected.js';
+import { show, shown } from '../common/shown.js';
+import type { Ms } from '../common/system.js';
+import { isThenable } from '../common/thenables.js';
+import type {
+  AcquireRequest,
+  BackendHost,
+  Capabilities,
+  Grant,
+  LinkEvent,
+  LockBackend,
+  LockKind,
+  Pending,
+  Proof,
+  Released,
+  SignalTaker,
+  Waiter,
+} from './backend.js';
+
+/** What is told of an error that a backend threw: its own if it is a LockError, otherwise a BackendError about it. */
+export const failureOf = (name: string, method: string, error: unknown): LockError =>
+  error instanceof LockError
+    ? error
+    : new BackendError(`the backend ${shown(name)} failed in ${method}: ${show(error)}`, { cause: error });
+
+const nothing = (): void => undefined;
+
+/**
+ * A backend of somebody else, whose mistakes end where they are made: what a method throws, and what a promise that it
+ * returns is rejected with, becomes the same typed error; where there is nobody to tell, a warning in the log.
+ */
+export class GuardedBackend<S> implements LockBackend<S> {
+  readonly name: string;
+  readonly isLocked?: (key: string, kind: LockKind) => Promise<boolean>;
+  readonly publish?: (channel: string, payload: string) => Promise<number>;
+  readonly subscribe?: (pattern: string, group: string | undefined, taker: SignalTaker) => () => void;
+  readonly onSuspect?: (callback: (grant?: Grant) => void) => () => void;
+
+  constructor(
+    private readonly inner: LockBackend<S>,
+    private readonly log: BackendHost['log'],
+  ) {
+    this.name = String(inner.name);
+    if (inner.isLocked) this.isLocked = (key, kind) => this.ask('isLocked', () => inner.isLocked!(key, kind));
+    if (inner.publish) {
+      this.publish = (channel, payload) => this.ask('publish', () => inner.publish!(channel, payload));
+    }
+    if (inner.subscribe) this.subscribe = (pattern, group, taker) => this.listen(pattern, group, taker);
+    if (inner.onSuspect) {
+      this.onSuspect = (callback) => this.watch('onSuspect', () => inner.onSuspect!(callback));
+    }
+  }
+
+  get capabilities(): Capabilities {
+    try {
+      return this.inner.capabilities;
+    } catch (error) {
+      throw this.failure('capabilities', error);
+    }
+  }
+
+  async start(): Promise<Capabilities> {
+    const capabilities: unknown = await this.ask('start', () => this.inner.start());
+    if (typeof capabilities === 'object' && capabilities !== null) return capabilities as Capabilities;
+    throw this.misfit('start', 'capabilities', capabilities);
+  }
+
+  tryAcquire(req: AcquireRequest): Promise<Grant | null> {
+    try {
+      return this.inner.tryAcquire(req).then(undefined, this.tryFailed);
+    } catch (error) {
+      return rejected(this.failure('tryAcquire', error));
+    }
+  }
+
+  /** Callers are told by the waiter, who is not wrapped: there is one for each lock that is taken. */
+  enqueue(req: AcquireRequest, mode: 'line' | 'ticket', waiter: Waiter): Pending {
+    let pending: Pending;
+    try {
+      pending = this.inner.enqueue(req, mode, waiter);
+      if (typeof pending.cancel === 'function') return pending;
+    } catch (error) {
+      throw this.failure('enqueue', error);
+    }
+    // An async function, which may still call the waiter.
+    if (isThenable(pending)) return this.pendingLater(pending, waiter);
+    throw this.misfit('enqueue', 'a Pending', pending);
+  }
+
+  renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
+    try {
+      return this.inner.renew(grant, leaseMs).then(this.proven, this.renewFailed);
+    } catch (error) {
+      return rejected(this.failure('renew', error));
+    }
+  }
+
+  release(grant: Grant, done: (outcome: Released) => void, keepMs?: Ms): void {
+    let returned: unknown;
+    try {
+      returned = this.inner.release(grant, done, keepMs);
+    } catch (error) {
+      return done(this.failure('release', error));
+    }
+    if (isThenable(returned)) returned.then(undefined, (error: unknown) => done(this.failure('release', error)));
+  }
+
+  abandon(grant: Grant): void {
+    try {
+      this.settle('abandon', this.inner.abandon(grant));
+    } catch (error) {
+      this.warn('abandon', error);
+    }
+  }
+
+  stats(): Promise<S[]> {
+    return this.ask('stats', () => this.inner.stats());
+  }
+
+  ping(): Promise<void> {
+    return this.ask('ping', () => this.inner.ping());
+  }
+
+  onLink(callback: (event: LinkEvent) => void): () => void {
+    return this.watch('onLink', () => this.inner.onLink(callback));
+  }
+
+  close(graceMs: Ms): Promise<void> {
+    return this.ask('close', () => this.inner.close(graceMs));
+  }
+
+  private readonly tryFailed = (error: unknown): never => {
+    throw this.failure('tryAcquire', error);
+  };
+
+  private readonly renewFailed = (error: unknown): never => {
+    throw this.failure('renew', error);
+  };
+
+  private readonly proven = (proof: Proof): Proof => {
+    if (typeof proof === 'object' && proof !== null) return proof;
+    throw this.misfit('renew', 'a proof', proof);
+  };
+
+  private failure(method: string, error: unknown): LockError {
+    return failureOf(this.name, method, error);
+  }
+
+  private misfit(method: string, expected: string, got: unknown): BackendError {
+    return new BackendError(
+      `the backend ${shown(this.name)} failed in ${method}: expected ${expected}, got ${show(got)}`,
+    );
+  }
+
+  private warn(method: string, error: unknown): void {
+    this.log('warn', this.failure(method, error).message);
+  }
+
+  private async ask<T>(method: string, run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } catch (error) {
+      throw this.failure(method, error);
+    }
+  }
+
+  /** Of what should have returned nothing, or something that is no promise. */
+  private settle(method: string, returned: unknown): void {
+    if (isThenable(returned)) returned.then(undefined, (error: unknown) => this.warn(method, error));
+  }
+
+  private watch(method: string, begin: () => unknown): () => void {
+    let stop: unknown;
+    try {
+      stop = begin();
+    } catch (error) {
+      throw this.failure(method, error);
+    }
+    this.settle(method, stop);
+    return () => this.stop(method, stop);
+  }
+
+  private listen(pattern: string, group: string | undefined, taker: SignalTaker): () => void {
+    let stop: unknown;
+    try {
+      stop = this.inner.subscribe!(pattern, group, taker);
+    } catch (error) {
+      throw this.failure('subscribe', error);
+    }
+    if (isThenable(stop)) stop.then(undefined, (error: unknown) => taker.failed(this.failure('subscribe', error)));
+    return () => this.stop('subscribe', stop);
+  }
+
+  private stop(method: string, stop: unknown): void {
+    if (isThenable(stop)) return void stop.then((later) => this.stop(method, later), nothing);
+    if (typeof stop !== 'function') return;
+    try {
+      this.settle(method, (stop as () => unknown)());
+    } catch (error) {
+      this.warn(method, error);
+    }
+  }
+
+  private pendingLater(pending: PromiseLike<unknown>, waiter: Waiter): Pending {
+    pending.then(undefined, (error: unknown) => waiter.refused(this.failure('enqueue', error)));
+    const cancel = (): void => {
+      pending.then((later) => (later as Partial<Pending> | undefined)?.cancel?.(), nothing).then(undefined, nothing);
+    };
+    return { cancel };
+  }
+}

@@ -1,0 +1,129 @@
+import type { BackendFactory, BackendHost, LockBackend } from '../../backends/backend.js';
+import type { RemoteConfig } from '../../backends/dflockd/lanes/config.js';
+import { GuardedBackend } from '../../backends/guarded-backend.js';
+import { resolveRemote } from '../../backends/dflockd/options.js';
+import { RemoteBackend } from '../../backends/dflockd/remote.js';
+import { type EmbeddedConfig, type ShownEmbedded, shownEmbedded } from '../../backends/embedded/embedded-config.js';
+import { EmbeddedBackend } from '../../backends/embedded/embedded.js';
+import { resolveEmbedded } from '../../backends/embedded/options.js';
+import { ConfigError, LockError } from '../../common/errors.js';
+import { wrong } from '../../common/option-checks.js';
+import { shared } from '../../common/shared-state.js';
+import { shown } from '../../common/shown.js';
+import { isThenable } from '../../common/thenables.js';
+
+/** Where the locks live. This file is the only one that asks which of these it is. */
+export type BackendChoice =
+  | { readonly kind: 'remote'; readonly config: RemoteConfig }
+  | { readonly kind: 'embedded'; readonly config: EmbeddedConfig }
+  | { readonly kind: 'custom'; readonly backend: LockBackend | BackendFactory };
+
+/** The same as anybody may see it: of what is secret, only whether it is there. */
+export type ShownBackend =
+  | {
+      readonly kind: 'remote';
+      readonly config: Omit<RemoteConfig, 'auth' | 'tls'> & { readonly auth: boolean; readonly tls: boolean };
+    }
+  | {
+      readonly kind: 'embedded';
+      readonly config: ShownEmbedded;
+    }
+  | { readonly kind: 'custom'; readonly name: string };
+
+/** @throws ConfigError that names option and value */
+export function chooseBackend(options: Readonly<Record<string, unknown>>): BackendChoice {
+  const { servers, remote, embedded, backend } = options;
+  const ways = ['servers', 'remote', 'embedded', 'backend'].filter((name) => options[name] !== undefined);
+  if ((embedded !== undefined || backend !== undefined) && ways.length > 1) {
+    throw new ConfigError(`options ${ways.join(' and ')} contradict each other: name one place where locks live`);
+  }
+  if (typeof backend === 'function') return { kind: 'custom', backend: backend as BackendFactory };
+  if (backend !== undefined) return { kind: 'custom', backend: checkBackend('a LockBackend', backend) };
+  if (embedded !== undefined) return { kind: 'embedded', config: resolveEmbedded(embedded) };
+  return { kind: 'remote', config: resolveRemote(servers, remote) };
+}
+
+/** @param name what the backend calls itself */
+export function shownBackend(choice: BackendChoice, name: string): ShownBackend {
+  switch (choice.kind) {
+    case 'remote': {
+      const { auth, tls } = choice.config;
+      return {
+        kind: 'remote',
+        config: Object.freeze({ ...choice.config, auth: auth !== undefined, tls: tls !== undefined }),
+      };
+    }
+    case 'embedded':
+      return { kind: 'embedded', config: shownEmbedded(choice.config) };
+    case 'custom':
+      return { kind: 'custom', name };
+  }
+}
+
+/** Where the locks live: addresses, or what the backend calls itself. */
+export const placesOf = (choice: BackendChoice, name: string): string[] =>
+  choice.kind === 'remote' ? choice.config.endpoints.map(({ label }) => label) : [name];
+
+/** What an operator should know of that place, although nothing is wrong with it. */
+export const remarkOn = (choice: BackendChoice): string | undefined =>
+  choice.kind === 'embedded' && !choice.config.listen
+    ? 'locks live in this process and exclude no other; embedded.listen or servers shares them'
+    : undefined;
+
+/**
+ * The backend of one client; nothing is connected yet.
+ * @throws ConfigError for a backend that another client has; what a factory throws
+ */
+export function makeBackend(choice: BackendChoice, host: BackendHost): LockBackend {
+  const { clock, entropy } = host;
+  switch (choice.kind) {
+    case 'remote':
+      return new RemoteBackend(choice.config, clock, entropy);
+    case 'embedded':
+      return new EmbeddedBackend(choice.config, clock, entropy);
+    case 'custom': {
+      const { backend } = choice;
+      const its = typeof backend === 'function' ? madeBy(backend, host) : own(backend, GIVE_A_FACTORY);
+      return new GuardedBackend(its, host.log);
+    }
+  }
+}
+
+const GIVE_A_FACTORY = 'pass a factory, (host) => LockBackend, so that each client makes its own';
+const MAKE_ANOTHER = 'the factory must make a new one on each call';
+
+/** Backends that clients have, in all copies of this package. A client closes what it has, so nobody else can use it. */
+const owned = shared('owned-backends', () => new WeakSet<LockBackend>());
+
+function own(backend: LockBackend, cure: string): LockBackend {
+  if (owned.has(backend)) {
+    throw new ConfigError(`option backend: "${shown(backend.name)}" belongs to another client already; ${cure}`);
+  }
+  owned.add(backend);
+  return backend;
+}
+
+function madeBy(factory: BackendFactory, host: BackendHost): LockBackend {
+  let made: unknown;
+  try {
+    made = factory(host);
+  } catch (cause) {
+    if (cause instanceof LockError) throw cause;
+    throw new ConfigError(`option backend: the factory threw ${shown(String(cause))}`, { cause });
+  }
+  // Its outcome comes too late for anybody.
+  if (isThenable(made)) void made.then(undefined, () => undefined);
+  return own(checkBackend('a factory that returns a LockBackend', made), MAKE_ANOTHER);
+}
+
+const METHODS = [
+  'start', 'tryAcquire', 'enqueue', 'renew', 'release', 'abandon', 'stats', 'ping', 'onLink', 'close',
+] as const; // prettier-ignore
+
+function checkBackend(expected: string, value: unknown): LockBackend {
+  if (typeof value !== 'object' || value === null) throw wrong('backend', expected, value);
+  const backend = value as Readonly<Record<string, unknown>>;
+  const missing = METHODS.filter((name) => typeof backend[name] !== 'function');
+  if (missing.length > 0) throw wrong('backend', `${expected} (${missing.join(', ')} missing)`, value);
+  return value as LockBackend;
+}

@@ -1,0 +1,61 @@
+import type { Capabilities, LockBackend } from '../../backends/backend.js';
+import { checkNumber, checkObject, wrong } from '../../common/option-checks.js';
+import { shown } from '../../common/shown.js';
+import type { Ms } from '../../common/system.js';
+
+/** What a lease is measured by. */
+export type LeaseLimits = Pick<Capabilities, 'leaseUnitMs' | 'minLeaseMs'>;
+
+/**
+ * What keys and leases are measured by. Read once, before the start of the backend: a key must name the same lock for as
+ * long as its client lives.
+ */
+export interface BackendLimits extends LeaseLimits {
+  readonly maxKeyBytes: number;
+  /** 0: no advice. */
+  readonly adviseLeaseMs: Ms;
+}
+
+/** `#` and a SHA-256 in hex: what stands for the end of a key that is too long. */
+export const HASH_BYTES = 65;
+
+/** @throws ConfigError for capabilities that are none */
+export function limitsOf(backend: LockBackend): BackendLimits {
+  const given = checkObject('backend.capabilities', backend.capabilities);
+  const { maxKeyBytes } = given;
+  if (maxKeyBytes !== Infinity && !(Number.isSafeInteger(maxKeyBytes) && (maxKeyBytes as number) >= HASH_BYTES)) {
+    throw wrong('backend.capabilities.maxKeyBytes', `an integer of at least ${HASH_BYTES}, or Infinity`, maxKeyBytes);
+  }
+  const time = (name: keyof Capabilities, otherwise?: Ms): Ms =>
+    checkNumber(`backend.capabilities.${name}`, given[name] ?? otherwise ?? NaN, { min: 0 })!;
+  return Object.freeze({
+    maxKeyBytes: maxKeyBytes as number,
+    leaseUnitMs: time('leaseUnitMs'),
+    minLeaseMs: time('minLeaseMs'),
+    adviseLeaseMs: time('adviseLeaseMs', 0),
+  });
+}
+
+/** The lease to ask for: at least the least, in whole units. 0 is the default of the server. */
+export function leaseWithin(leaseMs: Ms, { leaseUnitMs, minLeaseMs }: LeaseLimits): Ms {
+  if (leaseMs === 0) return 0;
+  const least = Math.max(leaseMs, minLeaseMs);
+  return leaseUnitMs > 0 ? Math.ceil(least / leaseUnitMs) * leaseUnitMs : least;
+}
+
+const seconds = (ms: Ms): string => `${ms / 1000} s`;
+
+/** What an operator should know of a lease that is allowed. @param leaseMs as it was given; 0: it was not */
+export function leaseWarning(
+  leaseMs: Ms,
+  { leaseUnitMs, minLeaseMs, adviseLeaseMs }: BackendLimits,
+  name: string,
+): string | undefined {
+  if (leaseMs === 0) return undefined;
+  const [given, backend] = [`leaseTtlS ${leaseMs / 1000}`, shown(name)];
+  if (leaseMs < minLeaseMs)
+    return `${given}: the shortest lease of ${backend} is ${seconds(minLeaseMs)}, which is used`;
+  if (leaseMs >= adviseLeaseMs) return undefined;
+  const counts = leaseUnitMs === 1000 ? `${backend} counts whole seconds; below` : `on ${backend} below`;
+  return `${given}: ${counts} ${seconds(adviseLeaseMs)} a slow renewal costs the lock`;
+}
