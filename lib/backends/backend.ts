@@ -18,7 +18,7 @@ export interface Capabilities {
   /** The shortest lease that the server grants; who asks for less gets this. */
   minLeaseMs: Ms;
   /** A client whose `leaseTtlS` is shorter warns in its log. Default 0: no advice. */
-  adviseLeaseMs?: Ms;
+  adviseLeaseMs?: Ms | undefined;
   /**
    * The server counts waits in this unit: a place in its queue may outlast its deadline by so much. The waiter hears of
    * the deadline in time.

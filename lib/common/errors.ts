@@ -18,7 +18,7 @@ export interface LockErrorDetails {
   server?: string | undefined;
   cause?: unknown;
   /** Where it is not as for all errors of the class, see `LockError.isTransient`. */
-  isTransient?: boolean;
+  isTransient?: boolean | undefined;
 }
 
 export class LockError extends Error {
@@ -265,7 +265,7 @@ export class ProtocolError extends LockError {
  */
 export class BackendError extends LockError {
   constructor(message: string, details: LockErrorDetails = {}) {
-    super(message, { code: 'BACKEND', ...details });
+    super(message, withDefaults(details, 'BACKEND'));
   }
 }
 

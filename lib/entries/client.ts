@@ -16,9 +16,10 @@ export type {
   SignalTaker,
   Waiter,
 } from '../backends/backend.js';
-export type { EmbeddedConfig } from '../backends/embedded/embedded-config.js';
+export type { EmbeddedAddress, ShownEmbedded } from '../backends/embedded/embedded-config.js';
 export type { Endpoint, RemoteConfig } from '../backends/dflockd/lanes/config.js';
 export type { EmbeddedOptions } from '../backends/embedded/embedded-options.js';
+export type { DflockdServerOptions, ShownServerOptions } from '../daemon/options.js';
 export * from '../common/errors.js';
 export type { Clock, Entropy, Ms, Timer } from '../common/system.js';
 export type { ConnectOptions } from '../dropin/dflockd-client/dial.js';
@@ -71,6 +72,7 @@ export type {
   ServerAddress,
   ShardingStrategy,
 } from '../locks/options/options.js';
+export type { ShownBackend } from '../locks/options/choose-backend.js';
 export type { ResolvedSettings, ShownOptions } from '../locks/options/resolve-options.js';
 export type { Signal, SignalOptions, Signals } from '../locks/signals/signals.js';
 export type { ServerStats } from '../protocol/server-stats.js';

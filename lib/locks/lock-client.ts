@@ -270,7 +270,7 @@ export class LockClient<S = ServerStats> {
    * @throws UnsupportedError where the backend cannot tell (`capabilities.inspect`), LockKeyError, ConfigError,
    *   LockUnavailableError, ShuttingDownError
    */
-  isLocked(key: string, options: { limit?: number } = {}): Promise<boolean> {
+  isLocked(key: string, options: { limit?: number | undefined } = {}): Promise<boolean> {
     return this.#queries.isLocked(key, options);
   }
 

@@ -28,7 +28,7 @@ export interface ScopeOptions extends AcquireOptions {
 
 export interface WithLockOptions extends ScopeOptions {
   /** `throw` (default): a lock lost under the body makes withLock reject. `ignore`: only the events tell. */
-  onLost?: 'throw' | 'ignore';
+  onLost?: 'throw' | 'ignore' | undefined;
 }
 
 /** For how long a body keeps its lock. */

@@ -38,7 +38,7 @@ export class Queries<S> {
     });
   }
 
-  async isLocked(key: string, options: { readonly limit?: number }): Promise<boolean> {
+  async isLocked(key: string, options: { readonly limit?: number | undefined }): Promise<boolean> {
     checkNames('', checkObject('options', options), ['limit']);
     const kind = checkBounds('limit', options.limit) === undefined ? 'lock' : 'sem';
     const { namespace, limits } = this.defaults;

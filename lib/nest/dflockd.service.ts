@@ -88,7 +88,7 @@ export class DflockdService {
    * @throws UnsupportedError where the backend cannot tell (`capabilities.inspect`), LockKeyError, ConfigError,
    * LockUnavailableError, ShuttingDownError
    */
-  isLocked(key: string, options?: { limit?: number }): Promise<boolean> {
+  isLocked(key: string, options?: { limit?: number | undefined }): Promise<boolean> {
     return this.client.isLocked(key, options);
   }
 

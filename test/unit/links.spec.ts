@@ -73,7 +73,7 @@ describe('the pages in the package', () => {
   });
 
   it('and all others link to what exists', () => {
-    const rest = ['docs/mutation.md', 'docs/mutation-client.md', 'docs/mutation-locks.md'];
+    const rest = ['docs/mutation.md', 'docs/mutation-dflockd.md', 'docs/mutation-locks.md'];
     for (const page of rest) {
       for (const target of targetsIn(page)) {
         const [path] = target.split('#');

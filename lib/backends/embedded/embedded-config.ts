@@ -19,8 +19,9 @@ export interface EmbeddedConfig {
 }
 
 /** The options as anybody may see them, under the daemon's names and in its units: durations are seconds. */
-export interface ShownEmbedded
-  extends Pick<EmbeddedConfig, 'listen'>, Omit<ShownServerOptions, 'host' | 'port' | 'shutdownTimeout'> {}
+export interface ShownEmbedded extends Omit<ShownServerOptions, 'host' | 'port' | 'shutdownTimeout'> {
+  readonly listen: EmbeddedAddress | undefined;
+}
 
 export interface EmbeddedAddress {
   readonly host: string;
