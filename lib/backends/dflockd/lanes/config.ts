@@ -29,7 +29,7 @@ export interface RemoteConfig {
   readonly waitersPerKey: number;
   /** Longest lease that such a place asks for. */
   readonly placeLeaseMs: Ms;
-  /** Whether the server frees what a closed connection owned (its flag `auto-release-on-disconnect`, spec 4.6). */
+  /** Whether the server frees what a closed connection owned: its flag `auto-release-on-disconnect` (spec 4.6). */
   readonly autoRelease: boolean;
   /** `token`: the first half of a token is a fence (spec 10). */
   readonly fencing: 'none' | 'token';
