@@ -74,6 +74,42 @@ export const ROOMS = {
   ),
 };
 
+/**
+ * What a room holds, for docs/architecture.md: one line for each.
+ *
+ * @type {Readonly<Record<string, string>>}
+ */
+export const HOLDS = {
+  common: 'errors, clock and timers, alarms, checks of options, what may be printed; knows no lock',
+  protocol: 'the words of dflockd: requests, replies, encoders and decoders, limits, patterns, shards; no I/O',
+  core: 'the lock engine: holders, queues, leases, fences, signals, statistics; no I/O, no clock',
+  daemon: 'the server: port, sessions, fairness between clients, shutdown',
+  backends: 'the interface between locks and the places where they live',
+  'backends/dflockd/lanes': 'connections to a dflockd server: dialing, pipelining, heartbeats, reconnecting',
+  'backends/dflockd/lines': 'the queues of callers in this process, and their places in the queue of the server',
+  'backends/dflockd': 'the backend for dflockd servers',
+  'backends/embedded': 'the backend for the engine in this process',
+  'locks/options': 'the options of a client and of a call, checked; keys; the choice of a backend',
+  'locks/lease': 'how long a lock is surely held, and its renewal',
+  'locks/events': 'the event streams',
+  'locks/handle': 'locks in the hands of users: handles, signals, release, nesting context',
+  'locks/acquire': 'from a request to a held lock: waiting, retrying, several keys, nesting',
+  'locks/tickets': 'places taken now and waited for later',
+  'locks/signals': 'publish and subscribe',
+  locks: '`LockClient`, which puts the folders below it together',
+  'dropin/dflockd-client': 'the classes and functions of dflockd-client, under their own names',
+  'nest/shared': 'tokens, metadata keys, texts of errors',
+  'nest/errors': 'lock errors as HTTP, RPC, WebSocket and GraphQL answers',
+  'nest/methods': 'the methods that decorators wrap, by what they return',
+  'nest/requests': 'the interceptor behind `@LockRequest`',
+  'nest/boot': 'what is looked at, connected and refused when the application starts',
+  nest: 'the module, its services, its life in the application, its log',
+  'nest/decorators': 'the decorators',
+  testing: '`TestLocks` and its backend and clock',
+  cli: 'the command `nestjs-dflockd`',
+  entries: 'the import paths of the package: one file each, nothing but exports',
+};
+
 /** The rooms whose branches `npm run coverage` measures, with all that is in them. */
 export const COVERED = ['core', 'backends', 'locks'];
 

@@ -6,9 +6,12 @@ import * as listed from '../../rooms.mjs';
 import * as lint from '../../scripts/lint/room-imports.mjs';
 // @ts-expect-error -- plain JavaScript, a script
 import * as entries from '../../scripts/exports.mjs';
+// @ts-expect-error -- plain JavaScript, a script
+import * as printed from '../../scripts/rooms.mjs';
 import { cyclesIn, type Import, type ModuleGraph, reached, readModuleGraph } from '../support/module-graph.js';
 
-const { ROOMS, ROOMS_WITHOUT_NEST, TYPE_CYCLES, roomOf } = listed as {
+const { HOLDS, ROOMS, ROOMS_WITHOUT_NEST, TYPE_CYCLES, roomOf } = listed as {
+  HOLDS: Record<string, string>;
   ROOMS: Record<string, { imports: string[]; uses: string[] }>;
   ROOMS_WITHOUT_NEST: string[];
   TYPE_CYCLES: string[][];
@@ -20,6 +23,8 @@ const { ENTRIES, exportsOf, typesVersionsOf } = entries as {
   exportsOf: (entries: string[]) => unknown;
   typesVersionsOf: (entries: string[]) => unknown;
 };
+
+const { withRooms } = printed as { withRooms: (page: string) => string };
 
 const graph = readModuleGraph();
 const sorted = (names: Iterable<string>): string[] => [...new Set(names)].sort();
@@ -50,6 +55,15 @@ describe('the rooms of lib', () => {
     expect(sorted(cyclesIn(graph, true).map(String))).toEqual(
       sorted(TYPE_CYCLES.map((one) => String([...one].sort()))),
     );
+  });
+
+  it('each say in HOLDS what they hold', () => {
+    expect(sorted(Object.keys(HOLDS))).toEqual(sorted(Object.keys(ROOMS)));
+  });
+
+  it('stand in docs/architecture.md; otherwise: npm run rooms', () => {
+    const page = readFileSync('docs/architecture.md', 'utf8');
+    expect(page).toBe(withRooms(page));
   });
 
   it('are free of Nest up to the drop-in, the command line included', () => {
