@@ -66,12 +66,14 @@ export const ROOMS = {
       'nest/shared nest/methods nest',
     '@nestjs/common',
   ),
+  'testing/backend': room('common backends locks', 'node:assert'),
   cli: room('common daemon', 'node:fs node:stream node:v8'),
   entries: room(
     'common protocol daemon backends backends/dflockd/lanes backends/embedded locks/options ' +
       'locks/events locks/handle locks/acquire locks/tickets locks/signals locks dropin/dflockd-client ' +
       'nest/errors nest/methods nest/requests nest nest/decorators testing',
   ),
+  'entries/testing': room('testing/backend'),
 };
 
 /**

@@ -1,0 +1,161 @@
+import { strict as assert } from 'node:assert';
+import type {
+  AcquireRequest,
+  BackendFactory,
+  BackendHost,
+  Capabilities,
+  Grant,
+  LockBackend,
+  Pending,
+  Placement,
+  Released,
+} from '../../backends/backend.js';
+import { Deferred } from '../../common/deferred.js';
+import { type Ms, systemClock, systemEntropy } from '../../common/system.js';
+
+/** A place where locks live, made for one test. */
+export interface BackendWorld {
+  /** Each call is one more process, so to speak: all backends that it makes share their locks. */
+  readonly connect: BackendFactory;
+  /** When the backends have been closed. */
+  close?(): Promise<void>;
+}
+
+/** Longest time for anything to happen: machines pause. */
+const PATIENCE_MS: Ms = 10_000;
+
+const later = (ms: Ms): Promise<void> => new Promise((resolve) => void systemClock.setTimer(resolve, ms, true));
+
+/** What `condition` gives, as soon as it gives something. */
+export async function until<T>(condition: () => Promise<T | null | false | undefined>, what: string): Promise<T> {
+  const end = systemClock.now() + PATIENCE_MS;
+  for (;;) {
+    const value = await condition();
+    if (value !== null && value !== false && value !== undefined) return value;
+    assert.ok(systemClock.now() < end, `waited in vain for ${what}`);
+    await later(5);
+  }
+}
+
+export async function inTime<T>(promise: Promise<T>, what: string): Promise<T> {
+  let timer: object | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = systemClock.setTimer(() => reject(new Error(`waited in vain for ${what}`)), PATIENCE_MS, true);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    systemClock.clearTimer(timer!);
+  }
+}
+
+/** The error that a promise is rejected with. */
+export const failure = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    (value) => assert.fail(`it did not fail, but gave ${String(value)}`),
+    (error: unknown) => error,
+  );
+
+/** A wait as promises. */
+export interface Waiting {
+  readonly placed: Promise<Placement>;
+  readonly grant: Promise<Grant>;
+  cancel(): void;
+}
+
+/** Two processes, and what a test does with them. */
+export class TestWorld {
+  readonly host: BackendHost = { clock: systemClock, entropy: systemEntropy, log: () => undefined };
+  private readonly made: LockBackend[] = [];
+  private lastKey = 0;
+  /** What was said after the last word, or after the waiter had left. */
+  private readonly gossip: string[] = [];
+  private readonly run = `t${systemEntropy.unit().toString(36).slice(2)}-`;
+
+  private constructor(private readonly world: BackendWorld) {}
+
+  /** Runs a test in a world of its own. */
+  static async with(world: BackendWorld, test: (world: TestWorld) => Promise<void>): Promise<void> {
+    const made = new TestWorld(world);
+    try {
+      await test(made);
+      assert.deepEqual(made.gossip, [], 'a waiter was told something after the last word');
+    } finally {
+      await Promise.all(made.made.map((backend) => backend.close(1000)));
+      await world.close?.();
+    }
+  }
+
+  get factory(): BackendFactory {
+    return this.world.connect;
+  }
+
+  now(): Ms {
+    return systemClock.now();
+  }
+
+  /** One more process. */
+  async process(): Promise<LockBackend> {
+    const backend = this.world.connect(this.host);
+    this.made.push(backend);
+    await inTime(backend.start(), 'the start');
+    return backend;
+  }
+
+  key(): string {
+    return `${this.run}${++this.lastKey}`;
+  }
+
+  request(change: Partial<AcquireRequest> = {}, waitMs: Ms = PATIENCE_MS): AcquireRequest {
+    const deadline = this.now() + waitMs;
+    return { key: this.key(), kind: 'lock', limit: 1, leaseMs: 30_000, deadline, ...change };
+  }
+
+  async take(backend: LockBackend, req: AcquireRequest): Promise<Grant> {
+    const grant = await inTime(backend.tryAcquire(req), 'the answer to a try');
+    return grant ?? assert.fail(`${req.key} is busy`);
+  }
+
+  /** Takes it as soon as it is free. */
+  takeLater(backend: LockBackend, req: AcquireRequest, what: string): Promise<Grant> {
+    return until(() => backend.tryAcquire(req), what);
+  }
+
+  enqueue(backend: LockBackend, req: AcquireRequest, mode: 'line' | 'ticket' = 'line'): Waiting {
+    const placed = new Deferred<Placement>().quiet();
+    const grant = new Deferred<Grant>().quiet();
+    let over = false;
+    const last = (what: string, say: () => void): void => {
+      if (over) this.gossip.push(`${req.key}: ${what}`);
+      else say();
+      over = true;
+    };
+    const pending: Pending = backend.enqueue(req, mode, {
+      onPlace: (place) => placed.resolve(place),
+      granted: (given) =>
+        last('granted', () => {
+          placed.resolve('acquired');
+          grant.resolve(given);
+        }),
+      refused: (error) =>
+        last('refused', () => {
+          placed.reject(error);
+          grant.reject(error);
+        }),
+    });
+    const cancel = (): void => {
+      over = true;
+      pending.cancel();
+    };
+    return { placed: placed.promise, grant: grant.promise, cancel };
+  }
+
+  release(backend: LockBackend, grant: Grant, keepMs?: Ms): Promise<Released> {
+    return inTime(new Promise((resolve) => backend.release(grant, resolve, keepMs)), 'the release');
+  }
+
+  /** A lease of a second, or the shortest that there is. */
+  shortLease({ minLeaseMs, leaseUnitMs }: Capabilities): Ms {
+    return Math.max(1000, minLeaseMs, leaseUnitMs);
+  }
+}

@@ -1,0 +1,96 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import type { BackendHost, Capabilities, Grant, LockBackend } from '../../lib/entries/client.js';
+import { describeBackend } from '../../lib/entries/testing/backend.js';
+import { MemoryBackend, MemoryStore } from '../support/memory-backend.js';
+
+/** The tests of the suite on a backend that is changed by `spoil`, to be run one by one. */
+function testsOf(spoil: (backend: MemoryBackend, made: MemoryBackend[]) => LockBackend | void) {
+  const tests = new Map<string, () => Promise<void>>();
+  const runner = {
+    describe: (_: string, define: () => void) => define(),
+    it: (name: string, run: () => Promise<void>) => void tests.set(name, run),
+  };
+  describeBackend(runner, 'spoilt', () => {
+    const store = new MemoryStore();
+    const made: MemoryBackend[] = [];
+    const connect = (host: BackendHost): LockBackend => {
+      const backend = new MemoryBackend(store, host);
+      made.push(backend);
+      return spoil(backend, made) ?? backend;
+    };
+    return { connect };
+  });
+  return tests;
+}
+
+const promise = (change: Partial<Capabilities>) => (backend: MemoryBackend) => {
+  Object.assign(backend, { capabilities: { ...backend.capabilities, ...change } });
+};
+
+describe('the exported suite', () => {
+  let names: string[];
+
+  beforeAll(() => {
+    names = [...testsOf(() => undefined).keys()];
+  });
+
+  it.each<[test: RegExp, fault: string, spoil: (backend: MemoryBackend, made: MemoryBackend[]) => LockBackend | void]>([
+    [/^refuses a lock/, 'gives one lock to two', (backend) => {
+      const { tryAcquire } = backend;
+      backend.tryAcquire = (req) => tryAcquire.call(backend, { ...req, key: `${req.key}${Math.random()}` });
+    }],
+    [/^refuses a lock/, 'promises fences and has none', promise({ fence: 'per-key' })],
+    [/^grants leases in its own unit/, 'promises another unit', promise({ leaseUnitMs: 1000 })],
+    [/^grants its least lease/, 'grants less than its least lease', (backend) => {
+      const { tryAcquire } = backend;
+      backend.tryAcquire = async (req): Promise<Grant | null> => {
+        const grant = await tryAcquire.call(backend, req);
+        return grant && { ...grant, leaseMs: req.leaseMs };
+      };
+    }],
+    [/^takes keys/, 'takes shorter keys than it says', (backend) => {
+      const { tryAcquire } = backend;
+      backend.tryAcquire = (req) => tryAcquire.call(backend, { ...req, key: req.key.slice(0, 256) });
+    }],
+    [/^gives as many slots/, 'promises no semaphores and has some', promise({ semaphores: false })],
+    [/^gives each ticket/, 'promises tickets and has none', promise({ tickets: true })],
+    [/^has signals/, 'promises signals and has none', promise({ signals: true })],
+    [/^tells whether a key is locked/, 'promises nothing and tells', promise({ inspect: 'none' })],
+    [/^renews/, 'has proof of the time after the answer', (backend) => {
+      const { renew } = backend;
+      backend.renew = async (grant, leaseMs) => ({ ...(await renew.call(backend, grant, leaseMs)), validFrom: Infinity });
+    }],
+    [/^says that a released lock is gone/, 'has released twice', (backend) => {
+      backend.release = (_grant, done) => done('released');
+    }],
+    [/^fails with errors of this package/, 'throws another error when it is closed', (backend) => {
+      const { close } = backend;
+      backend.close = async () => {
+        await close.call(backend);
+        backend.enqueue = () => {
+          throw new TypeError('closed');
+        };
+      };
+    }],
+    [/^grants a free lock/, 'says more than one last word', (backend) => {
+      const { enqueue } = backend;
+      backend.enqueue = (req, mode, waiter) => {
+        const pending = enqueue.call(backend, req, mode, waiter);
+        waiter.refused(new Error('or not'));
+        return pending;
+      };
+    }],
+    [/^works for each of the clients/, 'is one for all clients', (_backend, made) => made[0]!],
+    [/^gives a free lock/, 'grants another request', (backend) => {
+      const { tryAcquire } = backend;
+      backend.tryAcquire = async (req): Promise<Grant | null> => {
+        const grant = await tryAcquire.call(backend, req);
+        return grant && { ...grant, req: { ...req } };
+      };
+    }],
+  ])('%s fails where the backend %s', async (test, _fault, spoil) => {
+    const name = names.find((one) => test.test(one))!;
+    await testsOf(() => undefined).get(name)!();
+    await expect(testsOf(spoil).get(name)!()).rejects.toThrow();
+  }); // prettier-ignore
+});
