@@ -19,8 +19,7 @@ import { refuseLiveBody } from './handle/live-result.js';
 import type { LockHandle } from './handle/lock-handle.js';
 import { checkRequest, checkTicketNesting, type LockRequest, NO_OPTIONS, orderedKeys } from './acquire/lock-request.js';
 import { type RequestDefaults, requestDefaults } from './acquire/lock-request.js';
-import { checkOnLost, checkWork, type HoldTimes, holdTimes } from './lock-scope.js';
-import { LockScope, type ResultCheck, type ScopeOptions, type WithLockOptions } from './lock-scope.js';
+import type { LockScope, ResultCheck, ScopeOptions, WithLockOptions } from './lock-scope.js';
 import { LockTaker } from './acquire/lock-taker.js';
 import type { LockTicket } from './tickets/lock-ticket.js';
 import { checkObject } from '../common/option-checks.js';
@@ -30,6 +29,7 @@ import { leaseWarning, limitsOf } from './options/limits.js';
 import { resolveOptions, type ResolvedOptions } from './options/resolve-options.js';
 import { type ShownOptions, shownOptions } from './options/resolve-options.js';
 import { Queries } from './queries.js';
+import { Scopes, type WithLockArgs } from './scopes.js';
 import { Signals } from './signals/signals.js';
 import { Tickets } from './tickets/tickets.js';
 
@@ -45,7 +45,6 @@ export class LockClient<S = ServerStats> {
   readonly #defaults: RequestDefaults;
   /** Publish and subscribe. */
   readonly signals: Signals;
-  readonly #times: HoldTimes;
   readonly #clock: Clock;
   readonly #log: BackendHost['log'];
   readonly #backend: LockBackend<S>;
@@ -53,6 +52,7 @@ export class LockClient<S = ServerStats> {
   readonly #taker: LockTaker;
   readonly #tickets: Tickets;
   readonly #queries: Queries<S>;
+  readonly #scopes: Scopes;
   readonly #events = new ClientEvents();
   readonly #holds: Holds;
   readonly #backendStart: BackendStart;
@@ -78,7 +78,6 @@ export class LockClient<S = ServerStats> {
   constructor(options: LockClientOptions<S> = {}, deps: LockClientDeps = {}) {
     refuseOtherLayouts();
     this.#options = resolveOptions(options);
-    this.#times = { minHoldMs: 0, maxHoldMs: this.#options.maxHoldMs };
     this.#clock = deps.clock ?? systemClock;
     this.#log = deps.log ?? (() => undefined);
     const entropy = deps.entropy ?? systemEntropy;
@@ -92,6 +91,7 @@ export class LockClient<S = ServerStats> {
     this.#keeper = new LeaseKeeper(this.#backend, this.#clock, entropy, this.#options.renewRatio);
     this.#holds = new Holds(this.#keeper, this.#events);
     this.#taker = new LockTaker(this.#keeper, this.#backendStart, this.#holds, this.#events);
+    this.#scopes = new Scopes(this.take.bind(this), this.#holds, this.#clock, this.#options.maxHoldMs);
     this.#tickets = new Tickets(this.#keeper, this.#backendStart, this.#taker);
     const ready = (): Promise<void> => this.#taker.ready(this.#patience());
     const started = (): Promise<void> => this.#taker.started(this.#patience());
@@ -199,30 +199,8 @@ export class LockClient<S = ServerStats> {
    */
   withLock<R>(key: LockKey, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
   withLock<R>(key: LockKey, options: WithLockOptions, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
-  async withLock<R>(
-    key: LockKey,
-    ...rest:
-      [fn: (lock: LockHandle) => R | Promise<R>] | [options: WithLockOptions, fn: (lock: LockHandle) => R | Promise<R>]
-  ): Promise<R> {
-    const [given, fn] = checkWork<WithLockOptions, (lock: LockHandle) => R | Promise<R>>(rest);
-    const { onLost = 'throw', ...options } = given;
-    checkOnLost(onLost);
-    // By this it is known that there is nothing to be checked.
-    const scope = await this.open(key, given === NO_OPTIONS ? NO_OPTIONS : options);
-    let value: R;
-    try {
-      value = await scope.run(() => fn(scope.lock));
-      refuseLiveBody(value, scope.lock.keys[0]!);
-    } catch (error) {
-      await scope.leave();
-      throw error;
-    }
-    const loss = await scope.leave();
-    if (loss && onLost === 'throw') {
-      loss.settle({ value });
-      throw loss;
-    }
-    return value;
+  withLock<R>(key: LockKey, ...args: WithLockArgs<R>): Promise<R> {
+    return this.#scopes.withLock(key, args);
   }
 
   /**
@@ -235,16 +213,8 @@ export class LockClient<S = ServerStats> {
   }
 
   /** What `withLock` and the decorators stand on: it is up to them what parts may return. @internal */
-  async open(key: LockKey, options: ScopeOptions, call?: LockedCall, check?: ResultCheck): Promise<LockScope> {
-    const holds = this.#holds;
-    const clock = this.#clock;
-    if (options === NO_OPTIONS) {
-      return new LockScope(await this.take(key, NO_OPTIONS, call), holds, clock, this.#times, check);
-    }
-    checkObject('options', options);
-    const { minHoldS, maxHoldS, ...acquire } = options;
-    const times = holdTimes(minHoldS, maxHoldS, this.#times.maxHoldMs);
-    return new LockScope(await this.take(key, acquire, call), holds, clock, times, check);
+  open(key: LockKey, options: ScopeOptions, call?: LockedCall, check?: ResultCheck): Promise<LockScope> {
+    return this.#scopes.open(key, options, call, check);
   }
 
   /** Tells `events$` that a body was not run because its lock was busy. */

@@ -112,7 +112,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'withLock reports success after a loss',
-    file: 'locks/lock-client.ts',
+    file: 'locks/scopes.ts',
     from: "if (loss && onLost === 'throw') {",
     to: "if (loss && onLost === 'never') {",
     shows: { row: 'reset' },

@@ -1,0 +1,71 @@
+import { checkObject } from '../common/option-checks.js';
+import type { Clock, Ms } from '../common/system.js';
+import type { AcquireOptions } from './acquire/acquire-options.js';
+import { NO_OPTIONS } from './acquire/lock-request.js';
+import type { Hold, LockedCall } from './handle/hold.js';
+import type { Holds } from './handle/holds.js';
+import { refuseLiveBody } from './handle/live-result.js';
+import type { LockHandle } from './handle/lock-handle.js';
+import {
+  checkOnLost,
+  checkWork,
+  type HoldTimes,
+  holdTimes,
+  LockScope,
+  type ResultCheck,
+  type ScopeOptions,
+  type WithLockOptions,
+} from './lock-scope.js';
+import type { LockKey } from './options/options.js';
+
+/** Work under a lock, as LockClient.withLock takes it. */
+export type WithLockArgs<R> =
+  [fn: (lock: LockHandle) => R | Promise<R>] | [options: WithLockOptions, fn: (lock: LockHandle) => R | Promise<R>];
+
+/** Takes locks for bodies, and gives them back. */
+export class Scopes {
+  private readonly times: HoldTimes;
+
+  /** @param take takes a lock */
+  constructor(
+    private readonly take: (key: LockKey, options: AcquireOptions, call?: LockedCall) => Promise<Hold>,
+    private readonly holds: Holds,
+    private readonly clock: Clock,
+    maxHoldMs: Ms,
+  ) {
+    this.times = { minHoldMs: 0, maxHoldMs };
+  }
+
+  async withLock<R>(key: LockKey, args: WithLockArgs<R>): Promise<R> {
+    const [given, fn] = checkWork<WithLockOptions, (lock: LockHandle) => R | Promise<R>>(args);
+    const { onLost = 'throw', ...options } = given;
+    checkOnLost(onLost);
+    // By this it is known that there is nothing to be checked.
+    const scope = await this.open(key, given === NO_OPTIONS ? NO_OPTIONS : options);
+    let value: R;
+    try {
+      value = await scope.run(() => fn(scope.lock));
+      refuseLiveBody(value, scope.lock.keys[0]!);
+    } catch (error) {
+      await scope.leave();
+      throw error;
+    }
+    const loss = await scope.leave();
+    if (loss && onLost === 'throw') {
+      loss.settle({ value });
+      throw loss;
+    }
+    return value;
+  }
+
+  async open(key: LockKey, options: ScopeOptions, call?: LockedCall, check?: ResultCheck): Promise<LockScope> {
+    const { holds, clock } = this;
+    if (options === NO_OPTIONS) {
+      return new LockScope(await this.take(key, NO_OPTIONS, call), holds, clock, this.times, check);
+    }
+    checkObject('options', options);
+    const { minHoldS, maxHoldS, ...acquire } = options;
+    const times = holdTimes(minHoldS, maxHoldS, this.times.maxHoldMs);
+    return new LockScope(await this.take(key, acquire, call), holds, clock, times, check);
+  }
+}
