@@ -48,6 +48,8 @@ try {
           const folder = join(project, system);
           said.push(await run(folder, binaries[node], [`out/${program}.js`], { env, timeout: LONGEST_RUN_MS }));
         }
+        await run(join(project, system), binaries[node], ['out/backend.js'], { env, timeout: LONGEST_RUN_MS });
+        said.push('a backend passes the exported tests');
         console.log(`${name}: ${said.join('; ')}`);
       } catch (error) {
         failures.push(name);

@@ -1,11 +1,24 @@
 // A consumer's project: one installation for each Nest, with the application compiled for either module system.
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run } from './commands.mjs';
 
 const application = fileURLToPath(new URL('application', import.meta.url));
 const copies = fileURLToPath(new URL('copies', import.meta.url));
+const backend = fileURLToPath(new URL('../../test/support/memory-backend.ts', import.meta.url));
+
+/** A backend as somebody else would write it, with the exported tests. */
+export const BACKEND_FILES = {
+  'memory-backend.ts': readFileSync(backend, 'utf8').replace('../../lib/entries/client.js', 'nestjs-dflockd/client'),
+  'backend.ts': `
+    import { describe, it } from 'node:test';
+    import { describeBackend } from 'nestjs-dflockd/testing/backend';
+    import { memoryBackend } from './memory-backend.js';
+
+    describeBackend({ describe, it }, 'memory', () => ({ connect: memoryBackend() }));
+  `,
+};
 
 const json = (path, value) => writeFileSync(path, JSON.stringify(value));
 
@@ -16,7 +29,7 @@ function compilerFor(system, nest) {
   return { module: 'commonjs', moduleResolution: 'node10', ignoreDeprecations: '5.0', target: 'es2021' };
 }
 
-/** @returns the folder; its `esm` and `cjs` have an `out/main.js` each */
+/** @returns the folder; its `esm` and `cjs` have `out/main.js`, `out/drop-in.js` and `out/backend.js` */
 export async function makeProject(work, tarball, { nest, schedule }) {
   const project = join(work, `nest-${nest}`);
   mkdirSync(project);
@@ -51,6 +64,7 @@ export async function runTwoCopies(project, node) {
 
 async function compile(folder, system, nest) {
   cpSync(application, folder, { recursive: true });
+  for (const [name, text] of Object.entries(BACKEND_FILES)) writeFileSync(join(folder, name), text);
   json(join(folder, 'package.json'), { type: system === 'esm' ? 'module' : 'commonjs' });
   json(join(folder, 'tsconfig.json'), {
     compilerOptions: {
