@@ -199,7 +199,7 @@ export class Engine extends Slots {
       session.sink.reply(op, TIMEOUT);
     } else {
       const waiter = new Waiter(res, session, leaseMs, undefined);
-      this.enqueueWaiter(waiter, now);
+      this.queueUp(waiter, now);
       this.await(waiter, op, now + cmd.waitMs);
     }
   }
@@ -240,7 +240,7 @@ export class Engine extends Slots {
     } else {
       session.tickets.set(res, ticket);
       ticket.waiter = new Waiter(res, session, leaseMs, ticket);
-      this.enqueueWaiter(ticket.waiter, now);
+      this.queueUp(ticket.waiter, now);
       session.sink.reply(op, QUEUED);
     }
   }

@@ -15,8 +15,8 @@ export class Hold implements Linked<Hold>, Expiring {
   lapsed = false;
   /** While an `enqueue` that led to this hold has not been answered by a `wait`. */
   ticket: Ticket | undefined = undefined;
-  /** When it was granted; kept for an observer only. */
-  since: Ms = 0;
+  /** When it was granted. Only an engine with an observer sets it: for others, holds are a field smaller. */
+  declare since: Ms;
 
   constructor(
     readonly res: Resource,
@@ -36,8 +36,8 @@ export class Waiter implements Linked<Waiter>, Expiring {
   due: Ms = Infinity;
   /** To be answered when granted; undefined while enqueued without a `wait`. */
   op: OpId | undefined = undefined;
-  /** When it joined the queue; kept for an observer only. */
-  since: Ms = 0;
+  /** When it joined the queue; set as that of a hold. */
+  declare since: Ms;
 
   constructor(
     readonly res: Resource,

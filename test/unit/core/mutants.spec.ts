@@ -371,8 +371,8 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'a place that is left is not observed',
     file: 'slots.ts',
-    from: 'if (this.observer) this.observer.left(',
-    to: 'if (this.observer && waiter.ticket) this.observer.left(',
+    from: 'if (this.observer) this.tellLeft(',
+    to: 'if (this.observer && waiter.ticket) this.tellLeft(',
   },
 ];
 
