@@ -61,12 +61,12 @@ export const ROOMS = {
     '@nestjs/common @nestjs/core rxjs',
   ),
   'nest/decorators': room('common locks/options nest/shared nest/methods nest/requests nest', '@nestjs/common'),
+  'testing/backend': room('common backends locks', 'node:assert'),
   testing: room(
     'common protocol backends backends/embedded locks/options locks/handle locks/acquire locks ' +
       'nest/shared nest/methods nest',
     '@nestjs/common',
   ),
-  'testing/backend': room('common backends locks', 'node:assert'),
   cli: room('common daemon', 'node:fs node:stream node:v8'),
   entries: room(
     'common protocol daemon backends backends/dflockd/lanes backends/embedded locks/options ' +
@@ -107,8 +107,10 @@ export const HOLDS = {
   'nest/boot': 'what is looked at, connected and refused when the application starts',
   nest: 'the module, its services, its life in the application, its log',
   'nest/decorators': 'the decorators',
+  'testing/backend': 'what every backend promises, as tests for any runner',
   testing: '`TestLocks` and its backend and clock',
   cli: 'the command `nestjs-dflockd`',
+  'entries/testing': 'the import path `nestjs-dflockd/testing/backend`',
   entries: 'the import paths of the package: one file each, nothing but exports',
 };
 

@@ -81,11 +81,8 @@ export class LockClient<S = ServerStats> {
     this.#clock = deps.clock ?? systemClock;
     this.#log = deps.log ?? (() => undefined);
     const entropy = deps.entropy ?? systemEntropy;
-    this.#backend = makeBackend(this.#options.backend, {
-      clock: this.#clock,
-      entropy,
-      log: this.#log,
-    }) as LockBackend<S>;
+    const host = { clock: this.#clock, entropy, log: this.#log };
+    this.#backend = makeBackend(this.#options.backend, host) as LockBackend<S>;
     this.#defaults = requestDefaults(this.#options, limitsOf(this.#backend));
     this.#backendStart = new BackendStart(this.#backend);
     this.#keeper = new LeaseKeeper(this.#backend, this.#clock, entropy, this.#options.renewRatio);
@@ -93,8 +90,10 @@ export class LockClient<S = ServerStats> {
     this.#taker = new LockTaker(this.#keeper, this.#backendStart, this.#holds, this.#events);
     this.#scopes = new Scopes(this.take.bind(this), this.#holds, this.#clock, this.#options.maxHoldMs);
     this.#tickets = new Tickets(this.#keeper, this.#backendStart, this.#taker);
-    const ready = (): Promise<void> => this.#taker.ready(this.#patience());
-    const started = (): Promise<void> => this.#taker.started(this.#patience());
+    // What does not acquire waits as long for the start as an acquire.
+    const patience = (): Ms => this.#clock.now() + this.#options.acquireTimeoutMs;
+    const ready = (): Promise<void> => this.#taker.ready(patience());
+    const started = (): Promise<void> => this.#taker.started(patience());
     this.#queries = new Queries(this.#backend, this.#defaults, { origin: this.#keeper, started, ready });
     this.signals = new Signals(this.#backend, ready);
     this.#backend.onLink((event) => this.linkChanged(event));
@@ -262,11 +261,6 @@ export class LockClient<S = ServerStats> {
       return rejected(withOrigin(error, this.#keeper));
     }
     return this.#taker.acquire(request);
-  }
-
-  /** What does not acquire waits as long for the start as an acquire. */
-  #patience(): Ms {
-    return this.#clock.now() + this.#options.acquireTimeoutMs;
   }
 
   private async startUp(): Promise<void> {

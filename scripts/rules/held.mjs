@@ -99,7 +99,7 @@ export const HELD = [
     test: 'is renewed to that before anybody has it, and is as long as it was granted until the answer',
     out: 'a lease that was asked for counts when that is answered',
     file: 'locks/lease/lease.ts',
-    from: 'this.shorten();',
+    from: 'this.proof = shortened(this.proof, this.keeper.clock.now(), this.askMs);',
     to: 'this.proof = { validFrom: this.keeper.clock.now(), leaseMs: this.askMs };',
   },
   {
@@ -108,7 +108,7 @@ export const HELD = [
     test: 'that is being shortened is as short as that from the request on: its answer may get lost',
     out: 'a shorter one counts when it is asked for',
     file: 'locks/lease/lease.ts',
-    from: 'this.shorten();',
+    from: 'this.proof = shortened(this.proof, this.keeper.clock.now(), this.askMs);',
     to: '',
   },
   {

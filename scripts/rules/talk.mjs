@@ -16,9 +16,9 @@ export const TALK = [
     spec: 'test/unit/locks/lease/lease.spec.ts',
     test: 'is renewed earlier by up to a tenth, never later',
     out: 'never later than planned',
-    file: 'locks/lease/lease.ts',
-    from: 'const early = 1 - JITTER * keeper.entropy.unit();',
-    to: 'const early = 1 + JITTER * keeper.entropy.unit();',
+    file: 'locks/lease/renewal-times.ts',
+    from: 'const early = 1 - JITTER * entropy.unit();',
+    to: 'const early = 1 + JITTER * entropy.unit();',
   },
   {
     rule: 6,
@@ -44,8 +44,8 @@ export const TALK = [
     test: 'tries failed renewals again, sooner and sooner, as long as it is sure',
     out: 'again when they fail',
     file: 'locks/lease/lease.ts',
-    from: 'if (this.renewAt !== Infinity) this.renewAt = now',
-    to: 'if (this.renewAt !== Infinity) this.renewAt = Infinity + now',
+    from: 'if (this.renewAt !== Infinity) this.renewAt = nextAttempt(now, this.sureUntil);',
+    to: 'if (this.renewAt !== Infinity) this.renewAt = Infinity;',
   },
   {
     rule: 6,

@@ -97,7 +97,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a renewal to a longer lease counts before it is answered',
     file: 'locks/lease/lease.ts',
-    from: 'this.shorten();',
+    from: 'this.proof = shortened(this.proof, this.keeper.clock.now(), this.askMs);',
     to: 'this.proof = { validFrom: this.keeper.clock.now(), leaseMs: this.askMs };',
     shows: { row: 'lostRenewals' },
     check: 'window',

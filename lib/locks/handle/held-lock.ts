@@ -113,8 +113,7 @@ export class HeldLock implements Whole, LeaseHolder {
   async renew(leaseTtlS?: number): Promise<Ms> {
     this.look();
     if (this.loss) throw this.loss;
-    const leaseMs = checkLease(leaseTtlS, this.#keeper.backend.capabilities);
-    const failed = await renewAll(this.keys, this.#leases, leaseMs);
+    const failed = await renewAll(this.keys, this.#leases, checkLease(leaseTtlS, this.#keeper.backend.capabilities));
     if (failed) throw this.loss ?? this.noteOrigin(failed.reason);
     return this.remainingMs;
   }
@@ -197,10 +196,7 @@ export class HeldLock implements Whole, LeaseHolder {
   /** Takes the lock from its holder, parts included, and gives it back to the server. */
   async revoke(reason: LossReason): Promise<void> {
     // Ended before its fate is known: its release is under way.
-    if (this.#fate.is !== 'held' || this.#leases.every((lease) => lease.ended)) {
-      await this.#releasing;
-      return;
-    }
+    if (this.#fate.is !== 'held' || this.#leases.every((lease) => lease.ended)) return void (await this.#releasing);
     endAll(this.#leases);
     this.#limit?.cancel();
     this.lose(this.#leases[0]!, reason, undefined);
@@ -279,12 +275,10 @@ export class HeldLock implements Whole, LeaseHolder {
 
   private giveBackNow(): Promise<boolean> {
     const leases = this.#leases;
-    const keptUntil = this.#keptUntil;
-    const keeper = this.#keeper;
-    const { backend, clock } = keeper;
+    const { backend, clock } = this.#keeper;
     this.#limit?.cancel();
     for (const lease of leases) lease.end();
-    const keepMs = keptUntil === 0 ? 0 : Math.max(keptUntil - clock.now(), 0);
+    const keepMs = this.#keptUntil === 0 ? 0 : Math.max(this.#keptUntil - clock.now(), 0);
     return new Promise((resolve) => giveBackTo(backend, leases, keepMs, (gone) => resolve(this.givenBack(gone))));
   }
 

@@ -6,6 +6,7 @@ import type { LinkedList } from '../../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { ClockWatch } from './clock-watch.js';
 import type { Renewable, RenewalQueue } from './renewal-queue.js';
+import { nextAttempt, plannedRenewal, shortened } from './renewal-times.js';
 
 /** Told by a lease; called in the turn in which it happens. */
 export interface LeaseHolder {
@@ -46,14 +47,6 @@ export type Renewals = 'auto' | 'manual';
 type LeaseState = 'live' | 'ending' | 'over';
 /** idle → due (waiting for its portion) → sent → idle; a caller's own renewal goes from idle or due to sent. */
 type Renewal = 'idle' | 'due' | 'sent';
-
-/** A failed renewal is tried again after this at least. */
-const LEAST_RETRY_MS = 50;
-/** Renewals come earlier by up to this part, never later, so that leases taken together drift apart. */
-const JITTER = 0.1;
-
-/** Servers count whole seconds: no default is shorter. */
-const LEAST_DEFAULT_MS = 1000;
 
 const NOBODY: LeaseHolder = { renewed: () => undefined, draining: () => undefined, lost: () => undefined };
 
@@ -245,8 +238,8 @@ export class Lease implements Alarm, Renewable {
     const { keeper } = this;
     const { validFrom, leaseMs } = this.proof;
     if (this.renewals === 'auto' && !this.drained) {
-      const early = 1 - JITTER * keeper.entropy.unit();
-      this.renewAt = validFrom + keeper.renewAfter(leaseMs) * early - keeper.watch.sleptSince(validFrom);
+      const planned = plannedRenewal(validFrom, keeper.renewAfter(leaseMs), keeper.entropy);
+      this.renewAt = planned - keeper.watch.sleptSince(validFrom);
     } else {
       this.renewAt = Infinity;
     }
@@ -264,23 +257,12 @@ export class Lease implements Alarm, Renewable {
     this.keeper.watch.glance();
     const attempt = this.attempt(told);
     // A backend that throws has ended it already.
-    if (this.isSent) {
-      this.shorten();
+    if ((this.renewal as Renewal) === 'sent') {
+      this.proof = shortened(this.proof, this.keeper.clock.now(), this.askMs);
       this.inFlight = attempt.catch(() => undefined);
     }
     this.arm();
     return attempt;
-  }
-
-  private get isSent(): boolean {
-    return this.renewal === 'sent';
-  }
-
-  /** A request for less than is left counts from now on: the server may have it, and its answer get lost. */
-  private shorten(): void {
-    const { validFrom, leaseMs } = this.proof;
-    const least = this.keeper.clock.now() + (this.askMs || LEAST_DEFAULT_MS) - validFrom;
-    if (least < leaseMs) this.proof = { validFrom, leaseMs: least };
   }
 
   private async attempt(told?: LeaseHolder): Promise<void> {
@@ -310,7 +292,7 @@ export class Lease implements Alarm, Renewable {
       return;
     }
     const now = this.keeper.clock.now();
-    if (this.renewAt !== Infinity) this.renewAt = now + Math.max(LEAST_RETRY_MS, (this.sureUntil - now) / 4);
+    if (this.renewAt !== Infinity) this.renewAt = nextAttempt(now, this.sureUntil);
     this.arm();
   }
 }
