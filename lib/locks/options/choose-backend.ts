@@ -11,6 +11,7 @@ import { wrong } from '../../common/option-checks.js';
 import { shared } from '../../common/shared-state.js';
 import { shown } from '../../common/shown.js';
 import { isThenable } from '../../common/thenables.js';
+import { limitsOf } from './limits.js';
 
 /** Where the locks live. This file is the only one that asks which of these it is. */
 export type BackendChoice =
@@ -83,8 +84,9 @@ export function makeBackend(choice: BackendChoice, host: BackendHost): LockBacke
       return new EmbeddedBackend(choice.config, clock, entropy);
     case 'custom': {
       const { backend } = choice;
-      const its = typeof backend === 'function' ? madeBy(backend, host) : own(backend, GIVE_A_FACTORY);
-      return new GuardedBackend(its, host.log);
+      return typeof backend === 'function'
+        ? own(madeBy(backend, host), host, MAKE_ANOTHER)
+        : own(backend, host, GIVE_A_FACTORY);
     }
   }
 }
@@ -95,12 +97,15 @@ const MAKE_ANOTHER = 'the factory must make a new one on each call';
 /** Backends that clients have, in all copies of this package. A client closes what it has, so nobody else can use it. */
 const owned = shared('owned-backends', () => new WeakSet<LockBackend>());
 
-function own(backend: LockBackend, cure: string): LockBackend {
+function own(backend: LockBackend, { log }: BackendHost, cure: string): LockBackend {
   if (owned.has(backend)) {
     throw new ConfigError(`option backend: "${shown(backend.name)}" belongs to another client already; ${cure}`);
   }
+  const guarded = new GuardedBackend(backend, log);
+  // What is refused belongs to nobody.
+  limitsOf(guarded);
   owned.add(backend);
-  return backend;
+  return guarded;
 }
 
 function madeBy(factory: BackendFactory, host: BackendHost): LockBackend {
@@ -113,7 +118,7 @@ function madeBy(factory: BackendFactory, host: BackendHost): LockBackend {
   }
   // Its outcome comes too late for anybody.
   if (isThenable(made)) void made.then(undefined, () => undefined);
-  return own(checkBackend('a factory that returns a LockBackend', made), MAKE_ANOTHER);
+  return checkBackend('a factory that returns a LockBackend', made);
 }
 
 const METHODS = [

@@ -18,7 +18,7 @@ export interface BackendWorld {
   /** Each call is one more process, so to speak: all backends that it makes share their locks. */
   readonly connect: BackendFactory;
   /** When the backends have been closed. */
-  close?(): Promise<void>;
+  readonly close?: (() => Promise<void>) | undefined;
 }
 
 /** Longest time for anything to happen: machines pause. */

@@ -182,9 +182,13 @@ describe('an instance of a backend', () => {
     expect(messageOf(() => new LockClient({ backend }))).toBe(message);
   });
 
-  it('is not taken by a client that is refused for its other options', () => {
+  it('is not taken by a client that is refused for its other options, or for its capabilities', () => {
     const backend = new FakeBackend();
     messageOf(() => new LockClient({ backend, leaseTtlS: -1 }));
+    const { capabilities } = backend;
+    backend.capabilities = { ...capabilities, maxKeyBytes: 1 };
+    expect(messageOf(() => new LockClient({ backend }))).toContain('maxKeyBytes');
+    backend.capabilities = capabilities;
     expect(new LockClient({ backend }).toJSON()).toMatchObject({ servers: ['fake'] });
   });
 });
