@@ -90,15 +90,16 @@ export class CommandSlots {
     const listen = (slot: CommandSlot): void => {
       const stop = slot.whenUp((outcome) => {
         if (over || !(outcome instanceof LockError)) return once(outcome);
-        // Another attempt is under way: what comes of it counts.
-        if (this.slots.some((other) => other.isDialing)) return;
+        // Another attempt is under way: what comes of it counts, unless that slot has failed meanwhile and dials again.
+        if (this.slots.some((other) => other.isDialing && other.failedAt <= begun)) return;
         if (deadline < Infinity && outcome.isTransient && isRefusal(outcome)) return listen(slot);
         once(outcome);
       });
       cancellations.push(stop);
     };
     const { clock, target } = this.context;
-    this.waits.set(late, Math.min(deadline, clock.now() + target.connectTimeoutMs + EXPLAIN_MS));
+    const begun = clock.now();
+    this.waits.set(late, Math.min(deadline, begun + target.connectTimeoutMs + EXPLAIN_MS));
     for (const slot of this.slots) if (!over) listen(slot);
     return cancel;
   }
