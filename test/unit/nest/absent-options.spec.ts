@@ -79,6 +79,8 @@ describe('an explicit undefined is an absent option', () => {
         logger: undefined,
         exceptionFilter: { busyStatus: 409, keyStatus: undefined },
       }),
+      DflockdModule.forRoot({ embedded: true, logger: false, exceptionFilter: absent('busyStatus', 'keyStatus') }),
+      DflockdModule.forRootAsync({ useFactory: () => ({ embedded: true, logger: false, ...extras }) }),
       new TestLocks(absent(...SECONDS, 'namespace', 'shutdownTimeoutS', 'maxHoldS')).module({
         ...extras,
         ...absent('exceptionFilter', 'logger'),
