@@ -249,6 +249,11 @@ describe('a filter that catches everything', () => {
   it.each<[string, Arrangement, string]>([
     ['useGlobalFilters', { globally: () => [new Everything()] }, 'Everything'],
     ['useGlobalFilters, @Catch(Error)', { globally: () => [new EveryError()] }, 'EveryError'],
+    [
+      'useGlobalFilters, an object',
+      { globally: () => [{ catch: (_: unknown, host: ArgumentsHost) => say(host, 555, 'an object') }] },
+      'an anonymous filter',
+    ],
     ['APP_FILTER in a module behind', { behind: beside(asClass(Everything)) }, 'Everything'],
     ['APP_FILTER per request', { root: [asClass(EverythingPerRequest)] }, 'EverythingPerRequest'],
     ['behind one for some errors', { globally: () => [new Everything(), new OwnBusy()] }, 'Everything'],
