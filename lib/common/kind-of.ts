@@ -26,6 +26,19 @@ export function kindOf(value: unknown): string {
   return typeof value === 'object' ? withArticle(classOf(value) ?? 'object') : typeof value;
 }
 
+/** `order` for an Order, `url` for a URL. */
+const asVariable = (name: string): string =>
+  name.replace(/^\p{Lu}+(?!\p{Ll})|^\p{Lu}/u, (start) => start.toLowerCase());
+
+/** What to write instead of a key that JavaScript made from an object, as the end of a message; empty for others. */
+export function insteadOfText(key: string): string {
+  const type = /\[object (\w+)\]/.exec(key)?.[1];
+  if (type === undefined) return '';
+  return type === 'Promise'
+    ? '; it was made from a promise; await it first'
+    : '; it was made from an object; name a property of that';
+}
+
 /**
  * What to write instead of an object that was meant to be a key or a part of one, as the end of a message; empty for others.
  * @param member how a property of the value is written there; default: as of a variable
@@ -34,6 +47,5 @@ export function insteadOf(value: unknown, member?: (property: string) => string)
   if (typeof value !== 'object' || value === null) return '';
   if (value instanceof Promise) return '; await it first';
   if (Array.isArray(value)) return `; name an element of it, such as ${member?.('0') ?? 'list[0]'}`;
-  const name = classOf(value) ?? 'object';
-  return `; name a property of it, such as ${member?.('id') ?? `${name[0]!.toLowerCase()}${name.slice(1)}.id`}`;
+  return `; name a property of it, such as ${member?.('id') ?? `${asVariable(classOf(value) ?? 'object')}.id`}`;
 }

@@ -149,11 +149,10 @@ export function resolveServerOptions(
 }
 
 function resolve(options: DflockdServerOptions, nameOf: NameOfOption): ResolvedServerOptions {
-  for (const name of Object.keys(options)) {
-    if (!(name in DEFAULTS) && !TEXTS.includes(name as never)) {
-      const value = isSecretName(name) ? '' : ` (value ${show(options[name as never])})`;
-      throw new ConfigError(`unknown ${nameOf(name)}${value}`);
-    }
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || Object.hasOwn(DEFAULTS, name) || TEXTS.includes(name as never)) continue;
+    const got = isSecretName(name) ? '' : ` (value ${show(value)})`;
+    throw new ConfigError(`unknown ${nameOf(name)}${got}`);
   }
   const resolved = new Resolution(options, nameOf).result();
   RESOLVED.add(resolved);

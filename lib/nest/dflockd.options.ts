@@ -55,7 +55,7 @@ const LOGGER_METHODS = ['log', 'warn', 'error'] as const;
 export function clientOptionsOf(options: unknown): LockClientOptions<unknown> {
   const { exceptionFilter, logger, ...rest } = checkObject('options', options);
   for (const extra of ['instance', 'isGlobal']) {
-    if (extra in rest) throw new ConfigError(MESSAGES.misplacedExtra(extra, rest[extra]));
+    if (rest[extra] !== undefined) throw new ConfigError(MESSAGES.misplacedExtra(extra, rest[extra]));
   }
   if (exceptionFilter !== undefined && typeof exceptionFilter !== 'boolean') checkFilter(exceptionFilter);
   if (logger !== undefined && logger !== false) {

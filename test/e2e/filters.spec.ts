@@ -102,6 +102,16 @@ class Extending extends LockExceptionFilter {
   }
 }
 
+/** True errors have a stack; a prototype has none. */
+class OfLegacy {
+  static [Symbol.hasInstance](error: Error): boolean {
+    return error.stack!.includes('legacy');
+  }
+}
+
+@Catch(OfLegacy)
+class Legacy extends Everything {}
+
 @Catch(Error, LockError)
 class Naming extends Everything {}
 
@@ -215,6 +225,7 @@ describe("a filter of the application that names LockError, or one of its kind, 
     ['in the root, with a catch-all before it', { root: [asClass(Everything), asClass(Own)] }, 418, 418],
     ['after a catch-all of useGlobalFilters', { globally: () => [new Everything(), new Own()] }, 418, 418],
     ['in the root, a catch-all that names it', { root: [asClass(Naming)] }, 555, 555],
+    ['behind one with a condition that only errors stand', { globally: () => [new Own(), new Legacy()] }, 418, 418],
     ['where the module answers nothing', { root: [asClass(Own)], exceptionFilter: false }, 418, 418],
   ])('%s', async (_, arrangement, busy, lost) => {
     const { fetch, warnings } = await boot(arrangement);
@@ -238,6 +249,11 @@ describe('a filter that catches everything', () => {
   it.each<[string, Arrangement, string]>([
     ['useGlobalFilters', { globally: () => [new Everything()] }, 'Everything'],
     ['useGlobalFilters, @Catch(Error)', { globally: () => [new EveryError()] }, 'EveryError'],
+    [
+      'useGlobalFilters, an object',
+      { globally: () => [{ catch: (_: unknown, host: ArgumentsHost) => say(host, 555, 'an object') }] },
+      'an anonymous filter',
+    ],
     ['APP_FILTER in a module behind', { behind: beside(asClass(Everything)) }, 'Everything'],
     ['APP_FILTER per request', { root: [asClass(EverythingPerRequest)] }, 'EverythingPerRequest'],
     ['behind one for some errors', { globally: () => [new Everything(), new OwnBusy()] }, 'Everything'],

@@ -290,6 +290,13 @@ describe('objects that Nest did not construct', () => {
       expect((await outcome(Eager)).message).toMatch(/Base\.read .* in the constructor of Eager/);
     });
 
+    it('also where it only began the work', async () => {
+      class Eager extends Base {
+        override early: Promise<unknown> | undefined = Promise.resolve().then(() => this.load());
+      }
+      expect((await outcome(Eager)).message).toMatch(/its constructor began .* onModuleInit/);
+    });
+
     it('but not that of another class', async () => {
       class Other {
         readonly early = new Base().load();

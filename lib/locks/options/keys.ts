@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { LockKeyError } from '../../common/errors.js';
-import { insteadOf, kindOf } from '../../common/kind-of.js';
+import { insteadOf, insteadOfText, kindOf } from '../../common/kind-of.js';
 import { shown, shownList } from '../../common/shown.js';
 import { HASH_BYTES } from './limits.js';
 
@@ -15,7 +15,9 @@ export function checkKey(key: unknown): asserts key is string {
   if (key === '') throw new LockKeyError('a key must not be empty', { key });
   if (isPlain(key)) return;
   if (FORBIDDEN.test(key)) {
-    throw new LockKeyError(`the key "${shown(key)}" has white space or a control character`, { key });
+    throw new LockKeyError(`the key "${shown(key)}" has white space or a control character${insteadOfText(key)}`, {
+      key,
+    });
   }
   if (LONE_SURROGATE.test(key)) {
     throw new LockKeyError(`the key "${shown(key)}" has a lone surrogate`, { key });

@@ -61,8 +61,10 @@ const answersLocks = (filter: unknown): boolean =>
   filter instanceof LockExceptionFilter ||
   (typeof filter === 'function' && filter.prototype instanceof LockExceptionFilter);
 
-const nameOf = (filter: object): string =>
-  (typeof filter === 'function' ? filter.name : filter.constructor.name) || 'an anonymous filter';
+function nameOf(filter: object): string {
+  const type: unknown = typeof filter === 'function' ? filter : filter.constructor;
+  return (typeof type === 'function' && type !== Object && type.name) || 'an anonymous filter';
+}
 
 const filtersOn = (target: object): readonly unknown[] =>
   (Reflect.getMetadata(FILTERS, target) ?? []) as readonly unknown[];

@@ -39,7 +39,16 @@ export function namesLockErrors(type: unknown): type is Type<LockError> {
 /** Whether a filter of these types catches every LockError, without naming one. */
 export function isCatchAll(types: readonly unknown[]): boolean {
   if (types.some(namesLockErrors)) return false;
-  return types.length === 0 || types.some((type) => typeof type === 'function' && LockError.prototype instanceof type);
+  return types.length === 0 || types.some(isBaseOfLockErrors);
+}
+
+function isBaseOfLockErrors(type: unknown): boolean {
+  try {
+    return typeof type === 'function' && LockError.prototype instanceof type;
+  } catch {
+    // A condition of the application, in place of a class, that only errors stand.
+    return false;
+  }
 }
 
 /** Whether LockError itself is among them, and not only subclasses. */

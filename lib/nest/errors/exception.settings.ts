@@ -65,7 +65,8 @@ const STATUSES = ['busyStatus', 'keyStatus'];
 /** @throws ConfigError */
 export function checkFilter(setting: unknown): void {
   const filter = checkStatuses('exceptionFilter', setting);
-  if (STATUSES.every((name) => filter[name] === undefined)) {
+  // One that is named and undefined, as from a configuration, is the default.
+  if (!STATUSES.some((name) => name in filter)) {
     throw wrong('exceptionFilter', `true, false or an object with ${STATUSES.join(' or ')}`, setting);
   }
 }

@@ -50,7 +50,8 @@ export const MESSAGES = {
     `${method} has a lock, but its object was not created by Nest, or no DflockdModule${ofInstance(instance)} is visible where it was. ` +
     `Import DflockdModule.forRoot(${instance === 'default' ? '' : `{ instance: ${show(instance)} }`}), and let Nest create the object: list its class in "providers"; ` +
     `in a test, with Test.createTestingModule({ imports: [DflockdModule.forRoot({ embedded: true })], providers: [${method.split('.')[0]}] }), ` +
-    `or attachLocks(new ${method.split('.')[0]}(…)) from nestjs-dflockd/testing`,
+    `or attachLocks(new ${method.split('.')[0]}(…)) from nestjs-dflockd/testing. ` +
+    'If its constructor began the work that calls it, do so in onModuleInit',
   inConstructor: (method: string, type: string) =>
     `${method} has a lock and was called in the constructor of ${type}, before the object has its DflockdModule; ` +
     'call it in onModuleInit or later',

@@ -79,6 +79,8 @@ describe('an explicit undefined is an absent option', () => {
         logger: undefined,
         exceptionFilter: { busyStatus: 409, keyStatus: undefined },
       }),
+      DflockdModule.forRoot({ embedded: true, logger: false, exceptionFilter: absent('busyStatus', 'keyStatus') }),
+      DflockdModule.forRootAsync({ useFactory: () => ({ embedded: true, logger: false, ...extras }) }),
       new TestLocks(absent(...SECONDS, 'namespace', 'shutdownTimeoutS', 'maxHoldS')).module({
         ...extras,
         ...absent('exceptionFilter', 'logger'),
@@ -98,10 +100,7 @@ describe('an explicit undefined is an absent option', () => {
 
   it('of the daemon and the drop-in', async () => {
     const names = Object.keys(new DflockdServer().options);
-    const server = new DflockdServer(
-      absent(...names.filter((name) => name !== 'tls'), 'tlsCert', 'tlsKey'),
-      absent('clock', 'entropy', 'logger'),
-    );
+    const server = new DflockdServer(absent(...names, 'tlsCert', 'tlsKey'), absent('clock', 'entropy', 'logger'));
     expect(server.options).toEqual(new DflockdServer().options);
     const own = [
       'servers',

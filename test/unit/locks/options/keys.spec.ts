@@ -107,6 +107,14 @@ describe('wireKey', () => {
     ['null', null, 'got null', undefined],
     ['an object', {}, 'got an object; name a property of it, such as object.id', undefined],
     ['an object of a class', new User(), 'got a User; name a property of it, such as user.id', undefined],
+    ['an object of a class in capitals', new URL('a:b'), 'such as url.id', undefined],
+    [
+      'text made of an object',
+      'user:[object Object]',
+      'was made from an object; name a property',
+      'user:[object Object]',
+    ],
+    ['text made of a promise', '[object Promise]:a', 'from a promise; await it', '[object Promise]:a'],
     ['a list in a list', ['a'], 'got an array; name an element of it, such as list[0]', undefined],
     ['a promise', Promise.resolve('k'), 'got a Promise; await it first', undefined],
   ])('refuses %s, and names it', (_, key, text, named) => {
