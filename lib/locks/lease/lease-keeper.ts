@@ -5,7 +5,8 @@ import { ServerDrainingError } from '../../common/errors.js';
 import { LinkedList } from '../../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import { ClockWatch } from './clock-watch.js';
-import { type Bunch, Lease, type LeaseBackend, type LeaseHost, type Renewals } from './lease.js';
+import { Lease, type LeaseBackend, type LeaseHost, type Renewals } from './lease.js';
+import { type Bunch, stopListening } from './owners.js';
 import { RenewalQueue } from './renewal-queue.js';
 
 /** Keeps all leases of a client, with one timer, which does not keep the process alive. */
@@ -13,7 +14,7 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
   readonly alarms: Alarms;
   readonly watch: ClockWatch;
   readonly renewals: RenewalQueue;
-  private readonly bunches = new Map<Owner, Bunch>();
+  private readonly bunches = new Map<Owner, Bunch<Lease>>();
 
   /** @param renewRatio part of a lease after which it is renewed */
   constructor(
@@ -57,7 +58,7 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
     bunch.leases.remove(lease);
     if (bunch.leases.size > 0) return;
     this.bunches.delete(lease.grant.owner);
-    bunch.unsubscribe();
+    stopListening(bunch.unsubscribe);
   }
 
   /** The lease of this grant wants proof, or all of them do. */
@@ -83,7 +84,7 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
   }
 
   /** @throws LockError of an owner that cannot say when it is lost, having given the grant up */
-  private bunchFor(grant: Grant): Bunch {
+  private bunchFor(grant: Grant): Bunch<Lease> {
     try {
       return this.bunchOf(grant.owner);
     } catch (error) {
@@ -92,7 +93,7 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
     }
   }
 
-  private bunchOf(owner: Owner): Bunch {
+  private bunchOf(owner: Owner): Bunch<Lease> {
     let bunch = this.bunches.get(owner);
     if (!bunch) {
       const leases = new LinkedList<Lease>();
