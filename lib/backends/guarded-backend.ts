@@ -24,6 +24,12 @@ export const failureOf = (name: string, method: string, error: unknown): LockErr
     ? error
     : new BackendError(`the backend ${shown(name)} failed in ${method}: ${show(error)}`, { cause: error });
 
+/** Whether it says how long. Text would be appended to a number, and the sum be a lease of days. */
+export const isProof = (proof: Proof | null | undefined): boolean =>
+  typeof proof?.validFrom === 'number' &&
+  typeof proof.leaseMs === 'number' &&
+  !Number.isNaN(proof.validFrom + proof.leaseMs);
+
 const nothing = (): void => undefined;
 
 /**
@@ -139,7 +145,7 @@ export class GuardedBackend<S> implements LockBackend<S> {
   };
 
   private readonly proven = (proof: Proof): Proof => {
-    if (typeof proof === 'object' && proof !== null) return proof;
+    if (isProof(proof)) return proof;
     throw this.misfit('renew', 'a proof', proof);
   };
 

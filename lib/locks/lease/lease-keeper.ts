@@ -1,5 +1,5 @@
 import type { Grant, LockBackend, Owner } from '../../backends/backend.js';
-import { failureOf } from '../../backends/guarded-backend.js';
+import { failureOf, isProof } from '../../backends/guarded-backend.js';
 import { Alarms } from '../../common/alarms.js';
 import { ServerDrainingError } from '../../common/errors.js';
 import { LinkedList } from '../../common/linked-list.js';
@@ -83,13 +83,14 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
     return [...this.bunches.values()].flatMap(({ leases }) => [...leases]);
   }
 
-  /** @throws LockError of an owner that cannot say when it is lost, having given the grant up */
+  /** @throws BackendError for a grant that does not say how long, or whose owner fails, having given it up */
   private bunchFor(grant: Grant): Bunch<Lease> {
     try {
+      if (!isProof(grant)) throw new TypeError('validFrom and leaseMs must be numbers');
       return this.bunchOf(grant.owner);
     } catch (error) {
       this.backend.abandon(grant);
-      throw failureOf(grant.server, 'onLost', error);
+      throw failureOf(grant.server, 'a grant', error);
     }
   }
 
