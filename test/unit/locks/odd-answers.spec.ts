@@ -67,3 +67,22 @@ describe('a release', () => {
     expect(events).toEqual(['acquired', 'lost']);
   });
 });
+
+describe('a close that is never answered', () => {
+  it('keeps nobody from closing, and is in the log', async () => {
+    const warnings: string[] = [];
+    const log = (_level: string, message: string): void => void warnings.push(message);
+    const closing = new LockClient({ backend: new FakeBackend(clock) }, { clock, entropy: new FakeEntropy(), log });
+    const endless = new FakeBackend(clock);
+    endless.close = () => new Promise(() => undefined);
+    const hanging = new LockClient({ backend: endless }, { clock, entropy: new FakeEntropy(), log });
+    await closing.close();
+    expect([warnings, clock.pendingTimers]).toEqual([[], 0]);
+    const closed = outcome(hanging.close());
+    await clock.advanceAsync(10_000);
+    expect(hanging.toJSON()).toMatchObject({ state: 'closed' });
+    await closed;
+    expect(warnings).toEqual(['the backend fake failed in close: Error: no answer within 4 s']);
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
