@@ -164,7 +164,7 @@ export const SERVERS = [
     test: 'is waited for no longer than one connect timeout',
     out: 'a try waits for one connect timeout at most',
     file: 'backends/dflockd/lanes/command-slots.ts',
-    from: 'Math.min(deadline, clock.now() + target.connectTimeoutMs + EXPLAIN_MS)',
+    from: 'Math.min(deadline, begun + target.connectTimeoutMs + EXPLAIN_MS)',
     to: 'deadline',
   },
 ];
