@@ -24,6 +24,12 @@ export const failureOf = (name: string, method: string, error: unknown): LockErr
     ? error
     : new BackendError(`the backend ${shown(name)} failed in ${method}: ${show(error)}`, { cause: error });
 
+/** Whether it says how long. Text would be appended to a number, and the sum be a lease of days. */
+export const isProof = (proof: Proof | null | undefined): boolean =>
+  typeof proof?.validFrom === 'number' &&
+  typeof proof.leaseMs === 'number' &&
+  !Number.isNaN(proof.validFrom + proof.leaseMs);
+
 const nothing = (): void => undefined;
 
 /**
@@ -39,7 +45,7 @@ export class GuardedBackend<S> implements LockBackend<S> {
 
   constructor(
     private readonly inner: LockBackend<S>,
-    private readonly log: BackendHost['log'],
+    private readonly host: Pick<BackendHost, 'clock' | 'log'>,
   ) {
     this.name = String(inner.name);
     if (inner.isLocked) this.isLocked = (key, kind) => this.ask('isLocked', () => inner.isLocked!(key, kind));
@@ -126,8 +132,22 @@ export class GuardedBackend<S> implements LockBackend<S> {
     return this.watch('onLink', () => this.inner.onLink(callback));
   }
 
+  /** A backend that never says that it has closed keeps no application from ending. */
   close(graceMs: Ms): Promise<void> {
-    return this.ask('close', () => this.inner.close(graceMs));
+    const { clock } = this.host;
+    const patienceMs = 2 * graceMs;
+    return this.ask('close', async () => {
+      let timer: object | undefined;
+      const late = new Promise<never>((_, reject) => {
+        const tooLate = (): void => reject(new Error(`no answer within ${patienceMs / 1000} s`));
+        timer = clock.setTimer(tooLate, patienceMs, true);
+      });
+      try {
+        await Promise.race([this.inner.close(graceMs), late]);
+      } finally {
+        clock.clearTimer(timer!);
+      }
+    });
   }
 
   private readonly tryFailed = (error: unknown): never => {
@@ -139,7 +159,7 @@ export class GuardedBackend<S> implements LockBackend<S> {
   };
 
   private readonly proven = (proof: Proof): Proof => {
-    if (typeof proof === 'object' && proof !== null) return proof;
+    if (isProof(proof)) return proof;
     throw this.misfit('renew', 'a proof', proof);
   };
 
@@ -154,7 +174,7 @@ export class GuardedBackend<S> implements LockBackend<S> {
   }
 
   private warn(method: string, error: unknown): void {
-    this.log('warn', this.failure(method, error).message);
+    this.host.log('warn', this.failure(method, error).message);
   }
 
   private async ask<T>(method: string, run: () => Promise<T>): Promise<T> {

@@ -64,11 +64,15 @@ export class Alarms {
     this.armedFor = Infinity;
     this.ringing = true;
     const now = this.clock.now();
-    for (let first = this.heap.first; first && first.due <= now; first = this.heap.first) {
-      this.heap.remove(first);
-      first.ring(now);
+    try {
+      for (let first = this.heap.first; first && first.due <= now; first = this.heap.first) {
+        this.heap.remove(first);
+        first.ring(now);
+      }
+    } finally {
+      // Where what one has thrown does not end the process, the others ring all the same: holders wait for them.
+      this.ringing = false;
+      this.arm();
     }
-    this.ringing = false;
-    this.arm();
   };
 }

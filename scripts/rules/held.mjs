@@ -54,7 +54,7 @@ export const HELD = [
     test: 'is never surer than its owner',
     out: 'the server’s patience with silence',
     file: 'locks/lease/lease.ts',
-    from: 'const awake = Math.min(validFrom + leaseMs - guardOf(leaseMs), this.grant.owner.provenUntil());',
+    from: 'const awake = Math.min(validFrom + leaseMs - guardOf(leaseMs), provenBy(this.grant.owner));',
     to: 'const awake = validFrom + leaseMs - guardOf(leaseMs);',
   },
   {
@@ -63,8 +63,8 @@ export const HELD = [
     test: 'is lost at the end of its time, after one look at the sockets',
     out: 'the lease',
     file: 'locks/lease/lease.ts',
-    from: 'const awake = Math.min(validFrom + leaseMs - guardOf(leaseMs), this.grant.owner.provenUntil());',
-    to: 'const awake = this.grant.owner.provenUntil();',
+    from: 'const awake = Math.min(validFrom + leaseMs - guardOf(leaseMs), provenBy(this.grant.owner));',
+    to: 'const awake = provenBy(this.grant.owner);',
   },
   {
     rule: 2,

@@ -5,7 +5,7 @@ import { LockUnavailableError } from '../../common/errors.js';
 import { LinkedList } from '../../common/linked-list.js';
 import { rejected } from '../../common/rejected.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
-import { type AcquireContext, Acquisition, type Cancellable, isOver, type Taker, tooLate } from './acquisition.js';
+import { type AcquireContext, Acquisition, type Cancellable, giveUpUnsure, type Taker } from './acquisition.js';
 
 /** Takes locks from a backend for callers with a deadline and an AbortSignal. Everybody who waits can be sent away. */
 export class Acquirer {
@@ -84,12 +84,12 @@ export class Acquirer {
     for (const one of [...this.context.waiting]) one.cancel(reason);
   }
 
-  /** @throws LockUnavailableError if the lease is over already, having given it up */
+  /** @throws LockUnavailableError if the lease is over already, BackendError for what is no grant, having given it up */
   private inTime(grant: Grant | null): Grant | null {
     const { backend, clock } = this.context;
-    if (!grant || !isOver(grant, clock.now())) return grant;
-    backend.abandon(grant);
-    throw tooLate(grant);
+    const unsure = grant && giveUpUnsure(backend, grant, clock.now());
+    if (unsure) throw unsure;
+    return grant;
   }
 
   /** @param late gets what comes although nobody waits for it any more */

@@ -2,7 +2,7 @@ import type { AcquireRequest, Grant, LockBackend, Pending, Placement, Waiter } f
 import { failureOf } from '../../backends/guarded-backend.js';
 import { whenAborted } from '../../common/abort.js';
 import { type Alarm, type Alarms } from '../../common/alarms.js';
-import { LockUnavailableError } from '../../common/errors.js';
+import { type LockError, LockUnavailableError } from '../../common/errors.js';
 import { guardOf } from '../../common/guard.js';
 import type { Linked, LinkedList } from '../../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
@@ -44,8 +44,22 @@ export const isOver = ({ validFrom, leaseMs, owner }: Grant, now: Ms): boolean =
   // Also where there is no number: a backend that does not say how long has granted nothing.
   !(now < Math.min(validFrom + leaseMs - guardOf(leaseMs), owner.provenUntil()));
 
-export const tooLate = ({ req, server }: Grant): LockUnavailableError =>
+const tooLate = ({ req, server }: Grant): LockUnavailableError =>
   new LockUnavailableError('granted, but the lease was over when the answer was read', { key: req.key, server });
+
+/** Gives a grant up that is of no use, and returns why; undefined: it is sure. */
+export function giveUpUnsure(backend: LockBackend, grant: Grant, now: Ms): LockError | undefined {
+  let why: LockError;
+  try {
+    if (!isOver(grant, now)) return undefined;
+    why = tooLate(grant);
+  } catch (error) {
+    // No grant, or one whose owner cannot say how long it is there.
+    why = failureOf(backend.name, 'a grant', error);
+  }
+  backend.abandon(grant);
+  return why;
+}
 
 /** Gives a place up. What still comes of it is abandoned. */
 export function withdraw(pending: Pending): void {
@@ -127,10 +141,8 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
     // Said before it was cancelled, or more than once.
     if (this.step === 'over') return backend.abandon(grant);
     const now = clock.now();
-    if (isOver(grant, now)) {
-      backend.abandon(grant);
-      return this.refused(tooLate(grant));
-    }
+    const unsure = giveUpUnsure(backend, grant, now);
+    if (unsure) return this.refused(unsure);
     this.finish();
     this.taker.granted(grant, now);
   }

@@ -285,7 +285,7 @@ export class HeldLock implements Whole, LeaseHolder {
   /** @param gone was not held any more */
   private givenBack(gone: Lease | undefined): boolean {
     // Said more than once.
-    if (this.#fate.is === 'released') return true;
+    if (this.#fate.is !== 'held') return this.#fate.is === 'released';
     if (gone) {
       this.lose(gone, 'rejected', undefined);
       return false;

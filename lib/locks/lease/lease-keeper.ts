@@ -1,11 +1,12 @@
 import type { Grant, LockBackend, Owner } from '../../backends/backend.js';
-import { failureOf } from '../../backends/guarded-backend.js';
+import { failureOf, isProof } from '../../backends/guarded-backend.js';
 import { Alarms } from '../../common/alarms.js';
 import { ServerDrainingError } from '../../common/errors.js';
 import { LinkedList } from '../../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import { ClockWatch } from './clock-watch.js';
-import { type Bunch, Lease, type LeaseBackend, type LeaseHost, type Renewals } from './lease.js';
+import { Lease, type LeaseBackend, type LeaseHost, type Renewals } from './lease.js';
+import { type Bunch, stopListening } from './owners.js';
 import { RenewalQueue } from './renewal-queue.js';
 
 /** Keeps all leases of a client, with one timer, which does not keep the process alive. */
@@ -13,7 +14,7 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
   readonly alarms: Alarms;
   readonly watch: ClockWatch;
   readonly renewals: RenewalQueue;
-  private readonly bunches = new Map<Owner, Bunch>();
+  private readonly bunches = new Map<Owner, Bunch<Lease>>();
 
   /** @param renewRatio part of a lease after which it is renewed */
   constructor(
@@ -57,7 +58,7 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
     bunch.leases.remove(lease);
     if (bunch.leases.size > 0) return;
     this.bunches.delete(lease.grant.owner);
-    bunch.unsubscribe();
+    stopListening(bunch.unsubscribe);
   }
 
   /** The lease of this grant wants proof, or all of them do. */
@@ -82,17 +83,18 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
     return [...this.bunches.values()].flatMap(({ leases }) => [...leases]);
   }
 
-  /** @throws LockError of an owner that cannot say when it is lost, having given the grant up */
-  private bunchFor(grant: Grant): Bunch {
+  /** @throws BackendError for a grant that does not say how long, or whose owner fails, having given it up */
+  private bunchFor(grant: Grant): Bunch<Lease> {
     try {
+      if (!isProof(grant)) throw new TypeError('validFrom and leaseMs must be numbers');
       return this.bunchOf(grant.owner);
     } catch (error) {
       this.backend.abandon(grant);
-      throw failureOf(grant.server, 'onLost', error);
+      throw failureOf(grant.server, 'a grant', error);
     }
   }
 
-  private bunchOf(owner: Owner): Bunch {
+  private bunchOf(owner: Owner): Bunch<Lease> {
     let bunch = this.bunches.get(owner);
     if (!bunch) {
       const leases = new LinkedList<Lease>();

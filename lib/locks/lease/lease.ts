@@ -2,11 +2,12 @@ import type { Grant, LockBackend, Proof } from '../../backends/backend.js';
 import type { Alarm, Alarms } from '../../common/alarms.js';
 import { LockLostError, type LossReason, ServerDrainingError } from '../../common/errors.js';
 import { guardOf } from '../../common/guard.js';
-import type { LinkedList } from '../../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { ClockWatch } from './clock-watch.js';
+import { type Bunch, provenBy } from './owners.js';
 import type { Renewable, RenewalQueue } from './renewal-queue.js';
 import { nextAttempt, plannedRenewal, shortened } from './renewal-times.js';
+import { WhileLive } from './while-live.js';
 
 /** Told by a lease; called in the turn in which it happens. */
 export interface LeaseHolder {
@@ -15,12 +16,6 @@ export interface LeaseHolder {
   draining(error: ServerDrainingError): void;
   /** Final. The grant has been abandoned. */
   lost(lease: Lease, reason: LossReason, cause: Error | undefined): void;
-}
-
-/** The leases that hang on one owner; a listener for each would cost more memory than the lease. */
-export interface Bunch {
-  readonly leases: LinkedList<Lease>;
-  readonly unsubscribe: () => void;
 }
 
 /** What a lease asks for. */
@@ -60,7 +55,7 @@ export class Lease implements Alarm, Renewable {
   prev: Lease | undefined = undefined;
   next: Lease | undefined = undefined;
   /** By its keeper. */
-  bunch: Bunch | undefined = undefined;
+  bunch: Bunch<Lease> | undefined = undefined;
   private state: LeaseState = 'live';
   private renewal: Renewal = 'idle';
   private inFlight: Promise<void> | undefined;
@@ -68,6 +63,7 @@ export class Lease implements Alarm, Renewable {
   private renewAt: Ms = Infinity;
   private holder: LeaseHolder = NOBODY;
   private drained: ServerDrainingError | undefined;
+  private waits: WhileLive | undefined;
 
   /**
    * @param askMs the lease to ask for at every renewal: without it the server would set its default (spec 4.4). 0: that is
@@ -99,7 +95,7 @@ export class Lease implements Alarm, Renewable {
    */
   get sureUntil(): Ms {
     const { validFrom, leaseMs } = this.proof;
-    const awake = Math.min(validFrom + leaseMs - guardOf(leaseMs), this.grant.owner.provenUntil());
+    const awake = Math.min(validFrom + leaseMs - guardOf(leaseMs), provenBy(this.grant.owner));
     const until = awake - this.keeper.watch.sleptSince(validFrom);
     // A backend that does not say how long has granted nothing.
     return Number.isNaN(until) ? -Infinity : until;
@@ -157,12 +153,13 @@ export class Lease implements Alarm, Renewable {
 
   /** Renews now, behind a renewal that is under way. @throws LockLostError, LockUnavailableError, ServerDrainingError */
   async renew(leaseMs?: Ms): Promise<Ms> {
-    while (this.inFlight) await this.inFlight;
+    const waits = (this.waits ??= new WhileLive());
+    while (this.inFlight && this.state === 'live') await waits.wait(this.inFlight);
     this.assertLive();
     // On a server that drains, the request itself would cost the connection with all it owns (rule 9).
     if (this.drained) throw this.drained;
     if (leaseMs !== undefined) this.askMs = leaseMs;
-    await this.send();
+    await waits.wait(this.send());
     this.assertLive();
     return this.remainingMs;
   }
@@ -215,6 +212,7 @@ export class Lease implements Alarm, Renewable {
   private leave(to: LeaseState): void {
     this.state = to;
     this.keeper.forget(this);
+    this.waits?.end();
   }
 
   private assertLive(): void {
@@ -229,7 +227,7 @@ export class Lease implements Alarm, Renewable {
       this.arm();
       return true;
     }
-    const silent = this.grant.owner.provenUntil() < validFrom + leaseMs - guardOf(leaseMs);
+    const silent = provenBy(this.grant.owner) < validFrom + leaseMs - guardOf(leaseMs);
     this.lose(silent ? 'disconnected' : 'expired');
     return false;
   }

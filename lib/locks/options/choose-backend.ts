@@ -97,11 +97,11 @@ const MAKE_ANOTHER = 'the factory must make a new one on each call';
 /** Backends that clients have, in all copies of this package. A client closes what it has, so nobody else can use it. */
 const owned = shared('owned-backends', () => new WeakSet<LockBackend>());
 
-function own(backend: LockBackend, { log }: BackendHost, cure: string): LockBackend {
+function own(backend: LockBackend, host: BackendHost, cure: string): LockBackend {
   if (owned.has(backend)) {
     throw new ConfigError(`option backend: "${shown(backend.name)}" belongs to another client already; ${cure}`);
   }
-  const guarded = new GuardedBackend(backend, log);
+  const guarded = new GuardedBackend(backend, host);
   // What is refused belongs to nobody.
   limitsOf(guarded);
   owned.add(backend);

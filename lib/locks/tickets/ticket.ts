@@ -143,7 +143,8 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
   /** Waiter */
   granted(grant: Grant): void {
     this.#place.resolve('acquired');
-    void this.offer(grant);
+    // What is no grant, or has an owner that fails, has been given up.
+    this.offer(grant).catch((error: unknown) => this.refused(error));
   }
 
   /** Waiter */

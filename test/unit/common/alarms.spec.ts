@@ -47,6 +47,27 @@ describe('alarms', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  it('ring although another one has thrown', () => {
+    const clock = new FakeClock();
+    const alarms = new Alarms(clock);
+    const rung: number[] = [];
+    alarms.set(
+      newAlarm(() => {
+        throw new Error('broken');
+      }),
+      10,
+    );
+    for (const due of [10, 20])
+      alarms.set(
+        newAlarm((now) => rung.push(now)),
+        due,
+      );
+    expect(() => clock.advance(15)).toThrow('broken');
+    clock.advance(15);
+    expect(rung).toHaveLength(2);
+    expect([alarms.size, clock.pendingTimers]).toEqual([0, 0]);
+  });
+
   it('that keep the process alive do so only while there are any', () => {
     const clock = new FakeClock();
     const alarms = new Alarms(clock, true);

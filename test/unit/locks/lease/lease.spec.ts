@@ -53,15 +53,17 @@ describe('the guard', () => {
 });
 
 describe('a lease', () => {
-  it.each([
-    [Infinity, Infinity, true],
-    [NaN, 0, false],
-    [undefined, 0, false],
-  ])('of %p ms has %p ms left: a number, and no lock where there is none', (leaseMs, left, held) => {
-    const grant = backend.grantFor({ key: 'k', kind: 'lock', limit: 1, leaseMs: leaseMs as number, deadline: 0 });
-    const kept = keeper.keep({ ...grant, leaseMs: leaseMs as number }, 10_000, 'auto');
-    expect([kept.remainingMs, kept.isHeld]).toEqual([left, held]);
-    expect(isOver({ ...grant, leaseMs: leaseMs as number }, clock.now())).toBe(!held);
+  it('without end has a number of ms left', () => {
+    const grant = backend.grantFor({ key: 'k', kind: 'lock', limit: 1, leaseMs: Infinity, deadline: 0 });
+    const kept = keeper.keep(grant, 10_000, 'auto');
+    expect([kept.remainingMs, kept.isHeld, isOver(grant, clock.now())]).toEqual([Infinity, true, false]);
+  });
+
+  it.each([NaN, undefined])('of a grant that says %p ms is none; the grant is given up', (leaseMs) => {
+    const grant = backend.grantFor({ key: 'k', kind: 'lock', limit: 1, leaseMs: 0, deadline: 0 });
+    const nameless = { ...grant, leaseMs: leaseMs as number };
+    expect(() => keeper.keep(nameless, 10_000, 'auto')).toThrow('validFrom and leaseMs must be numbers');
+    expect([backend.log, isOver(nameless, clock.now())]).toEqual([['abandon 1'], true]);
   });
 
   it('is sure until its end less the guard', () => {
