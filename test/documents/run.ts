@@ -7,6 +7,7 @@ import * as nestTesting from '@nestjs/testing';
 import * as rxjs from 'rxjs';
 import * as operators from 'rxjs/operators';
 import * as asyncHooks from 'node:async_hooks';
+import * as crypto from 'node:crypto';
 import * as http from 'node:http';
 import * as client from '../../lib/entries/client.js';
 import * as daemon from '../../lib/entries/daemon.js';
@@ -26,6 +27,7 @@ const MODULES: Readonly<Record<string, object>> = {
   '@nestjs/schedule': schedule,
   '@nestjs/testing': nestTesting,
   'node:async_hooks': asyncHooks,
+  'node:crypto': crypto,
   'node:http': http,
   'reflect-metadata': {},
   rxjs,
