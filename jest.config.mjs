@@ -12,7 +12,7 @@ export default {
   testTimeout: 30_000,
   workerIdleMemoryLimit: '300MB',
   // Much of the suite waits for sockets and leases.
-  maxWorkers: Math.ceil(availableParallelism() * 1.5),
+  maxWorkers: Math.ceil(availableParallelism() * 2),
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',
