@@ -56,7 +56,7 @@ export class Handover {
     private readonly host: HandoverHost,
     private readonly grant: LaneGrant,
     private caller: Caller | undefined,
-    private readonly leaseMs: Ms = caller!.leaseMs,
+    private readonly leaseMs: Ms,
   ) {
     caller!.handover = this;
   }

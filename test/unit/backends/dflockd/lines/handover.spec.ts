@@ -72,7 +72,7 @@ describe('a grant that is renewed before it is handed over', () => {
 
   const start = (role: 'wait' | 'command' = 'wait'): Handover => {
     lane = new FakeLane(role);
-    const handover = new Handover(host, lane.grant(), caller);
+    const handover = new Handover(host, lane.grant(), caller, caller.leaseMs);
     expect(caller.handover).toBe(handover);
     handover.start();
     return handover;
