@@ -24,7 +24,7 @@ export { currentLock } from '../locks/handle/current-lock.js';
 export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events/events.js';
 export { type KeyValue, lockKey } from '../locks/options/keys.js';
 export type { LockHandle } from '../locks/handle/lock-handle.js';
-export type { ScopeOptions, WithLockOptions as ServiceWithLockOptions } from '../locks/lock-scope.js';
+export type { ScopeOptions, LockBodyOptions } from '../locks/lock-scope.js';
 export type { LockTicket } from '../locks/tickets/lock-ticket.js';
 export type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-options.js';
 export type {

@@ -17,9 +17,10 @@ import { Holds } from './handle/holds.js';
 import { LeaseKeeper } from './lease/lease-keeper.js';
 import { refuseLiveBody } from './handle/live-result.js';
 import type { LockHandle } from './handle/lock-handle.js';
-import { checkRequest, checkTicketNesting, type LockRequest, NO_OPTIONS, orderedKeys } from './acquire/lock-request.js';
-import { type RequestDefaults, requestDefaults } from './acquire/lock-request.js';
-import type { LockScope, ResultCheck, ScopeOptions, WithLockOptions } from './lock-scope.js';
+import { checkRequest, checkTicketNesting, type CheckedAcquire, NO_OPTIONS } from './acquire/checked-acquire.js';
+import { orderedKeys } from './acquire/key-order.js';
+import { type RequestDefaults, requestDefaults } from './acquire/checked-acquire.js';
+import type { LockScope, ResultCheck, ScopeOptions, LockBodyOptions } from './lock-scope.js';
 import { LockTaker } from './acquire/lock-taker.js';
 import type { LockTicket } from './tickets/lock-ticket.js';
 import { checkObject } from '../common/option-checks.js';
@@ -197,7 +198,7 @@ export class LockClient<S = ServerStats> {
    *   before `fn` had settled, unless `onLost` is 'ignore'
    */
   withLock<R>(key: LockKey, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
-  withLock<R>(key: LockKey, options: WithLockOptions, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
+  withLock<R>(key: LockKey, options: LockBodyOptions, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
   withLock<R>(key: LockKey, ...args: WithLockArgs<R>): Promise<R> {
     return this.#scopes.withLock(key, args);
   }
@@ -254,7 +255,7 @@ export class LockClient<S = ServerStats> {
 
   /** Not an async function: that would cost every acquire some turns of the microtasks more. */
   private take(key: LockKey, options: AcquireOptions, call?: LockedCall): Promise<Hold> {
-    let request: LockRequest;
+    let request: CheckedAcquire;
     try {
       request = checkRequest(key, options, this.#defaults, this.#clock.now(), call);
     } catch (error) {

@@ -7,7 +7,7 @@ import { runWithLock } from './handle/current-lock.js';
 import type { Hold, LockEntry } from './handle/hold.js';
 import type { Holds } from './handle/holds.js';
 import type { LockHandle } from './handle/lock-handle.js';
-import { NO_OPTIONS } from './acquire/lock-request.js';
+import { NO_OPTIONS } from './acquire/checked-acquire.js';
 import { checkObject, wrong } from '../common/option-checks.js';
 import type { AcquireOptions } from './acquire/acquire-options.js';
 import { checkMaxHold } from './options/resolve-options.js';
@@ -26,7 +26,8 @@ export interface ScopeOptions extends AcquireOptions {
   maxHoldS?: number | undefined;
 }
 
-export interface WithLockOptions extends ScopeOptions {
+/** Options of `withLock` on a client and on DflockdService. */
+export interface LockBodyOptions extends ScopeOptions {
   /** `throw` (default): a lock lost under the body makes withLock reject. `ignore`: only the events tell. */
   onLost?: 'throw' | 'ignore' | undefined;
 }

@@ -8,7 +8,7 @@ import { shown } from '../common/shown.js';
 import { type Entropy, type Ms, nextTurn, systemEntropy } from '../common/system.js';
 import { LockClient } from '../locks/lock-client.js';
 import type { LockHandle } from '../locks/handle/lock-handle.js';
-import { orderedKeys } from '../locks/acquire/lock-request.js';
+import { orderedKeys } from '../locks/acquire/key-order.js';
 import { checkNames, checkNumber, checkObject, wrong } from '../common/option-checks.js';
 import { type BackendLimits, limitsOf } from '../locks/options/limits.js';
 import type { Defaults, LockKey } from '../locks/options/options.js';

@@ -20,7 +20,7 @@ import type { Holds } from '../handle/holds.js';
 import type { Lease } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { LockHandle } from '../handle/lock-handle.js';
-import type { LockRequest } from './lock-request.js';
+import type { CheckedAcquire } from './checked-acquire.js';
 import { namedHold, type Nesting, nestingOf } from './nesting.js';
 import { OneLock } from './one-lock.js';
 import { SeveralKeys } from './several-keys.js';
@@ -48,14 +48,14 @@ export class LockTaker {
     return this.acquirer.alarms;
   }
 
-  acquire(request: LockRequest): Promise<Hold> {
+  acquire(request: CheckedAcquire): Promise<Hold> {
     if (typeof request.onNested === 'object') return this.joinNamed(request, request.onNested);
     const nesting = this.nesting(request);
     const isUsual = !nesting && this.start.isDecided && request.waitMs > 0 && request.wires.length === 1;
     return isUsual ? this.acquireOne(request) : this.acquireAny(request, nesting);
   }
 
-  async tryAcquire(request: LockRequest): Promise<Hold | null> {
+  async tryAcquire(request: CheckedAcquire): Promise<Hold | null> {
     if (typeof request.onNested === 'object') return this.joinNamed(request, request.onNested);
     try {
       // What the caller itself has is busy as well.
@@ -66,7 +66,7 @@ export class LockTaker {
   }
 
   /** Whether the caller asks for what it runs under, and has not said that it will wait for that to end. */
-  nesting(request: LockRequest): Nesting | undefined {
+  nesting(request: CheckedAcquire): Nesting | undefined {
     return request.onNested === 'wait' ? undefined : nestingOf(request, this.holds);
   }
 
@@ -87,7 +87,7 @@ export class LockTaker {
   }
 
   /** @throws ShuttingDownError, UnsupportedError */
-  assertUsable({ keys: [key], wires: [wire], requireFence }: LockRequest): void {
+  assertUsable({ keys: [key], wires: [wire], requireFence }: CheckedAcquire): void {
     if (this.isClosed) throw new ShuttingDownError({ key });
     const { capabilities } = this.start;
     if (wire!.kind === 'sem' && capabilities?.semaphores === false) {
@@ -97,7 +97,7 @@ export class LockTaker {
   }
 
   /** What is granted becomes its caller's. @throws ShuttingDownError, UnsupportedError, having given it back */
-  hold(request: LockRequest, leases: readonly Lease[], since: Ms, now = this.keeper.clock.now()): Hold {
+  hold(request: CheckedAcquire, leases: readonly Lease[], since: Ms, now = this.keeper.clock.now()): Hold {
     const { keys, autoRenew, requireFence, around, call } = request;
     const refusal = this.isClosed
       ? new ShuttingDownError({ key: keys[0]! })
@@ -113,7 +113,7 @@ export class LockTaker {
     return this.holds.add(leases, { keys, waitedMs: now - since, since: now, renewals, around, call });
   }
 
-  noteQueued({ keys }: LockRequest): void {
+  noteQueued({ keys }: CheckedAcquire): void {
     if (this.events.observed) this.events.emit({ type: 'queued', keys, at: this.keeper.clock.wall() });
   }
 
@@ -129,7 +129,7 @@ export class LockTaker {
   }
 
   /** What almost every acquire is, with one promise and nothing else for each. */
-  private acquireOne(request: LockRequest): Promise<Hold> {
+  private acquireOne(request: CheckedAcquire): Promise<Hold> {
     const { wires, signal, waitMs, deadline } = request;
     const since = deadline - waitMs;
     return new Promise((resolve, reject) => {
@@ -144,7 +144,7 @@ export class LockTaker {
     });
   }
 
-  private async acquireAny(request: LockRequest, nesting: Nesting | undefined): Promise<Hold> {
+  private async acquireAny(request: CheckedAcquire, nesting: Nesting | undefined): Promise<Hold> {
     try {
       if (nesting?.joined) return this.join(request, nesting.joined);
       if (nesting) throw new NestedLockError(nesting.key);
@@ -172,12 +172,12 @@ export class LockTaker {
   }
 
   /** What the caller is told. */
-  refused(error: unknown, request: LockRequest): unknown {
+  refused(error: unknown, request: CheckedAcquire): unknown {
     const known = explained(error, request);
     return withOrigin(known instanceof AcquireTimeoutError ? this.timedOut(request, known.key) : known, this.keeper);
   }
 
-  private async tryNow(request: LockRequest): Promise<Hold | null> {
+  private async tryNow(request: CheckedAcquire): Promise<Hold | null> {
     const { wires, signal } = request;
     const since = this.keeper.clock.now();
     if (!this.start.isDecided) await this.ready(Infinity, signal);
@@ -196,12 +196,12 @@ export class LockTaker {
   }
 
   /** The only grant of a request, renewed from now on. */
-  kept({ wires, autoRenew }: LockRequest, grant: Grant): readonly Lease[] {
+  kept({ wires, autoRenew }: CheckedAcquire, grant: Grant): readonly Lease[] {
     return [this.keeper.keep(grant, wires[0]!.leaseMs, autoRenew ? 'auto' : 'manual')];
   }
 
   /** The caller has proven that it may: it has the handle. */
-  private async joinNamed(request: LockRequest, named: LockHandle): Promise<Hold> {
+  private async joinNamed(request: CheckedAcquire, named: LockHandle): Promise<Hold> {
     try {
       return this.join(request, namedHold(request, named, this.holds));
     } catch (error) {
@@ -209,7 +209,7 @@ export class LockTaker {
     }
   }
 
-  private join({ keys, requireFence, signal, around, call }: LockRequest, whole: Hold): Hold {
+  private join({ keys, requireFence, signal, around, call }: CheckedAcquire, whole: Hold): Hold {
     if (signal?.aborted) throw signal.reason;
     if (requireFence && whole.grants.some(({ key, fence }) => keys.includes(key) && fence === undefined)) {
       throw this.noFence(keys[0]!);
@@ -221,7 +221,7 @@ export class LockTaker {
     return new UnsupportedError(`${this.backend.name} has no fence to give (option requireFence)`, { key });
   }
 
-  private timedOut({ keys, waitMs }: LockRequest, busy = keys[0]!): AcquireTimeoutError {
+  private timedOut({ keys, waitMs }: CheckedAcquire, busy = keys[0]!): AcquireTimeoutError {
     if (this.events.observed) {
       this.events.emit({ type: 'timeout', keys, waitedMs: waitMs, at: this.keeper.clock.wall() });
     }
@@ -230,7 +230,7 @@ export class LockTaker {
 }
 
 /** The backend knows keys as they are on the wire; users see what they wrote. */
-export function explained(error: unknown, { keys, wires }: LockRequest): unknown {
+export function explained(error: unknown, { keys, wires }: CheckedAcquire): unknown {
   if (error instanceof LockError && error.key !== undefined) {
     const index = wires.findIndex(({ key }) => key === error.key);
     nameKey(error, keys[Math.max(index, 0)]!);

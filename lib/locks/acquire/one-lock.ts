@@ -3,15 +3,15 @@ import type { Ms } from '../../common/system.js';
 import type { Taker } from './acquisition.js';
 import type { Hold } from '../handle/hold.js';
 import type { Lease } from '../lease/lease.js';
-import type { LockRequest } from './lock-request.js';
+import type { CheckedAcquire } from './checked-acquire.js';
 
 /** Who makes a lock of a grant. */
 export interface LockMaker {
-  kept(request: LockRequest, grant: Grant): readonly Lease[];
+  kept(request: CheckedAcquire, grant: Grant): readonly Lease[];
   /** @throws ShuttingDownError, UnsupportedError, having given the leases back */
-  hold(request: LockRequest, leases: readonly Lease[], since: Ms, now?: Ms): Hold;
-  refused(error: unknown, request: LockRequest): unknown;
-  noteQueued(request: LockRequest): void;
+  hold(request: CheckedAcquire, leases: readonly Lease[], since: Ms, now?: Ms): Hold;
+  refused(error: unknown, request: CheckedAcquire): unknown;
+  noteQueued(request: CheckedAcquire): void;
 }
 
 /** One caller who is promised a lock. An object instead of closures: there is one for each lock that is taken. */
@@ -20,7 +20,7 @@ export class OneLock implements Taker {
 
   constructor(
     private readonly maker: LockMaker,
-    private readonly request: LockRequest,
+    private readonly request: CheckedAcquire,
     private readonly since: Ms,
     private readonly resolve: (hold: Hold) => void,
     private readonly reject: (reason: unknown) => void,

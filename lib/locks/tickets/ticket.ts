@@ -12,7 +12,7 @@ import type { Lease, LeaseHolder } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { LockHandle } from '../handle/lock-handle.js';
 import { withdraw } from '../acquire/acquisition.js';
-import type { LockRequest } from '../acquire/lock-request.js';
+import type { CheckedAcquire } from '../acquire/checked-acquire.js';
 import type { LockTicket } from './lock-ticket.js';
 import { checkAcquireTimeout } from '../options/resolve-options.js';
 
@@ -22,14 +22,14 @@ export interface TicketDesk {
   /** Keep the process alive: somebody waits. */
   readonly alarms: Alarms;
   /** Undefined: the backend has been started. @throws what makes the ticket void */
-  ready(request: LockRequest): Promise<void> | undefined;
+  ready(request: CheckedAcquire): Promise<void> | undefined;
   /** Takes a place. @throws what refuses it */
-  enqueue(request: LockRequest, waiter: Waiter): Pending;
+  enqueue(request: CheckedAcquire, waiter: Waiter): Pending;
   /** @throws UnsupportedError, having given the lease back */
-  hold(request: LockRequest, leases: readonly Lease[], since: Ms): LockHandle;
-  queued(request: LockRequest): void;
+  hold(request: CheckedAcquire, leases: readonly Lease[], since: Ms): LockHandle;
+  queued(request: CheckedAcquire): void;
   /** The error as the user knows its key. */
-  explain(error: unknown, request: LockRequest): unknown;
+  explain(error: unknown, request: CheckedAcquire): unknown;
   ended(ticket: Ticket): void;
 }
 
@@ -48,7 +48,7 @@ interface Claimant {
 }
 
 export class Ticket implements LockTicket, LeaseHolder, Waiter {
-  readonly #request: LockRequest;
+  readonly #request: CheckedAcquire;
   readonly #desk: TicketDesk;
   readonly keys: readonly string[];
   readonly #placed: Promise<Placement>;
@@ -58,7 +58,7 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
   readonly #since: Ms;
   #ignoreAbort: (() => void) | undefined;
 
-  constructor(request: LockRequest, desk: TicketDesk) {
+  constructor(request: CheckedAcquire, desk: TicketDesk) {
     this.#request = request;
     this.#desk = desk;
     this.keys = request.keys;

@@ -8,7 +8,7 @@ import type { BackendStart } from '../acquire/backend-start.js';
 import type { Lease } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { LockHandle } from '../handle/lock-handle.js';
-import type { LockRequest } from '../acquire/lock-request.js';
+import type { CheckedAcquire } from '../acquire/checked-acquire.js';
 import { explained, type LockTaker } from '../acquire/lock-taker.js';
 import type { LockTicket } from './lock-ticket.js';
 import { Ticket, type TicketDesk } from './ticket.js';
@@ -24,7 +24,7 @@ export class Tickets implements TicketDesk {
   ) {}
 
   /** @throws ConfigError, NestedLockError, UnsupportedError, ShuttingDownError, the reason of the signal */
-  issue(request: LockRequest): LockTicket {
+  issue(request: CheckedAcquire): LockTicket {
     try {
       this.checkIssue(request);
     } catch (error) {
@@ -46,29 +46,29 @@ export class Tickets implements TicketDesk {
   }
 
   /** TicketDesk */
-  ready({ deadline, signal }: LockRequest): Promise<void> | undefined {
+  ready({ deadline, signal }: CheckedAcquire): Promise<void> | undefined {
     return this.start.isDecided ? undefined : this.taker.ready(deadline, signal);
   }
 
   /** TicketDesk. A place lasts until it is given up, whatever the time that its holder means to wait. */
-  enqueue(request: LockRequest, waiter: Waiter): Pending {
+  enqueue(request: CheckedAcquire, waiter: Waiter): Pending {
     this.assertUsable(request);
     this.keeper.watch.glance();
     return this.keeper.backend.enqueue({ ...request.wires[0]!, deadline: Infinity }, 'ticket', waiter);
   }
 
   /** TicketDesk */
-  hold(request: LockRequest, leases: readonly Lease[], since: Ms): LockHandle {
+  hold(request: CheckedAcquire, leases: readonly Lease[], since: Ms): LockHandle {
     return this.taker.hold(request, leases, since);
   }
 
   /** TicketDesk */
-  queued(request: LockRequest): void {
+  queued(request: CheckedAcquire): void {
     this.taker.noteQueued(request);
   }
 
   /** TicketDesk */
-  explain(error: unknown, request: LockRequest): unknown {
+  explain(error: unknown, request: CheckedAcquire): unknown {
     return explained(error, request);
   }
 
@@ -77,7 +77,7 @@ export class Tickets implements TicketDesk {
     this.open.delete(ticket);
   }
 
-  private checkIssue(request: LockRequest): void {
+  private checkIssue(request: CheckedAcquire): void {
     const { keys, signal } = request;
     if (keys.length > 1) throw new ConfigError(`a ticket is for one key, got ${shownList(keys)}`);
     const nesting = this.taker.nesting(request);
@@ -86,7 +86,7 @@ export class Tickets implements TicketDesk {
     signal?.throwIfAborted();
   }
 
-  private assertUsable(request: LockRequest): void {
+  private assertUsable(request: CheckedAcquire): void {
     this.taker.assertUsable(request);
     if (this.start.capabilities?.tickets === false) {
       const { name } = this.keeper.backend;

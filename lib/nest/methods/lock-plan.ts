@@ -1,7 +1,7 @@
 import { ConfigError, type AcquireTimeoutError } from '../../common/errors.js';
 import { checkBounds } from '../../locks/options/bounds.js';
 import type { LockedCall } from '../../locks/handle/hold.js';
-import { NO_OPTIONS } from '../../locks/acquire/lock-request.js';
+import { NO_OPTIONS } from '../../locks/acquire/checked-acquire.js';
 import { checkNames, checkObject, wrong } from '../../common/option-checks.js';
 import { holdTimes, type ScopeOptions } from '../../locks/lock-scope.js';
 import { checkAcquireTimeout, checkLease } from '../../locks/options/resolve-options.js';

@@ -2,7 +2,7 @@ import { eitherSignal } from '../../common/abort.js';
 import { withOrigin } from '../../common/error-origin.js';
 import { AcquireTimeoutError, MaxWaitersError, NestedLockError } from '../../common/errors.js';
 import type { LockClient } from '../../locks/lock-client.js';
-import { isSignal } from '../../locks/acquire/lock-request.js';
+import { isSignal } from '../../locks/acquire/checked-acquire.js';
 import { holdTimes } from '../../locks/lock-scope.js';
 import type { LockKey } from '../../locks/options/options.js';
 import { blameArguments } from './key-template.js';

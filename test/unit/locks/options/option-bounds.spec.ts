@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { ConfigError } from '../../../../lib/common/errors.js';
-import { checkRequest } from '../../../../lib/locks/acquire/lock-request.js';
+import { checkRequest } from '../../../../lib/locks/acquire/checked-acquire.js';
 import { show } from '../../../../lib/common/shown.js';
 import { checkNames, checkNumber } from '../../../../lib/common/option-checks.js';
 import type { LockClientOptions, RemoteOptions } from '../../../../lib/locks/options/options.js';

@@ -1,14 +1,13 @@
 import type { AcquireRequest } from '../../backends/backend.js';
 import { ConfigError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
-import { toBytes } from '../../protocol/bytes.js';
 import { checkBounds } from '../options/bounds.js';
 import { lockContext } from '../handle/current-lock.js';
 import type { LockedCall, Origin } from '../handle/hold.js';
-import { checkCount, wireKey } from '../options/keys.js';
 import type { LockHandle } from '../handle/lock-handle.js';
 import { checkNames, checkObject, wrong } from '../../common/option-checks.js';
 import type { AcquireOptions } from './acquire-options.js';
+import { orderedKeys } from './key-order.js';
 import { type BackendLimits, leaseWithin } from '../options/limits.js';
 import type { LockKey } from '../options/options.js';
 import { checkAcquireTimeout, checkLease, type ResolvedOptions } from '../options/resolve-options.js';
@@ -21,7 +20,7 @@ export const NO_OPTIONS: AcquireOptions = Object.freeze({});
 export type OnNested = NonNullable<AcquireOptions['onNested']>;
 
 /** An acquire: checked, with the client's defaults. */
-export interface LockRequest extends Origin {
+export interface CheckedAcquire extends Origin {
   /** As the caller wrote them, without duplicates, in the order in which they are taken. */
   readonly keys: readonly string[];
   /** One for each key. */
@@ -53,7 +52,7 @@ export function checkRequest(
   defaults: RequestDefaults,
   now: Ms,
   call?: LockedCall,
-): LockRequest {
+): CheckedAcquire {
   const { keys, wires } = orderedKeys(key, defaults);
   const given = options === NO_OPTIONS ? NOTHING_GIVEN : checkOptions(options, defaults.limits);
   const { limit, signal, autoRenew, requireFence, onNested } = given;
@@ -76,7 +75,7 @@ export function checkRequest(
 }
 
 /** The options of an acquire, checked. Undefined: the client's default. */
-interface Given extends Pick<LockRequest, 'signal' | 'autoRenew' | 'requireFence' | 'onNested'> {
+interface Given extends Pick<CheckedAcquire, 'signal' | 'autoRenew' | 'requireFence' | 'onNested'> {
   readonly limit: number | undefined;
   readonly waitMs: Ms | undefined;
   readonly leaseMs: Ms | undefined;
@@ -124,35 +123,6 @@ const isHandle = (value: unknown): value is LockHandle =>
 
 /** What NO_OPTIONS say. */
 const NOTHING_GIVEN = checkOptions(NO_OPTIONS);
-
-interface Names {
-  /** As the caller wrote them. */
-  readonly keys: readonly string[];
-  /** The same, as they go to the server. */
-  readonly wires: readonly string[];
-}
-
-/**
- * Several keys are taken in the order of their bytes on the wire, whatever the caller's: if all processes take them in
- * one order, none can wait for another in a circle.
- * @throws LockKeyError
- */
-export function orderedKeys(
-  key: LockKey,
-  { namespace, limits: { maxKeyBytes } }: Pick<RequestDefaults, 'namespace' | 'limits'>,
-): Names {
-  if (!Array.isArray(key)) {
-    return { keys: [key as string], wires: [wireKey(namespace, key, maxKeyBytes)] };
-  }
-  checkCount(key);
-  const byBytes = new Map<string, { readonly key: string; readonly wire: string }>();
-  for (const one of key as readonly string[]) {
-    const wire = wireKey(namespace, one, maxKeyBytes);
-    byBytes.set(toBytes(wire), { key: one, wire });
-  }
-  const names = [...byBytes.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, name]) => name);
-  return { keys: names.map((name) => name.key), wires: names.map((name) => name.wire) };
-}
 
 /** Of whatever realm. */
 export const isSignal = (value: unknown): value is AbortSignal =>
