@@ -64,7 +64,7 @@ export type { LockScope, ScopeOptions, LockBodyOptions } from '../locks/lock-sco
 export type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-options.js';
 export type {
   BackendOptions,
-  Defaults,
+  LockTimes,
   LockClientDeps,
   LockClientOptions,
   LockKey,

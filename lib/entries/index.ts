@@ -29,7 +29,7 @@ export type { LockTicket } from '../locks/tickets/lock-ticket.js';
 export type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-options.js';
 export type {
   BackendOptions,
-  Defaults,
+  LockTimes,
   LockClientOptions,
   LockKey,
   RemoteOptions,
@@ -44,7 +44,7 @@ export type {
   DflockdModuleAsyncOptions,
   DflockdModuleOptions,
   DflockdOptionsFactory,
-  Extras,
+  DflockdModuleExtras,
 } from '../nest/dflockd.options.js';
 export { DflockdService } from '../nest/dflockd.service.js';
 export { DflockdSignals, getDflockdSignalsToken } from '../nest/dflockd.signals.js';
@@ -64,7 +64,7 @@ export type {
   KeyOf,
   LockableResult,
   LockDecorator,
-  Opts,
+  WithLockArgs,
   PropertyAt,
   SkipOf,
   Template,

@@ -29,7 +29,7 @@ import {
   clientOptionsOf,
   type DflockdModuleAsyncOptions,
   type DflockdModuleOptions,
-  type Extras,
+  type DflockdModuleExtras,
 } from './dflockd.options.js';
 import { DflockdService } from './dflockd.service.js';
 import { DflockdSignals, getDflockdSignalsToken, signalsClasses } from './dflockd.signals.js';
@@ -49,7 +49,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleO
 })
   .setClassMethodName('forRoot')
   .setFactoryMethodName('createDflockdOptions')
-  .setExtras<Extras>({ instance: undefined, isGlobal: true }, (definition, extras) => {
+  .setExtras<DflockdModuleExtras>({ instance: undefined, isGlobal: true }, (definition, extras) => {
     located('DflockdModule', () => checkExtras(extras));
     const info = { instance: extras.instance ?? DEFAULT_INSTANCE, isGlobal: extras.isGlobal ?? true };
     return {
@@ -77,7 +77,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleO
 @Module({})
 export class DflockdModule extends ConfigurableModuleClass {
   /** @throws ConfigError at start, for options that are wrong, unknown or contradict each other */
-  static override forRoot(options: DflockdModuleOptions & Extras = {}): DynamicModule {
+  static override forRoot(options: DflockdModuleOptions & DflockdModuleExtras = {}): DynamicModule {
     located('DflockdModule.forRoot', () => checkObject('options', options));
     return super.forRoot(options);
   }
