@@ -104,7 +104,7 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
 
   /** Caller */
   queued(): void {
-    this.waiter.onPlace('queued');
+    this.waiter.onPlaced('queued');
   }
 
   /** Caller */

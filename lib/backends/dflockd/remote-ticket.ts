@@ -76,7 +76,7 @@ export class RemoteTicket implements Pending {
   private enqueued(outcome: LockError | Reply): void {
     if (this.phase !== 'placed') return;
     if (outcome instanceof LockError) return this.abort(outcome);
-    if (outcome.s === 'acquired' || outcome.s === 'queued') this.waiter.onPlace(outcome.s);
+    if (outcome.s === 'acquired' || outcome.s === 'queued') this.waiter.onPlaced(outcome.s);
     // Whatever the `w` behind it is answered is of no interest then.
     else this.refused(outcome, 'enqueue');
   }

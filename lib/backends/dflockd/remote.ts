@@ -87,7 +87,7 @@ export class RemoteBackend implements LockBackend<ServerStats> {
     return new Promise((resolve, reject) => {
       const refuse: (reason: unknown) => void = reject;
       const trier: Trier = {
-        onPlace: () => undefined,
+        onPlaced: () => undefined,
         granted: resolve,
         refused: refuse,
         busy: () => resolve(null),
@@ -96,7 +96,7 @@ export class RemoteBackend implements LockBackend<ServerStats> {
     });
   }
 
-  enqueue(req: AcquireRequest, mode: 'line' | 'ticket', waiter: Waiter): Pending {
+  enqueue(req: AcquireRequest, mode: 'queue' | 'ticket', waiter: Waiter): Pending {
     const site = this.siteOf(req.key);
     return mode === 'ticket' ? new RemoteTicket(req, site, waiter) : new RemoteAcquire(req, site, waiter);
   }

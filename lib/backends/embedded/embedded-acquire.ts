@@ -43,7 +43,7 @@ export class EmbeddedAcquire implements Pending, Alarm {
     if (this.isOver) return;
     this.isQueued = true;
     waits.set(this, deadline + LATE_MS);
-    waiter.onPlace('queued');
+    waiter.onPlaced('queued');
   }
 
   /** Alarm */

@@ -97,7 +97,7 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
   }
 
   /** Every caller has a place of its own in the engine's queue, with a ticket or without. */
-  enqueue(req: AcquireRequest, _mode: 'line' | 'ticket', waiter: Waiter): Pending {
+  enqueue(req: AcquireRequest, _mode: 'queue' | 'ticket', waiter: Waiter): Pending {
     this.assertOpen();
     return new EmbeddedAcquire(req, this.door, this.clock, this.waits, waiter);
   }

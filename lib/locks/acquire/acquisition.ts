@@ -131,7 +131,7 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
   }
 
   /** Waiter */
-  onPlace(place: Placement): void {
+  onPlaced(place: Placement): void {
     if (place === 'queued') this.taker.queued?.();
   }
 
@@ -169,7 +169,7 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
     this.step = 'attempting';
     let pending: Pending;
     try {
-      pending = this.context.backend.enqueue(this.req, 'line', this);
+      pending = this.context.backend.enqueue(this.req, 'queue', this);
     } catch (error) {
       return this.refused(error);
     }

@@ -135,7 +135,7 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
   }
 
   /** Waiter */
-  onPlace(place: Placement): void {
+  onPlaced(place: Placement): void {
     if (place === 'queued') this.#desk.queued(this.#request);
     this.#place.resolve(place);
   }

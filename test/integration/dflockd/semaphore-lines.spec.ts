@@ -110,7 +110,7 @@ class Semaphore {
     const { limit } = this.setting;
     const deadline = systemClock.now() + 60_000;
     const request: AcquireRequest = { key: 'key', kind: 'sem', limit, leaseMs: 30_000, deadline };
-    const caller = { by, number: this.arrived++, pending: enqueue(this.backends[by]!, request, 'line') };
+    const caller = { by, number: this.arrived++, pending: enqueue(this.backends[by]!, request, 'queue') };
     this.waiting.add(caller);
     caller.pending.grant.then(
       (grant) => this.granted(caller, grant),

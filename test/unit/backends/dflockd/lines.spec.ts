@@ -38,7 +38,7 @@ async function processes(count: number, options: RemoteOptions = {}): Promise<Re
 }
 
 const join = (change: Partial<AcquireRequest> = {}, backend = scripted.backend): Waiting => {
-  const pending = enqueue(backend, request(change), 'line');
+  const pending = enqueue(backend, request(change), 'queue');
   pending.grant.catch(() => undefined);
   return pending;
 };

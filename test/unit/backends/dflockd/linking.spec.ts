@@ -25,7 +25,7 @@ async function unstarted(script: Script, options: RemoteOptions = {}): Promise<v
 }
 
 const join = (change = {}): Waiting => {
-  const pending = enqueue(backend, request(change), 'line');
+  const pending = enqueue(backend, request(change), 'queue');
   pending.grant.catch(() => undefined);
   return pending;
 };

@@ -11,7 +11,7 @@ let scripted: Scripted;
 let blocker: Waiting;
 
 const join = (change: Partial<AcquireRequest> = {}): Waiting => {
-  const pending = enqueue(scripted.backend, request(change), 'line');
+  const pending = enqueue(scripted.backend, request(change), 'queue');
   pending.grant.catch(() => undefined);
   return pending;
 };

@@ -142,7 +142,7 @@ describe('rule 12: reconnects', () => {
     const backend = backendOf(server.port, { auth: 'secret' });
     const asked = [
       backend.tryAcquire(request({ key: 'a' })),
-      enqueue(backend, request({ key: 'b' }), 'line').grant,
+      enqueue(backend, request({ key: 'b' }), 'queue').grant,
       enqueue(backend, request({ key: 'c' }), 'ticket').grant,
       backend.ping(),
     ];

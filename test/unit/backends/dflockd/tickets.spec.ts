@@ -48,7 +48,7 @@ describe('a ticket', () => {
 
   it('stands outside the line of its key', async () => {
     await start();
-    const waiting = enqueue(scripted.backend, request(), 'line');
+    const waiting = enqueue(scripted.backend, request(), 'queue');
     waiting.grant.catch(() => undefined);
     await until(() => scripted.waiting().length === 1, 'the place of the line');
     const pending = ticket();

@@ -192,8 +192,8 @@ describe('an acquire', () => {
     const { enqueue } = backend;
     backend.onTry = async () => null;
     backend.enqueue = (req, mode, waiter) => {
-      waiter.onPlace('queued');
-      waiter.onPlace('queued');
+      waiter.onPlaced('queued');
+      waiter.onPlaced('queued');
       return enqueue.call(backend, req, mode, waiter);
     };
     await client.acquire(key);
