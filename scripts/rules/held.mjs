@@ -89,7 +89,7 @@ export const HELD = [
     spec: 'test/unit/backends/dflockd/remote.spec.ts',
     test: 'does not hand over what may be stale: it renews first',
     out: 'a grant that is half over when it comes is renewed first',
-    file: 'backends/dflockd/lines/handover.ts',
+    file: 'backends/dflockd/queues/handover.ts',
     from: 'const SURE_PART = 0.5;',
     to: 'const SURE_PART = -1e9;',
   },

@@ -80,7 +80,7 @@ export const SERVERS = [
     spec: 'test/unit/backends/dflockd/rules.spec.ts',
     test: 'drains a wait that was given up instead of closing its connection',
     out: 'a wait that is given up is drained, not closed',
-    file: 'backends/dflockd/lines/place.ts',
+    file: 'backends/dflockd/queues/place.ts',
     from: 'if (this.pool.config.autoRelease) lane!.end(',
     to: 'if (this.pool.config) lane!.end(',
   },

@@ -1,6 +1,6 @@
-import type { LaneGrant } from './lines/caller.js';
+import type { LaneGrant } from './queues/caller.js';
 import type { Done } from './lanes/exchange.js';
-import type { Mark } from './lines/key-marks.js';
+import type { Mark } from './queues/key-marks.js';
 import type { Lane } from './lanes/lane.js';
 import type { ServerPool } from './server-pool.js';
 import { newAlarm } from '../../common/alarms.js';

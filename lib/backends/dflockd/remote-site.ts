@@ -1,4 +1,4 @@
-import type { LaneGrant } from './lines/caller.js';
+import type { LaneGrant } from './queues/caller.js';
 import type { ServerPool } from './server-pool.js';
 import type { AcquireRequest } from '../backend.js';
 import type { FenceBook } from './fence-book.js';

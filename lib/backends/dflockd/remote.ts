@@ -154,10 +154,10 @@ export class RemoteBackend implements LockBackend<ServerStats> {
     return this.sites.map(({ pool }) => pool.stats());
   }
 
-  /** Lines, and alarms of callers that wait; for tests and diagnosis. */
-  leftOvers(): { lines: number; waits: number } {
+  /** Key queues, and alarms of callers that wait; for tests and diagnosis. */
+  leftOvers(): { queues: number; waits: number } {
     const sum = (count: (site: RemoteSite) => number) => this.sites.reduce((total, site) => total + count(site), 0);
-    return { lines: sum(({ pool }) => pool.lines.size), waits: sum(({ pool }) => pool.waits.size) };
+    return { queues: sum(({ pool }) => pool.queues.size), waits: sum(({ pool }) => pool.waits.size) };
   }
 
   async close(graceMs: Ms): Promise<void> {

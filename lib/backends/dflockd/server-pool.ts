@@ -7,16 +7,16 @@ import { CommandSlots } from './lanes/command-slots.js';
 import type { Endpoint, RemoteConfig } from './lanes/config.js';
 import { ControlLane } from './lanes/control-lane.js';
 import type { Done } from './lanes/exchange.js';
-import { KeyMarks, type Mark } from './lines/key-marks.js';
+import { KeyMarks, type Mark } from './queues/key-marks.js';
 import type { Lane } from './lanes/lane.js';
 import type { LaneContext } from './lanes/lane-context.js';
-import type { LinePool } from './lines/line-pool.js';
+import type { QueuePool } from './queues/queue-pool.js';
 import { Listeners } from './lanes/listeners.js';
-import { Lines } from './lines/lines.js';
+import { KeyQueues } from './queues/key-queues.js';
 import { NO_ROUND, OwnerRound } from './lanes/owner-round.js';
 import { ServerRecord } from './lanes/server-record.js';
 import { Shortage } from './lanes/shortage.js';
-import { TryLanes } from './lines/try-lanes.js';
+import { TryLanes } from './queues/try-lanes.js';
 import { type Taken, WaitLanes, type WhyWait } from './lanes/wait-lanes.js';
 
 /** The least that the option takes: a server that hangs up at once must not be asked all the time. */
@@ -33,7 +33,7 @@ export interface PoolHooks {
   hastened(server: string, detail: string): void;
 }
 
-/** What a pool consists of at the moment: lanes by what they do, and the lines that poll for want of one. */
+/** What a pool consists of at the moment: lanes by what they do, and the key queues that poll for want of one. */
 export interface PoolStats {
   /** Command lanes of any state. */
   readonly command: number;
@@ -43,19 +43,19 @@ export interface PoolStats {
   readonly holding: number;
   /** Wait lanes kept for the next who waits. */
   readonly free: number;
-  /** Lines without a lane. */
+  /** Key queues without a lane. */
   readonly polling: number;
 }
 
 /** All connections to one server. */
-export class ServerPool implements LinePool {
+export class ServerPool implements QueuePool {
   readonly server: string;
   /** Of callers that wait: they keep the process alive. */
   readonly waits: Alarms;
   /** Everything else. */
   readonly alarms: Alarms;
-  readonly lines: Lines;
-  /** LinePool */
+  readonly queues: KeyQueues;
+  /** QueuePool */
   defaultLeaseMs: Ms = 0;
   readonly marks = new KeyMarks<Mark>();
   readonly tries = new TryLanes();
@@ -101,13 +101,13 @@ export class ServerPool implements LinePool {
     const backoff = () => new Backoff(reconnect.minDelayMs, reconnect.maxDelayMs, entropy);
     const linked = (error?: LockError) => this.linked(error);
     this.slots = new CommandSlots(context, config.commandLanes, backoff, this.waits, linked);
-    const spare = (): void => this.lines.spare();
+    const spare = (): void => this.queues.spare();
     const isLinked = (): boolean => this.isLinked;
     this.shortOf = new Shortage({ ...context, backoff: backoff(), isLinked, spare, degraded });
     this.waitLanes = new WaitLanes(context, config.maxWaitLanes, this.shortOf, spare);
     this.control = new ControlLane(context, backoff());
     this.listeners = new Listeners(context, backoff, this.waits);
-    this.lines = new Lines(this, degraded);
+    this.queues = new KeyQueues(this, degraded);
   }
 
   /** Whether a command lane is connected, or was a moment ago and is being replaced. */
@@ -178,13 +178,13 @@ export class ServerPool implements LinePool {
     let holding = 0;
     for (const lane of this.waitLanes.lanes) if (lane.grants > 0) holding++;
     const blocked = this.waitLanes.lanes.size - holding - free;
-    return { command, blocked, holding, free, polling: this.lines.polling };
+    return { command, blocked, holding, free, polling: this.queues.polling };
   }
 
   /** Sends away who waits, gives outstanding answers up to `graceMs`, then closes everything. */
   async close(graceMs: Ms): Promise<void> {
     const error = new ShuttingDownError({ server: this.server });
-    this.lines.fail(error);
+    this.queues.fail(error);
     this.listeners.close(error);
     this.shortOf.close();
     this.slots.retire(error);
@@ -264,6 +264,6 @@ export class ServerPool implements LinePool {
   /** What the other lanes met before may be over. */
   private welcome(): void {
     this.slots.open();
-    this.lines.resume();
+    this.queues.resume();
   }
 }

@@ -122,7 +122,7 @@ describe('a server that shuts down', () => {
   });
 });
 
-describe('a line of a pool', () => {
+describe('a key queue of a pool', () => {
   it('that polls says so, and gets the next lane that is spare', async () => {
     make({ maxWaitLanes: 1 });
     server.script = (r, peer) => (r.t === 'acquire' ? (r.waitMs > 0 ? undefined : 'timeout\n') : obliging(r, peer));
@@ -130,13 +130,13 @@ describe('a line of a pool', () => {
     const wait = await waitLane();
     wait.adopt();
     const caller = new FakeCaller();
-    const line = pool.lines.findOrMake({ kind: 'lock', key: 'k', limit: 1 });
-    line.join(caller);
-    expect([line.state, pool.stats().polling]).toEqual(['polling', 1]);
+    const queue = pool.queues.findOrMake({ kind: 'lock', key: 'k', limit: 1 });
+    queue.join(caller);
+    expect([queue.state, pool.stats().polling]).toEqual(['polling', 1]);
     expect(told.at(-1)).toMatch(/^all 1 wait lanes are in use/);
     wait.disown();
-    expect([line.state, pool.stats()]).toMatchObject(['queued', { polling: 0, blocked: 1 }]);
-    line.leave(caller);
+    expect([queue.state, pool.stats()]).toMatchObject(['queued', { polling: 0, blocked: 1 }]);
+    queue.leave(caller);
   });
 });
 

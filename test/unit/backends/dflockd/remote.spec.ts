@@ -192,7 +192,7 @@ describe('waiting', () => {
     const asked = systemClock.now();
     const tries = server.peers[0]!.requests.length;
     // A place that has just been asked for may be refused yet.
-    await until(() => backend.leftOvers().lines === 1 && systemClock.now() > asked + 30, 'the place to be sure');
+    await until(() => backend.leftOvers().queues === 1 && systemClock.now() > asked + 30, 'the place to be sure');
     expect(await backend.tryAcquire(request())).toBeNull();
     const second = enqueue(backend, request(), 'queue');
     await inTime(second.placed, 'the place');

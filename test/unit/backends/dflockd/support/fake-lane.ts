@@ -1,4 +1,4 @@
-import type { Caller, LaneGrant } from '../../../../../lib/backends/dflockd/lines/caller.js';
+import type { Caller, LaneGrant } from '../../../../../lib/backends/dflockd/queues/caller.js';
 import { type Done, Exchange } from '../../../../../lib/backends/dflockd/lanes/exchange.js';
 import type { Lane } from '../../../../../lib/backends/dflockd/lanes/lane.js';
 import type { LockError } from '../../../../../lib/common/errors.js';
@@ -70,7 +70,7 @@ export class FakeLane {
   }
 }
 
-/** Somebody in a line, and what it was told. */
+/** Somebody in a key queue, and what it was told. */
 export class FakeCaller implements Caller {
   prev: Caller | undefined;
   next: Caller | undefined;

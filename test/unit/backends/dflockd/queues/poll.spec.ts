@@ -1,12 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Caller } from '../../../../../lib/backends/dflockd/lines/caller.js';
-import { Poll } from '../../../../../lib/backends/dflockd/lines/poll.js';
+import type { Caller } from '../../../../../lib/backends/dflockd/queues/caller.js';
+import { Poll } from '../../../../../lib/backends/dflockd/queues/poll.js';
 import { type LockError, LockUnavailableError } from '../../../../../lib/common/errors.js';
 import { FakeCaller, FakeLane } from '../support/fake-lane.js';
 
 const resource = { kind: 'lock', key: 'k', limit: 1 } as const;
 
-describe('a line that polls', () => {
+describe('a key queue that polls', () => {
   let lane: FakeLane;
   let log: unknown[];
   const caller = new FakeCaller(7000);

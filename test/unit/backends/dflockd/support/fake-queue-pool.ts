@@ -1,13 +1,13 @@
 import type { RemoteConfig } from '../../../../../lib/backends/dflockd/lanes/config.js';
-import type { LinePool } from '../../../../../lib/backends/dflockd/lines/line-pool.js';
+import type { QueuePool } from '../../../../../lib/backends/dflockd/queues/queue-pool.js';
 import type { Taken, WhyWait } from '../../../../../lib/backends/dflockd/lanes/wait-lanes.js';
 import { Alarms } from '../../../../../lib/common/alarms.js';
 import type { LockError } from '../../../../../lib/common/errors.js';
 import { FakeClock } from '../../../../support/fake-clock.js';
 import { FakeLane } from './fake-lane.js';
 
-/** What a line has of its server, on virtual time. What is drawn at random is always in the middle. */
-export class FakeLinePool implements LinePool {
+/** What a key queue has of its server, on virtual time. What is drawn at random is always in the middle. */
+export class FakeQueuePool implements QueuePool {
   readonly server = 'host:6388';
   readonly clock = new FakeClock({ now: 1000 });
   readonly alarms = new Alarms(this.clock);

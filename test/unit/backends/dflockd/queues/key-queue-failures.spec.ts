@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { Line } from '../../../../../lib/backends/dflockd/lines/line.js';
+import { KeyQueue } from '../../../../../lib/backends/dflockd/queues/key-queue.js';
 import {
   AuthError,
   ConfigError,
@@ -9,31 +9,31 @@ import {
   UnsupportedError,
 } from '../../../../../lib/common/errors.js';
 import { FakeCaller, FakeLane } from '../support/fake-lane.js';
-import { FakeLinePool } from '../support/fake-line-pool.js';
+import { FakeQueuePool } from '../support/fake-queue-pool.js';
 
 const resource = { kind: 'lock', key: 'k', limit: 1 } as const;
 const TAKE = { t: 'acquire', kind: 'lock', key: 'k', limit: 1, leaseMs: 10_000 };
 /** Pauses are three quarters of their bounds: 25 ms at first, 250 ms at most. */
 const PAUSE = 0.75 * 25;
 
-let pool: FakeLinePool;
-let line: Line;
+let pool: FakeQueuePool;
+let queue: KeyQueue;
 let changes: string[];
 
 function make(state: 'trying' | 'pausing'): void {
   changes = [];
-  pool = new FakeLinePool();
-  line = new Line(resource, pool, { changed: (of, from) => changes.push(`${from} → ${of.state}`) }, state);
+  pool = new FakeQueuePool();
+  queue = new KeyQueue(resource, pool, { changed: (of, from) => changes.push(`${from} → ${of.state}`) }, state);
 }
 
 beforeEach(() => make('pausing'));
 
 const join = (caller = new FakeCaller()): FakeCaller => {
-  line.join(caller);
+  queue.join(caller);
   return caller;
 };
 
-describe('a line in trouble', () => {
+describe('a key queue in trouble', () => {
   const lose = (at: number): void => pool.asked[at]!.taken(new LockUnavailableError('gone'));
 
   it('pauses before it takes a place again, longer each time, at most a quarter of a second', () => {
@@ -41,12 +41,12 @@ describe('a line in trouble', () => {
     for (const bound of [25, 50, 100, 200, 250, 250]) {
       const count = pool.asked.length;
       lose(count - 1);
-      expect(line.state).toBe('pausing');
+      expect(queue.state).toBe('pausing');
       pool.clock.advance(0.75 * bound - 0.01);
-      line.retry();
+      queue.retry();
       expect(pool.asked.length).toBe(count);
       pool.clock.advance(0.01);
-      expect([pool.asked.length, line.state]).toEqual([count + 1, 'queued']);
+      expect([pool.asked.length, queue.state]).toEqual([count + 1, 'queued']);
     }
   });
 
@@ -69,7 +69,7 @@ describe('a line in trouble', () => {
       if (i < 8) pool.clock.advance(2000);
     }
     const count = pool.asked.length;
-    line.resume();
+    queue.resume();
     expect(pool.asked.length).toBe(count + 1);
     pool.connect(count).answer({ s: 'error' });
     pool.clock.advance(PAUSE);
@@ -103,7 +103,7 @@ describe('a line in trouble', () => {
     join();
     pool.connect(1);
     lose(0);
-    expect(line.state).toBe('queued');
+    expect(queue.state).toBe('queued');
     expect(pool.asked.length).toBe(2);
     pool.clock.advance(PAUSE);
     expect(pool.asked.length).toBe(3);
@@ -113,9 +113,9 @@ describe('a line in trouble', () => {
     const caller = join();
     const error = new AuthError({ isTransient: true });
     pool.asked[0]!.taken(error);
-    expect([line.state, caller.errors, line.verdict('key')]).toEqual(['pausing', [], error]);
+    expect([queue.state, caller.errors, queue.verdict('key')]).toEqual(['pausing', [], error]);
     pool.clock.advance(PAUSE);
-    expect([pool.asked.length, line.state]).toEqual([2, 'queued']);
+    expect([pool.asked.length, queue.state]).toEqual([2, 'queued']);
   });
 
   it('takes no place while there is no server, and one at once when there is', () => {
@@ -123,24 +123,24 @@ describe('a line in trouble', () => {
     lose(0);
     pool.isLinked = false;
     pool.clock.advance(10 * PAUSE);
-    expect([pool.asked.length, line.state]).toEqual([1, 'pausing']);
+    expect([pool.asked.length, queue.state]).toEqual([1, 'pausing']);
     pool.outage = new AuthError();
-    expect(line.verdict('key')).toBe(pool.outage);
+    expect(queue.verdict('key')).toBe(pool.outage);
     pool.isLinked = true;
-    line.retry();
-    expect([pool.asked.length, line.state]).toEqual([2, 'queued']);
+    queue.retry();
+    expect([pool.asked.length, queue.state]).toEqual([2, 'queued']);
   });
 
   it('sends all away for what time does not heal, those who wait for a renewal too', () => {
     const [first, second] = [join(), join()];
     const lane = new FakeLane();
-    line.offer(lane.grant({ validFrom: -10_000 }), 10_000);
+    queue.offer(lane.grant({ validFrom: -10_000 }), 10_000);
     const error = new UnsupportedError('no');
     pool.asked[0]!.taken(error);
     expect([first.errors, second.errors]).toEqual([[error], [error]]);
     lane.answer({ s: 'renewed', leaseMs: 10_000 });
     expect(lane.requests.at(-1)).toMatchObject({ t: 'release' });
-    expect([line.state, pool.alarms.size, pool.asked[1]!.cancelled]).toEqual(['over', 0, true]);
+    expect([queue.state, pool.alarms.size, pool.asked[1]!.cancelled]).toEqual(['over', 0, true]);
   });
 
   it('sends all away when no lane can ever be had', () => {
@@ -149,23 +149,23 @@ describe('a line in trouble', () => {
       throw error;
     };
     expect(join().errors).toEqual([error]);
-    expect(line.state).toBe('over');
+    expect(queue.state).toBe('over');
   });
 
   it('says at the deadline: it waited, or what the trouble is', () => {
     join();
-    expect(line.verdict('key')).toMatchObject({ code: 'ACQUIRE_TIMEOUT', key: 'key', server: 'host:6388' });
+    expect(queue.verdict('key')).toMatchObject({ code: 'ACQUIRE_TIMEOUT', key: 'key', server: 'host:6388' });
     const error = new LockUnavailableError('gone');
     pool.asked[0]!.taken(error);
-    expect(line.verdict('key')).toBe(error);
+    expect(queue.verdict('key')).toBe(error);
     pool.clock.advance(PAUSE);
     const lane = pool.connect(1);
     lane.sent[0]!.sentAt = pool.clock.now();
-    expect(line.verdict('key')).toBe(error);
+    expect(queue.verdict('key')).toBe(error);
     pool.clock.advance(24);
-    expect(line.verdict('key')).toBe(error);
+    expect(queue.verdict('key')).toBe(error);
     pool.clock.advance(1);
-    expect(line.verdict('key').code).toBe('ACQUIRE_TIMEOUT');
+    expect(queue.verdict('key').code).toBe('ACQUIRE_TIMEOUT');
   });
 
   it('forgets its trouble with an answer', () => {
@@ -175,56 +175,56 @@ describe('a line in trouble', () => {
     const lane = pool.connect(1);
     lane.answer({ s: 'timeout' });
     lane.sent[1]!.sentAt = pool.clock.now();
-    expect(line.verdict('key').code).toBe('ACQUIRE_TIMEOUT');
+    expect(queue.verdict('key').code).toBe('ACQUIRE_TIMEOUT');
   });
 
   it('tells of a refusal by its own name', () => {
     join();
     pool.connect(0).answer({ s: 'max_locks' });
-    expect(line.verdict('key')).toBeInstanceOf(MaxLocksError);
-    expect(line.verdict('key')).toMatchObject({ key: 'k', server: 'host:6388' });
+    expect(queue.verdict('key')).toBeInstanceOf(MaxLocksError);
+    expect(queue.verdict('key')).toMatchObject({ key: 'k', server: 'host:6388' });
   });
 
   it('explains a bare error, whose cause names what was asked for', () => {
     join();
     pool.connect(0).answer({ s: 'error' });
-    expect(line.verdict('key')).toMatchObject({
+    expect(queue.verdict('key')).toMatchObject({
       message: 'host:6388: it answers, but not to the point',
       cause: { message: expect.stringMatching(/^acquire: /) },
     });
   });
 
   it('does nothing any more once it is over', () => {
-    line.fail(new ShuttingDownError());
-    line.stumble(new LockUnavailableError('late'));
-    line.again();
-    expect([line.state, pool.alarms.size]).toEqual(['over', 0]);
+    queue.fail(new ShuttingDownError());
+    queue.stumble(new LockUnavailableError('late'));
+    queue.again();
+    expect([queue.state, pool.alarms.size]).toEqual(['over', 0]);
   });
 });
 
-describe('a line without a lane', () => {
+describe('a key queue without a lane', () => {
   beforeEach(() => {
     pool.spare = 0;
   });
 
   it('tries over a command lane, at once and after pauses', () => {
     const caller = join();
-    expect([line.state, caller.queuedCount > 0]).toEqual(['polling', true]);
+    expect([queue.state, caller.queuedCount > 0]).toEqual(['polling', true]);
     expect(pool.commandLane.requests).toEqual([{ ...TAKE, waitMs: 0 }]);
     pool.commandLane.answer({ s: 'timeout' });
     pool.clock.advance(PAUSE - 0.01);
     expect(pool.commandLane.requests.length).toBe(1);
     pool.clock.advance(0.01);
     expect(pool.commandLane.requests.length).toBe(2);
-    expect(line.verdict('key')).toMatchObject({ code: 'POOL_EXHAUSTED', key: 'key' });
+    expect(queue.verdict('key')).toMatchObject({ code: 'POOL_EXHAUSTED', key: 'key' });
   });
 
   it('takes a place when there is a lane', () => {
     join();
     pool.commandLane.answer({ s: 'timeout' });
     pool.spare = 1;
-    line.retry();
-    expect([line.state, pool.asked.map(({ why }) => why)]).toEqual(['queued', ['head']]);
+    queue.retry();
+    expect([queue.state, pool.asked.map(({ why }) => why)]).toEqual(['queued', ['head']]);
     pool.clock.advance(1000);
     expect(pool.commandLane.requests.length).toBe(1);
   });
@@ -232,7 +232,7 @@ describe('a line without a lane', () => {
   it('does not try more often because it looks for a lane more often', () => {
     join();
     pool.commandLane.answer({ s: 'timeout' });
-    line.retry();
+    queue.retry();
     join();
     expect(pool.commandLane.requests.length).toBe(1);
   });
@@ -240,7 +240,7 @@ describe('a line without a lane', () => {
   it('goes on after a refusal that may pass', () => {
     const caller = join();
     pool.commandLane.answer({ s: 'max_locks' });
-    expect([line.state, caller.errors]).toEqual(['polling', []]);
+    expect([queue.state, caller.errors]).toEqual(['polling', []]);
     pool.clock.advance(PAUSE);
     expect(pool.commandLane.requests.length).toBe(2);
   });
@@ -248,13 +248,13 @@ describe('a line without a lane', () => {
   it('tells those for whom it has no further lane that they are queued', () => {
     pool.spare = 1;
     const [first, second] = [join(), join()];
-    expect([first.queuedCount, second.queuedCount > 0, line.state]).toEqual([1, true, 'queued']);
+    expect([first.queuedCount, second.queuedCount > 0, queue.state]).toEqual([1, true, 'queued']);
     expect(pool.commandLane.requests).toEqual([]);
   });
 
   it('forgets its try when its last caller leaves', () => {
     const caller = join();
-    line.leave(caller);
-    expect([pool.commandLane.sent[0]!.done, pool.alarms.size, line.state]).toEqual([undefined, 0, 'over']);
+    queue.leave(caller);
+    expect([pool.commandLane.sent[0]!.done, pool.alarms.size, queue.state]).toEqual([undefined, 0, 'over']);
   });
 });

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { Place, type PlaceHost } from '../../../../../lib/backends/dflockd/lines/place.js';
+import { Place, type PlaceHost } from '../../../../../lib/backends/dflockd/queues/place.js';
 import type { Taken, WhyWait } from '../../../../../lib/backends/dflockd/lanes/wait-lanes.js';
 import { LockError, LockUnavailableError } from '../../../../../lib/common/errors.js';
 import { FakeLane } from '../support/fake-lane.js';

@@ -3,12 +3,12 @@
  * their way there. polling: there is no lane for a place, so tries are sent now and then. pausing: the last place failed,
  * the next attempt comes soon. over: nobody is left.
  */
-export type LineState = 'trying' | 'queued' | 'polling' | 'pausing' | 'over';
+export type KeyQueueState = 'trying' | 'queued' | 'polling' | 'pausing' | 'over';
 
 /** tried: the try is answered; placed: there is a lane; denied: there is none; failed: the last place is lost. */
-export type LineEvent = 'tried' | 'placed' | 'denied' | 'failed' | 'emptied';
+export type KeyQueueEvent = 'tried' | 'placed' | 'denied' | 'failed' | 'emptied';
 
-const TABLE: Readonly<Record<LineState, Readonly<Partial<Record<LineEvent, LineState>>>>> = {
+const TABLE: Readonly<Record<KeyQueueState, Readonly<Partial<Record<KeyQueueEvent, KeyQueueState>>>>> = {
   trying: { tried: 'pausing', emptied: 'over' },
   queued: { placed: 'queued', denied: 'polling', failed: 'pausing', emptied: 'over' },
   polling: { placed: 'queued', denied: 'polling', emptied: 'over' },
@@ -17,8 +17,8 @@ const TABLE: Readonly<Record<LineState, Readonly<Partial<Record<LineEvent, LineS
 };
 
 /** The only way from one state to another. What is not in the table is a mistake of the caller. */
-export function nextLineState(state: LineState, event: LineEvent): LineState {
+export function nextKeyQueueState(state: KeyQueueState, event: KeyQueueEvent): KeyQueueState {
   const next = TABLE[state][event];
-  if (next === undefined) throw new Error(`a line that is ${state} cannot "${event}"`);
+  if (next === undefined) throw new Error(`a key queue that is ${state} cannot "${event}"`);
   return next;
 }

@@ -6,8 +6,8 @@ import type { Lane } from '../lanes/lane.js';
 import type { PlacePool } from './place.js';
 import type { LeaseTerms } from './place-lease.js';
 
-/** What a line has of its server. */
-export interface LinePool extends PlacePool, LeaseTerms {
+/** What a key queue has of its server. */
+export interface QueuePool extends PlacePool, LeaseTerms {
   readonly server: string;
   readonly clock: Clock;
   readonly entropy: Entropy;

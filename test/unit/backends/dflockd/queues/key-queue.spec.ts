@@ -1,30 +1,30 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { Line } from '../../../../../lib/backends/dflockd/lines/line.js';
+import { KeyQueue } from '../../../../../lib/backends/dflockd/queues/key-queue.js';
 import { FakeCaller, FakeLane } from '../support/fake-lane.js';
-import { FakeLinePool } from '../support/fake-line-pool.js';
+import { FakeQueuePool } from '../support/fake-queue-pool.js';
 
 const resource = { kind: 'lock', key: 'k', limit: 1 } as const;
 const granted = { s: 'granted', token: 'x', leaseMs: 10_000 } as const;
 const TAKE = { t: 'acquire', kind: 'lock', key: 'k', limit: 1, leaseMs: 10_000 };
 
-let pool: FakeLinePool;
-let line: Line;
+let pool: FakeQueuePool;
+let queue: KeyQueue;
 let changes: string[];
 
 function make(state: 'trying' | 'pausing'): void {
   changes = [];
-  pool = new FakeLinePool();
-  line = new Line(resource, pool, { changed: (of, from) => changes.push(`${from} → ${of.state}`) }, state);
+  pool = new FakeQueuePool();
+  queue = new KeyQueue(resource, pool, { changed: (of, from) => changes.push(`${from} → ${of.state}`) }, state);
 }
 
 beforeEach(() => make('pausing'));
 
 const join = (caller = new FakeCaller()): FakeCaller => {
-  line.join(caller);
+  queue.join(caller);
   return caller;
 };
 
-describe('the places of a line', () => {
+describe('the places of a key queue', () => {
   it('are as many as its callers, and no more than waitersPerKey', () => {
     join();
     expect(pool.asked.map(({ why }) => why)).toEqual(['head']);
@@ -51,11 +51,11 @@ describe('the places of a line', () => {
 
   it('go when there are more of them than callers, the last one first', () => {
     const [first, second] = [join(), join()];
-    line.leave(second);
+    queue.leave(second);
     expect(pool.asked.map(({ cancelled }) => cancelled)).toEqual([false, true]);
-    line.leave(first);
+    queue.leave(first);
     expect(pool.asked.map(({ cancelled }) => cancelled)).toEqual([true, true]);
-    expect([line.state, changes.at(-1)]).toEqual(['over', 'queued → over']);
+    expect([queue.state, changes.at(-1)]).toEqual(['over', 'queued → over']);
     expect(pool.alarms.size).toBe(0);
   });
 
@@ -74,7 +74,7 @@ describe('the places of a line', () => {
     const [a, b] = [pool.connect(0), pool.connect(1)];
     a.answer({ s: 'timeout' });
     expect(a.requests.length).toBe(2);
-    line.leave(line.head!);
+    queue.leave(queue.head!);
     expect([a.isEnded, b.isEnded]).toEqual([true, false]);
   });
 
@@ -84,20 +84,20 @@ describe('the places of a line', () => {
     const lane = pool.connect(0);
     // Told once more that it is queued, as there is no further lane.
     first.queued = () => {
-      line.leave(first);
-      line.leave(second);
+      queue.leave(first);
+      queue.leave(second);
     };
     lane.answer({ s: 'timeout' });
-    expect([line.state, lane.requests.length]).toEqual(['over', 1]);
+    expect([queue.state, lane.requests.length]).toEqual(['over', 1]);
   });
 
   it('that come to their time when nobody is left do not ask again', () => {
     const caller = join();
     const lane = pool.connect(0);
     pool.settings.autoRelease = false;
-    line.leave(caller);
+    queue.leave(caller);
     lane.answer({ s: 'timeout' });
-    expect([lane.requests.length, line.state]).toEqual([1, 'over']);
+    expect([lane.requests.length, queue.state]).toEqual([1, 'over']);
   });
 });
 
@@ -108,20 +108,20 @@ describe('a grant', () => {
     lane.answer(granted, 1000);
     expect(first.grants).toEqual([{ lane: lane.lane, token: 'x', leaseMs: 10_000, validFrom: 1000 }]);
     expect(second.grants).toEqual([]);
-    expect([line.head === second, pool.asked.length]).toEqual([true, 2]);
+    expect([queue.head === second, pool.asked.length]).toEqual([true, 2]);
   });
 
-  it('ends the line with its last caller', () => {
+  it('ends the key queue with its last caller', () => {
     join();
     pool.connect(0).answer(granted, 1000);
-    expect([line.state, pool.alarms.size]).toEqual(['over', 0]);
+    expect([queue.state, pool.alarms.size]).toEqual(['over', 0]);
   });
 
   it('that nobody wants is released', () => {
     join();
     const lane = new FakeLane();
-    line.leave(line.head!);
-    line.offer(lane.grant({ token: 'y' }), 10_000);
+    queue.leave(queue.head!);
+    queue.offer(lane.grant({ token: 'y' }), 10_000);
     expect(lane.requests).toEqual([{ t: 'release', kind: 'lock', key: 'k', token: 'y' }]);
     lane.answer({ s: 'ok' });
   });
@@ -129,74 +129,74 @@ describe('a grant', () => {
   it.each([
     ['is old', 10_000, -10_000],
     ['has another lease', 20_000, 1000],
-  ])('that %s is renewed first; its caller keeps the line alive', (_, askedMs, validFrom) => {
+  ])('that %s is renewed first; its caller keeps the key queue alive', (_, askedMs, validFrom) => {
     const caller = join();
     const lane = new FakeLane();
-    line.offer(lane.grant({ validFrom }), askedMs);
+    queue.offer(lane.grant({ validFrom }), askedMs);
     expect(lane.requests).toMatchObject([{ t: 'renew', leaseMs: 10_000 }]);
-    expect([caller.grants.length, line.state, line.head]).toEqual([0, 'queued', undefined]);
+    expect([caller.grants.length, queue.state, queue.head]).toEqual([0, 'queued', undefined]);
     lane.answer({ s: 'renewed', leaseMs: 10_000 }, 1000);
     expect(caller.grants.length).toBe(1);
-    expect(line.state).toBe('over');
+    expect(queue.state).toBe('over');
   });
 
   it('whose caller leaves during its renewal goes to the next one', () => {
     const [first, second] = [join(), join()];
     const lane = new FakeLane();
-    line.offer(lane.grant({ validFrom: -10_000 }), 10_000);
-    line.leave(first);
-    expect(line.state).toBe('queued');
+    queue.offer(lane.grant({ validFrom: -10_000 }), 10_000);
+    queue.leave(first);
+    expect(queue.state).toBe('queued');
     lane.answer({ s: 'renewed', leaseMs: 10_000 }, 1000);
-    expect([first.grants.length, second.grants.length, line.state]).toEqual([0, 1, 'over']);
+    expect([first.grants.length, second.grants.length, queue.state]).toEqual([0, 1, 'over']);
   });
 
   it('that is lost during its renewal leaves its caller at the head, and pauses', () => {
     const [first, second] = [join(), join()];
     const lane = new FakeLane();
-    line.offer(lane.grant({ validFrom: -10_000 }), 10_000);
-    expect(line.head === second).toBe(true);
+    queue.offer(lane.grant({ validFrom: -10_000 }), 10_000);
+    expect(queue.head === second).toBe(true);
     lane.answer({ s: 'error' });
-    expect(line.head === first).toBe(true);
+    expect(queue.head === first).toBe(true);
     expect(pool.alarms.size).toBe(1);
-    line.leave(first);
-    expect(line.head === second).toBe(true);
+    queue.leave(first);
+    expect(queue.head === second).toBe(true);
   });
 
   it('goes to the first of those whose grants are being renewed, whose own grant is for those behind', () => {
     const [first, second, third] = [join(), join(), join()];
     const [a, b, c] = [new FakeLane(), new FakeLane(), new FakeLane()];
-    line.offer(a.grant({ token: 'a', validFrom: -10_000 }), 10_000);
-    line.offer(b.grant({ token: 'b', validFrom: -10_000 }), 10_000);
-    line.offer(c.grant({ token: 'c', validFrom: 1000 }), 10_000);
+    queue.offer(a.grant({ token: 'a', validFrom: -10_000 }), 10_000);
+    queue.offer(b.grant({ token: 'b', validFrom: -10_000 }), 10_000);
+    queue.offer(c.grant({ token: 'c', validFrom: 1000 }), 10_000);
     expect([first, second, third].map(({ grants }) => grants.map(({ token }) => token))).toEqual([['c'], [], []]);
     a.answer({ s: 'renewed', leaseMs: 10_000 }, 1000);
     expect(second.grants.map(({ token }) => token)).toEqual(['a']);
     b.answer({ s: 'renewed', leaseMs: 10_000 }, 1000);
     expect(third.grants.map(({ token }) => token)).toEqual(['b']);
-    expect(line.state).toBe('over');
+    expect(queue.state).toBe('over');
   });
 
   it('does not pass somebody whose grant was lost in favour of somebody behind, whose grant is being renewed', () => {
     const [first, second] = [join(), join()];
     const [a, b, c] = [new FakeLane(), new FakeLane(), new FakeLane()];
-    line.offer(a.grant({ validFrom: -10_000 }), 10_000);
-    line.offer(b.grant({ validFrom: -10_000 }), 10_000);
+    queue.offer(a.grant({ validFrom: -10_000 }), 10_000);
+    queue.offer(b.grant({ validFrom: -10_000 }), 10_000);
     a.answer({ s: 'error' });
-    line.offer(c.grant({ validFrom: 1000 }), 10_000);
+    queue.offer(c.grant({ validFrom: 1000 }), 10_000);
     expect([first.grants.length, second.grants.length]).toEqual([1, 0]);
     b.answer({ s: 'error' });
-    expect(line.head === second).toBe(true);
-    line.leave(second);
+    expect(queue.head === second).toBe(true);
+    queue.leave(second);
   });
 
   it('whose renewal was answered, but read too late, is renewed once more', () => {
     const caller = join();
     const lane = new FakeLane();
-    line.offer(lane.grant({ validFrom: -10_000 }), 10_000);
+    queue.offer(lane.grant({ validFrom: -10_000 }), 10_000);
     lane.answer({ s: 'renewed', leaseMs: 10_000 }, -9200);
-    expect([caller.grants.length, lane.requests.length, line.state]).toEqual([0, 2, 'queued']);
+    expect([caller.grants.length, lane.requests.length, queue.state]).toEqual([0, 2, 'queued']);
     lane.answer({ s: 'renewed', leaseMs: 10_000 }, 1000);
-    expect([caller.grants.length, line.state]).toEqual([1, 'over']);
+    expect([caller.grants.length, queue.state]).toEqual([1, 'over']);
   });
 
   it('that has another lease goes at once to a caller who renews it, who is told which one it wants', () => {
@@ -204,22 +204,22 @@ describe('a grant', () => {
     caller.autoRenew = true;
     join(caller);
     const lane = new FakeLane();
-    line.offer(lane.grant({ leaseMs: 3000, validFrom: 1000 }), 3000);
+    queue.offer(lane.grant({ leaseMs: 3000, validFrom: 1000 }), 3000);
     expect(caller.grants).toEqual([{ lane, token: 't', leaseMs: 3000, validFrom: 1000, wantedMs: 10_000 }]);
     expect(lane.requests).toEqual([]);
   });
 
-  it('that is lost during its renewal when its caller has left ends the line', () => {
+  it('that is lost during its renewal when its caller has left ends the key queue', () => {
     const caller = join();
     const lane = new FakeLane();
-    line.offer(lane.grant({ validFrom: -10_000 }), 10_000);
-    line.leave(caller);
+    queue.offer(lane.grant({ validFrom: -10_000 }), 10_000);
+    queue.leave(caller);
     lane.answer({ s: 'error' });
-    expect([line.state, line.head, pool.alarms.size]).toEqual(['over', undefined, 0]);
+    expect([queue.state, queue.head, pool.alarms.size]).toEqual(['over', undefined, 0]);
   });
 });
 
-describe('a line for which a try is on its way', () => {
+describe('a key queue for which a try is on its way', () => {
   beforeEach(() => {
     make('trying');
   });
@@ -227,20 +227,20 @@ describe('a line for which a try is on its way', () => {
   it('takes no place before the try is answered', () => {
     const caller = join();
     expect([pool.asked.length, caller.queuedCount]).toEqual([0, 1]);
-    line.tried();
+    queue.tried();
     expect([pool.asked.length, changes]).toEqual([1, ['trying → pausing', 'pausing → queued']]);
-    line.tried();
+    queue.tried();
     expect(changes.length).toBe(2);
   });
 
   it('ends when the try brings what its only caller wants', () => {
     const caller = join();
-    line.offer(new FakeLane('command').grant({ validFrom: 1000 }), 10_000);
-    expect([caller.grants.length, line.state, pool.asked.length]).toEqual([1, 'over', 0]);
+    queue.offer(new FakeLane('command').grant({ validFrom: 1000 }), 10_000);
+    expect([caller.grants.length, queue.state, pool.asked.length]).toEqual([1, 'over', 0]);
   });
 
   it('ends when its caller leaves', () => {
-    line.leave(join());
-    expect(line.state).toBe('over');
+    queue.leave(join());
+    expect(queue.state).toBe('over');
   });
 });

@@ -1,6 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { type LineEvent, type LineState, nextLineState } from '../../../../../lib/backends/dflockd/lines/line-state.js';
-import { nextPlaceState, type PlaceState } from '../../../../../lib/backends/dflockd/lines/place.js';
+import {
+  type KeyQueueEvent,
+  type KeyQueueState,
+  nextKeyQueueState,
+} from '../../../../../lib/backends/dflockd/queues/key-queue-state.js';
+import { nextPlaceState, type PlaceState } from '../../../../../lib/backends/dflockd/queues/place.js';
 
 describe('the states of a place', () => {
   it.each<[PlaceState, Parameters<typeof nextPlaceState>[1], PlaceState]>([
@@ -17,18 +21,18 @@ describe('the states of a place', () => {
   });
 });
 
-describe('the states of a line', () => {
-  it.each<[LineState, LineEvent, LineState]>([
+describe('the states of a key queue', () => {
+  it.each<[KeyQueueState, KeyQueueEvent, KeyQueueState]>([
     ['trying', 'tried', 'pausing'],
     ['pausing', 'placed', 'queued'],
     ['queued', 'denied', 'polling'],
     ['polling', 'placed', 'queued'],
     ['queued', 'failed', 'pausing'],
     ['polling', 'emptied', 'over'],
-  ])('%s: %s → %s', (from, event, to) => expect(nextLineState(from, event)).toBe(to));
+  ])('%s: %s → %s', (from, event, to) => expect(nextKeyQueueState(from, event)).toBe(to));
 
   it('do not lead back', () => {
-    expect(() => nextLineState('over', 'placed')).toThrow('a line that is over cannot "placed"');
-    expect(() => nextLineState('trying', 'placed')).toThrow(/cannot/);
+    expect(() => nextKeyQueueState('over', 'placed')).toThrow('a key queue that is over cannot "placed"');
+    expect(() => nextKeyQueueState('trying', 'placed')).toThrow(/cannot/);
   });
 });

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { KeyMarks, type Mark } from '../../../../../lib/backends/dflockd/lines/key-marks.js';
+import { KeyMarks, type Mark } from '../../../../../lib/backends/dflockd/queues/key-marks.js';
 
 const until = (heldUntil: number | undefined): Mark => ({ heldUntil });
 const lock = (key: string) => ({ kind: 'lock', key, limit: 1 }) as const;

@@ -3,12 +3,12 @@ import type { Ms } from '../../../common/system.js';
 import type { Caller, LaneGrant, Resource } from './caller.js';
 import type { CallerQueue } from './caller-queue.js';
 import { Handover, type HandoverHost, isOtherLease, isSpent, isStale } from './handover.js';
-import type { LinePool } from './line-pool.js';
+import type { QueuePool } from './queue-pool.js';
 import { wantedLease } from './place-lease.js';
 
 export interface DeliveryHost {
   readonly resource: Resource;
-  readonly pool: Pick<LinePool, 'clock' | 'config' | 'readTimeoutMs' | 'defaultLeaseMs'>;
+  readonly pool: Pick<QueuePool, 'clock' | 'config' | 'readTimeoutMs' | 'defaultLeaseMs'>;
   readonly callers: CallerQueue;
   /** A handover is over. */
   delivered(): void;
@@ -18,7 +18,7 @@ export interface DeliveryHost {
   stumble(error: LockError): void;
 }
 
-/** The way of a line's grants to its callers. */
+/** The way of a key queue's grants to its callers. */
 export class Delivery implements HandoverHost {
   private readonly handovers = new Set<Handover>();
 

@@ -4,20 +4,21 @@ import type { Ms } from '../../../common/system.js';
 import { MAX_SECONDS } from '../../../protocol/limits.js';
 import type { Reply } from '../../../protocol/messages.js';
 import { Backoff } from '../lanes/backoff.js';
+import { explained } from '../lanes/lane-errors.js';
 import type { Caller, LaneGrant, Resource } from './caller.js';
 import { CallerQueue } from './caller-queue.js';
 import { Delivery, type DeliveryHost } from './delivery.js';
-import type { LinePool } from './line-pool.js';
-import { type LineEvent, type LineState, nextLineState } from './line-state.js';
-import { exhausted, explained } from './line-trouble.js';
+import type { QueuePool } from './queue-pool.js';
+import { type KeyQueueEvent, type KeyQueueState, nextKeyQueueState } from './key-queue-state.js';
+import { exhausted } from './pool-exhausted.js';
 import { Place, type PlaceHost } from './place.js';
 import { placeLease } from './place-lease.js';
 import { Poll, type PollHost } from './poll.js';
 import { replyError } from '../../../protocol/reply-error.js';
 
-/** Told by a line about itself. */
-export interface LineKeeper {
-  changed(line: Line, from: LineState): void;
+/** Told by a key queue about itself. */
+export interface KeyQueueKeeper {
+  changed(queue: KeyQueue, from: KeyQueueState): void;
 }
 
 /** Between tries, and between attempts that fail. */
@@ -29,9 +30,9 @@ const PROMPT_MS: Ms = 25;
 
 /**
  * Callers of this process that wait for the same thing, first in, first out. Places in the server's queue belong to the
- * line: a grant, whichever lane brought it, goes to the caller at the head.
+ * queue: a grant, whichever lane brought it, goes to the caller at the head.
  */
-export class Line implements Alarm, PlaceHost, DeliveryHost, PollHost {
+export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
   due: Ms = Infinity;
   slot = -1;
   /** DeliveryHost */
@@ -51,9 +52,9 @@ export class Line implements Alarm, PlaceHost, DeliveryHost, PollHost {
   /** @param state `trying` if a try is on its way for the caller who is the first to join */
   constructor(
     readonly resource: Resource,
-    readonly pool: LinePool,
-    private readonly keeper: LineKeeper,
-    public state: LineState,
+    readonly pool: QueuePool,
+    private readonly keeper: KeyQueueKeeper,
+    public state: KeyQueueState,
   ) {
     this.backoff = new Backoff(LEAST_PAUSE_MS, MOST_PAUSE_MS, pool.entropy, PAUSE_FLOOR);
     const { maxDelayMs } = pool.config.reconnect;
@@ -73,7 +74,7 @@ export class Line implements Alarm, PlaceHost, DeliveryHost, PollHost {
     if (this.callers.size > this.pool.config.waitersPerKey || this.places.length === 0) caller.queued();
   }
 
-  /** The caller does not wait any more; the places stay with the line. */
+  /** The caller does not wait any more; the places stay with the key queue. */
   leave(caller: Caller): void {
     if (caller.handover) caller.handover.leave();
     else this.callers.remove(caller);
@@ -113,7 +114,7 @@ export class Line implements Alarm, PlaceHost, DeliveryHost, PollHost {
     this.tried();
   }
 
-  /** The try that was on its way for the line has been answered, or never will be. */
+  /** The try that was on its way for the key queue has been answered, or never will be. */
   tried(): void {
     if (this.state === 'trying') this.to('tried');
     this.adjust();
@@ -236,7 +237,7 @@ export class Line implements Alarm, PlaceHost, DeliveryHost, PollHost {
     this.resumeAt = -Infinity;
   }
 
-  /** As many places as callers, within the bounds; no caller, no line. */
+  /** As many places as callers, within the bounds; no caller, no key queue. */
   private adjust(): void {
     while (this.places.length > this.callers.size) this.places.pop()!.cancel();
     if (this.state === 'over' || this.state === 'trying') return this.endIfEmpty();
@@ -291,9 +292,9 @@ export class Line implements Alarm, PlaceHost, DeliveryHost, PollHost {
     if (this.state !== 'over') alarms.set(this, clock.now() + Math.max(delay, 1));
   }
 
-  private to(event: LineEvent): void {
+  private to(event: KeyQueueEvent): void {
     const from = this.state;
-    this.state = nextLineState(from, event);
+    this.state = nextKeyQueueState(from, event);
     if (this.state !== from) this.keeper.changed(this, from);
   }
 }

@@ -1,7 +1,7 @@
 import type { Ms } from '../../../common/system.js';
 import type { Caller } from './caller.js';
 
-/** What the leases of a line depend on. */
+/** What the leases of a key queue depend on. */
 export interface LeaseTerms {
   readonly config: { readonly placeLeaseMs: Ms };
   /** What the server grants where no lease is asked for; 0: not known yet. */

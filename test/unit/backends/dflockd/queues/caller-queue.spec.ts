@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Caller } from '../../../../../lib/backends/dflockd/lines/caller.js';
-import { CallerQueue } from '../../../../../lib/backends/dflockd/lines/caller-queue.js';
+import type { Caller } from '../../../../../lib/backends/dflockd/queues/caller.js';
+import { CallerQueue } from '../../../../../lib/backends/dflockd/queues/caller-queue.js';
 
 const caller = (deadline: number, log: number[] = []): Caller => ({
   deadline,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { TryLanes } from '../../../../../lib/backends/dflockd/lines/try-lanes.js';
+import { TryLanes } from '../../../../../lib/backends/dflockd/queues/try-lanes.js';
 import { FakeLane } from '../support/fake-lane.js';
 
 describe('tries for a semaphore', () => {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { Caller } from '../../../../../lib/backends/dflockd/lines/caller.js';
-import { Handover, isOtherLease, isSpent, isStale } from '../../../../../lib/backends/dflockd/lines/handover.js';
+import type { Caller } from '../../../../../lib/backends/dflockd/queues/caller.js';
+import { Handover, isOtherLease, isSpent, isStale } from '../../../../../lib/backends/dflockd/queues/handover.js';
 import { AuthError, type LockError, LockUnavailableError } from '../../../../../lib/common/errors.js';
 import { FakeCaller, FakeLane } from '../support/fake-lane.js';
 

@@ -46,7 +46,7 @@ const join = (change: Partial<AcquireRequest> = {}, backend = scripted.backend):
 const placesAsked = (key = 'k') =>
   scripted.said('acquire').filter((r) => r.t === 'acquire' && r.waitMs > 0 && r.key === key);
 
-describe('a line', () => {
+describe('a key queue', () => {
   it('has as many places as callers, up to waitersPerKey', async () => {
     await script({ waitersPerKey: 3 });
     const callers = [join(), join()];
@@ -193,7 +193,7 @@ describe('tries for a semaphore that are under way together', () => {
     expect(trying).toHaveLength(1);
     trying[0]!.say(`timeout\nok ${TOKEN} 10\n`);
     await inTime(first.grant, 'the grant');
-    // The second has a place in the line now.
+    // The second has a place in the key queue now.
     await until(() => scripted.waiting().length > 0, 'a place');
     scripted.waiting()[0]!.say(`ok ${TOKEN} 10\n`);
     await inTime(second.grant, 'the second grant');
@@ -214,7 +214,7 @@ describe('tries for a semaphore that are under way together', () => {
 });
 
 describe('without a lane', () => {
-  it('a line polls, says so, and ends in PoolExhaustedError at the deadline', async () => {
+  it('a key queue polls, says so, and ends in PoolExhaustedError at the deadline', async () => {
     await script({ maxWaitLanes: 1 });
     const first = join();
     await until(() => scripted.waiting().length === 1, 'the place');
@@ -235,7 +235,7 @@ describe('without a lane', () => {
     first.cancel('x');
   });
 
-  it('a line takes the first lane that is spare, the one that has polled for longest first', async () => {
+  it('a key queue takes the first lane that is spare, the one that has polled for longest first', async () => {
     await script({ maxWaitLanes: 1 });
     const first = join();
     await until(() => scripted.waiting().length === 1, 'the place');
@@ -335,7 +335,7 @@ describe('over a daemon', () => {
         const { blocked, holding, polling } = process.lanes()[0]!;
         return blocked + holding + polling === 0;
       }, 'the lanes to be free');
-      expect(process.leftOvers()).toEqual({ lines: 0, waits: 0 });
+      expect(process.leftOvers()).toEqual({ queues: 0, waits: 0 });
     }
     await until(async () => {
       const [stats] = await backend!.stats();

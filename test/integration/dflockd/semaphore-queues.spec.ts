@@ -45,7 +45,7 @@ interface Setting {
 const setting: fc.Arbitrary<Setting> = fc.record({
   limit: fc.integer({ min: 1, max: 6 }),
   waitersPerKey: fc.constantFrom(1, 2, 3, 8),
-  // Few: lanes run out, and lines poll.
+  // Few: lanes run out, and key queues poll.
   maxWaitLanes: fc.constantFrom(2, 4, 1024, 1024),
   steps: fc.array(step, { minLength: 5, maxLength: 25 }),
 });
@@ -101,8 +101,8 @@ class Semaphore {
       this.release(0);
     }
     for (const backend of this.backends) {
-      await until(() => backend.leftOvers().lines === 0, 'the end of the lines');
-      expect(backend.leftOvers()).toEqual({ lines: 0, waits: 0 });
+      await until(() => backend.leftOvers().queues === 0, 'the end of the queues');
+      expect(backend.leftOvers()).toEqual({ queues: 0, waits: 0 });
     }
   }
 
@@ -156,7 +156,7 @@ async function play(setting: Setting): Promise<void> {
   }
 }
 
-describe('lines of a semaphore', () => {
+describe('key queues of a semaphore', () => {
   it(
     'never overtake, never leave a slot free while somebody waits, and have as many places as they may',
     () => fc.assert(fc.asyncProperty(setting, play), { numRuns: RUNS, interruptAfterTimeLimit: 60_000 + RUNS * 1000 }),

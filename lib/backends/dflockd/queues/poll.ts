@@ -3,13 +3,13 @@ import type { Ms } from '../../../common/system.js';
 import type { Caller, LaneGrant, Resource } from './caller.js';
 import type { Exchange } from '../lanes/exchange.js';
 import type { Lane } from '../lanes/lane.js';
-import type { LineState } from './line-state.js';
+import type { KeyQueueState } from './key-queue-state.js';
 import { replyError } from '../../../protocol/reply-error.js';
 
 export interface PollHost {
   readonly resource: Resource;
   readonly pool: { readonly server: string; command(): Lane | undefined };
-  readonly state: LineState;
+  readonly state: KeyQueueState;
   readonly head: Caller | undefined;
   offer(grant: LaneGrant, askedMs: Ms): void;
   /** The next try is due after a pause. */
@@ -18,7 +18,7 @@ export interface PollHost {
   stumble(error: LockError): void;
 }
 
-/** The tries of a line that has no lane for a place: one at a time, over a command lane, for the caller at the head. */
+/** The tries of a key queue that has no lane for a place: one at a time, over a command lane, for the caller at the head. */
 export class Poll {
   private trial: { readonly lane: Lane; readonly exchange: Exchange } | undefined;
 

@@ -4,7 +4,7 @@ import type { Ms } from '../../../common/system.js';
 import type { Kind, Limit } from '../../../protocol/messages.js';
 import type { Lane } from '../lanes/lane.js';
 
-/** What a line is for. */
+/** What a key queue is for. */
 export interface Resource {
   readonly kind: Kind;
   /** As bytes. */
@@ -32,22 +32,22 @@ export interface PendingHandover {
   leave(): void;
 }
 
-/** Somebody in a line. Has an alarm of its own for its deadline. */
+/** Somebody in a key queue. Has an alarm of its own for its deadline. */
 export interface Caller extends Linked<Caller> {
   /** May be Infinity. */
   readonly deadline: Ms;
   /** 0: the server's default. */
   readonly leaseMs: Ms;
-  /** Renews what it gets, so that a lease for the first moments is enough. Otherwise the line renews it first. */
+  /** Renews what it gets, so that a lease for the first moments is enough. Otherwise the key queue renews it first. */
   readonly autoRenew: boolean;
   /** Set by the queue: its place in the order of arrival. */
   arrival: number;
-  /** Set by the line while a grant is being made ready for this caller. */
+  /** Set by the key queue while a grant is being made ready for this caller. */
   handover: PendingHandover | undefined;
   /** A place in the server's queue stands for it, or it need not wait for one. May be told more than once. */
   queued(): void;
-  /** Is not in the line any more. */
+  /** Is not in the key queue any more. */
   granted(grant: LaneGrant): void;
-  /** Is not in the line any more. */
+  /** Is not in the key queue any more. */
   failed(error: LockError): void;
 }
