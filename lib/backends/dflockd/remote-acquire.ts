@@ -1,4 +1,4 @@
-import type { Caller, LaneGrant, Resource } from './queues/caller.js';
+import type { LocalWaiter, LaneGrant, Resource } from './queues/local-waiter.js';
 import type { Exchange } from './lanes/exchange.js';
 import type { Handover } from './queues/handover.js';
 import type { Mark } from './queues/key-marks.js';
@@ -31,11 +31,11 @@ export interface Trier extends Waiter {
 }
 
 /** One acquire: a try on a command lane; if the lock is busy and waiting is wanted, a place in the key queue of its key. */
-export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
+export class RemoteAcquire implements Pending, Alarm, LocalWaiter, Mark, Resource {
   due: Ms = Infinity;
   slot = -1;
-  prev: Caller | undefined = undefined;
-  next: Caller | undefined = undefined;
+  prev: LocalWaiter | undefined = undefined;
+  next: LocalWaiter | undefined = undefined;
   handover: Handover | undefined = undefined;
   arrival = 0;
   /** Mark: it holds nothing. */
@@ -102,18 +102,18 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
     this.site.pool.clock.afterPoll(() => this.onDeadline());
   }
 
-  /** Caller */
+  /** LocalWaiter */
   queued(): void {
     this.waiter.onPlaced('queued');
   }
 
-  /** Caller */
+  /** LocalWaiter */
   granted(grant: LaneGrant): void {
     this.finish();
     this.waiter.granted(this.site.hold(this.req, this.key, grant));
   }
 
-  /** Caller */
+  /** LocalWaiter */
   failed(error: LockError): void {
     this.fail(error);
   }

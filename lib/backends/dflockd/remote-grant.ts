@@ -1,4 +1,4 @@
-import type { LaneGrant } from './queues/caller.js';
+import type { LaneGrant } from './queues/local-waiter.js';
 import { draining, gone } from './lanes/lane-errors.js';
 import type { Lane } from './lanes/lane.js';
 import type { ServerPool } from './server-pool.js';

@@ -1,4 +1,4 @@
-import type { LaneGrant } from './queues/caller.js';
+import type { LaneGrant } from './queues/local-waiter.js';
 import type { Done } from './lanes/exchange.js';
 import type { Mark } from './queues/key-marks.js';
 import type { Lane } from './lanes/lane.js';

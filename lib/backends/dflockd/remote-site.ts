@@ -1,4 +1,4 @@
-import type { LaneGrant } from './queues/caller.js';
+import type { LaneGrant } from './queues/local-waiter.js';
 import type { ServerPool } from './server-pool.js';
 import type { AcquireRequest } from '../backend.js';
 import type { FenceBook } from './fence-book.js';

@@ -1,4 +1,4 @@
-import type { LaneGrant, Resource } from './queues/caller.js';
+import type { LaneGrant, Resource } from './queues/local-waiter.js';
 import type { Exchange } from './lanes/exchange.js';
 import { isStale } from './queues/handover.js';
 import { exhausted } from './queues/pool-exhausted.js';

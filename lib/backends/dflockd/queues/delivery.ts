@@ -1,7 +1,7 @@
 import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
-import type { Caller, LaneGrant, Resource } from './caller.js';
-import type { CallerQueue } from './caller-queue.js';
+import type { LocalWaiter, LaneGrant, Resource } from './local-waiter.js';
+import type { LocalWaiters } from './local-waiters.js';
 import { Handover, type HandoverHost, isOtherLease, isSpent, isStale } from './handover.js';
 import type { QueuePool } from './queue-pool.js';
 import { wantedLease } from './place-lease.js';
@@ -9,7 +9,7 @@ import { wantedLease } from './place-lease.js';
 export interface DeliveryHost {
   readonly resource: Resource;
   readonly pool: Pick<QueuePool, 'clock' | 'config' | 'readTimeoutMs' | 'defaultLeaseMs'>;
-  readonly callers: CallerQueue;
+  readonly waiters: LocalWaiters;
   /** A handover is over. */
   delivered(): void;
   /** A grant had run out before it was read. */
@@ -18,7 +18,7 @@ export interface DeliveryHost {
   stumble(error: LockError): void;
 }
 
-/** The way of a key queue's grants to its callers. */
+/** The way of a key queue's grants to its waiters. */
 export class Delivery implements HandoverHost {
   private readonly handovers = new Set<Handover>();
 
@@ -62,27 +62,27 @@ export class Delivery implements HandoverHost {
   }
 
   /** HandoverHost */
-  ready(handover: Handover, grant: LaneGrant, askedMs: Ms, caller: Caller | undefined): void {
+  ready(handover: Handover, grant: LaneGrant, askedMs: Ms, waiter: LocalWaiter | undefined): void {
     this.handovers.delete(handover);
-    if (!caller) this.serve(grant, askedMs);
+    if (!waiter) this.serve(grant, askedMs);
     // The answer to the renewal was read too late as well.
-    else if (isSpent(grant, this.host.pool)) this.prepare(grant, caller);
-    else caller.granted(grant);
+    else if (isSpent(grant, this.host.pool)) this.prepare(grant, waiter);
+    else waiter.granted(grant);
     this.host.delivered();
   }
 
-  /** HandoverHost. The caller keeps its place at the head. */
-  spoilt(handover: Handover, error: LockError, caller: Caller | undefined, lapsed: boolean): void {
+  /** HandoverHost. The waiter keeps its place at the head. */
+  spoilt(handover: Handover, error: LockError, waiter: LocalWaiter | undefined, lapsed: boolean): void {
     this.handovers.delete(handover);
-    if (caller) this.host.callers.putBack(caller);
+    if (waiter) this.host.waiters.putBack(waiter);
     if (lapsed) this.host.lapsed();
     else this.host.stumble(error);
   }
 
-  private takeHead(): Caller | undefined {
-    const { callers } = this.host;
-    const { head } = callers;
-    if (head) callers.remove(head);
+  private takeHead(): LocalWaiter | undefined {
+    const { waiters } = this.host;
+    const { head } = waiters;
+    if (head) waiters.remove(head);
     return head;
   }
 
@@ -90,22 +90,22 @@ export class Delivery implements HandoverHost {
    * Whose grant is being renewed, and who was before the head. That grant may turn out to be gone: what is surely there is
    * for the first, and who comes behind gets what is renewed.
    */
-  private takeServed(): Caller | undefined {
-    let arrival = this.host.callers.head?.arrival ?? Infinity;
+  private takeServed(): LocalWaiter | undefined {
+    let arrival = this.host.waiters.head?.arrival ?? Infinity;
     let served: Handover | undefined;
     for (const one of this.handovers) {
       if (!one.heir || one.heir.arrival > arrival) continue;
       arrival = one.heir.arrival;
       served = one;
     }
-    const caller = served?.heir;
+    const waiter = served?.heir;
     served?.leave();
-    return caller;
+    return waiter;
   }
 
-  /** Renews it for the caller, who gets it afterwards. */
-  private prepare(grant: LaneGrant, caller: Caller): void {
-    const handover = new Handover(this, grant, caller, wantedLease(caller, this.host.pool));
+  /** Renews it for the waiter, who gets it afterwards. */
+  private prepare(grant: LaneGrant, waiter: LocalWaiter): void {
+    const handover = new Handover(this, grant, waiter, wantedLease(waiter, this.host.pool));
     this.handovers.add(handover);
     handover.start();
   }

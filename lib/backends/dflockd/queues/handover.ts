@@ -1,7 +1,7 @@
 import { LockError } from '../../../common/errors.js';
 import { guardOf } from '../../../common/guard.js';
 import type { Ms } from '../../../common/system.js';
-import type { Caller, LaneGrant, Resource } from './caller.js';
+import type { LocalWaiter, LaneGrant, Resource } from './local-waiter.js';
 import { gone } from '../lanes/lane-errors.js';
 
 /** A grant of which less than this part is sure when its answer arrives is renewed before it is handed over (rule 2). */
@@ -33,32 +33,32 @@ export function isSpent({ lane, leaseMs, validFrom }: LaneGrant, { clock, config
   return clock.now() >= (config.autoRelease ? Math.min(until, lane.provenUntil()) : until);
 }
 
-/** Whether the lease that was asked for is another one than the caller wants. The wire counts whole seconds. */
+/** Whether the lease that was asked for is another one than the waiter wants. The wire counts whole seconds. */
 export const isOtherLease = (askedMs: Ms, wantedMs: Ms): boolean => seconds(askedMs) !== seconds(wantedMs);
 
 export interface HandoverHost {
   readonly resource: Resource;
-  /** The grant is ready, with a lease as `caller` wanted it; undefined: the caller has left meanwhile. */
-  ready(handover: Handover, grant: LaneGrant, askedMs: Ms, caller: Caller | undefined): void;
+  /** The grant is ready, with a lease as `waiter` wanted it; undefined: the waiter has left meanwhile. */
+  ready(handover: Handover, grant: LaneGrant, askedMs: Ms, waiter: LocalWaiter | undefined): void;
   /**
    * The grant was lost on the way; its lane is of no more use for it.
    * @param lapsed the server says so itself: the lease ran out before the grant was read
    */
-  spoilt(handover: Handover, error: LockError, caller: Caller | undefined, lapsed: boolean): void;
+  spoilt(handover: Handover, error: LockError, waiter: LocalWaiter | undefined, lapsed: boolean): void;
 }
 
 /**
  * A grant that is renewed before somebody gets it: because its answer came late, or because it has another lease than a
- * caller wants who does not renew it.
+ * waiter wants who does not renew it.
  */
 export class Handover {
   constructor(
     private readonly host: HandoverHost,
     private readonly grant: LaneGrant,
-    private caller: Caller | undefined,
+    private waiter: LocalWaiter | undefined,
     private readonly leaseMs: Ms,
   ) {
-    caller!.handover = this;
+    waiter!.handover = this;
   }
 
   start(): void {
@@ -67,11 +67,11 @@ export class Handover {
     const { leaseMs } = this;
     lane.adopt();
     lane.send({ t: 'renew', kind, key, token, leaseMs }, (outcome, sentAt) => {
-      const { caller } = this;
+      const { waiter } = this;
       this.leave();
       if (!(outcome instanceof LockError) && outcome.s === 'renewed') {
         const renewed = { lane, token, validFrom: sentAt, leaseMs: outcome.leaseMs };
-        this.host.ready(this, renewed, leaseMs, caller);
+        this.host.ready(this, renewed, leaseMs, waiter);
         // Now that whoever has it has adopted it.
         return lane.disown();
       }
@@ -80,25 +80,25 @@ export class Handover {
       if (lane.role === 'wait') lane.end(gone(lane.server, 'given up'));
       else if (outcome instanceof LockError) lane.send({ t: 'release', kind, key, token }, () => undefined);
       lane.disown();
-      this.host.spoilt(this, error, caller, error !== outcome);
+      this.host.spoilt(this, error, waiter, error !== outcome);
     });
   }
 
-  /** Sends the caller away. */
+  /** Sends the waiter away. */
   evict(error: LockError): void {
-    const { caller } = this;
+    const { waiter } = this;
     this.leave();
-    caller?.failed(error);
+    waiter?.failed(error);
   }
 
   /** Who is to get the grant, if it is not gone by then. */
-  get heir(): Caller | undefined {
-    return this.caller;
+  get heir(): LocalWaiter | undefined {
+    return this.waiter;
   }
 
-  /** The caller has gone, or has another grant; somebody else gets this one. */
+  /** The waiter has gone, or has another grant; somebody else gets this one. */
   leave(): void {
-    if (this.caller) this.caller.handover = undefined;
-    this.caller = undefined;
+    if (this.waiter) this.waiter.handover = undefined;
+    this.waiter = undefined;
   }
 }

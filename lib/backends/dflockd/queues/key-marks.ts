@@ -1,6 +1,6 @@
 import type { Ms } from '../../../common/system.js';
 import type { Kind, Limit } from '../../../protocol/messages.js';
-import type { Resource } from './caller.js';
+import type { Resource } from './local-waiter.js';
 
 /** Something of this process that concerns a key. */
 export interface Mark {

@@ -5,8 +5,8 @@ import { MAX_SECONDS } from '../../../protocol/limits.js';
 import type { Reply } from '../../../protocol/messages.js';
 import { Backoff } from '../lanes/backoff.js';
 import { explained } from '../lanes/lane-errors.js';
-import type { Caller, LaneGrant, Resource } from './caller.js';
-import { CallerQueue } from './caller-queue.js';
+import type { LocalWaiter, LaneGrant, Resource } from './local-waiter.js';
+import { LocalWaiters } from './local-waiters.js';
 import { Delivery, type DeliveryHost } from './delivery.js';
 import type { QueuePool } from './queue-pool.js';
 import { type KeyQueueEvent, type KeyQueueState, nextKeyQueueState } from './key-queue-state.js';
@@ -29,14 +29,14 @@ const PAUSE_FLOOR = 0.5;
 const PROMPT_MS: Ms = 25;
 
 /**
- * Callers of this process that wait for the same thing, first in, first out. Places in the server's queue belong to the
- * queue: a grant, whichever lane brought it, goes to the caller at the head.
+ * Acquires of this process that wait for the same thing, first in, first out. Places in the server's queue belong to the
+ * queue: a grant, whichever lane brought it, goes to the waiter at the head.
  */
 export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
   due: Ms = Infinity;
   slot = -1;
   /** DeliveryHost */
-  readonly callers = new CallerQueue();
+  readonly waiters = new LocalWaiters();
   /** The most senior one first. */
   private readonly places: Place[] = [];
   private readonly delivery = new Delivery(this);
@@ -49,7 +49,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
   /** Why there is no place. */
   private trouble: LockError | undefined;
 
-  /** @param state `trying` if a try is on its way for the caller who is the first to join */
+  /** @param state `trying` if a try is on its way for the waiter who is the first to join */
   constructor(
     readonly resource: Resource,
     readonly pool: QueuePool,
@@ -62,26 +62,26 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
     this.poll = new Poll(this);
   }
 
-  get head(): Caller | undefined {
-    return this.callers.head;
+  get head(): LocalWaiter | undefined {
+    return this.waiters.head;
   }
 
-  /** Puts the caller at the end. */
-  join(caller: Caller): void {
-    this.callers.push(caller);
+  /** Puts the waiter at the end. */
+  join(waiter: LocalWaiter): void {
+    this.waiters.push(waiter);
     this.adjust();
     // It has no place of its own to wait for.
-    if (this.callers.size > this.pool.config.waitersPerKey || this.places.length === 0) caller.queued();
+    if (this.waiters.size > this.pool.config.waitersPerKey || this.places.length === 0) waiter.queued();
   }
 
-  /** The caller does not wait any more; the places stay with the key queue. */
-  leave(caller: Caller): void {
-    if (caller.handover) caller.handover.leave();
-    else this.callers.remove(caller);
+  /** The waiter does not wait any more; the places stay with the key queue. */
+  leave(waiter: LocalWaiter): void {
+    if (waiter.handover) waiter.handover.leave();
+    else this.waiters.remove(waiter);
     this.adjust();
   }
 
-  /** What a caller is told whose deadline has come. */
+  /** What a waiter is told whose deadline has come. */
   verdict(key: string): LockError {
     const { server, isLinked, outage, shortage } = this.pool;
     if (!isLinked && outage) return outage;
@@ -92,7 +92,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
     return this.trouble;
   }
 
-  /** Whether somebody has the lock, or it is on its way to a caller: a try would be in vain. Otherwise only a try can tell. */
+  /** Whether somebody has the lock, or it is on its way to a waiter: a try would be in vain. Otherwise only a try can tell. */
   get isContended(): boolean {
     return this.state === 'trying' || this.delivery.isBusy || this.isWaiting;
   }
@@ -131,11 +131,11 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
     this.adjust();
   }
 
-  /** Ends it with all its callers. */
+  /** Ends it with all its waiters. */
   fail(error: LockError): void {
-    for (const caller of this.callers) {
-      this.callers.remove(caller);
-      caller.failed(error);
+    for (const waiter of this.waiters) {
+      this.waiters.remove(waiter);
+      waiter.failed(error);
     }
     this.delivery.evict(error);
     this.adjust();
@@ -149,16 +149,16 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
 
   /** PlaceHost, PollHost */
   wish(): { leaseMs: Ms; waitMs: Ms } {
-    const left = this.callers.lastDeadline() - this.pool.clock.now();
+    const left = this.waiters.lastDeadline() - this.pool.clock.now();
     const waitMs = Math.min(Math.max(left, 1), MAX_SECONDS * 1000);
-    return { leaseMs: placeLease(this.callers.head!, this.pool), waitMs };
+    return { leaseMs: placeLease(this.waiters.head!, this.pool), waitMs };
   }
 
   /** PlaceHost */
   asked(): void {
     let asking = 0;
     for (const place of this.places) if (place.state === 'asking') asking++;
-    this.callers.announce(asking);
+    this.waiters.announce(asking);
   }
 
   /** PlaceHost */
@@ -237,11 +237,11 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
     this.resumeAt = -Infinity;
   }
 
-  /** As many places as callers, within the bounds; no caller, no key queue. */
+  /** As many places as waiters, within the bounds; no waiter, no key queue. */
   private adjust(): void {
-    while (this.places.length > this.callers.size) this.places.pop()!.cancel();
+    while (this.places.length > this.waiters.size) this.places.pop()!.cancel();
     if (this.state === 'over' || this.state === 'trying') return this.endIfEmpty();
-    const wanted = Math.min(this.callers.size, this.pool.config.waitersPerKey);
+    const wanted = Math.min(this.waiters.size, this.pool.config.waitersPerKey);
     const { clock, isLinked } = this.pool;
     if (isLinked && this.places.length < wanted && clock.now() >= this.resumeAt) this.open(wanted);
     this.endIfEmpty();
@@ -262,7 +262,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
       else {
         this.remove(place);
         // Those behind have been told when they joined.
-        this.callers.announce(wanted);
+        this.waiters.announce(wanted);
         if (isFirst) this.startPolling();
         return;
       }
@@ -276,7 +276,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
   }
 
   private endIfEmpty(): void {
-    if (this.callers.size > 0 || this.delivery.isBusy || this.state === 'over') return;
+    if (this.waiters.size > 0 || this.delivery.isBusy || this.state === 'over') return;
     this.to('emptied');
     this.pool.alarms.cancel(this);
     this.poll.stop();

@@ -1,7 +1,7 @@
 import type { LockError } from '../../../common/errors.js';
 import { KeyQueue, type KeyQueueKeeper } from './key-queue.js';
 import type { QueuePool } from './queue-pool.js';
-import type { Resource } from './caller.js';
+import type { Resource } from './local-waiter.js';
 import type { KeyQueueState } from './key-queue-state.js';
 
 const nameOf = ({ kind, limit, key }: Resource): string => `${kind} ${limit} ${key}`;
@@ -54,7 +54,7 @@ export class KeyQueues implements KeyQueueKeeper {
     for (const queue of [...this.byName.values()]) queue.resume();
   }
 
-  /** Sends all callers away. */
+  /** Sends all waiters away. */
   fail(error: LockError): void {
     for (const queue of [...this.byName.values()]) queue.fail(error);
   }

@@ -1,7 +1,7 @@
 import { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { Reply } from '../../../protocol/messages.js';
-import type { Resource, LaneGrant } from './caller.js';
+import type { Resource, LaneGrant } from './local-waiter.js';
 import type { Exchange } from '../lanes/exchange.js';
 import type { Lane } from '../lanes/lane.js';
 import { gone } from '../lanes/lane-errors.js';
@@ -29,7 +29,7 @@ export function nextPlaceState(state: PlaceState, event: PlaceEvent): PlaceState
 
 export interface PlaceHost {
   readonly resource: Resource;
-  /** What to ask for right now: of the caller at the head the lease, of the most patient one the time. */
+  /** What to ask for right now: of the waiter at the head the lease, of the most patient one the time. */
   wish(): { readonly leaseMs: Ms; readonly waitMs: Ms };
   asked(place: Place): void;
   /** The place is over. */
@@ -47,7 +47,7 @@ export interface PlacePool {
   wait(why: WhyWait, callback: Taken): (() => void) | undefined;
 }
 
-/** A place in the server's queue, on a lane of its own. It belongs to the key, not to a caller. */
+/** A place in the server's queue, on a lane of its own. It belongs to the key, not to a waiter. */
 export class Place {
   state: PlaceState = 'fetching';
   private lane: Lane | undefined;

@@ -1,6 +1,6 @@
 import { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
-import type { Caller, LaneGrant, Resource } from './caller.js';
+import type { LocalWaiter, LaneGrant, Resource } from './local-waiter.js';
 import type { Exchange } from '../lanes/exchange.js';
 import type { Lane } from '../lanes/lane.js';
 import type { KeyQueueState } from './key-queue-state.js';
@@ -10,7 +10,7 @@ export interface PollHost {
   readonly resource: Resource;
   readonly pool: { readonly server: string; command(): Lane | undefined };
   readonly state: KeyQueueState;
-  readonly head: Caller | undefined;
+  readonly head: LocalWaiter | undefined;
   offer(grant: LaneGrant, askedMs: Ms): void;
   /** The next try is due after a pause. */
   again(): void;
@@ -18,7 +18,7 @@ export interface PollHost {
   stumble(error: LockError): void;
 }
 
-/** The tries of a key queue that has no lane for a place: one at a time, over a command lane, for the caller at the head. */
+/** The tries of a key queue that has no lane for a place: one at a time, over a command lane, for the waiter at the head. */
 export class Poll {
   private trial: { readonly lane: Lane; readonly exchange: Exchange } | undefined;
 

@@ -11,7 +11,7 @@ export interface QueuePool extends PlacePool, LeaseTerms {
   readonly server: string;
   readonly clock: Clock;
   readonly entropy: Entropy;
-  /** Do not keep the process alive; the deadlines of callers do. */
+  /** Do not keep the process alive; the deadlines of waiters do. */
   readonly alarms: Alarms;
   readonly config: RemoteConfig;
   /** As in LeaseTerms; learned from what is granted. */

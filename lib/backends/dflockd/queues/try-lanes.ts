@@ -1,5 +1,5 @@
 import type { Lane } from '../lanes/lane.js';
-import type { Resource } from './caller.js';
+import type { Resource } from './local-waiter.js';
 import { semaphoreName } from './key-marks.js';
 
 interface Used {

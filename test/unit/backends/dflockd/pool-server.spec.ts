@@ -5,7 +5,7 @@ import type { ServerPool } from '../../../../lib/backends/dflockd/server-pool.js
 import { LockError } from '../../../../lib/common/errors.js';
 import type { FakeClock } from '../../../support/fake-clock.js';
 import { until } from '../../../support/until.js';
-import { FakeCaller } from './support/fake-lane.js';
+import { FakeWaiter } from './support/fake-lane.js';
 import { FakeServer, obliging, type Peer } from './support/fake-server.js';
 import { OpenPool } from './support/open-pool.js';
 
@@ -129,14 +129,14 @@ describe('a key queue of a pool', () => {
     await allUp();
     const wait = await waitLane();
     wait.adopt();
-    const caller = new FakeCaller();
+    const waiter = new FakeWaiter();
     const queue = pool.queues.findOrMake({ kind: 'lock', key: 'k', limit: 1 });
-    queue.join(caller);
+    queue.join(waiter);
     expect([queue.state, pool.stats().polling]).toEqual(['polling', 1]);
     expect(told.at(-1)).toMatch(/^all 1 wait lanes are in use/);
     wait.disown();
     expect([queue.state, pool.stats()]).toMatchObject(['queued', { polling: 0, blocked: 1 }]);
-    queue.leave(caller);
+    queue.leave(waiter);
   });
 });
 

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { Caller } from '../../../../../lib/backends/dflockd/queues/caller.js';
+import type { LocalWaiter } from '../../../../../lib/backends/dflockd/queues/local-waiter.js';
 import { Handover, isOtherLease, isSpent, isStale } from '../../../../../lib/backends/dflockd/queues/handover.js';
 import { AuthError, type LockError, LockUnavailableError } from '../../../../../lib/common/errors.js';
-import { FakeCaller, FakeLane } from '../support/fake-lane.js';
+import { FakeWaiter, FakeLane } from '../support/fake-lane.js';
 
 const resource = { kind: 'lock', key: 'k', limit: 1 } as const;
 const release = { t: 'release', kind: 'lock', key: 'k', token: 't' };
@@ -56,46 +56,46 @@ it('a lease is another one when it is another number of seconds on the wire', ()
 
 describe('a grant that is renewed before it is handed over', () => {
   let lane: FakeLane;
-  let caller: FakeCaller;
+  let waiter: FakeWaiter;
   let told: unknown[];
   let grantsAtReady: number;
 
   const host = {
     resource,
-    ready: (_: Handover, grant: unknown, askedMs: number, to: Caller | undefined) => {
+    ready: (_: Handover, grant: unknown, askedMs: number, to: LocalWaiter | undefined) => {
       grantsAtReady = lane.grants;
       told.push(['ready', grant, askedMs, to]);
     },
-    spoilt: (_: Handover, error: LockError, to: Caller | undefined, lapsed: boolean) =>
+    spoilt: (_: Handover, error: LockError, to: LocalWaiter | undefined, lapsed: boolean) =>
       told.push(['spoilt', error.code, error.message, to, lapsed]),
   };
 
   const start = (role: 'wait' | 'command' = 'wait'): Handover => {
     lane = new FakeLane(role);
-    const handover = new Handover(host, lane.grant(), caller, caller.leaseMs);
-    expect(caller.handover).toBe(handover);
+    const handover = new Handover(host, lane.grant(), waiter, waiter.leaseMs);
+    expect(waiter.handover).toBe(handover);
     handover.start();
     return handover;
   };
 
   beforeEach(() => {
-    caller = new FakeCaller(7000);
+    waiter = new FakeWaiter(7000);
     told = [];
   });
 
-  it('goes to the caller with its new lease, and does not let go of its lane before', () => {
+  it('goes to the waiter with its new lease, and does not let go of its lane before', () => {
     start();
     expect(lane.requests).toEqual([{ t: 'renew', kind: 'lock', key: 'k', token: 't', leaseMs: 7000 }]);
     expect(lane.grants).toBe(1);
     lane.answer({ s: 'renewed', leaseMs: 6500 }, 42);
-    expect(told).toEqual([['ready', { lane, token: 't', validFrom: 42, leaseMs: 6500 }, 7000, caller]]);
-    expect([grantsAtReady, lane.grants, caller.handover]).toEqual([1, 0, undefined]);
+    expect(told).toEqual([['ready', { lane, token: 't', validFrom: 42, leaseMs: 6500 }, 7000, waiter]]);
+    expect([grantsAtReady, lane.grants, waiter.handover]).toEqual([1, 0, undefined]);
   });
 
   it('that is not held any more is no grant; a lane that waited for it ends', () => {
     start();
     lane.answer({ s: 'error' });
-    expect(told).toEqual([['spoilt', 'UNAVAILABLE', 'host:6388: lost while it was granted', caller, true]]);
+    expect(told).toEqual([['spoilt', 'UNAVAILABLE', 'host:6388: lost while it was granted', waiter, true]]);
     expect([lane.grants, lane.ending?.message]).toEqual([0, 'host:6388: given up']);
     expect(lane.requests.length).toBe(1);
   });
@@ -110,25 +110,25 @@ describe('a grant that is renewed before it is handed over', () => {
     start('command');
     const error = new LockUnavailableError('late');
     lane.answer(error);
-    expect(told).toEqual([['spoilt', 'UNAVAILABLE', 'late', caller, false]]);
+    expect(told).toEqual([['spoilt', 'UNAVAILABLE', 'late', waiter, false]]);
     expect(lane.requests[1]).toEqual(release);
     lane.answer({ s: 'ok' });
     expect([lane.isEnded, lane.grants]).toEqual([false, 0]);
   });
 
-  it('is nobody’s when its caller has left, who is told nothing', () => {
+  it('is nobody’s when its waiter has left, who is told nothing', () => {
     start().leave();
-    expect(caller.handover).toBeUndefined();
+    expect(waiter.handover).toBeUndefined();
     lane.answer({ s: 'renewed', leaseMs: 1 });
     expect(told[0]).toEqual(['ready', expect.anything(), 7000, undefined]);
-    expect([caller.grants, caller.errors]).toEqual([[], []]);
+    expect([waiter.grants, waiter.errors]).toEqual([[], []]);
   });
 
-  it('sends its caller away once, when it is told to', () => {
+  it('sends its waiter away once, when it is told to', () => {
     const handover = start();
     const error = new AuthError();
     handover.evict(error);
     handover.evict(error);
-    expect([caller.errors, caller.handover]).toEqual([[error], undefined]);
+    expect([waiter.errors, waiter.handover]).toEqual([[error], undefined]);
   });
 });

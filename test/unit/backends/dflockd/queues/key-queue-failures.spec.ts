@@ -8,7 +8,7 @@ import {
   ShuttingDownError,
   UnsupportedError,
 } from '../../../../../lib/common/errors.js';
-import { FakeCaller, FakeLane } from '../support/fake-lane.js';
+import { FakeWaiter, FakeLane } from '../support/fake-lane.js';
 import { FakeQueuePool } from '../support/fake-queue-pool.js';
 
 const resource = { kind: 'lock', key: 'k', limit: 1 } as const;
@@ -28,9 +28,9 @@ function make(state: 'trying' | 'pausing'): void {
 
 beforeEach(() => make('pausing'));
 
-const join = (caller = new FakeCaller()): FakeCaller => {
-  queue.join(caller);
-  return caller;
+const join = (waiter = new FakeWaiter()): FakeWaiter => {
+  queue.join(waiter);
+  return waiter;
 };
 
 describe('a key queue in trouble', () => {
@@ -110,10 +110,10 @@ describe('a key queue in trouble', () => {
   });
 
   it('goes on after a refusal of its place, and tells of it at the deadline', () => {
-    const caller = join();
+    const waiter = join();
     const error = new AuthError({ isTransient: true });
     pool.asked[0]!.taken(error);
-    expect([queue.state, caller.errors, queue.verdict('key')]).toEqual(['pausing', [], error]);
+    expect([queue.state, waiter.errors, queue.verdict('key')]).toEqual(['pausing', [], error]);
     pool.clock.advance(PAUSE);
     expect([pool.asked.length, queue.state]).toEqual([2, 'queued']);
   });
@@ -208,8 +208,8 @@ describe('a key queue without a lane', () => {
   });
 
   it('tries over a command lane, at once and after pauses', () => {
-    const caller = join();
-    expect([queue.state, caller.queuedCount > 0]).toEqual(['polling', true]);
+    const waiter = join();
+    expect([queue.state, waiter.queuedCount > 0]).toEqual(['polling', true]);
     expect(pool.commandLane.requests).toEqual([{ ...TAKE, waitMs: 0 }]);
     pool.commandLane.answer({ s: 'timeout' });
     pool.clock.advance(PAUSE - 0.01);
@@ -238,9 +238,9 @@ describe('a key queue without a lane', () => {
   });
 
   it('goes on after a refusal that may pass', () => {
-    const caller = join();
+    const waiter = join();
     pool.commandLane.answer({ s: 'max_locks' });
-    expect([queue.state, caller.errors]).toEqual(['polling', []]);
+    expect([queue.state, waiter.errors]).toEqual(['polling', []]);
     pool.clock.advance(PAUSE);
     expect(pool.commandLane.requests.length).toBe(2);
   });
@@ -252,9 +252,9 @@ describe('a key queue without a lane', () => {
     expect(pool.commandLane.requests).toEqual([]);
   });
 
-  it('forgets its try when its last caller leaves', () => {
-    const caller = join();
-    queue.leave(caller);
+  it('forgets its try when its last waiter leaves', () => {
+    const waiter = join();
+    queue.leave(waiter);
     expect([pool.commandLane.sent[0]!.done, pool.alarms.size, queue.state]).toEqual([undefined, 0, 'over']);
   });
 });

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { KeyQueue } from '../../../../../lib/backends/dflockd/queues/key-queue.js';
-import { FakeCaller, FakeLane } from '../support/fake-lane.js';
+import { FakeWaiter, FakeLane } from '../support/fake-lane.js';
 import { FakeQueuePool } from '../support/fake-queue-pool.js';
 
 const resource = { kind: 'lock', key: 'k', limit: 1 } as const;
@@ -19,13 +19,13 @@ function make(state: 'trying' | 'pausing'): void {
 
 beforeEach(() => make('pausing'));
 
-const join = (caller = new FakeCaller()): FakeCaller => {
-  queue.join(caller);
-  return caller;
+const join = (waiter = new FakeWaiter()): FakeWaiter => {
+  queue.join(waiter);
+  return waiter;
 };
 
 describe('the places of a key queue', () => {
-  it('are as many as its callers, and no more than waitersPerKey', () => {
+  it('are as many as its waiters, and no more than waitersPerKey', () => {
     join();
     expect(pool.asked.map(({ why }) => why)).toEqual(['head']);
     join();
@@ -35,8 +35,8 @@ describe('the places of a key queue', () => {
   });
 
   it('ask for what the head wants, for as long as the most patient one waits', () => {
-    join(new FakeCaller(7000, 3000));
-    join(new FakeCaller(8000, 9000));
+    join(new FakeWaiter(7000, 3000));
+    join(new FakeWaiter(8000, 9000));
     const lane = pool.connect(0);
     expect(lane.requests).toEqual([{ ...TAKE, leaseMs: 7000, waitMs: 8000 }]);
   });
@@ -45,11 +45,11 @@ describe('the places of a key queue', () => {
     ['no time', 900, 1],
     ['for ever', Infinity, 9_223_372_036_000],
   ])('ask for what the wire can say: %s', (_, deadline, waitMs) => {
-    join(new FakeCaller(10_000, deadline));
+    join(new FakeWaiter(10_000, deadline));
     expect(pool.connect(0).requests).toEqual([{ ...TAKE, waitMs }]);
   });
 
-  it('go when there are more of them than callers, the last one first', () => {
+  it('go when there are more of them than waiters, the last one first', () => {
     const [first, second] = [join(), join()];
     queue.leave(second);
     expect(pool.asked.map(({ cancelled }) => cancelled)).toEqual([false, true]);
@@ -60,12 +60,12 @@ describe('the places of a key queue', () => {
   });
 
   it('are announced as far as they have asked; who has none is told at once', () => {
-    const callers = [join(), join(), join()];
-    expect(callers.map(({ queuedCount }) => queuedCount)).toEqual([0, 0, 1]);
+    const waiters = [join(), join(), join()];
+    expect(waiters.map(({ queuedCount }) => queuedCount)).toEqual([0, 0, 1]);
     pool.connect(1);
-    expect(callers.map(({ queuedCount }) => queuedCount)).toEqual([1, 0, 1]);
+    expect(waiters.map(({ queuedCount }) => queuedCount)).toEqual([1, 0, 1]);
     pool.connect(0);
-    expect(callers.map(({ queuedCount }) => queuedCount)).toEqual([2, 1, 1]);
+    expect(waiters.map(({ queuedCount }) => queuedCount)).toEqual([2, 1, 1]);
   });
 
   it('that come to their time ask again, behind the others', () => {
@@ -78,7 +78,7 @@ describe('the places of a key queue', () => {
     expect([a.isEnded, b.isEnded]).toEqual([true, false]);
   });
 
-  it('that come to their time while the last caller leaves do not ask again', () => {
+  it('that come to their time while the last waiter leaves do not ask again', () => {
     pool.spare = 1;
     const [first, second] = [join(), join()];
     const lane = pool.connect(0);
@@ -92,10 +92,10 @@ describe('the places of a key queue', () => {
   });
 
   it('that come to their time when nobody is left do not ask again', () => {
-    const caller = join();
+    const waiter = join();
     const lane = pool.connect(0);
     pool.settings.autoRelease = false;
-    queue.leave(caller);
+    queue.leave(waiter);
     lane.answer({ s: 'timeout' });
     expect([lane.requests.length, queue.state]).toEqual([1, 'over']);
   });
@@ -111,7 +111,7 @@ describe('a grant', () => {
     expect([queue.head === second, pool.asked.length]).toEqual([true, 2]);
   });
 
-  it('ends the key queue with its last caller', () => {
+  it('ends the key queue with its last waiter', () => {
     join();
     pool.connect(0).answer(granted, 1000);
     expect([queue.state, pool.alarms.size]).toEqual(['over', 0]);
@@ -129,18 +129,18 @@ describe('a grant', () => {
   it.each([
     ['is old', 10_000, -10_000],
     ['has another lease', 20_000, 1000],
-  ])('that %s is renewed first; its caller keeps the key queue alive', (_, askedMs, validFrom) => {
-    const caller = join();
+  ])('that %s is renewed first; its waiter keeps the key queue alive', (_, askedMs, validFrom) => {
+    const waiter = join();
     const lane = new FakeLane();
     queue.offer(lane.grant({ validFrom }), askedMs);
     expect(lane.requests).toMatchObject([{ t: 'renew', leaseMs: 10_000 }]);
-    expect([caller.grants.length, queue.state, queue.head]).toEqual([0, 'queued', undefined]);
+    expect([waiter.grants.length, queue.state, queue.head]).toEqual([0, 'queued', undefined]);
     lane.answer({ s: 'renewed', leaseMs: 10_000 }, 1000);
-    expect(caller.grants.length).toBe(1);
+    expect(waiter.grants.length).toBe(1);
     expect(queue.state).toBe('over');
   });
 
-  it('whose caller leaves during its renewal goes to the next one', () => {
+  it('whose waiter leaves during its renewal goes to the next one', () => {
     const [first, second] = [join(), join()];
     const lane = new FakeLane();
     queue.offer(lane.grant({ validFrom: -10_000 }), 10_000);
@@ -150,7 +150,7 @@ describe('a grant', () => {
     expect([first.grants.length, second.grants.length, queue.state]).toEqual([0, 1, 'over']);
   });
 
-  it('that is lost during its renewal leaves its caller at the head, and pauses', () => {
+  it('that is lost during its renewal leaves its waiter at the head, and pauses', () => {
     const [first, second] = [join(), join()];
     const lane = new FakeLane();
     queue.offer(lane.grant({ validFrom: -10_000 }), 10_000);
@@ -190,30 +190,30 @@ describe('a grant', () => {
   });
 
   it('whose renewal was answered, but read too late, is renewed once more', () => {
-    const caller = join();
+    const waiter = join();
     const lane = new FakeLane();
     queue.offer(lane.grant({ validFrom: -10_000 }), 10_000);
     lane.answer({ s: 'renewed', leaseMs: 10_000 }, -9200);
-    expect([caller.grants.length, lane.requests.length, queue.state]).toEqual([0, 2, 'queued']);
+    expect([waiter.grants.length, lane.requests.length, queue.state]).toEqual([0, 2, 'queued']);
     lane.answer({ s: 'renewed', leaseMs: 10_000 }, 1000);
-    expect([caller.grants.length, queue.state]).toEqual([1, 'over']);
+    expect([waiter.grants.length, queue.state]).toEqual([1, 'over']);
   });
 
-  it('that has another lease goes at once to a caller who renews it, who is told which one it wants', () => {
-    const caller = new FakeCaller(10_000);
-    caller.autoRenew = true;
-    join(caller);
+  it('that has another lease goes at once to a waiter who renews it, who is told which one it wants', () => {
+    const waiter = new FakeWaiter(10_000);
+    waiter.autoRenew = true;
+    join(waiter);
     const lane = new FakeLane();
     queue.offer(lane.grant({ leaseMs: 3000, validFrom: 1000 }), 3000);
-    expect(caller.grants).toEqual([{ lane, token: 't', leaseMs: 3000, validFrom: 1000, wantedMs: 10_000 }]);
+    expect(waiter.grants).toEqual([{ lane, token: 't', leaseMs: 3000, validFrom: 1000, wantedMs: 10_000 }]);
     expect(lane.requests).toEqual([]);
   });
 
-  it('that is lost during its renewal when its caller has left ends the key queue', () => {
-    const caller = join();
+  it('that is lost during its renewal when its waiter has left ends the key queue', () => {
+    const waiter = join();
     const lane = new FakeLane();
     queue.offer(lane.grant({ validFrom: -10_000 }), 10_000);
-    queue.leave(caller);
+    queue.leave(waiter);
     lane.answer({ s: 'error' });
     expect([queue.state, queue.head, pool.alarms.size]).toEqual(['over', undefined, 0]);
   });
@@ -225,21 +225,21 @@ describe('a key queue for which a try is on its way', () => {
   });
 
   it('takes no place before the try is answered', () => {
-    const caller = join();
-    expect([pool.asked.length, caller.queuedCount]).toEqual([0, 1]);
+    const waiter = join();
+    expect([pool.asked.length, waiter.queuedCount]).toEqual([0, 1]);
     queue.tried();
     expect([pool.asked.length, changes]).toEqual([1, ['trying → pausing', 'pausing → queued']]);
     queue.tried();
     expect(changes.length).toBe(2);
   });
 
-  it('ends when the try brings what its only caller wants', () => {
-    const caller = join();
+  it('ends when the try brings what its only waiter wants', () => {
+    const waiter = join();
     queue.offer(new FakeLane('command').grant({ validFrom: 1000 }), 10_000);
-    expect([caller.grants.length, queue.state, pool.asked.length]).toEqual([1, 'over', 0]);
+    expect([waiter.grants.length, queue.state, pool.asked.length]).toEqual([1, 'over', 0]);
   });
 
-  it('ends when its caller leaves', () => {
+  it('ends when its waiter leaves', () => {
     queue.leave(join());
     expect(queue.state).toBe('over');
   });

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { KeyQueues } from '../../../../../lib/backends/dflockd/queues/key-queues.js';
 import { ShuttingDownError } from '../../../../../lib/common/errors.js';
 import type { Limit } from '../../../../../lib/protocol/messages.js';
-import { FakeCaller } from '../support/fake-lane.js';
+import { FakeWaiter } from '../support/fake-lane.js';
 import { FakeQueuePool } from '../support/fake-queue-pool.js';
 
 const resource = (limit: Limit = 1, key = 'k') => ({ kind: limit === 1 ? 'lock' : 'sem', key, limit }) as const;
@@ -29,9 +29,9 @@ describe('all key queues', () => {
     for (const other of [resource(1, 'l'), resource(2), { ...resource(), kind: 'sem' } as const]) {
       expect(queues.find(other)).toBeUndefined();
     }
-    const caller = new FakeCaller();
-    made.join(caller);
-    made.leave(caller);
+    const waiter = new FakeWaiter();
+    made.join(waiter);
+    made.leave(waiter);
     expect([queues.size, queues.find(resource())]).toEqual([0, undefined]);
     expect(queues.findOrMake(resource(), 'trying').state).toBe('trying');
   });
@@ -39,11 +39,11 @@ describe('all key queues', () => {
   it('that poll are counted, said once to be so, and get the spare lanes by age', () => {
     pool.spare = 0;
     const [a, b] = ['a', 'b'].map((key) => queues.findOrMake(resource(1, key)));
-    a!.join(new FakeCaller());
+    a!.join(new FakeWaiter());
     expect(degraded).toEqual([
       'all 5 wait lanes are in use: who waits for a further key asks again and again (option remote.maxWaitLanes)',
     ]);
-    b!.join(new FakeCaller());
+    b!.join(new FakeWaiter());
     expect([queues.polling, degraded.length]).toEqual([2, 1]);
     pool.spare = 1;
     queues.spare();
@@ -55,7 +55,7 @@ describe('all key queues', () => {
 
   it('that poll get as many lanes as are spare', () => {
     pool.spare = 0;
-    for (const key of ['a', 'b', 'c']) queues.findOrMake(resource(1, key)).join(new FakeCaller());
+    for (const key of ['a', 'b', 'c']) queues.findOrMake(resource(1, key)).join(new FakeWaiter());
     pool.spare = 2;
     queues.spare();
     expect(queues.polling).toBe(1);
@@ -63,7 +63,7 @@ describe('all key queues', () => {
 
   it('are not all asked when there is no lane for the first', () => {
     pool.spare = 0;
-    for (const key of ['a', 'b']) queues.findOrMake(resource(1, key)).join(new FakeCaller());
+    for (const key of ['a', 'b']) queues.findOrMake(resource(1, key)).join(new FakeWaiter());
     let looks = 0;
     pool.wait = () => void looks++;
     queues.spare();
@@ -71,14 +71,14 @@ describe('all key queues', () => {
   });
 
   it('fail together', () => {
-    const callers = ['a', 'b'].map((key) => {
-      const caller = new FakeCaller();
-      queues.findOrMake(resource(1, key)).join(caller);
-      return caller;
+    const waiters = ['a', 'b'].map((key) => {
+      const waiter = new FakeWaiter();
+      queues.findOrMake(resource(1, key)).join(waiter);
+      return waiter;
     });
     const error = new ShuttingDownError();
     queues.fail(error);
-    expect(callers.map(({ errors }) => errors)).toEqual([[error], [error]]);
+    expect(waiters.map(({ errors }) => errors)).toEqual([[error], [error]]);
     expect(queues.size).toBe(0);
   });
 });

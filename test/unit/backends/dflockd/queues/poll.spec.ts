@@ -1,15 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Caller } from '../../../../../lib/backends/dflockd/queues/caller.js';
+import type { LocalWaiter } from '../../../../../lib/backends/dflockd/queues/local-waiter.js';
 import { Poll } from '../../../../../lib/backends/dflockd/queues/poll.js';
 import { type LockError, LockUnavailableError } from '../../../../../lib/common/errors.js';
-import { FakeCaller, FakeLane } from '../support/fake-lane.js';
+import { FakeWaiter, FakeLane } from '../support/fake-lane.js';
 
 const resource = { kind: 'lock', key: 'k', limit: 1 } as const;
 
 describe('a key queue that polls', () => {
   let lane: FakeLane;
   let log: unknown[];
-  const caller = new FakeCaller(7000);
+  const waiter = new FakeWaiter(7000);
 
   const make = (limit = 1) => {
     lane = new FakeLane('command');
@@ -18,7 +18,7 @@ describe('a key queue that polls', () => {
       resource: { ...resource, limit },
       pool: { server: 'host:6388', command: (): FakeLane['lane'] | undefined => lane.lane },
       state: 'polling' as 'polling' | 'over',
-      head: caller as Caller | undefined,
+      head: waiter as LocalWaiter | undefined,
       offer: (grant: unknown, askedMs: number) => log.push(['offer', grant, askedMs]),
       again: () => log.push('again'),
       stumble: (error: LockError) => log.push(['stumble', error.code, error.key]),
@@ -41,7 +41,7 @@ describe('a key queue that polls', () => {
     const { host, poll } = make();
     host.head = undefined;
     poll.try();
-    host.head = caller;
+    host.head = waiter;
     host.pool.command = () => undefined;
     poll.try();
     expect([lane.requests, log]).toEqual([[], ['again']]);

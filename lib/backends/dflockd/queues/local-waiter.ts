@@ -20,20 +20,20 @@ export interface LaneGrant {
   /** Not later than the server's own start of the lease. */
   readonly validFrom: Ms;
   /**
-   * The lease that its caller wants, 0: the server's default; undefined: the one it has. Who gets the grant renews it to
+   * The lease that its waiter wants, 0: the server's default; undefined: the one it has. Who gets the grant renews it to
    * this at once.
    */
   readonly wantedMs?: Ms | undefined;
 }
 
-/** A grant that is being made ready for a caller. */
+/** A grant that is being made ready for a waiter. */
 export interface PendingHandover {
-  /** The caller leaves; the grant is for another one. */
+  /** The waiter leaves; the grant is for another one. */
   leave(): void;
 }
 
 /** Somebody in a key queue. Has an alarm of its own for its deadline. */
-export interface Caller extends Linked<Caller> {
+export interface LocalWaiter extends Linked<LocalWaiter> {
   /** May be Infinity. */
   readonly deadline: Ms;
   /** 0: the server's default. */
@@ -42,7 +42,7 @@ export interface Caller extends Linked<Caller> {
   readonly autoRenew: boolean;
   /** Set by the queue: its place in the order of arrival. */
   arrival: number;
-  /** Set by the key queue while a grant is being made ready for this caller. */
+  /** Set by the key queue while a grant is being made ready for this waiter. */
   handover: PendingHandover | undefined;
   /** A place in the server's queue stands for it, or it need not wait for one. May be told more than once. */
   queued(): void;

@@ -1,10 +1,10 @@
 import { LinkedList } from '../../../common/linked-list.js';
 import type { Ms } from '../../../common/system.js';
-import type { Caller } from './caller.js';
+import type { LocalWaiter } from './local-waiter.js';
 
-/** Callers in the order of their arrival, and how patient they are. */
-export class CallerQueue {
-  private readonly list = new LinkedList<Caller>();
+/** Local waiters in the order of their arrival, and how patient they are. */
+export class LocalWaiters {
+  private readonly list = new LinkedList<LocalWaiter>();
   /** The latest of all deadlines; undefined when it has to be looked for. */
   private latest: Ms | undefined = -Infinity;
   private arrivals = 0;
@@ -13,27 +13,27 @@ export class CallerQueue {
     return this.list.size;
   }
 
-  get head(): Caller | undefined {
+  get head(): LocalWaiter | undefined {
     return this.list.head;
   }
 
-  push(caller: Caller): void {
-    caller.arrival = ++this.arrivals;
-    this.list.push(caller);
-    if (this.latest !== undefined) this.latest = Math.max(this.latest, caller.deadline);
+  push(waiter: LocalWaiter): void {
+    waiter.arrival = ++this.arrivals;
+    this.list.push(waiter);
+    if (this.latest !== undefined) this.latest = Math.max(this.latest, waiter.deadline);
   }
 
   /** Where it was: before all others, except those that were before it and have been put back, too. */
-  putBack(caller: Caller): void {
+  putBack(waiter: LocalWaiter): void {
     let next = this.list.head;
-    while (next && next.arrival < caller.arrival) next = next.next;
-    this.list.insertBefore(next, caller);
-    if (this.latest !== undefined) this.latest = Math.max(this.latest, caller.deadline);
+    while (next && next.arrival < waiter.arrival) next = next.next;
+    this.list.insertBefore(next, waiter);
+    if (this.latest !== undefined) this.latest = Math.max(this.latest, waiter.deadline);
   }
 
-  remove(caller: Caller): void {
-    this.list.remove(caller);
-    if (caller.deadline === this.latest) this.latest = undefined;
+  remove(waiter: LocalWaiter): void {
+    this.list.remove(waiter);
+    if (waiter.deadline === this.latest) this.latest = undefined;
   }
 
   /** The deadline of the most patient one. */
@@ -47,13 +47,13 @@ export class CallerQueue {
 
   /** Tells the first `count` that they are queued. */
   announce(count: number): void {
-    for (const caller of this.list) {
+    for (const waiter of this.list) {
       if (count-- <= 0) return;
-      caller.queued();
+      waiter.queued();
     }
   }
 
-  [Symbol.iterator](): Iterator<Caller> {
+  [Symbol.iterator](): Iterator<LocalWaiter> {
     return this.list[Symbol.iterator]();
   }
 }

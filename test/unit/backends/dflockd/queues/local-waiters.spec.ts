@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Caller } from '../../../../../lib/backends/dflockd/queues/caller.js';
-import { CallerQueue } from '../../../../../lib/backends/dflockd/queues/caller-queue.js';
+import type { LocalWaiter } from '../../../../../lib/backends/dflockd/queues/local-waiter.js';
+import { LocalWaiters } from '../../../../../lib/backends/dflockd/queues/local-waiters.js';
 
-const caller = (deadline: number, log: number[] = []): Caller => ({
+const waiter = (deadline: number, log: number[] = []): LocalWaiter => ({
   deadline,
   leaseMs: 0,
   prev: undefined,
@@ -15,16 +15,16 @@ const caller = (deadline: number, log: number[] = []): Caller => ({
   failed: () => undefined,
 });
 
-describe('a queue of callers', () => {
+describe('a queue of waiters', () => {
   it('knows the deadline of the most patient one, whoever goes', () => {
-    const queue = new CallerQueue();
-    const [a, b, c] = [caller(30), caller(50), caller(40)];
+    const queue = new LocalWaiters();
+    const [a, b, c] = [waiter(30), waiter(50), waiter(40)];
     for (const one of [a, b, c]) queue.push(one);
     expect(queue.lastDeadline()).toBe(50);
     queue.remove(b);
     expect(queue.lastDeadline()).toBe(40);
     queue.remove(a);
-    queue.putBack(caller(60));
+    queue.putBack(waiter(60));
     expect(queue.lastDeadline()).toBe(60);
     expect([...queue].map(({ deadline }) => deadline)).toEqual([60, 40]);
     expect(queue.head!.deadline).toBe(60);
@@ -33,11 +33,11 @@ describe('a queue of callers', () => {
   it.each([[[0, 1, 2]], [[2, 1, 0]], [[1, 2, 0]]])(
     'puts those back where they were, in whatever order: %j',
     (order) => {
-      const queue = new CallerQueue();
-      const callers = [1, 2, 3, 4].map((deadline) => caller(deadline));
-      for (const one of callers) queue.push(one);
-      for (const one of callers.slice(0, 3)) queue.remove(one);
-      for (const i of order) queue.putBack(callers[i]!);
+      const queue = new LocalWaiters();
+      const waiters = [1, 2, 3, 4].map((deadline) => waiter(deadline));
+      for (const one of waiters) queue.push(one);
+      for (const one of waiters.slice(0, 3)) queue.remove(one);
+      for (const i of order) queue.putBack(waiters[i]!);
       expect([...queue].map(({ deadline }) => deadline)).toEqual([1, 2, 3, 4]);
     },
   );
@@ -45,19 +45,19 @@ describe('a queue of callers', () => {
   it.each(['push', 'putBack'] as const)(
     'knows it too when somebody joins by %s after the most patient one has gone',
     (how) => {
-      const queue = new CallerQueue();
-      const gone = caller(50);
+      const queue = new LocalWaiters();
+      const gone = waiter(50);
       queue.push(gone);
       queue.remove(gone);
-      queue[how](caller(30));
+      queue[how](waiter(30));
       expect(queue.lastDeadline()).toBe(30);
     },
   );
 
   it('tells the first ones', () => {
-    const queue = new CallerQueue();
+    const queue = new LocalWaiters();
     const log: number[] = [];
-    for (const deadline of [1, 2, 3]) queue.push(caller(deadline, log));
+    for (const deadline of [1, 2, 3]) queue.push(waiter(deadline, log));
     queue.announce(2);
     expect(log).toEqual([1, 2]);
   });
