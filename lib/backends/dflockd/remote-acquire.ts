@@ -1,7 +1,7 @@
 import type { LocalWaiter, LaneGrant, Resource } from './queues/local-waiter.js';
 import type { Exchange } from './lanes/exchange.js';
 import type { Handover } from './queues/handover.js';
-import type { Mark } from './queues/key-marks.js';
+import type { LocalUse } from './queues/local-uses.js';
 import type { Lane } from './lanes/lane.js';
 import type { KeyQueue } from './queues/key-queue.js';
 import { gone } from './lanes/lane-errors.js';
@@ -31,14 +31,14 @@ export interface Trier extends Waiter {
 }
 
 /** One acquire: a try on a command lane; if the lock is busy and waiting is wanted, a place in the key queue of its key. */
-export class RemoteAcquire implements Pending, Alarm, LocalWaiter, Mark, Resource {
+export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Resource {
   due: Ms = Infinity;
   slot = -1;
   prev: LocalWaiter | undefined = undefined;
   next: LocalWaiter | undefined = undefined;
   handover: Handover | undefined = undefined;
   arrival = 0;
-  /** Mark: it holds nothing. */
+  /** LocalUse: it holds nothing. */
   readonly heldUntil = undefined;
   /** As bytes. */
   readonly key: string;
@@ -92,7 +92,7 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, Mark, Resourc
     else if (this.queue) this.queue.leave(this);
     else if (phase === 'trying') {
       if (this.kind === 'sem') this.site.pool.tries.leave(this, this.lane!);
-      else this.site.pool.marks.delete(this.kind, this.key, this.limit, this);
+      else this.site.pool.localUses.delete(this.kind, this.key, this.limit, this);
       this.lane!.forget(this.exchange!);
     }
   }
@@ -119,11 +119,11 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, Mark, Resourc
   }
 
   private begin(): void {
-    const { marks, clock, config, waits } = this.site.pool;
+    const { localUses, clock, config, waits } = this.site.pool;
     const queue = this.before();
     if (queue) return this.waitIn(queue);
     const now = clock.now();
-    if (marks.isFull(this, now)) return this.waitIn(undefined);
+    if (localUses.isFull(this, now)) return this.waitIn(undefined);
     // A try whose lane gives up before the deadline needs no alarm of its own.
     if (!this.trier && this.deadline < now + config.requestTimeoutMs) waits.set(this, this.deadline);
     const lane = (this.kind === 'sem' && this.site.pool.tries.of(this)) || this.site.pool.command();
@@ -133,7 +133,7 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, Mark, Resourc
 
   /** The key queue of those who were here before. */
   private before(): KeyQueue | undefined {
-    const { queues, marks } = this.site.pool;
+    const { queues, localUses } = this.site.pool;
     const queue = queues.find(this);
     // Who does not wait is told to be busy only of a lock that somebody has.
     if (this.trier) {
@@ -142,8 +142,8 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, Mark, Resourc
     }
     if (queue || this.kind === 'sem') return queue;
     // Behind somebody who is trying: whoever tried past it could overtake it.
-    const mark = marks.ofLock(this.key);
-    return mark instanceof RemoteAcquire ? mark.lead() : undefined;
+    const use = localUses.ofLock(this.key);
+    return use instanceof RemoteAcquire ? use.lead() : undefined;
   }
 
   private link(): void {
@@ -167,7 +167,7 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, Mark, Resourc
     this.phase = 'trying';
     this.lane = lane;
     if (kind === 'sem') site.pool.tries.enter(this, lane);
-    else if (!this.trier) site.pool.marks.set(kind, key, limit, this);
+    else if (!this.trier) site.pool.localUses.set(kind, key, limit, this);
     this.exchange = lane.send({ t: 'acquire', kind, key, limit, waitMs: 0, leaseMs }, (outcome, validFrom) => {
       if (kind === 'sem') site.pool.tries.leave(this, lane);
       if (outcome instanceof LockError || outcome.s !== 'granted') return this.refused(outcome);
@@ -183,7 +183,7 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, Mark, Resourc
 
   private refused(outcome: LockError | Reply): void {
     const { queue, site } = this;
-    site.pool.marks.delete(this.kind, this.key, this.limit, this);
+    site.pool.localUses.delete(this.kind, this.key, this.limit, this);
     // The key queue finds out by itself what is the matter.
     if (queue) {
       if (this.phase === 'trying') this.phase = 'lined';

@@ -7,7 +7,7 @@ import { CommandSlots } from './lanes/command-slots.js';
 import type { Endpoint, RemoteConfig } from './lanes/config.js';
 import { ControlLane } from './lanes/control-lane.js';
 import type { Done } from './lanes/exchange.js';
-import { KeyMarks, type Mark } from './queues/key-marks.js';
+import { LocalUses, type LocalUse } from './queues/local-uses.js';
 import type { Lane } from './lanes/lane.js';
 import type { LaneContext } from './lanes/lane-context.js';
 import type { QueuePool } from './queues/queue-pool.js';
@@ -57,7 +57,7 @@ export class ServerPool implements QueuePool {
   readonly queues: KeyQueues;
   /** QueuePool */
   defaultLeaseMs: Ms = 0;
-  readonly marks = new KeyMarks<Mark>();
+  readonly localUses = new LocalUses<LocalUse>();
   readonly tries = new TryLanes();
   /** Asked before an owner speaks of its own accord (rule 9). */
   readonly round: Pick<OwnerRound, 'ask'>;

@@ -1,6 +1,6 @@
 import type { Lane } from '../lanes/lane.js';
 import type { Resource } from './local-waiter.js';
-import { semaphoreName } from './key-marks.js';
+import { semaphoreName } from './local-uses.js';
 
 interface Used {
   readonly lane: Lane;

@@ -3,7 +3,7 @@ import type { Kind, Limit } from '../../../protocol/messages.js';
 import type { Resource } from './local-waiter.js';
 
 /** Something of this process that concerns a key. */
-export interface Mark {
+export interface LocalUse {
   /** Until when it holds a slot for sure, without a guard; undefined while it only tries to get one. */
   readonly heldUntil: Ms | undefined;
 }
@@ -15,11 +15,11 @@ export const semaphoreName = (key: string, limit: Limit): string => `${limit} ${
 const SPARE_ENTRIES = 2048;
 
 /** What this process itself has to do with keys: where it holds every slot, nobody needs to try. */
-export class KeyMarks<M extends Mark> {
+export class LocalUses<U extends LocalUse> {
   /** Adding to a map and deleting from it for each lock that is taken would cost half of what the whole lock does. */
-  private readonly locks = new Map<string, { mark: M | undefined }>();
+  private readonly locks = new Map<string, { use: U | undefined }>();
   private unused = 0;
-  private readonly semaphores = new Map<string, Set<M>>();
+  private readonly semaphores = new Map<string, Set<U>>();
 
   /** Entries for locks, unused ones included. */
   get size(): number {
@@ -27,51 +27,51 @@ export class KeyMarks<M extends Mark> {
   }
 
   /** The one that holds the lock, or tries to get it. */
-  ofLock(key: string): M | undefined {
-    return this.locks.get(key)?.mark;
+  ofLock(key: string): U | undefined {
+    return this.locks.get(key)?.use;
   }
 
   /** Whether every slot is held, at least until `now`. */
   isFull({ kind, key, limit }: Resource, now: Ms): boolean {
     if (kind === 'lock') return (this.ofLock(key)?.heldUntil ?? -Infinity) > now;
-    const marks = this.semaphores.get(semaphoreName(key, limit));
-    if (!marks || marks.size < limit) return false;
+    const uses = this.semaphores.get(semaphoreName(key, limit));
+    if (!uses || uses.size < limit) return false;
     let held = 0;
-    for (const { heldUntil } of marks) if (heldUntil !== undefined && heldUntil > now) held++;
+    for (const { heldUntil } of uses) if (heldUntil !== undefined && heldUntil > now) held++;
     return held >= limit;
   }
 
-  set(kind: Kind, key: string, limit: Limit, mark: M): void {
-    if (kind === 'lock') return this.setLock(key, mark);
+  set(kind: Kind, key: string, limit: Limit, use: U): void {
+    if (kind === 'lock') return this.setLock(key, use);
     const name = semaphoreName(key, limit);
-    const marks = this.semaphores.get(name);
-    if (marks) marks.add(mark);
-    else this.semaphores.set(name, new Set([mark]));
+    const uses = this.semaphores.get(name);
+    if (uses) uses.add(use);
+    else this.semaphores.set(name, new Set([use]));
   }
 
-  delete(kind: Kind, key: string, limit: Limit, mark: M): void {
-    if (kind === 'lock') return this.deleteLock(key, mark);
+  delete(kind: Kind, key: string, limit: Limit, use: U): void {
+    if (kind === 'lock') return this.deleteLock(key, use);
     const name = semaphoreName(key, limit);
-    const marks = this.semaphores.get(name);
-    if (marks?.delete(mark) && marks.size === 0) this.semaphores.delete(name);
+    const uses = this.semaphores.get(name);
+    if (uses?.delete(use) && uses.size === 0) this.semaphores.delete(name);
   }
 
-  private setLock(key: string, mark: M): void {
+  private setLock(key: string, use: U): void {
     const entry = this.locks.get(key);
-    if (!entry) this.locks.set(key, { mark });
+    if (!entry) this.locks.set(key, { use });
     else {
-      if (!entry.mark) this.unused--;
-      entry.mark = mark;
+      if (!entry.use) this.unused--;
+      entry.use = use;
     }
   }
 
-  private deleteLock(key: string, mark: M): void {
+  private deleteLock(key: string, use: U): void {
     const entry = this.locks.get(key);
-    if (entry?.mark !== mark) return;
-    entry.mark = undefined;
+    if (entry?.use !== use) return;
+    entry.use = undefined;
     this.unused++;
     if (this.unused <= SPARE_ENTRIES || this.unused * 2 <= this.locks.size) return;
-    for (const [name, { mark: used }] of this.locks) if (!used) this.locks.delete(name);
+    for (const [name, { use: used }] of this.locks) if (!used) this.locks.delete(name);
     this.unused = 0;
   }
 }
