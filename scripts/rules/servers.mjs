@@ -8,7 +8,7 @@ export const SERVERS = [
     test: 'is asked over the control lane before an owner speaks',
     out: 'the control lane is asked before a renewal',
     file: 'backends/dflockd/remote-grant.ts',
-    from: 'pool.round.ask((error) => {',
+    from: 'pool.drainProbe.beforeOwnerSpeaks((error) => {',
     to: '((speak: (error?: Error) => void) => void [pool, speak()])((error) => {',
   },
   {

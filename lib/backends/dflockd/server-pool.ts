@@ -13,7 +13,7 @@ import type { LaneContext } from './lanes/lane-context.js';
 import type { QueuePool } from './queues/queue-pool.js';
 import { Listeners } from './lanes/listeners.js';
 import { KeyQueues } from './queues/key-queues.js';
-import { NO_ROUND, OwnerRound } from './lanes/owner-round.js';
+import { NO_PROBE, DrainProbe } from './lanes/drain-probe.js';
 import { ServerRecord } from './lanes/server-record.js';
 import { Shortage } from './lanes/shortage.js';
 import { TryLanes } from './queues/try-lanes.js';
@@ -60,7 +60,7 @@ export class ServerPool implements QueuePool {
   readonly localUses = new LocalUses<LocalUse>();
   readonly tries = new TryLanes();
   /** Asked before an owner speaks of its own accord (rule 9). */
-  readonly round: Pick<OwnerRound, 'ask'>;
+  readonly drainProbe: Pick<DrainProbe, 'beforeOwnerSpeaks'>;
   /** Who listens to signals. */
   readonly listeners: Listeners;
   private readonly context: LaneContext & { readTimeoutMs: Ms };
@@ -84,7 +84,9 @@ export class ServerPool implements QueuePool {
     this.alarms = new Alarms(clock);
     const { tls, auth, connectTimeoutMs, requestTimeoutMs, readTimeoutMs, reconnect } = config;
     const ask = (request: Request, done: Done) => this.control.send(request, done);
-    this.round = config.autoRelease ? new OwnerRound({ clock, alarms: this.alarms, requestTimeoutMs, ask }) : NO_ROUND;
+    this.drainProbe = config.autoRelease
+      ? new DrainProbe({ clock, alarms: this.alarms, requestTimeoutMs, ask })
+      : NO_PROBE;
     const degraded = (detail: string): void => hooks.degraded(this.server, detail);
     const context = (this.context = {
       target: { endpoint, tls, auth, connectTimeoutMs },
@@ -93,7 +95,7 @@ export class ServerPool implements QueuePool {
       readTimeoutMs,
       clock,
       alarms: this.alarms,
-      round: this.round,
+      drainProbe: this.drainProbe,
       drained: () => this.drain(),
       silenced: (silence: Ms) => this.learnReadTimeout(silence),
       laneEnded: () => this.whenEmptier?.(),

@@ -194,7 +194,7 @@ export class Lane implements Watched {
   beat(): void {
     const ping = (): unknown => this.isUsable && this.send({ t: 'ping' }, nothing);
     if (this.grants === 0) ping();
-    else this.context.round.ask((error) => error ?? ping());
+    else this.context.drainProbe.beforeOwnerSpeaks((error) => error ?? ping());
   }
 
   private cut(error: LockError): void {

@@ -81,7 +81,7 @@ describe('rule 12: reconnects', () => {
         readTimeoutMs: 600_000,
         clock,
         alarms,
-        round: { ask: (speak) => speak() },
+        drainProbe: { beforeOwnerSpeaks: (speak) => speak() },
         drained: () => undefined,
         silenced: () => undefined,
         laneEnded: () => undefined,

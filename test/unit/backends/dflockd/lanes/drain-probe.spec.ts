@@ -1,23 +1,23 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Done } from '../../../../../lib/backends/dflockd/lanes/exchange.js';
 import { LaneOwners } from '../../../../../lib/backends/dflockd/lanes/lane-owners.js';
-import { NO_ROUND, OwnerRound } from '../../../../../lib/backends/dflockd/lanes/owner-round.js';
+import { NO_PROBE, DrainProbe } from '../../../../../lib/backends/dflockd/lanes/drain-probe.js';
 import { Alarms } from '../../../../../lib/common/alarms.js';
 import { LockUnavailableError, ServerDrainingError } from '../../../../../lib/common/errors.js';
 import { FakeClock } from '../../../../support/fake-clock.js';
 
-describe('a round of owners', () => {
+describe('a drain probe', () => {
   let clock: FakeClock;
   let alarms: Alarms;
   let asked: Done[];
   let spoke: unknown[];
 
-  const make = (requestTimeoutMs = 2000): OwnerRound => {
+  const make = (requestTimeoutMs = 2000): DrainProbe => {
     const ask = (request: unknown, done: Done): void => {
       expect(request).toEqual({ t: 'ping' });
       asked.push(done);
     };
-    return new OwnerRound({ clock, alarms, requestTimeoutMs, ask });
+    return new DrainProbe({ clock, alarms, requestTimeoutMs, ask });
   };
   const speak = (name: string) => (error?: unknown) => spoke.push(error ? [name, error] : name);
 
@@ -29,9 +29,9 @@ describe('a round of owners', () => {
   });
 
   it('asks once for all who come meanwhile', () => {
-    const round = make();
-    round.ask(speak('a'));
-    round.ask(speak('b'));
+    const probe = make();
+    probe.beforeOwnerSpeaks(speak('a'));
+    probe.beforeOwnerSpeaks(speak('b'));
     expect([asked.length, spoke]).toEqual([1, []]);
     asked[0]!({ s: 'ok' }, 0);
     expect(spoke).toEqual(['a', 'b']);
@@ -39,11 +39,11 @@ describe('a round of owners', () => {
   });
 
   it('tells all that the server shuts down, and nothing of other trouble', () => {
-    const round = make();
+    const probe = make();
     const draining = new ServerDrainingError();
-    round.ask(speak('a'));
+    probe.beforeOwnerSpeaks(speak('a'));
     asked[0]!(draining, 0);
-    round.ask(speak('b'));
+    probe.beforeOwnerSpeaks(speak('b'));
     asked[1]!(new LockUnavailableError('gone'), 0);
     expect(spoke).toEqual([['a', draining], 'b']);
   });
@@ -52,18 +52,18 @@ describe('a round of owners', () => {
     [2000, 500],
     [200, 200],
   ])('with a request timeout of %d ms keeps nobody for longer than %d ms', (timeout, patience) => {
-    make(timeout).ask(speak('a'));
+    make(timeout).beforeOwnerSpeaks(speak('a'));
     clock.advance(patience - 1);
     expect(spoke).toEqual([]);
     clock.advance(1);
     expect(spoke).toEqual(['a']);
   });
 
-  it('does not take the late answer of one round for that of the next', () => {
-    const round = make();
-    round.ask(speak('a'));
+  it('does not take the late answer of one probe for that of the next', () => {
+    const probe = make();
+    probe.beforeOwnerSpeaks(speak('a'));
     clock.advance(500);
-    round.ask(speak('b'));
+    probe.beforeOwnerSpeaks(speak('b'));
     asked[0]!({ s: 'ok' }, 0);
     expect([asked.length, spoke]).toEqual([2, ['a']]);
     expect(alarms.size).toBe(1);
@@ -72,17 +72,17 @@ describe('a round of owners', () => {
   });
 
   it('is not ended by an answer that comes when nobody waits', () => {
-    const round = make();
-    round.ask(speak('a'));
+    const probe = make();
+    probe.beforeOwnerSpeaks(speak('a'));
     clock.advance(500);
     asked[0]!({ s: 'ok' }, 0);
     expect(spoke).toEqual(['a']);
-    round.ask(speak('b'));
+    probe.beforeOwnerSpeaks(speak('b'));
     expect([asked.length, spoke]).toEqual([2, ['a']]);
   });
 
-  it('is no round where a connection owns nothing', () => {
-    NO_ROUND.ask(speak('a'));
+  it('is not sent where a connection owns nothing', () => {
+    NO_PROBE.beforeOwnerSpeaks(speak('a'));
     expect(spoke).toEqual(['a']);
   });
 });

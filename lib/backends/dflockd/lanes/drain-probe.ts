@@ -7,7 +7,7 @@ import type { Done } from './exchange.js';
 /** Gets nothing, or the reason why an owner must not speak. */
 export type Speak = (error?: LockError) => void;
 
-export interface RoundContext {
+export interface ProbeContext {
   readonly clock: Clock;
   readonly alarms: Alarms;
   readonly requestTimeoutMs: Ms;
@@ -20,30 +20,30 @@ const MOST_PATIENCE_MS: Ms = 500;
 
 /**
  * A server that shuts down answers the next request on any connection with `error_draining` and closes it, locks and
- * all (spec 7). So before owners speak, the control lane asks; what comes meanwhile joins the round (rule 9).
+ * all (spec 7). So before owners speak, the control lane asks; what comes meanwhile joins the probe (rule 9).
  */
-export class OwnerRound {
+export class DrainProbe {
   private waiting: Speak[] = [];
-  private round = 0;
-  private readonly late = newAlarm(() => this.over(this.round));
+  private probe = 0;
+  private readonly late = newAlarm(() => this.over(this.probe));
 
-  constructor(private readonly context: RoundContext) {}
+  constructor(private readonly context: ProbeContext) {}
 
   /** Calls back when it is known whether the server drains, or cannot be known in time. */
-  ask(speak: Speak): void {
+  beforeOwnerSpeaks(speak: Speak): void {
     this.waiting.push(speak);
     if (this.waiting.length > 1) return;
     const { clock, alarms, requestTimeoutMs } = this.context;
-    const round = ++this.round;
+    const probe = ++this.probe;
     alarms.set(this.late, clock.now() + Math.min(requestTimeoutMs, MOST_PATIENCE_MS));
     this.context.ask({ t: 'ping' }, (outcome) =>
-      this.over(round, outcome instanceof ServerDrainingError ? outcome : undefined),
+      this.over(probe, outcome instanceof ServerDrainingError ? outcome : undefined),
     );
   }
 
-  private over(round: number, error?: LockError): void {
-    if (round !== this.round) return;
-    this.round++;
+  private over(probe: number, error?: LockError): void {
+    if (probe !== this.probe) return;
+    this.probe++;
     this.context.alarms.cancel(this.late);
     const { waiting } = this;
     this.waiting = [];
@@ -52,4 +52,6 @@ export class OwnerRound {
 }
 
 /** For servers that do not free what a closed connection owned: nothing depends on who speaks where (rule 10). */
-export const NO_ROUND: Pick<OwnerRound, 'ask'> = Object.freeze({ ask: (speak: Speak) => speak() });
+export const NO_PROBE: Pick<DrainProbe, 'beforeOwnerSpeaks'> = Object.freeze({
+  beforeOwnerSpeaks: (speak: Speak) => speak(),
+});
