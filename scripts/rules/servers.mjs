@@ -163,7 +163,7 @@ export const SERVERS = [
     spec: 'test/unit/backends/dflockd/server-pool.spec.ts',
     test: 'is waited for no longer than one connect timeout',
     out: 'a try waits for one connect timeout at most',
-    file: 'backends/dflockd/lanes/command-slots.ts',
+    file: 'backends/dflockd/lanes/command-lanes.ts',
     from: 'Math.min(deadline, begun + target.connectTimeoutMs + EXPLAIN_MS)',
     to: 'deadline',
   },

@@ -3,7 +3,7 @@ import { LockError, ShuttingDownError } from '../../common/errors.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { Request } from '../../protocol/messages.js';
 import { Backoff } from './lanes/backoff.js';
-import { CommandSlots } from './lanes/command-slots.js';
+import { CommandLanes } from './lanes/command-lanes.js';
 import type { Endpoint, RemoteConfig } from './lanes/config.js';
 import { ControlLane } from './lanes/control-lane.js';
 import type { Done } from './lanes/exchange.js';
@@ -64,7 +64,7 @@ export class ServerPool implements QueuePool {
   /** Who listens to signals. */
   readonly listeners: Listeners;
   private readonly context: LaneContext & { readTimeoutMs: Ms };
-  private readonly slots: CommandSlots;
+  private readonly commandLanes: CommandLanes;
   private readonly shortOf: Shortage;
   private readonly waitLanes: WaitLanes;
   private readonly control: ControlLane;
@@ -102,7 +102,7 @@ export class ServerPool implements QueuePool {
     });
     const backoff = () => new Backoff(reconnect.minDelayMs, reconnect.maxDelayMs, entropy);
     const linked = (error?: LockError) => this.linked(error);
-    this.slots = new CommandSlots(context, config.commandLanes, backoff, this.waits, linked);
+    this.commandLanes = new CommandLanes(context, config.commandLanes, backoff, this.waits, linked);
     const spare = (): void => this.queues.spare();
     const isLinked = (): boolean => this.isLinked;
     this.shortOf = new Shortage({ ...context, backoff: backoff(), isLinked, spare, degraded });
@@ -119,7 +119,7 @@ export class ServerPool implements QueuePool {
 
   /** Why no command lane is connected. */
   get outage(): LockError | undefined {
-    return this.slots.error;
+    return this.commandLanes.error;
   }
 
   /** Why the server gives no connections for those who wait. */
@@ -139,7 +139,7 @@ export class ServerPool implements QueuePool {
 
   /** Resolves when a command lane is up; rejects with the error of the first attempt. */
   start(): Promise<void> {
-    this.slots.open();
+    this.commandLanes.open();
     return new Promise((resolve, reject) => {
       this.whenCommand(Infinity, (outcome) => (outcome instanceof LockError ? reject(outcome) : resolve()));
     });
@@ -147,12 +147,12 @@ export class ServerPool implements QueuePool {
 
   /** The usable command lane that owns least. */
   command(): Lane | undefined {
-    return this.slots.lane();
+    return this.commandLanes.lane();
   }
 
-  /** As CommandSlots.whenUp. */
+  /** As CommandLanes.whenUp. */
   whenCommand(deadline: Ms, callback: (outcome: Lane | LockError) => void, since?: Ms): () => void {
-    return this.slots.whenUp(deadline, callback, since);
+    return this.commandLanes.whenUp(deadline, callback, since);
   }
 
   /**
@@ -175,7 +175,7 @@ export class ServerPool implements QueuePool {
 
   /** Open connections, for tests and diagnosis. */
   stats(): PoolStats {
-    const command = this.slots.lanes().length;
+    const command = this.commandLanes.lanes().length;
     const free = this.waitLanes.freeCount;
     let holding = 0;
     for (const lane of this.waitLanes.lanes) if (lane.grants > 0) holding++;
@@ -189,10 +189,10 @@ export class ServerPool implements QueuePool {
     this.queues.fail(error);
     this.listeners.close(error);
     this.shortOf.close();
-    this.slots.retire(error);
+    this.commandLanes.retire(error);
     this.waitLanes.retire(error);
     await this.emptied(graceMs);
-    this.slots.destroy(error);
+    this.commandLanes.destroy(error);
     this.waitLanes.destroy(error);
     this.control.destroy(error);
     this.alarms.clear();
@@ -200,7 +200,7 @@ export class ServerPool implements QueuePool {
   }
 
   private get isBusy(): boolean {
-    return this.waitLanes.lanes.size > 0 || this.slots.lanes().length > 0;
+    return this.waitLanes.lanes.size > 0 || this.commandLanes.lanes().length > 0;
   }
 
   private emptied(withinMs: Ms): Promise<void> {
@@ -221,7 +221,7 @@ export class ServerPool implements QueuePool {
     this.hooks.link(this.server, 'draining');
     // Where a connection costs nothing, there is nothing to be spared.
     if (!this.config.autoRelease) return;
-    this.slots.drain();
+    this.commandLanes.drain();
     this.waitLanes.drain();
     this.control.drain();
   }
@@ -234,7 +234,7 @@ export class ServerPool implements QueuePool {
     context.readTimeoutMs = Math.min(context.readTimeoutMs, seen);
     // Several connections are closed at nearly the same time.
     if (!isNews) return;
-    for (const lane of this.slots.lanes()) lane.hasten();
+    for (const lane of this.commandLanes.lanes()) lane.hasten();
     for (const lane of this.waitLanes.lanes) lane.hasten();
     const [was, is] = [config.readTimeoutMs / 1000, (seen / 1000).toFixed(1)];
     this.hooks.hastened(
@@ -244,7 +244,7 @@ export class ServerPool implements QueuePool {
   }
 
   private linked(error?: LockError): void {
-    const state = this.slots.isUp ? 'up' : 'down';
+    const state = this.commandLanes.isUp ? 'up' : 'down';
     if (!error && this.isDraining) {
       // A server that shuts down takes no new connections: this is another one.
       this.isDraining = false;
@@ -265,7 +265,7 @@ export class ServerPool implements QueuePool {
 
   /** What the other lanes met before may be over. */
   private welcome(): void {
-    this.slots.open();
+    this.commandLanes.open();
     this.queues.resume();
   }
 }

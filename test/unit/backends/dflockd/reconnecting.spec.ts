@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { createServer, type AddressInfo } from 'node:net';
 import { RemoteBackend } from '../../../../lib/backends/dflockd/remote.js';
 import { Backoff } from '../../../../lib/backends/dflockd/lanes/backoff.js';
-import { CommandSlot } from '../../../../lib/backends/dflockd/lanes/command-slot.js';
+import { CommandLane } from '../../../../lib/backends/dflockd/lanes/command-lane.js';
 import type { Lane } from '../../../../lib/backends/dflockd/lanes/lane.js';
 import { ServerRecord } from '../../../../lib/backends/dflockd/lanes/server-record.js';
 import { Alarms } from '../../../../lib/common/alarms.js';
@@ -68,7 +68,7 @@ describe('rule 12: reconnects', () => {
     const entropy: Entropy = { fill: () => undefined, unit: () => units[taken++]! };
     const clock = new FakeClock();
     const alarms = new Alarms(clock);
-    const slot = new CommandSlot(
+    const commandLane = new CommandLane(
       {
         target: {
           endpoint: { host: '127.0.0.1', port, label: 'x' },
@@ -89,8 +89,8 @@ describe('rule 12: reconnects', () => {
       new Backoff(100, 400, entropy),
       () => undefined,
     );
-    closing.push(() => slot.destroy(new LockError('test over')));
-    const attempt = (): Promise<Lane | LockError> => new Promise((resolve) => slot.whenUp(resolve));
+    closing.push(() => commandLane.destroy(new LockError('test over')));
+    const attempt = (): Promise<Lane | LockError> => new Promise((resolve) => commandLane.whenUp(resolve));
     const pauses: Ms[] = [];
     const failed = async (): Promise<void> => {
       expect(await inTime(attempt(), 'the outcome')).toBeInstanceOf(LockUnavailableError);

@@ -2,7 +2,7 @@ import { type Alarms, newAlarm } from '../../../common/alarms.js';
 import { LockError, LockUnavailableError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { Backoff } from './backoff.js';
-import { CommandSlot, type SlotChanged } from './command-slot.js';
+import { CommandLane, type CommandLaneChanged } from './command-lane.js';
 import type { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
 import { isRefusal } from './lane-errors.js';
@@ -11,46 +11,46 @@ import { isRefusal } from './lane-errors.js';
 const EXPLAIN_MS: Ms = 50;
 
 /** The command lanes of a server. */
-export class CommandSlots {
-  private readonly slots: readonly CommandSlot[];
+export class CommandLanes {
+  private readonly commandLanes: readonly CommandLane[];
 
   /**
    * @param waits whose alarms keep the process alive
-   * @param changed told whenever a slot goes up or down
+   * @param changed told whenever a command lane goes up or down
    */
   constructor(
     private readonly context: LaneContext,
     count: number,
     backoff: () => Backoff,
     private readonly waits: Alarms,
-    changed: SlotChanged,
+    changed: CommandLaneChanged,
   ) {
-    this.slots = Array.from({ length: count }, () => new CommandSlot(context, backoff(), changed));
+    this.commandLanes = Array.from({ length: count }, () => new CommandLane(context, backoff(), changed));
   }
 
   get isUp(): boolean {
-    return this.slots.some((slot) => slot.isUp);
+    return this.commandLanes.some((commandLane) => commandLane.isUp);
   }
 
   /** Why none is up: a refusal rather than something else. */
   get error(): LockError | undefined {
-    return this.refusal ?? this.slots.find(({ error }) => error)?.error;
+    return this.refusal ?? this.commandLanes.find(({ error }) => error)?.error;
   }
 
   /** Connects those that have not begun to. */
   open(): void {
-    for (const slot of this.slots) slot.open();
+    for (const commandLane of this.commandLanes) commandLane.open();
   }
 
   /** Lanes of any state. */
   lanes(): Lane[] {
-    return this.slots.flatMap((slot) => slot.lanes);
+    return this.commandLanes.flatMap((commandLane) => commandLane.lanes);
   }
 
   /** The usable one that owns least. */
   lane(): Lane | undefined {
     let best: Lane | undefined;
-    for (const { lane } of this.slots) if (lane && (!best || lane.grants < best.grants)) best = lane;
+    for (const { lane } of this.commandLanes) if (lane && (!best || lane.grants < best.grants)) best = lane;
     return best;
   }
 
@@ -87,12 +87,12 @@ export class CommandSlots {
       const { clock } = this.context;
       clock.afterPoll(() => clock.afterPoll(settle));
     });
-    const listen = (slot: CommandSlot): void => {
-      const stop = slot.whenUp((outcome) => {
+    const listen = (commandLane: CommandLane): void => {
+      const stop = commandLane.whenUp((outcome) => {
         if (over || !(outcome instanceof LockError)) return once(outcome);
-        // Another attempt is under way: what comes of it counts, unless that slot has failed meanwhile and dials again.
-        if (this.slots.some((other) => other.isDialing && other.failedAt <= begun)) return;
-        if (deadline < Infinity && outcome.isTransient && isRefusal(outcome)) return listen(slot);
+        // Another attempt is under way: what comes of it counts, unless that command lane has failed meanwhile and dials again.
+        if (this.commandLanes.some((other) => other.isDialing && other.failedAt <= begun)) return;
+        if (deadline < Infinity && outcome.isTransient && isRefusal(outcome)) return listen(commandLane);
         once(outcome);
       });
       cancellations.push(stop);
@@ -100,33 +100,35 @@ export class CommandSlots {
     const { clock, target } = this.context;
     const begun = clock.now();
     this.waits.set(late, Math.min(deadline, begun + target.connectTimeoutMs + EXPLAIN_MS));
-    for (const slot of this.slots) if (!over) listen(slot);
+    for (const commandLane of this.commandLanes) if (!over) listen(commandLane);
     return cancel;
   }
 
   /** The server shuts down. */
   drain(): void {
-    for (const slot of this.slots) slot.drain();
+    for (const commandLane of this.commandLanes) commandLane.drain();
   }
 
   /** No more attempts; the lanes end when their last answers have come. */
   retire(error: LockError): void {
-    for (const slot of this.slots) slot.retire(error);
+    for (const commandLane of this.commandLanes) commandLane.retire(error);
   }
 
   /** Ends all lanes now. */
   destroy(error: LockError): void {
-    for (const slot of this.slots) slot.destroy(error);
+    for (const commandLane of this.commandLanes) commandLane.destroy(error);
   }
 
   /** What a server says that has worked before, and refuses this client now. */
   private get refusal(): LockError | undefined {
-    return this.slots.find(({ error }) => error?.isTransient && isRefusal(error))?.error;
+    return this.commandLanes.find(({ error }) => error?.isTransient && isRefusal(error))?.error;
   }
 
-  /** Why there is no lane, if every slot has failed since then. */
+  /** Why there is no lane, if every command lane has failed since then. */
   private failure(since: Ms): LockError | undefined {
-    return this.slots.every((slot) => !slot.lane && slot.failedAt >= since) ? this.error : undefined;
+    return this.commandLanes.every((commandLane) => !commandLane.lane && commandLane.failedAt >= since)
+      ? this.error
+      : undefined;
   }
 
   private notInTime(): LockUnavailableError {

@@ -6,27 +6,27 @@ import type { LaneContext } from './lane-context.js';
 import { ReconnectingLane } from './reconnecting-lane.js';
 
 /** Told when a lane is connected, and when none can be, for which `error` is the reason. */
-export type SlotChanged = (error?: LockError) => void;
+export type CommandLaneChanged = (error?: LockError) => void;
 
 type Waiting = (outcome: Lane | LockError) => void;
 
 /** A command lane that is always there: connected again when it is lost, replaced when it is suspect. */
-export class CommandSlot {
+export class CommandLane {
   private readonly link: ReconnectingLane;
   /** Suspect and draining lanes, kept for the grants they own. */
-  private readonly elders = new Set<Lane>();
+  private readonly retiring = new Set<Lane>();
   private readonly waiting = new Set<Waiting>();
   private told: 'nothing' | 'up' | 'down' = 'nothing';
 
   constructor(
     context: LaneContext,
     backoff: Backoff,
-    private readonly changed: SlotChanged,
+    private readonly changed: CommandLaneChanged,
   ) {
     this.link = new ReconnectingLane('command', context, backoff, {
       up: (lane) => this.up(lane),
       down: (error) => this.down(error),
-      dismissed: (lane) => this.elders.delete(lane),
+      dismissed: (lane) => this.retiring.delete(lane),
       freed: (lane) => this.dismiss(lane),
       doubted: (lane) => this.setAside(lane),
       trusted: (lane) => lane === this.link.lane && this.tell(lane),
@@ -61,7 +61,7 @@ export class CommandSlot {
 
   get lanes(): readonly Lane[] {
     const { lane } = this.link;
-    return lane ? [lane, ...this.elders] : [...this.elders];
+    return lane ? [lane, ...this.retiring] : [...this.retiring];
   }
 
   /** Connects, if it has not begun to. */
@@ -119,13 +119,14 @@ export class CommandSlot {
   /** The lane keeps its grants; new work goes to another. */
   private setAside(lane: Lane): void {
     if (lane !== this.link.lane || !this.link.isUp) return;
-    this.elders.add(lane);
+    this.retiring.add(lane);
     this.link.replace();
   }
 
   /** A lane that had been set aside and owns nothing is of no more use. */
   private dismiss(lane: Lane): void {
-    if (this.elders.has(lane)) lane.end(new LockUnavailableError(`${lane.server}: replaced`, { server: lane.server }));
+    if (this.retiring.has(lane))
+      lane.end(new LockUnavailableError(`${lane.server}: replaced`, { server: lane.server }));
   }
 
   private finish(error: LockError): void {
