@@ -21,7 +21,7 @@ import { checkRequest, checkTicketNesting, type CheckedAcquire, NO_OPTIONS } fro
 import { orderedKeys } from './acquire/key-order.js';
 import { type RequestDefaults, requestDefaults } from './acquire/checked-acquire.js';
 import type { LockScope, ResultCheck, ScopeOptions, LockBodyOptions } from './lock-scope.js';
-import { LockTaker } from './acquire/lock-taker.js';
+import { LockAcquirer } from './acquire/lock-acquirer.js';
 import type { LockTicket } from './tickets/lock-ticket.js';
 import { checkObject } from '../common/option-checks.js';
 import type { AcquireOptions, TicketOptions } from './acquire/acquire-options.js';
@@ -50,7 +50,7 @@ export class LockClient<S = ServerStats> {
   readonly #log: BackendHost['log'];
   readonly #backend: LockBackend<S>;
   readonly #keeper: LeaseKeeper;
-  readonly #taker: LockTaker;
+  readonly #acquirer: LockAcquirer;
   readonly #tickets: Tickets;
   readonly #queries: Queries<S>;
   readonly #scopes: Scopes;
@@ -88,13 +88,13 @@ export class LockClient<S = ServerStats> {
     this.#backendStart = new BackendStart(this.#backend);
     this.#keeper = new LeaseKeeper(this.#backend, this.#clock, entropy, this.#options.renewRatio);
     this.#holds = new Holds(this.#keeper, this.#events);
-    this.#taker = new LockTaker(this.#keeper, this.#backendStart, this.#holds, this.#events);
+    this.#acquirer = new LockAcquirer(this.#keeper, this.#backendStart, this.#holds, this.#events);
     this.#scopes = new Scopes(this.take.bind(this), this.#holds, this.#clock, this.#options.maxHoldMs);
-    this.#tickets = new Tickets(this.#keeper, this.#backendStart, this.#taker);
+    this.#tickets = new Tickets(this.#keeper, this.#backendStart, this.#acquirer);
     // What does not acquire waits as long for the start as an acquire.
     const patience = (): Ms => this.#clock.now() + this.#options.acquireTimeoutMs;
-    const ready = (): Promise<void> => this.#taker.ready(patience());
-    const started = (): Promise<void> => this.#taker.started(patience());
+    const ready = (): Promise<void> => this.#acquirer.ready(patience());
+    const started = (): Promise<void> => this.#acquirer.started(patience());
     this.#queries = new Queries(this.#backend, this.#defaults, { origin: this.#keeper, started, ready });
     this.signals = new Signals(this.#backend, ready);
     this.#backend.onLink((event) => this.linkChanged(event));
@@ -173,7 +173,7 @@ export class LockClient<S = ServerStats> {
     options: Omit<AcquireOptions, 'acquireTimeoutS'> = NO_OPTIONS,
   ): Promise<LockHandle | null> {
     if (options !== NO_OPTIONS) checkObject('options', options);
-    return this.#taker.tryAcquire(
+    return this.#acquirer.tryAcquire(
       checkRequest(key, { ...options, acquireTimeoutS: 0 }, this.#defaults, this.#clock.now()),
     );
   }
@@ -261,7 +261,7 @@ export class LockClient<S = ServerStats> {
     } catch (error) {
       return rejected(withOrigin(error, this.#keeper));
     }
-    return this.#taker.acquire(request);
+    return this.#acquirer.acquire(request);
   }
 
   private async startUp(): Promise<void> {
@@ -281,12 +281,12 @@ export class LockClient<S = ServerStats> {
     this.#events.link(event, this.#clock.wall());
     if (event.state !== 'up') return;
     if (!this.#closing) this.#backendStart.linkUp();
-    this.#taker.wake();
+    this.#acquirer.wake();
   }
 
   private async shutDown(): Promise<void> {
     this.#state = 'closing';
-    this.#taker.close();
+    this.#acquirer.close();
     this.#tickets.close();
     await this.#holds.finish(this.#options.shutdownTimeoutMs, CLOSE_GRACE_MS);
     await this.#backend.close(CLOSE_GRACE_MS).catch((error: Error) => this.#log('warn', error.message));

@@ -154,7 +154,7 @@ export const SERVERS = [
     spec: 'test/unit/backends/dflockd/reconnecting.spec.ts',
     test: 'are tried by an acquire until its own deadline',
     out: 'an acquire tries again until its deadline',
-    file: 'locks/acquire/acquisition.ts',
+    file: 'locks/acquire/acquire-attempts.ts',
     from: 'if (!isTransient(error) || left <= 0) {',
     to: 'if (isTransient(error) || left <= 0) {',
   },

@@ -126,7 +126,7 @@ export const STALLS = [
     spec: 'test/unit/locks/lock-client.spec.ts',
     test: 'abandons a grant that comes after its abort',
     out: 'a try that is granted after its abort is abandoned',
-    file: 'locks/acquire/acquirer.ts',
+    file: 'locks/acquire/backend-acquirer.ts',
     from: '(grant) => grant && backend.abandon(grant),',
     to: '() => undefined,',
   },

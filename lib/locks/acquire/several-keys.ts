@@ -3,7 +3,7 @@ import { whenAborted } from '../../common/abort.js';
 import { LockUnavailableError, type LossReason, type ServerDrainingError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 import { isTransient } from '../../common/transient.js';
-import type { Acquirer } from './acquirer.js';
+import type { BackendAcquirer } from './backend-acquirer.js';
 import { giveBack } from '../handle/give-back.js';
 import type { Lease, LeaseHolder } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
@@ -80,7 +80,7 @@ class Collection implements LeaseHolder {
 export class SeveralKeys {
   constructor(
     private readonly keeper: LeaseKeeper,
-    private readonly acquirer: Acquirer,
+    private readonly acquirer: BackendAcquirer,
   ) {}
 
   /**

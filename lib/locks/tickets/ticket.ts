@@ -11,7 +11,7 @@ import { releaseOf } from '../handle/give-back.js';
 import type { Lease, LeaseHolder } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { LockHandle } from '../handle/lock-handle.js';
-import { withdraw } from '../acquire/acquisition.js';
+import { withdraw } from '../acquire/acquire-attempts.js';
 import type { CheckedAcquire } from '../acquire/checked-acquire.js';
 import type { LockTicket } from './lock-ticket.js';
 import { checkAcquireTimeout } from '../options/resolve-options.js';

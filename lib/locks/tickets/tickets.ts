@@ -9,7 +9,7 @@ import type { Lease } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { LockHandle } from '../handle/lock-handle.js';
 import type { CheckedAcquire } from '../acquire/checked-acquire.js';
-import { explained, type LockTaker } from '../acquire/lock-taker.js';
+import { explained, type LockAcquirer } from '../acquire/lock-acquirer.js';
 import type { LockTicket } from './lock-ticket.js';
 import { Ticket, type TicketDesk } from './ticket.js';
 
@@ -20,7 +20,7 @@ export class Tickets implements TicketDesk {
   constructor(
     readonly keeper: LeaseKeeper,
     private readonly start: BackendStart,
-    private readonly taker: LockTaker,
+    private readonly acquirer: LockAcquirer,
   ) {}
 
   /** @throws ConfigError, NestedLockError, UnsupportedError, ShuttingDownError, the reason of the signal */
@@ -42,12 +42,12 @@ export class Tickets implements TicketDesk {
 
   /** TicketDesk */
   get alarms(): Alarms {
-    return this.taker.alarms;
+    return this.acquirer.alarms;
   }
 
   /** TicketDesk */
   ready({ deadline, signal }: CheckedAcquire): Promise<void> | undefined {
-    return this.start.isDecided ? undefined : this.taker.ready(deadline, signal);
+    return this.start.isDecided ? undefined : this.acquirer.ready(deadline, signal);
   }
 
   /** TicketDesk. A place lasts until it is given up, whatever the time that its holder means to wait. */
@@ -59,12 +59,12 @@ export class Tickets implements TicketDesk {
 
   /** TicketDesk */
   hold(request: CheckedAcquire, leases: readonly Lease[], since: Ms): LockHandle {
-    return this.taker.hold(request, leases, since);
+    return this.acquirer.hold(request, leases, since);
   }
 
   /** TicketDesk */
   queued(request: CheckedAcquire): void {
-    this.taker.noteQueued(request);
+    this.acquirer.noteQueued(request);
   }
 
   /** TicketDesk */
@@ -80,14 +80,14 @@ export class Tickets implements TicketDesk {
   private checkIssue(request: CheckedAcquire): void {
     const { keys, signal } = request;
     if (keys.length > 1) throw new ConfigError(`a ticket is for one key, got ${shownList(keys)}`);
-    const nesting = this.taker.nesting(request);
+    const nesting = this.acquirer.nesting(request);
     if (nesting) throw new NestedLockError(nesting.key);
     this.assertUsable(request);
     signal?.throwIfAborted();
   }
 
   private assertUsable(request: CheckedAcquire): void {
-    this.taker.assertUsable(request);
+    this.acquirer.assertUsable(request);
     if (this.start.capabilities?.tickets === false) {
       const { name } = this.keeper.backend;
       throw new UnsupportedError(`${name} has no places that can be taken now and waited for later`, {

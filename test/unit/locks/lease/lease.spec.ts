@@ -4,7 +4,7 @@ import { LockLostError, LockUnavailableError, ServerDrainingError } from '../../
 import { guardOf } from '../../../../lib/common/guard.js';
 import type { Ms } from '../../../../lib/common/system.js';
 import type { Lease, LeaseHolder, Renewals } from '../../../../lib/locks/lease/lease.js';
-import { isOver } from '../../../../lib/locks/acquire/acquisition.js';
+import { isOver } from '../../../../lib/locks/acquire/acquire-attempts.js';
 import { LeaseKeeper } from '../../../../lib/locks/lease/lease-keeper.js';
 import { RENEWALS_PER_TURN } from '../../../../lib/locks/lease/renewal-queue.js';
 import { FakeClock, settlePromises } from '../../../support/fake-clock.js';

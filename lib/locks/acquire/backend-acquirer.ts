@@ -5,10 +5,16 @@ import { LockUnavailableError } from '../../common/errors.js';
 import { LinkedList } from '../../common/linked-list.js';
 import { rejected } from '../../common/rejected.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
-import { type AcquireContext, Acquisition, type Cancellable, giveUpUnsure, type Taker } from './acquisition.js';
+import {
+  type AcquireContext,
+  AcquireAttempts,
+  type Cancellable,
+  giveUpUnsure,
+  type GrantReceiver,
+} from './acquire-attempts.js';
 
 /** Takes locks from a backend for callers with a deadline and an AbortSignal. Everybody who waits can be sent away. */
-export class Acquirer {
+export class BackendAcquirer {
   private readonly context: AcquireContext;
   /** Why nothing is taken any more. */
   private closed: Error | undefined;
@@ -24,14 +30,14 @@ export class Acquirer {
 
   /**
    * Waits for the lock until the deadline of the request, and tries again what may be passing.
-   * @param taker told the grant; AcquireTimeoutError, the reason of the signal, or the error that the last attempt met
+   * @param receiver told the grant; AcquireTimeoutError, the reason of the signal, or the error that the last attempt met
    */
-  take(req: AcquireRequest, signal: AbortSignal | undefined, taker: Taker): void {
+  take(req: AcquireRequest, signal: AbortSignal | undefined, receiver: GrantReceiver): void {
     const refusal = this.refusal(signal);
-    if (refusal) return taker.failed(refusal.reason);
-    const acquisition = new Acquisition(this.context, req, signal, taker);
-    this.context.waiting.push(acquisition);
-    acquisition.start();
+    if (refusal) return receiver.failed(refusal.reason);
+    const attempts = new AcquireAttempts(this.context, req, signal, receiver);
+    this.context.waiting.push(attempts);
+    attempts.start();
   }
 
   /** take() as a promise. */
@@ -75,7 +81,7 @@ export class Acquirer {
 
   /** Attempts that pause try again now. */
   wake(): void {
-    for (const one of [...this.context.waiting]) if (one instanceof Acquisition) one.wake();
+    for (const one of [...this.context.waiting]) if (one instanceof AcquireAttempts) one.wake();
   }
 
   /** Rejects all that wait, and all that come. */

@@ -9,7 +9,7 @@ import type { Clock, Entropy, Ms } from '../../common/system.js';
 import { isThenable } from '../../common/thenables.js';
 import { isTransient } from '../../common/transient.js';
 
-/** What all acquisitions of a client share. */
+/** What all acquires of a client share. */
 export interface AcquireContext {
   readonly backend: LockBackend;
   readonly clock: Clock;
@@ -26,7 +26,7 @@ export interface Cancellable extends Linked<Cancellable> {
 }
 
 /** For whom a lock is waited for: one of `granted` and `failed` is called, once. */
-export interface Taker {
+export interface GrantReceiver {
   /** Renews what it gets, from the turn in which it gets it. Default false. */
   readonly autoRenew?: boolean;
   /** @param now the clock, as it has just been read */
@@ -79,7 +79,7 @@ const MOST_PAUSE_MS: Ms = 250;
 type Step = 'starting' | 'attempting' | 'pausing' | 'over';
 
 /** One caller that waits for a lock, through as many attempts as there is time for. */
-export class Acquisition implements Alarm, Cancellable, Waiter {
+export class AcquireAttempts implements Alarm, Cancellable, Waiter {
   due: Ms = Infinity;
   slot = -1;
   prev: Cancellable | undefined = undefined;
@@ -95,7 +95,7 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
     private readonly context: AcquireContext,
     private readonly req: AcquireRequest,
     private readonly signal: AbortSignal | undefined,
-    private readonly taker: Taker,
+    private readonly receiver: GrantReceiver,
   ) {}
 
   start(): void {
@@ -110,7 +110,7 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
     if (step === 'over') return;
     this.finish();
     if (step === 'attempting' && pending) withdraw(pending);
-    this.taker.failed(reason);
+    this.receiver.failed(reason);
   }
 
   /** A pause ends now: what was missing may be there. */
@@ -122,17 +122,17 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
   ring(now: Ms): void {
     if (now < this.req.deadline) return this.attempt();
     this.finish();
-    this.taker.failed(this.lastError);
+    this.receiver.failed(this.lastError);
   }
 
   /** Waiter */
   get autoRenew(): boolean {
-    return this.taker.autoRenew === true;
+    return this.receiver.autoRenew === true;
   }
 
   /** Waiter */
   onPlaced(place: Placement): void {
-    if (place === 'queued') this.taker.queued?.();
+    if (place === 'queued') this.receiver.queued?.();
   }
 
   /** Waiter */
@@ -144,7 +144,7 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
     const unsure = giveUpUnsure(backend, grant, now);
     if (unsure) return this.refused(unsure);
     this.finish();
-    this.taker.granted(grant, now);
+    this.receiver.granted(grant, now);
   }
 
   /** Waiter */
@@ -154,7 +154,7 @@ export class Acquisition implements Alarm, Cancellable, Waiter {
     const left = this.req.deadline - clock.now();
     if (!isTransient(error) || left <= 0) {
       this.finish();
-      return this.taker.failed(failureOf(backend.name, 'enqueue', error));
+      return this.receiver.failed(failureOf(backend.name, 'enqueue', error));
     }
     this.lastError = error;
     this.step = 'pausing';

@@ -11,21 +11,21 @@ import {
   ProtocolError,
   ServerDrainingError,
 } from '../../../../lib/common/errors.js';
-import { Acquirer } from '../../../../lib/locks/acquire/acquirer.js';
+import { BackendAcquirer } from '../../../../lib/locks/acquire/backend-acquirer.js';
 import { FakeClock, settlePromises } from '../../../support/fake-clock.js';
 import { FakeBackend } from '../support/fake-backend.js';
 import { countedSignal, forever } from '../support/world.js';
 
 let clock: FakeClock;
 let backend: FakeBackend;
-let acquirer: Acquirer;
+let acquirer: BackendAcquirer;
 let unit: number;
 
 beforeEach(() => {
   clock = new FakeClock({ now: 1000 });
   backend = new FakeBackend(clock);
   unit = 0;
-  acquirer = new Acquirer(backend, clock, { unit: () => unit, fill: () => undefined });
+  acquirer = new BackendAcquirer(backend, clock, { unit: () => unit, fill: () => undefined });
 });
 
 const request = (waitMs = 10_000): AcquireRequest => ({
@@ -43,7 +43,7 @@ const abortable = (): { signal: AbortSignal; abort: (reason: unknown) => void } 
 
 const away = async (): Promise<never> => Promise.reject(new LockUnavailableError('away'));
 
-describe('an acquisition', () => {
+describe('the attempts of an acquire', () => {
   it.each<[number, number[]]>([
     [0, [12.5, 25, 50, 100, 125, 125]],
     [1, [25, 50, 100, 200, 250, 250]],
@@ -219,15 +219,15 @@ describe('an acquisition', () => {
   it('tells each who waits once, whoever closes meanwhile', () => {
     backend.onEnqueue = forever;
     const told: string[] = [];
-    const taker = (name: string) => ({
+    const receiver = (name: string) => ({
       granted: () => undefined,
       failed: () => {
         told.push(name);
         acquirer.close(new Error('again'));
       },
     });
-    acquirer.take(request(), undefined, taker('a'));
-    acquirer.take(request(), undefined, taker('b'));
+    acquirer.take(request(), undefined, receiver('a'));
+    acquirer.take(request(), undefined, receiver('b'));
     acquirer.close(new Error('closed'));
     expect(told).toEqual(['a', 'b']);
   });

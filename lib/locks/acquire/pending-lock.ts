@@ -1,12 +1,12 @@
 import type { Grant } from '../../backends/backend.js';
 import type { Ms } from '../../common/system.js';
-import type { Taker } from './acquisition.js';
+import type { GrantReceiver } from './acquire-attempts.js';
 import type { Hold } from '../handle/hold.js';
 import type { Lease } from '../lease/lease.js';
 import type { CheckedAcquire } from './checked-acquire.js';
 
 /** Who makes a lock of a grant. */
-export interface LockMaker {
+export interface GrantHandler {
   kept(request: CheckedAcquire, grant: Grant): readonly Lease[];
   /** @throws ShuttingDownError, UnsupportedError, having given the leases back */
   hold(request: CheckedAcquire, leases: readonly Lease[], since: Ms, now?: Ms): Hold;
@@ -15,11 +15,11 @@ export interface LockMaker {
 }
 
 /** One caller who is promised a lock. An object instead of closures: there is one for each lock that is taken. */
-export class OneLock implements Taker {
+export class PendingLock implements GrantReceiver {
   private isQueued = false;
 
   constructor(
-    private readonly maker: LockMaker,
+    private readonly handler: GrantHandler,
     private readonly request: CheckedAcquire,
     private readonly since: Ms,
     private readonly resolve: (hold: Hold) => void,
@@ -31,21 +31,21 @@ export class OneLock implements Taker {
   }
 
   granted(grant: Grant, now: Ms): void {
-    const { maker, request } = this;
+    const { handler, request } = this;
     try {
-      this.resolve(maker.hold(request, maker.kept(request, grant), this.since, now));
+      this.resolve(handler.hold(request, handler.kept(request, grant), this.since, now));
     } catch (error) {
       this.reject(error);
     }
   }
 
   failed(error: unknown): void {
-    this.reject(this.maker.refused(error, this.request));
+    this.reject(this.handler.refused(error, this.request));
   }
 
   /** That the caller waits is told once. */
   queued(): void {
-    if (!this.isQueued) this.maker.noteQueued(this.request);
+    if (!this.isQueued) this.handler.noteQueued(this.request);
     this.isQueued = true;
   }
 }

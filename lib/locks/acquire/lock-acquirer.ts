@@ -11,7 +11,7 @@ import {
 import { nameKey } from '../../common/shown.js';
 import type { Ms } from '../../common/system.js';
 import { isTransient } from '../../common/transient.js';
-import { Acquirer } from './acquirer.js';
+import { BackendAcquirer } from './backend-acquirer.js';
 import type { BackendStart } from './backend-start.js';
 import type { ClientEvents } from '../events/client-events.js';
 import { giveBack } from '../handle/give-back.js';
@@ -22,13 +22,13 @@ import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { LockHandle } from '../handle/lock-handle.js';
 import type { CheckedAcquire } from './checked-acquire.js';
 import { namedHold, type Nesting, nestingOf } from './nesting.js';
-import { OneLock } from './one-lock.js';
+import { PendingLock } from './pending-lock.js';
 import { SeveralKeys } from './several-keys.js';
 
 /** From a checked request to a lock in its caller's hands. */
-export class LockTaker {
+export class LockAcquirer {
   private readonly backend: LockBackend;
-  private readonly acquirer: Acquirer;
+  private readonly acquirer: BackendAcquirer;
   private readonly severalKeys: SeveralKeys;
   private isClosed = false;
 
@@ -39,7 +39,7 @@ export class LockTaker {
     private readonly events: ClientEvents,
   ) {
     this.backend = keeper.backend;
-    this.acquirer = new Acquirer(keeper.backend, keeper.clock, keeper.entropy);
+    this.acquirer = new BackendAcquirer(keeper.backend, keeper.clock, keeper.entropy);
     this.severalKeys = new SeveralKeys(keeper, this.acquirer);
   }
 
@@ -133,7 +133,7 @@ export class LockTaker {
     const { wires, signal, waitMs, deadline } = request;
     const since = deadline - waitMs;
     return new Promise((resolve, reject) => {
-      const one = new OneLock(this, request, since, resolve, reject);
+      const one = new PendingLock(this, request, since, resolve, reject);
       try {
         this.assertUsable(request);
         this.keeper.watch.glance(since);
