@@ -1,13 +1,7 @@
 import type { Grant, LockBackend } from '../../backends/backend.js';
 import type { Alarms } from '../../common/alarms.js';
 import { withOrigin } from '../../common/error-origin.js';
-import {
-  AcquireTimeoutError,
-  LockError,
-  NestedLockError,
-  ShuttingDownError,
-  UnsupportedError,
-} from '../../common/errors.js';
+import { AcquireTimeoutError, LockError, ShuttingDownError, UnsupportedError } from '../../common/errors.js';
 import { nameKey } from '../../common/shown.js';
 import type { Ms } from '../../common/system.js';
 import { isTransient } from '../../common/transient.js';
@@ -21,7 +15,7 @@ import type { Lease } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { LockHandle } from '../handle/lock-handle.js';
 import type { CheckedAcquire } from './checked-acquire.js';
-import { namedHold, type Nesting, nestingOf } from './nesting.js';
+import { assertNotNested, namedHold, type Nesting, nestingOf } from './nesting.js';
 import { PendingLock } from './pending-lock.js';
 import { SeveralKeys } from './several-keys.js';
 
@@ -147,7 +141,7 @@ export class LockAcquirer {
   private async acquireAny(request: CheckedAcquire, nesting: Nesting | undefined): Promise<Hold> {
     try {
       if (nesting?.joined) return this.join(request, nesting.joined);
-      if (nesting) throw new NestedLockError(nesting.key);
+      assertNotNested(nesting);
       if (request.waitMs === 0) {
         const lock = await this.tryNow(request);
         if (lock) return lock;

@@ -1,4 +1,4 @@
-import { ConfigError, LockLostError } from '../../common/errors.js';
+import { ConfigError, LockLostError, NestedLockError } from '../../common/errors.js';
 import { shown } from '../../common/shown.js';
 import { findLock } from '../handle/current-lock.js';
 import type { Hold, LockedCall } from '../handle/hold.js';
@@ -27,6 +27,11 @@ export function nestingOf({ keys, wires, around, call }: CheckedAcquire, holds: 
   if (wires[0]!.limit > 1) return undefined;
   const nested = wires.findIndex((wire) => findLock(around, (lock) => holds.owns(lock) && lock.covers(wire)));
   return nested < 0 ? undefined : { key: keys[nested]!, joined };
+}
+
+/** @throws NestedLockError */
+export function assertNotNested(nesting: Nesting | undefined): void {
+  if (nesting) throw new NestedLockError(nesting.key);
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Pending, Waiter } from '../../backends/backend.js';
 import type { Alarms } from '../../common/alarms.js';
 import { withOrigin } from '../../common/error-origin.js';
-import { ConfigError, NestedLockError, ShuttingDownError, UnsupportedError } from '../../common/errors.js';
+import { ConfigError, ShuttingDownError, UnsupportedError } from '../../common/errors.js';
 import { shownList } from '../../common/shown.js';
 import type { Ms } from '../../common/system.js';
 import type { BackendStart } from '../acquire/backend-start.js';
@@ -10,6 +10,7 @@ import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { LockHandle } from '../handle/lock-handle.js';
 import type { CheckedAcquire } from '../acquire/checked-acquire.js';
 import { explained, type LockAcquirer } from '../acquire/lock-acquirer.js';
+import { assertNotNested } from '../acquire/nesting.js';
 import type { LockTicket } from './lock-ticket.js';
 import { Ticket, type TicketDesk } from './ticket.js';
 
@@ -23,7 +24,7 @@ export class Tickets implements TicketDesk {
     private readonly acquirer: LockAcquirer,
   ) {}
 
-  /** @throws ConfigError, NestedLockError, UnsupportedError, ShuttingDownError, the reason of the signal */
+  /** @throws ConfigError, UnsupportedError, ShuttingDownError, the reason of the signal */
   issue(request: CheckedAcquire): LockTicket {
     try {
       this.checkIssue(request);
@@ -80,8 +81,7 @@ export class Tickets implements TicketDesk {
   private checkIssue(request: CheckedAcquire): void {
     const { keys, signal } = request;
     if (keys.length > 1) throw new ConfigError(`a ticket is for one key, got ${shownList(keys)}`);
-    const nesting = this.acquirer.nesting(request);
-    if (nesting) throw new NestedLockError(nesting.key);
+    assertNotNested(this.acquirer.nesting(request));
     this.assertUsable(request);
     signal?.throwIfAborted();
   }
