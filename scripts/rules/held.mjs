@@ -42,9 +42,9 @@ export const HELD = [
   {
     rule: 2,
     spec: 'test/unit/locks/lease/lease.spec.ts',
-    test: 'is sure until its end less the guard',
-    out: 'the guard',
-    file: 'common/guard.ts',
+    test: 'is sure until its end less the safety margin',
+    out: 'the safety margin',
+    file: 'common/safety-margin.ts',
     from: 'Math.min(Math.max(50, term * 0.02), term / 10, Number.MAX_VALUE);',
     to: '0 * term;',
   },
@@ -54,8 +54,8 @@ export const HELD = [
     test: 'is never surer than its owner',
     out: 'the server’s patience with silence',
     file: 'locks/lease/lease.ts',
-    from: 'const awake = Math.min(validFrom + leaseMs - guardOf(leaseMs), provenBy(this.grant.owner));',
-    to: 'const awake = validFrom + leaseMs - guardOf(leaseMs);',
+    from: 'const awake = Math.min(validFrom + leaseMs - safetyMargin(leaseMs), provenBy(this.grant.owner));',
+    to: 'const awake = validFrom + leaseMs - safetyMargin(leaseMs);',
   },
   {
     rule: 2,
@@ -63,7 +63,7 @@ export const HELD = [
     test: 'is lost at the end of its time, after one look at the sockets',
     out: 'the lease',
     file: 'locks/lease/lease.ts',
-    from: 'const awake = Math.min(validFrom + leaseMs - guardOf(leaseMs), provenBy(this.grant.owner));',
+    from: 'const awake = Math.min(validFrom + leaseMs - safetyMargin(leaseMs), provenBy(this.grant.owner));',
     to: 'const awake = provenBy(this.grant.owner);',
   },
   {

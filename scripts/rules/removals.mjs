@@ -9,7 +9,7 @@ import { TALK } from './talk.mjs';
  */
 export const RULES = [
   'The connection that brought a lock owns it: what is said about the lock travels there, and with its end the lock is lost in the same turn',
-  'A lock counts as held for as long as it is sure: by its lease and by the server’s patience with a silent connection, from the send time of what was answered, less a guard',
+  'A lock counts as held for as long as it is sure: by its lease and by the server’s patience with a silent connection, from the send time of what was answered, less a safety margin',
   'A connection that owns locks says something every third of the server’s read timeout, and learns when that is shorter',
   'After a stall nothing is destroyed before what has arrived was read; a late answer costs its caller, not the locks beside it',
   'A loss is final, and what was lost is given back',

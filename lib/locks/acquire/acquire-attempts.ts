@@ -3,7 +3,7 @@ import { failureOf } from '../../backends/guarded-backend.js';
 import { whenAborted } from '../../common/abort.js';
 import { type Alarm, type Alarms } from '../../common/alarms.js';
 import { type LockError, LockUnavailableError } from '../../common/errors.js';
-import { guardOf } from '../../common/guard.js';
+import { safetyMargin } from '../../common/safety-margin.js';
 import type { Linked, LinkedList } from '../../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import { isThenable } from '../../common/thenables.js';
@@ -42,7 +42,7 @@ export interface GrantReceiver {
  */
 export const isOver = ({ validFrom, leaseMs, owner }: Grant, now: Ms): boolean =>
   // Also where there is no number: a backend that does not say how long has granted nothing.
-  !(now < Math.min(validFrom + leaseMs - guardOf(leaseMs), owner.provenUntil()));
+  !(now < Math.min(validFrom + leaseMs - safetyMargin(leaseMs), owner.provenUntil()));
 
 const tooLate = ({ req, server }: Grant): LockUnavailableError =>
   new LockUnavailableError('granted, but the lease was over when the answer was read', { key: req.key, server });

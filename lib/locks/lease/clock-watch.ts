@@ -10,8 +10,8 @@ interface Sleep {
 /** What the clocks may part by without meaning anything: some machines count their uptime in whole seconds. */
 const TOLERANCE_MS: Ms = 1000;
 /**
- * Once they have parted, they may go on parting bit by bit, and what is not yet counted must be less than the least guard of
- * a lease.
+ * Once they have parted, they may go on parting bit by bit, and what is not yet counted must be less than the least safety
+ * margin of a lease.
  */
 const FURTHER_MS: Ms = 50;
 /** A look that is younger than this is young enough before a request is sent. */

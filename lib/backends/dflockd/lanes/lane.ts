@@ -1,5 +1,5 @@
 import { type LockError, type LossReason, ServerDrainingError } from '../../../common/errors.js';
-import { guardOf } from '../../../common/guard.js';
+import { safetyMargin } from '../../../common/safety-margin.js';
 import type { Ms } from '../../../common/system.js';
 import type { Reply, Request } from '../../../protocol/messages.js';
 import { REPLY_LINE_CAP, SHORT_REPLY_CAP } from '../../../protocol/limits.js';
@@ -73,10 +73,10 @@ export class Lane implements Watched {
     return this.flight.size;
   }
 
-  /** Until when the server surely keeps this connection, less a guard. */
+  /** Until when the server surely keeps this connection, less a safety margin. */
   provenUntil(): Ms {
     const { readTimeoutMs } = this.context;
-    return this.lastAckedSend + readTimeoutMs - guardOf(readTimeoutMs);
+    return this.lastAckedSend + readTimeoutMs - safetyMargin(readTimeoutMs);
   }
 
   /** Calls back in the turn in which the lane ends; in a microtask if it has ended already. */

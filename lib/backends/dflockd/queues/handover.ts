@@ -1,5 +1,5 @@
 import { LockError } from '../../../common/errors.js';
-import { guardOf } from '../../../common/guard.js';
+import { safetyMargin } from '../../../common/safety-margin.js';
 import type { Ms } from '../../../common/system.js';
 import type { LocalWaiter, LaneGrant, Resource } from './local-waiter.js';
 import { gone } from '../lanes/lane-errors.js';
@@ -29,7 +29,7 @@ export function isStale(
 
 /** Whether nothing is sure any more: the lease may have run out before its answer was read. */
 export function isSpent({ lane, leaseMs, validFrom }: LaneGrant, { clock, config }: SurenessContext): boolean {
-  const until = validFrom + leaseMs - guardOf(leaseMs);
+  const until = validFrom + leaseMs - safetyMargin(leaseMs);
   return clock.now() >= (config.autoRelease ? Math.min(until, lane.provenUntil()) : until);
 }
 

@@ -4,7 +4,7 @@ import type { Resource } from './local-waiter.js';
 
 /** Something of this process that concerns a key. */
 export interface LocalUse {
-  /** Until when it holds a slot for sure, without a guard; undefined while it only tries to get one. */
+  /** Until when it holds a slot for sure, without a safety margin; undefined while it only tries to get one. */
   readonly heldUntil: Ms | undefined;
 }
 

@@ -38,7 +38,7 @@ describe('a grant is too old to rely on', () => {
   });
 });
 
-it('nothing is sure of a grant once its lease, less the guard, or the proof of its connection is over', () => {
+it('nothing is sure of a grant once its lease, less the safety margin, or the proof of its connection is over', () => {
   const spent = (now: number, proven: number, autoRelease: boolean) => {
     const lane = new FakeLane();
     lane.proven = proven;
