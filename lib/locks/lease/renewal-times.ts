@@ -1,12 +1,18 @@
 import type { Proof } from '../../backends/backend.js';
 import type { Entropy, Ms } from '../../common/system.js';
 
+/** The default of the option `renewRatio`: a lease is renewed when half of it is over. */
+export const DEFAULT_RENEW_RATIO = 0.5;
+
 /** A failed renewal is tried again after this at least. */
 const LEAST_RETRY_MS = 50;
 /** Renewals come earlier by up to this part, never later, so that leases taken together drift apart. */
 const JITTER = 0.1;
 /** Servers count whole seconds: no default is shorter. */
 const LEAST_DEFAULT_MS = 1000;
+
+/** How long after it began a lease is renewed: the option `renewRatio`. */
+export const renewalDelay = (leaseMs: Ms, renewRatio: number): Ms => leaseMs * renewRatio;
 
 /** @param after how long after it began a lease is renewed */
 export function plannedRenewal(validFrom: Ms, after: Ms, entropy: Entropy): Ms {
