@@ -30,7 +30,7 @@ import { leaseWarning, limitsOf } from './options/limits.js';
 import { resolveOptions, type ResolvedOptions } from './options/resolve-options.js';
 import { type ShownOptions, shownOptions } from './options/resolve-options.js';
 import { Queries } from './queries.js';
-import { Scopes, type WithLockArgs } from './scopes.js';
+import { Scopes, type LockBodyArgs } from './scopes.js';
 import { Signals } from './signals/signals.js';
 import { Tickets } from './tickets/tickets.js';
 
@@ -199,7 +199,7 @@ export class LockClient<S = ServerStats> {
    */
   withLock<R>(key: LockKey, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
   withLock<R>(key: LockKey, options: LockBodyOptions, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
-  withLock<R>(key: LockKey, ...args: WithLockArgs<R>): Promise<R> {
+  withLock<R>(key: LockKey, ...args: LockBodyArgs<R>): Promise<R> {
     return this.#scopes.withLock(key, args);
   }
 

@@ -6,11 +6,10 @@ import type { Hold, LockedCall } from './handle/hold.js';
 import type { Holds } from './handle/holds.js';
 import { refuseLiveBody } from './handle/live-result.js';
 import type { LockHandle } from './handle/lock-handle.js';
+import { type HoldTimes, holdTimes } from './handle/minimum-hold.js';
 import {
   checkOnLost,
   checkWork,
-  type HoldTimes,
-  holdTimes,
   LockScope,
   type ResultCheck,
   type ScopeOptions,
@@ -19,7 +18,7 @@ import {
 import type { LockKey } from './options/options.js';
 
 /** Work under a lock, as LockClient.withLock takes it. */
-export type WithLockArgs<R> =
+export type LockBodyArgs<R> =
   [fn: (lock: LockHandle) => R | Promise<R>] | [options: LockBodyOptions, fn: (lock: LockHandle) => R | Promise<R>];
 
 /** Takes locks for bodies, and gives them back. */
@@ -36,7 +35,7 @@ export class Scopes {
     this.times = { minHoldMs: 0, maxHoldMs };
   }
 
-  async withLock<R>(key: LockKey, args: WithLockArgs<R>): Promise<R> {
+  async withLock<R>(key: LockKey, args: LockBodyArgs<R>): Promise<R> {
     const [given, fn] = checkWork<LockBodyOptions, (lock: LockHandle) => R | Promise<R>>(args);
     const { onLost = 'throw', ...options } = given;
     checkOnLost(onLost);

@@ -14,6 +14,7 @@ import { endAll, lossOf, renewAll } from './leases.js';
 import { JoinedLock, type Whole } from './joined-lock.js';
 import { giveBack, giveBackTo } from './give-back.js';
 import { HoldLimit } from './hold-limit.js';
+import { remainingHold } from './minimum-hold.js';
 import type { Lease, LeaseHolder } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import { lossEvent, releasedEvent, renewedEvent } from './hold-events.js';
@@ -278,7 +279,7 @@ export class HeldLock implements Whole, LeaseHolder {
     const { backend, clock } = this.#keeper;
     this.#limit?.cancel();
     for (const lease of leases) lease.end();
-    const keepMs = this.#keptUntil === 0 ? 0 : Math.max(this.#keptUntil - clock.now(), 0);
+    const keepMs = remainingHold(this.#keptUntil, clock.now());
     return new Promise((resolve) => giveBackTo(backend, leases, keepMs, (gone) => resolve(this.givenBack(gone))));
   }
 

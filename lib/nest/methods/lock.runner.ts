@@ -3,7 +3,7 @@ import { withOrigin } from '../../common/error-origin.js';
 import { AcquireTimeoutError, MaxWaitersError, NestedLockError } from '../../common/errors.js';
 import type { LockClient } from '../../locks/lock-client.js';
 import { isSignal } from '../../locks/acquire/checked-acquire.js';
-import { holdTimes } from '../../locks/lock-scope.js';
+import { holdTimes } from '../../locks/handle/minimum-hold.js';
 import type { LockKey } from '../../locks/options/options.js';
 import { blameArguments } from './key-template.js';
 import type { LockPlan } from './lock-plan.js';
