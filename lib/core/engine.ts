@@ -8,7 +8,7 @@ import { ResourceTable } from './resource-table.js';
 import { Session } from './session.js';
 import { Publisher } from './publisher.js';
 import { SignalHub } from './signal-hub.js';
-import { type Leaving, Slots } from './slots.js';
+import { type Leaving, Granting } from './granting.js';
 import { statsJson, type StatsTaker, StatsWalk } from './stats.js';
 import type { Answer, Command, EngineOptions, OpId, SessionSink, TokenSource } from './types.js';
 
@@ -38,7 +38,7 @@ const LEAST_TIMEOUTS = 128;
  * host calls `advance` with its clock, exec for each request, and wakes it at `nextWake`; requests of one session
  * come one at a time, except where the door knows better (cancel).
  */
-export class Engine extends Slots {
+export class Engine extends Granting {
   private readonly signals: SignalHub;
   private readonly publisher: Publisher;
   private readonly sessions = new Set<Session>();

@@ -40,7 +40,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the last in the queue is served first',
-    file: 'core/slots.ts',
+    file: 'core/granting.ts',
     from: 'const waiter = res.queue.head;',
     to: 'const waiter = [...res.queue].at(-1)!;',
     shows: 'rounds',

@@ -36,13 +36,13 @@ interface Mutation {
 const MUTATIONS: Mutation[] = [
   {
     name: 'the last in the queue is served first (4.3)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'const waiter = res.queue.head;',
     to: 'const waiter = [...res.queue].at(-1)!;',
   },
   {
     name: 'a newcomer takes the slot that an eviction freed, past the queue (4.3)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: "this.takeAway(hold, now, 'expiry');\n    this.serve(res, now);",
     to: "this.takeAway(hold, now, 'expiry');",
   },
@@ -60,19 +60,19 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'only one head is served when several slots become free (4.3)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'while (!this.draining && res.queue.head && res.hasFreeSlot) {',
     to: 'for (let n = 0; n < 1 && !this.draining && res.queue.head && res.hasFreeSlot; n++) {',
   },
   {
     name: 'max-waiters lets one too many in (4.7)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'res.queue.size >= this.options.maxWaiters',
     to: 'res.queue.size > this.options.maxWaiters',
   },
   {
     name: 'who waited gets the default lease (4.4)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'this.unqueue(waiter);\n      const hold = this.grant(res, session, leaseMs, now, waiter);',
     to: 'this.unqueue(waiter);\n      const hold = this.grant(res, session, this.options.defaultLeaseMs, now, waiter);',
   },
@@ -120,19 +120,19 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a release leaves the two-phase state behind (4.5)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'if (hold.ticket) this.consume(session, hold);',
     to: '',
   },
   {
     name: 'a waiting w keeps its state after the grant (4.5)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'if (ticket) session.tickets.delete(res);',
     to: '',
   },
   {
     name: 'a timed-out w keeps its state (4.5)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'if (waiter.ticket) waiter.session.tickets.delete(waiter.res);',
     to: '',
   },
@@ -150,7 +150,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a session that ends leaves its enqueued places (4.6)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: "if (waiter) this.leaveQueue(waiter, now, 'disconnect');\n      else",
     to: 'if (waiter) session.tickets.delete(waiter.res);\n      else',
   },
@@ -162,7 +162,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a place of a session that is going is granted (4.6)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'if (session.closed) {',
     to: 'if (session.closed && session.id < 0) {',
   },
@@ -186,7 +186,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'auto-release cannot be switched off (4.6)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'if (!releaseHeld) return taken;',
     to: '',
   },
@@ -226,7 +226,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'an engine that drains still grants (7)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'while (!this.draining && res.queue.head',
     to: 'while (res.queue.head',
   },
@@ -310,7 +310,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a semaphore is swept in one go, however many hold it',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'const LAPSED_AT_ONCE = 512;',
     to: 'const LAPSED_AT_ONCE = Infinity;',
   },
@@ -358,19 +358,19 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a lease that is over is observed as a release',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: "this.takeAway(hold, now, 'expiry');",
     to: "this.takeAway(hold, now, 'release');",
   },
   {
     name: 'a wait is observed as if it had been none',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'waiter ? now - waiter.since : 0',
     to: '0',
   },
   {
     name: 'a place that is left is not observed',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'if (this.observer) this.tellLeft(',
     to: 'if (this.observer && waiter.ticket) this.tellLeft(',
   },

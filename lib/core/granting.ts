@@ -17,7 +17,7 @@ export interface Leaving {
 }
 
 /** Who holds and who waits: how slots go from one session to the next (spec 4.2, 4.3). Knows no commands. */
-export abstract class Slots {
+export abstract class Granting {
   protected readonly waits = new ExpiryHeap<Waiter>();
   /** Nothing is granted any more. */
   draining = false;
