@@ -2,7 +2,7 @@ import type { Ms } from '../common/system.js';
 import type { PlainStatus } from '../protocol/messages.js';
 import { LeaseBook } from './lease-book.js';
 import type { Refusal } from './observer.js';
-import { portionOf } from './portion.js';
+import { batchSize } from './batch-size.js';
 import { type Resource, type Ticket, Waiter } from './resource.js';
 import { ResourceTable } from './resource-table.js';
 import { Session } from './session.js';
@@ -121,7 +121,7 @@ export class Engine extends Granting {
     this.leases.notice(inputSeen);
     if (this.draining) return;
     for (const res of this.leases.takeSwept(inputSeen)) this.evictLapsed(res, now);
-    const timeouts = portionOf(this.waits.size, LEAST_TIMEOUTS);
+    const timeouts = batchSize(this.waits.size, LEAST_TIMEOUTS);
     for (let n = 0; n < timeouts && this.waits.firstDue <= inputSeen; n++) {
       const waiter = this.waits.first!;
       const op = waiter.op!;
@@ -174,7 +174,7 @@ export class Engine extends Granting {
   private clearLeft(now: Ms): void {
     for (const rest of this.leaving) {
       const { tickets, holds } = rest.session;
-      const most = portionOf(tickets.size + holds.size);
+      const most = batchSize(tickets.size + holds.size);
       if (this.clearAll(rest, most, now) === most) return;
       this.leaving.delete(rest);
     }

@@ -1,6 +1,6 @@
 import { ExpiryHeap } from '../common/expiry-heap.js';
 import type { Ms } from '../common/system.js';
-import { portionOf } from './portion.js';
+import { batchSize } from './batch-size.js';
 import type { Resource } from './resource.js';
 
 /**
@@ -37,7 +37,7 @@ export class LeaseBook {
    * portion, `nextWake` stays in the past.
    */
   notice(seen: Ms): void {
-    for (let left = portionOf(this.running.size); left > 0 && this.running.firstDue <= seen;) {
+    for (let left = batchSize(this.running.size); left > 0 && this.running.firstDue <= seen;) {
       const res = this.running.first!;
       if (this.lapsed.size === 0) this.sweepAt = Infinity;
       this.sweepAt = Math.min(this.sweepAt, this.tickFrom(res.due));
@@ -53,7 +53,7 @@ export class LeaseBook {
    */
   *takeSwept(seen: Ms): Generator<Resource, void> {
     if (this.sweepAt > seen) return;
-    let left = portionOf(this.lapsed.size);
+    let left = batchSize(this.lapsed.size);
     for (const res of this.lapsed) {
       if (left <= 0) return;
       this.lapsed.delete(res);

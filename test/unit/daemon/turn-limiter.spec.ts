@@ -1,13 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import { systemClock } from '../../../lib/common/system.js';
-import { Portions } from '../../../lib/daemon/portions.js';
+import { TurnLimiter } from '../../../lib/daemon/turn-limiter.js';
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-describe('Portions', () => {
+describe('a turn limiter', () => {
   function portions(perTurn: number) {
     const done: number[] = [];
-    const all = new Portions(systemClock, perTurn);
+    const all = new TurnLimiter(systemClock, perTurn);
     const ask = (...numbers: number[]): void => numbers.forEach((n) => all.do(() => void done.push(n)));
     return { all, done, ask };
   }

@@ -4,7 +4,7 @@ import type { Clock } from '../common/system.js';
  * Bounds what a turn of the event loop does of one kind: so much is done at once, the rest in later turns, first come first
  * served. A crowd that comes or goes in one moment then waits for itself, and not everybody else for the crowd.
  */
-export class Portions {
+export class TurnLimiter {
   private readonly waiting: (() => void)[] = [];
   /** In this turn. */
   private done = 0;

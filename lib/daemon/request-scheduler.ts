@@ -3,17 +3,17 @@ import type { Request } from '../protocol/messages.js';
 
 /** What may be executed in a turn of the event loop by sessions that flood the daemon. */
 interface Allowance {
-  /** By all those who are heard, if nobody is in line. */
+  /** By all sessions that are served directly, if none is queued. */
   readonly heardMs: Ms;
-  /** By all those who are in line, and by each of them at a time. */
-  readonly lineMs: Ms;
+  /** By all queued sessions together, and by each of them at a time. */
+  readonly queuedMs: Ms;
   readonly sliceMs: Ms;
 }
 
 /** A window of 1,000 pipelined requests passes in one go. */
-const ALONE: Allowance = { heardMs: 1.5, lineMs: 0.75, sliceMs: 0.5 };
+const ALONE: Allowance = { heardMs: 1.5, queuedMs: 0.75, sliceMs: 0.5 };
 /** Whoever else is there waits for a few turns with each request. */
-const AMONG_OTHERS: Allowance = { heardMs: 0.4, lineMs: 0.3, sliceMs: 0.15 };
+const AMONG_OTHERS: Allowance = { heardMs: 0.4, queuedMs: 0.3, sliceMs: 0.15 };
 
 /** After so many requests a session looks whether its time is over. */
 export const REQUESTS_AT_ONCE = 16;
@@ -26,17 +26,17 @@ export const weightOf = (frame: Request | string): number =>
   typeof frame === 'object' && frame.t === 'stats' ? REQUESTS_AT_ONCE : 1;
 
 /** A session that has more to execute than fits into its slice of a turn. */
-export interface Continued {
-  /** Executes for so long, and gets in line again if there is still more. */
+export interface ScheduledWork {
+  /** Executes for so long, and joins the queue again if there is still more. */
   proceed(now: Ms, sliceMs: Ms): void;
 }
 
 /**
- * Sessions that flood the daemon with requests, in line for what is left of each turn. Who asks for little is heard as it
+ * Sessions that flood the daemon with requests, queued for what is left of each turn. Who asks for little is heard as it
  * comes, and waits for a turn at most, however much others have asked for.
  */
-export class Continuations {
-  private readonly line: Continued[] = [];
+export class RequestScheduler {
+  private readonly queue: ScheduledWork[] = [];
   private proceeding = false;
   /** By those who have been heard in this turn and had much to say; and when the last of them looked at the clock. */
   private spentMs: Ms = 0;
@@ -55,10 +55,10 @@ export class Continuations {
   ) {}
 
   /**
-   * Whether a session that executes since `began` must get in line. Who is heard shares the turn with the others who are, and
-   * has the less of it, the more are in line.
+   * Whether a session that executes since `began` must join the queue. Who is heard shares the turn with the others who are, and
+   * has the less of it, the more are queued.
    *
-   * @param sliceMs what a session in line has for itself
+   * @param sliceMs what a queued session has for itself
    */
   isOver(began: Ms, sliceMs?: Ms): boolean {
     const now = this.clock.now();
@@ -66,11 +66,11 @@ export class Continuations {
     if (this.spentMs === 0) this.clock.endOfTurn(this.newTurn);
     this.spentMs += now - Math.max(began, this.looked);
     this.looked = now;
-    return this.spentMs >= this.allowance.heardMs / (1 + this.line.length) ** 2;
+    return this.spentMs >= this.allowance.heardMs / (1 + this.queue.length) ** 2;
   }
 
-  add(session: Continued): void {
-    if (this.line.push(session) === 1 && !this.proceeding) this.clock.afterPoll(this.next);
+  add(session: ScheduledWork): void {
+    if (this.queue.push(session) === 1 && !this.proceeding) this.clock.afterPoll(this.next);
   }
 
   private readonly newTurn = (): void => {
@@ -86,18 +86,18 @@ export class Continuations {
   }
 
   private readonly next = (): void => {
-    const { clock, line } = this;
+    const { clock, queue } = this;
     let now = clock.now();
-    const { lineMs, sliceMs } = this.allowance;
-    const end = now + lineMs;
+    const { queuedMs, sliceMs } = this.allowance;
+    const end = now + queuedMs;
     this.proceeding = true;
-    // Each at most once in a turn; who is not done goes to the end of the line.
-    for (let left = line.length; left > 0 && now < end; left--) {
-      line.shift()!.proceed(now, sliceMs);
+    // Each at most once in a turn; who is not done goes to the end of the queue.
+    for (let left = queue.length; left > 0 && now < end; left--) {
+      queue.shift()!.proceed(now, sliceMs);
       now = clock.now();
     }
     this.proceeding = false;
-    if (line.length > 0) clock.afterPoll(this.next);
+    if (queue.length > 0) clock.afterPoll(this.next);
     this.heard();
   };
 }

@@ -3,4 +3,4 @@
  * In proportion to what there is, so that the rest is bounded however fast more is added: of a million, 2,000 at once, which
  * take a millisecond or two.
  */
-export const portionOf = (size: number, least = 512): number => Math.max(least, size >> 9);
+export const batchSize = (size: number, least = 512): number => Math.max(least, size >> 9);

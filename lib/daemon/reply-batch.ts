@@ -1,7 +1,7 @@
 import type { Clock, Ms } from '../common/system.js';
 
 /** A session that may have something to say. */
-export interface Talker {
+export interface DeferredWriter {
   speak(now: Ms): void;
 }
 
@@ -10,9 +10,9 @@ export interface Talker {
  * first and write for all afterwards costs less than to go back and forth for each: the code of either half stays in the
  * processor's caches, and clients are not woken up one by one. A session that is heard alone has nothing to wait for.
  */
-export class Turn {
-  private talkers: Talker[] = [];
-  private latest: Talker | undefined;
+export class ReplyBatch {
+  private writers: DeferredWriter[] = [];
+  private latest: DeferredWriter | undefined;
   /** How often another one was heard than before, or one of many. */
   changes = 0;
 
@@ -22,21 +22,21 @@ export class Turn {
     private readonly heard: () => void,
   ) {}
 
-  /** Whether the talker is called at the end of this turn. If not, it was heard last too, and speaks at once. */
-  defers(talker: Talker): boolean {
-    if (talker === this.latest && this.talkers.length === 0) return false;
-    this.latest = talker;
+  /** Whether the writer is called at the end of this turn. If not, it was heard last too, and speaks at once. */
+  defers(writer: DeferredWriter): boolean {
+    if (writer === this.latest && this.writers.length === 0) return false;
+    this.latest = writer;
     this.changes++;
-    if (this.talkers.push(talker) === 1) this.clock.endOfTurn(this.end);
+    if (this.writers.push(writer) === 1) this.clock.endOfTurn(this.end);
     return true;
   }
 
   private readonly end = (): void => {
-    const { talkers } = this;
+    const { writers } = this;
     // Who is heard in the meantime, over a pair of streams in this process, speaks in the next turn.
-    this.talkers = [];
+    this.writers = [];
     this.heard();
     const now = this.clock.now();
-    for (const talker of talkers) talker.speak(now);
+    for (const writer of writers) writer.speak(now);
   };
 }

@@ -1,16 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import { systemClock, type Clock, type Ms } from '../../../lib/common/system.js';
-import { Continuations } from '../../../lib/daemon/continuations.js';
+import { RequestScheduler } from '../../../lib/daemon/request-scheduler.js';
 
 const nextPoll = (): Promise<void> => new Promise((resolve) => systemClock.afterPoll(resolve));
 
-describe('Continuations', () => {
+describe('the request scheduler', () => {
   function inLine() {
     let time: Ms = 1_000;
     const proceeded: string[] = [];
     const clock: Clock = { ...systemClock, now: () => time };
     let changes = 0;
-    const line = new Continuations(
+    const line = new RequestScheduler(
       clock,
       () => proceeded.push('heard'),
       () => changes,
