@@ -36,7 +36,7 @@ const LEAST_TIMEOUTS = 128;
 /**
  * The lock engine (spec 4): a state machine without I/O. Time, tokens and the sinks of its sessions are passed in. The
  * host calls `advance` with its clock, exec for each request, and wakes it at `nextWake`; requests of one session
- * come one at a time, except where the door knows better (cancel).
+ * come one at a time, except where the host knows better (cancel).
  */
 export class Engine extends Granting {
   private readonly signals: SignalHub;
@@ -155,7 +155,7 @@ export class Engine extends Granting {
     return this.table.size + this.signals.size;
   }
 
-  /** The object of a `stats` reply (spec 5), made in one go: for few entries. @param connections as the door counts them */
+  /** The object of a `stats` reply (spec 5), made in one go: for few entries. @param connections as the host counts them */
   stats(connections: number, now: Ms): string {
     return statsJson(connections, (take) => this.statsWalk(take), now);
   }

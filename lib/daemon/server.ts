@@ -34,7 +34,7 @@ export interface ServerDependencies {
   entropy?: Entropy | undefined;
   logger?: DaemonLogger | undefined;
   /**
-   * An engine that lives elsewhere (in-process locks): the server is one more door to it and does not stop its time.
+   * An engine that lives elsewhere (in-process locks): the server is one more host of its sessions and does not stop its time.
    * @internal
    */
   driver?: EngineDriver | undefined;

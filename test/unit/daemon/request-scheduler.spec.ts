@@ -5,12 +5,12 @@ import { RequestScheduler } from '../../../lib/daemon/request-scheduler.js';
 const nextPoll = (): Promise<void> => new Promise((resolve) => systemClock.afterPoll(resolve));
 
 describe('the request scheduler', () => {
-  function inLine() {
+  function scheduled() {
     let time: Ms = 1_000;
     const proceeded: string[] = [];
     const clock: Clock = { ...systemClock, now: () => time };
     let changes = 0;
-    const line = new RequestScheduler(
+    const scheduler = new RequestScheduler(
       clock,
       () => proceeded.push('heard'),
       () => changes,
@@ -21,23 +21,23 @@ describe('the request scheduler', () => {
         expect(now).toBe(time);
         time += ms;
         proceeded.push(name);
-        if (--slices > 0) line.add(this);
+        if (--slices > 0) scheduler.add(this);
       },
     });
     /** Whether a session that is heard must stop after so many milliseconds. */
     const stops = (ms: Ms): boolean => {
       const began = time;
       time += ms;
-      return line.isOver(began);
+      return scheduler.isOver(began);
     };
     const othersAreHeard = (): void => void (changes += 2);
-    return { line, session, proceeded, stops, othersAreHeard };
+    return { scheduler, session, proceeded, stops, othersAreHeard };
   }
 
   it('lets each proceed once in a turn, in the order in which they came', async () => {
-    const { line, session, proceeded } = inLine();
-    line.add(session('a', 2, 0.1));
-    line.add(session('b', 1, 0.1));
+    const { scheduler, session, proceeded } = scheduled();
+    scheduler.add(session('a', 2, 0.1));
+    scheduler.add(session('b', 1, 0.1));
     expect(proceeded).toEqual([]);
     await nextPoll();
     expect(proceeded).toEqual(['a', 'b', 'heard']);
@@ -48,27 +48,27 @@ describe('the request scheduler', () => {
   });
 
   it('stops when the turn has lasted for long enough; who is not done goes behind those who have not been', async () => {
-    const { line, session, proceeded } = inLine();
-    line.add(session('a', 2, 0.5));
-    line.add(session('b', 1, 0.5));
-    line.add(session('c', 1, 0.5));
+    const { scheduler, session, proceeded } = scheduled();
+    scheduler.add(session('a', 2, 0.5));
+    scheduler.add(session('b', 1, 0.5));
+    scheduler.add(session('c', 1, 0.5));
     await nextPoll();
     expect(proceeded).toEqual(['a', 'b', 'heard']);
     await nextPoll();
     expect(proceeded).toEqual(['a', 'b', 'heard', 'c', 'a', 'heard']);
   });
 
-  it('gives those who are heard the less, the more are in line', () => {
-    const { line, session, stops } = inLine();
-    line.add(session('a', 1, 0));
-    line.add(session('b', 1, 0));
-    line.add(session('c', 1, 0));
+  it('gives those who are heard the less, the more are queued', () => {
+    const { scheduler, session, stops } = scheduled();
+    scheduler.add(session('a', 1, 0));
+    scheduler.add(session('b', 1, 0));
+    scheduler.add(session('c', 1, 0));
     expect(stops(1.5 / 16 - 0.02)).toBe(false);
     expect(stops(0.03)).toBe(true);
   });
 
   it('gives a turn to all who are heard together, not to each', async () => {
-    const { stops } = inLine();
+    const { stops } = scheduled();
     expect(stops(1.4)).toBe(false);
     expect([stops(0.2), stops(0)]).toEqual([true, true]);
     await nextPoll();
@@ -76,28 +76,28 @@ describe('the request scheduler', () => {
   });
 
   it('counts the time of a session once, however often it looks', () => {
-    const { line, stops } = inLine();
+    const { scheduler, stops } = scheduled();
     const began = 1_000;
-    expect([stops(0.7), line.isOver(began), line.isOver(began)]).toEqual([false, false, false]);
+    expect([stops(0.7), scheduler.isOver(began), scheduler.isOver(began)]).toEqual([false, false, false]);
     expect([stops(0.7), stops(0.2)]).toEqual([false, true]);
   });
 
-  it('leaves a session in line what it has been given, whatever others have spent', () => {
-    const { line, stops } = inLine();
+  it('leaves a queued session what it has been given, whatever others have spent', () => {
+    const { scheduler, stops } = scheduled();
     stops(5);
-    expect([line.isOver(1_005, 0.5), line.isOver(1_004.5, 0.5)]).toEqual([false, true]);
+    expect([scheduler.isOver(1_005, 0.5), scheduler.isOver(1_004.5, 0.5)]).toEqual([false, true]);
   });
 
   it('gives less where others are heard too, as long as they are', async () => {
-    const { line, session, stops, othersAreHeard, proceeded } = inLine();
+    const { scheduler, session, stops, othersAreHeard, proceeded } = scheduled();
     stops(0.1);
     othersAreHeard();
     await nextPoll();
     expect([stops(0.3), stops(0.2)]).toEqual([false, true]);
     othersAreHeard();
-    line.add(session('a', 1, 0.2));
-    line.add(session('b', 1, 0.2));
-    line.add(session('c', 1, 0.2));
+    scheduler.add(session('a', 1, 0.2));
+    scheduler.add(session('b', 1, 0.2));
+    scheduler.add(session('c', 1, 0.2));
     await nextPoll();
     expect(proceeded).toEqual(['a', 'b', 'heard']);
     await nextPoll();

@@ -155,7 +155,7 @@ describe('the options of the daemon, in this process', () => {
   });
 });
 
-describe('an embedded engine with a door', () => {
+describe('an embedded engine with a listener', () => {
   const clients: LockClient[] = [];
   afterEach(async () => {
     for (const client of clients.splice(0).reverse()) await client.close();

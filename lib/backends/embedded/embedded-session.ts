@@ -12,7 +12,7 @@ interface Answered {
 }
 
 /** This process as one session of an engine. */
-export class EmbeddedDoor implements SessionSink, Woken {
+export class EmbeddedSession implements SessionSink, Woken {
   private readonly open = new Map<OpId, OnAnswer>();
   private readonly session: Session;
   private lastOp: OpId = 0;
