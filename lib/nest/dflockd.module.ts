@@ -12,7 +12,7 @@ import { LockClient } from '../locks/lock-client.js';
 import { checkObject } from '../common/option-checks.js';
 import {
   DEFAULT_INSTANCE,
-  holderToken,
+  serviceRefToken,
   MODULE_INFO,
   MODULE_OPTIONS,
   OWN_FILTER,
@@ -41,7 +41,7 @@ import { coverGateways } from './errors/gateway.filter.js';
 import { LockRunner } from './methods/lock.runner.js';
 import { moduleFilter, type ModuleFilter } from './errors/module.filter.js';
 import { refuseTwins, type ModuleInfo } from './shared/module-info.js';
-import { ServiceHolder } from './methods/service-holder.js';
+import { ServiceRef } from './methods/service-ref.js';
 import { trackHandlers } from './requests/tracked-handler.js';
 
 const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleOptions>({
@@ -59,7 +59,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleO
       exports: [
         getDflockdToken(info.instance),
         getDflockdSignalsToken(info.instance),
-        holderToken(info.instance),
+        serviceRefToken(info.instance),
         ...aliasesOf(info).map(({ provide }) => provide),
       ],
     };
@@ -93,7 +93,7 @@ named(DflockdModule, 'DflockdModule');
 
 function providersOf(info: ModuleInfo): Provider[] {
   const service = getDflockdToken(info.instance);
-  const holder = holderToken(info.instance);
+  const ref = serviceRefToken(info.instance);
   return [
     { provide: MODULE_INFO, useValue: info },
     {
@@ -102,7 +102,7 @@ function providersOf(info: ModuleInfo): Provider[] {
       inject: [MODULE_OPTIONS],
     },
     // A factory, not a value: two applications made of the same module must not share it.
-    { provide: holder, useFactory: () => new ServiceHolder() },
+    { provide: ref, useFactory: () => new ServiceRef() },
     {
       provide: service,
       useFactory: async (options: DflockdModuleOptions, log: Log, modules: ModulesContainer) => {
@@ -122,7 +122,7 @@ function providersOf(info: ModuleInfo): Provider[] {
     {
       provide: OWN_WIRING,
       useFactory: (
-        own: ServiceHolder,
+        own: ServiceRef,
         its: unknown,
         filter: ModuleFilter,
         { exceptionFilter }: DflockdModuleOptions,
@@ -134,7 +134,7 @@ function providersOf(info: ModuleInfo): Provider[] {
         coverGateways(modules);
         trackHandlers(modules);
       },
-      inject: [holder, service, OWN_FILTER, MODULE_OPTIONS, ModulesContainer],
+      inject: [ref, service, OWN_FILTER, MODULE_OPTIONS, ModulesContainer],
     },
     DflockdExplorer,
     DflockdLifecycle,

@@ -2,7 +2,7 @@ import { UseInterceptors, type ExecutionContext } from '@nestjs/common';
 import { ConfigError } from '../../common/errors.js';
 import type { LockTimes, LockKey } from '../../locks/options/options.js';
 import { checkNames, checkObject, wrong } from '../../common/option-checks.js';
-import { methodToWrap } from '../methods/decorated-method.guard.js';
+import { methodToWrap } from '../methods/decorated-method.js';
 import { located, MESSAGES } from '../shared/dflockd.messages.js';
 import { LockInterceptor } from '../requests/lock.interceptor.js';
 import { planOf } from '../methods/lock-plan.js';

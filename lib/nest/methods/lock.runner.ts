@@ -7,7 +7,7 @@ import { holdTimes } from '../../locks/handle/minimum-hold.js';
 import type { LockKey } from '../../locks/options/options.js';
 import { blameArguments } from './key-template.js';
 import type { LockPlan } from './lock-plan.js';
-import { type CallScope, Instead, type PlanRunner } from './service-holder.js';
+import { type CallScope, Instead, type PlanRunner } from './service-ref.js';
 
 const isBusy = (error: unknown): error is AcquireTimeoutError =>
   error instanceof AcquireTimeoutError || error instanceof MaxWaitersError;

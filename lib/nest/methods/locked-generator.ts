@@ -1,7 +1,7 @@
-import type { AnyFunction } from './decorated-method.guard.js';
+import type { AnyFunction } from './decorated-method.js';
 import type { LockPlan } from './lock-plan.js';
-import { runnerFor } from './plan-reach.js';
-import { type CallScope, Instead } from './service-holder.js';
+import { runnerFor } from './runner-lookup.js';
+import { type CallScope, Instead } from './service-ref.js';
 
 type Steps = AsyncGenerator<unknown, unknown, unknown>;
 

@@ -1,4 +1,4 @@
-import { methodToWrap, type AnyFunction } from './decorated-method.guard.js';
+import { methodToWrap, type AnyFunction } from './decorated-method.js';
 import { planOf, type LockPlan } from './lock-plan.js';
 import { lockedGenerator } from './locked-generator.js';
 import { registerLockedMethod } from './locked-method.registry.js';

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { types } from 'node:util';
 import type { ModulesContainer } from '@nestjs/core';
 import { shared } from '../../common/shared-state.js';
-import type { AnyFunction } from '../methods/decorated-method.guard.js';
+import type { AnyFunction } from '../methods/decorated-method.js';
 import { currentRun } from './handler-run.js';
 import { disguise } from '../methods/method-metadata.js';
 import { requestPlansOn } from './request-plans.js';

@@ -34,7 +34,7 @@ const BRAND: unique symbol = sharedSymbol('service-holder') as never;
  * of the module's options may have locked methods, and a request-scoped service would not make its users request-scoped.
  * The module fills it once the service exists.
  */
-export class ServiceHolder {
+export class ServiceRef {
   readonly [BRAND] = true;
   private content: PlanRunner | 'empty' | 'replaced' = 'empty';
 
@@ -59,6 +59,6 @@ export class ServiceHolder {
 }
 
 /** False for what a mocker put in its place. */
-export function isServiceHolder(value: unknown): value is ServiceHolder {
-  return typeof value === 'object' && value !== null && (value as Partial<ServiceHolder>)[BRAND] === true;
+export function isServiceRef(value: unknown): value is ServiceRef {
+  return typeof value === 'object' && value !== null && (value as Partial<ServiceRef>)[BRAND] === true;
 }
