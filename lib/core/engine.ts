@@ -1,6 +1,6 @@
 import type { Ms } from '../common/system.js';
 import type { PlainStatus } from '../protocol/messages.js';
-import { LeaseBook } from './lease-book.js';
+import { LeaseExpiry } from './lease-expiry.js';
 import type { Refusal } from './observer.js';
 import { batchSize } from './batch-size.js';
 import { type Resource, type Ticket, Waiter } from './resource.js';
@@ -47,7 +47,7 @@ export class Engine extends Granting {
 
   /** @param now the ticks of sweep and garbage collection count from here */
   constructor(options: EngineOptions, tokens: TokenSource, now: Ms) {
-    super(options, tokens, new ResourceTable(options, now), new LeaseBook(options.sweepIntervalMs, now));
+    super(options, tokens, new ResourceTable(options, now), new LeaseExpiry(options.sweepIntervalMs, now));
     this.signals = new SignalHub(options.maxSubscriptions);
     this.publisher = new Publisher(this.signals, (publishing, op, count) => {
       if (!publishing.closed) publishing.sink.reply(op, { s: 'delivered', count });

@@ -1,6 +1,6 @@
 import { ExpiryHeap } from '../common/expiry-heap.js';
 import type { Ms } from '../common/system.js';
-import type { LeaseBook } from './lease-book.js';
+import type { LeaseExpiry } from './lease-expiry.js';
 import type { EngineObserver, FreedBy, LeftBy } from './observer.js';
 import { Hold, type Resource, type Waiter } from './resource.js';
 import type { ResourceTable } from './resource-table.js';
@@ -27,7 +27,7 @@ export abstract class Granting {
     protected readonly options: EngineOptions,
     private readonly tokens: TokenSource,
     protected readonly table: ResourceTable,
-    protected readonly leases: LeaseBook,
+    protected readonly leases: LeaseExpiry,
   ) {
     this.observer = options.observer;
   }

@@ -40,7 +40,7 @@ import { noteAnswering } from './errors/exception.settings.js';
 import { coverGateways } from './errors/gateway.filter.js';
 import { LockRunner } from './methods/lock.runner.js';
 import { moduleFilter, type ModuleFilter } from './errors/module.filter.js';
-import { refuseTwins, type ModuleInfo } from './shared/module-info.js';
+import { assertOneGlobal, type ModuleInfo } from './shared/module-info.js';
 import { ServiceRef } from './methods/service-ref.js';
 import { trackHandlers } from './requests/tracked-handler.js';
 
@@ -106,7 +106,7 @@ function providersOf(info: ModuleInfo): Provider[] {
     {
       provide: service,
       useFactory: async (options: DflockdModuleOptions, log: Log, modules: ModulesContainer) => {
-        refuseTwins(modules, info);
+        assertOneGlobal(modules, info);
         return new DflockdService(await startClient(options, log));
       },
       inject: [MODULE_OPTIONS, OWN_LOG, ModulesContainer],

@@ -48,7 +48,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a lease has no end',
-    file: 'core/lease-book.ts',
+    file: 'core/lease-expiry.ts',
     from: 'left > 0 && this.running.firstDue <= seen;',
     to: 'left > 0 && this.running.firstDue <= seen - 60_000;',
     shows: { row: 'blocked' },

@@ -18,7 +18,7 @@ import type {
   Released,
   Waiter,
 } from '../backend.js';
-import { FenceBook } from './fence-book.js';
+import { FenceTracker } from './fence-tracker.js';
 import { RemoteAcquire, type Trier } from './remote-acquire.js';
 import { isLockedBy, pingOne, statsOf } from './remote-asks.js';
 import type { RemoteHold } from './remote-hold.js';
@@ -73,7 +73,7 @@ export class RemoteBackend implements LockBackend<ServerStats> {
         },
       });
       const hasFences = config.fencing === 'token';
-      return new RemoteSite(pool, hasFences ? new FenceBook((detail) => degraded(pool.server, detail)) : undefined);
+      return new RemoteSite(pool, hasFences ? new FenceTracker((detail) => degraded(pool.server, detail)) : undefined);
     });
   }
 

@@ -8,7 +8,7 @@ import { isTransient } from '../../common/transient.js';
 import { BackendAcquirer } from './backend-acquirer.js';
 import type { BackendStart } from './backend-start.js';
 import type { ClientEvents } from '../events/client-events.js';
-import { giveBack } from '../handle/give-back.js';
+import { releaseAll } from '../handle/release-all.js';
 import type { Hold } from '../handle/hold.js';
 import type { Holds } from '../handle/holds.js';
 import type { Lease } from '../lease/lease.js';
@@ -100,7 +100,7 @@ export class LockAcquirer {
         : undefined;
     if (refusal) {
       for (const lease of leases) lease.end();
-      void giveBack(this.backend, leases);
+      void releaseAll(this.backend, leases);
       throw withOrigin(refusal, this.keeper);
     }
     const renewals = autoRenew ? 'auto' : 'manual';

@@ -4,7 +4,7 @@ import { LockUnavailableError, type LossReason, type ServerDrainingError } from 
 import type { Ms } from '../../common/system.js';
 import { isTransient } from '../../common/transient.js';
 import type { BackendAcquirer } from './backend-acquirer.js';
-import { giveBack } from '../handle/give-back.js';
+import { releaseAll } from '../handle/release-all.js';
 import type { Lease, LeaseHolder } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { CheckedAcquire } from './checked-acquire.js';
@@ -51,7 +51,7 @@ class Collection implements LeaseHolder {
   async giveBack(backend: LockBackend): Promise<void> {
     const live = this.leases.filter((lease) => !lease.ended);
     for (const lease of live) lease.end();
-    await giveBack(backend, live);
+    await releaseAll(backend, live);
   }
 
   /** LeaseHolder */

@@ -1,7 +1,7 @@
 import type { LockBackend } from '../../backends/backend.js';
 import type { Alarm } from '../../common/alarms.js';
 import type { Ms } from '../../common/system.js';
-import { giveBack } from './give-back.js';
+import { releaseAll } from './release-all.js';
 import type { Lease } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 
@@ -68,7 +68,7 @@ export class HoldLimit implements Alarm {
   giveBack(): void {
     if (this.step === 'over') return;
     this.end();
-    void giveBack(this.keeper.backend, this.leases);
+    void releaseAll(this.keeper.backend, this.leases);
   }
 
   private end(): void {

@@ -7,7 +7,7 @@ import { withOrigin } from '../../common/error-origin.js';
 import { LeaseExpiredError, LockUnavailableError, type LossReason, NotEnqueuedError } from '../../common/errors.js';
 import { printAs } from '../../common/inspection.js';
 import type { Ms } from '../../common/system.js';
-import { releaseOf } from '../handle/give-back.js';
+import { releaseOne } from '../handle/release-all.js';
 import type { Lease, LeaseHolder } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { LockHandle } from '../handle/lock-handle.js';
@@ -101,7 +101,7 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
     if (step.in === 'queued' && step.pending) withdraw(step.pending);
     if (step.in !== 'granted') return;
     step.lease.end();
-    await releaseOf(this.#desk.keeper.backend, step.lease.grant);
+    await releaseOne(this.#desk.keeper.backend, step.lease.grant);
   }
 
   get placed(): Promise<Placement> {

@@ -4,7 +4,7 @@ import { named } from '../../common/brand.js';
 import { ConfigError } from '../../common/errors.js';
 import { shared } from '../../common/shared-state.js';
 import { MESSAGES } from '../shared/dflockd.messages.js';
-import { moduleRefOf, subjectsOf, type Subject } from './explorer.subjects.js';
+import { moduleRefOf, subjectsOf, type Subject } from './provider-scan.js';
 import { refuseImpossible, throwingCronMethods } from './handler.rules.js';
 import { answersErrors, hidingGlobally, hidingOn } from './hiding.filters.js';
 import { serviceRefOf, lockedMethodsOf, type LockedMethod } from '../methods/locked-method.registry.js';

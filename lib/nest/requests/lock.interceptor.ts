@@ -15,7 +15,7 @@ import { currentRun, HandlerRun } from './handler-run.js';
 import { isSse } from '../methods/method-metadata.js';
 import { visibleServiceRef } from '../methods/visible-service-ref.js';
 import { instancesIn } from '../shared/module-info.js';
-import { responseOf } from './request-end.js';
+import { responseOf } from './response.js';
 import { requestPlansOn, type RequestLockPlan } from './request-plans.js';
 import { RequestLock, requestLock } from './request-lock.js';
 import { isTracked } from './tracked-handler.js';

@@ -168,7 +168,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'everything that has lapsed is swept in one go',
-    file: 'lease-book.ts',
+    file: 'lease-expiry.ts',
     from: 'let left = batchSize(this.lapsed.size);',
     to: 'let left = Infinity;',
   },
@@ -232,25 +232,25 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'sweeps tick from zero, not from the start (4.4)',
-    file: 'lease-book.ts',
+    file: 'lease-expiry.ts',
     from: 'return this.start + Math.ceil((time - this.start) / this.sweepIntervalMs) * this.sweepIntervalMs;',
     to: 'return Math.ceil(time / this.sweepIntervalMs) * this.sweepIntervalMs;',
   },
   {
     name: 'nextWake forgets the sweep (4.4)',
-    file: 'lease-book.ts',
+    file: 'lease-expiry.ts',
     from: 'return this.lapsed.size > 0 && this.sweepAt < firstDue ? this.sweepAt : firstDue;',
     to: 'return firstDue;',
   },
   {
     name: 'a lease is over only after its end (4.4: now ≥ deadline)',
-    file: 'lease-book.ts',
+    file: 'lease-expiry.ts',
     from: 'left > 0 && this.running.firstDue <= seen;',
     to: 'left > 0 && this.running.firstDue < seen;',
   },
   {
     name: 'a renewal that shortens a lease does not move its place in the lease book (4.4)',
-    file: 'lease-book.ts',
+    file: 'lease-expiry.ts',
     from: 'else if (res.slot < 0 || res.due !== due) this.running.set(res, due);',
     to: 'else if (res.slot < 0 || res.due < due) this.running.set(res, due);',
   },

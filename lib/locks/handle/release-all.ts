@@ -3,17 +3,17 @@ import type { Ms } from '../../common/system.js';
 import type { Lease } from '../lease/lease.js';
 
 /** One release. Never rejects. */
-export const releaseOf = (backend: LockBackend, grant: Grant, keepMs?: Ms): Promise<Released> =>
+export const releaseOne = (backend: LockBackend, grant: Grant, keepMs?: Ms): Promise<Released> =>
   new Promise((resolve) => backend.release(grant, resolve, keepMs));
 
 /** Releases, and calls back with a lease that had been lost, if there was one. A single lock costs no promise. */
-export function giveBackTo(
+export function releaseLeases(
   backend: LockBackend,
   leases: readonly Lease[],
   keepMs: Ms,
   done: (gone: Lease | undefined) => void,
 ): void {
-  if (leases.length > 1) return void giveBack(backend, leases, keepMs).then(done);
+  if (leases.length > 1) return void releaseAll(backend, leases, keepMs).then(done);
   const [first] = leases as [Lease];
   backend.release(first.grant, (outcome) => done(outcome === 'gone' ? first : undefined), keepMs);
 }
@@ -22,12 +22,12 @@ export function giveBackTo(
  * Releases in reverse order, all in one turn, and returns a lease that had been lost, if there was one. The leases must
  * have ended. Never rejects: where nobody could be told, the lease ends it.
  */
-export async function giveBack(
+export async function releaseAll(
   backend: LockBackend,
   leases: readonly Lease[],
   keepMs?: Ms,
 ): Promise<Lease | undefined> {
   const order = [...leases].reverse();
-  const outcomes = await Promise.all(order.map((lease) => releaseOf(backend, lease.grant, keepMs)));
+  const outcomes = await Promise.all(order.map((lease) => releaseOne(backend, lease.grant, keepMs)));
   return order[outcomes.indexOf('gone')];
 }

@@ -7,7 +7,7 @@ const MOST_KEYS = 4096;
  * The fences of a server, and whether they deserve the name. Tokens of old servers are random (spec 10), which shows as
  * soon as one of a key is not higher than the one before; from then on there are none.
  */
-export class FenceBook {
+export class FenceTracker {
   private readonly last = new Map<string, bigint>();
   private isTrusted = true;
 

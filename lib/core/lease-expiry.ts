@@ -9,7 +9,7 @@ import type { Resource } from './resource.js';
  * (spec 4.4). Only `notice` judges by time, and it is told how far the host has read its input: a host that stalled must not
  * end leases whose renewals lie unread in its buffers.
  */
-export class LeaseBook {
+export class LeaseExpiry {
   private readonly running = new ExpiryHeap<Resource>();
   private readonly lapsed = new Set<Resource>();
   private sweepAt: Ms = Infinity;
