@@ -31,7 +31,7 @@ const CANCELLED: Answer = Object.freeze({ s: 'cancelled' });
 /** At once of a session that ends: about as much as costs what the end of a connection costs by itself. */
 const CLOSED_AT_ONCE = 64;
 /** Each of these is an answer, which the host has to write. */
-const LEAST_TIMEOUTS = 128;
+const MIN_TIMEOUTS = 128;
 
 /**
  * The lock engine (spec 4): a state machine without I/O. Time, tokens and the sinks of its sessions are passed in. The
@@ -121,7 +121,7 @@ export class Engine extends Granting {
     this.leases.notice(inputSeen);
     if (this.draining) return;
     for (const res of this.leases.takeSwept(inputSeen)) this.evictLapsed(res, now);
-    const timeouts = batchSize(this.waits.size, LEAST_TIMEOUTS);
+    const timeouts = batchSize(this.waits.size, MIN_TIMEOUTS);
     for (let n = 0; n < timeouts && this.waits.firstDue <= inputSeen; n++) {
       const waiter = this.waits.first!;
       const op = waiter.op!;

@@ -1,7 +1,7 @@
 import { fenceOf } from '../../protocol/token.js';
 
 /** Keys whose last fence is remembered; the ones that were granted longest ago are forgotten first. */
-const MOST_KEYS = 4096;
+const MAX_KEYS = 4096;
 
 /**
  * The fences of a server, and whether they deserve the name. Tokens of old servers are random (spec 10), which shows as
@@ -23,7 +23,7 @@ export class FenceTracker {
     if (before !== undefined && fence <= before) return this.distrust(before, fence);
     this.last.delete(key);
     this.last.set(key, fence);
-    if (this.last.size > MOST_KEYS) this.last.delete(this.last.keys().next().value!);
+    if (this.last.size > MAX_KEYS) this.last.delete(this.last.keys().next().value!);
     return fence;
   }
 

@@ -20,7 +20,7 @@ import { TryLanes } from './queues/try-lanes.js';
 import { type Taken, WaitLanes, type WhyWait } from './lanes/wait-lanes.js';
 
 /** The least that the option takes: a server that hangs up at once must not be asked all the time. */
-const LEAST_READ_TIMEOUT_MS: Ms = 500;
+const MIN_READ_TIMEOUT_MS: Ms = 500;
 /** A read timeout of less than this part of what was thought matters to lanes that are not about to speak. */
 const NEWS = 0.9;
 
@@ -229,7 +229,7 @@ export class ServerPool implements QueuePool {
   /** The server closes connections earlier than the option says: all lanes speak more often from now on (rule 3). */
   private learnReadTimeout(silence: Ms): void {
     const { context, config } = this;
-    const seen = Math.max(silence, LEAST_READ_TIMEOUT_MS);
+    const seen = Math.max(silence, MIN_READ_TIMEOUT_MS);
     const isNews = seen < context.readTimeoutMs * NEWS;
     context.readTimeoutMs = Math.min(context.readTimeoutMs, seen);
     // Several connections are closed at nearly the same time.

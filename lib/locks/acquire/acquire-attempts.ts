@@ -72,8 +72,8 @@ export function withdraw(pending: Pending): void {
 }
 
 /** Between attempts; the bound doubles, the delay is its upper half at random. */
-const LEAST_PAUSE_MS: Ms = 25;
-const MOST_PAUSE_MS: Ms = 250;
+const MIN_PAUSE_MS: Ms = 25;
+const MAX_PAUSE_MS: Ms = 250;
 
 /** starting → attempting ⇄ pausing (until the alarm) → over. */
 type Step = 'starting' | 'attempting' | 'pausing' | 'over';
@@ -86,7 +86,7 @@ export class AcquireAttempts implements Alarm, Cancellable, Waiter {
   next: Cancellable | undefined = undefined;
   private step: Step = 'starting';
   private pending: Pending | undefined = undefined;
-  private pauseMs = LEAST_PAUSE_MS;
+  private pauseMs = MIN_PAUSE_MS;
   /** What the last attempt met; what the caller is told if there is no time for another. */
   private lastError: unknown = undefined;
   private ignoreAbort: (() => void) | undefined = undefined;
@@ -160,7 +160,7 @@ export class AcquireAttempts implements Alarm, Cancellable, Waiter {
     this.step = 'pausing';
     this.pending = undefined;
     const pause = this.pauseMs * (0.5 + entropy.unit() / 2);
-    this.pauseMs = Math.min(2 * this.pauseMs, MOST_PAUSE_MS);
+    this.pauseMs = Math.min(2 * this.pauseMs, MAX_PAUSE_MS);
     alarms.set(this, clock.now() + Math.min(left, pause));
   }
 

@@ -16,7 +16,7 @@ const TOLERANCE_MS: Ms = 1000;
 const FURTHER_MS: Ms = 50;
 /** A look that is younger than this is young enough before a request is sent. */
 const FRESH_MS: Ms = 10;
-const MOST_SLEEPS = 16;
+const MAX_SLEEPS = 16;
 
 /**
  * Notices that the machine slept, or that its wall clock was set (rule 13). A sleep counts as time that has passed for
@@ -75,7 +75,7 @@ export class ClockWatch {
 
   private note(sleep: Sleep): void {
     this.sleeps.push(sleep);
-    if (this.sleeps.length <= MOST_SLEEPS) return;
+    if (this.sleeps.length <= MAX_SLEEPS) return;
     // Both as of the later one: that counts too much for a proof from between them, never too little.
     const [first, second, ...rest] = this.sleeps as [Sleep, Sleep, ...Sleep[]];
     this.sleeps = [{ noticedAt: second.noticedAt, ms: first.ms + second.ms }, ...rest];

@@ -200,7 +200,7 @@ const MUTATIONS: Mutation[] = [
     name: 'timeouts come before the grants of the same moment (4.3)',
     file: 'engine.ts',
     from: `    for (const res of this.leases.takeSwept(inputSeen)) this.evictLapsed(res, now);
-    const timeouts = batchSize(this.waits.size, LEAST_TIMEOUTS);
+    const timeouts = batchSize(this.waits.size, MIN_TIMEOUTS);
     for (let n = 0; n < timeouts && this.waits.firstDue <= inputSeen; n++) {
       const waiter = this.waits.first!;
       const op = waiter.op!;
@@ -208,7 +208,7 @@ const MUTATIONS: Mutation[] = [
       waiter.session.sink.reply(op, TIMEOUT);
     }
 `,
-    to: `    const timeouts = batchSize(this.waits.size, LEAST_TIMEOUTS);
+    to: `    const timeouts = batchSize(this.waits.size, MIN_TIMEOUTS);
     for (let n = 0; n < timeouts && this.waits.firstDue <= inputSeen; n++) {
       const waiter = this.waits.first!;
       const op = waiter.op!;

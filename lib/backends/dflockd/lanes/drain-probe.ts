@@ -16,7 +16,7 @@ export interface ProbeContext {
 }
 
 /** Longer than this nobody is kept from speaking: a renewal that is late costs its lock as well. */
-const MOST_PATIENCE_MS: Ms = 500;
+const MAX_PATIENCE_MS: Ms = 500;
 
 /**
  * A server that shuts down answers the next request on any connection with `error_draining` and closes it, locks and
@@ -35,7 +35,7 @@ export class DrainProbe {
     if (this.waiting.length > 1) return;
     const { clock, alarms, requestTimeoutMs } = this.context;
     const probe = ++this.probe;
-    alarms.set(this.late, clock.now() + Math.min(requestTimeoutMs, MOST_PATIENCE_MS));
+    alarms.set(this.late, clock.now() + Math.min(requestTimeoutMs, MAX_PATIENCE_MS));
     this.context.ask({ t: 'ping' }, (outcome) =>
       this.over(probe, outcome instanceof ServerDrainingError ? outcome : undefined),
     );

@@ -22,8 +22,8 @@ export interface KeyQueueKeeper {
 }
 
 /** Between tries, and between attempts that fail. */
-const LEAST_PAUSE_MS: Ms = 25;
-const MOST_PAUSE_MS: Ms = 250;
+const MIN_PAUSE_MS: Ms = 25;
+const MAX_PAUSE_MS: Ms = 250;
 const PAUSE_FLOOR = 0.5;
 /** Who refuses does so at once: a place that has asked for longer stands in the queue. */
 const PROMPT_MS: Ms = 25;
@@ -56,9 +56,9 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
     private readonly keeper: KeyQueueKeeper,
     public state: KeyQueueState,
   ) {
-    this.backoff = new Backoff(LEAST_PAUSE_MS, MOST_PAUSE_MS, pool.entropy, PAUSE_FLOOR);
+    this.backoff = new Backoff(MIN_PAUSE_MS, MAX_PAUSE_MS, pool.entropy, PAUSE_FLOOR);
     const { maxDelayMs } = pool.config.reconnect;
-    this.doubts = new Backoff(LEAST_PAUSE_MS, Math.max(MOST_PAUSE_MS, maxDelayMs), pool.entropy, PAUSE_FLOOR);
+    this.doubts = new Backoff(MIN_PAUSE_MS, Math.max(MAX_PAUSE_MS, maxDelayMs), pool.entropy, PAUSE_FLOOR);
     this.poll = new Poll(this);
   }
 
