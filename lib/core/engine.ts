@@ -8,7 +8,7 @@ import { ResourceTable } from './resource-table.js';
 import { Session } from './session.js';
 import { Publisher } from './publisher.js';
 import { SignalHub } from './signal-hub.js';
-import { type Leaving, Granting } from './granting.js';
+import { type ClosingSession, Granting } from './granting.js';
 import { statsJson, type StatsTaker, StatsWalk } from './stats.js';
 import type { Answer, Command, EngineOptions, OpId, SessionSink, TokenSource } from './types.js';
 
@@ -42,7 +42,7 @@ export class Engine extends Granting {
   private readonly signals: SignalHub;
   private readonly publisher: Publisher;
   private readonly sessions = new Set<Session>();
-  private readonly leaving = new Set<Leaving>();
+  private readonly leaving = new Set<ClosingSession>();
   private lastSession = 0;
 
   /** @param now the ticks of sweep and garbage collection count from here */
@@ -105,7 +105,7 @@ export class Engine extends Granting {
     session.closed = true;
     this.sessions.delete(session);
     for (const waiter of [...session.waiting.values()]) this.leaveQueue(waiter, now, 'disconnect');
-    const rest: Leaving = { session, releaseHeld };
+    const rest: ClosingSession = { session, releaseHeld };
     if (this.clearAll(rest, CLOSED_AT_ONCE, now) === CLOSED_AT_ONCE) this.leaving.add(rest);
   }
 
@@ -181,7 +181,7 @@ export class Engine extends Granting {
   }
 
   /** Locks first: others wait for them. */
-  private clearAll(rest: Leaving, most: number, now: Ms): number {
+  private clearAll(rest: ClosingSession, most: number, now: Ms): number {
     const cleared = this.clear(rest, most, now);
     return cleared + this.signals.drop(rest.session, most - cleared);
   }

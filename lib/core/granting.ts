@@ -11,7 +11,7 @@ import type { EngineOptions, OpId, TokenSource } from './types.js';
 const LAPSED_AT_ONCE = 512;
 
 /** A session that has ended, and of which something is left. */
-export interface Leaving {
+export interface ClosingSession {
   readonly session: Session;
   readonly releaseHeld: boolean;
 }
@@ -90,7 +90,7 @@ export abstract class Granting {
   }
 
   /** Takes up to `most` from a session that has ended; returns how many it took. */
-  protected clear({ session, releaseHeld }: Leaving, most: number, now: Ms): number {
+  protected clear({ session, releaseHeld }: ClosingSession, most: number, now: Ms): number {
     let taken = 0;
     for (const { waiter, hold } of session.tickets.values()) {
       if (taken === most) return taken;

@@ -16,7 +16,7 @@ export const STALLS = [
     spec: 'test/unit/backends/dflockd/lanes/lane.spec.ts',
     test: 'does not fail when the answer lay in the buffers of a process that stalled',
     out: 'a look at the sockets before an answer is overdue',
-    file: 'backends/dflockd/lanes/lane-watch.ts',
+    file: 'backends/dflockd/lanes/lane-timers.ts',
     from: 'this.context.clock.afterPoll(() => this.judge(now));',
     to: 'this.judge(now);',
   },

@@ -81,7 +81,7 @@ export const TALK = [
     test: 'is the end of the lane when the end follows, and not before that is known',
     out: 'the question on a command lane',
     file: 'backends/dflockd/lanes/lane.ts',
-    from: "if (reply.s === 'error' && isAmbiguous(request)) return this.question(exchange);",
+    from: "if (reply.s === 'error' && isAmbiguous(request)) return this.suspectReply(exchange);",
     to: '',
   },
   {

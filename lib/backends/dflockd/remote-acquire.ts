@@ -228,7 +228,7 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
     }
     const { key } = this.req;
     // Who waits knows that the lock is busy; before that nothing is known.
-    const error = this.queue ? this.queue.verdict(key) : gone(this.site.pool.server, 'no answer in time');
+    const error = this.queue ? this.queue.deadlineError(key) : gone(this.site.pool.server, 'no answer in time');
     this.cancel();
     this.waiter.refused(error);
   }

@@ -4,7 +4,7 @@ import type { AcquireRequest } from '../backend.js';
 import type { FenceTracker } from './fence-tracker.js';
 import { LeasedGrant } from './leased-grant.js';
 import type { RemoteHold } from './remote-hold.js';
-import { statsOf } from './remote-asks.js';
+import { statsOf } from './remote-queries.js';
 import { RemoteGrant } from './remote-grant.js';
 import { SharedStats } from './shared-stats.js';
 

@@ -20,7 +20,7 @@ import type {
 } from '../backend.js';
 import { FenceTracker } from './fence-tracker.js';
 import { RemoteAcquire, type Trier } from './remote-acquire.js';
-import { isLockedBy, pingOne, statsOf } from './remote-asks.js';
+import { isLockedBy, pingOne, statsOf } from './remote-queries.js';
 import type { RemoteHold } from './remote-hold.js';
 import { publishOn, subscribeTo } from './remote-signals.js';
 import { RemoteSite } from './remote-site.js';

@@ -234,8 +234,8 @@ export class ServerPool implements QueuePool {
     context.readTimeoutMs = Math.min(context.readTimeoutMs, seen);
     // Several connections are closed at nearly the same time.
     if (!isNews) return;
-    for (const lane of this.commandLanes.lanes()) lane.hasten();
-    for (const lane of this.waitLanes.lanes) lane.hasten();
+    for (const lane of this.commandLanes.lanes()) lane.rearm();
+    for (const lane of this.waitLanes.lanes) lane.rearm();
     const [was, is] = [config.readTimeoutMs / 1000, (seen / 1000).toFixed(1)];
     this.hooks.hastened(
       this.server,

@@ -130,7 +130,7 @@ export class LockAcquirer {
       const one = new PendingLock(this, request, since, resolve, reject);
       try {
         this.assertUsable(request);
-        this.keeper.watch.glance(since);
+        this.keeper.watch.sampleIfStale(since);
         this.acquirer.take(wires[0]!, signal, one);
       } catch (error) {
         reject(withOrigin(error as Error, this.keeper));
@@ -151,7 +151,7 @@ export class LockAcquirer {
       if (request.wires.length === 1) return this.acquireOne(request);
       this.assertUsable(request);
       const since = request.deadline - request.waitMs;
-      this.keeper.watch.glance(since);
+      this.keeper.watch.sampleIfStale(since);
       const queued = this.events.observed ? once(() => this.noteQueued(request)) : undefined;
       let leases: readonly Lease[];
       try {
@@ -176,7 +176,7 @@ export class LockAcquirer {
     const since = this.keeper.clock.now();
     if (!this.start.isDecided) await this.ready(Infinity, signal);
     this.assertUsable(request);
-    this.keeper.watch.glance();
+    this.keeper.watch.sampleIfStale();
     let leases: readonly Lease[] | null;
     try {
       if (wires.length === 1) {

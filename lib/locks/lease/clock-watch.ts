@@ -45,12 +45,12 @@ export class ClockWatch {
    * A look for those who are about to send: what they send is proof, and the later the last look before it, the fewer
    * sleeps are counted against it in vain.
    */
-  glance(now = this.clock.now()): void {
-    if (now - this.lookedAt >= FRESH_MS) this.look();
+  sampleIfStale(now = this.clock.now()): void {
+    if (now - this.lookedAt >= FRESH_MS) this.sample();
   }
 
   /** Reads the clocks, which takes about 1.6 µs. */
-  look(): void {
+  sample(): void {
     const now = this.clock.now();
     this.lookedAt = now;
     const slept = this.clock.uptime() - now - this.uptimeLead;

@@ -109,7 +109,7 @@ export class Lease implements Alarm, Renewable {
     if (this.state !== 'live') return 0;
     const now = this.keeper.clock.now();
     // Where the lease is over by the monotonic clock already, a sleep changes nothing.
-    if (now < this.sureUntil) this.keeper.watch.look();
+    if (now < this.sureUntil) this.keeper.watch.sample();
     return Math.max(0, this.sureUntil - now);
   }
 
@@ -120,7 +120,7 @@ export class Lease implements Alarm, Renewable {
 
   ring(now: Ms): void {
     if (this.state !== 'live') return;
-    this.keeper.watch.glance();
+    this.keeper.watch.sampleIfStale();
     if (now >= this.sureUntil) {
       this.keeper.clock.afterPoll(() => this.confirm(now));
       return;
@@ -252,7 +252,7 @@ export class Lease implements Alarm, Renewable {
   /** @param told who is told of the renewal; default: the holder */
   private send(told?: LeaseHolder): Promise<void> {
     this.renewal = 'sent';
-    this.keeper.watch.glance();
+    this.keeper.watch.sampleIfStale();
     const attempt = this.attempt(told);
     // A backend that throws has ended it already.
     if ((this.renewal as Renewal) === 'sent') {

@@ -17,7 +17,7 @@ import type { LockTicket } from './lock-ticket.js';
 import { checkAcquireTimeout } from '../options/resolve-options.js';
 
 /** What a ticket needs of those who made it. */
-export interface TicketDesk {
+export interface TicketHost {
   readonly keeper: LeaseKeeper;
   /** Keep the process alive: somebody waits. */
   readonly alarms: Alarms;
@@ -49,7 +49,7 @@ interface Claimant {
 
 export class Ticket implements LockTicket, LeaseHolder, Waiter {
   readonly #request: CheckedAcquire;
-  readonly #desk: TicketDesk;
+  readonly #desk: TicketHost;
   readonly keys: readonly string[];
   readonly #placed: Promise<Placement>;
   readonly #place = new Deferred<Placement>().quiet();
@@ -58,7 +58,7 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
   readonly #since: Ms;
   #ignoreAbort: (() => void) | undefined;
 
-  constructor(request: CheckedAcquire, desk: TicketDesk) {
+  constructor(request: CheckedAcquire, desk: TicketHost) {
     this.#request = request;
     this.#desk = desk;
     this.keys = request.keys;

@@ -12,10 +12,10 @@ import type { CheckedAcquire } from '../acquire/checked-acquire.js';
 import { explained, type LockAcquirer } from '../acquire/lock-acquirer.js';
 import { assertNotNested } from '../acquire/nesting.js';
 import type { LockTicket } from './lock-ticket.js';
-import { Ticket, type TicketDesk } from './ticket.js';
+import { Ticket, type TicketHost } from './ticket.js';
 
 /** All tickets of a client that are not over. */
-export class Tickets implements TicketDesk {
+export class Tickets implements TicketHost {
   private readonly open = new Set<Ticket>();
 
   constructor(
@@ -41,39 +41,39 @@ export class Tickets implements TicketDesk {
     for (const ticket of [...this.open]) void ticket.giveUp(new ShuttingDownError({ key: ticket.keys[0]! }));
   }
 
-  /** TicketDesk */
+  /** TicketHost */
   get alarms(): Alarms {
     return this.acquirer.alarms;
   }
 
-  /** TicketDesk */
+  /** TicketHost */
   ready({ deadline, signal }: CheckedAcquire): Promise<void> | undefined {
     return this.start.isDecided ? undefined : this.acquirer.ready(deadline, signal);
   }
 
-  /** TicketDesk. A place lasts until it is given up, whatever the time that its holder means to wait. */
+  /** TicketHost. A place lasts until it is given up, whatever the time that its holder means to wait. */
   enqueue(request: CheckedAcquire, waiter: Waiter): Pending {
     this.assertUsable(request);
-    this.keeper.watch.glance();
+    this.keeper.watch.sampleIfStale();
     return this.keeper.backend.enqueue({ ...request.wires[0]!, deadline: Infinity }, 'ticket', waiter);
   }
 
-  /** TicketDesk */
+  /** TicketHost */
   hold(request: CheckedAcquire, leases: readonly Lease[], since: Ms): LockHandle {
     return this.acquirer.hold(request, leases, since);
   }
 
-  /** TicketDesk */
+  /** TicketHost */
   queued(request: CheckedAcquire): void {
     this.acquirer.noteQueued(request);
   }
 
-  /** TicketDesk */
+  /** TicketHost */
   explain(error: unknown, request: CheckedAcquire): unknown {
     return explained(error, request);
   }
 
-  /** TicketDesk */
+  /** TicketHost */
   ended(ticket: Ticket): void {
     this.open.delete(ticket);
   }

@@ -9,11 +9,11 @@ import type { LockPlan } from './lock-plan.js';
 export type CallScope = Pick<LockScope, 'run' | 'leave' | 'settle' | 'loss' | 'onLoss'>;
 
 /** What a call gives in place of its method's result, where the lock was busy. */
-export class Instead {
+export class BusyResult {
   constructor(readonly value: unknown) {}
 }
 // The wrapper of a method and the service that it reaches may come from two copies of this package.
-brand(Instead, 'Instead');
+brand(BusyResult, 'BusyResult');
 
 /** Takes the locks that plans ask for. */
 export interface PlanRunner {
@@ -24,7 +24,7 @@ export interface PlanRunner {
    * @param signal gives up waiting
    * @throws LockKeyError, and what the key function throws. Rejects as LockClient.enter, and with what `onBusy` throws
    */
-  enter(plan: LockPlan, self: unknown, args: readonly unknown[], signal?: AbortSignal): Promise<CallScope | Instead>;
+  enter(plan: LockPlan, self: unknown, args: readonly unknown[], signal?: AbortSignal): Promise<CallScope | BusyResult>;
 }
 
 const BRAND: unique symbol = sharedSymbol('service-holder') as never;

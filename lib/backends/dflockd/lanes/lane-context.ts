@@ -1,7 +1,7 @@
 import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { Target } from './connector.js';
-import type { WatchContext } from './lane-watch.js';
+import type { WatchContext } from './lane-timers.js';
 import type { DrainProbe } from './drain-probe.js';
 import type { ServerRecord } from './server-record.js';
 

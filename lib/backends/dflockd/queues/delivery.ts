@@ -15,7 +15,7 @@ export interface DeliveryHost {
   /** A grant had run out before it was read. */
   lapsed(): void;
   /** A grant was lost on its way. */
-  stumble(error: LockError): void;
+  onTransientError(error: LockError): void;
 }
 
 /** The way of a key queue's grants to its waiters. */
@@ -72,11 +72,11 @@ export class Delivery implements HandoverHost {
   }
 
   /** HandoverHost. The waiter keeps its place at the head. */
-  spoilt(handover: Handover, error: LockError, waiter: LocalWaiter | undefined, lapsed: boolean): void {
+  renewFailed(handover: Handover, error: LockError, waiter: LocalWaiter | undefined, lapsed: boolean): void {
     this.handovers.delete(handover);
     if (waiter) this.host.waiters.putBack(waiter);
     if (lapsed) this.host.lapsed();
-    else this.host.stumble(error);
+    else this.host.onTransientError(error);
   }
 
   private takeHead(): LocalWaiter | undefined {

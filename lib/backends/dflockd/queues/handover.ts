@@ -44,7 +44,7 @@ export interface HandoverHost {
    * The grant was lost on the way; its lane is of no more use for it.
    * @param lapsed the server says so itself: the lease ran out before the grant was read
    */
-  spoilt(handover: Handover, error: LockError, waiter: LocalWaiter | undefined, lapsed: boolean): void;
+  renewFailed(handover: Handover, error: LockError, waiter: LocalWaiter | undefined, lapsed: boolean): void;
 }
 
 /**
@@ -80,7 +80,7 @@ export class Handover {
       if (lane.role === 'wait') lane.end(gone(lane.server, 'given up'));
       else if (outcome instanceof LockError) lane.send({ t: 'release', kind, key, token }, () => undefined);
       lane.disown();
-      this.host.spoilt(this, error, waiter, error !== outcome);
+      this.host.renewFailed(this, error, waiter, error !== outcome);
     });
   }
 

@@ -82,7 +82,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
   }
 
   /** What a waiter is told whose deadline has come. */
-  verdict(key: string): LockError {
+  deadlineError(key: string): LockError {
     const { server, isLinked, outage, shortage } = this.pool;
     if (!isLinked && outage) return outage;
     if (this.state === 'polling' || (shortage !== undefined && !this.isWaiting)) {
@@ -148,7 +148,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
   }
 
   /** PlaceHost, PollHost */
-  wish(): { leaseMs: Ms; waitMs: Ms } {
+  nextRequest(): { leaseMs: Ms; waitMs: Ms } {
     const left = this.waiters.lastDeadline() - this.pool.clock.now();
     const waitMs = Math.min(Math.max(left, 1), MAX_SECONDS * 1000);
     return { leaseMs: placeLease(this.waiters.head!, this.pool), waitMs };
@@ -195,7 +195,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
       this.startPolling();
     }
     const error = why instanceof LockError ? why : replyError(why, 'acquire', this.resource.key, this.pool.server);
-    this.stumble(error);
+    this.onTransientError(error);
   }
 
   /** DeliveryHost */
@@ -209,7 +209,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
   }
 
   /** PollHost. Permanent trouble is everybody's; what is transient is told at the deadline. */
-  stumble(error: LockError): void {
+  onTransientError(error: LockError): void {
     if (!error.isTransient) return this.fail(error);
     this.trouble = explained(error, this.pool.server);
     this.pause(error instanceof ProtocolError ? this.doubts : this.backoff);

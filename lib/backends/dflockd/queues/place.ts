@@ -30,7 +30,7 @@ export function nextPlaceState(state: PlaceState, event: PlaceEvent): PlaceState
 export interface PlaceHost {
   readonly resource: Resource;
   /** What to ask for right now: of the waiter at the head the lease, of the most patient one the time. */
-  wish(): { readonly leaseMs: Ms; readonly waitMs: Ms };
+  nextRequest(): { readonly leaseMs: Ms; readonly waitMs: Ms };
   asked(place: Place): void;
   /** The place is over. */
   granted(place: Place, grant: LaneGrant, askedMs: Ms): void;
@@ -78,7 +78,7 @@ export class Place {
   ask(): void {
     const lane = this.lane!;
     const { kind, key, limit } = this.host.resource;
-    const { leaseMs, waitMs } = this.host.wish();
+    const { leaseMs, waitMs } = this.host.nextRequest();
     this.to('ask');
     this.exchange = lane.send({ t: 'acquire', kind, key, limit, waitMs, leaseMs }, (outcome, sentAt) => {
       if (this.state !== 'asking') return;

@@ -15,7 +15,7 @@ export interface PollHost {
   /** The next try is due after a pause. */
   again(): void;
   /** The try has failed, not been refused. */
-  stumble(error: LockError): void;
+  onTransientError(error: LockError): void;
 }
 
 /** The tries of a key queue that has no lane for a place: one at a time, over a command lane, for the waiter at the head. */
@@ -32,7 +32,7 @@ export class Poll {
     const { leaseMs } = head;
     const exchange = lane.send({ t: 'acquire', ...resource, waitMs: 0, leaseMs }, (outcome, validFrom) => {
       this.trial = undefined;
-      if (outcome instanceof LockError) this.host.stumble(outcome);
+      if (outcome instanceof LockError) this.host.onTransientError(outcome);
       else if (outcome.s === 'granted') {
         this.host.offer({ lane, token: outcome.token, leaseMs: outcome.leaseMs, validFrom }, leaseMs);
         // Where one slot is free there may be more.
@@ -40,7 +40,7 @@ export class Poll {
         if (resource.limit === 1) this.host.again();
         else this.try();
       } else if (outcome.s === 'timeout' || outcome.s === 'max_waiters') this.host.again();
-      else this.host.stumble(replyError(outcome, 'acquire', resource.key, pool.server));
+      else this.host.onTransientError(replyError(outcome, 'acquire', resource.key, pool.server));
     });
     if (exchange.done && !lane.isEnded) this.trial = { lane, exchange };
   }

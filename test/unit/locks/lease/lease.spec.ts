@@ -559,7 +559,7 @@ describe('a lease on a machine that sleeps (rule 13)', () => {
     const l = lease(10_000, 'manual');
     clock.advance(1);
     clock.uptimeOffset += 2000;
-    keeper.watch.look();
+    keeper.watch.sample();
     l.handTo(holder, 'auto');
     await clock.advanceAsync(2998);
     expect(renewals()).toBe(0);
@@ -600,7 +600,7 @@ describe('a lease on a machine that sleeps (rule 13)', () => {
     clock.advance(100);
     clock.uptimeOffset += 60_000;
     // Every sender looks first.
-    keeper.watch.glance();
+    keeper.watch.sampleIfStale();
     const l = lease();
     expect(l.isHeld).toBe(true);
     expect(l.remainingMs).toBe(9800);

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Done } from '../../../../../lib/backends/dflockd/lanes/exchange.js';
-import { LaneOwners } from '../../../../../lib/backends/dflockd/lanes/lane-owners.js';
+import { LossListeners } from '../../../../../lib/backends/dflockd/lanes/loss-listeners.js';
 import { NO_PROBE, DrainProbe } from '../../../../../lib/backends/dflockd/lanes/drain-probe.js';
 import { Alarms } from '../../../../../lib/common/alarms.js';
 import { LockUnavailableError, ServerDrainingError } from '../../../../../lib/common/errors.js';
@@ -91,7 +91,7 @@ describe('the owners of a lane', () => {
   const error = new LockUnavailableError('gone');
 
   it('are told once, unless they have gone', () => {
-    const owners = new LaneOwners();
+    const owners = new LossListeners();
     const told: unknown[] = [];
     owners.add((...loss) => told.push(['a', ...loss]));
     owners.add(() => told.push('b'))();
@@ -102,7 +102,7 @@ describe('the owners of a lane', () => {
   });
 
   it('who come after the end are told soon, unless they have gone by then', async () => {
-    const owners = new LaneOwners();
+    const owners = new LossListeners();
     owners.tell('disconnected', error);
     const told: unknown[] = [];
     owners.add((...loss) => told.push(loss));

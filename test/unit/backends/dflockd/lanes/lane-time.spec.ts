@@ -103,7 +103,7 @@ describe('the heartbeats of a lane', () => {
   it('come earlier when the server is found to be less patient', async () => {
     await open();
     Object.assign(context, { readTimeoutMs: 6000 });
-    lane.hasten();
+    lane.rearm();
     context.clock.advance(1999);
     expect(lane.inFlight).toBe(0);
     context.clock.advance(1);

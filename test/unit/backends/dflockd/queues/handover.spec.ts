@@ -66,8 +66,8 @@ describe('a grant that is renewed before it is handed over', () => {
       grantsAtReady = lane.grants;
       told.push(['ready', grant, askedMs, to]);
     },
-    spoilt: (_: Handover, error: LockError, to: LocalWaiter | undefined, lapsed: boolean) =>
-      told.push(['spoilt', error.code, error.message, to, lapsed]),
+    renewFailed: (_: Handover, error: LockError, to: LocalWaiter | undefined, lapsed: boolean) =>
+      told.push(['renewFailed', error.code, error.message, to, lapsed]),
   };
 
   const start = (role: 'wait' | 'command' = 'wait'): Handover => {
@@ -95,7 +95,7 @@ describe('a grant that is renewed before it is handed over', () => {
   it('that is not held any more is no grant; a lane that waited for it ends', () => {
     start();
     lane.answer({ s: 'error' });
-    expect(told).toEqual([['spoilt', 'UNAVAILABLE', 'host:6388: lost while it was granted', waiter, true]]);
+    expect(told).toEqual([['renewFailed', 'UNAVAILABLE', 'host:6388: lost while it was granted', waiter, true]]);
     expect([lane.grants, lane.ending?.message]).toEqual([0, 'host:6388: given up']);
     expect(lane.requests.length).toBe(1);
   });
@@ -110,7 +110,7 @@ describe('a grant that is renewed before it is handed over', () => {
     start('command');
     const error = new LockUnavailableError('late');
     lane.answer(error);
-    expect(told).toEqual([['spoilt', 'UNAVAILABLE', 'late', waiter, false]]);
+    expect(told).toEqual([['renewFailed', 'UNAVAILABLE', 'late', waiter, false]]);
     expect(lane.requests[1]).toEqual(release);
     lane.answer({ s: 'ok' });
     expect([lane.isEnded, lane.grants]).toEqual([false, 0]);

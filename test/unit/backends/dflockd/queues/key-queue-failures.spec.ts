@@ -113,7 +113,7 @@ describe('a key queue in trouble', () => {
     const waiter = join();
     const error = new AuthError({ isTransient: true });
     pool.asked[0]!.taken(error);
-    expect([queue.state, waiter.errors, queue.verdict('key')]).toEqual(['pausing', [], error]);
+    expect([queue.state, waiter.errors, queue.deadlineError('key')]).toEqual(['pausing', [], error]);
     pool.clock.advance(PAUSE);
     expect([pool.asked.length, queue.state]).toEqual([2, 'queued']);
   });
@@ -125,7 +125,7 @@ describe('a key queue in trouble', () => {
     pool.clock.advance(10 * PAUSE);
     expect([pool.asked.length, queue.state]).toEqual([1, 'pausing']);
     pool.outage = new AuthError();
-    expect(queue.verdict('key')).toBe(pool.outage);
+    expect(queue.deadlineError('key')).toBe(pool.outage);
     pool.isLinked = true;
     queue.retry();
     expect([pool.asked.length, queue.state]).toEqual([2, 'queued']);
@@ -154,18 +154,18 @@ describe('a key queue in trouble', () => {
 
   it('says at the deadline: it waited, or what the trouble is', () => {
     join();
-    expect(queue.verdict('key')).toMatchObject({ code: 'ACQUIRE_TIMEOUT', key: 'key', server: 'host:6388' });
+    expect(queue.deadlineError('key')).toMatchObject({ code: 'ACQUIRE_TIMEOUT', key: 'key', server: 'host:6388' });
     const error = new LockUnavailableError('gone');
     pool.asked[0]!.taken(error);
-    expect(queue.verdict('key')).toBe(error);
+    expect(queue.deadlineError('key')).toBe(error);
     pool.clock.advance(PAUSE);
     const lane = pool.connect(1);
     lane.sent[0]!.sentAt = pool.clock.now();
-    expect(queue.verdict('key')).toBe(error);
+    expect(queue.deadlineError('key')).toBe(error);
     pool.clock.advance(24);
-    expect(queue.verdict('key')).toBe(error);
+    expect(queue.deadlineError('key')).toBe(error);
     pool.clock.advance(1);
-    expect(queue.verdict('key').code).toBe('ACQUIRE_TIMEOUT');
+    expect(queue.deadlineError('key').code).toBe('ACQUIRE_TIMEOUT');
   });
 
   it('forgets its trouble with an answer', () => {
@@ -175,20 +175,20 @@ describe('a key queue in trouble', () => {
     const lane = pool.connect(1);
     lane.answer({ s: 'timeout' });
     lane.sent[1]!.sentAt = pool.clock.now();
-    expect(queue.verdict('key').code).toBe('ACQUIRE_TIMEOUT');
+    expect(queue.deadlineError('key').code).toBe('ACQUIRE_TIMEOUT');
   });
 
   it('tells of a refusal by its own name', () => {
     join();
     pool.connect(0).answer({ s: 'max_locks' });
-    expect(queue.verdict('key')).toBeInstanceOf(MaxLocksError);
-    expect(queue.verdict('key')).toMatchObject({ key: 'k', server: 'host:6388' });
+    expect(queue.deadlineError('key')).toBeInstanceOf(MaxLocksError);
+    expect(queue.deadlineError('key')).toMatchObject({ key: 'k', server: 'host:6388' });
   });
 
   it('explains a bare error, whose cause names what was asked for', () => {
     join();
     pool.connect(0).answer({ s: 'error' });
-    expect(queue.verdict('key')).toMatchObject({
+    expect(queue.deadlineError('key')).toMatchObject({
       message: 'host:6388: it answers, but not to the point',
       cause: { message: expect.stringMatching(/^acquire: /) },
     });
@@ -196,7 +196,7 @@ describe('a key queue in trouble', () => {
 
   it('does nothing any more once it is over', () => {
     queue.fail(new ShuttingDownError());
-    queue.stumble(new LockUnavailableError('late'));
+    queue.onTransientError(new LockUnavailableError('late'));
     queue.again();
     expect([queue.state, pool.alarms.size]).toEqual(['over', 0]);
   });
@@ -216,7 +216,7 @@ describe('a key queue without a lane', () => {
     expect(pool.commandLane.requests.length).toBe(1);
     pool.clock.advance(0.01);
     expect(pool.commandLane.requests.length).toBe(2);
-    expect(queue.verdict('key')).toMatchObject({ code: 'POOL_EXHAUSTED', key: 'key' });
+    expect(queue.deadlineError('key')).toMatchObject({ code: 'POOL_EXHAUSTED', key: 'key' });
   });
 
   it('takes a place when there is a lane', () => {

@@ -20,7 +20,7 @@ beforeEach(() => {
   [hasLane, autoRelease] = [true, true];
   const host: PlaceHost = {
     resource,
-    wish: () => ({ leaseMs: 7000, waitMs: 5000 }),
+    nextRequest: () => ({ leaseMs: 7000, waitMs: 5000 }),
     asked: (of) => log.push(`asked ${of.state}`),
     granted: (of, grant, askedMs) => log.push(['granted', of.state, grant, askedMs]),
     timedOut: (of) => log.push(`timed out ${of.state}`),

@@ -21,7 +21,7 @@ describe('a key queue that polls', () => {
       head: waiter as LocalWaiter | undefined,
       offer: (grant: unknown, askedMs: number) => log.push(['offer', grant, askedMs]),
       again: () => log.push('again'),
-      stumble: (error: LockError) => log.push(['stumble', error.code, error.key]),
+      onTransientError: (error: LockError) => log.push(['error', error.code, error.key]),
     };
     return { host, poll: new Poll(host) };
   };
@@ -75,9 +75,9 @@ describe('a key queue that polls', () => {
 
   it.each<[string, Parameters<FakeLane['answer']>[0], unknown]>([
     ['a full queue', { s: 'max_waiters' }, 'again'],
-    ['a full server', { s: 'max_locks' }, ['stumble', 'MAX_LOCKS', 'k']],
-    ['a bare error', { s: 'error' }, ['stumble', 'PROTOCOL', 'k']],
-    ['no answer', new LockUnavailableError('late'), ['stumble', 'UNAVAILABLE', undefined]],
+    ['a full server', { s: 'max_locks' }, ['error', 'MAX_LOCKS', 'k']],
+    ['a bare error', { s: 'error' }, ['error', 'PROTOCOL', 'k']],
+    ['no answer', new LockUnavailableError('late'), ['error', 'UNAVAILABLE', undefined]],
   ])('after %s goes on, or stumbles', (_, answer, outcome) => {
     const { poll } = make();
     poll.try();
@@ -89,7 +89,7 @@ describe('a key queue that polls', () => {
 
   it('names what was asked for in what it tells of a bare error', () => {
     const { host, poll } = make();
-    host.stumble = ({ message }) => log.push(message);
+    host.onTransientError = ({ message }) => log.push(message);
     poll.try();
     lane.answer({ s: 'error' });
     expect(log).toEqual([expect.stringMatching(/^acquire: /)]);
@@ -109,7 +109,7 @@ describe('a key queue that polls', () => {
     const { host, poll } = make();
     lane.end(new LockUnavailableError('gone'));
     poll.try();
-    expect(log).toEqual([['stumble', 'UNAVAILABLE', undefined]]);
+    expect(log).toEqual([['error', 'UNAVAILABLE', undefined]]);
     const other = new FakeLane('command');
     host.pool.command = () => other.lane;
     poll.try();

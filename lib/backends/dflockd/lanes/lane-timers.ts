@@ -33,7 +33,7 @@ export interface WatchContext {
 const BEATS_PER_READ_TIMEOUT = 3;
 
 /** The one alarm of a lane: overdue answers, heartbeats, and the end of all hope for a suspect lane. */
-export class LaneWatch implements Alarm {
+export class LaneTimers implements Alarm {
   due: Ms = Infinity;
   slot = -1;
   private doubtedAt: Ms = Infinity;

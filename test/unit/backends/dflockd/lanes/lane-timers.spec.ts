@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Exchange } from '../../../../../lib/backends/dflockd/lanes/exchange.js';
-import { LaneWatch, type WatchContext, type Watched } from '../../../../../lib/backends/dflockd/lanes/lane-watch.js';
+import { LaneTimers, type WatchContext, type Watched } from '../../../../../lib/backends/dflockd/lanes/lane-timers.js';
 import { Alarms } from '../../../../../lib/common/alarms.js';
 import { FakeClock } from '../../../../support/fake-clock.js';
 
@@ -11,7 +11,7 @@ let clock: FakeClock;
 let alarms: Alarms;
 let context: { -readonly [K in keyof WatchContext]: WatchContext[K] };
 let lane: { -readonly [K in keyof Watched]: Watched[K] };
-let watch: LaneWatch;
+let watch: LaneTimers;
 let log: string[];
 
 const exchange = (dueAt: number, next?: Exchange): Exchange => {
@@ -44,7 +44,7 @@ beforeEach(() => {
     },
     beat: () => log.push(`${clock.now()} beat`),
   };
-  watch = new LaneWatch(lane, context);
+  watch = new LaneTimers(lane, context);
 });
 
 describe('a watched lane', () => {
