@@ -30,8 +30,8 @@ const { values: options } = parseArgs({
   },
 });
 
-const MOST_SHARE = 0.1;
-const MOST_BYTES = 1024;
+const MAX_SHARE = 0.1;
+const MAX_BYTES = 1024;
 /** Time for what has just been asked for to be done before it is looked at. */
 const SETTLE_MS = 2000;
 
@@ -99,8 +99,8 @@ function report(held, waiting) {
     '| --- | ---: | --- | ---: | --- |',
     ...figures.map(
       ({ side, share, bytesEach }) =>
-        `| ${side} | ${percent(share)} | ≤ ${percent(MOST_SHARE)}: ${verdict(share, MOST_SHARE)} ` +
-        `| ${whole(bytesEach)} | ≤ ${whole(MOST_BYTES)}: ${verdict(bytesEach, MOST_BYTES)} |`,
+        `| ${side} | ${percent(share)} | ≤ ${percent(MAX_SHARE)}: ${verdict(share, MAX_SHARE)} ` +
+        `| ${whole(bytesEach)} | ≤ ${whole(MAX_BYTES)}: ${verdict(bytesEach, MAX_BYTES)} |`,
     ),
     '',
     `${whole(waiting.callers)} callers waiting for one key: ${waiting.connections} connections, ` +

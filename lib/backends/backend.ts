@@ -87,7 +87,7 @@ export interface Waiter {
   /** Renews what it gets: a grant with a shorter lease is enough to begin with (Grant.wantedMs). Default false. */
   readonly autoRenew?: boolean | undefined;
   /** `queued`: waits in a queue from now on; may be said more than once. `acquired`: the grant is there or on its way. */
-  onPlace(place: Placement): void;
+  onPlaced(place: Placement): void;
   granted(grant: Grant): void;
   /** AcquireTimeoutError at the deadline, LockUnavailableError, MaxLocksError, … */
   refused(error: unknown): void;
@@ -95,7 +95,7 @@ export interface Waiter {
 
 export type Placement = 'acquired' | 'queued';
 
-/** A place in line, from the moment enqueue() was called. */
+/** A place in the queue, from the moment enqueue() was called. */
 export interface Pending {
   /**
    * Gives up at once: the waiter hears nothing more. A grant which still arrives is freed by the backend. Does nothing once
@@ -161,7 +161,7 @@ export interface LockBackend<S = unknown> {
   /** One try that does not wait; null if somebody else has it. */
   tryAcquire(req: AcquireRequest): Promise<Grant | null>;
   /** `ticket`: a place of its own, taken at once; its deadline may be Infinity. */
-  enqueue(req: AcquireRequest, mode: 'line' | 'ticket', waiter: Waiter): Pending;
+  enqueue(req: AcquireRequest, mode: 'queue' | 'ticket', waiter: Waiter): Pending;
   /** Rejects with LockLostError (final), or with another error, after which it is tried again while the proof lasts. */
   renew(grant: Grant, leaseMs: Ms): Promise<Proof>;
   /**

@@ -81,7 +81,7 @@ export class GuardedBackend<S> implements LockBackend<S> {
   }
 
   /** Callers are told by the waiter, who is not wrapped: there is one for each lock that is taken. */
-  enqueue(req: AcquireRequest, mode: 'line' | 'ticket', waiter: Waiter): Pending {
+  enqueue(req: AcquireRequest, mode: 'queue' | 'ticket', waiter: Waiter): Pending {
     let pending: Pending;
     try {
       pending = this.inner.enqueue(req, mode, waiter);

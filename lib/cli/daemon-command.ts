@@ -7,7 +7,7 @@ import { FlagSyntaxError, parseFlags, readEnv, usage } from './flags.js';
 import { slog } from './slog.js';
 
 /** What a command gets from the process it runs in. */
-export interface Surroundings {
+export interface CommandIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   out(text: string): void;
   err(text: string): void;
@@ -20,7 +20,7 @@ export interface Surroundings {
  * Runs a daemon until it is told to stop (spec 7, 8). Resolves with the exit code: 0, or 1 for wrong flags, a wrong
  * configuration or a port that cannot be opened.
  */
-export async function daemonCommand(args: readonly string[], around: Surroundings): Promise<number> {
+export async function daemonCommand(args: readonly string[], around: CommandIo): Promise<number> {
   try {
     const flags = parseFlags(DAEMON_FLAGS, args);
     const env = readEnv(DAEMON_FLAGS, around.env, (text) => around.err(`${text}\n`));

@@ -1,5 +1,5 @@
 /** Characters of a class's name that a message shows. */
-const MOST_CHARACTERS = 64;
+const MAX_CHARACTERS = 64;
 
 /** The class of an object; undefined for plain ones and for those that will not say. */
 function classOf(value: object): string | undefined {
@@ -8,7 +8,7 @@ function classOf(value: object): string | undefined {
     const name: unknown = (Object.getPrototypeOf(value) as { constructor?: { name?: unknown } } | null)?.constructor
       ?.name;
     return typeof name === 'string' && /^[\p{L}\p{N}_$]+$/u.test(name) && name !== 'Object'
-      ? name.slice(0, MOST_CHARACTERS)
+      ? name.slice(0, MAX_CHARACTERS)
       : undefined;
   } catch {
     return undefined;

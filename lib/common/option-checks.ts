@@ -2,7 +2,7 @@ import { ConfigError } from './errors.js';
 import { isSecretName, show } from './shown.js';
 
 /** Longest lease and wait: what a signed 32-bit count of milliseconds holds is enough for anybody and safe for timers. */
-export const MOST_SECONDS = 2_147_483;
+export const MAX_TIMER_SECONDS = 2_147_483;
 
 export const wrong = (option: string, expected: string, value: unknown): ConfigError =>
   new ConfigError(`option ${option}: expected ${expected}, got ${show(value)}`);

@@ -3,11 +3,11 @@ import { kindOf } from './kind-of.js';
 /** What messages and logs may show of values that came from outside. */
 
 /** Characters of a key that a message shows. */
-const MOST_SHOWN = 128;
+const MAX_SHOWN = 128;
 /** Keys of a list that a message shows. */
-const MOST_LISTED = 3;
+const MAX_LISTED = 3;
 
-const isLong = (key: string): boolean => key.length > MOST_SHOWN;
+const isLong = (key: string): boolean => key.length > MAX_SHOWN;
 
 /**
  * A key for a message or a log: without line breaks, control characters and open quotes, and cut, because remote users may
@@ -18,13 +18,13 @@ export function shown(key: unknown): string {
   if (typeof key !== 'string') return shown(String(key));
   if (!isLong(key)) return escaped(key);
   const half = /[\ud800-\udbff]$/;
-  return `${escaped(key.slice(0, MOST_SHOWN).replace(half, ''))}… (${key.length} characters)`;
+  return `${escaped(key.slice(0, MAX_SHOWN).replace(half, ''))}… (${key.length} characters)`;
 }
 
 /** Several keys for a message: the first few, and how many more there are. */
 export function shownList(keys: readonly unknown[]): string {
-  const first = keys.slice(0, MOST_LISTED).map(shown).join(', ');
-  return keys.length > MOST_LISTED ? `${first} and ${keys.length - MOST_LISTED} more` : first;
+  const first = keys.slice(0, MAX_LISTED).map(shown).join(', ');
+  return keys.length > MAX_LISTED ? `${first} and ${keys.length - MAX_LISTED} more` : first;
 }
 
 /** Gives an error its key. One that messages cut is not written out by loggers, `inspect` and JSON either. */
@@ -36,7 +36,7 @@ export function nameKey(error: object, key: string): void {
 const escaped = (text: string): string => JSON.stringify(text).slice(1, -1);
 
 /** Characters of any other value that a message shows. */
-const MOST_CHARACTERS = 80;
+const MAX_CHARACTERS = 80;
 
 /** Whoever has these names the value a secret. */
 const SECRET_NAME = /auth|token|secret|pass|pwd|key|pfx|cred|cert/i;
@@ -59,7 +59,7 @@ export function show(value: unknown): string {
   const text = withoutUserInfo(typeof value === 'string' ? value : textOf(value));
   if (PEM.test(text)) return 'PEM text';
   const line = typeof value === 'string' ? JSON.stringify(text) : text;
-  return line.length > MOST_CHARACTERS ? `${line.slice(0, MOST_CHARACTERS - 3)}...` : line;
+  return line.length > MAX_CHARACTERS ? `${line.slice(0, MAX_CHARACTERS - 3)}...` : line;
 }
 
 function textOf(value: unknown): string {

@@ -10,7 +10,7 @@ export interface Woken {
 }
 
 /**
- * What the doors of one engine share: its time, and the sessions that its answers have woken. After the timer fires, the
+ * What the hosts of one engine share: its time, and the sessions that its answers have woken. After the timer fires, the
  * host reads its sockets once more before the engine judges: a process that stalled has renewals and releases waiting
  * in its buffers, and they came first.
  */
@@ -59,7 +59,7 @@ export class EngineDriver {
     });
   }
 
-  /** To be called by a door whenever it has used the engine. Not to be called from a sink. */
+  /** To be called by a host whenever it has used the engine. Not to be called from a sink. */
   touch(): void {
     if (this.resuming) return;
     this.resumeWoken();

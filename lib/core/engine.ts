@@ -1,14 +1,14 @@
 import type { Ms } from '../common/system.js';
 import type { PlainStatus } from '../protocol/messages.js';
-import { LeaseBook } from './lease-book.js';
+import { LeaseExpiry } from './lease-expiry.js';
 import type { Refusal } from './observer.js';
-import { portionOf } from './portion.js';
+import { batchSize } from './batch-size.js';
 import { type Resource, type Ticket, Waiter } from './resource.js';
 import { ResourceTable } from './resource-table.js';
 import { Session } from './session.js';
 import { Publisher } from './publisher.js';
 import { SignalHub } from './signal-hub.js';
-import { type Leaving, Slots } from './slots.js';
+import { type ClosingSession, Granting } from './granting.js';
 import { statsJson, type StatsTaker, StatsWalk } from './stats.js';
 import type { Answer, Command, EngineOptions, OpId, SessionSink, TokenSource } from './types.js';
 
@@ -31,23 +31,23 @@ const CANCELLED: Answer = Object.freeze({ s: 'cancelled' });
 /** At once of a session that ends: about as much as costs what the end of a connection costs by itself. */
 const CLOSED_AT_ONCE = 64;
 /** Each of these is an answer, which the host has to write. */
-const LEAST_TIMEOUTS = 128;
+const MIN_TIMEOUTS = 128;
 
 /**
  * The lock engine (spec 4): a state machine without I/O. Time, tokens and the sinks of its sessions are passed in. The
  * host calls `advance` with its clock, exec for each request, and wakes it at `nextWake`; requests of one session
- * come one at a time, except where the door knows better (cancel).
+ * come one at a time, except where the host knows better (cancel).
  */
-export class Engine extends Slots {
+export class Engine extends Granting {
   private readonly signals: SignalHub;
   private readonly publisher: Publisher;
   private readonly sessions = new Set<Session>();
-  private readonly leaving = new Set<Leaving>();
+  private readonly leaving = new Set<ClosingSession>();
   private lastSession = 0;
 
   /** @param now the ticks of sweep and garbage collection count from here */
   constructor(options: EngineOptions, tokens: TokenSource, now: Ms) {
-    super(options, tokens, new ResourceTable(options, now), new LeaseBook(options.sweepIntervalMs, now));
+    super(options, tokens, new ResourceTable(options, now), new LeaseExpiry(options.sweepIntervalMs, now));
     this.signals = new SignalHub(options.maxSubscriptions);
     this.publisher = new Publisher(this.signals, (publishing, op, count) => {
       if (!publishing.closed) publishing.sink.reply(op, { s: 'delivered', count });
@@ -105,7 +105,7 @@ export class Engine extends Slots {
     session.closed = true;
     this.sessions.delete(session);
     for (const waiter of [...session.waiting.values()]) this.leaveQueue(waiter, now, 'disconnect');
-    const rest: Leaving = { session, releaseHeld };
+    const rest: ClosingSession = { session, releaseHeld };
     if (this.clearAll(rest, CLOSED_AT_ONCE, now) === CLOSED_AT_ONCE) this.leaving.add(rest);
   }
 
@@ -121,7 +121,7 @@ export class Engine extends Slots {
     this.leases.notice(inputSeen);
     if (this.draining) return;
     for (const res of this.leases.takeSwept(inputSeen)) this.evictLapsed(res, now);
-    const timeouts = portionOf(this.waits.size, LEAST_TIMEOUTS);
+    const timeouts = batchSize(this.waits.size, MIN_TIMEOUTS);
     for (let n = 0; n < timeouts && this.waits.firstDue <= inputSeen; n++) {
       const waiter = this.waits.first!;
       const op = waiter.op!;
@@ -155,7 +155,7 @@ export class Engine extends Slots {
     return this.table.size + this.signals.size;
   }
 
-  /** The object of a `stats` reply (spec 5), made in one go: for few entries. @param connections as the door counts them */
+  /** The object of a `stats` reply (spec 5), made in one go: for few entries. @param connections as the host counts them */
   stats(connections: number, now: Ms): string {
     return statsJson(connections, (take) => this.statsWalk(take), now);
   }
@@ -174,14 +174,14 @@ export class Engine extends Slots {
   private clearLeft(now: Ms): void {
     for (const rest of this.leaving) {
       const { tickets, holds } = rest.session;
-      const most = portionOf(tickets.size + holds.size);
+      const most = batchSize(tickets.size + holds.size);
       if (this.clearAll(rest, most, now) === most) return;
       this.leaving.delete(rest);
     }
   }
 
   /** Locks first: others wait for them. */
-  private clearAll(rest: Leaving, most: number, now: Ms): number {
+  private clearAll(rest: ClosingSession, most: number, now: Ms): number {
     const cleared = this.clear(rest, most, now);
     return cleared + this.signals.drop(rest.session, most - cleared);
   }

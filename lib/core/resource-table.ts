@@ -3,7 +3,7 @@ import type { Ms } from '../common/system.js';
 import { ownBytes } from '../protocol/bytes.js';
 import type { Kind, Limit } from '../protocol/messages.js';
 import { KeyMap } from './key-map.js';
-import { portionOf } from './portion.js';
+import { batchSize } from './batch-size.js';
 import { Resource } from './resource.js';
 import type { EngineOptions } from './types.js';
 
@@ -66,7 +66,7 @@ export class ResourceTable {
 
   /** Forgets a portion; if more are due, `nextCollection` stays in the past. */
   collect(now: Ms): void {
-    for (let left = portionOf(this.idle.size); left > 0 && this.nextCollection <= now; left--) {
+    for (let left = batchSize(this.idle.size); left > 0 && this.nextCollection <= now; left--) {
       const oldest = this.idle.head!;
       this.idle.remove(oldest);
       this.byKey[oldest.kind].delete(oldest.key);

@@ -2,10 +2,10 @@ import type { Ms } from '../common/system.js';
 import type { Reply, Request } from '../protocol/messages.js';
 import type { EngineObserver } from './observer.js';
 
-/** Chosen by the door; unique in its session while the operation is open. */
+/** Chosen by the host; unique in its session while the operation is open. */
 export type OpId = number;
 
-/** What the engine executes: the requests of the protocol but those that are the door's own affair. */
+/** What the engine executes: the requests of the protocol but those that are the host's own affair. */
 export type Command = Exclude<Request, { t: 'auth' | 'ping' | 'stats' }>;
 
 /** `cancelled`: by Engine.cancel; never on a wire. */
@@ -20,7 +20,7 @@ export interface SessionSink {
   reply(op: OpId, answer: Answer): void;
   /** A signal; false when the session cannot take one more (it is then skipped, or evicted). */
   push(channel: string, payload: string): boolean;
-  /** The session does not keep up; the door closes it and calls Engine.close. */
+  /** The session does not keep up; the host closes it and calls Engine.close. */
   evict(): void;
 }
 

@@ -2,18 +2,21 @@ import type { Duplex } from 'node:stream';
 import type { Alarm } from '../common/alarms.js';
 import type { Ms } from '../common/system.js';
 import type { Woken } from '../core/driver.js';
-import type { Continued } from './continuations.js';
+import type { ScheduledWork } from './request-scheduler.js';
 import type { SessionHost } from './session-host.js';
 import type { Asker } from './stats-desk.js';
 import type { SharedText } from './stats-text.js';
 import { type SessionState, TimedSession } from './timed-session.js';
-import type { Talker } from './turn.js';
+import type { DeferredWriter } from './reply-batch.js';
 
 /**
  * Every entry point of a session. An error in its work ends this session and is logged: no input of one client may end the
  * daemon, or the application that the daemon is part of.
  */
-export abstract class ContainedSession extends TimedSession implements Woken, Alarm, Talker, Continued, Asker {
+export abstract class ContainedSession
+  extends TimedSession
+  implements Woken, Alarm, DeferredWriter, ScheduledWork, Asker
+{
   due: Ms = Infinity;
   slot = -1;
   /** The driver resumes it soon. */
@@ -52,7 +55,7 @@ export abstract class ContainedSession extends TimedSession implements Woken, Al
     }
   }
 
-  /** Talker */
+  /** DeferredWriter */
   speak(now: Ms): void {
     try {
       this.onTurnEnd(now);
@@ -61,7 +64,7 @@ export abstract class ContainedSession extends TimedSession implements Woken, Al
     }
   }
 
-  /** Continued */
+  /** ScheduledWork */
   proceed(now: Ms, sliceMs: Ms): void {
     try {
       this.onSlice(now, sliceMs);
@@ -123,7 +126,7 @@ export abstract class ContainedSession extends TimedSession implements Woken, Al
   protected getInLine(): void {
     if (this.continued) return;
     this.continued = true;
-    this.host.continuations.add(this);
+    this.host.scheduler.add(this);
   }
 
   /** Makes sure that deadlines are looked at by `due`. */

@@ -9,7 +9,7 @@ import { type Clock, type Entropy, systemClock, systemEntropy } from '../common/
 import type { EngineDriver } from '../core/driver.js';
 import type { EngineObserver } from '../core/observer.js';
 import { Admission, plainAddress } from './admission.js';
-import { Continuations } from './continuations.js';
+import { RequestScheduler } from './request-scheduler.js';
 import { createEngine } from './create-engine.js';
 import { DescriptorWatch } from './descriptor-watch.js';
 import { type DaemonLogger, harmless, silent, SparseLog } from './logger.js';
@@ -21,12 +21,12 @@ import {
   shownServerOptions,
   type ShownServerOptions,
 } from './options.js';
-import { Portions } from './portions.js';
+import { TurnLimiter } from './turn-limiter.js';
 import type { SessionHost } from './session-host.js';
 import { SignalMemory } from './signal-memory.js';
 import { StatsDesk } from './stats-desk.js';
 import { TcpSession } from './tcp-session.js';
-import { Turn } from './turn.js';
+import { ReplyBatch } from './reply-batch.js';
 
 /** What a server may be given instead of its own. */
 export interface ServerDependencies {
@@ -34,7 +34,7 @@ export interface ServerDependencies {
   entropy?: Entropy | undefined;
   logger?: DaemonLogger | undefined;
   /**
-   * An engine that lives elsewhere (in-process locks): the server is one more door to it and does not stop its time.
+   * An engine that lives elsewhere (in-process locks): the server is one more host of its sessions and does not stop its time.
    * @internal
    */
   driver?: EngineDriver | undefined;
@@ -265,19 +265,19 @@ export class DflockdServer {
     // For what clients cause.
     const log: DaemonLogger = (level, message, attributes) => sparse.tell(level, message, attributes);
     const touch = (): void => driver.touch();
-    const turn = new Turn(driver.clock, touch);
-    const continuations = new Continuations(driver.clock, touch, () => turn.changes);
+    const replyBatch = new ReplyBatch(driver.clock, touch);
+    const scheduler = new RequestScheduler(driver.clock, touch, () => replyBatch.changes);
     const statsFailed = (error: unknown): void => log('error', 'stats failed', { err: String(error) });
     return {
       driver,
       log,
-      stats: new StatsDesk(driver.engine, driver.clock, continuations, () => admission.count, statsFailed),
+      stats: new StatsDesk(driver.engine, driver.clock, scheduler, () => admission.count, statsFailed),
       signalMemory: new SignalMemory(),
       alarms: new Alarms(driver.clock),
-      turn,
-      continuations,
-      endings: new Portions(driver.clock, ENDINGS_PER_TURN),
-      pushes: new Portions(driver.clock, PUSHES_PER_TURN, touch),
+      replyBatch,
+      scheduler,
+      endings: new TurnLimiter(driver.clock, ENDINGS_PER_TURN),
+      pushes: new TurnLimiter(driver.clock, PUSHES_PER_TURN, touch),
       readTimeoutMs: seconds(options.readTimeout),
       writeTimeoutMs: seconds(options.writeTimeout),
       autoRelease: options.autoReleaseOnDisconnect,

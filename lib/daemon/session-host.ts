@@ -1,23 +1,23 @@
 import type { Alarms } from '../common/alarms.js';
 import type { Ms } from '../common/system.js';
 import type { EngineDriver } from '../core/driver.js';
-import type { Continuations } from './continuations.js';
+import type { RequestScheduler } from './request-scheduler.js';
 import type { DaemonLogger } from './logger.js';
-import type { Portions } from './portions.js';
+import type { TurnLimiter } from './turn-limiter.js';
 import type { SignalMemory } from './signal-memory.js';
 import type { StatsDesk } from './stats-desk.js';
-import type { Turn } from './turn.js';
+import type { ReplyBatch } from './reply-batch.js';
 
 /** What all sessions of a listener share. */
 export interface SessionHost {
   readonly driver: EngineDriver;
   readonly alarms: Alarms;
-  readonly turn: Turn;
-  readonly continuations: Continuations;
+  readonly replyBatch: ReplyBatch;
+  readonly scheduler: RequestScheduler;
   /** Of sessions, by their peers or by deadlines. */
-  readonly endings: Portions;
+  readonly endings: TurnLimiter;
   /** Of signals, to those who listen. */
-  readonly pushes: Portions;
+  readonly pushes: TurnLimiter;
   readonly stats: StatsDesk;
   readonly signalMemory: SignalMemory;
   /** What clients bring about: at most one line a second for each message. */

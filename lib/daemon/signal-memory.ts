@@ -1,5 +1,5 @@
 /** What signals may take that wait for listeners, all together. */
-const MOST_BYTES = 256 * 2 ** 20;
+const MAX_BYTES = 256 * 2 ** 20;
 /** A listener for which no more waits is never cut off for what waits for others. */
 const FAIR_BYTES = 64 * 1024;
 
@@ -7,7 +7,7 @@ const FAIR_BYTES = 64 * 1024;
 export class SignalMemory {
   private used = 0;
 
-  constructor(private readonly most = MOST_BYTES) {}
+  constructor(private readonly most = MAX_BYTES) {}
 
   /** Whether a listener for which so much waits may be sent more. */
   allows(waiting: number): boolean {

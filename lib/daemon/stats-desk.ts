@@ -2,7 +2,7 @@ import type { Clock, Ms } from '../common/system.js';
 import type { Engine } from '../core/engine.js';
 import type { StatsWalk } from '../core/stats.js';
 import { REPLY_LINE_CAP } from '../protocol/limits.js';
-import type { Continuations, Continued } from './continuations.js';
+import type { RequestScheduler, ScheduledWork } from './request-scheduler.js';
 import { SharedText, StatsText } from './stats-text.js';
 
 /** A session that has asked for `stats`, and does nothing else until it is answered. */
@@ -30,7 +30,7 @@ interface Making {
  * for all who asked before it was begun. Whoever asks later shares the next one. No more memory is used than for two texts of
  * the largest size, however many ask and however slowly they read.
  */
-export class StatsDesk implements Continued {
+export class StatsDesk implements ScheduledWork {
   private waiting = new Set<Asker>();
   private making: Making | undefined;
   private inLine = false;
@@ -44,7 +44,7 @@ export class StatsDesk implements Continued {
   constructor(
     private readonly engine: Engine,
     private readonly clock: Clock,
-    private readonly continuations: Continuations,
+    private readonly scheduler: RequestScheduler,
     private readonly connections: () => number,
     private readonly failed: (error: unknown) => void,
   ) {}
@@ -63,7 +63,7 @@ export class StatsDesk implements Continued {
     this.making?.askers.delete(asker);
   }
 
-  /** Continued */
+  /** ScheduledWork */
   proceed(now: Ms, sliceMs: Ms): void {
     this.inLine = false;
     const end = now + SLICES * sliceMs;
@@ -116,6 +116,6 @@ export class StatsDesk implements Continued {
     const idle = this.making === undefined && (this.waiting.size === 0 || this.unread > REPLY_LINE_CAP);
     if (this.inLine || idle) return;
     this.inLine = true;
-    this.continuations.add(this);
+    this.scheduler.add(this);
   }
 }

@@ -15,7 +15,7 @@ export class StatsText {
     this.size += entries.length + 1;
   };
 
-  /** The line of the reply, LF included. @param connections as the door counts them */
+  /** The line of the reply, LF included. @param connections as the host counts them */
   line(connections: number): Buffer[] {
     const line: Buffer[] = [];
     let before = `ok {"connections":${connections}`;

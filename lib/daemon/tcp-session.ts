@@ -7,7 +7,7 @@ import type { Reply, Request } from '../protocol/messages.js';
 import { encodePush, encodeReply } from '../protocol/reply-encoder.js';
 import { RequestDecoder } from '../protocol/request-decoder.js';
 import { ContainedSession } from './contained-session.js';
-import { REQUESTS_AT_ONCE, UNREAD_BYTES, weightOf } from './continuations.js';
+import { REQUESTS_AT_ONCE, UNREAD_BYTES, weightOf } from './request-scheduler.js';
 import { isLogin } from './credentials.js';
 import { Outbox } from './outbox.js';
 import { closesCleanly } from './plain-tcp.js';
@@ -89,7 +89,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
     this.decoder.push(chunk.toString('latin1'));
     if (this.state === 'blocked') this.watchTail(now);
     else this.execute(now);
-    const { driver, turn } = this.host;
+    const { driver, replyBatch } = this.host;
     // Those first who have waited for what this one has just released.
     driver.resumeWoken();
     if ((this.continued || this.state === 'busy') && this.decoder.unread >= UNREAD_BYTES) {
@@ -97,7 +97,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
       this.stream.pause();
     }
     if (this.talks || this.continued) return;
-    this.talks = turn.defers(this);
+    this.talks = replyBatch.defers(this);
     if (this.talks) return;
     this.speak(now);
     driver.touch();
@@ -174,8 +174,8 @@ export class TcpSession extends ContainedSession implements SessionSink {
       weight += weightOf(frame);
       if (weight < REQUESTS_AT_ONCE) continue;
       weight = 0;
-      const { continuations } = this.host;
-      if (this.isOpen && continuations.isOver(now, sliceMs)) this.getInLine();
+      const { scheduler } = this.host;
+      if (this.isOpen && scheduler.isOver(now, sliceMs)) this.getInLine();
     }
     if (this.decoder.completed !== completed) this.lineSince = now;
   }

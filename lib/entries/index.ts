@@ -24,12 +24,12 @@ export { currentLock } from '../locks/handle/current-lock.js';
 export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events/events.js';
 export { type KeyValue, lockKey } from '../locks/options/keys.js';
 export type { LockHandle } from '../locks/handle/lock-handle.js';
-export type { ScopeOptions, WithLockOptions as ServiceWithLockOptions } from '../locks/lock-scope.js';
+export type { ScopeOptions, LockBodyOptions } from '../locks/lock-scope.js';
 export type { LockTicket } from '../locks/tickets/lock-ticket.js';
 export type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-options.js';
 export type {
   BackendOptions,
-  Defaults,
+  LockTimes,
   LockClientOptions,
   LockKey,
   RemoteOptions,
@@ -44,7 +44,7 @@ export type {
   DflockdModuleAsyncOptions,
   DflockdModuleOptions,
   DflockdOptionsFactory,
-  Extras,
+  DflockdModuleExtras,
 } from '../nest/dflockd.options.js';
 export { DflockdService } from '../nest/dflockd.service.js';
 export { DflockdSignals, getDflockdSignalsToken } from '../nest/dflockd.signals.js';
@@ -54,7 +54,7 @@ export { InjectDflockdSignals } from '../nest/decorators/inject-dflockd-signals.
 export { LockInterceptor } from '../nest/requests/lock.interceptor.js';
 export { LockRequest, type LockRequestOptions } from '../nest/decorators/lock-request.decorator.js';
 export { lockErrorResponse, type LockErrorResponse } from '../nest/errors/lock-error-response.js';
-export type { LockErrorStatuses } from '../nest/errors/lock-exception.table.js';
+export type { LockErrorStatuses } from '../nest/errors/lock-exception.mapping.js';
 export { LockExceptionFilter } from '../nest/errors/lock-exception.filter.js';
 export { WithLock } from '../nest/decorators/with-lock.decorator.js';
 export type {
@@ -64,7 +64,7 @@ export type {
   KeyOf,
   LockableResult,
   LockDecorator,
-  Opts,
+  WithLockArgs,
   PropertyAt,
   SkipOf,
   Template,

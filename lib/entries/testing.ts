@@ -22,12 +22,12 @@ export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../lock
 export type { EmbeddedOptions } from '../backends/embedded/embedded-options.js';
 export type { DflockdServerOptions } from '../daemon/options.js';
 export type { LockHandle } from '../locks/handle/lock-handle.js';
-export type { ScopeOptions, WithLockOptions as ServiceWithLockOptions } from '../locks/lock-scope.js';
+export type { ScopeOptions, LockBodyOptions } from '../locks/lock-scope.js';
 export type { LockTicket } from '../locks/tickets/lock-ticket.js';
 export type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-options.js';
 export type {
   BackendOptions,
-  Defaults,
+  LockTimes,
   LockClientOptions,
   LockKey,
   RemoteOptions,
@@ -35,7 +35,7 @@ export type {
   ShardingStrategy,
 } from '../locks/options/options.js';
 export type { ServerStats } from '../protocol/server-stats.js';
-export type { DflockdModuleOptions, Extras } from '../nest/dflockd.options.js';
+export type { DflockdModuleOptions, DflockdModuleExtras } from '../nest/dflockd.options.js';
 export type { DflockdService } from '../nest/dflockd.service.js';
 export { attachLocks } from '../testing/attach-locks.js';
 export { type HeldLockInfo, TestLocks, type TestLocksOptions } from '../testing/test-locks.js';

@@ -17,10 +17,11 @@ import { Holds } from './handle/holds.js';
 import { LeaseKeeper } from './lease/lease-keeper.js';
 import { refuseLiveBody } from './handle/live-result.js';
 import type { LockHandle } from './handle/lock-handle.js';
-import { checkRequest, checkTicketNesting, type LockRequest, NO_OPTIONS, orderedKeys } from './acquire/lock-request.js';
-import { type RequestDefaults, requestDefaults } from './acquire/lock-request.js';
-import type { LockScope, ResultCheck, ScopeOptions, WithLockOptions } from './lock-scope.js';
-import { LockTaker } from './acquire/lock-taker.js';
+import { checkRequest, checkTicketNesting, type CheckedAcquire, NO_OPTIONS } from './acquire/checked-acquire.js';
+import { orderedKeys } from './acquire/key-order.js';
+import { type RequestDefaults, requestDefaults } from './acquire/checked-acquire.js';
+import type { LockScope, ResultCheck, ScopeOptions, LockBodyOptions } from './lock-scope.js';
+import { LockAcquirer } from './acquire/lock-acquirer.js';
 import type { LockTicket } from './tickets/lock-ticket.js';
 import { checkObject } from '../common/option-checks.js';
 import type { AcquireOptions, TicketOptions } from './acquire/acquire-options.js';
@@ -29,7 +30,7 @@ import { leaseWarning, limitsOf } from './options/limits.js';
 import { resolveOptions, type ResolvedOptions } from './options/resolve-options.js';
 import { type ShownOptions, shownOptions } from './options/resolve-options.js';
 import { Queries } from './queries.js';
-import { Scopes, type WithLockArgs } from './scopes.js';
+import { Scopes, type LockBodyArgs } from './scopes.js';
 import { Signals } from './signals/signals.js';
 import { Tickets } from './tickets/tickets.js';
 
@@ -49,7 +50,7 @@ export class LockClient<S = ServerStats> {
   readonly #log: BackendHost['log'];
   readonly #backend: LockBackend<S>;
   readonly #keeper: LeaseKeeper;
-  readonly #taker: LockTaker;
+  readonly #acquirer: LockAcquirer;
   readonly #tickets: Tickets;
   readonly #queries: Queries<S>;
   readonly #scopes: Scopes;
@@ -87,13 +88,13 @@ export class LockClient<S = ServerStats> {
     this.#backendStart = new BackendStart(this.#backend);
     this.#keeper = new LeaseKeeper(this.#backend, this.#clock, entropy, this.#options.renewRatio);
     this.#holds = new Holds(this.#keeper, this.#events);
-    this.#taker = new LockTaker(this.#keeper, this.#backendStart, this.#holds, this.#events);
+    this.#acquirer = new LockAcquirer(this.#keeper, this.#backendStart, this.#holds, this.#events);
     this.#scopes = new Scopes(this.take.bind(this), this.#holds, this.#clock, this.#options.maxHoldMs);
-    this.#tickets = new Tickets(this.#keeper, this.#backendStart, this.#taker);
+    this.#tickets = new Tickets(this.#keeper, this.#backendStart, this.#acquirer);
     // What does not acquire waits as long for the start as an acquire.
     const patience = (): Ms => this.#clock.now() + this.#options.acquireTimeoutMs;
-    const ready = (): Promise<void> => this.#taker.ready(patience());
-    const started = (): Promise<void> => this.#taker.started(patience());
+    const ready = (): Promise<void> => this.#acquirer.ready(patience());
+    const started = (): Promise<void> => this.#acquirer.started(patience());
     this.#queries = new Queries(this.#backend, this.#defaults, { origin: this.#keeper, started, ready });
     this.signals = new Signals(this.#backend, ready);
     this.#backend.onLink((event) => this.linkChanged(event));
@@ -172,7 +173,7 @@ export class LockClient<S = ServerStats> {
     options: Omit<AcquireOptions, 'acquireTimeoutS'> = NO_OPTIONS,
   ): Promise<LockHandle | null> {
     if (options !== NO_OPTIONS) checkObject('options', options);
-    return this.#taker.tryAcquire(
+    return this.#acquirer.tryAcquire(
       checkRequest(key, { ...options, acquireTimeoutS: 0 }, this.#defaults, this.#clock.now()),
     );
   }
@@ -197,8 +198,8 @@ export class LockClient<S = ServerStats> {
    *   before `fn` had settled, unless `onLost` is 'ignore'
    */
   withLock<R>(key: LockKey, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
-  withLock<R>(key: LockKey, options: WithLockOptions, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
-  withLock<R>(key: LockKey, ...args: WithLockArgs<R>): Promise<R> {
+  withLock<R>(key: LockKey, options: LockBodyOptions, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
+  withLock<R>(key: LockKey, ...args: LockBodyArgs<R>): Promise<R> {
     return this.#scopes.withLock(key, args);
   }
 
@@ -254,13 +255,13 @@ export class LockClient<S = ServerStats> {
 
   /** Not an async function: that would cost every acquire some turns of the microtasks more. */
   private take(key: LockKey, options: AcquireOptions, call?: LockedCall): Promise<Hold> {
-    let request: LockRequest;
+    let request: CheckedAcquire;
     try {
       request = checkRequest(key, options, this.#defaults, this.#clock.now(), call);
     } catch (error) {
       return rejected(withOrigin(error, this.#keeper));
     }
-    return this.#taker.acquire(request);
+    return this.#acquirer.acquire(request);
   }
 
   private async startUp(): Promise<void> {
@@ -280,12 +281,12 @@ export class LockClient<S = ServerStats> {
     this.#events.link(event, this.#clock.wall());
     if (event.state !== 'up') return;
     if (!this.#closing) this.#backendStart.linkUp();
-    this.#taker.wake();
+    this.#acquirer.wake();
   }
 
   private async shutDown(): Promise<void> {
     this.#state = 'closing';
-    this.#taker.close();
+    this.#acquirer.close();
     this.#tickets.close();
     await this.#holds.finish(this.#options.shutdownTimeoutMs, CLOSE_GRACE_MS);
     await this.#backend.close(CLOSE_GRACE_MS).catch((error: Error) => this.#log('warn', error.message));

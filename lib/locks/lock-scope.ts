@@ -2,15 +2,14 @@ import { ConfigError, type LockLostError } from '../common/errors.js';
 import { show } from '../common/shown.js';
 import type { Clock, Ms } from '../common/system.js';
 import { isLazy, started } from '../common/thenables.js';
-import { checkBounds } from './options/bounds.js';
 import { runWithLock } from './handle/current-lock.js';
 import type { Hold, LockEntry } from './handle/hold.js';
 import type { Holds } from './handle/holds.js';
 import type { LockHandle } from './handle/lock-handle.js';
-import { NO_OPTIONS } from './acquire/lock-request.js';
+import { type HoldTimes, keepForMinimum } from './handle/minimum-hold.js';
+import { NO_OPTIONS } from './acquire/checked-acquire.js';
 import { checkObject, wrong } from '../common/option-checks.js';
 import type { AcquireOptions } from './acquire/acquire-options.js';
-import { checkMaxHold } from './options/resolve-options.js';
 
 export interface ScopeOptions extends AcquireOptions {
   /**
@@ -26,24 +25,10 @@ export interface ScopeOptions extends AcquireOptions {
   maxHoldS?: number | undefined;
 }
 
-export interface WithLockOptions extends ScopeOptions {
+/** Options of `withLock` on a client and on DflockdService. */
+export interface LockBodyOptions extends ScopeOptions {
   /** `throw` (default): a lock lost under the body makes withLock reject. `ignore`: only the events tell. */
   onLost?: 'throw' | 'ignore' | undefined;
-}
-
-/** For how long a body keeps its lock. */
-export interface HoldTimes {
-  readonly minHoldMs: Ms;
-  /** Infinity: no limit. */
-  readonly maxHoldMs: Ms;
-}
-
-/** @param otherwise the client's `maxHoldS` in ms @throws ConfigError, also if the two contradict each other */
-export function holdTimes(minHoldS: unknown, maxHoldS: unknown, otherwise: Ms): HoldTimes {
-  const minHoldMs = (checkBounds('minHoldS', minHoldS) ?? 0) * 1000;
-  const maxHoldMs = checkMaxHold(maxHoldS) ?? otherwise;
-  if (minHoldMs > maxHoldMs) throw wrong('maxHoldS', `at least minHoldS (${minHoldMs / 1000})`, maxHoldMs / 1000);
-  return { minHoldMs, maxHoldMs };
 }
 
 /** @throws ConfigError */
@@ -141,8 +126,7 @@ export class LockScope {
         void this.held.release();
         return loss;
       }
-      const { minHoldMs } = this.times;
-      if (minHoldMs > 0) this.held.keepUntil(this.since + minHoldMs);
+      keepForMinimum(this.held, this.since, this.times);
       await this.held.release();
       return undefined;
     } finally {

@@ -3,7 +3,7 @@ import { withOrigin } from '../common/error-origin.js';
 import { LockError, UnsupportedError } from '../common/errors.js';
 import { checkNames, checkObject } from '../common/option-checks.js';
 import { nameKey } from '../common/shown.js';
-import type { RequestDefaults } from './acquire/lock-request.js';
+import type { RequestDefaults } from './acquire/checked-acquire.js';
 import { checkBounds } from './options/bounds.js';
 import { wireKey } from './options/keys.js';
 

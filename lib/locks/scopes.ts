@@ -1,26 +1,25 @@
 import { checkObject } from '../common/option-checks.js';
 import type { Clock, Ms } from '../common/system.js';
 import type { AcquireOptions } from './acquire/acquire-options.js';
-import { NO_OPTIONS } from './acquire/lock-request.js';
+import { NO_OPTIONS } from './acquire/checked-acquire.js';
 import type { Hold, LockedCall } from './handle/hold.js';
 import type { Holds } from './handle/holds.js';
 import { refuseLiveBody } from './handle/live-result.js';
 import type { LockHandle } from './handle/lock-handle.js';
+import { type HoldTimes, holdTimes } from './handle/minimum-hold.js';
 import {
   checkOnLost,
   checkWork,
-  type HoldTimes,
-  holdTimes,
   LockScope,
   type ResultCheck,
   type ScopeOptions,
-  type WithLockOptions,
+  type LockBodyOptions,
 } from './lock-scope.js';
 import type { LockKey } from './options/options.js';
 
 /** Work under a lock, as LockClient.withLock takes it. */
-export type WithLockArgs<R> =
-  [fn: (lock: LockHandle) => R | Promise<R>] | [options: WithLockOptions, fn: (lock: LockHandle) => R | Promise<R>];
+export type LockBodyArgs<R> =
+  [fn: (lock: LockHandle) => R | Promise<R>] | [options: LockBodyOptions, fn: (lock: LockHandle) => R | Promise<R>];
 
 /** Takes locks for bodies, and gives them back. */
 export class Scopes {
@@ -36,8 +35,8 @@ export class Scopes {
     this.times = { minHoldMs: 0, maxHoldMs };
   }
 
-  async withLock<R>(key: LockKey, args: WithLockArgs<R>): Promise<R> {
-    const [given, fn] = checkWork<WithLockOptions, (lock: LockHandle) => R | Promise<R>>(args);
+  async withLock<R>(key: LockKey, args: LockBodyArgs<R>): Promise<R> {
+    const [given, fn] = checkWork<LockBodyOptions, (lock: LockHandle) => R | Promise<R>>(args);
     const { onLost = 'throw', ...options } = given;
     checkOnLost(onLost);
     // By this it is known that there is nothing to be checked.

@@ -12,7 +12,7 @@ import { LockClient } from '../locks/lock-client.js';
 import { checkObject } from '../common/option-checks.js';
 import {
   DEFAULT_INSTANCE,
-  holderToken,
+  serviceRefToken,
   MODULE_INFO,
   MODULE_OPTIONS,
   OWN_FILTER,
@@ -29,7 +29,7 @@ import {
   clientOptionsOf,
   type DflockdModuleAsyncOptions,
   type DflockdModuleOptions,
-  type Extras,
+  type DflockdModuleExtras,
 } from './dflockd.options.js';
 import { DflockdService } from './dflockd.service.js';
 import { DflockdSignals, getDflockdSignalsToken, signalsClasses } from './dflockd.signals.js';
@@ -40,8 +40,8 @@ import { noteAnswering } from './errors/exception.settings.js';
 import { coverGateways } from './errors/gateway.filter.js';
 import { LockRunner } from './methods/lock.runner.js';
 import { moduleFilter, type ModuleFilter } from './errors/module.filter.js';
-import { refuseTwins, type ModuleInfo } from './shared/module-info.js';
-import { ServiceHolder } from './methods/service-holder.js';
+import { assertOneGlobal, type ModuleInfo } from './shared/module-info.js';
+import { ServiceRef } from './methods/service-ref.js';
 import { trackHandlers } from './requests/tracked-handler.js';
 
 const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleOptions>({
@@ -49,7 +49,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleO
 })
   .setClassMethodName('forRoot')
   .setFactoryMethodName('createDflockdOptions')
-  .setExtras<Extras>({ instance: undefined, isGlobal: true }, (definition, extras) => {
+  .setExtras<DflockdModuleExtras>({ instance: undefined, isGlobal: true }, (definition, extras) => {
     located('DflockdModule', () => checkExtras(extras));
     const info = { instance: extras.instance ?? DEFAULT_INSTANCE, isGlobal: extras.isGlobal ?? true };
     return {
@@ -59,7 +59,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleO
       exports: [
         getDflockdToken(info.instance),
         getDflockdSignalsToken(info.instance),
-        holderToken(info.instance),
+        serviceRefToken(info.instance),
         ...aliasesOf(info).map(({ provide }) => provide),
       ],
     };
@@ -77,7 +77,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleO
 @Module({})
 export class DflockdModule extends ConfigurableModuleClass {
   /** @throws ConfigError at start, for options that are wrong, unknown or contradict each other */
-  static override forRoot(options: DflockdModuleOptions & Extras = {}): DynamicModule {
+  static override forRoot(options: DflockdModuleOptions & DflockdModuleExtras = {}): DynamicModule {
     located('DflockdModule.forRoot', () => checkObject('options', options));
     return super.forRoot(options);
   }
@@ -93,7 +93,7 @@ named(DflockdModule, 'DflockdModule');
 
 function providersOf(info: ModuleInfo): Provider[] {
   const service = getDflockdToken(info.instance);
-  const holder = holderToken(info.instance);
+  const ref = serviceRefToken(info.instance);
   return [
     { provide: MODULE_INFO, useValue: info },
     {
@@ -102,11 +102,11 @@ function providersOf(info: ModuleInfo): Provider[] {
       inject: [MODULE_OPTIONS],
     },
     // A factory, not a value: two applications made of the same module must not share it.
-    { provide: holder, useFactory: () => new ServiceHolder() },
+    { provide: ref, useFactory: () => new ServiceRef() },
     {
       provide: service,
       useFactory: async (options: DflockdModuleOptions, log: Log, modules: ModulesContainer) => {
-        refuseTwins(modules, info);
+        assertOneGlobal(modules, info);
         return new DflockdService(await startClient(options, log));
       },
       inject: [MODULE_OPTIONS, OWN_LOG, ModulesContainer],
@@ -122,7 +122,7 @@ function providersOf(info: ModuleInfo): Provider[] {
     {
       provide: OWN_WIRING,
       useFactory: (
-        own: ServiceHolder,
+        own: ServiceRef,
         its: unknown,
         filter: ModuleFilter,
         { exceptionFilter }: DflockdModuleOptions,
@@ -134,7 +134,7 @@ function providersOf(info: ModuleInfo): Provider[] {
         coverGateways(modules);
         trackHandlers(modules);
       },
-      inject: [holder, service, OWN_FILTER, MODULE_OPTIONS, ModulesContainer],
+      inject: [ref, service, OWN_FILTER, MODULE_OPTIONS, ModulesContainer],
     },
     DflockdExplorer,
     DflockdLifecycle,

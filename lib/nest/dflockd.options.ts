@@ -21,7 +21,7 @@ export type DflockdModuleOptions = LockClientOptions<unknown> & {
   logger?: LoggerService | false | undefined;
 };
 
-export interface Extras {
+export interface DflockdModuleExtras {
   /** Name of this lock service, where an application has several. Default: none. */
   instance?: string | undefined;
   /** Whether all modules see it without importing it. Default true. */
@@ -34,7 +34,7 @@ export interface DflockdOptionsFactory {
 }
 
 /** For `forRootAsync`: `useFactory` with `inject`, or `useClass` / `useExisting` with a DflockdOptionsFactory. */
-export interface DflockdModuleAsyncOptions extends Extras {
+export interface DflockdModuleAsyncOptions extends DflockdModuleExtras {
   /** Modules that export what is injected. */
   imports?: ModuleMetadata['imports'] | undefined;
   useFactory?: ((...args: any[]) => DflockdModuleOptions | Promise<DflockdModuleOptions>) | undefined;

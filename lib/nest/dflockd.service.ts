@@ -4,7 +4,7 @@ import type { Capabilities } from '../backends/backend.js';
 import { printAs } from '../common/inspection.js';
 import type { LockEvent, LockLostEvent } from '../locks/events/events.js';
 import type { LockClient } from '../locks/lock-client.js';
-import type { WithLockOptions } from '../locks/lock-scope.js';
+import type { LockBodyOptions } from '../locks/lock-scope.js';
 import type { LockHandle } from '../locks/handle/lock-handle.js';
 import type { LockTicket } from '../locks/tickets/lock-ticket.js';
 import type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-options.js';
@@ -51,7 +51,7 @@ export class DflockdService {
    * meanwhile (its `settled` has the result; not with `onLost: 'ignore'`)
    */
   withLock<R>(key: LockKey, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
-  withLock<R>(key: LockKey, options: WithLockOptions, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
+  withLock<R>(key: LockKey, options: LockBodyOptions, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
   withLock<R>(...args: [any, any, any?]): Promise<R> {
     return this.client.withLock<R>(...args);
   }

@@ -3,8 +3,8 @@ import { shared } from '../common/shared-state.js';
 import { DEFAULT_INSTANCE } from '../nest/shared/dflockd.constants.js';
 import { DflockdService } from '../nest/dflockd.service.js';
 import { LockRunner } from '../nest/methods/lock.runner.js';
-import { holderOf, lockedMethodsOf } from '../nest/methods/locked-method.registry.js';
-import { ServiceHolder } from '../nest/methods/service-holder.js';
+import { serviceRefOf, lockedMethodsOf } from '../nest/methods/locked-method.registry.js';
+import { ServiceRef } from '../nest/methods/service-ref.js';
 import { TestLocks } from './test-locks.js';
 
 /** For those who do not care which; nothing in it keeps the process alive. */
@@ -34,12 +34,12 @@ export function attachLocks<T extends object>(object: T, locks: TestLocks | Dflo
   const name = object.constructor?.name ?? 'the object';
   const methods = lockedMethodsOf(Object.getPrototypeOf(object) as object);
   if (methods.length === 0) throw new ConfigError(`attachLocks: ${name} has no method with a lock`);
-  const holder = new ServiceHolder();
-  holder.fill(new LockRunner(service.client));
+  const ref = new ServiceRef();
+  ref.fill(new LockRunner(service.client));
   for (const method of methods) {
     const { instance } = method.plan;
-    method.bind(object, holder);
-    if (holderOf(object, instance) !== holder) {
+    method.bind(object, ref);
+    if (serviceRefOf(object, instance) !== ref) {
       const which = instance === DEFAULT_INSTANCE ? 'DflockdService' : `getDflockdToken('${instance}')`;
       throw new ConfigError(
         `attachLocks: ${name} was made by Nest and has its locks; use overrideProvider(${which}).useValue(locks.service)`,

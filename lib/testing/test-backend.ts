@@ -80,11 +80,11 @@ export class TestBackend implements LockBackend<ServerStats> {
     return inner && this.took(inner);
   }
 
-  enqueue(req: AcquireRequest, mode: 'line' | 'ticket', waiter: Waiter): Pending {
+  enqueue(req: AcquireRequest, mode: 'queue' | 'ticket', waiter: Waiter): Pending {
     const wait = new TestPending(req, {
       clock: this.clock,
       place: (inner) => this.engine.enqueue(req, mode, inner),
-      onPlace: (place) => waiter.onPlace(place),
+      onPlaced: (place) => waiter.onPlaced(place),
       granted: (grant) => waiter.granted(this.took(grant)),
       refused: (error) => waiter.refused(error),
       unreachable: () => this.unreachable(),

@@ -18,7 +18,7 @@ interface TestTimer {
 /** Sums of fractions are off by less. */
 const ROUNDING_MS: Ms = 1e-6;
 /** So many timers in a row may be run one by one without anybody having used a lock. */
-const MOST_IDLE_STEPS = 100;
+const MAX_IDLE_STEPS = 100;
 
 /**
  * Time that runs as the host's does and can be skipped. Where a test framework has put fake timers in the place of the
@@ -178,7 +178,7 @@ export class TestClock implements Clock {
     const target = this.target();
     if (this.handle !== undefined) host.clearTimeout(this.handle);
     this.handle = undefined;
-    const first = this.first(this.idleSteps >= MOST_IDLE_STEPS);
+    const first = this.first(this.idleSteps >= MAX_IDLE_STEPS);
     if (!first) return;
     // Node truncates, and fires early by up to a millisecond.
     const whole = Math.ceil(first.due - target - ROUNDING_MS) + (host.isFake ? 0 : 1);

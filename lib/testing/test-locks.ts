@@ -8,13 +8,13 @@ import { shown } from '../common/shown.js';
 import { type Entropy, type Ms, nextTurn, systemEntropy } from '../common/system.js';
 import { LockClient } from '../locks/lock-client.js';
 import type { LockHandle } from '../locks/handle/lock-handle.js';
-import { orderedKeys } from '../locks/acquire/lock-request.js';
+import { orderedKeys } from '../locks/acquire/key-order.js';
 import { checkNames, checkNumber, checkObject, wrong } from '../common/option-checks.js';
 import { type BackendLimits, limitsOf } from '../locks/options/limits.js';
-import type { Defaults, LockKey } from '../locks/options/options.js';
+import type { LockTimes, LockKey } from '../locks/options/options.js';
 import { resolveEmbedded } from '../backends/embedded/options.js';
 import { DflockdModule } from '../nest/dflockd.module.js';
-import type { DflockdModuleOptions, Extras } from '../nest/dflockd.options.js';
+import type { DflockdModuleOptions, DflockdModuleExtras } from '../nest/dflockd.options.js';
 import { DflockdService } from '../nest/dflockd.service.js';
 import { getDflockdToken } from '../nest/dflockd.token.js';
 import { TestBackend } from './test-backend.js';
@@ -22,7 +22,7 @@ import { TestClock } from './test-clock.js';
 import type { TestGrant } from './test-grant.js';
 
 /** What of the module's options means something in a test. */
-export type TestLocksOptions = Defaults & Pick<DflockdModuleOptions, 'namespace' | 'shutdownTimeoutS' | 'maxHoldS'>;
+export type TestLocksOptions = LockTimes & Pick<DflockdModuleOptions, 'namespace' | 'shutdownTimeoutS' | 'maxHoldS'>;
 
 /** One lock, or one slot of a semaphore, that is held. */
 export interface HeldLockInfo {
@@ -99,7 +99,7 @@ export class TestLocks {
    * `DflockdModule` on these locks, for `imports` in place of `DflockdModule.forRoot(…)`.
    * @throws ConfigError as `forRoot`
    */
-  module(options: Extras & Pick<DflockdModuleOptions, 'exceptionFilter' | 'logger'> = {}): DynamicModule {
+  module(options: DflockdModuleExtras & Pick<DflockdModuleOptions, 'exceptionFilter' | 'logger'> = {}): DynamicModule {
     checkObject('options', options);
     const { instance, isGlobal, ...rest } = options;
     // Factories, not values: Nest 10 tells dynamic modules apart by writing out all that is in them.

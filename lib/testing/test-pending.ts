@@ -5,7 +5,7 @@ interface Surroundings {
   readonly clock: Clock;
   /** Takes a place in the engine's queue. */
   place(waiter: Waiter): Pending;
-  onPlace(place: Placement): void;
+  onPlaced(place: Placement): void;
   granted(grant: Grant): void;
   refused(error: unknown): void;
   unreachable(): Error;
@@ -34,7 +34,7 @@ export class TestPending implements Pending {
     if (this.isOver) return;
     this.isCut = false;
     const inner = this.around.place({
-      onPlace: (place) => this.around.onPlace(place),
+      onPlaced: (place) => this.around.onPlaced(place),
       granted: (grant) => {
         this.finish();
         this.around.granted(grant);

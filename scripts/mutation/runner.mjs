@@ -16,7 +16,7 @@ import { folderOf } from '../mutation-folders.mjs';
 import { NOT_RUN } from './left-over.mjs';
 
 /** What waits for ever is no longer waited for than this, or than eight times what the test takes without a mutant. */
-const LEAST_TIMEOUT_MS = 300;
+const MIN_TIMEOUT_MS = 300;
 /** In the sandbox, for all workers: what each test took. */
 const TIMES = '.test-times.json';
 
@@ -90,7 +90,7 @@ class InProcessRunner {
     const times = existsSync(TIMES) ? JSON.parse(readFileSync(TIMES, 'utf8')) : {};
     const tests = [];
     await runTests({
-      timeoutOf: (test) => Math.max(LEAST_TIMEOUT_MS, 8 * (times[idOf(test)] ?? 1000)),
+      timeoutOf: (test) => Math.max(MIN_TIMEOUT_MS, 8 * (times[idOf(test)] ?? 1000)),
       wanted: (test) => !test.skipped && (!ids || ids.has(idOf(test))),
       begins: (test) => (context.currentTestId = idOf(test)),
       told(test, failure, timeSpentMs) {

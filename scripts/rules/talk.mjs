@@ -81,7 +81,7 @@ export const TALK = [
     test: 'is the end of the lane when the end follows, and not before that is known',
     out: 'the question on a command lane',
     file: 'backends/dflockd/lanes/lane.ts',
-    from: "if (reply.s === 'error' && isAmbiguous(request)) return this.question(exchange);",
+    from: "if (reply.s === 'error' && isAmbiguous(request)) return this.suspectReply(exchange);",
     to: '',
   },
   {
@@ -107,7 +107,7 @@ export const TALK = [
     spec: 'test/unit/backends/dflockd/remote.spec.ts',
     test: 'goes on within its deadline on another connection after a bare error',
     out: 'on a wait lane: close it',
-    file: 'backends/dflockd/lines/place.ts',
+    file: 'backends/dflockd/queues/place.ts',
     from: "if (outcome instanceof LockError || outcome.s === 'error') {",
     to: 'if (outcome instanceof LockError) {',
   },

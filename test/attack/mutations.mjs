@@ -52,7 +52,7 @@ export const MUTATIONS = [
   },
   {
     name: 'a flood of requests is executed in one go',
-    file: 'daemon/continuations.js',
+    file: 'daemon/request-scheduler.js',
     from: 'return this.spentMs >=',
     to: 'return this.spentMs >= 60_000 +',
     attack: 'readers of',

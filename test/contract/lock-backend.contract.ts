@@ -146,7 +146,7 @@ export function describeLockBackend(
     it('lets a caller wait, and says that it waits', async () => {
       const req = request();
       const held = await take(a, req);
-      const pending = enqueue(b, req, 'line');
+      const pending = enqueue(b, req, 'queue');
       expect(await inTime(pending.placed, 'the place')).toBe('queued');
       await release(a, held);
       const grant = await inTime(pending.grant, 'the grant');
@@ -157,7 +157,7 @@ export function describeLockBackend(
     it('grants what was waited for with the lease that was asked for to a waiter who does not renew', async () => {
       const req = request({ leaseMs: 20_000 });
       const held = await take(a, req);
-      const pending = enqueue(b, req, 'line');
+      const pending = enqueue(b, req, 'queue');
       expect(await inTime(pending.placed, 'the place')).toBe('queued');
       await release(a, held);
       const grant = await inTime(pending.grant, 'the grant');
@@ -166,7 +166,7 @@ export function describeLockBackend(
     });
 
     it('grants a free lock to a caller that would wait', async () => {
-      const pending = enqueue(a, request(), 'line');
+      const pending = enqueue(a, request(), 'queue');
       await inTime(pending.grant, 'the grant');
       expect(await pending.placed).toBe('acquired');
     });
@@ -179,7 +179,7 @@ export function describeLockBackend(
       const all: Promise<void>[] = [];
       for (let i = 0; i < CALLERS; i++) {
         const backend = i % 2 ? a : b;
-        const pending = enqueue(backend, req, 'line');
+        const pending = enqueue(backend, req, 'queue');
         await inTime(pending.placed, 'the place');
         const places =
           Math.min(Math.ceil((i + 1) / 2), fixture.places) + Math.min(Math.floor((i + 1) / 2), fixture.places);
@@ -203,7 +203,7 @@ export function describeLockBackend(
       const held = await take(a, { ...req, deadline: now() + 5000 });
       const took = stopwatch();
       const began = now();
-      const pending = enqueue(b, { ...req, deadline: now() + 300 }, 'line');
+      const pending = enqueue(b, { ...req, deadline: now() + 300 }, 'queue');
       await expect(inTime(pending.grant, 'the refusal')).rejects.toBeInstanceOf(AcquireTimeoutError);
       expect(took()).toBeLessThan(800);
       expect(now() - began).toBeGreaterThanOrEqual(299);
@@ -215,7 +215,7 @@ export function describeLockBackend(
     it('ends a wait when it is told to, with the reason it is given, and leaves nothing behind', async () => {
       const req = request();
       const held = await take(a, req);
-      const pending = enqueue(b, req, 'line');
+      const pending = enqueue(b, req, 'queue');
       await inTime(pending.placed, 'the place');
       const reason = new Error('changed my mind');
       pending.cancel(reason);
@@ -228,7 +228,7 @@ export function describeLockBackend(
 
     it('frees a grant that comes although it was cancelled', async () => {
       const all = Array.from({ length: 50 }, () => {
-        const pending = enqueue(a, request(), 'line');
+        const pending = enqueue(a, request(), 'queue');
         pending.cancel(new Error('at once'));
         // What was granted before the cancellation is the caller's.
         return pending.grant.then(
@@ -323,7 +323,7 @@ export function describeLockBackend(
       const req = request({}, 20_000);
       const work = async (backend: LockBackend): Promise<void> => {
         for (let i = 0; i < 10; i++) {
-          const grant = await enqueue(backend, req, 'line').grant;
+          const grant = await enqueue(backend, req, 'queue').grant;
           expect(++holders).toBe(1);
           await new Promise((resolve) => setImmediate(resolve));
           holders--;

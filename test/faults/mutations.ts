@@ -40,7 +40,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the last in the queue is served first',
-    file: 'core/slots.ts',
+    file: 'core/granting.ts',
     from: 'const waiter = res.queue.head;',
     to: 'const waiter = [...res.queue].at(-1)!;',
     shows: 'rounds',
@@ -48,7 +48,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a lease has no end',
-    file: 'core/lease-book.ts',
+    file: 'core/lease-expiry.ts',
     from: 'left > 0 && this.running.firstDue <= seen;',
     to: 'left > 0 && this.running.firstDue <= seen - 60_000;',
     shows: { row: 'blocked' },
@@ -65,16 +65,16 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a silent connection counts as proven for twice as long',
     file: 'backends/dflockd/lanes/lane.ts',
-    from: 'return this.lastAckedSend + readTimeoutMs - guardOf(readTimeoutMs);',
-    to: 'return this.lastAckedSend + 2 * readTimeoutMs - guardOf(readTimeoutMs);',
+    from: 'return this.lastAckedSend + readTimeoutMs - safetyMargin(readTimeoutMs);',
+    to: 'return this.lastAckedSend + 2 * readTimeoutMs - safetyMargin(readTimeoutMs);',
     shows: { row: 'silence black hole both ways' },
     check: 'window',
   },
   {
     name: 'holders behind a black hole go on beside their rivals',
     file: 'backends/dflockd/lanes/lane.ts',
-    from: 'return this.lastAckedSend + readTimeoutMs - guardOf(readTimeoutMs);',
-    to: 'return this.lastAckedSend + 2 * readTimeoutMs - guardOf(readTimeoutMs);',
+    from: 'return this.lastAckedSend + readTimeoutMs - safetyMargin(readTimeoutMs);',
+    to: 'return this.lastAckedSend + 2 * readTimeoutMs - safetyMargin(readTimeoutMs);',
     shows: { row: 'silence black hole both ways' },
     check: 'exclusion',
   },

@@ -9,7 +9,7 @@ interface FakeTimer {
 }
 
 /** So often in a row timers may be set for now; whoever does it more often would never let time pass. */
-const MOST_STEPS_AT_ONCE = 1000;
+const MAX_STEPS_AT_ONCE = 1000;
 
 /** A clock whose time moves only when told to. */
 export class FakeClock implements Clock {
@@ -102,7 +102,7 @@ export class FakeClock implements Clock {
     const before = this.time;
     this.time = Math.max(before, Math.min(this.nextDue, target));
     this.stepsAtOnce = this.time > before ? 0 : this.stepsAtOnce + 1;
-    if (this.stepsAtOnce > MOST_STEPS_AT_ONCE) throw new Error(`time stands still at ${this.time}`);
+    if (this.stepsAtOnce > MAX_STEPS_AT_ONCE) throw new Error(`time stands still at ${this.time}`);
     const last = this.order;
     // A timer that is set meanwhile belongs to the next step, as in Node.
     for (let due = this.earliest(last); due && due.due <= this.time; due = this.earliest(last)) {

@@ -10,7 +10,7 @@ export interface Waiting {
 }
 
 /** LockBackend.enqueue as promises. Fails if the backend says anything after its last word. */
-export function enqueue(backend: LockBackend, req: AcquireRequest, mode: 'line' | 'ticket' = 'line'): Waiting {
+export function enqueue(backend: LockBackend, req: AcquireRequest, mode: 'queue' | 'ticket' = 'queue'): Waiting {
   const placed = new Deferred<Placement>().quiet();
   const grant = new Deferred<Grant>().quiet();
   let over = false;
@@ -24,7 +24,7 @@ export function enqueue(backend: LockBackend, req: AcquireRequest, mode: 'line' 
     grant.reject(reason);
   };
   const pending = backend.enqueue(req, mode, {
-    onPlace: (place) => placed.resolve(place),
+    onPlaced: (place) => placed.resolve(place),
     granted: (given) =>
       last(() => {
         placed.resolve('acquired');

@@ -49,7 +49,7 @@ export class MemoryBackend implements LockBackend<{ server: string; holders: num
     return this.take(req);
   }
 
-  enqueue(req: AcquireRequest, mode: 'line' | 'ticket', waiter: Waiter): Pending {
+  enqueue(req: AcquireRequest, mode: 'queue' | 'ticket', waiter: Waiter): Pending {
     const { clock, entropy } = this.host;
     if (mode === 'ticket') throw new UnsupportedError('memory has no tickets', { key: req.key });
     let timer: object | undefined;
@@ -67,7 +67,7 @@ export class MemoryBackend implements LockBackend<{ server: string; holders: num
         return waiter.refused(error);
       }
       this.store.waiting.add(look);
-      waiter.onPlace('queued');
+      waiter.onPlaced('queued');
       const next = Math.min(req.deadline, ...this.holders(req).map(({ until }) => until));
       timer = clock.setTimer(look, next - clock.now() + entropy.unit(), true);
     };

@@ -83,7 +83,7 @@ describe('lint', () => {
     ['locks/handle/hold', '@nestjs/common/interfaces', 'lib/locks/handle does not use @nestjs/common (rooms.mjs)'],
     ['core/engine', 'node:net', 'lib/core does not use node:net (rooms.mjs)'],
     ['daemons/engine', './x.js', 'lib/daemons is no room: rooms.mjs does not list it'],
-    ['core/engine', './slots.js', undefined],
+    ['core/engine', './granting.js', undefined],
     ['core/engine', '../protocol/limits.js', undefined],
     ['nest/dflockd.module', '@nestjs/common', undefined],
   ])('of %s importing %s: %s', (file, source, fault) => {

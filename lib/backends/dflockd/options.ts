@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from 'node:tls';
 import { parseAddress, showAddress } from '../../common/address.js';
 import { ConfigError } from '../../common/errors.js';
-import { checkNames, checkNumber, checkObject, MOST_SECONDS, wrong } from '../../common/option-checks.js';
+import { checkNames, checkNumber, checkObject, MAX_TIMER_SECONDS, wrong } from '../../common/option-checks.js';
 import { DEFAULT_HOST, DEFAULT_PORT, DEFAULT_READ_TIMEOUT_S, LONG_LINE_CAP } from '../../protocol/limits.js';
 import type { Endpoint, RemoteConfig } from './lanes/config.js';
 
@@ -84,11 +84,11 @@ const DEFAULT_REQUEST_TIMEOUT_MS = 5000;
 const DEFAULT_MIN_DELAY_MS = 50;
 const DEFAULT_MAX_DELAY_MS = 5000;
 const DEFAULT_COMMAND_LANES = 2;
-const MOST_COMMAND_LANES = 64;
+const MAX_COMMAND_LANES = 64;
 const DEFAULT_MAX_WAIT_LANES = 1024;
 const DEFAULT_WAITERS_PER_KEY = 2;
 const DEFAULT_PLACE_LEASE_S = 3;
-const PLACE_LEASE_S = { min: 0, max: MOST_SECONDS, open: true };
+const PLACE_LEASE_S = { min: 0, max: MAX_TIMER_SECONDS, open: true };
 
 const KNOWN = [
   'tls', 'auth', 'shardingStrategy', 'connectTimeoutMs', 'requestTimeoutMs', 'readTimeoutS', 'renewRatio', 'reconnect',
@@ -96,14 +96,14 @@ const KNOWN = [
 ]; // prettier-ignore
 
 /** Timers hold no longer delays. */
-const MOST_MS = 2_147_483_647;
+const MAX_MS = 2_147_483_647;
 
 /** @throws ConfigError that names option and value */
 export function resolveRemote(servers: unknown, remote: unknown = {}): RemoteConfig {
   const options = checkObject('remote', remote);
   checkNames('remote', options, KNOWN);
   const milliseconds = (name: string, otherwise: number): number =>
-    checkNumber(`remote.${name}`, options[name], { min: 1, max: MOST_MS }) ?? otherwise;
+    checkNumber(`remote.${name}`, options[name], { min: 1, max: MAX_MS }) ?? otherwise;
   checkNumber('remote.renewRatio', options.renewRatio, { min: 0, max: 1, open: true });
   return Object.freeze({
     endpoints: resolveServers(servers),
@@ -113,11 +113,11 @@ export function resolveRemote(servers: unknown, remote: unknown = {}): RemoteCon
     connectTimeoutMs: milliseconds('connectTimeoutMs', DEFAULT_CONNECT_TIMEOUT_MS),
     requestTimeoutMs: milliseconds('requestTimeoutMs', DEFAULT_REQUEST_TIMEOUT_MS),
     readTimeoutMs:
-      (checkNumber('remote.readTimeoutS', options.readTimeoutS, { min: 0.5, max: MOST_MS / 1000 }) ??
+      (checkNumber('remote.readTimeoutS', options.readTimeoutS, { min: 0.5, max: MAX_MS / 1000 }) ??
         DEFAULT_READ_TIMEOUT_S) * 1000,
     reconnect: resolveReconnect(options.reconnect),
     commandLanes:
-      checkNumber('remote.commandLanes', options.commandLanes, { min: 1, max: MOST_COMMAND_LANES, integer: true }) ??
+      checkNumber('remote.commandLanes', options.commandLanes, { min: 1, max: MAX_COMMAND_LANES, integer: true }) ??
       DEFAULT_COMMAND_LANES,
     ...resolveWaiting(options),
     autoRelease: checkAutoRelease(options.autoRelease),
@@ -175,7 +175,7 @@ function checkStrategy(value: unknown): ShardingStrategy | undefined {
 function resolveReconnect(value: unknown = {}): RemoteConfig['reconnect'] {
   const options = checkObject('remote.reconnect', value);
   checkNames('remote.reconnect', options, ['minDelayMs', 'maxDelayMs']);
-  const delay = (name: string) => checkNumber(`remote.reconnect.${name}`, options[name], { min: 1, max: MOST_MS });
+  const delay = (name: string) => checkNumber(`remote.reconnect.${name}`, options[name], { min: 1, max: MAX_MS });
   const minDelayMs = delay('minDelayMs') ?? Math.min(DEFAULT_MIN_DELAY_MS, delay('maxDelayMs') ?? Infinity);
   const maxDelayMs = delay('maxDelayMs') ?? Math.max(DEFAULT_MAX_DELAY_MS, minDelayMs);
   if (maxDelayMs < minDelayMs)

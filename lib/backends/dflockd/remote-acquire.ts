@@ -1,9 +1,9 @@
-import type { Caller, LaneGrant, Resource } from './lines/caller.js';
+import type { LocalWaiter, LaneGrant, Resource } from './queues/local-waiter.js';
 import type { Exchange } from './lanes/exchange.js';
-import type { Handover } from './lines/handover.js';
-import type { Mark } from './lines/key-marks.js';
+import type { Handover } from './queues/handover.js';
+import type { LocalUse } from './queues/local-uses.js';
 import type { Lane } from './lanes/lane.js';
-import type { Line } from './lines/line.js';
+import type { KeyQueue } from './queues/key-queue.js';
 import { gone } from './lanes/lane-errors.js';
 import type { Alarm } from '../../common/alarms.js';
 import { LockError } from '../../common/errors.js';
@@ -19,8 +19,8 @@ import { wireKind } from './wire-kind.js';
 const RENEWAL_MS: Ms = 50;
 
 /**
- * linking: no command lane yet. trying: one try on a command lane; with others behind it in a line, in which it is the
- * head, if there is one. lined: in a line. over.
+ * linking: no command lane yet. trying: one try on a command lane; with others behind it in a key queue, in which it is the
+ * head, if there is one. lined: in a key queue. over.
  */
 type Phase = 'linking' | 'trying' | 'lined' | 'over';
 
@@ -30,20 +30,20 @@ export interface Trier extends Waiter {
   busy(): void;
 }
 
-/** One acquire: a try on a command lane; if the lock is busy and waiting is wanted, a place in the line of its key. */
-export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
+/** One acquire: a try on a command lane; if the lock is busy and waiting is wanted, a place in the key queue of its key. */
+export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Resource {
   due: Ms = Infinity;
   slot = -1;
-  prev: Caller | undefined = undefined;
-  next: Caller | undefined = undefined;
+  prev: LocalWaiter | undefined = undefined;
+  next: LocalWaiter | undefined = undefined;
   handover: Handover | undefined = undefined;
   arrival = 0;
-  /** Mark: it holds nothing. */
+  /** LocalUse: it holds nothing. */
   readonly heldUntil = undefined;
   /** As bytes. */
   readonly key: string;
   private phase: Phase = 'linking';
-  private line: Line | undefined = undefined;
+  private queue: KeyQueue | undefined = undefined;
   private stopLinking: (() => void) | undefined = undefined;
   private lane: Lane | undefined = undefined;
   private exchange: Exchange | undefined = undefined;
@@ -89,10 +89,10 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
     // First of all over: what follows may call back.
     this.finish();
     if (phase === 'linking') this.stopLinking?.();
-    else if (this.line) this.line.leave(this);
+    else if (this.queue) this.queue.leave(this);
     else if (phase === 'trying') {
       if (this.kind === 'sem') this.site.pool.tries.leave(this, this.lane!);
-      else this.site.pool.marks.delete(this.kind, this.key, this.limit, this);
+      else this.site.pool.localUses.delete(this.kind, this.key, this.limit, this);
       this.lane!.forget(this.exchange!);
     }
   }
@@ -102,28 +102,28 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
     this.site.pool.clock.afterPoll(() => this.onDeadline());
   }
 
-  /** Caller */
+  /** LocalWaiter */
   queued(): void {
-    this.waiter.onPlace('queued');
+    this.waiter.onPlaced('queued');
   }
 
-  /** Caller */
+  /** LocalWaiter */
   granted(grant: LaneGrant): void {
     this.finish();
     this.waiter.granted(this.site.hold(this.req, this.key, grant));
   }
 
-  /** Caller */
+  /** LocalWaiter */
   failed(error: LockError): void {
     this.fail(error);
   }
 
   private begin(): void {
-    const { marks, clock, config, waits } = this.site.pool;
-    const line = this.before();
-    if (line) return this.waitIn(line);
+    const { localUses, clock, config, waits } = this.site.pool;
+    const queue = this.before();
+    if (queue) return this.waitIn(queue);
     const now = clock.now();
-    if (marks.isFull(this, now)) return this.waitIn(undefined);
+    if (localUses.isFull(this, now)) return this.waitIn(undefined);
     // A try whose lane gives up before the deadline needs no alarm of its own.
     if (!this.trier && this.deadline < now + config.requestTimeoutMs) waits.set(this, this.deadline);
     const lane = (this.kind === 'sem' && this.site.pool.tries.of(this)) || this.site.pool.command();
@@ -131,19 +131,19 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
     this.link();
   }
 
-  /** The line of those who were here before. */
-  private before(): Line | undefined {
-    const { lines, marks } = this.site.pool;
-    const line = lines.find(this);
+  /** The key queue of those who were here before. */
+  private before(): KeyQueue | undefined {
+    const { queues, localUses } = this.site.pool;
+    const queue = queues.find(this);
     // Who does not wait is told to be busy only of a lock that somebody has.
     if (this.trier) {
-      this.yields = line !== undefined;
-      return line?.isContended ? line : undefined;
+      this.yields = queue !== undefined;
+      return queue?.isContended ? queue : undefined;
     }
-    if (line || this.kind === 'sem') return line;
+    if (queue || this.kind === 'sem') return queue;
     // Behind somebody who is trying: whoever tried past it could overtake it.
-    const mark = marks.ofLock(this.key);
-    return mark instanceof RemoteAcquire ? mark.lead() : undefined;
+    const use = localUses.ofLock(this.key);
+    return use instanceof RemoteAcquire ? use.lead() : undefined;
   }
 
   private link(): void {
@@ -151,8 +151,8 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
       if (this.phase !== 'linking') return;
       if (outcome instanceof LockError) return this.fail(outcome);
       // Others may have come to wait, or to try, meanwhile.
-      const line = this.before();
-      if (line) this.waitIn(line);
+      const queue = this.before();
+      if (queue) this.waitIn(queue);
       else this.tryOn(outcome);
     };
     const { pool } = this.site;
@@ -167,52 +167,52 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
     this.phase = 'trying';
     this.lane = lane;
     if (kind === 'sem') site.pool.tries.enter(this, lane);
-    else if (!this.trier) site.pool.marks.set(kind, key, limit, this);
+    else if (!this.trier) site.pool.localUses.set(kind, key, limit, this);
     this.exchange = lane.send({ t: 'acquire', kind, key, limit, waitMs: 0, leaseMs }, (outcome, validFrom) => {
       if (kind === 'sem') site.pool.tries.leave(this, lane);
       if (outcome instanceof LockError || outcome.s !== 'granted') return this.refused(outcome);
       const grant = { lane, token: outcome.token, leaseMs: outcome.leaseMs, validFrom };
-      if (this.line) return this.line.offer(grant, leaseMs);
-      const line = kind === 'sem' || this.yields ? site.pool.lines.find(this) : undefined;
-      if (!line) return this.granted(grant);
+      if (this.queue) return this.queue.offer(grant, leaseMs);
+      const queue = kind === 'sem' || this.yields ? site.pool.queues.find(this) : undefined;
+      if (!queue) return this.granted(grant);
       // An earlier try was refused meanwhile: what this one brought is for those who wait.
-      this.waitIn(line);
-      line.give(grant, leaseMs);
+      this.waitIn(queue);
+      queue.give(grant, leaseMs);
     });
   }
 
   private refused(outcome: LockError | Reply): void {
-    const { line, site } = this;
-    site.pool.marks.delete(this.kind, this.key, this.limit, this);
-    // The line finds out by itself what is the matter.
-    if (line) {
+    const { queue, site } = this;
+    site.pool.localUses.delete(this.kind, this.key, this.limit, this);
+    // The key queue finds out by itself what is the matter.
+    if (queue) {
       if (this.phase === 'trying') this.phase = 'lined';
-      line.tried();
+      queue.tried();
     } else if (outcome instanceof LockError) this.fail(outcome);
     else if (outcome.s === 'timeout' || outcome.s === 'max_waiters') this.waitIn(undefined);
     else this.fail(replyError(outcome, 'acquire', this.key, site.pool.server));
   }
 
-  /** Somebody comes behind this try: it becomes the head of a line, and what it brings goes to the head. */
-  private lead(): Line {
-    this.line = this.site.pool.lines.findOrMake(this.resource(), 'trying');
+  /** Somebody comes behind this try: it becomes the head of a key queue, and what it brings goes to the head. */
+  private lead(): KeyQueue {
+    this.queue = this.site.pool.queues.findOrMake(this.resource(), 'trying');
     // Given up already: only what its try brings is of interest to those behind.
-    if (this.phase === 'over') return this.line;
+    if (this.phase === 'over') return this.queue;
     this.site.pool.waits.set(this, this.deadline);
-    this.line.join(this);
-    return this.line;
+    this.queue.join(this);
+    return this.queue;
   }
 
-  /** @param line undefined: a line that is to be made */
-  private waitIn(line: Line | undefined): void {
+  /** @param queue undefined: a key queue that is to be made */
+  private waitIn(queue: KeyQueue | undefined): void {
     if (this.trier) {
       this.finish();
       return this.trier.busy();
     }
     this.phase = 'lined';
-    this.line = line ?? this.site.pool.lines.findOrMake(this.resource());
+    this.queue = queue ?? this.site.pool.queues.findOrMake(this.resource());
     this.site.pool.waits.set(this, this.deadline);
-    this.line.join(this);
+    this.queue.join(this);
   }
 
   private resource(): Resource {
@@ -228,7 +228,7 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
     }
     const { key } = this.req;
     // Who waits knows that the lock is busy; before that nothing is known.
-    const error = this.line ? this.line.verdict(key) : gone(this.site.pool.server, 'no answer in time');
+    const error = this.queue ? this.queue.deadlineError(key) : gone(this.site.pool.server, 'no answer in time');
     this.cancel();
     this.waiter.refused(error);
   }

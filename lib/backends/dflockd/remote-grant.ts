@@ -1,4 +1,4 @@
-import type { LaneGrant } from './lines/caller.js';
+import type { LaneGrant } from './queues/local-waiter.js';
 import { draining, gone } from './lanes/lane-errors.js';
 import type { Lane } from './lanes/lane.js';
 import type { ServerPool } from './server-pool.js';
@@ -34,7 +34,7 @@ export class RemoteGrant extends RemoteHold {
     return new Promise((resolve, reject) => {
       if (lane.state === 'draining') return reject(draining(this.server));
       if (this.takeFirst()) return this.sendRenew(lane, leaseMs, resolve, reject);
-      pool.round.ask((error) => {
+      pool.drainProbe.beforeOwnerSpeaks((error) => {
         if (error) reject(error);
         // Meanwhile it was released.
         else if (this.state !== 'owned') reject(new LockLostError(this.req.key, 'rejected', { server: this.server }));

@@ -1,6 +1,6 @@
-import type { LaneGrant } from './lines/caller.js';
+import type { LaneGrant } from './queues/local-waiter.js';
 import type { Done } from './lanes/exchange.js';
-import type { Mark } from './lines/key-marks.js';
+import type { LocalUse } from './queues/local-uses.js';
 import type { Lane } from './lanes/lane.js';
 import type { ServerPool } from './server-pool.js';
 import { newAlarm } from '../../common/alarms.js';
@@ -12,7 +12,7 @@ import type { AcquireRequest, Grant, Owner, Proof, Released } from '../backend.j
 import { wireKind } from './wire-kind.js';
 
 /** A lock that a dflockd server gave to this process. */
-export abstract class RemoteHold implements Grant, Mark {
+export abstract class RemoteHold implements Grant, LocalUse {
   readonly token: string;
   readonly validFrom: Ms;
   readonly leaseMs: Ms;
@@ -39,7 +39,7 @@ export abstract class RemoteHold implements Grant, Mark {
     if (req.leaseMs === 0 && wantedMs === undefined) pool.defaultLeaseMs = leaseMs;
     this.until = validFrom + leaseMs;
     this.lane = lane;
-    pool.marks.set(this.kind, key, req.limit, this);
+    pool.localUses.set(this.kind, key, req.limit, this);
   }
 
   abstract get owner(): Owner;
@@ -110,7 +110,7 @@ export abstract class RemoteHold implements Grant, Mark {
   }
 
   protected unmark(): void {
-    this.pool.marks.delete(this.kind, this.key, this.req.limit, this);
+    this.pool.localUses.delete(this.kind, this.key, this.req.limit, this);
   }
 
   private abandonQuietly(): void {

@@ -1,10 +1,10 @@
-import type { LaneGrant } from './lines/caller.js';
+import type { LaneGrant } from './queues/local-waiter.js';
 import type { ServerPool } from './server-pool.js';
 import type { AcquireRequest } from '../backend.js';
-import type { FenceBook } from './fence-book.js';
+import type { FenceTracker } from './fence-tracker.js';
 import { LeasedGrant } from './leased-grant.js';
 import type { RemoteHold } from './remote-hold.js';
-import { statsOf } from './remote-asks.js';
+import { statsOf } from './remote-queries.js';
 import { RemoteGrant } from './remote-grant.js';
 import { SharedStats } from './shared-stats.js';
 
@@ -16,7 +16,7 @@ export class RemoteSite {
   constructor(
     readonly pool: ServerPool,
     /** Undefined: tokens carry no fence. */
-    private readonly fences: FenceBook | undefined,
+    private readonly fences: FenceTracker | undefined,
   ) {}
 
   /** A grant becomes somebody's. `key`: as bytes. */

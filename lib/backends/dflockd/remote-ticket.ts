@@ -1,7 +1,7 @@
-import type { LaneGrant, Resource } from './lines/caller.js';
+import type { LaneGrant, Resource } from './queues/local-waiter.js';
 import type { Exchange } from './lanes/exchange.js';
-import { isStale } from './lines/handover.js';
-import { exhausted } from './lines/line-trouble.js';
+import { isStale } from './queues/handover.js';
+import { exhausted } from './queues/pool-exhausted.js';
 import { gone } from './lanes/lane-errors.js';
 import { CLOSED_AT_ONCE } from './lanes/wait-lanes.js';
 import type { Lane } from './lanes/lane.js';
@@ -21,7 +21,7 @@ type Phase = 'fetching' | 'placed' | 'proving' | 'over';
 const FOR_EVER_MS = 2_147_483_647_000;
 
 /**
- * A place of its own in the server's queue, outside the line of its key, taken at once: `e` and `w` leave in one write
+ * A place of its own in the server's queue, outside the key queue of its key, taken at once: `e` and `w` leave in one write
  * (spec 4.5), so that neither a silent grant nor an idle connection can come about.
  */
 export class RemoteTicket implements Pending {
@@ -76,7 +76,7 @@ export class RemoteTicket implements Pending {
   private enqueued(outcome: LockError | Reply): void {
     if (this.phase !== 'placed') return;
     if (outcome instanceof LockError) return this.abort(outcome);
-    if (outcome.s === 'acquired' || outcome.s === 'queued') this.waiter.onPlace(outcome.s);
+    if (outcome.s === 'acquired' || outcome.s === 'queued') this.waiter.onPlaced(outcome.s);
     // Whatever the `w` behind it is answered is of no interest then.
     else this.refused(outcome, 'enqueue');
   }
@@ -98,7 +98,7 @@ export class RemoteTicket implements Pending {
     else this.fail(error);
   }
 
-  /** As in a line: what is too old to rely on is renewed first (rule 2). */
+  /** As in a key queue: what is too old to rely on is renewed first (rule 2). */
   private prove(grant: LaneGrant): void {
     const { req, site, resource } = this;
     if (!isStale(grant, site.pool)) return this.succeed(grant);

@@ -18,9 +18,9 @@ import type {
   Released,
   Waiter,
 } from '../backend.js';
-import { FenceBook } from './fence-book.js';
+import { FenceTracker } from './fence-tracker.js';
 import { RemoteAcquire, type Trier } from './remote-acquire.js';
-import { isLockedBy, pingOne, statsOf } from './remote-asks.js';
+import { isLockedBy, pingOne, statsOf } from './remote-queries.js';
 import type { RemoteHold } from './remote-hold.js';
 import { publishOn, subscribeTo } from './remote-signals.js';
 import { RemoteSite } from './remote-site.js';
@@ -73,7 +73,7 @@ export class RemoteBackend implements LockBackend<ServerStats> {
         },
       });
       const hasFences = config.fencing === 'token';
-      return new RemoteSite(pool, hasFences ? new FenceBook((detail) => degraded(pool.server, detail)) : undefined);
+      return new RemoteSite(pool, hasFences ? new FenceTracker((detail) => degraded(pool.server, detail)) : undefined);
     });
   }
 
@@ -87,7 +87,7 @@ export class RemoteBackend implements LockBackend<ServerStats> {
     return new Promise((resolve, reject) => {
       const refuse: (reason: unknown) => void = reject;
       const trier: Trier = {
-        onPlace: () => undefined,
+        onPlaced: () => undefined,
         granted: resolve,
         refused: refuse,
         busy: () => resolve(null),
@@ -96,7 +96,7 @@ export class RemoteBackend implements LockBackend<ServerStats> {
     });
   }
 
-  enqueue(req: AcquireRequest, mode: 'line' | 'ticket', waiter: Waiter): Pending {
+  enqueue(req: AcquireRequest, mode: 'queue' | 'ticket', waiter: Waiter): Pending {
     const site = this.siteOf(req.key);
     return mode === 'ticket' ? new RemoteTicket(req, site, waiter) : new RemoteAcquire(req, site, waiter);
   }
@@ -154,10 +154,10 @@ export class RemoteBackend implements LockBackend<ServerStats> {
     return this.sites.map(({ pool }) => pool.stats());
   }
 
-  /** Lines, and alarms of callers that wait; for tests and diagnosis. */
-  leftOvers(): { lines: number; waits: number } {
+  /** Key queues, and alarms of callers that wait; for tests and diagnosis. */
+  leftOvers(): { queues: number; waits: number } {
     const sum = (count: (site: RemoteSite) => number) => this.sites.reduce((total, site) => total + count(site), 0);
-    return { lines: sum(({ pool }) => pool.lines.size), waits: sum(({ pool }) => pool.waits.size) };
+    return { queues: sum(({ pool }) => pool.queues.size), waits: sum(({ pool }) => pool.waits.size) };
   }
 
   async close(graceMs: Ms): Promise<void> {

@@ -3,24 +3,24 @@ import { LockError, ShuttingDownError } from '../../common/errors.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { Request } from '../../protocol/messages.js';
 import { Backoff } from './lanes/backoff.js';
-import { CommandSlots } from './lanes/command-slots.js';
+import { CommandLanes } from './lanes/command-lanes.js';
 import type { Endpoint, RemoteConfig } from './lanes/config.js';
 import { ControlLane } from './lanes/control-lane.js';
 import type { Done } from './lanes/exchange.js';
-import { KeyMarks, type Mark } from './lines/key-marks.js';
+import { LocalUses, type LocalUse } from './queues/local-uses.js';
 import type { Lane } from './lanes/lane.js';
 import type { LaneContext } from './lanes/lane-context.js';
-import type { LinePool } from './lines/line-pool.js';
+import type { QueuePool } from './queues/queue-pool.js';
 import { Listeners } from './lanes/listeners.js';
-import { Lines } from './lines/lines.js';
-import { NO_ROUND, OwnerRound } from './lanes/owner-round.js';
+import { KeyQueues } from './queues/key-queues.js';
+import { NO_PROBE, DrainProbe } from './lanes/drain-probe.js';
 import { ServerRecord } from './lanes/server-record.js';
 import { Shortage } from './lanes/shortage.js';
-import { TryLanes } from './lines/try-lanes.js';
+import { TryLanes } from './queues/try-lanes.js';
 import { type Taken, WaitLanes, type WhyWait } from './lanes/wait-lanes.js';
 
 /** The least that the option takes: a server that hangs up at once must not be asked all the time. */
-const LEAST_READ_TIMEOUT_MS: Ms = 500;
+const MIN_READ_TIMEOUT_MS: Ms = 500;
 /** A read timeout of less than this part of what was thought matters to lanes that are not about to speak. */
 const NEWS = 0.9;
 
@@ -33,7 +33,7 @@ export interface PoolHooks {
   hastened(server: string, detail: string): void;
 }
 
-/** What a pool consists of at the moment: lanes by what they do, and the lines that poll for want of one. */
+/** What a pool consists of at the moment: lanes by what they do, and the key queues that poll for want of one. */
 export interface PoolStats {
   /** Command lanes of any state. */
   readonly command: number;
@@ -43,28 +43,28 @@ export interface PoolStats {
   readonly holding: number;
   /** Wait lanes kept for the next who waits. */
   readonly free: number;
-  /** Lines without a lane. */
+  /** Key queues without a lane. */
   readonly polling: number;
 }
 
 /** All connections to one server. */
-export class ServerPool implements LinePool {
+export class ServerPool implements QueuePool {
   readonly server: string;
   /** Of callers that wait: they keep the process alive. */
   readonly waits: Alarms;
   /** Everything else. */
   readonly alarms: Alarms;
-  readonly lines: Lines;
-  /** LinePool */
+  readonly queues: KeyQueues;
+  /** QueuePool */
   defaultLeaseMs: Ms = 0;
-  readonly marks = new KeyMarks<Mark>();
+  readonly localUses = new LocalUses<LocalUse>();
   readonly tries = new TryLanes();
   /** Asked before an owner speaks of its own accord (rule 9). */
-  readonly round: Pick<OwnerRound, 'ask'>;
+  readonly drainProbe: Pick<DrainProbe, 'beforeOwnerSpeaks'>;
   /** Who listens to signals. */
   readonly listeners: Listeners;
   private readonly context: LaneContext & { readTimeoutMs: Ms };
-  private readonly slots: CommandSlots;
+  private readonly commandLanes: CommandLanes;
   private readonly shortOf: Shortage;
   private readonly waitLanes: WaitLanes;
   private readonly control: ControlLane;
@@ -84,7 +84,9 @@ export class ServerPool implements LinePool {
     this.alarms = new Alarms(clock);
     const { tls, auth, connectTimeoutMs, requestTimeoutMs, readTimeoutMs, reconnect } = config;
     const ask = (request: Request, done: Done) => this.control.send(request, done);
-    this.round = config.autoRelease ? new OwnerRound({ clock, alarms: this.alarms, requestTimeoutMs, ask }) : NO_ROUND;
+    this.drainProbe = config.autoRelease
+      ? new DrainProbe({ clock, alarms: this.alarms, requestTimeoutMs, ask })
+      : NO_PROBE;
     const degraded = (detail: string): void => hooks.degraded(this.server, detail);
     const context = (this.context = {
       target: { endpoint, tls, auth, connectTimeoutMs },
@@ -93,21 +95,21 @@ export class ServerPool implements LinePool {
       readTimeoutMs,
       clock,
       alarms: this.alarms,
-      round: this.round,
+      drainProbe: this.drainProbe,
       drained: () => this.drain(),
       silenced: (silence: Ms) => this.learnReadTimeout(silence),
       laneEnded: () => this.whenEmptier?.(),
     });
     const backoff = () => new Backoff(reconnect.minDelayMs, reconnect.maxDelayMs, entropy);
     const linked = (error?: LockError) => this.linked(error);
-    this.slots = new CommandSlots(context, config.commandLanes, backoff, this.waits, linked);
-    const spare = (): void => this.lines.spare();
+    this.commandLanes = new CommandLanes(context, config.commandLanes, backoff, this.waits, linked);
+    const spare = (): void => this.queues.spare();
     const isLinked = (): boolean => this.isLinked;
     this.shortOf = new Shortage({ ...context, backoff: backoff(), isLinked, spare, degraded });
     this.waitLanes = new WaitLanes(context, config.maxWaitLanes, this.shortOf, spare);
     this.control = new ControlLane(context, backoff());
     this.listeners = new Listeners(context, backoff, this.waits);
-    this.lines = new Lines(this, degraded);
+    this.queues = new KeyQueues(this, degraded);
   }
 
   /** Whether a command lane is connected, or was a moment ago and is being replaced. */
@@ -117,7 +119,7 @@ export class ServerPool implements LinePool {
 
   /** Why no command lane is connected. */
   get outage(): LockError | undefined {
-    return this.slots.error;
+    return this.commandLanes.error;
   }
 
   /** Why the server gives no connections for those who wait. */
@@ -137,7 +139,7 @@ export class ServerPool implements LinePool {
 
   /** Resolves when a command lane is up; rejects with the error of the first attempt. */
   start(): Promise<void> {
-    this.slots.open();
+    this.commandLanes.open();
     return new Promise((resolve, reject) => {
       this.whenCommand(Infinity, (outcome) => (outcome instanceof LockError ? reject(outcome) : resolve()));
     });
@@ -145,12 +147,12 @@ export class ServerPool implements LinePool {
 
   /** The usable command lane that owns least. */
   command(): Lane | undefined {
-    return this.slots.lane();
+    return this.commandLanes.lane();
   }
 
-  /** As CommandSlots.whenUp. */
+  /** As CommandLanes.whenUp. */
   whenCommand(deadline: Ms, callback: (outcome: Lane | LockError) => void, since?: Ms): () => void {
-    return this.slots.whenUp(deadline, callback, since);
+    return this.commandLanes.whenUp(deadline, callback, since);
   }
 
   /**
@@ -173,24 +175,24 @@ export class ServerPool implements LinePool {
 
   /** Open connections, for tests and diagnosis. */
   stats(): PoolStats {
-    const command = this.slots.lanes().length;
+    const command = this.commandLanes.lanes().length;
     const free = this.waitLanes.freeCount;
     let holding = 0;
     for (const lane of this.waitLanes.lanes) if (lane.grants > 0) holding++;
     const blocked = this.waitLanes.lanes.size - holding - free;
-    return { command, blocked, holding, free, polling: this.lines.polling };
+    return { command, blocked, holding, free, polling: this.queues.polling };
   }
 
   /** Sends away who waits, gives outstanding answers up to `graceMs`, then closes everything. */
   async close(graceMs: Ms): Promise<void> {
     const error = new ShuttingDownError({ server: this.server });
-    this.lines.fail(error);
+    this.queues.fail(error);
     this.listeners.close(error);
     this.shortOf.close();
-    this.slots.retire(error);
+    this.commandLanes.retire(error);
     this.waitLanes.retire(error);
     await this.emptied(graceMs);
-    this.slots.destroy(error);
+    this.commandLanes.destroy(error);
     this.waitLanes.destroy(error);
     this.control.destroy(error);
     this.alarms.clear();
@@ -198,7 +200,7 @@ export class ServerPool implements LinePool {
   }
 
   private get isBusy(): boolean {
-    return this.waitLanes.lanes.size > 0 || this.slots.lanes().length > 0;
+    return this.waitLanes.lanes.size > 0 || this.commandLanes.lanes().length > 0;
   }
 
   private emptied(withinMs: Ms): Promise<void> {
@@ -219,7 +221,7 @@ export class ServerPool implements LinePool {
     this.hooks.link(this.server, 'draining');
     // Where a connection costs nothing, there is nothing to be spared.
     if (!this.config.autoRelease) return;
-    this.slots.drain();
+    this.commandLanes.drain();
     this.waitLanes.drain();
     this.control.drain();
   }
@@ -227,13 +229,13 @@ export class ServerPool implements LinePool {
   /** The server closes connections earlier than the option says: all lanes speak more often from now on (rule 3). */
   private learnReadTimeout(silence: Ms): void {
     const { context, config } = this;
-    const seen = Math.max(silence, LEAST_READ_TIMEOUT_MS);
+    const seen = Math.max(silence, MIN_READ_TIMEOUT_MS);
     const isNews = seen < context.readTimeoutMs * NEWS;
     context.readTimeoutMs = Math.min(context.readTimeoutMs, seen);
     // Several connections are closed at nearly the same time.
     if (!isNews) return;
-    for (const lane of this.slots.lanes()) lane.hasten();
-    for (const lane of this.waitLanes.lanes) lane.hasten();
+    for (const lane of this.commandLanes.lanes()) lane.rearm();
+    for (const lane of this.waitLanes.lanes) lane.rearm();
     const [was, is] = [config.readTimeoutMs / 1000, (seen / 1000).toFixed(1)];
     this.hooks.hastened(
       this.server,
@@ -242,7 +244,7 @@ export class ServerPool implements LinePool {
   }
 
   private linked(error?: LockError): void {
-    const state = this.slots.isUp ? 'up' : 'down';
+    const state = this.commandLanes.isUp ? 'up' : 'down';
     if (!error && this.isDraining) {
       // A server that shuts down takes no new connections: this is another one.
       this.isDraining = false;
@@ -263,7 +265,7 @@ export class ServerPool implements LinePool {
 
   /** What the other lanes met before may be over. */
   private welcome(): void {
-    this.slots.open();
-    this.lines.resume();
+    this.commandLanes.open();
+    this.queues.resume();
   }
 }

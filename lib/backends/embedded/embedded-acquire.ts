@@ -5,7 +5,7 @@ import type { Answer, OpId } from '../../core/types.js';
 import { toBytes } from '../../protocol/bytes.js';
 import { replyError } from '../../protocol/reply-error.js';
 import type { AcquireRequest, Pending, Waiter } from '../backend.js';
-import type { EmbeddedDoor } from './embedded-door.js';
+import type { EmbeddedSession } from './embedded-session.js';
 import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
 import { engineKind } from './engine-kind.js';
 
@@ -27,7 +27,7 @@ export class EmbeddedAcquire implements Pending, Alarm {
 
   constructor(
     private readonly req: AcquireRequest,
-    private readonly door: EmbeddedDoor,
+    private readonly session: EmbeddedSession,
     private readonly clock: Clock,
     private readonly waits: Alarms,
     private readonly waiter: Waiter,
@@ -39,11 +39,11 @@ export class EmbeddedAcquire implements Pending, Alarm {
     this.key = key;
     this.since = now;
     const waitMs = Math.max(deadline - now, 0);
-    this.op = door.exec({ t: 'acquire', kind, key, limit, waitMs, leaseMs }, (answer) => this.answered(answer), now);
+    this.op = session.exec({ t: 'acquire', kind, key, limit, waitMs, leaseMs }, (answer) => this.answered(answer), now);
     if (this.isOver) return;
     this.isQueued = true;
     waits.set(this, deadline + LATE_MS);
-    waiter.onPlace('queued');
+    waiter.onPlaced('queued');
   }
 
   /** Alarm */
@@ -54,14 +54,14 @@ export class EmbeddedAcquire implements Pending, Alarm {
   cancel(): void {
     if (this.isOver) return;
     this.finish();
-    this.door.cancel(this.op);
+    this.session.cancel(this.op);
   }
 
   private answered(answer: Answer): void {
-    const { req, key, door, waiter } = this;
+    const { req, key, session, waiter } = this;
     if (this.isOver) {
       if (answer.s === 'granted')
-        door.exec({ t: 'release', kind: engineKind(req.kind), key, token: answer.token }, () => undefined);
+        session.exec({ t: 'release', kind: engineKind(req.kind), key, token: answer.token }, () => undefined);
       return;
     }
     this.finish();

@@ -10,9 +10,9 @@ import type { EmbeddedOptions } from './embedded-options.js';
 
 /** The engine in this process: checked, complete, frozen. */
 export interface EmbeddedConfig {
-  /** Address of a TCP door for other processes; port 0 takes any. */
+  /** Address of a TCP listener for other processes; port 0 takes any. */
   readonly listen: EmbeddedAddress | undefined;
-  /** Options of the engine, and of the door if there is one. */
+  /** Options of the engine, and of the listener if there is one. */
   readonly server: ResolvedServerOptions;
   /** Seconds, for the locks of this process; may have fractions where `server.defaultLeaseTtl` has none. */
   readonly defaultLeaseTtl: number;

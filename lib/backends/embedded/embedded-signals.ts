@@ -7,11 +7,11 @@ import { fromBytes, toBytes } from '../../protocol/bytes.js';
 import { ChannelRouter } from '../../protocol/channel-router.js';
 import type { Push } from '../../protocol/messages.js';
 import type { SignalTaker } from '../backend.js';
-import { EmbeddedDoor } from './embedded-door.js';
+import { EmbeddedSession } from './embedded-session.js';
 import { EMBEDDED } from './embedded-grant.js';
 
 /** A listener inside the process. It is given what came when the engine's work is done, and cannot be too slow. */
-class Ear implements SessionSink, Woken {
+class SignalSession implements SessionSink, Woken {
   readonly session: Session;
   private heard: Push[] = [];
   private answer: Answer | undefined;
@@ -68,23 +68,23 @@ class Ear implements SessionSink, Woken {
  */
 export class EmbeddedSignals {
   private readonly router = new ChannelRouter<SignalTaker>();
-  private shared: Ear | undefined;
-  private readonly members = new Map<Ear, SignalTaker>();
-  private readonly voice: EmbeddedDoor;
+  private shared: SignalSession | undefined;
+  private readonly members = new Map<SignalSession, SignalTaker>();
+  private readonly publisher: EmbeddedSession;
   private closed = false;
 
   constructor(
     private readonly driver: EngineDriver,
     private readonly clock: Clock,
   ) {
-    this.voice = new EmbeddedDoor(driver, clock);
+    this.publisher = new EmbeddedSession(driver, clock);
   }
 
   /** How many copies were made, when they have been. Rejects with ShuttingDownError. */
   publish(channel: string, payload: string): Promise<number> {
     return new Promise((resolve, reject) => {
       if (this.closed) return reject(new ShuttingDownError({ server: EMBEDDED }));
-      this.voice.exec({ t: 'signal', channel: toBytes(channel), payload: toBytes(payload) }, (answer) => {
+      this.publisher.exec({ t: 'signal', channel: toBytes(channel), payload: toBytes(payload) }, (answer) => {
         if (answer.s === 'delivered') resolve(answer.count);
         else reject(new ShuttingDownError({ server: EMBEDDED }));
       });
@@ -102,38 +102,38 @@ export class EmbeddedSignals {
   close(): void {
     this.closed = true;
     const takers = [...this.router.all(), ...this.members.values()];
-    this.voice.close();
-    for (const ear of [this.shared, ...this.members.keys()]) ear?.close();
+    this.publisher.close();
+    for (const session of [this.shared, ...this.members.keys()]) session?.close();
     this.router.clear();
     this.members.clear();
     for (const taker of takers) taker.failed(new ShuttingDownError({ server: EMBEDDED }));
   }
 
   private join(pattern: string, taker: SignalTaker): () => void {
-    const ear = (this.shared ??= new Ear(this.driver, this.clock, ({ channel, payload }) => {
+    const session = (this.shared ??= new SignalSession(this.driver, this.clock, ({ channel, payload }) => {
       for (const each of this.router.route(channel)) each.signal(fromBytes(channel), fromBytes(payload));
     }));
-    if (this.router.add(pattern, taker) && ear.ask({ t: 'listen', pattern, group: '' }).s !== 'ok') {
+    if (this.router.add(pattern, taker) && session.ask({ t: 'listen', pattern, group: '' }).s !== 'ok') {
       this.router.remove(pattern, taker);
       taker.failed(new UnsupportedError('this process has reached the limit of signal patterns', { server: EMBEDDED }));
       return () => undefined;
     }
     return () => {
       if (!this.router.remove(pattern, taker)) return;
-      if (this.router.size > 0) return void ear.ask({ t: 'unlisten', pattern, group: '' });
-      ear.close();
+      if (this.router.size > 0) return void session.ask({ t: 'unlisten', pattern, group: '' });
+      session.close();
       this.shared = undefined;
     };
   }
 
   private enlist(pattern: string, group: string, taker: SignalTaker): () => void {
-    const ear = new Ear(this.driver, this.clock, ({ channel, payload }) =>
+    const session = new SignalSession(this.driver, this.clock, ({ channel, payload }) =>
       taker.signal(fromBytes(channel), fromBytes(payload)),
     );
-    this.members.set(ear, taker);
-    ear.ask({ t: 'listen', pattern, group });
+    this.members.set(session, taker);
+    session.ask({ t: 'listen', pattern, group });
     return () => {
-      if (this.members.delete(ear)) ear.close();
+      if (this.members.delete(session)) session.close();
     };
   }
 }

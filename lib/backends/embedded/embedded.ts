@@ -24,7 +24,7 @@ import type {
 } from '../backend.js';
 import { acquireError, EmbeddedAcquire } from './embedded-acquire.js';
 import type { EmbeddedConfig } from './embedded-config.js';
-import { EmbeddedDoor, type OnAnswer } from './embedded-door.js';
+import { EmbeddedSession, type OnAnswer } from './embedded-session.js';
 import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
 import { engineKind } from './engine-kind.js';
 import { EmbeddedSignals } from './embedded-signals.js';
@@ -45,12 +45,12 @@ const CAPABILITIES: Capabilities = Object.freeze({
   keepAfterRelease: false,
 });
 
-/** The lock engine in this process, open to others through a TCP door if wanted. */
+/** The lock engine in this process, open to others through a TCP listener if wanted. */
 export class EmbeddedBackend implements LockBackend<ServerStats> {
   readonly name = EMBEDDED;
   readonly capabilities = CAPABILITIES;
   private readonly driver: EngineDriver;
-  private readonly door: EmbeddedDoor;
+  private readonly session: EmbeddedSession;
   private readonly signals: EmbeddedSignals;
   private readonly waits: Alarms;
   private readonly watchers = new Set<(event: LinkEvent) => void>();
@@ -65,7 +65,7 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
   ) {
     const { server, defaultLeaseTtl } = config;
     this.driver = createEngine({ ...server, defaultLeaseTtl }, clock, entropy, this.log);
-    this.door = new EmbeddedDoor(this.driver, clock);
+    this.session = new EmbeddedSession(this.driver, clock);
     this.signals = new EmbeddedSignals(this.driver, clock);
     this.waits = new Alarms(clock, true);
   }
@@ -97,9 +97,9 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
   }
 
   /** Every caller has a place of its own in the engine's queue, with a ticket or without. */
-  enqueue(req: AcquireRequest, _mode: 'line' | 'ticket', waiter: Waiter): Pending {
+  enqueue(req: AcquireRequest, _mode: 'queue' | 'ticket', waiter: Waiter): Pending {
     this.assertOpen();
-    return new EmbeddedAcquire(req, this.door, this.clock, this.waits, waiter);
+    return new EmbeddedAcquire(req, this.session, this.clock, this.waits, waiter);
   }
 
   async renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
@@ -114,8 +114,8 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
     const { req, token, bytes: key } = grant as EmbeddedGrant;
     if (this.closed) return done('gone');
     const freed: OnAnswer = ({ s }) => done(s === 'ok' || s === 'renewed' ? 'released' : 'gone');
-    if (keepMs > 0) this.door.exec({ t: 'renew', kind: engineKind(req.kind), key, token, leaseMs: keepMs }, freed);
-    else this.door.exec({ t: 'release', kind: engineKind(req.kind), key, token }, freed);
+    if (keepMs > 0) this.session.exec({ t: 'renew', kind: engineKind(req.kind), key, token, leaseMs: keepMs }, freed);
+    else this.session.exec({ t: 'release', kind: engineKind(req.kind), key, token }, freed);
   }
 
   abandon(grant: Grant): void {
@@ -142,7 +142,7 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
     this.assertOpen();
   }
 
-  /** No link goes up or down; `degraded` tells what goes wrong at the TCP door. */
+  /** No link goes up or down; `degraded` tells what goes wrong at the TCP listener. */
   onLink(callback: (event: LinkEvent) => void): () => void {
     this.watchers.add(callback);
     return () => this.watchers.delete(callback);
@@ -153,7 +153,7 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
     this.closed = true;
     await this.starting?.catch(() => undefined);
     this.signals.close();
-    this.door.close();
+    this.session.close();
     // Nothing is passed on to others any more: their connections end next.
     this.driver.engine.drain(this.clock.now());
     this.driver.touch();
@@ -190,7 +190,7 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
   private ask(command: Command): Promise<Answer> {
     return new Promise((resolve) => {
       if (this.closed) resolve({ s: 'cancelled' });
-      else this.door.exec(command, resolve);
+      else this.session.exec(command, resolve);
     });
   }
 

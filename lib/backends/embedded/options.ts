@@ -1,6 +1,6 @@
 import { parseAddress } from '../../common/address.js';
 import { ConfigError } from '../../common/errors.js';
-import { checkNames, checkNumber, checkObject, MOST_SECONDS, wrong } from '../../common/option-checks.js';
+import { checkNames, checkNumber, checkObject, MAX_TIMER_SECONDS, wrong } from '../../common/option-checks.js';
 import { show } from '../../common/shown.js';
 import { DEFAULT_LEASE_TTL_S, DEFAULT_PORT } from '../../protocol/limits.js';
 import {
@@ -28,7 +28,7 @@ export function resolveEmbedded(value: unknown): EmbeddedConfig {
     checkNumber(`embedded.${name}`, options[name], range);
   }
   const { listen, defaultLeaseTtl, ...rest } = options;
-  const lease = { min: 0, max: MOST_SECONDS, open: true };
+  const lease = { min: 0, max: MAX_TIMER_SECONDS, open: true };
   const leaseS = checkNumber('embedded.defaultLeaseTtl', defaultLeaseTtl, lease) ?? DEFAULT_LEASE_TTL_S;
   checkTexts(options);
   const { autoReleaseOnDisconnect } = options;

@@ -3,7 +3,7 @@ import type { LeaseBackend } from '../../locks/lease/lease.js';
 import { LeaseKeeper } from '../../locks/lease/lease-keeper.js';
 
 /** However short the lease. */
-const LEAST_INTERVAL_MS: Ms = 100;
+const MIN_INTERVAL_MS: Ms = 100;
 /** Part of the server's read timeout after which a connection says something, whatever the lease (spec 1.5). */
 const HEARTBEAT_RATIO = 0.75;
 
@@ -25,7 +25,7 @@ export class HoldKeeper extends LeaseKeeper<LeaseBackend> {
   }
 
   override renewAfter(leaseMs: Ms): Ms {
-    if (leaseMs === NO_LEASE_MS) return LEAST_INTERVAL_MS;
-    return Math.min(Math.max(LEAST_INTERVAL_MS, super.renewAfter(leaseMs)), this.heartbeatMs);
+    if (leaseMs === NO_LEASE_MS) return MIN_INTERVAL_MS;
+    return Math.min(Math.max(MIN_INTERVAL_MS, super.renewAfter(leaseMs)), this.heartbeatMs);
   }
 }

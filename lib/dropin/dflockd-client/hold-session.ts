@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { AcquireRequest, Grant, Owner, Proof } from '../../backends/backend.js';
 import { type Alarm, Alarms, newAlarm } from '../../common/alarms.js';
 import { LockError, LockLostError, type LossReason } from '../../common/errors.js';
-import { guardOf } from '../../common/guard.js';
+import { safetyMargin } from '../../common/safety-margin.js';
 import { type Clock, type Ms, systemClock } from '../../common/system.js';
 import type { LeaseBackend } from '../../locks/lease/lease.js';
 import type { Lease, LeaseHolder } from '../../locks/lease/lease.js';
@@ -166,7 +166,7 @@ export class HoldSession implements Owner, LeaseHolder {
   /** Owner */
   provenUntil(): Ms {
     const { readTimeoutMs } = this.plan;
-    return this.lastAcked + readTimeoutMs - guardOf(readTimeoutMs);
+    return this.lastAcked + readTimeoutMs - safetyMargin(readTimeoutMs);
   }
 
   /** Owner */

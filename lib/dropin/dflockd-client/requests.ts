@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { LeaseExpiredError } from '../../common/errors.js';
-import { guardOf } from '../../common/guard.js';
+import { safetyMargin } from '../../common/safety-margin.js';
 import { type Ms, systemClock } from '../../common/system.js';
 import { toBytes } from '../../protocol/bytes.js';
 import type { Kind, Request } from '../../protocol/messages.js';
@@ -76,7 +76,7 @@ async function fresh(
     lease = readRenewal(reply, named(kind, 'renew'), leaseS);
   }
   const leaseMs = lease * 1000;
-  if (lease > 0 && age() >= leaseMs - guardOf(leaseMs)) throw new LeaseExpiredError({ key });
+  if (lease > 0 && age() >= leaseMs - safetyMargin(leaseMs)) throw new LeaseExpiredError({ key });
   return { token, lease, validFrom };
 }
 

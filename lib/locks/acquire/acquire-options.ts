@@ -1,7 +1,7 @@
 import type { LockHandle } from '../handle/lock-handle.js';
-import type { Defaults } from '../options/options.js';
+import type { LockTimes } from '../options/options.js';
 
-export interface AcquireOptions extends Defaults {
+export interface AcquireOptions extends LockTimes {
   /**
    * Slots, an integer of at least 1. Makes it a semaphore, also with one slot: semaphores have a namespace of their own,
    * so that they do not exclude a lock of the same name. All who use the key must name the same limit.

@@ -1,10 +1,10 @@
-import { ConfigError, LockLostError } from '../../common/errors.js';
+import { ConfigError, LockLostError, NestedLockError } from '../../common/errors.js';
 import { shown } from '../../common/shown.js';
 import { findLock } from '../handle/current-lock.js';
 import type { Hold, LockedCall } from '../handle/hold.js';
 import type { Holds } from '../handle/holds.js';
 import type { LockHandle } from '../handle/lock-handle.js';
-import type { LockRequest } from './lock-request.js';
+import type { CheckedAcquire } from './checked-acquire.js';
 
 /** The caller runs under a lock that it asks for again. */
 export interface Nesting {
@@ -18,7 +18,7 @@ export interface Nesting {
  * Whether the calling code runs under a lock that the request is to join, or that stands in its way: to wait for it would be
  * to wait for oneself. Only what has one slot stands in the way; another client's lock of the same name is another lock.
  */
-export function nestingOf({ keys, wires, around, call }: LockRequest, holds: Holds): Nesting | undefined {
+export function nestingOf({ keys, wires, around, call }: CheckedAcquire, holds: Holds): Nesting | undefined {
   if (!around) return undefined;
   const joined = call?.joins
     ? findLock(around, (lock) => isSuperOf(call, lock.call) && holds.owns(lock) && wires.every((w) => lock.covers(w)))
@@ -27,6 +27,11 @@ export function nestingOf({ keys, wires, around, call }: LockRequest, holds: Hol
   if (wires[0]!.limit > 1) return undefined;
   const nested = wires.findIndex((wire) => findLock(around, (lock) => holds.owns(lock) && lock.covers(wire)));
   return nested < 0 ? undefined : { key: keys[nested]!, joined };
+}
+
+/** @throws NestedLockError */
+export function assertNotNested(nesting: Nesting | undefined): void {
+  if (nesting) throw new NestedLockError(nesting.key);
 }
 
 /**
@@ -43,7 +48,7 @@ function isSuperOf(call: LockedCall, override: LockedCall | undefined): boolean 
  * The lock that `onNested` names.
  * @throws ConfigError for a lock that is not the right one, LockLostError
  */
-export function namedHold({ keys, wires }: LockRequest, named: LockHandle, holds: Holds): Hold {
+export function namedHold({ keys, wires }: CheckedAcquire, named: LockHandle, holds: Holds): Hold {
   const wrong = (what: string) => new ConfigError(`option onNested: the lock "${shown(named.keys[0])}" ${what}`);
   if (!holds.owns(named)) throw wrong('was taken from another client');
   const missing = wires.findIndex((wire, i) => !named.keys.includes(keys[i]!) || !named.names(wire));
@@ -58,5 +63,5 @@ export function namedHold({ keys, wires }: LockRequest, named: LockHandle, holds
   return named;
 }
 
-const slots = ({ kind, limit }: LockRequest['wires'][number]): string =>
+const slots = ({ kind, limit }: CheckedAcquire['wires'][number]): string =>
   kind === 'sem' ? ` with limit ${limit}` : ' without a limit';

@@ -3,11 +3,11 @@ import { whenAborted } from '../../common/abort.js';
 import { LockUnavailableError, type LossReason, type ServerDrainingError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 import { isTransient } from '../../common/transient.js';
-import type { Acquirer } from './acquirer.js';
-import { giveBack } from '../handle/give-back.js';
+import type { BackendAcquirer } from './backend-acquirer.js';
+import { releaseAll } from '../handle/release-all.js';
 import type { Lease, LeaseHolder } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
-import type { LockRequest } from './lock-request.js';
+import type { CheckedAcquire } from './checked-acquire.js';
 
 /** Grants that are to become one hold, renewed while the rest is waited for. */
 class Collection implements LeaseHolder {
@@ -51,7 +51,7 @@ class Collection implements LeaseHolder {
   async giveBack(backend: LockBackend): Promise<void> {
     const live = this.leases.filter((lease) => !lease.ended);
     for (const lease of live) lease.end();
-    await giveBack(backend, live);
+    await releaseAll(backend, live);
   }
 
   /** LeaseHolder */
@@ -80,14 +80,14 @@ class Collection implements LeaseHolder {
 export class SeveralKeys {
   constructor(
     private readonly keeper: LeaseKeeper,
-    private readonly acquirer: Acquirer,
+    private readonly acquirer: BackendAcquirer,
   ) {}
 
   /**
    * One try for each key; all leave in one write. Null if somebody has one of them; nothing is kept then.
    * @throws the reason of the signal, or the first backend's error
    */
-  async try(request: LockRequest): Promise<readonly Lease[] | null> {
+  async try(request: CheckedAcquire): Promise<readonly Lease[] | null> {
     const { wires, signal } = request;
     const patience = request.waitMs > 0 ? request.deadline : Infinity;
     const collection = new Collection(wires.length);
@@ -110,7 +110,7 @@ export class SeveralKeys {
    * keeps, so that nobody waits in a circle. What is lost meanwhile makes it begin again.
    * @throws AcquireTimeoutError, the reason of the signal, or the error that the last attempt met
    */
-  async acquire(request: LockRequest, queued: (() => void) | undefined): Promise<readonly Lease[]> {
+  async acquire(request: CheckedAcquire, queued: (() => void) | undefined): Promise<readonly Lease[]> {
     const { clock, backend } = this.keeper;
     try {
       const leases = await this.try(request);
@@ -139,7 +139,7 @@ export class SeveralKeys {
   }
 
   private async oneByOne(
-    { wires, signal, autoRenew }: LockRequest,
+    { wires, signal, autoRenew }: CheckedAcquire,
     collection: Collection,
     queued: (() => void) | undefined,
   ): Promise<readonly Lease[]> {

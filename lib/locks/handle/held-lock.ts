@@ -12,8 +12,9 @@ import { LockGrant } from './lock-grant.js';
 import { jsonOf } from './lock-json.js';
 import { endAll, lossOf, renewAll } from './leases.js';
 import { JoinedLock, type Whole } from './joined-lock.js';
-import { giveBack, giveBackTo } from './give-back.js';
+import { releaseAll, releaseLeases } from './release-all.js';
 import { HoldLimit } from './hold-limit.js';
+import { remainingHold } from './minimum-hold.js';
 import type { Lease, LeaseHolder } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import { lossEvent, releasedEvent, renewedEvent } from './hold-events.js';
@@ -200,7 +201,7 @@ export class HeldLock implements Whole, LeaseHolder {
     endAll(this.#leases);
     this.#limit?.cancel();
     this.lose(this.#leases[0]!, reason, undefined);
-    await giveBack(this.#keeper.backend, this.#leases);
+    await releaseAll(this.#keeper.backend, this.#leases);
   }
 
   toJSON(): object {
@@ -278,8 +279,8 @@ export class HeldLock implements Whole, LeaseHolder {
     const { backend, clock } = this.#keeper;
     this.#limit?.cancel();
     for (const lease of leases) lease.end();
-    const keepMs = this.#keptUntil === 0 ? 0 : Math.max(this.#keptUntil - clock.now(), 0);
-    return new Promise((resolve) => giveBackTo(backend, leases, keepMs, (gone) => resolve(this.givenBack(gone))));
+    const keepMs = remainingHold(this.#keptUntil, clock.now());
+    return new Promise((resolve) => releaseLeases(backend, leases, keepMs, (gone) => resolve(this.givenBack(gone))));
   }
 
   /** @param gone was not held any more */

@@ -1,12 +1,12 @@
 import type { LockBackend } from '../../backends/backend.js';
 import type { Alarm } from '../../common/alarms.js';
 import type { Ms } from '../../common/system.js';
-import { giveBack } from './give-back.js';
+import { releaseAll } from './release-all.js';
 import type { Lease } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 
 /** A body that is told that it is overdue has at least this long to stop before somebody else gets the lock. */
-const LEAST_LAST_LEASE_MS = 1000;
+const MIN_LAST_LEASE_MS = 1000;
 
 /** running → lapsing (the holder has been told, the last lease runs) → over. */
 type Step = 'running' | 'lapsing' | 'over';
@@ -59,7 +59,7 @@ export class HoldLimit implements Alarm {
     if (this.step !== 'running') return;
     this.step = 'lapsing';
     const { clock, backend, alarms } = this.keeper;
-    const leaseMs = Math.max(LEAST_LAST_LEASE_MS, backend.capabilities.minLeaseMs);
+    const leaseMs = Math.max(MIN_LAST_LEASE_MS, backend.capabilities.minLeaseMs);
     for (const lease of this.leases) void this.renewLast(backend, lease, leaseMs);
     alarms.set(this, clock.now() + leaseMs);
   }
@@ -68,7 +68,7 @@ export class HoldLimit implements Alarm {
   giveBack(): void {
     if (this.step === 'over') return;
     this.end();
-    void giveBack(this.keeper.backend, this.leases);
+    void releaseAll(this.keeper.backend, this.leases);
   }
 
   private end(): void {

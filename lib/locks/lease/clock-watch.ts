@@ -10,13 +10,13 @@ interface Sleep {
 /** What the clocks may part by without meaning anything: some machines count their uptime in whole seconds. */
 const TOLERANCE_MS: Ms = 1000;
 /**
- * Once they have parted, they may go on parting bit by bit, and what is not yet counted must be less than the least guard of
- * a lease.
+ * Once they have parted, they may go on parting bit by bit, and what is not yet counted must be less than the least safety
+ * margin of a lease.
  */
 const FURTHER_MS: Ms = 50;
 /** A look that is younger than this is young enough before a request is sent. */
 const FRESH_MS: Ms = 10;
-const MOST_SLEEPS = 16;
+const MAX_SLEEPS = 16;
 
 /**
  * Notices that the machine slept, or that its wall clock was set (rule 13). A sleep counts as time that has passed for
@@ -45,12 +45,12 @@ export class ClockWatch {
    * A look for those who are about to send: what they send is proof, and the later the last look before it, the fewer
    * sleeps are counted against it in vain.
    */
-  glance(now = this.clock.now()): void {
-    if (now - this.lookedAt >= FRESH_MS) this.look();
+  sampleIfStale(now = this.clock.now()): void {
+    if (now - this.lookedAt >= FRESH_MS) this.sample();
   }
 
   /** Reads the clocks, which takes about 1.6 µs. */
-  look(): void {
+  sample(): void {
     const now = this.clock.now();
     this.lookedAt = now;
     const slept = this.clock.uptime() - now - this.uptimeLead;
@@ -75,7 +75,7 @@ export class ClockWatch {
 
   private note(sleep: Sleep): void {
     this.sleeps.push(sleep);
-    if (this.sleeps.length <= MOST_SLEEPS) return;
+    if (this.sleeps.length <= MAX_SLEEPS) return;
     // Both as of the later one: that counts too much for a proof from between them, never too little.
     const [first, second, ...rest] = this.sleeps as [Sleep, Sleep, ...Sleep[]];
     this.sleeps = [{ noticedAt: second.noticedAt, ms: first.ms + second.ms }, ...rest];

@@ -8,6 +8,7 @@ import { ClockWatch } from './clock-watch.js';
 import { Lease, type LeaseBackend, type LeaseHost, type Renewals } from './lease.js';
 import { type Bunch, stopListening } from './owners.js';
 import { RenewalQueue } from './renewal-queue.js';
+import { renewalDelay } from './renewal-times.js';
 
 /** Keeps all leases of a client, with one timer, which does not keep the process alive. */
 export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseHost {
@@ -32,7 +33,7 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
 
   /** How long after a lease began it is renewed. */
   renewAfter(leaseMs: Ms): Ms {
-    return leaseMs * this.renewRatio;
+    return renewalDelay(leaseMs, this.renewRatio);
   }
 
   /**

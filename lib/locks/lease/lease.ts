@@ -1,7 +1,7 @@
 import type { Grant, LockBackend, Proof } from '../../backends/backend.js';
 import type { Alarm, Alarms } from '../../common/alarms.js';
 import { LockLostError, type LossReason, ServerDrainingError } from '../../common/errors.js';
-import { guardOf } from '../../common/guard.js';
+import { safetyMargin } from '../../common/safety-margin.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { ClockWatch } from './clock-watch.js';
 import { type Bunch, provenBy } from './owners.js';
@@ -95,7 +95,7 @@ export class Lease implements Alarm, Renewable {
    */
   get sureUntil(): Ms {
     const { validFrom, leaseMs } = this.proof;
-    const awake = Math.min(validFrom + leaseMs - guardOf(leaseMs), provenBy(this.grant.owner));
+    const awake = Math.min(validFrom + leaseMs - safetyMargin(leaseMs), provenBy(this.grant.owner));
     const until = awake - this.keeper.watch.sleptSince(validFrom);
     // A backend that does not say how long has granted nothing.
     return Number.isNaN(until) ? -Infinity : until;
@@ -109,7 +109,7 @@ export class Lease implements Alarm, Renewable {
     if (this.state !== 'live') return 0;
     const now = this.keeper.clock.now();
     // Where the lease is over by the monotonic clock already, a sleep changes nothing.
-    if (now < this.sureUntil) this.keeper.watch.look();
+    if (now < this.sureUntil) this.keeper.watch.sample();
     return Math.max(0, this.sureUntil - now);
   }
 
@@ -120,7 +120,7 @@ export class Lease implements Alarm, Renewable {
 
   ring(now: Ms): void {
     if (this.state !== 'live') return;
-    this.keeper.watch.glance();
+    this.keeper.watch.sampleIfStale();
     if (now >= this.sureUntil) {
       this.keeper.clock.afterPoll(() => this.confirm(now));
       return;
@@ -227,7 +227,7 @@ export class Lease implements Alarm, Renewable {
       this.arm();
       return true;
     }
-    const silent = provenBy(this.grant.owner) < validFrom + leaseMs - guardOf(leaseMs);
+    const silent = provenBy(this.grant.owner) < validFrom + leaseMs - safetyMargin(leaseMs);
     this.lose(silent ? 'disconnected' : 'expired');
     return false;
   }
@@ -252,7 +252,7 @@ export class Lease implements Alarm, Renewable {
   /** @param told who is told of the renewal; default: the holder */
   private send(told?: LeaseHolder): Promise<void> {
     this.renewal = 'sent';
-    this.keeper.watch.glance();
+    this.keeper.watch.sampleIfStale();
     const attempt = this.attempt(told);
     // A backend that throws has ended it already.
     if ((this.renewal as Renewal) === 'sent') {

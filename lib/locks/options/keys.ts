@@ -25,13 +25,13 @@ export function checkKey(key: unknown): asserts key is string {
 }
 
 /** Most keys of one call: each is work for everybody, and a key function may make them of what a remote user sent. */
-export const MOST_KEYS = 64;
+export const MAX_KEYS = 64;
 
 /** @throws LockKeyError for a list without keys, or with too many */
 export function checkCount(keys: readonly unknown[]): void {
   if (keys.length === 0) throw new LockKeyError('an empty list of keys');
-  if (keys.length <= MOST_KEYS) return;
-  throw new LockKeyError(`a call takes at most ${MOST_KEYS} keys, got ${keys.length}: ${shownList(keys)}`);
+  if (keys.length <= MAX_KEYS) return;
+  throw new LockKeyError(`a call takes at most ${MAX_KEYS} keys, got ${keys.length}: ${shownList(keys)}`);
 }
 
 /** Printable ASCII needs no closer look; almost every key is. */

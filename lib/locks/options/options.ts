@@ -10,7 +10,7 @@ export type { RemoteOptions, ServerAddress, ShardingStrategy } from '../../backe
 /** One key, or several that are taken all or none, in one order everywhere. */
 export type LockKey = string | readonly string[];
 
-export interface Defaults {
+export interface LockTimes {
   /** Seconds to wait for a lock; 0 tries once. Default 10. */
   acquireTimeoutS?: number | undefined;
   /** Seconds a lock outlives its holder's silence. Default: the server's (33). */
@@ -32,7 +32,7 @@ export type BackendOptions<S = ServerStats> =
   | { embedded: true | EmbeddedOptions; servers?: undefined; remote?: undefined; backend?: undefined }
   | { backend: BackendFactory<S> | LockBackend<S>; servers?: undefined; remote?: undefined; embedded?: undefined };
 
-export type LockClientOptions<S = ServerStats> = Defaults & {
+export type LockClientOptions<S = ServerStats> = LockTimes & {
   /** Put before every key, with a colon. */
   namespace?: string | undefined;
   /**

@@ -4,6 +4,7 @@ import { checkBounds } from './bounds.js';
 import { type BackendChoice, chooseBackend, shownBackend, type ShownBackend } from './choose-backend.js';
 import { checkKey } from './keys.js';
 import { checkNames, checkObject, wrong } from '../../common/option-checks.js';
+import { DEFAULT_RENEW_RATIO } from '../lease/renewal-times.js';
 import { type LeaseLimits, leaseWithin } from './limits.js';
 import type { LockClientOptions } from './options.js';
 
@@ -36,7 +37,6 @@ export function shownOptions(options: ResolvedOptions, name: string): ShownOptio
 }
 
 const DEFAULT_ACQUIRE_TIMEOUT_S = 10;
-const DEFAULT_RENEW_RATIO = 0.5;
 const DEFAULT_SHUTDOWN_TIMEOUT_S = 10;
 const STARTUPS = ['connect', 'require', 'lazy'];
 

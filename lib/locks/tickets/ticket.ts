@@ -7,29 +7,29 @@ import { withOrigin } from '../../common/error-origin.js';
 import { LeaseExpiredError, LockUnavailableError, type LossReason, NotEnqueuedError } from '../../common/errors.js';
 import { printAs } from '../../common/inspection.js';
 import type { Ms } from '../../common/system.js';
-import { releaseOf } from '../handle/give-back.js';
+import { releaseOne } from '../handle/release-all.js';
 import type { Lease, LeaseHolder } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { LockHandle } from '../handle/lock-handle.js';
-import { withdraw } from '../acquire/acquisition.js';
-import type { LockRequest } from '../acquire/lock-request.js';
+import { withdraw } from '../acquire/acquire-attempts.js';
+import type { CheckedAcquire } from '../acquire/checked-acquire.js';
 import type { LockTicket } from './lock-ticket.js';
 import { checkAcquireTimeout } from '../options/resolve-options.js';
 
 /** What a ticket needs of those who made it. */
-export interface TicketDesk {
+export interface TicketHost {
   readonly keeper: LeaseKeeper;
   /** Keep the process alive: somebody waits. */
   readonly alarms: Alarms;
   /** Undefined: the backend has been started. @throws what makes the ticket void */
-  ready(request: LockRequest): Promise<void> | undefined;
+  ready(request: CheckedAcquire): Promise<void> | undefined;
   /** Takes a place. @throws what refuses it */
-  enqueue(request: LockRequest, waiter: Waiter): Pending;
+  enqueue(request: CheckedAcquire, waiter: Waiter): Pending;
   /** @throws UnsupportedError, having given the lease back */
-  hold(request: LockRequest, leases: readonly Lease[], since: Ms): LockHandle;
-  queued(request: LockRequest): void;
+  hold(request: CheckedAcquire, leases: readonly Lease[], since: Ms): LockHandle;
+  queued(request: CheckedAcquire): void;
   /** The error as the user knows its key. */
-  explain(error: unknown, request: LockRequest): unknown;
+  explain(error: unknown, request: CheckedAcquire): unknown;
   ended(ticket: Ticket): void;
 }
 
@@ -48,8 +48,8 @@ interface Claimant {
 }
 
 export class Ticket implements LockTicket, LeaseHolder, Waiter {
-  readonly #request: LockRequest;
-  readonly #desk: TicketDesk;
+  readonly #request: CheckedAcquire;
+  readonly #desk: TicketHost;
   readonly keys: readonly string[];
   readonly #placed: Promise<Placement>;
   readonly #place = new Deferred<Placement>().quiet();
@@ -58,7 +58,7 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
   readonly #since: Ms;
   #ignoreAbort: (() => void) | undefined;
 
-  constructor(request: LockRequest, desk: TicketDesk) {
+  constructor(request: CheckedAcquire, desk: TicketHost) {
     this.#request = request;
     this.#desk = desk;
     this.keys = request.keys;
@@ -101,7 +101,7 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
     if (step.in === 'queued' && step.pending) withdraw(step.pending);
     if (step.in !== 'granted') return;
     step.lease.end();
-    await releaseOf(this.#desk.keeper.backend, step.lease.grant);
+    await releaseOne(this.#desk.keeper.backend, step.lease.grant);
   }
 
   get placed(): Promise<Placement> {
@@ -135,7 +135,7 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
   }
 
   /** Waiter */
-  onPlace(place: Placement): void {
+  onPlaced(place: Placement): void {
     if (place === 'queued') this.#desk.queued(this.#request);
     this.#place.resolve(place);
   }

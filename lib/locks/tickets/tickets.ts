@@ -1,30 +1,31 @@
 import type { Pending, Waiter } from '../../backends/backend.js';
 import type { Alarms } from '../../common/alarms.js';
 import { withOrigin } from '../../common/error-origin.js';
-import { ConfigError, NestedLockError, ShuttingDownError, UnsupportedError } from '../../common/errors.js';
+import { ConfigError, ShuttingDownError, UnsupportedError } from '../../common/errors.js';
 import { shownList } from '../../common/shown.js';
 import type { Ms } from '../../common/system.js';
 import type { BackendStart } from '../acquire/backend-start.js';
 import type { Lease } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { LockHandle } from '../handle/lock-handle.js';
-import type { LockRequest } from '../acquire/lock-request.js';
-import { explained, type LockTaker } from '../acquire/lock-taker.js';
+import type { CheckedAcquire } from '../acquire/checked-acquire.js';
+import { explained, type LockAcquirer } from '../acquire/lock-acquirer.js';
+import { assertNotNested } from '../acquire/nesting.js';
 import type { LockTicket } from './lock-ticket.js';
-import { Ticket, type TicketDesk } from './ticket.js';
+import { Ticket, type TicketHost } from './ticket.js';
 
 /** All tickets of a client that are not over. */
-export class Tickets implements TicketDesk {
+export class Tickets implements TicketHost {
   private readonly open = new Set<Ticket>();
 
   constructor(
     readonly keeper: LeaseKeeper,
     private readonly start: BackendStart,
-    private readonly taker: LockTaker,
+    private readonly acquirer: LockAcquirer,
   ) {}
 
-  /** @throws ConfigError, NestedLockError, UnsupportedError, ShuttingDownError, the reason of the signal */
-  issue(request: LockRequest): LockTicket {
+  /** @throws ConfigError, UnsupportedError, ShuttingDownError, the reason of the signal */
+  issue(request: CheckedAcquire): LockTicket {
     try {
       this.checkIssue(request);
     } catch (error) {
@@ -40,54 +41,53 @@ export class Tickets implements TicketDesk {
     for (const ticket of [...this.open]) void ticket.giveUp(new ShuttingDownError({ key: ticket.keys[0]! }));
   }
 
-  /** TicketDesk */
+  /** TicketHost */
   get alarms(): Alarms {
-    return this.taker.alarms;
+    return this.acquirer.alarms;
   }
 
-  /** TicketDesk */
-  ready({ deadline, signal }: LockRequest): Promise<void> | undefined {
-    return this.start.isDecided ? undefined : this.taker.ready(deadline, signal);
+  /** TicketHost */
+  ready({ deadline, signal }: CheckedAcquire): Promise<void> | undefined {
+    return this.start.isDecided ? undefined : this.acquirer.ready(deadline, signal);
   }
 
-  /** TicketDesk. A place lasts until it is given up, whatever the time that its holder means to wait. */
-  enqueue(request: LockRequest, waiter: Waiter): Pending {
+  /** TicketHost. A place lasts until it is given up, whatever the time that its holder means to wait. */
+  enqueue(request: CheckedAcquire, waiter: Waiter): Pending {
     this.assertUsable(request);
-    this.keeper.watch.glance();
+    this.keeper.watch.sampleIfStale();
     return this.keeper.backend.enqueue({ ...request.wires[0]!, deadline: Infinity }, 'ticket', waiter);
   }
 
-  /** TicketDesk */
-  hold(request: LockRequest, leases: readonly Lease[], since: Ms): LockHandle {
-    return this.taker.hold(request, leases, since);
+  /** TicketHost */
+  hold(request: CheckedAcquire, leases: readonly Lease[], since: Ms): LockHandle {
+    return this.acquirer.hold(request, leases, since);
   }
 
-  /** TicketDesk */
-  queued(request: LockRequest): void {
-    this.taker.noteQueued(request);
+  /** TicketHost */
+  queued(request: CheckedAcquire): void {
+    this.acquirer.noteQueued(request);
   }
 
-  /** TicketDesk */
-  explain(error: unknown, request: LockRequest): unknown {
+  /** TicketHost */
+  explain(error: unknown, request: CheckedAcquire): unknown {
     return explained(error, request);
   }
 
-  /** TicketDesk */
+  /** TicketHost */
   ended(ticket: Ticket): void {
     this.open.delete(ticket);
   }
 
-  private checkIssue(request: LockRequest): void {
+  private checkIssue(request: CheckedAcquire): void {
     const { keys, signal } = request;
     if (keys.length > 1) throw new ConfigError(`a ticket is for one key, got ${shownList(keys)}`);
-    const nesting = this.taker.nesting(request);
-    if (nesting) throw new NestedLockError(nesting.key);
+    assertNotNested(this.acquirer.nesting(request));
     this.assertUsable(request);
     signal?.throwIfAborted();
   }
 
-  private assertUsable(request: LockRequest): void {
-    this.taker.assertUsable(request);
+  private assertUsable(request: CheckedAcquire): void {
+    this.acquirer.assertUsable(request);
     if (this.start.capabilities?.tickets === false) {
       const { name } = this.keeper.backend;
       throw new UnsupportedError(`${name} has no places that can be taken now and waited for later`, {

@@ -4,15 +4,15 @@ import { named } from '../../common/brand.js';
 import { ConfigError } from '../../common/errors.js';
 import { shared } from '../../common/shared-state.js';
 import { MESSAGES } from '../shared/dflockd.messages.js';
-import { moduleRefOf, subjectsOf, type Subject } from './explorer.subjects.js';
+import { moduleRefOf, subjectsOf, type Subject } from './provider-scan.js';
 import { refuseImpossible, throwingCronMethods } from './handler.rules.js';
 import { answersErrors, hidingGlobally, hidingOn } from './hiding.filters.js';
-import { holderOf, lockedMethodsOf, type LockedMethod } from '../methods/locked-method.registry.js';
+import { serviceRefOf, lockedMethodsOf, type LockedMethod } from '../methods/locked-method.registry.js';
 import type { LockPlan } from '../methods/lock-plan.js';
 import { interceptsFields, requestPlansIn } from './request.rules.js';
 import { instancesIn, type NestModule } from '../shared/module-info.js';
-import type { ServiceHolder } from '../methods/service-holder.js';
-import { visibleHolder } from '../methods/visible-holder.js';
+import type { ServiceRef } from '../methods/service-ref.js';
+import { visibleServiceRef } from '../methods/visible-service-ref.js';
 
 /** Applications that have been explored: each is, once, whatever the number of DflockdModules in it. */
 const explored = shared('explored', () => new WeakSet<ModulesContainer>());
@@ -36,10 +36,10 @@ export class DflockdExplorer {
     const throwingCron = new Set<string>();
     const hiding = new Set([hidingGlobally(this.config)]);
     for (const module of this.modules.values()) {
-      const holders = new Map<string, ServiceHolder | undefined>();
+      const refs = new Map<string, ServiceRef | undefined>();
       const seen = async (instance: string) => {
-        if (!holders.has(instance)) holders.set(instance, await visibleHolder(moduleRefOf(module), instance));
-        return holders.get(instance);
+        if (!refs.has(instance)) refs.set(instance, await visibleServiceRef(moduleRefOf(module), instance));
+        return refs.get(instance);
       };
       for (const subject of subjectsOf(module)) {
         const methods = lockedMethodsOf(subject.prototype);
@@ -49,9 +49,9 @@ export class DflockdExplorer {
         }
         for (const { plan, refusal } of requestPlansIn(subject.prototype, fieldsAreIntercepted)) {
           if (refusal) throw new ConfigError(refusal);
-          const holder = await seen(plan.instance);
-          if (!holder) throw this.unseen(plan, module);
-          holder.check(plan);
+          const ref = await seen(plan.instance);
+          if (!ref) throw this.unseen(plan, module);
+          ref.check(plan);
         }
         hidingOn(subject.prototype, methods).forEach((name) => hiding.add(name));
         throwingCronMethods(subject.prototype, methods).forEach((name) => throwingCron.add(name));
@@ -66,11 +66,11 @@ export class DflockdExplorer {
   private connect(
     { object }: Subject,
     method: LockedMethod,
-    visible: ServiceHolder | undefined,
+    visible: ServiceRef | undefined,
     module: NestModule,
-  ): ServiceHolder {
+  ): ServiceRef {
     const { plan } = method;
-    const own = object && holderOf(object, plan.instance);
+    const own = object && serviceRefOf(object, plan.instance);
     if (own) return own;
     if (!visible) throw this.unseen(plan, module);
     if (object) method.bind(object, visible);

@@ -1,15 +1,15 @@
 import { UseInterceptors, type ExecutionContext } from '@nestjs/common';
 import { ConfigError } from '../../common/errors.js';
-import type { Defaults, LockKey } from '../../locks/options/options.js';
+import type { LockTimes, LockKey } from '../../locks/options/options.js';
 import { checkNames, checkObject, wrong } from '../../common/option-checks.js';
-import { methodToWrap } from '../methods/decorated-method.guard.js';
+import { methodToWrap } from '../methods/decorated-method.js';
 import { located, MESSAGES } from '../shared/dflockd.messages.js';
 import { LockInterceptor } from '../requests/lock.interceptor.js';
 import { planOf } from '../methods/lock-plan.js';
 import { trackedHandler } from '../requests/tracked-handler.js';
 import { addRequestPlan, requestPlansOn, type RequestLockPlan } from '../requests/request-plans.js';
 
-export interface LockRequestOptions extends Defaults {
+export interface LockRequestOptions extends LockTimes {
   /** The only way: whoever sent the request is told (HTTP 423). */
   onBusy?: 'throw' | undefined;
   /** How many may hold the key at once. A semaphore of a name does not exclude a lock of the same name. Default 1: a lock. */

@@ -1,5 +1,5 @@
 import { lockMethod } from '../methods/locked-method.wrapper.js';
-import type { AnyMethod, KeyOf, LockDecorator, Opts } from '../methods/with-lock.types.js';
+import type { AnyMethod, KeyOf, LockDecorator, WithLockArgs } from '../methods/with-lock.types.js';
 
 /**
  * Runs the method under a lock: no two calls with the same key run at once, in this process or any other. The upper
@@ -23,7 +23,7 @@ import type { AnyMethod, KeyOf, LockDecorator, Opts } from '../methods/with-lock
  */
 export function WithLock<T extends object, M extends AnyMethod, const S extends string>(
   key: KeyOf<T, M, S>,
-  ...options: Opts<M, T>
+  ...options: WithLockArgs<M, T>
 ): LockDecorator<T, M> {
   return lockMethod('@WithLock', key, options[0]) as LockDecorator<T, M>;
 }

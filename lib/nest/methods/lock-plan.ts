@@ -1,9 +1,10 @@
 import { ConfigError, type AcquireTimeoutError } from '../../common/errors.js';
 import { checkBounds } from '../../locks/options/bounds.js';
 import type { LockedCall } from '../../locks/handle/hold.js';
-import { NO_OPTIONS } from '../../locks/acquire/lock-request.js';
+import { NO_OPTIONS } from '../../locks/acquire/checked-acquire.js';
 import { checkNames, checkObject, wrong } from '../../common/option-checks.js';
-import { holdTimes, type ScopeOptions } from '../../locks/lock-scope.js';
+import { holdTimes } from '../../locks/handle/minimum-hold.js';
+import type { ScopeOptions } from '../../locks/lock-scope.js';
 import { checkAcquireTimeout, checkLease } from '../../locks/options/resolve-options.js';
 import { DEFAULT_INSTANCE } from '../shared/dflockd.constants.js';
 import { located, MESSAGES } from '../shared/dflockd.messages.js';

@@ -2,12 +2,12 @@ import { eitherSignal } from '../../common/abort.js';
 import { withOrigin } from '../../common/error-origin.js';
 import { AcquireTimeoutError, MaxWaitersError, NestedLockError } from '../../common/errors.js';
 import type { LockClient } from '../../locks/lock-client.js';
-import { isSignal } from '../../locks/acquire/lock-request.js';
-import { holdTimes } from '../../locks/lock-scope.js';
+import { isSignal } from '../../locks/acquire/checked-acquire.js';
+import { holdTimes } from '../../locks/handle/minimum-hold.js';
 import type { LockKey } from '../../locks/options/options.js';
 import { blameArguments } from './key-template.js';
 import type { LockPlan } from './lock-plan.js';
-import { type CallScope, Instead, type PlanRunner } from './service-holder.js';
+import { type CallScope, BusyResult, type PlanRunner } from './service-ref.js';
 
 const isBusy = (error: unknown): error is AcquireTimeoutError =>
   error instanceof AcquireTimeoutError || error instanceof MaxWaitersError;
@@ -27,7 +27,12 @@ export class LockRunner implements PlanRunner {
   }
 
   // Not an async function: every locked call would pay for it.
-  enter(plan: LockPlan, self: unknown, args: readonly unknown[], signal?: AbortSignal): Promise<CallScope | Instead> {
+  enter(
+    plan: LockPlan,
+    self: unknown,
+    args: readonly unknown[],
+    signal?: AbortSignal,
+  ): Promise<CallScope | BusyResult> {
     let key: LockKey;
     try {
       key = plan.key(self, args);
@@ -42,7 +47,7 @@ export class LockRunner implements PlanRunner {
   private async enterUntil(
     plan: LockPlan,
     call: Call & { own: AbortSignal | undefined },
-  ): Promise<CallScope | Instead> {
+  ): Promise<CallScope | BusyResult> {
     const { self, args, own } = call;
     const its = Reflect.apply(plan.signal!, self, args) as AbortSignal | undefined;
     // The client refuses what is not a signal.
@@ -55,7 +60,7 @@ export class LockRunner implements PlanRunner {
     }
   }
 
-  private take(plan: LockPlan, call: Call, signal: AbortSignal | undefined): Promise<CallScope | Instead> {
+  private take(plan: LockPlan, call: Call, signal: AbortSignal | undefined): Promise<CallScope | BusyResult> {
     const { at, joins } = plan;
     return this.client
       .open(
@@ -63,7 +68,7 @@ export class LockRunner implements PlanRunner {
         signal === undefined ? plan.scope : { ...plan.scope, signal },
         at && { self: call.self, method: at, joins },
       )
-      .catch(async (error: unknown) => new Instead(await this.busy(plan, call, error)));
+      .catch(async (error: unknown) => new BusyResult(await this.busy(plan, call, error)));
   }
 
   private busy(plan: LockPlan, { self, args, key }: Call, error: unknown): unknown {

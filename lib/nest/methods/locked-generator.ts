@@ -1,7 +1,7 @@
-import type { AnyFunction } from './decorated-method.guard.js';
+import type { AnyFunction } from './decorated-method.js';
 import type { LockPlan } from './lock-plan.js';
-import { runnerFor } from './plan-reach.js';
-import { type CallScope, Instead } from './service-holder.js';
+import { runnerFor } from './runner-lookup.js';
+import { type CallScope, BusyResult } from './service-ref.js';
 
 type Steps = AsyncGenerator<unknown, unknown, unknown>;
 
@@ -9,7 +9,7 @@ type Steps = AsyncGenerator<unknown, unknown, unknown>;
 export function lockedGenerator(plan: LockPlan, original: AnyFunction): AnyFunction {
   return async function* locked(this: unknown, ...args: unknown[]): Steps {
     const scope = await runnerFor(this, plan).enter(plan, this, args);
-    if (scope instanceof Instead) return yield* scope.value as Steps;
+    if (scope instanceof BusyResult) return yield* scope.value as Steps;
     let loss;
     let value: unknown;
     try {

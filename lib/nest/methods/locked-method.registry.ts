@@ -1,25 +1,25 @@
 import 'reflect-metadata';
 import { Inject, Optional } from '@nestjs/common';
 import { shared, sharedSymbol } from '../../common/shared-state.js';
-import { holderToken, LOCKED_METHODS } from '../shared/dflockd.constants.js';
+import { serviceRefToken, LOCKED_METHODS } from '../shared/dflockd.constants.js';
 import type { LockPlan } from './lock-plan.js';
-import { isServiceHolder, type ServiceHolder } from './service-holder.js';
+import { isServiceRef, type ServiceRef } from './service-ref.js';
 
 /** What the explorer has to know about a locked method. */
 export interface LockedMethod {
   readonly property: string | symbol;
   readonly plan: LockPlan;
   /** Connects an object that Nest did not construct. */
-  bind(self: object, holder: ServiceHolder): void;
+  bind(self: object, ref: ServiceRef): void;
 }
 
 // Objects that the explorer has connected. They may be frozen or shared, so nothing is written onto them.
-const bound = shared('bound', () => new WeakMap<object, Map<string, ServiceHolder>>());
+const bound = shared('bound', () => new WeakMap<object, Map<string, ServiceRef>>());
 
-function bind(self: object, holder: ServiceHolder, instance: string): void {
+function bind(self: object, ref: ServiceRef, instance: string): void {
   for (const object of new Set([self, insideOf(self)])) {
-    const holders = bound.get(object) ?? new Map<string, ServiceHolder>();
-    bound.set(object, holders.set(instance, holder));
+    const refs = bound.get(object) ?? new Map<string, ServiceRef>();
+    bound.set(object, refs.set(instance, ref));
   }
 }
 
@@ -32,11 +32,11 @@ function insideOf(object: object): object {
   return typeof self === 'object' && self !== null ? self : object;
 }
 
-/** Notes a locked method on its prototype, and has Nest inject the holder into the objects of its class. */
+/** Notes a locked method on its prototype, and has Nest inject the service reference into the objects of its class. */
 export function registerLockedMethod(prototype: object, property: string | symbol, plan: LockPlan): void {
   const { instance } = plan;
   const own = (Reflect.getOwnMetadata(LOCKED_METHODS, prototype) ?? []) as readonly LockedMethod[];
-  const method: LockedMethod = { property, plan, bind: (self, holder) => bind(self, holder, instance) };
+  const method: LockedMethod = { property, plan, bind: (self, ref) => bind(self, ref, instance) };
   Reflect.defineMetadata(LOCKED_METHODS, [...own, method], prototype);
 
   Object.defineProperty(prototype, SELF, {
@@ -45,16 +45,16 @@ export function registerLockedMethod(prototype: object, property: string | symbo
       return this;
     },
   });
-  const token = holderToken(instance);
+  const token = serviceRefToken(instance);
   if (token in prototype) return; // A base class, or another method of this one, asks for it.
   // Nest assigns; the setter keeps the property out of spreads, loops and equality checks of users and tests.
   Object.defineProperty(prototype, token, {
     configurable: true,
     get: () => undefined,
-    set(this: object, holder: unknown) {
+    set(this: object, ref: unknown) {
       if (Object.isExtensible(this)) {
-        Object.defineProperty(this, token, { value: holder, writable: true, configurable: true });
-      } else if (isServiceHolder(holder)) bind(this, holder, instance);
+        Object.defineProperty(this, token, { value: ref, writable: true, configurable: true });
+      } else if (isServiceRef(ref)) bind(this, ref, instance);
     },
   });
   Inject(token)(prototype, token);
@@ -70,8 +70,8 @@ export function lockedMethodsOf(prototype: object | null): LockedMethod[] {
   return found;
 }
 
-/** The holder of an instance of DflockdModule that an object was connected to: by injection, or by the explorer. */
-export function holderOf(self: object, instance: string): ServiceHolder | undefined {
-  const injected: unknown = (self as Record<symbol, unknown>)[holderToken(instance)];
-  return isServiceHolder(injected) ? injected : bound.get(self)?.get(instance);
+/** The service reference of an instance of DflockdModule that an object was connected to: by injection, or by the explorer. */
+export function serviceRefOf(self: object, instance: string): ServiceRef | undefined {
+  const injected: unknown = (self as Record<symbol, unknown>)[serviceRefToken(instance)];
+  return isServiceRef(injected) ? injected : bound.get(self)?.get(instance);
 }

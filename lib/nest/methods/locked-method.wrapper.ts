@@ -1,10 +1,10 @@
-import { methodToWrap, type AnyFunction } from './decorated-method.guard.js';
+import { methodToWrap, type AnyFunction } from './decorated-method.js';
 import { planOf, type LockPlan } from './lock-plan.js';
 import { lockedGenerator } from './locked-generator.js';
 import { registerLockedMethod } from './locked-method.registry.js';
 import { lockedObservable } from './locked-observable.js';
 import { lockedPromise } from './locked-promise.js';
-import { disguise } from './method-metadata.js';
+import { copyMetadata } from './method-metadata.js';
 
 /** Checks a decorator's own arguments and turns them into the options of `@WithLock`. */
 type Specialise = (where: string, key: unknown, options: unknown) => unknown;
@@ -25,7 +25,7 @@ export function lockMethod(
     const at = { prototype: target, property };
     const plan = planOf(decorator, name, key, specialise(where, key, options), generates, at);
     const locked = SHAPES[plan.returns](plan, original);
-    disguise(locked, original);
+    copyMetadata(locked, original);
     registerLockedMethod(target, property, plan);
     (descriptor as PropertyDescriptor).value = locked;
   };

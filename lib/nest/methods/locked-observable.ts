@@ -1,11 +1,11 @@
 import { types } from 'node:util';
 import { from, isObservable, Observable, Subject, takeUntil, type Subscriber } from 'rxjs';
 import { ConfigError } from '../../common/errors.js';
-import type { AnyFunction } from './decorated-method.guard.js';
+import type { AnyFunction } from './decorated-method.js';
 import { MESSAGES } from '../shared/dflockd.messages.js';
 import type { LockPlan } from './lock-plan.js';
-import { runnerFor } from './plan-reach.js';
-import { type CallScope, Instead } from './service-holder.js';
+import { runnerFor } from './runner-lookup.js';
+import { type CallScope, BusyResult } from './service-ref.js';
 
 /**
  * A method that returns an Observable: each subscription takes the lock, calls the method, and holds the lock until
@@ -39,7 +39,7 @@ class LockedSubscription {
   async begin(self: unknown, args: readonly unknown[], original: AnyFunction): Promise<void> {
     const { plan, subscriber, waiting } = this;
     const scope = await runnerFor(self, plan).enter(plan, self, args, waiting.signal);
-    if (scope instanceof Instead) return this.follow(scope.value, () => subscriber.complete());
+    if (scope instanceof BusyResult) return this.follow(scope.value, () => subscriber.complete());
     this.scope = scope;
     if (this.isOver) return this.end();
     try {

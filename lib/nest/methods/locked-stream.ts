@@ -1,7 +1,7 @@
 import { finished, type Readable } from 'node:stream';
 import { discardStream, isFile, isReadable } from '../../locks/handle/live-result.js';
 import type { LockPlan } from './lock-plan.js';
-import type { CallScope } from './service-holder.js';
+import type { CallScope } from './service-ref.js';
 
 /** A stream that nobody reads ends when nobody can read it any more. */
 const forgotten = new FinalizationRegistry<CallScope>((scope) => void scope.leave());

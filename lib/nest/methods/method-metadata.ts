@@ -10,7 +10,7 @@ type AnyFunction = (...args: any[]) => unknown;
  * `length`, and own properties. Thus routes, guards, cron jobs and API documentation see no difference, whatever side of
  * the lock their decorator stands on.
  */
-export function disguise(wrapper: AnyFunction, original: AnyFunction): void {
+export function copyMetadata(wrapper: AnyFunction, original: AnyFunction): void {
   for (const key of Reflect.ownKeys(original)) {
     if (key === 'prototype' || key === 'arguments' || key === 'caller') continue;
     Object.defineProperty(wrapper, key, { ...Object.getOwnPropertyDescriptor(original, key)!, configurable: true });

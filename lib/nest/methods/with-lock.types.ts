@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { AcquireTimeoutError } from '../../common/errors.js';
 import type { KeyValue } from '../../locks/options/keys.js';
-import type { Defaults, LockKey } from '../../locks/options/options.js';
+import type { LockTimes, LockKey } from '../../locks/options/options.js';
 
 /** Any method. */
 export type AnyMethod = (...args: any[]) => any;
@@ -61,7 +61,7 @@ export type KeyOf<T, M extends AnyMethod, S extends string> = [ReturnType<M>] ex
   ? Template<S, Parameters<M>> | readonly Template<S, Parameters<M>>[] | ((this: T, ...args: Parameters<M>) => LockKey)
   : 'a locked method must return a Promise, an Observable or an AsyncGenerator';
 
-export interface WithLockOptions<M extends AnyMethod = AnyMethod, T = any> extends Defaults {
+export interface WithLockOptions<M extends AnyMethod = AnyMethod, T = any> extends LockTimes {
   /**
    * What happens when the lock was not free in time (`acquireTimeoutS`):
    * - `'throw'` (default): the AcquireTimeoutError;
@@ -117,7 +117,7 @@ export interface WithLockOptions<M extends AnyMethod = AnyMethod, T = any> exten
 }
 
 /** A method that returns an Observable, or a Promise of one, must say so. */
-export type Opts<M extends AnyMethod, T = any> =
+export type WithLockArgs<M extends AnyMethod, T = any> =
   IsAny<Awaited<ReturnType<M>>> extends true
     ? [options?: WithLockOptions<M, T>]
     : [Awaited<ReturnType<M>>] extends [never]

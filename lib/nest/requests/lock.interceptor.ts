@@ -13,13 +13,13 @@ import { ConfigError } from '../../common/errors.js';
 import { MESSAGES } from '../shared/dflockd.messages.js';
 import { currentRun, HandlerRun } from './handler-run.js';
 import { isSse } from '../methods/method-metadata.js';
-import { visibleHolder } from '../methods/visible-holder.js';
+import { visibleServiceRef } from '../methods/visible-service-ref.js';
 import { instancesIn } from '../shared/module-info.js';
-import { responseOf } from './request-end.js';
+import { responseOf } from './response.js';
 import { requestPlansOn, type RequestLockPlan } from './request-plans.js';
 import { RequestLock, requestLock } from './request-lock.js';
 import { isTracked } from './tracked-handler.js';
-import type { CallScope, PlanRunner, ServiceHolder } from '../methods/service-holder.js';
+import type { CallScope, PlanRunner, ServiceRef } from '../methods/service-ref.js';
 
 /** What a request asks for, and who takes it. */
 interface Lock {
@@ -30,7 +30,7 @@ interface Lock {
 /** Takes the locks of `@LockRequest`, which applies it. Without that decorator it does nothing. */
 @Injectable()
 export class LockInterceptor implements NestInterceptor, OnModuleInit {
-  private readonly holders = new Map<string, Promise<ServiceHolder | undefined>>();
+  private readonly refs = new Map<string, Promise<ServiceRef | undefined>>();
 
   constructor(
     @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
@@ -60,10 +60,10 @@ export class LockInterceptor implements NestInterceptor, OnModuleInit {
 
   private async runnerFor(plan: RequestLockPlan): Promise<PlanRunner> {
     const { instance, method } = plan;
-    if (!this.holders.has(instance)) this.holders.set(instance, visibleHolder(this.moduleRef, instance));
-    const holder = await this.holders.get(instance);
-    if (!holder) throw new ConfigError(MESSAGES.requestUnreachable(method, instance, instancesIn(this.modules)));
-    return holder.runnerFor(plan);
+    if (!this.refs.has(instance)) this.refs.set(instance, visibleServiceRef(this.moduleRef, instance));
+    const ref = await this.refs.get(instance);
+    if (!ref) throw new ConfigError(MESSAGES.requestUnreachable(method, instance, instancesIn(this.modules)));
+    return ref.runnerFor(plan);
   }
 }
 

@@ -2,8 +2,8 @@ import { type Alarm, Alarms } from '../../common/alarms.js';
 import { AcquireTimeoutError, type LockLostError } from '../../common/errors.js';
 import { shared } from '../../common/shared-state.js';
 import { type Ms, systemClock } from '../../common/system.js';
-import { isMute, isOver, isPipelined, onEnd, type RawResponse } from './request-end.js';
-import type { CallScope } from '../methods/service-holder.js';
+import { isMute, isOver, isPipelined, onEnd, type RawResponse } from './response.js';
+import type { CallScope } from '../methods/service-ref.js';
 
 /** How long a request lock lasts: to the end of the response, or of its handlers. */
 export type Until = 'response' | 'handler';

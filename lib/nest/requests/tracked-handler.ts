@@ -2,9 +2,9 @@ import 'reflect-metadata';
 import { types } from 'node:util';
 import type { ModulesContainer } from '@nestjs/core';
 import { shared } from '../../common/shared-state.js';
-import type { AnyFunction } from '../methods/decorated-method.guard.js';
+import type { AnyFunction } from '../methods/decorated-method.js';
 import { currentRun } from './handler-run.js';
-import { disguise } from '../methods/method-metadata.js';
+import { copyMetadata } from '../methods/method-metadata.js';
 import { requestPlansOn } from './request-plans.js';
 
 const tracked = shared('tracked-handlers', () => new WeakSet<object>());
@@ -27,7 +27,7 @@ export function trackedHandler(original: AnyFunction): AnyFunction {
     : function (this: unknown, ...args: unknown[]): unknown {
         return call(this, args);
       };
-  disguise(handler, original);
+  copyMetadata(handler, original);
   tracked.add(handler);
   return handler;
 }

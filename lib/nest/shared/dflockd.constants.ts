@@ -29,12 +29,12 @@ export const LOCKED_METHODS = sharedSymbol('locked-methods');
 /** Metadata on a class or a method: what @LockRequest asks for. */
 export const LOCK_REQUESTS = sharedSymbol('lock-requests');
 
-/** Token of an instance's holder, and the property under which it is injected into classes with locked methods. */
-export function holderToken(instance: string): symbol {
-  let token = holderTokens.get(instance);
-  if (!token) holderTokens.set(instance, (token = sharedSymbol(`holder:${instance}`)));
+/** Token of an instance's service reference, and the property under which it is injected into classes with locked methods. */
+export function serviceRefToken(instance: string): symbol {
+  let token = serviceRefTokens.get(instance);
+  if (!token) serviceRefTokens.set(instance, (token = sharedSymbol(`holder:${instance}`)));
   return token;
 }
 
 /** Every call of a locked method asks for one. */
-const holderTokens = new Map<string, symbol>();
+const serviceRefTokens = new Map<string, symbol>();

@@ -27,7 +27,7 @@ export const moduleOf = (modules: ModulesContainer, info: ModuleInfo): NestModul
   [...modules.values()].find((module) => infoOf(module) === info)!;
 
 /** @throws ConfigError if another global module makes the same instance: which one a class gets would be chance. */
-export function refuseTwins(modules: ModulesContainer, info: ModuleInfo): void {
+export function assertOneGlobal(modules: ModulesContainer, info: ModuleInfo): void {
   const same = (other: ModuleInfo | undefined) => other?.isGlobal && other.instance === info.instance;
   if (info.isGlobal && [...modules.values()].filter((module) => same(infoOf(module))).length > 1) {
     throw new ConfigError(MESSAGES.twoGlobals(info.instance));

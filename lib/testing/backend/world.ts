@@ -121,7 +121,7 @@ export class TestWorld {
     return until(() => backend.tryAcquire(req), what);
   }
 
-  enqueue(backend: LockBackend, req: AcquireRequest, mode: 'line' | 'ticket' = 'line'): Waiting {
+  enqueue(backend: LockBackend, req: AcquireRequest, mode: 'queue' | 'ticket' = 'queue'): Waiting {
     const placed = new Deferred<Placement>().quiet();
     const grant = new Deferred<Grant>().quiet();
     let over = false;
@@ -131,7 +131,7 @@ export class TestWorld {
       over = true;
     };
     const pending: Pending = backend.enqueue(req, mode, {
-      onPlace: (place) => placed.resolve(place),
+      onPlaced: (place) => placed.resolve(place),
       granted: (given) =>
         last('granted', () => {
           placed.resolve('acquired');

@@ -17,8 +17,8 @@ class FiniteClock extends FakeClock {
   }
 }
 
-/** A door as the daemon's are: it uses the engine, then touches the driver. */
-class Door {
+/** A host as the daemon's are: it uses the engine, then touches the driver. */
+class Host {
   readonly answers: Answer[] = [];
   readonly resumed: number[] = [];
   onAnswer: () => void = () => undefined;
@@ -35,7 +35,7 @@ class Door {
   private op = 0;
 
   constructor(readonly driver: EngineDriver) {
-    this.session = driver.engine.open(this.sink, 'door');
+    this.session = driver.engine.open(this.sink, 'host');
   }
 
   /** Executes without a word to the driver. */
@@ -69,7 +69,7 @@ const acquire = (key: string, leaseMs = 0, waitMs = 0): Command => ({
 describe('EngineDriver', () => {
   let clock: FakeClock;
   let driver: EngineDriver;
-  let door: Door;
+  let host: Host;
 
   beforeEach(() => {
     clock = new FiniteClock({ now: START });
@@ -77,7 +77,7 @@ describe('EngineDriver', () => {
       new Engine(DEFAULT_ENGINE_OPTIONS, new FencedTokens(new FakeEntropy(), 0n), START),
       clock,
     );
-    door = new Door(driver);
+    host = new Host(driver);
   });
 
   const held = (key: string): boolean => driver.engine.isHeld('lock', key);
@@ -89,9 +89,9 @@ describe('EngineDriver', () => {
   });
 
   it('ends leases and waits in time, with one timer', () => {
-    door.ask(acquire('a', 1_500));
-    door.ask(acquire('b', 2_500));
-    const other = new Door(driver);
+    host.ask(acquire('a', 1_500));
+    host.ask(acquire('b', 2_500));
+    const other = new Host(driver);
     other.ask(acquire('b', 0, 700));
     expect(clock.pendingTimers).toBe(1);
     clock.advance(699);
@@ -113,22 +113,22 @@ describe('EngineDriver', () => {
     let set = 0;
     const { setTimer } = FakeClock.prototype;
     clock.setTimer = (...args) => (set++, setTimer.apply(clock, args));
-    const token = tokenOf(door.ask(acquire('a', 5_000)));
+    const token = tokenOf(host.ask(acquire('a', 5_000)));
     for (let i = 0; i < 50; i++) {
-      door.ask({ t: 'renew', kind: 'lock', key: 'a', token, leaseMs: 6_000 + i });
-      door.ask(acquire(`b${i}`, 60_000));
+      host.ask({ t: 'renew', kind: 'lock', key: 'a', token, leaseMs: 6_000 + i });
+      host.ask(acquire(`b${i}`, 60_000));
     }
     expect(set).toBe(1);
-    door.ask(acquire('c', 1_000));
+    host.ask(acquire('c', 1_000));
     expect([set, clock.pendingTimers, clock.nextDue]).toEqual([2, 1, START + 1_000]);
   });
 
   it('judges after the host has polled once more: a renewal that waits in a buffer is in time', () => {
-    const token = tokenOf(door.ask(acquire('a', 1_000)));
+    const token = tokenOf(host.ask(acquire('a', 1_000)));
     clock.stall(3_000);
     // What is in a buffer is read in the poll phase that follows the timers.
-    clock.afterPoll(() => door.ask({ t: 'renew', kind: 'lock', key: 'a', token, leaseMs: 1_000 }));
-    const other = new Door(driver);
+    clock.afterPoll(() => host.ask({ t: 'renew', kind: 'lock', key: 'a', token, leaseMs: 1_000 }));
+    const other = new Host(driver);
     other.exec(acquire('a'));
     expect(other.answers).toEqual([{ s: 'timeout' }]);
     clock.advance(0);
@@ -142,19 +142,19 @@ describe('EngineDriver', () => {
   it('judges by the time at which its timer fired, not by that of the judgement', () => {
     // The poll phase between the two takes 10 ms.
     clock.setTimer(() => clock.afterPoll(() => clock.stall(10)), 1_000);
-    const a = tokenOf(door.ask(acquire('a', 1_000)));
-    const b = tokenOf(door.ask(acquire('b', 1_005)));
+    const a = tokenOf(host.ask(acquire('a', 1_000)));
+    const b = tokenOf(host.ask(acquire('b', 1_005)));
     clock.advance(1_000);
     expect(clock.now()).toBe(START + 1_010);
-    expect(door.ask({ t: 'renew', kind: 'lock', key: 'b', token: b, leaseMs: 0 })).toMatchObject({ s: 'renewed' });
-    expect(door.ask({ t: 'renew', kind: 'lock', key: 'a', token: a, leaseMs: 0 })).toEqual({ s: 'error' });
+    expect(host.ask({ t: 'renew', kind: 'lock', key: 'b', token: b, leaseMs: 0 })).toMatchObject({ s: 'renewed' });
+    expect(host.ask({ t: 'renew', kind: 'lock', key: 'a', token: a, leaseMs: 0 })).toEqual({ s: 'error' });
   });
 
   it('sets no other timer between the one that fired and the judgement', () => {
-    door.ask(acquire('a', 1_000));
+    host.ask(acquire('a', 1_000));
     const armed: number[] = [];
     clock.setTimer(() => {
-      door.ask(acquire('b', 500));
+      host.ask(acquire('b', 500));
       armed.push(clock.pendingTimers);
     }, 1_000);
     clock.advance(1_000);
@@ -164,7 +164,7 @@ describe('EngineDriver', () => {
 
   it('waits for what is further away than a timer of Node can be', () => {
     const far = 3 * 2 ** 31;
-    door.ask(acquire('a', far));
+    host.ask(acquire('a', far));
     expect(clock.nextDue - START).toBe(2 ** 31 - 1);
     clock.advance(far - 1_000);
     expect(held('a')).toBe(true);
@@ -173,17 +173,17 @@ describe('EngineDriver', () => {
   });
 
   it('asks nothing of the clock after its close', () => {
-    door.ask(acquire('a', 1_000));
+    host.ask(acquire('a', 1_000));
     driver.close();
     expect(clock.pendingTimers).toBe(0);
-    door.ask(acquire('b', 500));
+    host.ask(acquire('b', 500));
     expect(clock.pendingTimers).toBe(0);
     clock.advance(5_000);
     expect(held('a')).toBe(true);
   });
 
   it('judges nothing when it is closed between the timer and the poll', () => {
-    door.ask(acquire('a', 1_000));
+    host.ask(acquire('a', 1_000));
     clock.setTimer(() => driver.close(), 1_000);
     clock.advance(5_000);
     expect(held('a')).toBe(true);
@@ -192,12 +192,12 @@ describe('EngineDriver', () => {
 
   describe('woken sessions', () => {
     it('are resumed by the touch of whoever woke them, not before', () => {
-      const other = new Door(driver);
-      const token = tokenOf(door.ask(acquire('a')));
+      const other = new Host(driver);
+      const token = tokenOf(host.ask(acquire('a')));
       other.ask(acquire('a', 0, 60_000));
       other.onAnswer = () => driver.wake(other);
       clock.advance(10);
-      door.exec({ t: 'release', kind: 'lock', key: 'a', token });
+      host.exec({ t: 'release', kind: 'lock', key: 'a', token });
       expect(other.answers).toHaveLength(1);
       expect(other.resumed).toEqual([]);
       driver.touch();
@@ -207,8 +207,8 @@ describe('EngineDriver', () => {
     });
 
     it('are resumed after the timer too', () => {
-      const other = new Door(driver);
-      door.ask(acquire('a', 500));
+      const other = new Host(driver);
+      host.ask(acquire('a', 500));
       other.ask(acquire('a', 0, 60_000));
       other.onAnswer = () => driver.wake(other);
       clock.advance(1_000);
@@ -216,8 +216,8 @@ describe('EngineDriver', () => {
     });
 
     it('may use the engine and wake others, who are resumed in the same touch', () => {
-      const [second, third] = [new Door(driver), new Door(driver)];
-      const token = tokenOf(door.ask(acquire('a')));
+      const [second, third] = [new Host(driver), new Host(driver)];
+      const token = tokenOf(host.ask(acquire('a')));
       second.ask(acquire('a', 0, 60_000));
       third.ask(acquire('a', 0, 60_000));
       second.onAnswer = () => driver.wake(second);
@@ -229,21 +229,21 @@ describe('EngineDriver', () => {
         // Not inside another's turn.
         expect(third.resumed).toEqual([]);
       };
-      door.ask({ t: 'release', kind: 'lock', key: 'a', token });
+      host.ask({ t: 'release', kind: 'lock', key: 'a', token });
       expect([second.resumed.length, third.resumed.length]).toEqual([1, 1]);
     });
 
     it('are not resumed inside of the turn of another, whoever asks for it', () => {
-      const third = new Door(driver);
+      const third = new Host(driver);
       const order: string[] = [];
-      door.onResume = () => {
+      host.onResume = () => {
         driver.wake(third);
         driver.resumeWoken();
         driver.touch();
         order.push('first');
       };
       third.onResume = () => order.push('second');
-      driver.wake(door);
+      driver.wake(host);
       driver.resumeWoken();
       expect(order).toEqual(['first', 'second']);
       driver.resumeWoken();
@@ -254,7 +254,7 @@ describe('EngineDriver', () => {
     });
 
     it('have what they asked for seen by the timer', () => {
-      const other = new Door(driver);
+      const other = new Host(driver);
       other.onResume = () => other.ask(acquire('b', 300));
       driver.wake(other);
       driver.touch();
@@ -263,9 +263,9 @@ describe('EngineDriver', () => {
 
     it('are resumed also after the close', () => {
       driver.close();
-      driver.wake(door);
+      driver.wake(host);
       driver.touch();
-      expect(door.resumed).toHaveLength(1);
+      expect(host.resumed).toHaveLength(1);
     });
   });
 
@@ -277,14 +277,14 @@ describe('EngineDriver', () => {
     beforeEach(() => {
       const options = { ...DEFAULT_ENGINE_OPTIONS, maxLocks: 2 * MANY };
       driver = new EngineDriver(new Engine(options, new FencedTokens(new FakeEntropy(), 0n), START), clock);
-      door = new Door(driver);
-      for (let i = 0; i < MANY; i++) door.ask(acquire(`k${i}`, 1_000));
+      host = new Host(driver);
+      for (let i = 0; i < MANY; i++) host.ask(acquire(`k${i}`, 1_000));
     });
 
     it('is taken up at the end of each turn, and others are served in between', async () => {
       clock.advance(1_000);
       expect(left()).toBe(MANY - 512);
-      expect(door.ask(acquire('another', 9_000))).toMatchObject({ s: 'granted' });
+      expect(host.ask(acquire('another', 9_000))).toMatchObject({ s: 'granted' });
       await nextTurn();
       expect(left()).toBe(MANY - 2 * 512);
       await nextTurn();
@@ -294,15 +294,15 @@ describe('EngineDriver', () => {
 
     it('wakes whom it answers at the end of the same turn', async () => {
       for (let i = 0; i < MANY; i++) {
-        const waiting = new Door(driver);
+        const waiting = new Host(driver);
         waiting.ask(acquire(`k${i}`, 0, 60_000));
         waiting.onAnswer = () => driver.wake(waiting);
-        waiting.onResume = () => door.resumed.push(i);
+        waiting.onResume = () => host.resumed.push(i);
       }
       for (const expected of [512, 2 * 512, MANY]) {
         if (expected === 512) clock.advance(1_000);
         else await nextTurn();
-        expect(door.resumed).toHaveLength(expected);
+        expect(host.resumed).toHaveLength(expected);
       }
     });
 

@@ -36,13 +36,13 @@ interface Mutation {
 const MUTATIONS: Mutation[] = [
   {
     name: 'the last in the queue is served first (4.3)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'const waiter = res.queue.head;',
     to: 'const waiter = [...res.queue].at(-1)!;',
   },
   {
     name: 'a newcomer takes the slot that an eviction freed, past the queue (4.3)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: "this.takeAway(hold, now, 'expiry');\n    this.serve(res, now);",
     to: "this.takeAway(hold, now, 'expiry');",
   },
@@ -60,19 +60,19 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'only one head is served when several slots become free (4.3)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'while (!this.draining && res.queue.head && res.hasFreeSlot) {',
     to: 'for (let n = 0; n < 1 && !this.draining && res.queue.head && res.hasFreeSlot; n++) {',
   },
   {
     name: 'max-waiters lets one too many in (4.7)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'res.queue.size >= this.options.maxWaiters',
     to: 'res.queue.size > this.options.maxWaiters',
   },
   {
     name: 'who waited gets the default lease (4.4)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'this.unqueue(waiter);\n      const hold = this.grant(res, session, leaseMs, now, waiter);',
     to: 'this.unqueue(waiter);\n      const hold = this.grant(res, session, this.options.defaultLeaseMs, now, waiter);',
   },
@@ -120,19 +120,19 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a release leaves the two-phase state behind (4.5)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'if (hold.ticket) this.consume(session, hold);',
     to: '',
   },
   {
     name: 'a waiting w keeps its state after the grant (4.5)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'if (ticket) session.tickets.delete(res);',
     to: '',
   },
   {
     name: 'a timed-out w keeps its state (4.5)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'if (waiter.ticket) waiter.session.tickets.delete(waiter.res);',
     to: '',
   },
@@ -150,7 +150,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a session that ends leaves its enqueued places (4.6)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: "if (waiter) this.leaveQueue(waiter, now, 'disconnect');\n      else",
     to: 'if (waiter) session.tickets.delete(waiter.res);\n      else',
   },
@@ -162,20 +162,20 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a place of a session that is going is granted (4.6)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'if (session.closed) {',
     to: 'if (session.closed && session.id < 0) {',
   },
   {
     name: 'everything that has lapsed is swept in one go',
-    file: 'lease-book.ts',
-    from: 'let left = portionOf(this.lapsed.size);',
+    file: 'lease-expiry.ts',
+    from: 'let left = batchSize(this.lapsed.size);',
     to: 'let left = Infinity;',
   },
   {
     name: 'all idle keys are forgotten in one go',
     file: 'resource-table.ts',
-    from: 'portionOf(this.idle.size)',
+    from: 'batchSize(this.idle.size)',
     to: 'Infinity',
   },
   {
@@ -186,7 +186,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'auto-release cannot be switched off (4.6)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'if (!releaseHeld) return taken;',
     to: '',
   },
@@ -200,7 +200,7 @@ const MUTATIONS: Mutation[] = [
     name: 'timeouts come before the grants of the same moment (4.3)',
     file: 'engine.ts',
     from: `    for (const res of this.leases.takeSwept(inputSeen)) this.evictLapsed(res, now);
-    const timeouts = portionOf(this.waits.size, LEAST_TIMEOUTS);
+    const timeouts = batchSize(this.waits.size, MIN_TIMEOUTS);
     for (let n = 0; n < timeouts && this.waits.firstDue <= inputSeen; n++) {
       const waiter = this.waits.first!;
       const op = waiter.op!;
@@ -208,7 +208,7 @@ const MUTATIONS: Mutation[] = [
       waiter.session.sink.reply(op, TIMEOUT);
     }
 `,
-    to: `    const timeouts = portionOf(this.waits.size, LEAST_TIMEOUTS);
+    to: `    const timeouts = batchSize(this.waits.size, MIN_TIMEOUTS);
     for (let n = 0; n < timeouts && this.waits.firstDue <= inputSeen; n++) {
       const waiter = this.waits.first!;
       const op = waiter.op!;
@@ -226,31 +226,31 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'an engine that drains still grants (7)',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'while (!this.draining && res.queue.head',
     to: 'while (res.queue.head',
   },
   {
     name: 'sweeps tick from zero, not from the start (4.4)',
-    file: 'lease-book.ts',
+    file: 'lease-expiry.ts',
     from: 'return this.start + Math.ceil((time - this.start) / this.sweepIntervalMs) * this.sweepIntervalMs;',
     to: 'return Math.ceil(time / this.sweepIntervalMs) * this.sweepIntervalMs;',
   },
   {
     name: 'nextWake forgets the sweep (4.4)',
-    file: 'lease-book.ts',
+    file: 'lease-expiry.ts',
     from: 'return this.lapsed.size > 0 && this.sweepAt < firstDue ? this.sweepAt : firstDue;',
     to: 'return firstDue;',
   },
   {
     name: 'a lease is over only after its end (4.4: now ≥ deadline)',
-    file: 'lease-book.ts',
+    file: 'lease-expiry.ts',
     from: 'left > 0 && this.running.firstDue <= seen;',
     to: 'left > 0 && this.running.firstDue < seen;',
   },
   {
     name: 'a renewal that shortens a lease does not move its place in the lease book (4.4)',
-    file: 'lease-book.ts',
+    file: 'lease-expiry.ts',
     from: 'else if (res.slot < 0 || res.due !== due) this.running.set(res, due);',
     to: 'else if (res.slot < 0 || res.due < due) this.running.set(res, due);',
   },
@@ -310,7 +310,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a semaphore is swept in one go, however many hold it',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'const LAPSED_AT_ONCE = 512;',
     to: 'const LAPSED_AT_ONCE = Infinity;',
   },
@@ -358,19 +358,19 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a lease that is over is observed as a release',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: "this.takeAway(hold, now, 'expiry');",
     to: "this.takeAway(hold, now, 'release');",
   },
   {
     name: 'a wait is observed as if it had been none',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'waiter ? now - waiter.since : 0',
     to: '0',
   },
   {
     name: 'a place that is left is not observed',
-    file: 'slots.ts',
+    file: 'granting.ts',
     from: 'if (this.observer) this.tellLeft(',
     to: 'if (this.observer && waiter.ticket) this.tellLeft(',
   },

@@ -1,7 +1,7 @@
-import { holderToken } from '../../../lib/nest/shared/dflockd.constants.js';
+import { serviceRefToken } from '../../../lib/nest/shared/dflockd.constants.js';
 import type { LockKey } from '../../../lib/locks/options/options.js';
 import type { LockPlan } from '../../../lib/nest/methods/lock-plan.js';
-import { ServiceHolder, type CallScope, type PlanRunner } from '../../../lib/nest/methods/service-holder.js';
+import { ServiceRef, type CallScope, type PlanRunner } from '../../../lib/nest/methods/service-ref.js';
 
 /** Notes the keys that locked methods ask for, and runs them without a lock. */
 export class KeyRecorder implements PlanRunner {
@@ -30,7 +30,7 @@ export class KeyRecorder implements PlanRunner {
 
 /** Gives an object what Nest would inject. */
 export function attach<T extends object>(object: T, runner: PlanRunner, instance = 'default'): T {
-  const holder = new ServiceHolder();
-  holder.fill(runner);
-  return Object.assign(object, { [holderToken(instance)]: holder });
+  const ref = new ServiceRef();
+  ref.fill(runner);
+  return Object.assign(object, { [serviceRefToken(instance)]: ref });
 }

@@ -1,8 +1,8 @@
 import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { Target } from './connector.js';
-import type { WatchContext } from './lane-watch.js';
-import type { OwnerRound } from './owner-round.js';
+import type { WatchContext } from './lane-timers.js';
+import type { DrainProbe } from './drain-probe.js';
 import type { ServerRecord } from './server-record.js';
 
 /**
@@ -17,7 +17,7 @@ export interface LaneContext extends WatchContext {
   readonly target: Target;
   readonly record: ServerRecord;
   /** Asked before a lane that owns grants says something of its own accord (rule 9). */
-  readonly round: Pick<OwnerRound, 'ask'>;
+  readonly drainProbe: Pick<DrainProbe, 'beforeOwnerSpeaks'>;
   /** The server shuts down. Told before anybody else. */
   readonly drained: () => void;
   /** The server has closed a connection because nothing was said for so long (spec 1.5). */

@@ -20,6 +20,10 @@ const TOKENS = /\b[0-9a-f]{32}\b/g;
 export const violation = (server: string, line: string): ProtocolError =>
   new ProtocolError(`${server}: unexpected line ${quoted(withoutToken(line).replace(TOKENS, '***'))}`, { server });
 
+/** What a caller is told of it at its deadline: that a bare `error` came is no explanation. */
+export const explained = (error: LockError, server: string): LockError =>
+  error instanceof ProtocolError ? gone(server, 'it answers, but not to the point', error) : error;
+
 export const draining = (server: string): ServerDrainingError => new ServerDrainingError({ server });
 
 /** Whether the server has accepted this client before: what has been put wrong may be put right. */

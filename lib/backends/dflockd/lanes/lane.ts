@@ -1,5 +1,5 @@
 import { type LockError, type LossReason, ServerDrainingError } from '../../../common/errors.js';
-import { guardOf } from '../../../common/guard.js';
+import { safetyMargin } from '../../../common/safety-margin.js';
 import type { Ms } from '../../../common/system.js';
 import type { Reply, Request } from '../../../protocol/messages.js';
 import { REPLY_LINE_CAP, SHORT_REPLY_CAP } from '../../../protocol/limits.js';
@@ -9,9 +9,9 @@ import { type Done, Exchange, ExchangeQueue, isAmbiguous, isBlocking, releaseOf,
 import type { LaneContext, LaneHooks, Role } from './lane-context.js';
 import { draining, gone, unauthorized, violation } from './lane-errors.js';
 import { LaneOutbox } from './lane-outbox.js';
-import { LaneOwners, type LostCallback } from './lane-owners.js';
+import { LossListeners, type LostCallback } from './loss-listeners.js';
 import { type LaneEvent, type LaneState, nextState } from './lane-state.js';
-import { LaneWatch, type Watched } from './lane-watch.js';
+import { LaneTimers, type Watched } from './lane-timers.js';
 import type { Wire } from './wire.js';
 
 const nothing = (): void => undefined;
@@ -32,15 +32,15 @@ export class Lane implements Watched {
   readonly id: string;
   readonly server: string;
   private readonly connector: Connector;
-  private readonly watch: LaneWatch;
+  private readonly watch: LaneTimers;
   private readonly flight = new ExchangeQueue();
   private readonly outbox: LaneOutbox;
   private overdue = 0;
   /** Was answered with a bare `error`; what follows, the probe at the latest, tells whether that was its answer (rule 7). */
-  private questioned: Exchange | undefined;
+  private suspectedReply: Exchange | undefined;
   private probe: Exchange | undefined;
   private ending: LockError | undefined;
-  private readonly owners = new LaneOwners();
+  private readonly owners = new LossListeners();
   private readonly decoder: LineDecoder;
   private isReading = false;
 
@@ -53,7 +53,7 @@ export class Lane implements Watched {
     this.server = context.target.endpoint.label;
     this.id = `${role}#${++lastId}@${this.server}`;
     this.decoder = new LineDecoder((line) => this.onLine(line), role === 'control' ? REPLY_LINE_CAP : SHORT_REPLY_CAP);
-    this.watch = new LaneWatch(this, context);
+    this.watch = new LaneTimers(this, context);
     this.outbox = new LaneOutbox(context.clock, () => this.watch.arm());
     const result = { connected: (wire: Wire) => this.onConnected(wire), failed: (error: LockError) => this.cut(error) };
     const { target, clock, alarms, record } = context;
@@ -73,10 +73,10 @@ export class Lane implements Watched {
     return this.flight.size;
   }
 
-  /** Until when the server surely keeps this connection, less a guard. */
+  /** Until when the server surely keeps this connection, less a safety margin. */
   provenUntil(): Ms {
     const { readTimeoutMs } = this.context;
-    return this.lastAckedSend + readTimeoutMs - guardOf(readTimeoutMs);
+    return this.lastAckedSend + readTimeoutMs - safetyMargin(readTimeoutMs);
   }
 
   /** Calls back in the turn in which the lane ends; in a microtask if it has ended already. */
@@ -146,13 +146,13 @@ export class Lane implements Watched {
     this.outbox.close();
     this.owners.tell(reason, error);
     this.hooks.ended(this, error);
-    this.questioned?.done?.(error, this.questioned.sentAt);
+    this.suspectedReply?.done?.(error, this.suspectedReply.sentAt);
     for (let x = this.flight.shift(); x; x = this.flight.shift()) x.done?.(error, x.sentAt);
     this.context.laneEnded();
   }
 
   /** The server's patience with silence is less than was thought. */
-  hasten(): void {
+  rearm(): void {
     this.watch.arm();
   }
 
@@ -194,12 +194,12 @@ export class Lane implements Watched {
   beat(): void {
     const ping = (): unknown => this.isUsable && this.send({ t: 'ping' }, nothing);
     if (this.grants === 0) ping();
-    else this.context.round.ask((error) => error ?? ping());
+    else this.context.drainProbe.beforeOwnerSpeaks((error) => error ?? ping());
   }
 
   private cut(error: LockError): void {
     this.wasCut ||= !this.ending;
-    return error instanceof ServerDrainingError ? this.expel() : this.end(error);
+    return error instanceof ServerDrainingError ? this.endForDraining() : this.end(error);
   }
 
   private to(event: LaneEvent): void {
@@ -239,18 +239,18 @@ export class Lane implements Watched {
     }
     const reply = parseReply(line, head.request.t);
     if (!reply) return this.end(violation(this.server, line));
-    if (reply.s === 'draining') return this.expel();
+    if (reply.s === 'draining') return this.endForDraining();
     const { target, record } = this.context;
     if (reply.s === 'auth') return this.cut(unauthorized(this.server, target.auth !== undefined, record));
     // The server says nothing after an `error` that announces the end: the one before was an answer.
-    if (this.questioned && !this.acquit(this.questioned)) return;
+    if (this.suspectedReply && !this.confirmReply(this.suspectedReply)) return;
     this.answered(this.flight.shift()!, reply);
   }
 
   private answered(exchange: Exchange, reply: Reply): void {
     const { request } = exchange;
     if (exchange.late && --this.overdue === 0) this.trust();
-    if (reply.s === 'error' && isAmbiguous(request)) return this.question(exchange);
+    if (reply.s === 'error' && isAmbiguous(request)) return this.suspectReply(exchange);
     this.lastAckedSend = exchange.sentAt;
     if (isBlocking(request)) this.to('unblock');
     if (exchange.done) return exchange.done(reply, exchange.sentAt);
@@ -259,18 +259,18 @@ export class Lane implements Watched {
   }
 
   /** No new work until the next line, or the end; something is on its way that brings one of them. */
-  private question(exchange: Exchange): void {
+  private suspectReply(exchange: Exchange): void {
     // Proof for holders is all that matters of a ping; and on a server that drains nothing can be asked.
     const isIdle = exchange.request.t === 'ping' && (this.grants === 0 || exchange === this.probe);
     if (isIdle || this.state === 'draining') return exchange.done?.({ s: 'error' }, exchange.sentAt);
-    this.questioned = exchange;
+    this.suspectedReply = exchange;
     this.to('doubt');
     if (this.flight.size === 0) this.probe = this.send({ t: 'ping' }, nothing);
   }
 
   /** False if that has ended the lane. */
-  private acquit(exchange: Exchange): boolean {
-    this.questioned = undefined;
+  private confirmReply(exchange: Exchange): boolean {
+    this.suspectedReply = undefined;
     this.lastAckedSend = exchange.sentAt;
     this.trust();
     exchange.done?.({ s: 'error' }, exchange.sentAt);
@@ -285,7 +285,7 @@ export class Lane implements Watched {
   }
 
   /** The pool learns that the server shuts down before the owners of this lane learn that they have lost. */
-  private expel(): void {
+  private endForDraining(): void {
     this.context.drained();
     this.end(draining(this.server), 'draining');
   }

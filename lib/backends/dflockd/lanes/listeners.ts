@@ -8,7 +8,7 @@ import type { LaneContext } from './lane-context.js';
 import { ListenerLane } from './listener-lane.js';
 
 /** Somebody who listens. Byte strings; called in the turn in which it happens; must not throw. */
-export interface Taker {
+export interface Listener {
   signal(push: Push): void;
   /** Nothing will come any more. */
   failed(error: LockError): void;
@@ -23,9 +23,9 @@ const FOREVER: Ms = 2 ** 31;
  * it is owed.
  */
 export class Listeners {
-  private readonly router = new ChannelRouter<Taker>();
+  private readonly router = new ChannelRouter<Listener>();
   private shared: ListenerLane | undefined;
-  private readonly members = new Map<ListenerLane, Taker>();
+  private readonly members = new Map<ListenerLane, Listener>();
   private closed: LockError | undefined;
   /** Somebody waits for something: that keeps the process alive, as the connection does not. */
   private readonly wakefulness: Alarm;
@@ -45,12 +45,12 @@ export class Listeners {
   }
 
   /** Returns the end of it. */
-  subscribe(pattern: string, group: string, taker: Taker): () => void {
+  subscribe(pattern: string, group: string, listener: Listener): () => void {
     if (this.closed) {
-      taker.failed(this.closed);
+      listener.failed(this.closed);
       return () => undefined;
     }
-    const leave = group === '' ? this.join(pattern, taker) : this.enlist(pattern, group, taker);
+    const leave = group === '' ? this.join(pattern, listener) : this.enlist(pattern, group, listener);
     this.rouse();
     return () => {
       leave();
@@ -61,21 +61,21 @@ export class Listeners {
   close(error: LockError): void {
     if (this.closed) return;
     this.closed = error;
-    const takers = [...this.router.all(), ...this.members.values()];
+    const listeners = [...this.router.all(), ...this.members.values()];
     this.shared?.close();
     for (const lane of this.members.keys()) lane.close();
     this.shared = undefined;
     this.members.clear();
     this.router.clear();
     this.rouse();
-    for (const taker of takers) taker.failed(error);
+    for (const listener of listeners) listener.failed(error);
   }
 
-  private join(pattern: string, taker: Taker): () => void {
+  private join(pattern: string, listener: Listener): () => void {
     const lane = (this.shared ??= this.open());
-    if (this.router.add(pattern, taker)) lane.listen(pattern);
+    if (this.router.add(pattern, listener)) lane.listen(pattern);
     return () => {
-      if (!this.router.remove(pattern, taker)) return;
+      if (!this.router.remove(pattern, listener)) return;
       this.shared?.unlisten(pattern);
       if (this.router.size === 0) this.shared = undefined;
     };
@@ -84,40 +84,40 @@ export class Listeners {
   private open(): ListenerLane {
     const lane = new ListenerLane(this.context, this.backoff(), '', {
       pushed: (push) => {
-        for (const taker of this.router.route(push.channel)) taker.signal(push);
+        for (const listener of this.router.route(push.channel)) listener.signal(push);
       },
       refused: (pattern, error) => this.drop(pattern, error),
       failed: (error) => {
         if (this.shared === lane) this.shared = undefined;
-        const takers = this.router.all();
+        const listeners = this.router.all();
         this.router.clear();
         this.rouse();
-        for (const taker of takers) taker.failed(error);
+        for (const listener of listeners) listener.failed(error);
       },
     });
     return lane;
   }
 
   private drop(pattern: string, error: LockError): void {
-    const takers = this.router.of(pattern);
-    for (const taker of takers) this.router.remove(pattern, taker);
+    const listeners = this.router.of(pattern);
+    for (const listener of listeners) this.router.remove(pattern, listener);
     if (this.router.size === 0) this.shared = undefined;
     this.rouse();
-    for (const taker of takers) taker.failed(error);
+    for (const listener of listeners) listener.failed(error);
   }
 
-  private enlist(pattern: string, group: string, taker: Taker): () => void {
+  private enlist(pattern: string, group: string, listener: Listener): () => void {
     const end = (error: LockError): void => {
       if (!this.members.delete(lane)) return;
       this.rouse();
-      taker.failed(error);
+      listener.failed(error);
     };
     const lane = new ListenerLane(this.context, this.backoff(), group, {
-      pushed: (push) => taker.signal(push),
+      pushed: (push) => listener.signal(push),
       refused: (_pattern, error) => end(error),
       failed: end,
     });
-    this.members.set(lane, taker);
+    this.members.set(lane, listener);
     lane.listen(pattern);
     return () => {
       if (this.members.delete(lane)) lane.close();

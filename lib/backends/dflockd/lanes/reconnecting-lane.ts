@@ -21,7 +21,7 @@ export interface ReconnectingHooks extends Omit<LaneHooks<Lane>, 'connected' | '
 const TELLING = 3;
 
 /** A server that answers and hangs up again and again is no server: from so many times on, its answers reset no delay. */
-const MOST_BRIEF = 3;
+const MAX_BRIEF = 3;
 
 /**
  * idle: nobody wants it. dialing → up. down: the next attempt comes by itself. refused: the server has never worked and
@@ -138,7 +138,7 @@ export class ReconnectingLane {
     this.error = undefined;
     this.failures = 0;
     this.upSince = this.context.clock.now();
-    if (this.brief < MOST_BRIEF) this.backoff.reset();
+    if (this.brief < MAX_BRIEF) this.backoff.reset();
     this.context.record.worked();
     this.hooks.up(lane);
   }

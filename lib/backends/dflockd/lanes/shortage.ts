@@ -2,7 +2,7 @@ import { type Alarms, newAlarm } from '../../../common/alarms.js';
 import type { LockError } from '../../../common/errors.js';
 import type { Clock, Ms } from '../../../common/system.js';
 import type { Backoff } from './backoff.js';
-import type { OwnerRound } from './owner-round.js';
+import type { DrainProbe } from './drain-probe.js';
 
 /** One refusal may be the end of the server; a second one, of a connection that was opened after it, is not. */
 const REFUSALS = 2;
@@ -16,7 +16,7 @@ export interface ShortageContext {
   readonly alarms: Alarms;
   readonly backoff: Backoff;
   /** Finds out first whether the server shuts down. */
-  readonly round: Pick<OwnerRound, 'ask'>;
+  readonly drainProbe: Pick<DrainProbe, 'beforeOwnerSpeaks'>;
   /** Whether the server is there at all, on the shared connections. */
   isLinked(): boolean;
   /** A connection may be had again. */
@@ -52,13 +52,13 @@ export class Shortage {
   refused(openedAt: Ms, error: LockError): void {
     // Of the same wave as the last one.
     if (openedAt < this.lastRefusal) return;
-    const { clock, round } = this.context;
+    const { clock, drainProbe } = this.context;
     const now = clock.now();
     if (now - this.lastRefusal > RELATED_MS) this.refusals = 0;
     this.lastRefusal = now;
     if (this.detail !== undefined) return this.wait();
     if (++this.refusals < REFUSALS) return;
-    round.ask((isDraining) => {
+    drainProbe.beforeOwnerSpeaks((isDraining) => {
       if (!isDraining && this.detail === undefined && this.refusals >= REFUSALS) this.begin(error);
     });
   }

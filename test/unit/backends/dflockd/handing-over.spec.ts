@@ -17,7 +17,7 @@ const silent: Script = (r, peer) => (r.t === 'renew' || r.t === 'acquire' ? unde
 const silentRenewals: Script = (r, peer) => (r.t === 'renew' ? undefined : busy(r, peer));
 
 const join = (change: Partial<AcquireRequest> = {}): Waiting => {
-  const pending = enqueue(scripted.backend, request(change), 'line');
+  const pending = enqueue(scripted.backend, request(change), 'queue');
   pending.grant.catch(() => undefined);
   return pending;
 };

@@ -25,7 +25,7 @@ async function unstarted(script: Script, options: RemoteOptions = {}): Promise<v
 }
 
 const join = (change = {}): Waiting => {
-  const pending = enqueue(backend, request(change), 'line');
+  const pending = enqueue(backend, request(change), 'queue');
   pending.grant.catch(() => undefined);
   return pending;
 };
@@ -34,7 +34,7 @@ const tries = () => server.peers.flatMap((peer) => peer.requests).filter((r) => 
 const places = () => server.peers.filter((peer) => peer.requests.some((r) => r.t === 'acquire' && r.waitMs > 0));
 
 describe('acquires that wait for the first connection', () => {
-  it('are one line: only the first one tries, so that none can be granted what was refused to one before it', async () => {
+  it('are one key queue: only the first one tries, so that none can be granted what was refused to one before it', async () => {
     // As if the holder had released between two tries.
     await unstarted((r, peer) => (r.t === 'acquire' && r.waitMs === 0 ? undefined : busy(r, peer)));
     const order: number[] = [];
@@ -74,7 +74,7 @@ describe('acquires that wait for the first connection', () => {
     expect(tries()).toHaveLength(0);
   });
 
-  it('find the line of those who came first when they are connected', async () => {
+  it('find the key queue of those who came first when they are connected', async () => {
     await unstarted(busy);
     const first = join();
     const second = join();
@@ -84,7 +84,7 @@ describe('acquires that wait for the first connection', () => {
   });
 });
 
-describe('a key whose only line was given up while its first try was under way', () => {
+describe('a key whose only key queue was given up while its first try was under way', () => {
   it('gives what that try brings to whoever comes next', async () => {
     await unstarted((r, peer) => (r.t === 'acquire' && r.waitMs === 0 ? undefined : busy(r, peer)));
     await backend.start();

@@ -11,7 +11,7 @@ let scripted: Scripted;
 let blocker: Waiting;
 
 const join = (change: Partial<AcquireRequest> = {}): Waiting => {
-  const pending = enqueue(scripted.backend, request(change), 'line');
+  const pending = enqueue(scripted.backend, request(change), 'queue');
   pending.grant.catch(() => undefined);
   return pending;
 };
@@ -37,13 +37,13 @@ afterEach(async () => {
   await scripted.close();
 });
 
-describe('a line that polls', () => {
+describe('a key queue that polls', () => {
   it('serves one caller after the other, each with a try that is granted', async () => {
     const callers = [join(), join(), join()];
     await polling();
     answerTries(`ok ${TOKEN} 10\n`);
     for (const caller of callers) await inTime(caller.grant, 'the grant');
-    expect(scripted.backend.leftOvers().lines).toBe(1);
+    expect(scripted.backend.leftOvers().queues).toBe(1);
   });
 
   it.each(['error_max_waiters', 'error_max_locks', 'error'])('goes on after %s', async (answer) => {

@@ -5,7 +5,7 @@ import type { ServerPool } from '../../../../lib/backends/dflockd/server-pool.js
 import { LockError } from '../../../../lib/common/errors.js';
 import type { FakeClock } from '../../../support/fake-clock.js';
 import { until } from '../../../support/until.js';
-import { FakeCaller } from './support/fake-lane.js';
+import { FakeWaiter } from './support/fake-lane.js';
 import { FakeServer, obliging, type Peer } from './support/fake-server.js';
 import { OpenPool } from './support/open-pool.js';
 
@@ -122,21 +122,21 @@ describe('a server that shuts down', () => {
   });
 });
 
-describe('a line of a pool', () => {
+describe('a key queue of a pool', () => {
   it('that polls says so, and gets the next lane that is spare', async () => {
     make({ maxWaitLanes: 1 });
     server.script = (r, peer) => (r.t === 'acquire' ? (r.waitMs > 0 ? undefined : 'timeout\n') : obliging(r, peer));
     await allUp();
     const wait = await waitLane();
     wait.adopt();
-    const caller = new FakeCaller();
-    const line = pool.lines.findOrMake({ kind: 'lock', key: 'k', limit: 1 });
-    line.join(caller);
-    expect([line.state, pool.stats().polling]).toEqual(['polling', 1]);
+    const waiter = new FakeWaiter();
+    const queue = pool.queues.findOrMake({ kind: 'lock', key: 'k', limit: 1 });
+    queue.join(waiter);
+    expect([queue.state, pool.stats().polling]).toEqual(['polling', 1]);
     expect(told.at(-1)).toMatch(/^all 1 wait lanes are in use/);
     wait.disown();
-    expect([line.state, pool.stats()]).toMatchObject(['queued', { polling: 0, blocked: 1 }]);
-    line.leave(caller);
+    expect([queue.state, pool.stats()]).toMatchObject(['queued', { polling: 0, blocked: 1 }]);
+    queue.leave(waiter);
   });
 });
 

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { createServer, type AddressInfo } from 'node:net';
 import { RemoteBackend } from '../../../../lib/backends/dflockd/remote.js';
 import { Backoff } from '../../../../lib/backends/dflockd/lanes/backoff.js';
-import { CommandSlot } from '../../../../lib/backends/dflockd/lanes/command-slot.js';
+import { CommandLane } from '../../../../lib/backends/dflockd/lanes/command-lane.js';
 import type { Lane } from '../../../../lib/backends/dflockd/lanes/lane.js';
 import { ServerRecord } from '../../../../lib/backends/dflockd/lanes/server-record.js';
 import { Alarms } from '../../../../lib/common/alarms.js';
@@ -68,7 +68,7 @@ describe('rule 12: reconnects', () => {
     const entropy: Entropy = { fill: () => undefined, unit: () => units[taken++]! };
     const clock = new FakeClock();
     const alarms = new Alarms(clock);
-    const slot = new CommandSlot(
+    const commandLane = new CommandLane(
       {
         target: {
           endpoint: { host: '127.0.0.1', port, label: 'x' },
@@ -81,7 +81,7 @@ describe('rule 12: reconnects', () => {
         readTimeoutMs: 600_000,
         clock,
         alarms,
-        round: { ask: (speak) => speak() },
+        drainProbe: { beforeOwnerSpeaks: (speak) => speak() },
         drained: () => undefined,
         silenced: () => undefined,
         laneEnded: () => undefined,
@@ -89,8 +89,8 @@ describe('rule 12: reconnects', () => {
       new Backoff(100, 400, entropy),
       () => undefined,
     );
-    closing.push(() => slot.destroy(new LockError('test over')));
-    const attempt = (): Promise<Lane | LockError> => new Promise((resolve) => slot.whenUp(resolve));
+    closing.push(() => commandLane.destroy(new LockError('test over')));
+    const attempt = (): Promise<Lane | LockError> => new Promise((resolve) => commandLane.whenUp(resolve));
     const pauses: Ms[] = [];
     const failed = async (): Promise<void> => {
       expect(await inTime(attempt(), 'the outcome')).toBeInstanceOf(LockUnavailableError);
@@ -142,7 +142,7 @@ describe('rule 12: reconnects', () => {
     const backend = backendOf(server.port, { auth: 'secret' });
     const asked = [
       backend.tryAcquire(request({ key: 'a' })),
-      enqueue(backend, request({ key: 'b' }), 'line').grant,
+      enqueue(backend, request({ key: 'b' }), 'queue').grant,
       enqueue(backend, request({ key: 'c' }), 'ticket').grant,
       backend.ping(),
     ];

@@ -25,7 +25,7 @@ const acquired = async (key = 'k'): Promise<Grant> => (await scripted.backend.tr
 /** Got by waiting: on a lane of its own. */
 async function waitedFor(): Promise<Grant> {
   scripted.server.script = busy;
-  const { grant } = enqueue(scripted.backend, request(), 'line');
+  const { grant } = enqueue(scripted.backend, request(), 'queue');
   (await until(() => scripted.waiting()[0], 'the place')).say(`ok ${TOKEN} 10\n`);
   return inTime(grant, 'the grant');
 }
@@ -124,7 +124,7 @@ describe('after the end', () => {
     await acquired('held');
     await scripted.backend.close(20);
     for (const [key, mode] of [
-      ['held', 'line'],
+      ['held', 'queue'],
       ['free', 'ticket'],
     ] as const) {
       const { grant } = enqueue(scripted.backend, request({ key }), mode);

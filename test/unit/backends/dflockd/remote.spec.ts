@@ -62,7 +62,7 @@ const request = (change: Partial<AcquireRequest> = {}): AcquireRequest => ({
 /** Begins to wait, and returns the connection on which it does. */
 async function waitOnServer(req = request()) {
   server.script = busy;
-  const pending = enqueue(backend, req, 'line');
+  const pending = enqueue(backend, req, 'queue');
   pending.grant.catch(() => undefined);
   await inTime(pending.placed, 'the place');
   const peer = await until(() => waiterPeers(req.key)[0]);
@@ -192,9 +192,9 @@ describe('waiting', () => {
     const asked = systemClock.now();
     const tries = server.peers[0]!.requests.length;
     // A place that has just been asked for may be refused yet.
-    await until(() => backend.leftOvers().lines === 1 && systemClock.now() > asked + 30, 'the place to be sure');
+    await until(() => backend.leftOvers().queues === 1 && systemClock.now() > asked + 30, 'the place to be sure');
     expect(await backend.tryAcquire(request())).toBeNull();
-    const second = enqueue(backend, request(), 'line');
+    const second = enqueue(backend, request(), 'queue');
     await inTime(second.placed, 'the place');
     expect(server.peers[0]!.requests).toHaveLength(tries);
     // Another limit is another resource's affair.
@@ -219,7 +219,7 @@ describe('a deadline', () => {
       while (performance.now() < wake);
       return 'timeout\n';
     };
-    const pending = enqueue(backend, request({ deadline: now() + 81 }), 'line');
+    const pending = enqueue(backend, request({ deadline: now() + 81 }), 'queue');
     await expect(pending.grant).rejects.toBeInstanceOf(AcquireTimeoutError);
   });
 
@@ -230,7 +230,7 @@ describe('a deadline', () => {
       const key = `k${round}`;
       // Far enough for the place on any machine.
       const deadline = now() + 700;
-      const pending = enqueue(backend, request({ key, deadline }), 'line');
+      const pending = enqueue(backend, request({ key, deadline }), 'queue');
       const peer = await until(() => waiterPeers(key)[0], 'the place');
       await new Promise<void>((resolve) => {
         setTimeout(() => {
@@ -248,7 +248,7 @@ describe('a deadline', () => {
   it('that passes without any answer is not "busy"', async () => {
     await start();
     server.script = () => undefined;
-    const pending = enqueue(backend, request({ deadline: now() + 60 }), 'line');
+    const pending = enqueue(backend, request({ deadline: now() + 60 }), 'queue');
     await expect(pending.grant).rejects.toThrow('no answer in time');
     await expect(pending.placed).rejects.toBeInstanceOf(LockUnavailableError);
     // The grant that comes after all is given back.

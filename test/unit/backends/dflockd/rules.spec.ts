@@ -21,7 +21,7 @@ const acquired = async (key = 'k'): Promise<Grant> => (await scripted.backend.tr
 async function waitedFor(key: string): Promise<Grant> {
   const { server, backend } = scripted;
   server.script = busy;
-  const pending = enqueue(backend, request({ key }), 'line');
+  const pending = enqueue(backend, request({ key }), 'queue');
   const peer = await until(() => scripted.waiting(key)[0], 'the place');
   peer.say(`ok ${TOKEN} 10\n`);
   const grant = await inTime(pending.grant, 'the grant');
@@ -256,7 +256,7 @@ describe('rule 10: a server that does not free what a closed connection owned', 
 
   it('drains a wait that was given up instead of closing its connection', async () => {
     await start({ autoRelease: false }, busy);
-    const pending = enqueue(scripted.backend, request(), 'line');
+    const pending = enqueue(scripted.backend, request(), 'queue');
     const peer = await until(() => scripted.waiting()[0], 'the place');
     pending.cancel('enough');
     await expect(pending.grant).rejects.toBe('enough');

@@ -46,11 +46,11 @@ describe('a ticket', () => {
     expect((await pending.grant).token).toBe(TOKEN);
   });
 
-  it('stands outside the line of its key', async () => {
+  it('stands outside the key queue of its key', async () => {
     await start();
-    const waiting = enqueue(scripted.backend, request(), 'line');
+    const waiting = enqueue(scripted.backend, request(), 'queue');
     waiting.grant.catch(() => undefined);
-    await until(() => scripted.waiting().length === 1, 'the place of the line');
+    await until(() => scripted.waiting().length === 1, 'the place of the key queue');
     const pending = ticket();
     (await ticketPeer()).say(`ok ${TOKEN} 10\n`);
     await inTime(pending.grant, 'the grant');

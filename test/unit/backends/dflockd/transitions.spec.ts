@@ -1,7 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { type LaneEvent, type LaneState, nextState } from '../../../../lib/backends/dflockd/lanes/lane-state.js';
-import { type LineEvent, type LineState, nextLineState } from '../../../../lib/backends/dflockd/lines/line-state.js';
-import { nextPlaceState, type PlaceState } from '../../../../lib/backends/dflockd/lines/place.js';
+import {
+  type KeyQueueEvent,
+  type KeyQueueState,
+  nextKeyQueueState,
+} from '../../../../lib/backends/dflockd/queues/key-queue-state.js';
+import { nextPlaceState, type PlaceState } from '../../../../lib/backends/dflockd/queues/place.js';
 
 /** What becomes of each state with each event; `-` where the event is a mistake. */
 function table(text: string): { events: string[]; rows: { state: string; next: string[] }[] } {
@@ -42,16 +46,18 @@ describe('every event in every state', () => {
     }
   });
 
-  const lines = `
+  const queues = `
             tried   placed denied  failed  emptied
     trying  pausing -      -       -       over
     queued  -       queued polling pausing over
     polling -       queued polling -       over
     pausing -       queued polling pausing over
     over    -       -      -       -       over`;
-  it.each(table(lines).rows)('of a line that is $state', ({ state, next }) => {
-    const { events } = table(lines);
-    const are = events.map((e) => outcome('line', () => nextLineState(state as LineState, e as LineEvent), state, e));
+  it.each(table(queues).rows)('of a key queue that is $state', ({ state, next }) => {
+    const { events } = table(queues);
+    const are = events.map((e) =>
+      outcome('key queue', () => nextKeyQueueState(state as KeyQueueState, e as KeyQueueEvent), state, e),
+    );
     expect(are).toEqual(next);
   });
 

@@ -26,7 +26,7 @@ describe('the embedded backend on virtual time', () => {
     const { clock, backend } = make();
     await backend.tryAcquire(request(clock, { leaseMs: 250 }));
     let granted = 0;
-    const pending = enqueue(backend, request(clock), 'line');
+    const pending = enqueue(backend, request(clock), 'queue');
     void pending.grant.then(() => (granted = clock.now()));
     await clock.advanceAsync(200);
     expect(granted).toBe(0);
@@ -51,7 +51,7 @@ describe('the embedded backend on virtual time', () => {
     const { clock, backend } = make();
     const held = (await backend.tryAcquire(request(clock)))!;
     const timers = clock.pendingTimers;
-    const pending = enqueue(backend, request(clock), 'line');
+    const pending = enqueue(backend, request(clock), 'queue');
     expect(clock.pendingTimers).toBeGreaterThan(timers);
     await release(backend, held);
     await release(backend, await pending.grant);
@@ -70,13 +70,13 @@ describe('the embedded backend on virtual time', () => {
   it('has nothing to give after its close', async () => {
     const { clock, backend } = make();
     const grant = (await backend.tryAcquire(request(clock)))!;
-    const waiting = enqueue(backend, request(clock), 'line');
+    const waiting = enqueue(backend, request(clock), 'queue');
     const outcome = expect(waiting.grant).rejects.toBeInstanceOf(ShuttingDownError);
     await backend.close(0);
     await outcome;
     await backend.close(0);
     await settlePromises();
-    expect(() => enqueue(backend, request(clock), 'line')).toThrow(ShuttingDownError);
+    expect(() => enqueue(backend, request(clock), 'queue')).toThrow(ShuttingDownError);
     await expect(backend.tryAcquire(request(clock))).rejects.toBeInstanceOf(ShuttingDownError);
     await expect(backend.ping()).rejects.toBeInstanceOf(ShuttingDownError);
     expect(await release(backend, grant)).toBe('gone');
@@ -119,7 +119,7 @@ describe('the options of the daemon, in this process', () => {
   it('leaseSweepInterval says when an expired lock goes to the next waiter', async () => {
     const { clock, backend } = make({ leaseSweepInterval: 3 });
     await backend.tryAcquire(request(clock, { leaseMs: 250 }));
-    const pending = enqueue(backend, request(clock), 'line');
+    const pending = enqueue(backend, request(clock), 'queue');
     let granted = false;
     void pending.grant.then(() => (granted = true));
     await clock.advanceAsync(2_900);
@@ -155,7 +155,7 @@ describe('the options of the daemon, in this process', () => {
   });
 });
 
-describe('an embedded engine with a door', () => {
+describe('an embedded engine with a listener', () => {
   const clients: LockClient[] = [];
   afterEach(async () => {
     for (const client of clients.splice(0).reverse()) await client.close();

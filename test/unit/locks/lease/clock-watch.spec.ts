@@ -15,7 +15,7 @@ beforeEach(() => {
 describe('a watch of the clocks', () => {
   it('sees nothing while they run together', () => {
     clock.advance(100_000);
-    watch.look();
+    watch.sample();
     expect(watch.sleptSince(0)).toBe(0);
     expect(jumps).toBe(0);
   });
@@ -24,53 +24,53 @@ describe('a watch of the clocks', () => {
     clock.advance(1000);
     clock.uptimeOffset += 60_000;
     expect(watch.sleptSince(6000)).toBe(0);
-    watch.look();
-    watch.look();
+    watch.sample();
+    watch.sample();
     expect(jumps).toBe(1);
     expect(watch.sleptSince(5500)).toBe(60_000);
     expect(watch.sleptSince(6000)).toBe(0);
     clock.advance(1000);
     clock.uptimeOffset += 5000;
-    watch.look();
+    watch.sample();
     expect(watch.sleptSince(5500)).toBe(65_000);
     expect(watch.sleptSince(6500)).toBe(5000);
   });
 
   it('takes what may come of whole seconds for nothing', () => {
     clock.uptimeOffset += 999;
-    watch.look();
+    watch.sample();
     clock.uptimeOffset -= 1999;
-    watch.look();
+    watch.sample();
     expect([jumps, watch.sleptSince(0)]).toEqual([0, 0]);
     clock.uptimeOffset += 2001;
-    watch.look();
+    watch.sample();
     expect([jumps, watch.sleptSince(0)]).toEqual([1, 1001]);
   });
 
   it('takes exactly a second for nothing, in either clock', () => {
     clock.uptimeOffset += 1000;
     clock.wallOffset += 1000;
-    watch.look();
+    watch.sample();
     expect([jumps, watch.sleptSince(0)]).toEqual([0, 0]);
   });
 
   it('counts no bit of up to 50 ms by itself', () => {
     clock.uptimeOffset += 1100;
-    watch.look();
+    watch.sample();
     clock.uptimeOffset += 50;
-    watch.look();
+    watch.sample();
     expect(watch.sleptSince(0)).toBe(1100);
     clock.uptimeOffset += 1;
-    watch.look();
+    watch.sample();
     expect(watch.sleptSince(0)).toBe(1151);
   });
 
   it('counts on bit by bit once they have parted: a slow clock is behind by all of it', () => {
     clock.uptimeOffset += 1100;
-    watch.look();
+    watch.sample();
     for (let i = 0; i < 9; i++) {
       clock.uptimeOffset += 100;
-      watch.look();
+      watch.sample();
     }
     expect(watch.sleptSince(0)).toBe(2000);
     // The moment at which a whole second is counted is nothing to hurry for.
@@ -79,23 +79,23 @@ describe('a watch of the clocks', () => {
 
   it('that finds less uptime than before measures from there', () => {
     clock.uptimeOffset -= 50_000;
-    watch.look();
+    watch.sample();
     expect([jumps, watch.sleptSince(0)]).toEqual([1, 0]);
     clock.uptimeOffset += 3000;
-    watch.look();
+    watch.sample();
     expect(watch.sleptSince(0)).toBe(3000);
   });
 
   it('takes a wall clock that jumps as a hint, either way, and one that drifts as nothing', () => {
     for (let i = 0; i < 10; i++) {
       clock.wallOffset += 500;
-      watch.look();
+      watch.sample();
     }
     expect(jumps).toBe(0);
     clock.wallOffset += 5000;
-    watch.look();
+    watch.sample();
     clock.wallOffset -= 5000;
-    watch.look();
+    watch.sample();
     expect(jumps).toBe(2);
     expect(watch.sleptSince(0)).toBe(0);
   });
@@ -108,7 +108,7 @@ describe('a watch of the clocks', () => {
       return uptime();
     };
     for (let i = 0; i < 40; i++) {
-      watch.glance();
+      watch.sampleIfStale();
       clock.advance(1);
     }
     expect(reads).toEqual([10, 20, 30]);
@@ -119,7 +119,7 @@ describe('a watch of the clocks', () => {
     for (let i = 0; i < 40; i++) {
       clock.advance(10);
       clock.uptimeOffset += 2000;
-      watch.look();
+      watch.sample();
       noticed.push(clock.now());
     }
     expect(watch.sleptSince(0)).toBe(80_000);

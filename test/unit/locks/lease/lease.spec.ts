@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Proof } from '../../../../lib/backends/backend.js';
 import { LockLostError, LockUnavailableError, ServerDrainingError } from '../../../../lib/common/errors.js';
-import { guardOf } from '../../../../lib/common/guard.js';
+import { safetyMargin } from '../../../../lib/common/safety-margin.js';
 import type { Ms } from '../../../../lib/common/system.js';
 import type { Lease, LeaseHolder, Renewals } from '../../../../lib/locks/lease/lease.js';
-import { isOver } from '../../../../lib/locks/acquire/acquisition.js';
+import { isOver } from '../../../../lib/locks/acquire/acquire-attempts.js';
 import { LeaseKeeper } from '../../../../lib/locks/lease/lease-keeper.js';
 import { RENEWALS_PER_TURN } from '../../../../lib/locks/lease/renewal-queue.js';
 import { FakeClock, settlePromises } from '../../../support/fake-clock.js';
@@ -39,7 +39,7 @@ const lease = (leaseMs = 10_000, renewals: Renewals = 'auto'): Lease => {
 
 const renewals = (): number => backend.log.filter((line) => line.startsWith('renew')).length;
 
-describe('the guard', () => {
+describe('the safety margin', () => {
   it.each([
     [33_000, 660],
     [1000, 50],
@@ -48,7 +48,7 @@ describe('the guard', () => {
     [10, 1],
     [Infinity, Number.MAX_VALUE],
   ])('of %p ms is %p', (term, guard) => {
-    expect(guardOf(term)).toBe(guard);
+    expect(safetyMargin(term)).toBe(guard);
   });
 });
 
@@ -66,7 +66,7 @@ describe('a lease', () => {
     expect([backend.log, isOver(nameless, clock.now())]).toEqual([['abandon 1'], true]);
   });
 
-  it('is sure until its end less the guard', () => {
+  it('is sure until its end less the safety margin', () => {
     const l = lease();
     expect(l.sureUntil).toBe(1000 + 10_000 - 200);
     expect(l.isHeld).toBe(true);
@@ -559,7 +559,7 @@ describe('a lease on a machine that sleeps (rule 13)', () => {
     const l = lease(10_000, 'manual');
     clock.advance(1);
     clock.uptimeOffset += 2000;
-    keeper.watch.look();
+    keeper.watch.sample();
     l.handTo(holder, 'auto');
     await clock.advanceAsync(2998);
     expect(renewals()).toBe(0);
@@ -600,7 +600,7 @@ describe('a lease on a machine that sleeps (rule 13)', () => {
     clock.advance(100);
     clock.uptimeOffset += 60_000;
     // Every sender looks first.
-    keeper.watch.glance();
+    keeper.watch.sampleIfStale();
     const l = lease();
     expect(l.isHeld).toBe(true);
     expect(l.remainingMs).toBe(9800);

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { EmbeddedOptions } from '../../../../lib/backends/embedded/embedded-options.js';
 import { ConfigError } from '../../../../lib/common/errors.js';
 import { LockClient } from '../../../../lib/locks/lock-client.js';
-import { checkRequest } from '../../../../lib/locks/acquire/lock-request.js';
+import { checkRequest } from '../../../../lib/locks/acquire/checked-acquire.js';
 import type { AcquireOptions } from '../../../../lib/locks/acquire/acquire-options.js';
 import type { LockClientOptions, RemoteOptions } from '../../../../lib/locks/options/options.js';
 import { resolveOptions } from '../../../../lib/locks/options/resolve-options.js';

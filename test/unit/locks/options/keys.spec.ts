@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { LockKeyError } from '../../../../lib/common/errors.js';
 import { delimitersOf, encodeKeyValue, lockKey, wireKey as wireKeyOf } from '../../../../lib/locks/options/keys.js';
 import { defaultsOf } from '../support/defaults.js';
-import { orderedKeys } from '../../../../lib/locks/acquire/lock-request.js';
+import { orderedKeys } from '../../../../lib/locks/acquire/key-order.js';
 
 /** With dflockd's limit. */
 const wireKey = (namespace: string | undefined, key: unknown, maxBytes = 256): string =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { ConfigError } from '../../../../lib/common/errors.js';
-import { checkRequest } from '../../../../lib/locks/acquire/lock-request.js';
+import { checkRequest } from '../../../../lib/locks/acquire/checked-acquire.js';
 import { show } from '../../../../lib/common/shown.js';
 import { checkNames, checkNumber } from '../../../../lib/common/option-checks.js';
 import type { LockClientOptions, RemoteOptions } from '../../../../lib/locks/options/options.js';
@@ -24,7 +24,7 @@ const remote = (options: object) => {
   if (backend.kind !== 'remote') throw new Error(backend.kind);
   return backend.config;
 };
-const MOST_MS = 2_147_483_647;
+const MAX_MS = 2_147_483_647;
 
 describe('bounds', () => {
   it.each<[string, (value: number) => unknown, number, number]>([
@@ -32,11 +32,11 @@ describe('bounds', () => {
     ['shutdownTimeoutS', (shutdownTimeoutS) => client({ shutdownTimeoutS }), 0, 2_147_483],
     ['limit', (limit) => checkRequest('k', { limit }, defaultsOf(), 0), 1, 1_048_576],
     ['remote.commandLanes', (commandLanes) => remote({ commandLanes }), 1, 64],
-    ['remote.connectTimeoutMs', (connectTimeoutMs) => remote({ connectTimeoutMs }), 1, MOST_MS],
-    ['remote.requestTimeoutMs', (requestTimeoutMs) => remote({ requestTimeoutMs }), 1, MOST_MS],
-    ['remote.readTimeoutS', (readTimeoutS) => remote({ readTimeoutS }), 0.5, MOST_MS / 1000],
-    ['remote.reconnect.minDelayMs', (minDelayMs) => remote({ reconnect: { minDelayMs } }), 1, MOST_MS],
-    ['remote.reconnect.maxDelayMs', (maxDelayMs) => remote({ reconnect: { maxDelayMs } }), 1, MOST_MS],
+    ['remote.connectTimeoutMs', (connectTimeoutMs) => remote({ connectTimeoutMs }), 1, MAX_MS],
+    ['remote.requestTimeoutMs', (requestTimeoutMs) => remote({ requestTimeoutMs }), 1, MAX_MS],
+    ['remote.readTimeoutS', (readTimeoutS) => remote({ readTimeoutS }), 0.5, MAX_MS / 1000],
+    ['remote.reconnect.minDelayMs', (minDelayMs) => remote({ reconnect: { minDelayMs } }), 1, MAX_MS],
+    ['remote.reconnect.maxDelayMs', (maxDelayMs) => remote({ reconnect: { maxDelayMs } }), 1, MAX_MS],
     ['embedded.maxLocks', (maxLocks) => client({ embedded: { maxLocks } }), 1, Number.MAX_SAFE_INTEGER],
     ['embedded.maxWaiters', (maxWaiters) => client({ embedded: { maxWaiters } }), 0, Number.MAX_SAFE_INTEGER],
   ])('of %s are inside, and named by who is outside', (name, resolve, min, max) => {

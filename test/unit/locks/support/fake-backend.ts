@@ -96,18 +96,18 @@ export class FakeBackend implements LockBackend {
     return this.onTry(req);
   }
 
-  enqueue(req: AcquireRequest, mode: 'line' | 'ticket', waiter: Waiter): Pending {
-    this.log.push(`${mode === 'line' ? 'enqueue' : mode} ${req.key}`);
+  enqueue(req: AcquireRequest, mode: 'queue' | 'ticket', waiter: Waiter): Pending {
+    this.log.push(`${mode === 'queue' ? 'enqueue' : mode} ${req.key}`);
     let over = false;
     const last = (say: () => void): void => {
       if (!over) say();
       over = true;
     };
     void this.placed.then(
-      (place) => over || waiter.onPlace(place),
+      (place) => over || waiter.onPlaced(place),
       () => undefined,
     );
-    (mode === 'line' ? this.onEnqueue(req) : this.onTicket(req)).then(
+    (mode === 'queue' ? this.onEnqueue(req) : this.onTicket(req)).then(
       (grant) => (over ? this.abandon(grant) : last(() => waiter.granted(grant))),
       (error: unknown) => last(() => waiter.refused(error)),
     );

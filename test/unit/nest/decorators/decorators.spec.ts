@@ -4,8 +4,8 @@ import { describe, expect, it } from '@jest/globals';
 import { lastValueFrom, of, type Observable } from 'rxjs';
 import { ConfigError } from '../../../../lib/common/errors.js';
 import { CronLock } from '../../../../lib/nest/decorators/cron-lock.decorator.js';
-import { ServiceHolder } from '../../../../lib/nest/methods/service-holder.js';
-import { holderToken } from '../../../../lib/nest/shared/dflockd.constants.js';
+import { ServiceRef } from '../../../../lib/nest/methods/service-ref.js';
+import { serviceRefToken } from '../../../../lib/nest/shared/dflockd.constants.js';
 import { LockInterceptor } from '../../../../lib/nest/requests/lock.interceptor.js';
 import { LockRequest } from '../../../../lib/nest/decorators/lock-request.decorator.js';
 import { requestPlansOn } from '../../../../lib/nest/requests/request-plans.js';
@@ -98,16 +98,16 @@ describe('a locked method', () => {
 
   it('says so when the module is not ready or was replaced', async () => {
     const orders = new Orders();
-    const holder = new ServiceHolder();
-    Object.assign(orders, { [holderToken('default')]: holder });
+    const ref = new ServiceRef();
+    Object.assign(orders, { [serviceRefToken('default')]: ref });
     await expect(orders.pay('1', 1)).rejects.toThrow(/before DflockdModule was ready/);
-    holder.fill(undefined);
+    ref.fill(undefined);
     await expect(orders.pay('1', 1)).rejects.toThrow(/was replaced by something else/);
   });
 
-  it('takes nothing but a holder for a holder', async () => {
+  it('takes nothing but a service reference for one', async () => {
     const mock = new Proxy(() => undefined, { get: () => () => undefined });
-    const orders = Object.assign(new Orders(), { [holderToken('default')]: mock });
+    const orders = Object.assign(new Orders(), { [serviceRefToken('default')]: mock });
     await expect(orders.pay('1', 1)).rejects.toThrow(ConfigError);
   });
 

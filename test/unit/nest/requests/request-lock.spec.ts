@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { LockClient } from '../../../../lib/locks/lock-client.js';
-import type { RawResponse } from '../../../../lib/nest/requests/request-end.js';
+import type { RawResponse } from '../../../../lib/nest/requests/response.js';
 import { RequestLock, requestLock, type Until } from '../../../../lib/nest/requests/request-lock.js';
 import { until } from '../../../support/until.js';
 

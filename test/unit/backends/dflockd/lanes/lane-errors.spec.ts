@@ -1,6 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { draining, gone, unauthorized, violation } from '../../../../../lib/backends/dflockd/lanes/lane-errors.js';
-import { explained, exhausted } from '../../../../../lib/backends/dflockd/lines/line-trouble.js';
+import {
+  draining,
+  explained,
+  gone,
+  unauthorized,
+  violation,
+} from '../../../../../lib/backends/dflockd/lanes/lane-errors.js';
 import * as errors from '../../../../../lib/common/errors.js';
 
 const server = 'host:6388';
@@ -40,7 +45,7 @@ describe('what a lane tells of its end', () => {
   });
 });
 
-describe('the trouble of a line', () => {
+describe('the trouble of a key queue', () => {
   it('is told as it is, but for a bare error, which explains nothing', () => {
     const bare = new errors.ProtocolError('error');
     expect(explained(bare, server)).toMatchObject({
@@ -50,20 +55,5 @@ describe('the trouble of a line', () => {
     });
     const full = new errors.MaxLocksError();
     expect(explained(full, server)).toBe(full);
-  });
-
-  it('for want of a lane names the option, the server and the key', () => {
-    const pool = { server, config: { maxWaitLanes: 7 } };
-    expect(exhausted(pool, 'k', 'the server is full')).toMatchObject({
-      message: 'the server is full',
-      key: 'k',
-      server,
-    });
-    expect(exhausted(pool, 'k', undefined)).toMatchObject({
-      code: 'POOL_EXHAUSTED',
-      message: 'all 7 wait lanes to host:6388 are in use (option remote.maxWaitLanes)',
-      key: 'k',
-      server,
-    });
   });
 });

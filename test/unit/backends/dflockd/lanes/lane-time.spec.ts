@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Lane } from '../../../../../lib/backends/dflockd/lanes/lane.js';
 import type { LaneContext, Role } from '../../../../../lib/backends/dflockd/lanes/lane-context.js';
-import type { Speak } from '../../../../../lib/backends/dflockd/lanes/owner-round.js';
+import type { Speak } from '../../../../../lib/backends/dflockd/lanes/drain-probe.js';
 import { LockError, ServerDrainingError } from '../../../../../lib/common/errors.js';
 import type { Request } from '../../../../../lib/protocol/messages.js';
 import { until } from '../../../../support/until.js';
@@ -57,7 +57,7 @@ describe('the heartbeats of a lane', () => {
 
   it('of a wait lane come while it owns something, after the others were asked', async () => {
     const asked: Speak[] = [];
-    await open('wait', { round: { ask: (speak) => asked.push(speak) } });
+    await open('wait', { drainProbe: { beforeOwnerSpeaks: (speak) => asked.push(speak) } });
     context.clock.advance(60_000);
     expect([asked.length, lane.inFlight]).toEqual([0, 0]);
     lane.adopt();
@@ -79,7 +79,7 @@ describe('the heartbeats of a lane', () => {
 
   it('ask nobody while nothing is owned', async () => {
     let asked = 0;
-    await open('command', { round: { ask: () => asked++ } });
+    await open('command', { drainProbe: { beforeOwnerSpeaks: () => asked++ } });
     context.clock.advance(8000);
     await heard(1);
     expect(asked).toBe(0);
@@ -88,7 +88,7 @@ describe('the heartbeats of a lane', () => {
 
   it('are not sent when the lane has become suspect while the others were asked', async () => {
     let speak: Speak = nothing;
-    await open('command', { round: { ask: (then) => (speak = then) } });
+    await open('command', { drainProbe: { beforeOwnerSpeaks: (then) => (speak = then) } });
     lane.adopt();
     context.clock.advance(8000);
     server.script = () => undefined;
@@ -103,7 +103,7 @@ describe('the heartbeats of a lane', () => {
   it('come earlier when the server is found to be less patient', async () => {
     await open();
     Object.assign(context, { readTimeoutMs: 6000 });
-    lane.hasten();
+    lane.rearm();
     context.clock.advance(1999);
     expect(lane.inFlight).toBe(0);
     context.clock.advance(1);

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Lane } from '../../../../../lib/backends/dflockd/lanes/lane.js';
 import { ServerRecord } from '../../../../../lib/backends/dflockd/lanes/server-record.js';
-import { NO_ROUND } from '../../../../../lib/backends/dflockd/lanes/owner-round.js';
+import { NO_PROBE } from '../../../../../lib/backends/dflockd/lanes/drain-probe.js';
 import type { LaneContext, LaneHooks, Role } from '../../../../../lib/backends/dflockd/lanes/lane-context.js';
 import { Alarms } from '../../../../../lib/common/alarms.js';
 import {
@@ -65,7 +65,7 @@ async function open(role: Role = 'command', change: Partial<LaneContext> = {}): 
     readTimeoutMs: 23_000,
     clock: systemClock,
     alarms,
-    round: NO_ROUND,
+    drainProbe: NO_PROBE,
     silenced: () => undefined,
     drained: () => log.push('drained'),
     laneEnded: () => log.push('laneEnded'),

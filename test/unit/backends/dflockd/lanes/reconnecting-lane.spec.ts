@@ -166,11 +166,11 @@ describe('who has such a lane', () => {
   it('may let it go, and gets another', async () => {
     link.open();
     await events(1);
-    const elder = link.lane!;
+    const old = link.lane!;
     link.replace();
     await events(2);
-    expect(link.lane === elder).toBe(false);
-    elder.end(new LockError('enough'));
+    expect(link.lane === old).toBe(false);
+    old.end(new LockError('enough'));
     expect(told).toEqual(['up', 'up', 'dismissed']);
   });
 

@@ -3,7 +3,7 @@ import { Backoff } from '../../../../../lib/backends/dflockd/lanes/backoff.js';
 import { Shortage } from '../../../../../lib/backends/dflockd/lanes/shortage.js';
 import { Alarms } from '../../../../../lib/common/alarms.js';
 import { LockUnavailableError, ServerDrainingError } from '../../../../../lib/common/errors.js';
-import type { Speak } from '../../../../../lib/backends/dflockd/lanes/owner-round.js';
+import type { Speak } from '../../../../../lib/backends/dflockd/lanes/drain-probe.js';
 import { FakeClock } from '../../../../support/fake-clock.js';
 
 let clock: FakeClock;
@@ -23,7 +23,7 @@ beforeEach(() => {
     clock,
     alarms,
     backoff: new Backoff(100, 1000, { unit: () => 1, fill: () => undefined }),
-    round: { ask: (speak) => ask(speak) },
+    drainProbe: { beforeOwnerSpeaks: (speak) => ask(speak) },
     isLinked: () => isLinked,
     spare: () => spares++,
     degraded: (detail) => degraded.push(detail),

@@ -19,11 +19,11 @@ let isLinked: boolean;
 function make(max: number, readTimeoutMs = 24_000): void {
   context = fakeContext(server, { readTimeoutMs });
   spares = 0;
-  const { clock, alarms, round } = context;
+  const { clock, alarms, drainProbe } = context;
   shortage = new Shortage({
     clock,
     alarms,
-    round,
+    drainProbe,
     backoff: new Backoff(100, 1000, { unit: () => 1, fill: () => undefined }),
     isLinked: () => isLinked,
     spare: () => spares++,

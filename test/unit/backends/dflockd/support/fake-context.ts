@@ -1,6 +1,6 @@
 import type { LaneContext } from '../../../../../lib/backends/dflockd/lanes/lane-context.js';
 import { ServerRecord } from '../../../../../lib/backends/dflockd/lanes/server-record.js';
-import { NO_ROUND } from '../../../../../lib/backends/dflockd/lanes/owner-round.js';
+import { NO_PROBE } from '../../../../../lib/backends/dflockd/lanes/drain-probe.js';
 import { type Alarm, Alarms } from '../../../../../lib/common/alarms.js';
 import type { Ms } from '../../../../../lib/common/system.js';
 import { FakeClock } from '../../../../support/fake-clock.js';
@@ -36,7 +36,7 @@ export function fakeContext(
     requestTimeoutMs: 500,
     readTimeoutMs: 24_000,
     alarms: new SeenAlarms(clock),
-    round: NO_ROUND,
+    drainProbe: NO_PROBE,
     drained: () => log.push('drained'),
     silenced: (silence) => log.push(`silenced ${silence}`),
     laneEnded: () => log.push('laneEnded'),

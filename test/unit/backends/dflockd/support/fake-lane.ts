@@ -1,4 +1,4 @@
-import type { Caller, LaneGrant } from '../../../../../lib/backends/dflockd/lines/caller.js';
+import type { LocalWaiter, LaneGrant } from '../../../../../lib/backends/dflockd/queues/local-waiter.js';
 import { type Done, Exchange } from '../../../../../lib/backends/dflockd/lanes/exchange.js';
 import type { Lane } from '../../../../../lib/backends/dflockd/lanes/lane.js';
 import type { LockError } from '../../../../../lib/common/errors.js';
@@ -70,11 +70,11 @@ export class FakeLane {
   }
 }
 
-/** Somebody in a line, and what it was told. */
-export class FakeCaller implements Caller {
-  prev: Caller | undefined;
-  next: Caller | undefined;
-  handover: Caller['handover'];
+/** Somebody in a key queue, and what it was told. */
+export class FakeWaiter implements LocalWaiter {
+  prev: LocalWaiter | undefined;
+  next: LocalWaiter | undefined;
+  handover: LocalWaiter['handover'];
   arrival = 0;
   autoRenew = false;
   queuedCount = 0;

@@ -1,0 +1,142 @@
+import { type LockError, LockUnavailableError } from '../../../common/errors.js';
+import type { Ms } from '../../../common/system.js';
+import type { Backoff } from './backoff.js';
+import type { Lane } from './lane.js';
+import type { LaneContext } from './lane-context.js';
+import { ReconnectingLane } from './reconnecting-lane.js';
+
+/** Told when a lane is connected, and when none can be, for which `error` is the reason. */
+export type CommandLaneChanged = (error?: LockError) => void;
+
+type Waiting = (outcome: Lane | LockError) => void;
+
+/** A command lane that is always there: connected again when it is lost, replaced when it is suspect. */
+export class CommandLane {
+  private readonly link: ReconnectingLane;
+  /** Suspect and draining lanes, kept for the grants they own. */
+  private readonly retiring = new Set<Lane>();
+  private readonly waiting = new Set<Waiting>();
+  private told: 'nothing' | 'up' | 'down' = 'nothing';
+
+  constructor(
+    context: LaneContext,
+    backoff: Backoff,
+    private readonly changed: CommandLaneChanged,
+  ) {
+    this.link = new ReconnectingLane('command', context, backoff, {
+      up: (lane) => this.up(lane),
+      down: (error) => this.down(error),
+      dismissed: (lane) => this.retiring.delete(lane),
+      freed: (lane) => this.dismiss(lane),
+      doubted: (lane) => this.setAside(lane),
+      trusted: (lane) => lane === this.link.lane && this.tell(lane),
+    });
+  }
+
+  /** The lane, if it can be used right now. */
+  get lane(): Lane | undefined {
+    const { lane } = this.link;
+    return lane?.isUsable ? lane : undefined;
+  }
+
+  /** Connected; stays so while a suspect lane is being replaced. */
+  get isUp(): boolean {
+    return this.told === 'up';
+  }
+
+  /** The outcome of an attempt is to be expected. */
+  get isDialing(): boolean {
+    return this.link.isDialing;
+  }
+
+  /** Why there is no lane. */
+  get error(): LockError | undefined {
+    return this.link.error;
+  }
+
+  /** When a lane was lost or an attempt failed last. */
+  get failedAt(): Ms {
+    return this.link.failedAt;
+  }
+
+  get lanes(): readonly Lane[] {
+    const { lane } = this.link;
+    return lane ? [lane, ...this.retiring] : [...this.retiring];
+  }
+
+  /** Connects, if it has not begun to. */
+  open(): void {
+    this.link.open();
+  }
+
+  /**
+   * The lane as soon as there is one, or the error of the next attempt. Called back at once where that is known.
+   * Returns the cancellation.
+   */
+  whenUp(callback: Waiting): () => void {
+    this.open();
+    const { lane, link } = this;
+    if (lane) callback(lane);
+    else if (link.isFinal) callback(link.error!);
+    else {
+      this.waiting.add(callback);
+      return () => this.waiting.delete(callback);
+    }
+    return () => undefined;
+  }
+
+  /** The server shuts down. */
+  drain(): void {
+    for (const lane of this.lanes) lane.drain();
+  }
+
+  /** No more attempts; the lanes end when their last answers have come. */
+  retire(error: LockError): void {
+    this.finish(error);
+    for (const lane of this.lanes) lane.retire(error);
+  }
+
+  /** Ends all lanes now. */
+  destroy(error: LockError): void {
+    this.finish(error);
+    for (const lane of this.lanes) lane.end(error);
+  }
+
+  private up(lane: Lane): void {
+    this.told = 'up';
+    this.changed();
+    this.tell(lane);
+  }
+
+  private down(error: LockError): void {
+    if (this.told !== 'down') {
+      this.told = 'down';
+      this.changed(error);
+    }
+    this.tell(error);
+  }
+
+  /** The lane keeps its grants; new work goes to another. */
+  private setAside(lane: Lane): void {
+    if (lane !== this.link.lane || !this.link.isUp) return;
+    this.retiring.add(lane);
+    this.link.replace();
+  }
+
+  /** A lane that had been set aside and owns nothing is of no more use. */
+  private dismiss(lane: Lane): void {
+    if (this.retiring.has(lane))
+      lane.end(new LockUnavailableError(`${lane.server}: replaced`, { server: lane.server }));
+  }
+
+  private finish(error: LockError): void {
+    this.link.close(error);
+    this.tell(this.link.error!);
+  }
+
+  private tell(outcome: Lane | LockError): void {
+    const waiting = [...this.waiting];
+    this.waiting.clear();
+    for (const callback of waiting) callback(outcome);
+  }
+}

@@ -1,0 +1,57 @@
+import { type Alarms, newAlarm } from '../../../common/alarms.js';
+import { type LockError, ServerDrainingError } from '../../../common/errors.js';
+import type { Clock, Ms } from '../../../common/system.js';
+import type { Request } from '../../../protocol/messages.js';
+import type { Done } from './exchange.js';
+
+/** Gets nothing, or the reason why an owner must not speak. */
+export type Speak = (error?: LockError) => void;
+
+export interface ProbeContext {
+  readonly clock: Clock;
+  readonly alarms: Alarms;
+  readonly requestTimeoutMs: Ms;
+  /** Sends over the control lane. */
+  ask(request: Request, done: Done): void;
+}
+
+/** Longer than this nobody is kept from speaking: a renewal that is late costs its lock as well. */
+const MAX_PATIENCE_MS: Ms = 500;
+
+/**
+ * A server that shuts down answers the next request on any connection with `error_draining` and closes it, locks and
+ * all (spec 7). So before owners speak, the control lane asks; what comes meanwhile joins the probe (rule 9).
+ */
+export class DrainProbe {
+  private waiting: Speak[] = [];
+  private probe = 0;
+  private readonly late = newAlarm(() => this.over(this.probe));
+
+  constructor(private readonly context: ProbeContext) {}
+
+  /** Calls back when it is known whether the server drains, or cannot be known in time. */
+  beforeOwnerSpeaks(speak: Speak): void {
+    this.waiting.push(speak);
+    if (this.waiting.length > 1) return;
+    const { clock, alarms, requestTimeoutMs } = this.context;
+    const probe = ++this.probe;
+    alarms.set(this.late, clock.now() + Math.min(requestTimeoutMs, MAX_PATIENCE_MS));
+    this.context.ask({ t: 'ping' }, (outcome) =>
+      this.over(probe, outcome instanceof ServerDrainingError ? outcome : undefined),
+    );
+  }
+
+  private over(probe: number, error?: LockError): void {
+    if (probe !== this.probe) return;
+    this.probe++;
+    this.context.alarms.cancel(this.late);
+    const { waiting } = this;
+    this.waiting = [];
+    for (const speak of waiting) speak(error);
+  }
+}
+
+/** For servers that do not free what a closed connection owned: nothing depends on who speaks where (rule 10). */
+export const NO_PROBE: Pick<DrainProbe, 'beforeOwnerSpeaks'> = Object.freeze({
+  beforeOwnerSpeaks: (speak: Speak) => speak(),
+});

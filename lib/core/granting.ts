@@ -1,0 +1,176 @@
+import { ExpiryHeap } from '../common/expiry-heap.js';
+import type { Ms } from '../common/system.js';
+import type { LeaseExpiry } from './lease-expiry.js';
+import type { EngineObserver, FreedBy, LeftBy } from './observer.js';
+import { Hold, type Resource, type Waiter } from './resource.js';
+import type { ResourceTable } from './resource-table.js';
+import type { Session } from './session.js';
+import type { EngineOptions, OpId, TokenSource } from './types.js';
+
+/** Of one resource. */
+const LAPSED_AT_ONCE = 512;
+
+/** A session that has ended, and of which something is left. */
+export interface ClosingSession {
+  readonly session: Session;
+  readonly releaseHeld: boolean;
+}
+
+/** Who holds and who waits: how slots go from one session to the next (spec 4.2, 4.3). Knows no commands. */
+export abstract class Granting {
+  protected readonly waits = new ExpiryHeap<Waiter>();
+  /** Nothing is granted any more. */
+  draining = false;
+  protected readonly observer: EngineObserver | undefined;
+
+  constructor(
+    protected readonly options: EngineOptions,
+    private readonly tokens: TokenSource,
+    protected readonly table: ResourceTable,
+    protected readonly leases: LeaseExpiry,
+  ) {
+    this.observer = options.observer;
+  }
+
+  /** Newcomers never overtake (spec 4.3). */
+  protected isFree(res: Resource): boolean {
+    return res.queue.size === 0 && res.hasFreeSlot;
+  }
+
+  protected isQueueFull(res: Resource): boolean {
+    return this.options.maxWaiters > 0 && res.queue.size >= this.options.maxWaiters;
+  }
+
+  /** @param waiter who was queued for it */
+  protected grant(res: Resource, session: Session, leaseMs: Ms, now: Ms, waiter: Waiter | undefined): Hold {
+    const hold = new Hold(res, session, this.tokens.next(), now + leaseMs);
+    res.holders.add(hold);
+    session.holds.push(hold);
+    this.leases.track(res);
+    this.table.settle(res, now);
+    if (this.observer) this.tellGranted(this.observer, hold, waiter, now);
+    return hold;
+  }
+
+  protected extend(hold: Hold, due: Ms): void {
+    hold.res.holders.extend(hold, due);
+    this.leases.track(hold.res);
+    if (this.observer) this.observer.extended(hold.res.kind, hold.res.key, hold);
+  }
+
+  /** The `enqueue` behind this hold has been answered: it is an ordinary hold from now on. */
+  protected consume(session: Session, hold: Hold): void {
+    session.tickets.delete(hold.res);
+    hold.ticket = undefined;
+  }
+
+  /** Takes a place at the end of the queue. */
+  protected queueUp(waiter: Waiter, now: Ms): void {
+    waiter.res.queue.push(waiter);
+    if (this.observer) this.tellQueued(this.observer, waiter, now);
+  }
+
+  /** An operation waits until it is granted or `due`. */
+  protected await(waiter: Waiter, op: OpId, due: Ms): void {
+    waiter.op = op;
+    waiter.session.waiting.set(op, waiter);
+    if (due !== Infinity) this.waits.set(waiter, due);
+  }
+
+  /** The hold ends, whatever the reason, and the slot goes on. */
+  protected free(hold: Hold, now: Ms, by: FreedBy): void {
+    this.takeAway(hold, now, by);
+    this.serve(hold.res, now);
+  }
+
+  /** Of a semaphore with very many, a portion. */
+  protected evictLapsed(res: Resource, now: Ms): void {
+    for (const hold of res.holders.lapsed(LAPSED_AT_ONCE)) this.takeAway(hold, now, 'expiry');
+    this.serve(res, now);
+  }
+
+  /** Takes up to `most` from a session that has ended; returns how many it took. */
+  protected clear({ session, releaseHeld }: ClosingSession, most: number, now: Ms): number {
+    let taken = 0;
+    for (const { waiter, hold } of session.tickets.values()) {
+      if (taken === most) return taken;
+      taken++;
+      if (waiter) this.leaveQueue(waiter, now, 'disconnect');
+      else this.consume(session, hold!);
+    }
+    if (!releaseHeld) return taken;
+    for (const hold of session.holds) {
+      if (taken === most) return taken;
+      taken++;
+      this.free(hold, now, 'disconnect');
+    }
+    return taken;
+  }
+
+  private takeAway(hold: Hold, now: Ms, by: FreedBy): void {
+    const { res, session } = hold;
+    res.holders.remove(hold);
+    session.holds.remove(hold);
+    if (hold.ticket) this.consume(session, hold);
+    this.leases.track(res);
+    if (this.observer) this.tellFreed(this.observer, hold, now, by);
+  }
+
+  /** Free slots go to the heads of the queue (spec 4.3). */
+  private serve(res: Resource, now: Ms): void {
+    while (!this.draining && res.queue.head && res.hasFreeSlot) {
+      const waiter = res.queue.head;
+      const { session, op, ticket, leaseMs } = waiter;
+      if (session.closed) {
+        this.leaveQueue(waiter, now, 'disconnect');
+        continue;
+      }
+      this.unqueue(waiter);
+      const hold = this.grant(res, session, leaseMs, now, waiter);
+      if (op !== undefined) {
+        if (ticket) session.tickets.delete(res);
+        session.sink.reply(op, { s: 'granted', token: hold.token, leaseMs });
+      } else {
+        // Enqueued and nobody waits yet: the lease runs already (spec 4.5).
+        ticket!.waiter = undefined;
+        ticket!.hold = hold;
+        hold.ticket = ticket;
+      }
+    }
+    this.table.settle(res, now);
+  }
+
+  /** A waiter goes without a grant; the order of the others stays. */
+  protected leaveQueue(waiter: Waiter, now: Ms, by: LeftBy): void {
+    this.unqueue(waiter);
+    if (waiter.ticket) waiter.session.tickets.delete(waiter.res);
+    this.table.settle(waiter.res, now);
+    if (this.observer) this.tellLeft(this.observer, waiter, now, by);
+  }
+
+  private unqueue(waiter: Waiter): void {
+    waiter.res.queue.remove(waiter);
+    this.waits.remove(waiter);
+    if (waiter.op !== undefined) waiter.session.waiting.delete(waiter.op);
+  }
+
+  // Apart from the code above, which V8 inlines better while it is short.
+
+  private tellQueued(observer: EngineObserver, waiter: Waiter, now: Ms): void {
+    waiter.since = now;
+    observer.queued(waiter.res.kind, waiter.res.key, waiter.res.queue.size, waiter);
+  }
+
+  private tellGranted(observer: EngineObserver, hold: Hold, waiter: Waiter | undefined, now: Ms): void {
+    hold.since = now;
+    observer.granted(hold.res.kind, hold.res.key, waiter ? now - waiter.since : 0, hold, waiter);
+  }
+
+  private tellFreed(observer: EngineObserver, hold: Hold, now: Ms, by: FreedBy): void {
+    observer.freed(hold.res.kind, hold.res.key, now - hold.since, by, hold);
+  }
+
+  private tellLeft(observer: EngineObserver, waiter: Waiter, now: Ms, by: LeftBy): void {
+    observer.left(waiter.res.kind, waiter.res.key, now - waiter.since, by, waiter);
+  }
+}

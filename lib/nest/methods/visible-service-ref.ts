@@ -1,0 +1,18 @@
+import { Inject, Optional } from '@nestjs/common';
+import type { ModuleRef } from '@nestjs/core';
+import { serviceRefToken } from '../shared/dflockd.constants.js';
+import { isServiceRef, type ServiceRef } from './service-ref.js';
+
+/** The service reference that a class of this module gets injected; undefined if it gets none. Nest itself is asked. */
+export async function visibleServiceRef(
+  moduleRef: ModuleRef | undefined,
+  instance: string,
+): Promise<ServiceRef | undefined> {
+  class Probe {
+    declare readonly ref: unknown;
+  }
+  Inject(serviceRefToken(instance))(Probe.prototype, 'ref');
+  Optional()(Probe.prototype, 'ref');
+  const probe = await moduleRef?.create(Probe);
+  return isServiceRef(probe?.ref) ? probe.ref : undefined;
+}
