@@ -1,25 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { type LaneEvent, type LaneState, nextState } from '../../../../lib/backends/dflockd/lanes/lane-state.js';
 import { type LineEvent, type LineState, nextLineState } from '../../../../lib/backends/dflockd/lines/line-state.js';
-import { nextPlaceState, type PlaceState } from '../../../../lib/backends/dflockd/lines/place.js';
-
-/** What becomes of each state with each event; `-` where the event is a mistake. */
-function table(text: string): { events: string[]; rows: { state: string; next: string[] }[] } {
-  const [head, ...rows] = text
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/));
-  return { events: head!, rows: rows.map(([state, ...next]) => ({ state: state!, next })) };
-}
-
-const outcome = (name: string, step: () => string, state: string, event: string): string => {
-  try {
-    return step();
-  } catch (error) {
-    expect((error as Error).message).toBe(`a ${name} that is ${state} cannot "${event}"`);
-    return '-';
-  }
-};
+import { nextPlaceState } from '../../../../lib/backends/dflockd/lines/place.js';
+import { everyTransition, outcome, transitionTable as table } from '../../../support/transition-table.js';
 
 describe('every event in every state', () => {
   const lanes = `
@@ -35,7 +18,7 @@ describe('every event in every state', () => {
   it.each(table(lanes).rows)('of a lane that is $state', ({ state, next }) => {
     for (const [at, event] of table(lanes).events.entries()) {
       for (const grants of [0, 1, 2]) {
-        const is = outcome('lane', () => nextState(state as LaneState, event as LaneEvent, grants), state, event);
+        const is = outcome('a lane', () => nextState(state as LaneState, event as LaneEvent, grants), state, event);
         const settled = grants > 0 ? 'holding' : 'free';
         expect([event, is]).toEqual([event, next[at] === 'settled' ? settled : next[at]]);
       }
@@ -49,11 +32,9 @@ describe('every event in every state', () => {
     polling -       queued polling -       over
     pausing -       queued polling pausing over
     over    -       -      -       -       over`;
-  it.each(table(lines).rows)('of a line that is $state', ({ state, next }) => {
-    const { events } = table(lines);
-    const are = events.map((e) => outcome('line', () => nextLineState(state as LineState, e as LineEvent), state, e));
-    expect(are).toEqual(next);
-  });
+  it.each(everyTransition<LineState, LineEvent>('a line', nextLineState, lines))('of a line that is %s', (_, check) =>
+    check(),
+  );
 
   const places = `
              ask    answer   end
@@ -61,11 +42,5 @@ describe('every event in every state', () => {
     asking   -      answered over
     answered asking -        over
     over     -      -        over`;
-  it.each(table(places).rows)('of a place that is $state', ({ state, next }) => {
-    const { events } = table(places);
-    const are = events.map((e) =>
-      outcome('place', () => nextPlaceState(state as PlaceState, e as 'ask' | 'answer' | 'end'), state, e),
-    );
-    expect(are).toEqual(next);
-  });
+  it.each(everyTransition('a place', nextPlaceState, places))('of a place that is %s', (_, check) => check());
 });
