@@ -9,6 +9,7 @@ import type { Lease, LeaseHolder } from '../../locks/lease/lease.js';
 import { encodeRequest } from '../../protocol/request-encoder.js';
 import { type Destination, dial, ready } from './dial.js';
 import { type HoldKeeper, NO_LEASE_MS } from './hold-keeper.js';
+import { type HoldEvent, type HoldState, nextHoldState } from './hold-state.js';
 import type { Granted } from './replies.js';
 import { grantOf, placeOn } from './regrant.js';
 import { acquireOn, type FreshGrant, releaseOn, renewOn, type Subject, waitOn } from './requests.js';
@@ -32,12 +33,6 @@ export interface HoldObserver {
   lost(token: string): void;
 }
 
-/**
- * new → asking (a request that may bring the lock) → queued ⇄ asking, or held → releasing → over. Whatever goes wrong
- * leads to over, which nothing leaves.
- */
-type State = 'new' | 'asking' | 'queued' | 'held' | 'releasing' | 'over';
-
 /** How long a release waits for a renewal that is under way, and then for its own answer. */
 const RELEASE_PATIENCE_MS: Ms = 5000;
 
@@ -58,7 +53,7 @@ const beats = new Alarms(systemClock);
 /** One connection, and the one hold, or place in a queue, that lives and dies with it (spec 4.1). */
 export class HoldSession implements Owner, LeaseHolder {
   readonly id = 'connection';
-  private state: State = 'new';
+  private state: HoldState = 'new';
   private lines: SocketLines | undefined;
   private token = '';
   private leaseS = 0;
@@ -96,7 +91,7 @@ export class HoldSession implements Owner, LeaseHolder {
 
   /** Connects and waits for the lock. The caller ends the session if this rejects. */
   async acquire(waitS: number): Promise<Granted> {
-    this.state = 'asking';
+    this.to('ask');
     const socket = await this.connect();
     const { subject, leaseTtlS } = this.plan;
     this.limitSilence(false);
@@ -105,20 +100,20 @@ export class HoldSession implements Owner, LeaseHolder {
 
   /** Connects and takes a place; undefined if it is not its turn yet. */
   async enqueue(): Promise<Granted | undefined> {
-    this.state = 'asking';
+    this.to('ask');
     await this.connect();
     const { subject, leaseTtlS } = this.plan;
     const granted = await placeOn(this.lines!, subject, leaseTtlS);
     this.assertOpen();
     if (granted) return this.hold(granted);
-    this.state = 'queued';
+    this.to('queue');
     this.rearm();
     return undefined;
   }
 
   /** Waits in the place that was taken. */
   async wait(waitS: number): Promise<Granted> {
-    this.state = 'asking';
+    this.to('ask');
     beats.cancel(this.beat);
     this.limitSilence(false);
     const { subject, leaseTtlS } = this.plan;
@@ -134,7 +129,7 @@ export class HoldSession implements Owner, LeaseHolder {
   async release(): Promise<void> {
     const { lines, renewing } = this;
     const wasHeld = this.state === 'held';
-    if (this.state !== 'over') this.state = 'releasing';
+    if (this.state !== 'over') this.to('release');
     this.forgetLease();
     try {
       if (!wasHeld || !lines) return;
@@ -154,7 +149,7 @@ export class HoldSession implements Owner, LeaseHolder {
   /** Closes the connection; whoever waits for it is rejected. */
   end(why = 'connection closed'): void {
     if (this.state === 'over') return;
-    this.state = 'over';
+    this.to('end');
     this.forgetLease();
     beats.cancel(this.beat);
     const { lines } = this;
@@ -215,7 +210,7 @@ export class HoldSession implements Owner, LeaseHolder {
     const { validFrom } = granted;
     const lines = this.lines!;
     if (lines.isOver) throw closedByServer();
-    this.state = 'held';
+    this.to('hold');
     this.token = granted.token;
     this.leaseS = granted.lease;
     this.lastAcked = validFrom;
@@ -262,6 +257,10 @@ export class HoldSession implements Owner, LeaseHolder {
 
   private rearm(): void {
     beats.set(this.beat, this.clock.now() + this.keeper.heartbeatMs);
+  }
+
+  private to(event: HoldEvent): void {
+    this.state = nextHoldState(this.state, event);
   }
 
   private forgetLease(): void {

@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+import { nextConnectorState } from '../../../../lib/backends/dflockd/lanes/connector.js';
 import { type LaneEvent, type LaneState, nextState } from '../../../../lib/backends/dflockd/lanes/lane-state.js';
 import { type LineEvent, type LineState, nextLineState } from '../../../../lib/backends/dflockd/lines/line-state.js';
 import { nextPlaceState } from '../../../../lib/backends/dflockd/lines/place.js';
+import { nextGrantState } from '../../../../lib/backends/dflockd/remote-grant.js';
 import { everyTransition, outcome, transitionTable as table } from '../../../support/transition-table.js';
 
 describe('every event in every state', () => {
@@ -43,4 +45,20 @@ describe('every event in every state', () => {
     answered asking -        over
     over     -      -        over`;
   it.each(everyTransition('a place', nextPlaceState, places))('of a place that is %s', (_, check) => check());
+
+  const connectors = `
+             greet    end
+    dialing  greeting over
+    greeting -        over
+    over     -        -`;
+  it.each(everyTransition('a connector', nextConnectorState, connectors))('of a connector that is %s', (_, check) =>
+    check(),
+  );
+
+  const grants = `
+              release   end
+    owned     releasing over
+    releasing releasing over
+    over      over      -`;
+  it.each(everyTransition('a grant', nextGrantState, grants))('of a grant that is %s', (_, check) => check());
 });

@@ -1,0 +1,12 @@
+import { describe, it } from '@jest/globals';
+import { nextLimitState } from '../../../lib/locks/handle/hold-limit.js';
+import { everyTransition } from '../../support/transition-table.js';
+
+describe('every event in every state', () => {
+  const limits = `
+            lapse   end
+    running lapsing over
+    lapsing -       over
+    over    -       over`;
+  it.each(everyTransition('a hold limit', nextLimitState, limits))('of a hold limit that is %s', (_, check) => check());
+});
