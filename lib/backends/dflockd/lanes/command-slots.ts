@@ -16,7 +16,7 @@ export class CommandSlots {
 
   /**
    * @param waits whose alarms keep the process alive
-   * @param changed told whenever a slot goes up or down
+   * @param changed told whenever a slot goes up or down; `wasUp`: any was up before
    */
   constructor(
     private readonly context: LaneContext,
@@ -25,7 +25,12 @@ export class CommandSlots {
     private readonly waits: Alarms,
     changed: SlotChanged,
   ) {
-    this.slots = Array.from({ length: count }, () => new CommandSlot(context, backoff(), changed));
+    this.slots = Array.from({ length: count }, () => {
+      const slot: CommandSlot = new CommandSlot(context, backoff(), (wasUp, error) => {
+        changed(wasUp || this.slots.some((other) => other !== slot && other.isUp), error);
+      });
+      return slot;
+    });
   }
 
   get isUp(): boolean {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { nextConnectorState } from '../../../../lib/backends/dflockd/lanes/connector.js';
 import { type LaneEvent, type LaneState, nextState } from '../../../../lib/backends/dflockd/lanes/lane-state.js';
+import { nextLinkState } from '../../../../lib/backends/dflockd/lanes/link-state.js';
 import { type LineEvent, type LineState, nextLineState } from '../../../../lib/backends/dflockd/lines/line-state.js';
 import { nextPlaceState } from '../../../../lib/backends/dflockd/lines/place.js';
 import { nextGrantState } from '../../../../lib/backends/dflockd/remote-grant.js';
@@ -61,4 +62,15 @@ describe('every event in every state', () => {
     releasing releasing over
     over      over      -`;
   it.each(everyTransition('a grant', nextGrantState, grants))('of a grant that is %s', (_, check) => check());
+
+  const links = `
+              dial    connect replace   retry refuse  rest close
+    idle      dialing -       -         -     -       idle closed
+    dialing   -       up      -         down  refused idle closed
+    up        -       -       replacing down  refused idle closed
+    replacing -       up      -         down  refused idle closed
+    down      dialing -       -         -     -       idle closed
+    refused   dialing -       -         -     -       idle closed
+    closed    -       -       -         -     -       -    -`;
+  it.each(everyTransition('a link', nextLinkState, links))('of a link that is %s', (_, check) => check());
 });
