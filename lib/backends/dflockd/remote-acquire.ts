@@ -18,11 +18,32 @@ import { wireKind } from './wire-kind.js';
 /** A grant that is being renewed when the deadline comes was there in time: its caller waits for so much longer. */
 const RENEWAL_MS: Ms = 50;
 
+interface Linking {
+  readonly is: 'linking';
+  stop: (() => void) | undefined;
+}
+
+interface Trying {
+  readonly is: 'trying';
+  readonly lane: Lane;
+  exchange: Exchange | undefined;
+  /** In which others are behind it, and it is the head. */
+  line: Line | undefined;
+}
+
 /**
- * linking: no command lane yet. trying: one try on a command lane; with others behind it in a line, in which it is the
- * head, if there is one. lined: in a line. over.
+ * linking: no command lane yet. trying: one try on a command lane. lined: in a line. left: it has gone, but its try is
+ * still on its way, and what that brings is for the line behind it. over.
  */
-type Phase = 'linking' | 'trying' | 'lined' | 'over';
+type Phase =
+  | Linking
+  | Trying
+  | { readonly is: 'lined'; readonly line: Line }
+  | { readonly is: 'left'; line: Line }
+  | { readonly is: 'over' };
+
+const UNLINKED: Phase = Object.freeze({ is: 'linking', stop: undefined });
+const OVER: Phase = Object.freeze({ is: 'over' });
 
 /** Who does not wait. */
 export interface Trier extends Waiter {
@@ -42,11 +63,7 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   readonly heldUntil = undefined;
   /** As bytes. */
   readonly key: string;
-  private phase: Phase = 'linking';
-  private line: Line | undefined = undefined;
-  private stopLinking: (() => void) | undefined = undefined;
-  private lane: Lane | undefined = undefined;
-  private exchange: Exchange | undefined = undefined;
+  private phase: Phase = UNLINKED;
   /** Others of this process wait: a try that is granted is for them. */
   private yields = false;
   /** Past its deadline: a grant is being renewed for it. */
@@ -84,16 +101,16 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   }
 
   cancel(): void {
-    const { phase } = this;
-    if (phase === 'over') return;
+    if (this.isOver) return;
+    const { phase, line } = this;
     // First of all over: what follows may call back.
     this.finish();
-    if (phase === 'linking') this.stopLinking?.();
-    else if (this.line) this.line.leave(this);
-    else if (phase === 'trying') {
-      if (this.kind === 'sem') this.site.pool.tries.leave(this, this.lane!);
-      else this.site.pool.marks.delete(this.kind, this.key, this.limit, this);
-      this.lane!.forget(this.exchange!);
+    if (line) line.leave(this);
+    else if (phase.is === 'linking') phase.stop?.();
+    else if (phase.is === 'trying') {
+      if (this.kind === 'sem') this.site.pool.tries.leave(this, phase.lane);
+      else this.unmark();
+      phase.lane.forget(phase.exchange!);
     }
   }
 
@@ -116,6 +133,16 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   /** Caller */
   failed(error: LockError): void {
     this.fail(error);
+  }
+
+  private get isOver(): boolean {
+    return this.phase.is === 'over' || this.phase.is === 'left';
+  }
+
+  /** In which it waits. */
+  private get line(): Line | undefined {
+    const { phase } = this;
+    return phase.is === 'trying' || phase.is === 'lined' ? phase.line : undefined;
   }
 
   private begin(): void {
@@ -147,8 +174,10 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   }
 
   private link(): void {
+    const linking: Linking = { is: 'linking', stop: undefined };
+    this.phase = linking;
     const linked = (outcome: Lane | LockError): void => {
-      if (this.phase !== 'linking') return;
+      if (this.phase !== linking) return;
       if (outcome instanceof LockError) return this.fail(outcome);
       // Others may have come to wait, or to try, meanwhile.
       const line = this.before();
@@ -157,22 +186,26 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
     };
     const { pool } = this.site;
     // The deadline of a try is the moment at which it was asked for: it may have seen the first attempt fail.
-    this.stopLinking = this.trier
+    linking.stop = this.trier
       ? pool.whenCommand(Infinity, linked, this.deadline)
       : pool.whenCommand(this.deadline, linked);
   }
 
   private tryOn(lane: Lane): void {
     const { kind, limit, leaseMs, key, site } = this;
-    this.phase = 'trying';
-    this.lane = lane;
+    const trying: Trying = { is: 'trying', lane, exchange: undefined, line: undefined };
+    this.phase = trying;
     if (kind === 'sem') site.pool.tries.enter(this, lane);
     else if (!this.trier) site.pool.marks.set(kind, key, limit, this);
-    this.exchange = lane.send({ t: 'acquire', kind, key, limit, waitMs: 0, leaseMs }, (outcome, validFrom) => {
+    trying.exchange = lane.send({ t: 'acquire', kind, key, limit, waitMs: 0, leaseMs }, (outcome, validFrom) => {
       if (kind === 'sem') site.pool.tries.leave(this, lane);
-      if (outcome instanceof LockError || outcome.s !== 'granted') return this.refused(outcome);
+      const behind = this.answered();
+      if (outcome instanceof LockError || outcome.s !== 'granted') return this.refused(outcome, behind);
       const grant = { lane, token: outcome.token, leaseMs: outcome.leaseMs, validFrom };
-      if (this.line) return this.line.offer(grant, leaseMs);
+      if (behind) {
+        this.unmark();
+        return behind.offer(grant, leaseMs);
+      }
       const line = kind === 'sem' || this.yields ? site.pool.lines.find(this) : undefined;
       if (!line) return this.granted(grant);
       // An earlier try was refused meanwhile: what this one brought is for those who wait.
@@ -181,26 +214,35 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
     });
   }
 
-  private refused(outcome: LockError | Reply): void {
-    const { line, site } = this;
-    site.pool.marks.delete(this.kind, this.key, this.limit, this);
+  /** The try is answered, or never will be. Returns the line behind it. */
+  private answered(): Line | undefined {
+    const { phase } = this;
+    if (phase.is !== 'trying' && phase.is !== 'left') return undefined;
+    const { line } = phase;
+    if (line) this.phase = phase.is === 'left' ? OVER : { is: 'lined', line };
+    return line;
+  }
+
+  private refused(outcome: LockError | Reply, behind: Line | undefined): void {
+    const { site } = this;
+    this.unmark();
     // The line finds out by itself what is the matter.
-    if (line) {
-      if (this.phase === 'trying') this.phase = 'lined';
-      line.tried();
-    } else if (outcome instanceof LockError) this.fail(outcome);
+    if (behind) behind.tried();
+    else if (outcome instanceof LockError) this.fail(outcome);
     else if (outcome.s === 'timeout' || outcome.s === 'max_waiters') this.waitIn(undefined);
     else this.fail(replyError(outcome, 'acquire', this.key, site.pool.server));
   }
 
   /** Somebody comes behind this try: it becomes the head of a line, and what it brings goes to the head. */
   private lead(): Line {
-    this.line = this.site.pool.lines.findOrMake(this.resource(), 'trying');
+    const { phase } = this;
+    const line = this.site.pool.lines.findOrMake(this.resource(), 'trying');
+    if (phase.is === 'trying' || phase.is === 'left') phase.line = line;
     // Given up already: only what its try brings is of interest to those behind.
-    if (this.phase === 'over') return this.line;
+    if (this.isOver) return line;
     this.site.pool.waits.set(this, this.deadline);
-    this.line.join(this);
-    return this.line;
+    line.join(this);
+    return line;
   }
 
   /** @param line undefined: a line that is to be made */
@@ -209,10 +251,14 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
       this.finish();
       return this.trier.busy();
     }
-    this.phase = 'lined';
-    this.line = line ?? this.site.pool.lines.findOrMake(this.resource());
+    const joined = line ?? this.site.pool.lines.findOrMake(this.resource());
+    this.phase = { is: 'lined', line: joined };
     this.site.pool.waits.set(this, this.deadline);
-    this.line.join(this);
+    joined.join(this);
+  }
+
+  private unmark(): void {
+    this.site.pool.marks.delete(this.kind, this.key, this.limit, this);
   }
 
   private resource(): Resource {
@@ -220,7 +266,7 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   }
 
   private onDeadline(): void {
-    if (this.phase === 'over') return;
+    if (this.isOver) return;
     if (this.handover && !this.isLate) {
       const { waits, clock } = this.site.pool;
       this.isLate = true;
@@ -239,7 +285,8 @@ export class RemoteAcquire implements Pending, Alarm, Caller, Mark, Resource {
   }
 
   private finish(): void {
-    this.phase = 'over';
+    const { phase } = this;
+    this.phase = phase.is === 'trying' && phase.line ? { is: 'left', line: phase.line } : OVER;
     this.site.pool.waits.cancel(this);
   }
 }
