@@ -55,7 +55,8 @@ export class HoldSession implements Owner, LeaseHolder {
   readonly id = 'connection';
   private state: HoldState = 'new';
   private lines: SocketLines | undefined;
-  private token = '';
+  /** Of what was granted, whether it is held or not any more. */
+  grantedToken: string | null = null;
   private leaseS = 0;
   private lease: Lease | undefined;
   private renewing: Promise<unknown> | undefined;
@@ -134,7 +135,7 @@ export class HoldSession implements Owner, LeaseHolder {
     try {
       if (!wasHeld || !lines) return;
       const answers = !renewing || (await settles(renewing, RELEASE_PATIENCE_MS));
-      const released = releaseOn(lines.socket, this.plan.subject, this.token);
+      const released = releaseOn(lines.socket, this.plan.subject, this.grantedToken!);
       // The answer would come behind that of the renewal, for which enough time has been given.
       if (!answers) return void released.catch(() => undefined);
       lines.expect(RELEASE_PATIENCE_MS, 'release');
@@ -183,7 +184,7 @@ export class HoldSession implements Owner, LeaseHolder {
   /** LeaseHolder */
   lost(): void {
     this.end('the lock is lost');
-    this.observer.lost(this.token);
+    this.observer.lost(this.grantedToken!);
   }
 
   private async connect(): Promise<Socket> {
@@ -211,7 +212,7 @@ export class HoldSession implements Owner, LeaseHolder {
     const lines = this.lines!;
     if (lines.isOver) throw closedByServer();
     this.to('hold');
-    this.token = granted.token;
+    this.grantedToken = granted.token;
     this.leaseS = granted.lease;
     this.lastAcked = validFrom;
     const { kind, key, limit } = plan.subject;
@@ -239,7 +240,7 @@ export class HoldSession implements Owner, LeaseHolder {
     const validFrom = this.clock.now();
     const { subject, leaseTtlS } = this.plan;
     try {
-      this.leaseS = await renewOn(this.lines!.socket, subject, this.token, leaseTtlS);
+      this.leaseS = await renewOn(this.lines!.socket, subject, this.grantedToken!, leaseTtlS);
     } catch (error) {
       // No second try, as in the original.
       throw new LockLostError(subject.key, 'rejected', { cause: error });

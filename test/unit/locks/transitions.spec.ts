@@ -1,4 +1,5 @@
 import { describe, it } from '@jest/globals';
+import { nextClientState } from '../../../lib/locks/client-state.js';
 import { nextLimitState } from '../../../lib/locks/handle/hold-limit.js';
 import { nextLeaseState } from '../../../lib/locks/lease/lease-state.js';
 import { everyTransition } from '../../support/transition-table.js';
@@ -17,4 +18,11 @@ describe('every event in every state', () => {
     ended -     -
     lost  -     -`;
   it.each(everyTransition('a lease', nextLeaseState, leases))('of a lease that is %s', (_, check) => check());
+
+  const clients = `
+            close   end
+    open    closing -
+    closing -       closed
+    closed  -       -`;
+  it.each(everyTransition('a client', nextClientState, clients))('of a client that is %s', (_, check) => check());
 });
