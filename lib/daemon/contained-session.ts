@@ -4,9 +4,10 @@ import type { Ms } from '../common/system.js';
 import type { Woken } from '../core/driver.js';
 import type { ScheduledWork } from './request-scheduler.js';
 import type { SessionHost } from './session-host.js';
+import type { SessionState } from './session-state.js';
 import type { Asker } from './stats-desk.js';
 import type { SharedText } from './stats-text.js';
-import { type SessionState, TimedSession } from './timed-session.js';
+import { TimedSession } from './timed-session.js';
 import type { DeferredWriter } from './reply-batch.js';
 
 /**

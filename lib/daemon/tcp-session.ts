@@ -43,7 +43,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
     this.answered = true;
     this.outbox.add(encodeReply(answer as Reply));
     if (this.state !== 'blocked' && this.state !== 'busy') return;
-    this.state = 'ready';
+    this.to('answer');
     this.wake();
   }
 
@@ -67,12 +67,13 @@ export class TcpSession extends ContainedSession implements SessionSink {
 
   drop(): void {
     if (this.state === 'closed') return;
-    this.state = 'closed';
+    const hasReleased = this.state === 'leaving';
+    this.to('end');
     this.host.alarms.cancel(this);
     this.host.stats.leave(this);
     this.outbox.abandon();
     this.stream.destroy();
-    this.release(this.host.driver.clock.now());
+    if (!hasReleased) this.release(this.host.driver.clock.now());
     this.host.driver.touch();
   }
 
@@ -120,7 +121,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
   protected onDrain(): void {
     if (this.outbox.isPouring) return this.getInLine();
     if (this.state !== 'choked') return;
-    this.state = 'ready';
+    this.to('drain');
     this.stream.resume();
     const now = this.host.driver.clock.now();
     this.lineSince = now;
@@ -155,7 +156,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
     if (poured === 'more') this.getInLine();
     if (poured === 'waits') this.lookBy(this.nextDeadline());
     if (poured !== 'done') return false;
-    this.state = 'ready';
+    this.to('answer');
     this.lineSince = now;
     return true;
   }
@@ -207,28 +208,28 @@ export class TcpSession extends ContainedSession implements SessionSink {
         engine.exec(this.session, ++this.op, frame, now);
         if (this.answered) return;
         // A signal that is delivered in portions is no wait, for which a client may be gone.
-        if (frame.t === 'signal') this.state = 'busy';
+        if (frame.t === 'signal') this.to('work');
         else this.block(now);
     }
   }
 
   private tellStats(now: Ms): void {
     const json = this.host.stats.ask(this, now);
-    if (json === undefined) this.state = 'busy';
+    if (json === undefined) this.to('work');
     else this.outbox.add(encodeReply({ s: 'stats', json }));
   }
 
   /** The first request must be `auth`; whatever else it is, the comparison takes its time (spec 2). */
   private authenticate(frame: Request | 'malformed' | 'too_long', now: Ms): void {
     if (!isLogin(frame, this.host.authToken!)) return this.refuse('auth', now);
-    this.state = 'ready';
+    this.to('login');
     this.outbox.add('ok\n');
   }
 
   private block(now: Ms): void {
     // The peer closed before this was its turn; no other `end` will come.
     if (this.ended) return this.drop();
-    this.state = 'blocked';
+    this.to('block');
     this.blockedSince = now;
     this.watchTail(now);
   }
@@ -259,7 +260,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
   /** What is in the outbox is the last word. The locks go at once; nothing more is read. */
   private leave(now: Ms, delayMs: Ms): void {
     this.release(now);
-    this.state = 'leaving';
+    this.to('leave');
     this.leaveAt = this.lastLineDue(now, delayMs, this.host.writeTimeoutMs);
     this.write(now);
     // Nothing of the peer's is unread then, which would turn the end into a reset.
@@ -271,7 +272,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
   private write(now: Ms): void {
     this.outbox.flush(now);
     if (this.state !== 'ready' || !this.outbox.isFull) return;
-    this.state = 'choked';
+    this.to('choke');
     this.stream.pause();
   }
 

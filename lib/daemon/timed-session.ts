@@ -1,12 +1,6 @@
 import type { Ms } from '../common/system.js';
 import { BLOCKED_GRACE_MS, BLOCKED_TAIL_CAP } from '../protocol/limits.js';
-
-/**
- * auth → ready ⇄ blocked (a command waits in a queue) → leaving (the last line is on its way) → closed.
- * `choked` is ready with a peer that does not read: nothing is executed until it does. `busy` is ready with an answer that is made
- * or written in portions: nothing is executed until it is given.
- */
-export type SessionState = 'auth' | 'ready' | 'choked' | 'busy' | 'blocked' | 'leaving' | 'closed';
+import { nextSessionState, type SessionEvent, type SessionState } from './session-state.js';
 
 /** How long a peer may take to read the last line where no write timeout is set. */
 const LAST_LINE_MS: Ms = 5_000;
@@ -26,6 +20,10 @@ export abstract class TimedSession {
     private readonly readTimeoutMs: Ms,
   ) {
     this.lineSince = now;
+  }
+
+  protected to(event: SessionEvent): void {
+    this.state = nextSessionState(this.state, event);
   }
 
   /** When too much may be behind a command that blocks (spec 1.7). */

@@ -10,6 +10,7 @@ import { rejected } from '../common/rejected.js';
 import { type Clock, type Ms, systemClock, systemEntropy } from '../common/system.js';
 import { makeBackend, placesOf, remarkOn } from './options/choose-backend.js';
 import { BackendStart } from './acquire/backend-start.js';
+import { type ClientState, nextClientState } from './client-state.js';
 import { ClientEvents } from './events/client-events.js';
 import type { LockEvent, LockLostEvent, LockNotice } from './events/events.js';
 import type { Hold, LockedCall } from './handle/hold.js';
@@ -59,7 +60,7 @@ export class LockClient<S = ServerStats> {
   readonly #backendStart: BackendStart;
   #starting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
-  #state: 'open' | 'closing' | 'closed' = 'open';
+  #state: ClientState = 'open';
 
   /** Every lock that was lost while held. Hot; completes when the client closes. */
   readonly lockLost$: Observable<LockLostEvent> = this.#events.lockLost$;
@@ -280,19 +281,19 @@ export class LockClient<S = ServerStats> {
     if (event.state === 'draining') this.#keeper.drain(event.server);
     this.#events.link(event, this.#clock.wall());
     if (event.state !== 'up') return;
-    if (!this.#closing) this.#backendStart.linkUp();
+    if (this.#state === 'open') this.#backendStart.linkUp();
     this.#acquirer.wake();
   }
 
   private async shutDown(): Promise<void> {
-    this.#state = 'closing';
+    this.#state = nextClientState(this.#state, 'close');
     this.#acquirer.close();
     this.#tickets.close();
     await this.#holds.finish(this.#options.shutdownTimeoutMs, CLOSE_GRACE_MS);
     await this.#backend.close(CLOSE_GRACE_MS).catch((error: Error) => this.#log('warn', error.message));
     this.#keeper.close();
     this.#events.close();
-    this.#state = 'closed';
+    this.#state = nextClientState(this.#state, 'end');
   }
 }
 brand(LockClient, 'LockClient');

@@ -54,8 +54,8 @@ export const STALLS = [
     test: 'is lost in the turn in which its owner is, and abandoned',
     out: 'the loss ends the lease',
     file: 'locks/lease/lease.ts',
-    from: "this.leave('over');",
-    to: "this.leave('over');\n    this.state = 'live';",
+    from: "this.leave('lose');",
+    to: "this.leave('lose');\n    this.state = 'live';",
   },
   {
     rule: 5,

@@ -8,7 +8,7 @@ export const TALK = [
     test: 'never renews twice at a time',
     out: 'one at a time',
     file: 'locks/lease/lease.ts',
-    from: "while (this.inFlight && this.state === 'live') await waits.wait(this.inFlight);",
+    from: "while (this.underWay && this.state === 'live') await waits.wait(this.underWay);",
     to: '',
   },
   {

@@ -18,11 +18,32 @@ import { wireKind } from './wire-kind.js';
 /** A grant that is being renewed when the deadline comes was there in time: its caller waits for so much longer. */
 const RENEWAL_MS: Ms = 50;
 
+interface Linking {
+  readonly is: 'linking';
+  stop: (() => void) | undefined;
+}
+
+interface Trying {
+  readonly is: 'trying';
+  readonly lane: Lane;
+  exchange: Exchange | undefined;
+  /** In which others are behind it, and it is the head. */
+  queue: KeyQueue | undefined;
+}
+
 /**
- * linking: no command lane yet. trying: one try on a command lane; with others behind it in a key queue, in which it is the
- * head, if there is one. lined: in a key queue. over.
+ * linking: no command lane yet. trying: one try on a command lane. lined: in a key queue. left: it has gone, but its try is
+ * still on its way, and what that brings is for the queue behind it. over.
  */
-type Phase = 'linking' | 'trying' | 'lined' | 'over';
+type Phase =
+  | Linking
+  | Trying
+  | { readonly is: 'lined'; readonly queue: KeyQueue }
+  | { readonly is: 'left'; queue: KeyQueue }
+  | { readonly is: 'over' };
+
+const UNLINKED: Phase = Object.freeze({ is: 'linking', stop: undefined });
+const OVER: Phase = Object.freeze({ is: 'over' });
 
 /** Who does not wait. */
 export interface Trier extends Waiter {
@@ -42,11 +63,7 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
   readonly heldUntil = undefined;
   /** As bytes. */
   readonly key: string;
-  private phase: Phase = 'linking';
-  private queue: KeyQueue | undefined = undefined;
-  private stopLinking: (() => void) | undefined = undefined;
-  private lane: Lane | undefined = undefined;
-  private exchange: Exchange | undefined = undefined;
+  private phase: Phase = UNLINKED;
   /** Others of this process wait: a try that is granted is for them. */
   private yields = false;
   /** Past its deadline: a grant is being renewed for it. */
@@ -84,16 +101,16 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
   }
 
   cancel(): void {
-    const { phase } = this;
-    if (phase === 'over') return;
+    if (this.isOver) return;
+    const { phase, queue } = this;
     // First of all over: what follows may call back.
     this.finish();
-    if (phase === 'linking') this.stopLinking?.();
-    else if (this.queue) this.queue.leave(this);
-    else if (phase === 'trying') {
-      if (this.kind === 'sem') this.site.pool.tries.leave(this, this.lane!);
-      else this.site.pool.localUses.delete(this.kind, this.key, this.limit, this);
-      this.lane!.forget(this.exchange!);
+    if (queue) queue.leave(this);
+    else if (phase.is === 'linking') phase.stop?.();
+    else if (phase.is === 'trying') {
+      if (this.kind === 'sem') this.site.pool.tries.leave(this, phase.lane);
+      else this.endLocalUse();
+      phase.lane.forget(phase.exchange!);
     }
   }
 
@@ -116,6 +133,16 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
   /** LocalWaiter */
   failed(error: LockError): void {
     this.fail(error);
+  }
+
+  private get isOver(): boolean {
+    return this.phase.is === 'over' || this.phase.is === 'left';
+  }
+
+  /** In which it waits. */
+  private get queue(): KeyQueue | undefined {
+    const { phase } = this;
+    return phase.is === 'trying' || phase.is === 'lined' ? phase.queue : undefined;
   }
 
   private begin(): void {
@@ -147,8 +174,10 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
   }
 
   private link(): void {
+    const linking: Linking = { is: 'linking', stop: undefined };
+    this.phase = linking;
     const linked = (outcome: Lane | LockError): void => {
-      if (this.phase !== 'linking') return;
+      if (this.phase !== linking) return;
       if (outcome instanceof LockError) return this.fail(outcome);
       // Others may have come to wait, or to try, meanwhile.
       const queue = this.before();
@@ -157,22 +186,26 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
     };
     const { pool } = this.site;
     // The deadline of a try is the moment at which it was asked for: it may have seen the first attempt fail.
-    this.stopLinking = this.trier
+    linking.stop = this.trier
       ? pool.whenCommand(Infinity, linked, this.deadline)
       : pool.whenCommand(this.deadline, linked);
   }
 
   private tryOn(lane: Lane): void {
     const { kind, limit, leaseMs, key, site } = this;
-    this.phase = 'trying';
-    this.lane = lane;
+    const trying: Trying = { is: 'trying', lane, exchange: undefined, queue: undefined };
+    this.phase = trying;
     if (kind === 'sem') site.pool.tries.enter(this, lane);
     else if (!this.trier) site.pool.localUses.set(kind, key, limit, this);
-    this.exchange = lane.send({ t: 'acquire', kind, key, limit, waitMs: 0, leaseMs }, (outcome, validFrom) => {
+    trying.exchange = lane.send({ t: 'acquire', kind, key, limit, waitMs: 0, leaseMs }, (outcome, validFrom) => {
       if (kind === 'sem') site.pool.tries.leave(this, lane);
-      if (outcome instanceof LockError || outcome.s !== 'granted') return this.refused(outcome);
+      const behind = this.answered();
+      if (outcome instanceof LockError || outcome.s !== 'granted') return this.refused(outcome, behind);
       const grant = { lane, token: outcome.token, leaseMs: outcome.leaseMs, validFrom };
-      if (this.queue) return this.queue.offer(grant, leaseMs);
+      if (behind) {
+        this.endLocalUse();
+        return behind.offer(grant, leaseMs);
+      }
       const queue = kind === 'sem' || this.yields ? site.pool.queues.find(this) : undefined;
       if (!queue) return this.granted(grant);
       // An earlier try was refused meanwhile: what this one brought is for those who wait.
@@ -181,26 +214,35 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
     });
   }
 
-  private refused(outcome: LockError | Reply): void {
-    const { queue, site } = this;
-    site.pool.localUses.delete(this.kind, this.key, this.limit, this);
-    // The key queue finds out by itself what is the matter.
-    if (queue) {
-      if (this.phase === 'trying') this.phase = 'lined';
-      queue.tried();
-    } else if (outcome instanceof LockError) this.fail(outcome);
+  /** The try is answered, or never will be. Returns the queue behind it. */
+  private answered(): KeyQueue | undefined {
+    const { phase } = this;
+    if (phase.is !== 'trying' && phase.is !== 'left') return undefined;
+    const { queue } = phase;
+    if (queue) this.phase = phase.is === 'left' ? OVER : { is: 'lined', queue };
+    return queue;
+  }
+
+  private refused(outcome: LockError | Reply, behind: KeyQueue | undefined): void {
+    const { site } = this;
+    this.endLocalUse();
+    // The queue finds out by itself what is the matter.
+    if (behind) behind.tried();
+    else if (outcome instanceof LockError) this.fail(outcome);
     else if (outcome.s === 'timeout' || outcome.s === 'max_waiters') this.waitIn(undefined);
     else this.fail(replyError(outcome, 'acquire', this.key, site.pool.server));
   }
 
-  /** Somebody comes behind this try: it becomes the head of a key queue, and what it brings goes to the head. */
+  /** Somebody comes behind this try: it becomes the head of a queue, and what it brings goes to the head. */
   private lead(): KeyQueue {
-    this.queue = this.site.pool.queues.findOrMake(this.resource(), 'trying');
+    const { phase } = this;
+    const queue = this.site.pool.queues.findOrMake(this.resource(), 'trying');
+    if (phase.is === 'trying' || phase.is === 'left') phase.queue = queue;
     // Given up already: only what its try brings is of interest to those behind.
-    if (this.phase === 'over') return this.queue;
+    if (this.isOver) return queue;
     this.site.pool.waits.set(this, this.deadline);
-    this.queue.join(this);
-    return this.queue;
+    queue.join(this);
+    return queue;
   }
 
   /** @param queue undefined: a key queue that is to be made */
@@ -209,10 +251,14 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
       this.finish();
       return this.trier.busy();
     }
-    this.phase = 'lined';
-    this.queue = queue ?? this.site.pool.queues.findOrMake(this.resource());
+    const joined = queue ?? this.site.pool.queues.findOrMake(this.resource());
+    this.phase = { is: 'lined', queue: joined };
     this.site.pool.waits.set(this, this.deadline);
-    this.queue.join(this);
+    joined.join(this);
+  }
+
+  private endLocalUse(): void {
+    this.site.pool.localUses.delete(this.kind, this.key, this.limit, this);
   }
 
   private resource(): Resource {
@@ -220,7 +266,7 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
   }
 
   private onDeadline(): void {
-    if (this.phase === 'over') return;
+    if (this.isOver) return;
     if (this.handover && !this.isLate) {
       const { waits, clock } = this.site.pool;
       this.isLate = true;
@@ -239,7 +285,8 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
   }
 
   private finish(): void {
-    this.phase = 'over';
+    const { phase } = this;
+    this.phase = phase.is === 'trying' && phase.queue ? { is: 'left', queue: phase.queue } : OVER;
     this.site.pool.waits.cancel(this);
   }
 }

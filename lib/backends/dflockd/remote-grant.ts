@@ -4,16 +4,24 @@ import type { Lane } from './lanes/lane.js';
 import type { ServerPool } from './server-pool.js';
 import { LockError, LockLostError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
+import { transitions } from '../../common/transitions.js';
 import { replyError } from '../../protocol/reply-error.js';
 import type { AcquireRequest, Proof, Released } from '../backend.js';
 import { RemoteHold } from './remote-hold.js';
 
-/** owned: its connection owns it. releasing: that has been said, and is not answered. over. */
-type State = 'owned' | 'releasing' | 'over';
+/** owned: its connection owns it. releasing: the release is on its way. over. */
+export type GrantState = 'owned' | 'releasing' | 'over';
+
+export const nextGrantState = transitions<GrantState, 'release' | 'end'>('a grant', {
+  owned: { release: 'releasing', end: 'over' },
+  releasing: { release: 'releasing', end: 'over' },
+  // Its connection has been told already that it owns nothing any more.
+  over: { release: 'over' },
+});
 
 /** A lock that lives as long as one of our connections (spec 4.1). What is said about it travels on that connection. */
 export class RemoteGrant extends RemoteHold {
-  private state: State = 'owned';
+  private state: GrantState = 'owned';
 
   constructor(req: AcquireRequest, key: string, grant: LaneGrant, fence: bigint | undefined, pool: ServerPool) {
     super(req, key, grant, fence, pool);
@@ -55,7 +63,7 @@ export class RemoteGrant extends RemoteHold {
       this.end();
       return done('released');
     }
-    this.state = 'releasing';
+    this.state = nextGrantState(this.state, 'release');
     this.unmark();
     this.sendRelease(lane, (outcome) => {
       if (outcome instanceof LockError) return this.releaseOtherwise(done);
@@ -92,7 +100,7 @@ export class RemoteGrant extends RemoteHold {
   private end(): void {
     if (this.state === 'over') return;
     if (this.state === 'owned') this.unmark();
-    this.state = 'over';
+    this.state = nextGrantState(this.state, 'end');
     this.lane.disown();
   }
 }

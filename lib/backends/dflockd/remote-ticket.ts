@@ -14,8 +14,21 @@ import type { AcquireRequest, Pending, Waiter } from '../backend.js';
 import type { RemoteSite } from './remote-site.js';
 import { wireKind } from './wire-kind.js';
 
+interface Fetching {
+  readonly is: 'fetching';
+  stop: (() => void) | undefined;
+}
+
+interface Placed {
+  readonly is: 'placed';
+  readonly lane: Lane;
+  exchanges: readonly Exchange[];
+}
+
 /** fetching: its lane is on its way. placed: `e` and `w` are on theirs. proving: granted, but the answer is too old. over. */
-type Phase = 'fetching' | 'placed' | 'proving' | 'over';
+type Phase = Fetching | Placed | { readonly is: 'proving'; readonly lane: Lane } | { readonly is: 'over' };
+
+const OVER: Phase = { is: 'over' };
 
 /** The longest wait that every server understands. */
 const FOR_EVER_MS = 2_147_483_647_000;
@@ -25,12 +38,9 @@ const FOR_EVER_MS = 2_147_483_647_000;
  * (spec 4.5), so that neither a silent grant nor an idle connection can come about.
  */
 export class RemoteTicket implements Pending {
-  private phase: Phase = 'fetching';
+  private phase: Phase;
   private readonly resource: Resource;
   private readonly deadline = newAlarm(() => this.site.pool.clock.afterPoll(() => this.timeOut()));
-  private stopFetching: (() => void) | undefined;
-  private lane: Lane | undefined;
-  private exchanges: readonly Exchange[] = [];
 
   constructor(
     private readonly req: AcquireRequest,
@@ -40,10 +50,12 @@ export class RemoteTicket implements Pending {
     const { kind, limit, deadline } = req;
     this.resource = { kind: wireKind(kind), limit, key: toBytes(req.key) };
     const { pool } = site;
+    const fetching: Fetching = { is: 'fetching', stop: undefined };
+    this.phase = fetching;
     pool.waits.set(this.deadline, deadline);
     try {
-      this.stopFetching = pool.wait('ticket', (outcome) => this.fetched(outcome));
-      if (!this.stopFetching) this.fail(exhausted(pool, req.key, pool.shortage));
+      fetching.stop = pool.wait('ticket', (outcome) => this.fetched(outcome));
+      if (!fetching.stop) this.fail(exhausted(pool, req.key, pool.shortage));
     } catch (error) {
       this.fail(error);
     }
@@ -51,50 +63,51 @@ export class RemoteTicket implements Pending {
 
   cancel(): void {
     const { phase } = this;
-    if (phase === 'over') return;
+    if (phase.is === 'over') return;
     this.finish();
-    if (phase === 'fetching') this.stopFetching?.();
-    else if (phase === 'proving' || this.site.pool.config.autoRelease) this.hangUp();
+    if (phase.is === 'fetching') phase.stop?.();
+    else if (phase.is === 'proving' || this.site.pool.config.autoRelease) this.hangUp(phase.lane);
     // The place stays; a grant that it still brings is released (rule 10).
-    else for (const exchange of this.exchanges) this.lane!.forget(exchange);
+    else for (const exchange of phase.exchanges) phase.lane.forget(exchange);
   }
 
   private fetched(outcome: Lane | LockError): void {
     if (outcome instanceof LockError) return this.fail(outcome);
-    this.lane = outcome;
-    this.phase = 'placed';
+    const placed: Placed = { is: 'placed', lane: outcome, exchanges: [] };
+    this.phase = placed;
     const { kind, key } = this.resource;
     const { leaseMs, deadline } = this.req;
     const left = Math.max(deadline - this.site.pool.clock.now(), 1);
     const waitMs = Math.min(left, FOR_EVER_MS);
-    this.exchanges = [
-      outcome.send({ t: 'enqueue', ...this.resource, leaseMs }, (reply) => this.enqueued(reply)),
-      outcome.send({ t: 'wait', kind, key, waitMs }, (reply, sentAt) => this.answered(reply, sentAt)),
+    placed.exchanges = [
+      outcome.send({ t: 'enqueue', ...this.resource, leaseMs }, (reply) => this.enqueued(placed, reply)),
+      outcome.send({ t: 'wait', kind, key, waitMs }, (reply, sentAt) => this.answered(placed, reply, sentAt)),
     ];
   }
 
-  private enqueued(outcome: LockError | Reply): void {
-    if (this.phase !== 'placed') return;
-    if (outcome instanceof LockError) return this.abort(outcome);
+  private enqueued(placed: Placed, outcome: LockError | Reply): void {
+    if (this.phase !== placed) return;
+    if (outcome instanceof LockError) return this.abort(placed.lane, outcome);
     if (outcome.s === 'acquired' || outcome.s === 'queued') this.waiter.onPlaced(outcome.s);
     // Whatever the `w` behind it is answered is of no interest then.
-    else this.refused(outcome, 'enqueue');
+    else this.refused(placed.lane, outcome, 'enqueue');
   }
 
-  private answered(outcome: LockError | Reply, validFrom: number): void {
-    if (this.phase !== 'placed') return;
-    if (outcome instanceof LockError) this.abort(outcome);
+  private answered(placed: Placed, outcome: LockError | Reply, validFrom: number): void {
+    if (this.phase !== placed) return;
+    const { lane } = placed;
+    if (outcome instanceof LockError) this.abort(lane, outcome);
     else if (outcome.s === 'granted') {
-      this.prove({ lane: this.lane!, token: outcome.token, leaseMs: outcome.leaseMs, validFrom });
+      this.prove({ lane, token: outcome.token, leaseMs: outcome.leaseMs, validFrom });
     } else if (outcome.s === 'timeout') this.timeOut();
-    else this.refused(outcome, 'wait');
+    else this.refused(lane, outcome, 'wait');
   }
 
   /** A bare error may announce the end (rule 7); another place would not be this one. */
-  private refused(reply: Reply, operation: string): void {
+  private refused(lane: Lane, reply: Reply, operation: string): void {
     const { server } = this.site.pool;
     const error = replyError(reply, operation, this.resource.key, server);
-    if (reply.s === 'error') this.abort(gone(server, 'the place is lost', error));
+    if (reply.s === 'error') this.abort(lane, gone(server, 'the place is lost', error));
     else this.fail(error);
   }
 
@@ -102,36 +115,37 @@ export class RemoteTicket implements Pending {
   private prove(grant: LaneGrant): void {
     const { req, site, resource } = this;
     if (!isStale(grant, site.pool)) return this.succeed(grant);
-    this.phase = 'proving';
     const { lane, token } = grant;
+    const proving: Phase = { is: 'proving', lane };
+    this.phase = proving;
     const { kind, key } = resource;
     const leaseMs = req.leaseMs;
     lane.adopt();
     lane.send({ t: 'renew', kind, key, token, leaseMs }, (outcome, validFrom) => {
-      if (this.phase === 'proving') {
+      if (this.phase === proving) {
         if (!(outcome instanceof LockError) && outcome.s === 'renewed') {
           this.succeed({ lane, token, validFrom, leaseMs: outcome.leaseMs });
-        } else this.abort(gone(lane.server, 'lost while it was granted'));
+        } else this.abort(lane, gone(lane.server, 'lost while it was granted'));
       }
       lane.disown();
     });
   }
 
   private timeOut(): void {
-    if (this.phase === 'over') return;
+    if (this.phase.is === 'over') return;
     this.cancel();
     this.waiter.refused(new AcquireTimeoutError(this.req.key, { server: this.site.pool.server }));
   }
 
   /** The lane is of no more use, and its end frees a grant that may still come. */
-  private abort(error: LockError): void {
+  private abort(lane: Lane, error: LockError): void {
     const { pool } = this.site;
-    this.fail(pool.wasRefused(this.lane!) ? exhausted(pool, this.req.key, `${pool.server}: ${CLOSED_AT_ONCE}`) : error);
-    this.hangUp();
+    this.fail(pool.wasRefused(lane) ? exhausted(pool, this.req.key, `${pool.server}: ${CLOSED_AT_ONCE}`) : error);
+    this.hangUp(lane);
   }
 
-  private hangUp(): void {
-    this.lane!.end(gone(this.site.pool.server, 'given up'));
+  private hangUp(lane: Lane): void {
+    lane.end(gone(this.site.pool.server, 'given up'));
   }
 
   private succeed(grant: LaneGrant): void {
@@ -145,7 +159,7 @@ export class RemoteTicket implements Pending {
   }
 
   private finish(): void {
-    this.phase = 'over';
+    this.phase = OVER;
     this.site.pool.waits.cancel(this.deadline);
   }
 }

@@ -68,7 +68,6 @@ export class ServerPool implements QueuePool {
   private readonly shortOf: Shortage;
   private readonly waitLanes: WaitLanes;
   private readonly control: ControlLane;
-  private told: 'up' | 'down' | undefined;
   private isDraining = false;
   private whenEmptier: (() => void) | undefined;
 
@@ -88,9 +87,10 @@ export class ServerPool implements QueuePool {
       ? new DrainProbe({ clock, alarms: this.alarms, requestTimeoutMs, ask })
       : NO_PROBE;
     const degraded = (detail: string): void => hooks.degraded(this.server, detail);
+    const isLinked = (): boolean => this.isLinked;
     const context = (this.context = {
       target: { endpoint, tls, auth, connectTimeoutMs },
-      record: new ServerRecord(degraded),
+      record: new ServerRecord(degraded, isLinked),
       requestTimeoutMs,
       readTimeoutMs,
       clock,
@@ -101,10 +101,9 @@ export class ServerPool implements QueuePool {
       laneEnded: () => this.whenEmptier?.(),
     });
     const backoff = () => new Backoff(reconnect.minDelayMs, reconnect.maxDelayMs, entropy);
-    const linked = (error?: LockError) => this.linked(error);
+    const linked = (wasLinked: boolean, error?: LockError) => this.linked(wasLinked, error);
     this.commandLanes = new CommandLanes(context, config.commandLanes, backoff, this.waits, linked);
     const spare = (): void => this.queues.spare();
-    const isLinked = (): boolean => this.isLinked;
     this.shortOf = new Shortage({ ...context, backoff: backoff(), isLinked, spare, degraded });
     this.waitLanes = new WaitLanes(context, config.maxWaitLanes, this.shortOf, spare);
     this.control = new ControlLane(context, backoff());
@@ -114,7 +113,7 @@ export class ServerPool implements QueuePool {
 
   /** Whether a command lane is connected, or was a moment ago and is being replaced. */
   get isLinked(): boolean {
-    return this.told === 'up';
+    return this.commandLanes.isUp;
   }
 
   /** Why no command lane is connected. */
@@ -243,24 +242,18 @@ export class ServerPool implements QueuePool {
     );
   }
 
-  private linked(error?: LockError): void {
-    const state = this.commandLanes.isUp ? 'up' : 'down';
-    if (!error && this.isDraining) {
-      // A server that shuts down takes no new connections: this is another one.
-      this.isDraining = false;
-      this.told = undefined;
-    }
-    if (state === 'up') this.control.keep();
+  /** A command lane is connected, or lost; or the first attempt has failed, which loses nothing. */
+  private linked(wasLinked: boolean, error?: LockError): void {
+    const { isLinked } = this;
+    // A server that shuts down takes no new connections: this is another one.
+    const isOther = !error && this.isDraining;
+    if (isOther) this.isDraining = false;
+    if (isLinked) this.control.keep();
     else this.control.pause();
-    const before = this.told;
-    if (state === before) return;
-    this.told = state;
-    this.context.record.isLinked = state === 'up';
+    if (isLinked === wasLinked && !isOther) return;
     this.shortOf.over();
-    if (state === 'up') this.welcome();
-    // What was never reached is not lost.
-    else if (before === undefined) return;
-    this.hooks.link(this.server, state, error);
+    if (isLinked) this.welcome();
+    this.hooks.link(this.server, isLinked ? 'up' : 'down', error);
   }
 
   /** What the other lanes met before may be over. */

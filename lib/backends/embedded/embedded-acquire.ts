@@ -1,6 +1,7 @@
 import type { Alarm, Alarms } from '../../common/alarms.js';
 import { AcquireTimeoutError, ShuttingDownError } from '../../common/errors.js';
 import type { Clock, Ms } from '../../common/system.js';
+import { transitions } from '../../common/transitions.js';
 import type { Answer, OpId } from '../../core/types.js';
 import { toBytes } from '../../protocol/bytes.js';
 import { replyError } from '../../protocol/reply-error.js';
@@ -12,6 +13,15 @@ import { engineKind } from './engine-kind.js';
 /** Longer than the engine takes to notice that a wait is over. */
 const LATE_MS = 1000;
 
+/** asking: the engine may answer at once. queued: it has not. over. */
+export type AcquireState = 'asking' | 'queued' | 'over';
+
+export const nextAcquireState = transitions<AcquireState, 'queue' | 'end'>('an acquire', {
+  asking: { queue: 'queued', end: 'over' },
+  queued: { end: 'over' },
+  over: {},
+});
+
 /**
  * One acquire from the engine in this process; it waits in the engine's queue. As an alarm it does nothing but keep the
  * process alive, as somebody who waits should: the engine's own timer does not.
@@ -22,8 +32,7 @@ export class EmbeddedAcquire implements Pending, Alarm {
   private readonly key: string;
   private readonly since: Ms;
   private readonly op: OpId;
-  private isOver = false;
-  private isQueued = false;
+  private state: AcquireState = 'asking';
 
   constructor(
     private readonly req: AcquireRequest,
@@ -41,7 +50,7 @@ export class EmbeddedAcquire implements Pending, Alarm {
     const waitMs = Math.max(deadline - now, 0);
     this.op = session.exec({ t: 'acquire', kind, key, limit, waitMs, leaseMs }, (answer) => this.answered(answer), now);
     if (this.isOver) return;
-    this.isQueued = true;
+    this.to('queue');
     waits.set(this, deadline + LATE_MS);
     waiter.onPlaced('queued');
   }
@@ -57,6 +66,14 @@ export class EmbeddedAcquire implements Pending, Alarm {
     this.session.cancel(this.op);
   }
 
+  private get isOver(): boolean {
+    return this.state === 'over';
+  }
+
+  private to(event: 'queue' | 'end'): void {
+    this.state = nextAcquireState(this.state, event);
+  }
+
   private answered(answer: Answer): void {
     const { req, key, session, waiter } = this;
     if (this.isOver) {
@@ -64,15 +81,16 @@ export class EmbeddedAcquire implements Pending, Alarm {
         session.exec({ t: 'release', kind: engineKind(req.kind), key, token: answer.token }, () => undefined);
       return;
     }
+    const wasQueued = this.state === 'queued';
     this.finish();
     if (answer.s !== 'granted') return waiter.refused(acquireError(answer, req));
     // A queued request is granted later than it was made; the lease runs from the grant on.
-    const validFrom = this.isQueued ? this.clock.now() : this.since;
+    const validFrom = wasQueued ? this.clock.now() : this.since;
     waiter.granted(new EmbeddedGrant(req, key, answer.token, validFrom, answer.leaseMs));
   }
 
   private finish(): void {
-    this.isOver = true;
+    this.to('end');
     this.waits.cancel(this);
   }
 }

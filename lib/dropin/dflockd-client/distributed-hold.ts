@@ -47,7 +47,6 @@ export abstract class DistributedHold {
   // Private: whoever prints a lock would print them.
   readonly #tls: ConnectionOptions | undefined;
   readonly #auth: string | undefined;
-  #token: string | null = null;
   #session: HoldSession | undefined;
   /** The session in which enqueue() brought, or will bring, the hold. */
   #enqueued: HoldSession | undefined;
@@ -87,7 +86,7 @@ export abstract class DistributedHold {
 
   /** The token of the present hold; null while nothing is held. */
   get token(): string | null {
-    return this.#token;
+    return this.#session?.grantedToken ?? null;
   }
 
   /** Plain data, without secrets. */
@@ -96,7 +95,7 @@ export abstract class DistributedHold {
     return {
       key,
       servers: servers.map(([host, port]) => `${showAddress([host])}:${port}`),
-      isHeld: this.#token !== null,
+      isHeld: this.token !== null,
       lease,
     };
   }
@@ -240,8 +239,7 @@ export abstract class DistributedHold {
     if (this.#session !== session) throw new LockError('connection closed');
   }
 
-  private begin({ token, lease }: Granted): void {
-    this.#token = token;
+  private begin({ lease }: Granted): void {
     this.lease = lease;
   }
 
@@ -252,7 +250,6 @@ export abstract class DistributedHold {
     this.#session = undefined;
     this.#enqueued = undefined;
     this.#closed = true;
-    this.#token = null;
     this.lease = 0;
   }
 

@@ -9,6 +9,7 @@ import type { Lease, LeaseHolder } from '../../locks/lease/lease.js';
 import { encodeRequest } from '../../protocol/request-encoder.js';
 import { type Destination, dial, ready } from './dial.js';
 import { type HoldKeeper, NO_LEASE_MS } from './hold-keeper.js';
+import { type HoldEvent, type HoldState, nextHoldState } from './hold-state.js';
 import type { Granted } from './replies.js';
 import { grantOf, placeOn } from './regrant.js';
 import { acquireOn, type FreshGrant, releaseOn, renewOn, type Subject, waitOn } from './requests.js';
@@ -32,12 +33,6 @@ export interface HoldObserver {
   lost(token: string): void;
 }
 
-/**
- * new → asking (a request that may bring the lock) → queued ⇄ asking, or held → releasing → over. Whatever goes wrong
- * leads to over, which nothing leaves.
- */
-type State = 'new' | 'asking' | 'queued' | 'held' | 'releasing' | 'over';
-
 /** How long a release waits for a renewal that is under way, and then for its own answer. */
 const RELEASE_PATIENCE_MS: Ms = 5000;
 
@@ -58,9 +53,10 @@ const beats = new Alarms(systemClock);
 /** One connection, and the one hold, or place in a queue, that lives and dies with it (spec 4.1). */
 export class HoldSession implements Owner, LeaseHolder {
   readonly id = 'connection';
-  private state: State = 'new';
+  private state: HoldState = 'new';
   private lines: SocketLines | undefined;
-  private token = '';
+  /** Of what was granted, whether it is held or not any more. */
+  grantedToken: string | null = null;
   private leaseS = 0;
   private lease: Lease | undefined;
   private renewing: Promise<unknown> | undefined;
@@ -96,7 +92,7 @@ export class HoldSession implements Owner, LeaseHolder {
 
   /** Connects and waits for the lock. The caller ends the session if this rejects. */
   async acquire(waitS: number): Promise<Granted> {
-    this.state = 'asking';
+    this.to('ask');
     const socket = await this.connect();
     const { subject, leaseTtlS } = this.plan;
     this.limitSilence(false);
@@ -105,20 +101,20 @@ export class HoldSession implements Owner, LeaseHolder {
 
   /** Connects and takes a place; undefined if it is not its turn yet. */
   async enqueue(): Promise<Granted | undefined> {
-    this.state = 'asking';
+    this.to('ask');
     await this.connect();
     const { subject, leaseTtlS } = this.plan;
     const granted = await placeOn(this.lines!, subject, leaseTtlS);
     this.assertOpen();
     if (granted) return this.hold(granted);
-    this.state = 'queued';
+    this.to('queue');
     this.rearm();
     return undefined;
   }
 
   /** Waits in the place that was taken. */
   async wait(waitS: number): Promise<Granted> {
-    this.state = 'asking';
+    this.to('ask');
     beats.cancel(this.beat);
     this.limitSilence(false);
     const { subject, leaseTtlS } = this.plan;
@@ -134,12 +130,12 @@ export class HoldSession implements Owner, LeaseHolder {
   async release(): Promise<void> {
     const { lines, renewing } = this;
     const wasHeld = this.state === 'held';
-    if (this.state !== 'over') this.state = 'releasing';
+    if (this.state !== 'over') this.to('release');
     this.forgetLease();
     try {
       if (!wasHeld || !lines) return;
       const answers = !renewing || (await settles(renewing, RELEASE_PATIENCE_MS));
-      const released = releaseOn(lines.socket, this.plan.subject, this.token);
+      const released = releaseOn(lines.socket, this.plan.subject, this.grantedToken!);
       // The answer would come behind that of the renewal, for which enough time has been given.
       if (!answers) return void released.catch(() => undefined);
       lines.expect(RELEASE_PATIENCE_MS, 'release');
@@ -154,7 +150,7 @@ export class HoldSession implements Owner, LeaseHolder {
   /** Closes the connection; whoever waits for it is rejected. */
   end(why = 'connection closed'): void {
     if (this.state === 'over') return;
-    this.state = 'over';
+    this.to('end');
     this.forgetLease();
     beats.cancel(this.beat);
     const { lines } = this;
@@ -188,7 +184,7 @@ export class HoldSession implements Owner, LeaseHolder {
   /** LeaseHolder */
   lost(): void {
     this.end('the lock is lost');
-    this.observer.lost(this.token);
+    this.observer.lost(this.grantedToken!);
   }
 
   private async connect(): Promise<Socket> {
@@ -215,8 +211,8 @@ export class HoldSession implements Owner, LeaseHolder {
     const { validFrom } = granted;
     const lines = this.lines!;
     if (lines.isOver) throw closedByServer();
-    this.state = 'held';
-    this.token = granted.token;
+    this.to('hold');
+    this.grantedToken = granted.token;
     this.leaseS = granted.lease;
     this.lastAcked = validFrom;
     const { kind, key, limit } = plan.subject;
@@ -244,7 +240,7 @@ export class HoldSession implements Owner, LeaseHolder {
     const validFrom = this.clock.now();
     const { subject, leaseTtlS } = this.plan;
     try {
-      this.leaseS = await renewOn(this.lines!.socket, subject, this.token, leaseTtlS);
+      this.leaseS = await renewOn(this.lines!.socket, subject, this.grantedToken!, leaseTtlS);
     } catch (error) {
       // No second try, as in the original.
       throw new LockLostError(subject.key, 'rejected', { cause: error });
@@ -262,6 +258,10 @@ export class HoldSession implements Owner, LeaseHolder {
 
   private rearm(): void {
     beats.set(this.beat, this.clock.now() + this.keeper.heartbeatMs);
+  }
+
+  private to(event: HoldEvent): void {
+    this.state = nextHoldState(this.state, event);
   }
 
   private forgetLease(): void {

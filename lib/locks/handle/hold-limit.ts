@@ -1,6 +1,7 @@
 import type { LockBackend } from '../../backends/backend.js';
 import type { Alarm } from '../../common/alarms.js';
 import type { Ms } from '../../common/system.js';
+import { transitions } from '../../common/transitions.js';
 import { releaseAll } from './release-all.js';
 import type { Lease } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
@@ -8,8 +9,14 @@ import type { LeaseKeeper } from '../lease/lease-keeper.js';
 /** A body that is told that it is overdue has at least this long to stop before somebody else gets the lock. */
 const MIN_LAST_LEASE_MS = 1000;
 
-/** running → lapsing (the holder has been told, the last lease runs) → over. */
-type Step = 'running' | 'lapsing' | 'over';
+/** running. lapsing: the holder has been told, and the last lease runs. over. */
+export type LimitState = 'running' | 'lapsing' | 'over';
+
+export const nextLimitState = transitions<LimitState, 'lapse' | 'end'>('a hold limit', {
+  running: { lapse: 'lapsing', end: 'over' },
+  lapsing: { end: 'over' },
+  over: { end: 'over' },
+});
 
 /**
  * The longest time for which a body may hold its lock (`maxHoldS`), by the monotonic clock. Renewals alone would keep the
@@ -18,7 +25,7 @@ type Step = 'running' | 'lapsing' | 'over';
 export class HoldLimit implements Alarm {
   due: Ms = Infinity;
   slot = -1;
-  private step: Step = 'running';
+  private state: LimitState = 'running';
 
   /** @param overdue tells the holder, and calls lapse() */
   constructor(
@@ -37,11 +44,11 @@ export class HoldLimit implements Alarm {
 
   /** After a stall the alarm has yet to ring. */
   look(): void {
-    if (this.step === 'running' && this.remainingMs === 0) this.overdue();
+    if (this.state === 'running' && this.remainingMs === 0) this.overdue();
   }
 
   ring(): void {
-    if (this.step === 'running') this.overdue();
+    if (this.state === 'running') this.overdue();
     else this.giveBack();
   }
 
@@ -56,8 +63,8 @@ export class HoldLimit implements Alarm {
    * that time is over they are given back: whatever became of the renewal, nobody is kept out for longer.
    */
   lapse(): void {
-    if (this.step !== 'running') return;
-    this.step = 'lapsing';
+    if (this.state !== 'running') return;
+    this.state = nextLimitState(this.state, 'lapse');
     const { clock, backend, alarms } = this.keeper;
     const leaseMs = Math.max(MIN_LAST_LEASE_MS, backend.capabilities.minLeaseMs);
     for (const lease of this.leases) void this.renewLast(backend, lease, leaseMs);
@@ -66,13 +73,13 @@ export class HoldLimit implements Alarm {
 
   /** The holder has stopped, or has had its time. */
   giveBack(): void {
-    if (this.step === 'over') return;
+    if (this.state === 'over') return;
     this.end();
     void releaseAll(this.keeper.backend, this.leases);
   }
 
   private end(): void {
-    this.step = 'over';
+    this.state = nextLimitState(this.state, 'end');
     this.keeper.alarms.cancel(this);
   }
 
@@ -80,7 +87,7 @@ export class HoldLimit implements Alarm {
   private async renewLast(backend: LockBackend, lease: Lease, leaseMs: Ms): Promise<void> {
     await lease.underWay;
     // A server that drains would close the connection, and with it free the lock, at once.
-    if (this.step !== 'lapsing' || lease.isDraining) return;
+    if (this.state !== 'lapsing' || lease.isDraining) return;
     try {
       await backend.renew(lease.grant, leaseMs);
     } catch {

@@ -24,8 +24,8 @@ export interface Whole extends Hold {
  */
 export class JoinedLock implements Hold {
   readonly waitedMs: Ms = 0;
-  #state: 'joined' | 'released' = 'joined';
   #ownLoss: LockLostError | undefined;
+  /** Without a lock once this part is released. */
   readonly #entry: LockEntry = { lock: this };
   readonly #whole: Whole;
   readonly #origin: Origin;
@@ -56,11 +56,11 @@ export class JoinedLock implements Hold {
   }
 
   get isHeld(): boolean {
-    return this.#state === 'joined' && this.whole.isHeld;
+    return !this.isReleased && this.whole.isHeld;
   }
 
   get remainingMs(): Ms {
-    return this.#state === 'joined' ? this.whole.remainingMs : 0;
+    return this.isReleased ? 0 : this.whole.remainingMs;
   }
 
   get signal(): AbortSignal {
@@ -84,7 +84,7 @@ export class JoinedLock implements Hold {
   }
 
   get isReleased(): boolean {
-    return this.#state === 'released';
+    return this.#entry.lock === undefined;
   }
 
   names(req: AcquireRequest): boolean {
@@ -122,14 +122,13 @@ export class JoinedLock implements Hold {
   }
 
   async renew(leaseTtlS?: number): Promise<Ms> {
-    if (this.#state === 'released') throw this.over();
+    if (this.isReleased) throw this.over();
     return this.whole.renew(leaseTtlS);
   }
 
   async release(): Promise<boolean> {
     this.whole.look();
-    if (this.#state === 'joined') {
-      this.#state = 'released';
+    if (!this.isReleased) {
       this.#entry.lock = undefined;
       this.whole.partReleased();
     }

@@ -2,8 +2,10 @@ import type { Grant, LockBackend, Proof } from '../../backends/backend.js';
 import type { Alarm, Alarms } from '../../common/alarms.js';
 import { LockLostError, type LossReason, ServerDrainingError } from '../../common/errors.js';
 import { safetyMargin } from '../../common/safety-margin.js';
+import { rejected } from '../../common/rejected.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { ClockWatch } from './clock-watch.js';
+import { type LeaseState, nextLeaseState } from './lease-state.js';
 import { type Bunch, provenBy } from './owners.js';
 import type { Renewable, RenewalQueue } from './renewal-queue.js';
 import { nextAttempt, plannedRenewal, shortened } from './renewal-times.js';
@@ -38,10 +40,8 @@ export interface LeaseHost {
 /** Whether a lease renews itself, or only when it is told to. */
 export type Renewals = 'auto' | 'manual';
 
-/** live → ending (released, or given back) or over (lost). Nothing leads back. */
-type LeaseState = 'live' | 'ending' | 'over';
-/** idle → due (waiting for its portion) → sent → idle; a caller's own renewal goes from idle or due to sent. */
-type Renewal = 'idle' | 'due' | 'sent';
+/** idle; due: waiting for its portion; or the renewal that is under way, which never rejects. */
+type Renewal = 'idle' | 'due' | Promise<void>;
 
 const NOBODY: LeaseHolder = { renewed: () => undefined, draining: () => undefined, lost: () => undefined };
 
@@ -58,7 +58,6 @@ export class Lease implements Alarm, Renewable {
   bunch: Bunch<Lease> | undefined = undefined;
   private state: LeaseState = 'live';
   private renewal: Renewal = 'idle';
-  private inFlight: Promise<void> | undefined;
   private proof: Proof;
   private renewAt: Ms = Infinity;
   private holder: LeaseHolder = NOBODY;
@@ -154,7 +153,7 @@ export class Lease implements Alarm, Renewable {
   /** Renews now, behind a renewal that is under way. @throws LockLostError, LockUnavailableError, ServerDrainingError */
   async renew(leaseMs?: Ms): Promise<Ms> {
     const waits = (this.waits ??= new WhileLive());
-    while (this.inFlight && this.state === 'live') await waits.wait(this.inFlight);
+    while (this.underWay && this.state === 'live') await waits.wait(this.underWay);
     this.assertLive();
     // On a server that drains, the request itself would cost the connection with all it owns (rule 9).
     if (this.drained) throw this.drained;
@@ -183,7 +182,7 @@ export class Lease implements Alarm, Renewable {
 
   /** The renewal that is under way. Never rejects. */
   get underWay(): Promise<void> | undefined {
-    return this.inFlight;
+    return typeof this.renewal === 'string' ? undefined : this.renewal;
   }
 
   /** Its server is going (rule 9). */
@@ -196,21 +195,21 @@ export class Lease implements Alarm, Renewable {
 
   /** No renewal any more; what the owner suffers is of no concern. */
   end(): void {
-    if (this.state === 'live') this.leave('ending');
+    if (this.state === 'live') this.leave('end');
   }
 
   /** Declares the loss. */
   lose(reason: LossReason, cause?: Error): void {
     if (this.state !== 'live') return;
-    this.leave('over');
+    this.leave('lose');
     // Its holder knows before the server can give it to somebody else.
     this.holder.lost(this, this.drained ? 'draining' : reason, cause);
     // A renewal in flight may have extended what nobody holds (rule 5).
     this.keeper.backend.abandon(this.grant);
   }
 
-  private leave(to: LeaseState): void {
-    this.state = to;
+  private leave(event: 'end' | 'lose'): void {
+    this.state = nextLeaseState(this.state, event);
     this.keeper.forget(this);
     this.waits?.end();
   }
@@ -251,21 +250,17 @@ export class Lease implements Alarm, Renewable {
 
   /** @param told who is told of the renewal; default: the holder */
   private send(told?: LeaseHolder): Promise<void> {
-    this.renewal = 'sent';
     this.keeper.watch.sampleIfStale();
     const attempt = this.attempt(told);
-    // A backend that throws has ended it already.
-    if ((this.renewal as Renewal) === 'sent') {
-      this.proof = shortened(this.proof, this.keeper.clock.now(), this.askMs);
-      this.inFlight = attempt.catch(() => undefined);
-    }
+    this.renewal = attempt.catch(() => undefined);
+    this.proof = shortened(this.proof, this.keeper.clock.now(), this.askMs);
     this.arm();
     return attempt;
   }
 
   private async attempt(told?: LeaseHolder): Promise<void> {
     try {
-      const proof = await this.keeper.backend.renew(this.grant, this.askMs);
+      const proof = await this.ask();
       this.answered();
       if (this.state !== 'live') return;
       this.proof = proof;
@@ -279,8 +274,16 @@ export class Lease implements Alarm, Renewable {
     }
   }
 
+  /** What a backend throws is no earlier than an answer: it is under way until then. */
+  private ask(): Promise<Proof> {
+    try {
+      return this.keeper.backend.renew(this.grant, this.askMs);
+    } catch (error) {
+      return rejected(error);
+    }
+  }
+
   private answered(): void {
-    this.inFlight = undefined;
     this.renewal = 'idle';
   }
 

@@ -1,5 +1,9 @@
 import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
+import { systemClock, systemEntropy } from '../../../lib/common/system.js';
+import { createEngine } from '../../../lib/daemon/create-engine.js';
+import { silent } from '../../../lib/daemon/logger.js';
+import { resolveServerOptions } from '../../../lib/daemon/options.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { stopwatch } from '../../support/stopwatch.js';
 import { until } from '../../support/until.js';
@@ -261,5 +265,31 @@ describe('a hand-over', () => {
     holder.send(release('k', token));
     await turns();
     expect(heard).toEqual(['waiter', 'holder']);
+  });
+});
+
+describe('the end of a connection', () => {
+  const start = useDaemons();
+
+  it.each([
+    ['in good order', (wire: Wire) => void wire.stream.end()],
+    ['in the middle', (wire: Wire) => void wire.stream.destroy()],
+    ['after a line that is too long', (wire: Wire) => wire.send(`${'x'.repeat(300)}\n`)],
+  ])('%s is told to the engine once', async (_, end) => {
+    const driver = createEngine(resolveServerOptions({}), systemClock, systemEntropy, silent);
+    const { engine } = driver;
+    const close = engine.close.bind(engine);
+    let closed = 0;
+    engine.close = (...args) => {
+      closed++;
+      close(...args);
+    };
+    const daemon = await start({}, { driver });
+    const [wire, other] = [await daemon.open(), await daemon.open()];
+    expect(await wire.ask(acquire('k'))).toMatch(GRANT);
+    end(wire);
+    expect(await other.ask(acquire('k', 5))).toMatch(GRANT);
+    await until(async () => (await statsOf(other))['connections'] === 1, 'the end of the connection');
+    expect(closed).toBe(1);
   });
 });

@@ -3,10 +3,10 @@ import type { Ms } from '../../../common/system.js';
 import type { Backoff } from './backoff.js';
 import type { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
-import { ReconnectingLane } from './reconnecting-lane.js';
+import { type LinkBefore, ReconnectingLane } from './reconnecting-lane.js';
 
-/** Told when a lane is connected, and when none can be, for which `error` is the reason. */
-export type CommandLaneChanged = (error?: LockError) => void;
+/** Told when a lane is connected, and when none can be, for which `error` is the reason; `wasUp`: there was one before. */
+export type CommandLaneChanged = (wasUp: boolean, error?: LockError) => void;
 
 type Waiting = (outcome: Lane | LockError) => void;
 
@@ -16,7 +16,6 @@ export class CommandLane {
   /** Suspect and draining lanes, kept for the grants they own. */
   private readonly retiring = new Set<Lane>();
   private readonly waiting = new Set<Waiting>();
-  private told: 'nothing' | 'up' | 'down' = 'nothing';
 
   constructor(
     context: LaneContext,
@@ -24,8 +23,8 @@ export class CommandLane {
     private readonly changed: CommandLaneChanged,
   ) {
     this.link = new ReconnectingLane('command', context, backoff, {
-      up: (lane) => this.up(lane),
-      down: (error) => this.down(error),
+      up: (lane, wasUp) => this.up(lane, wasUp),
+      down: (error, _, before) => this.down(error, before),
       dismissed: (lane) => this.retiring.delete(lane),
       freed: (lane) => this.dismiss(lane),
       doubted: (lane) => this.setAside(lane),
@@ -41,7 +40,7 @@ export class CommandLane {
 
   /** Connected; stays so while a suspect lane is being replaced. */
   get isUp(): boolean {
-    return this.told === 'up';
+    return this.link.isLinked;
   }
 
   /** The outcome of an attempt is to be expected. */
@@ -102,17 +101,13 @@ export class CommandLane {
     for (const lane of this.lanes) lane.end(error);
   }
 
-  private up(lane: Lane): void {
-    this.told = 'up';
-    this.changed();
+  private up(lane: Lane, wasUp: boolean): void {
+    this.changed(wasUp);
     this.tell(lane);
   }
 
-  private down(error: LockError): void {
-    if (this.told !== 'down') {
-      this.told = 'down';
-      this.changed(error);
-    }
+  private down(error: LockError, before: LinkBefore): void {
+    if (before !== 'down') this.changed(before === 'linked', error);
     this.tell(error);
   }
 

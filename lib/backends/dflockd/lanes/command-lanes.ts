@@ -16,7 +16,7 @@ export class CommandLanes {
 
   /**
    * @param waits whose alarms keep the process alive
-   * @param changed told whenever a command lane goes up or down
+   * @param changed told whenever a command lane goes up or down; `wasUp`: any was up before
    */
   constructor(
     private readonly context: LaneContext,
@@ -25,7 +25,12 @@ export class CommandLanes {
     private readonly waits: Alarms,
     changed: CommandLaneChanged,
   ) {
-    this.commandLanes = Array.from({ length: count }, () => new CommandLane(context, backoff(), changed));
+    this.commandLanes = Array.from({ length: count }, () => {
+      const commandLane: CommandLane = new CommandLane(context, backoff(), (wasUp, error) => {
+        changed(wasUp || this.commandLanes.some((other) => other !== commandLane && other.isUp), error);
+      });
+      return commandLane;
+    });
   }
 
   get isUp(): boolean {

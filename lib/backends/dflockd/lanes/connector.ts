@@ -4,6 +4,7 @@ import { type Alarms, newAlarm } from '../../../common/alarms.js';
 import { ConfigError, type LockError, LockUnavailableError } from '../../../common/errors.js';
 import { withoutValues } from '../../../common/shown.js';
 import type { Clock, Ms } from '../../../common/system.js';
+import { transitions } from '../../../common/transitions.js';
 import { toBytes } from '../../../protocol/bytes.js';
 import { LINE_CAP } from '../../../protocol/limits.js';
 import type { Request } from '../../../protocol/messages.js';
@@ -29,8 +30,14 @@ export interface ConnectResult {
   failed(error: LockError): void;
 }
 
-/** dialing → greeting (auth or ping is on its way) → over. */
-type State = 'dialing' | 'greeting' | 'over';
+/** dialing: there is no connection yet. greeting: auth or ping is on its way. over. */
+export type ConnectorState = 'dialing' | 'greeting' | 'over';
+
+export const nextConnectorState = transitions<ConnectorState, 'greet' | 'end'>('a connector', {
+  dialing: { greet: 'greeting', end: 'over' },
+  greeting: { end: 'over' },
+  over: {},
+});
 
 /** What a server does that has no room, no backend behind it, or another idea of TLS (spec 7, 12). */
 const WITHOUT_A_WORD =
@@ -46,7 +53,7 @@ const isTlsRefusal = (code: string): boolean =>
  * answer proves that this is dflockd.
  */
 export class Connector {
-  private state: State = 'dialing';
+  private state: ConnectorState = 'dialing';
   private readonly wire: Wire;
   private asked: 'auth' | 'ping' = 'ping';
   /** What has come of the answer. */
@@ -96,7 +103,7 @@ export class Connector {
 
   private greet(): void {
     if (this.state !== 'dialing') return;
-    this.state = 'greeting';
+    this.state = nextConnectorState(this.state, 'greet');
     const { auth } = this.target;
     if (auth === undefined) return this.prove();
     this.ask({ t: 'auth', token: toBytes(auth) });
@@ -155,7 +162,7 @@ export class Connector {
   /** False if it was over already. */
   private end(): boolean {
     if (this.state === 'over') return false;
-    this.state = 'over';
+    this.state = nextConnectorState(this.state, 'end');
     this.alarms.cancel(this.late);
     return true;
   }

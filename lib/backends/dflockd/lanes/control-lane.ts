@@ -11,7 +11,6 @@ import { ReconnectingLane } from './reconnecting-lane.js';
  */
 export class ControlLane {
   private readonly link: ReconnectingLane;
-  private closed: LockError | undefined;
 
   constructor(context: LaneContext, backoff: Backoff) {
     // Whoever waits for an answer learns from its lane that there will be none.
@@ -24,7 +23,7 @@ export class ControlLane {
 
   /** Connects, if it is not connected; once it is, it is connected again when it is lost. */
   keep(): void {
-    if (!this.closed) this.renew();
+    this.renew();
   }
 
   /** A lane that is lost is not replaced any more before somebody asks. */
@@ -34,7 +33,6 @@ export class ControlLane {
 
   /** Requests wait for the connection. */
   send(request: Request, done: Done): void {
-    if (this.closed) return done(this.closed, 0);
     this.renew();
     const { link } = this;
     if (link.lane) link.lane.send(request, done);
@@ -46,7 +44,6 @@ export class ControlLane {
   }
 
   destroy(error: LockError): void {
-    this.closed ??= error;
     this.link.close(error);
     this.link.lane?.end(error);
   }

@@ -66,7 +66,7 @@ export class Lane implements Watched {
   }
 
   get isEnded(): boolean {
-    return this.ending !== undefined;
+    return this.state === 'closed';
   }
 
   get inFlight(): number {
@@ -104,7 +104,7 @@ export class Lane implements Watched {
     const { requestTimeoutMs } = this.context;
     const patience = blocking ? waitOf(request) + requestTimeoutMs : requestTimeoutMs;
     const exchange = new Exchange(request, done, patience);
-    if (this.ending || this.state === 'draining') {
+    if (this.isEnded || this.state === 'draining') {
       done(this.ending ?? draining(this.server), 0);
       return exchange;
     }
@@ -130,7 +130,7 @@ export class Lane implements Watched {
 
   /** Its server shuts down: the lane says nothing more, and stays for the locks that it owns (rule 9). */
   drain(): void {
-    if (this.ending || this.state === 'connecting') return;
+    if (this.isEnded || this.state === 'connecting') return;
     this.to('drain');
     this.hooks.doubted?.(this);
     this.rest();
@@ -138,7 +138,7 @@ export class Lane implements Watched {
 
   /** Ends now: owners, the pool and all that wait for an answer are told, in this order. */
   end(error: LockError, reason: LossReason = this.state === 'draining' ? 'draining' : 'disconnected'): void {
-    if (this.ending) return;
+    if (this.isEnded) return;
     this.ending = error;
     this.to('end');
     this.watch.stop();
@@ -198,7 +198,7 @@ export class Lane implements Watched {
   }
 
   private cut(error: LockError): void {
-    this.wasCut ||= !this.ending;
+    this.wasCut ||= !this.isEnded;
     return error instanceof ServerDrainingError ? this.endForDraining() : this.end(error);
   }
 
@@ -219,7 +219,7 @@ export class Lane implements Watched {
     this.isReading = true;
     if (!this.decoder.push(bytes)) this.end(violation(this.server, 'a line that is too long'));
     this.isReading = false;
-    if (this.ending || this.flight.size > 0) return;
+    if (this.isEnded || this.flight.size > 0) return;
     this.outbox.idle();
     // The alarm was set for the answer, which may be later than the next heartbeat.
     this.watch.arm();
@@ -227,7 +227,7 @@ export class Lane implements Watched {
   }
 
   private onLine(line: string): void {
-    if (this.ending) return;
+    if (this.isEnded) return;
     // Between answers, and at any time (spec 6.2).
     if (this.role === 'listener' && line.startsWith('sig ')) return this.hooks.pushed?.(line);
     const { head } = this.flight;
@@ -274,7 +274,7 @@ export class Lane implements Watched {
     this.lastAckedSend = exchange.sentAt;
     this.trust();
     exchange.done?.({ s: 'error' }, exchange.sentAt);
-    return !this.ending;
+    return !this.isEnded;
   }
 
   private trust(): void {

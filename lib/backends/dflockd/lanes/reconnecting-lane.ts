@@ -5,14 +5,18 @@ import type { Backoff } from './backoff.js';
 import { Lane } from './lane.js';
 import type { LaneContext, LaneHooks, Role } from './lane-context.js';
 import { isRefusal } from './lane-errors.js';
+import { type LinkEvent, type LinkState, nextLinkState } from './link-state.js';
+
+/** What was known before a failure: nothing, that there is a lane, or that there is none. */
+export type LinkBefore = 'new' | 'linked' | 'down';
 
 export interface ReconnectingHooks extends Omit<LaneHooks<Lane>, 'connected' | 'ended'> {
   /** What is told when the server is there and gives no connection for it, again and again. */
   readonly missing?: string;
-  /** The server has answered: the lane can be used. */
-  up(lane: Lane): void;
+  /** The server has answered: the lane can be used. `wasLinked`: it replaces another. */
+  up(lane: Lane, wasLinked: boolean): void;
   /** The lane is lost, or the attempt has failed. `final`: no attempt follows by itself. */
-  down(error: LockError, final: boolean): void;
+  down(error: LockError, final: boolean, before: LinkBefore): void;
   /** A lane that had been let go has ended. */
   dismissed?(lane: Lane): void;
 }
@@ -24,12 +28,6 @@ const TELLING = 3;
 const MAX_BRIEF = 3;
 
 /**
- * idle: nobody wants it. dialing → up. down: the next attempt comes by itself. refused: the server has never worked and
- * says no; whoever asks again later may try again. closed: for ever.
- */
-type State = 'idle' | 'dialing' | 'up' | 'down' | 'refused' | 'closed';
-
-/**
  * A connection that is made again whenever it is lost. An attempt succeeds with the server's first answer, which resets
  * the delay, as does a lane that has lasted; a TCP connection alone is no success.
  */
@@ -38,7 +36,7 @@ export class ReconnectingLane {
   error: LockError | undefined;
   /** When a lane was lost or an attempt failed last. */
   failedAt: Ms = -Infinity;
-  private state: State = 'idle';
+  private state: LinkState = 'idle';
   private current: Lane | undefined;
   private isWanted = true;
   /** Losses and failed attempts since it was up. */
@@ -64,8 +62,13 @@ export class ReconnectingLane {
     return this.state === 'up';
   }
 
+  /** Up, or about to be again: its lane is being replaced. */
+  get isLinked(): boolean {
+    return this.state === 'up' || this.state === 'replacing';
+  }
+
   get isDialing(): boolean {
-    return this.state === 'dialing';
+    return this.state === 'dialing' || this.state === 'replacing';
   }
 
   /** No attempt follows by itself, and none has been made by open(). */
@@ -90,20 +93,20 @@ export class ReconnectingLane {
     this.isWanted = false;
     if (this.state !== 'down') return;
     this.context.alarms.cancel(this.redial);
-    this.state = 'idle';
+    this.to('rest');
   }
 
   /** The present lane goes its own way; another takes its place. */
   replace(): void {
     this.current = undefined;
-    this.dial();
+    this.dial('replace');
   }
 
   /** Ends the lane; open() makes another. */
   drop(error: LockError): void {
     if (this.state === 'closed') return;
     this.context.alarms.cancel(this.redial);
-    this.state = 'idle';
+    this.to('rest');
     const { current } = this;
     this.current = undefined;
     current?.end(error);
@@ -112,15 +115,19 @@ export class ReconnectingLane {
   /** No more attempts. The lane stays until somebody ends it. */
   close(error: LockError): void {
     if (this.state === 'closed') return;
-    this.state = 'closed';
+    this.to('close');
     this.error = error;
     this.context.alarms.cancel(this.redial);
   }
 
-  private dial(): void {
+  private to(event: LinkEvent): void {
+    this.state = nextLinkState(this.state, event);
+  }
+
+  private dial(event: 'dial' | 'replace' = 'dial'): void {
     const { context, hooks } = this;
     context.alarms.cancel(this.redial);
-    this.state = 'dialing';
+    this.to(event);
     try {
       this.current = new Lane(this.role, context, {
         ...hooks,
@@ -134,13 +141,14 @@ export class ReconnectingLane {
 
   private connected(lane: Lane): void {
     if (lane !== this.current || this.state === 'closed') return;
-    this.state = 'up';
+    const wasLinked = this.isLinked;
+    this.to('connect');
     this.error = undefined;
     this.failures = 0;
     this.upSince = this.context.clock.now();
     if (this.brief < MAX_BRIEF) this.backoff.reset();
     this.context.record.worked();
-    this.hooks.up(lane);
+    this.hooks.up(lane, wasLinked);
   }
 
   private ended(lane: Lane, error: LockError): void {
@@ -162,17 +170,18 @@ export class ReconnectingLane {
 
   private lost(error: LockError): void {
     const { context, backoff } = this;
+    const before = this.isLinked ? 'linked' : this.error ? 'down' : 'new';
     this.error = error;
     this.failedAt = context.clock.now();
     if (isRefusal(error) && !error.isTransient) {
-      this.state = 'refused';
-      return this.hooks.down(error, true);
+      this.to('refuse');
+      return this.hooks.down(error, true, before);
     }
     if (isRefusal(error)) context.record.refused(error);
     else this.noteFailure(error);
     if (this.isWanted) this.redialIn(isRefusal(error) ? backoff.longest() : backoff.next());
-    else this.state = 'idle';
-    this.hooks.down(error, false);
+    else this.to('rest');
+    this.hooks.down(error, false, before);
   }
 
   /** A server that is gone is told of elsewhere. */
@@ -184,7 +193,7 @@ export class ReconnectingLane {
 
   private redialIn(delay: Ms): void {
     const { alarms, clock } = this.context;
-    this.state = 'down';
+    this.to('retry');
     // Never in the same turn: a server that accepts and closes would be asked again and again.
     alarms.set(this.redial, clock.now() + Math.max(delay, 1));
   }

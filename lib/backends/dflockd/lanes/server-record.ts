@@ -4,12 +4,20 @@ import type { LockError } from '../../../common/errors.js';
 export class ServerRecord {
   /** Whether it has ever answered as dflockd, with this client's TLS options and token. */
   hasWorked = false;
-  /** Whether a command lane is connected. */
-  isLinked = false;
   private hasRefused = false;
 
-  /** @param degraded tells the user */
-  constructor(private readonly degraded: (detail: string) => void) {}
+  /**
+   * @param degraded tells the user
+   * @param linked whether a command lane is connected
+   */
+  constructor(
+    private readonly degraded: (detail: string) => void,
+    private readonly linked: () => boolean,
+  ) {}
+
+  get isLinked(): boolean {
+    return this.linked();
+  }
 
   /** It has answered a new connection. */
   worked(): void {

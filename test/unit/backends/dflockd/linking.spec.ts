@@ -107,6 +107,21 @@ describe('a key whose only key queue was given up while its first try was under 
     peer.say(`ok ${TOKEN} 10\n`);
     await until(() => peer.requests.at(-1)?.t === 'release', 'the release');
   });
+
+  it('is tried again by whoever comes when that try has been given back', async () => {
+    await unstarted((r, peer) => (r.t === 'acquire' && r.waitMs === 0 ? undefined : busy(r, peer)));
+    await backend.start();
+    const given = [join(), join()];
+    await until(() => tries().length === 1, 'the try');
+    for (const pending of given) pending.cancel(new Error('enough'));
+    const peer = server.peers.find(({ requests }) => requests.some((r) => r.t === 'acquire'))!;
+    peer.say(`ok ${TOKEN} 10\n`);
+    await until(() => peer.requests.at(-1)?.t === 'release', 'the release');
+    const next = join();
+    await until(() => tries().length === 2, 'another try');
+    peer.say(`ok ${TOKEN} 10\n`);
+    expect((await inTime(next.grant, 'the grant')).token).toBe(TOKEN);
+  });
 });
 
 describe('a server that cannot be reached', () => {

@@ -76,7 +76,10 @@ describe('rule 12: reconnects', () => {
           auth: undefined,
           connectTimeoutMs: 60_000,
         },
-        record: new ServerRecord(() => undefined),
+        record: new ServerRecord(
+          () => undefined,
+          () => false,
+        ),
         requestTimeoutMs: 60_000,
         readTimeoutMs: 600_000,
         clock,

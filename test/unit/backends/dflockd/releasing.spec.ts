@@ -107,6 +107,19 @@ describe('what is kept after its release', () => {
   });
 });
 
+describe('a lock that is released again', () => {
+  it('because its kept time is over and nobody answers, costs no other lock of its connection', async () => {
+    await start({ requestTimeoutMs: 50, commandLanes: 1 });
+    const [kept, other] = [await acquired('a'), await acquired('b')];
+    expect(await release(scripted.backend, kept, 20)).toBe('released');
+    unanswered('release');
+    scripted.server.refuse();
+    await until(() => scripted.said('release').length === 2, 'the second release');
+    scripted.server.peers[0]!.say('ok\nok\n');
+    expect(await inTime(scripted.backend.renew(other, 7000), 'the renewal')).toMatchObject({ leaseMs: 7000 });
+  });
+});
+
 describe('a connection that has ended', () => {
   it('holds nothing: whoever comes next tries, although its grant was not given back', async () => {
     await start({ reconnect: { minDelayMs: 1, maxDelayMs: 2 } });

@@ -1,29 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
+import { nextConnectorState } from '../../../../lib/backends/dflockd/lanes/connector.js';
 import { type LaneEvent, type LaneState, nextState } from '../../../../lib/backends/dflockd/lanes/lane-state.js';
+import { nextLinkState } from '../../../../lib/backends/dflockd/lanes/link-state.js';
 import {
   type KeyQueueEvent,
   type KeyQueueState,
   nextKeyQueueState,
 } from '../../../../lib/backends/dflockd/queues/key-queue-state.js';
-import { nextPlaceState, type PlaceState } from '../../../../lib/backends/dflockd/queues/place.js';
-
-/** What becomes of each state with each event; `-` where the event is a mistake. */
-function table(text: string): { events: string[]; rows: { state: string; next: string[] }[] } {
-  const [head, ...rows] = text
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/));
-  return { events: head!, rows: rows.map(([state, ...next]) => ({ state: state!, next })) };
-}
-
-const outcome = (name: string, step: () => string, state: string, event: string): string => {
-  try {
-    return step();
-  } catch (error) {
-    expect((error as Error).message).toBe(`a ${name} that is ${state} cannot "${event}"`);
-    return '-';
-  }
-};
+import { nextPlaceState } from '../../../../lib/backends/dflockd/queues/place.js';
+import { nextGrantState } from '../../../../lib/backends/dflockd/remote-grant.js';
+import { everyTransition, outcome, transitionTable as table } from '../../../support/transition-table.js';
 
 describe('every event in every state', () => {
   const lanes = `
@@ -39,7 +25,7 @@ describe('every event in every state', () => {
   it.each(table(lanes).rows)('of a lane that is $state', ({ state, next }) => {
     for (const [at, event] of table(lanes).events.entries()) {
       for (const grants of [0, 1, 2]) {
-        const is = outcome('lane', () => nextState(state as LaneState, event as LaneEvent, grants), state, event);
+        const is = outcome('a lane', () => nextState(state as LaneState, event as LaneEvent, grants), state, event);
         const settled = grants > 0 ? 'holding' : 'free';
         expect([event, is]).toEqual([event, next[at] === 'settled' ? settled : next[at]]);
       }
@@ -53,13 +39,10 @@ describe('every event in every state', () => {
     polling -       queued polling -       over
     pausing -       queued polling pausing over
     over    -       -      -       -       over`;
-  it.each(table(queues).rows)('of a key queue that is $state', ({ state, next }) => {
-    const { events } = table(queues);
-    const are = events.map((e) =>
-      outcome('key queue', () => nextKeyQueueState(state as KeyQueueState, e as KeyQueueEvent), state, e),
-    );
-    expect(are).toEqual(next);
-  });
+  it.each(everyTransition<KeyQueueState, KeyQueueEvent>('a key queue', nextKeyQueueState, queues))(
+    'of a key queue that is %s',
+    (_, check) => check(),
+  );
 
   const places = `
              ask    answer   end
@@ -67,11 +50,32 @@ describe('every event in every state', () => {
     asking   -      answered over
     answered asking -        over
     over     -      -        over`;
-  it.each(table(places).rows)('of a place that is $state', ({ state, next }) => {
-    const { events } = table(places);
-    const are = events.map((e) =>
-      outcome('place', () => nextPlaceState(state as PlaceState, e as 'ask' | 'answer' | 'end'), state, e),
-    );
-    expect(are).toEqual(next);
-  });
+  it.each(everyTransition('a place', nextPlaceState, places))('of a place that is %s', (_, check) => check());
+
+  const connectors = `
+             greet    end
+    dialing  greeting over
+    greeting -        over
+    over     -        -`;
+  it.each(everyTransition('a connector', nextConnectorState, connectors))('of a connector that is %s', (_, check) =>
+    check(),
+  );
+
+  const grants = `
+              release   end
+    owned     releasing over
+    releasing releasing over
+    over      over      -`;
+  it.each(everyTransition('a grant', nextGrantState, grants))('of a grant that is %s', (_, check) => check());
+
+  const links = `
+              dial    connect replace   retry refuse  rest close
+    idle      dialing -       -         -     -       idle closed
+    dialing   -       up      -         down  refused idle closed
+    up        -       -       replacing down  refused idle closed
+    replacing -       up      -         down  refused idle closed
+    down      dialing -       -         -     -       idle closed
+    refused   dialing -       -         -     -       idle closed
+    closed    -       -       -         -     -       -    -`;
+  it.each(everyTransition('a link', nextLinkState, links))('of a link that is %s', (_, check) => check());
 });

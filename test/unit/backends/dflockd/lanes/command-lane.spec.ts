@@ -22,7 +22,7 @@ function make(target: Partial<FakeContext['target']> = {}): void {
   context = { ...context, target: { ...context.target, ...target } };
   changes = [];
   const backoff = new Backoff(100, 1000, { unit: () => unit, fill: () => undefined });
-  commandLane = new CommandLane(context, backoff, (error) => changes.push(error ? error.code : 'up'));
+  commandLane = new CommandLane(context, backoff, (_, error) => changes.push(error ? error.code : 'up'));
 }
 
 beforeEach(async () => {

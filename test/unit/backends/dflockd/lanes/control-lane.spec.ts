@@ -60,7 +60,7 @@ describe('the control lane', () => {
   it('that the server, which is there, does not give is missed with a word, once', async () => {
     const tellings: string[] = [];
     context.record.tell = (detail) => void tellings.push(detail);
-    context.record.isLinked = true;
+    context.pool.isLinked = true;
     server.proves = false;
     server.script = (_, { socket }) => void socket.end();
     control.keep();

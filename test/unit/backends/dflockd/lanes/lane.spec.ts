@@ -60,7 +60,10 @@ async function open(role: Role = 'command', change: Partial<LaneContext> = {}): 
   };
   const context: LaneContext = {
     target: { endpoint: server.endpoint, tls: undefined, auth: undefined, connectTimeoutMs: 1000 },
-    record: new ServerRecord(() => undefined),
+    record: new ServerRecord(
+      () => undefined,
+      () => false,
+    ),
     requestTimeoutMs: 1000,
     readTimeoutMs: 23_000,
     clock: systemClock,

@@ -280,7 +280,7 @@ describe('who listens to a server that gives no connection for it', () => {
     await peer(0);
     const tellings: string[] = [];
     context.record.tell = (detail) => void tellings.push(detail);
-    context.record.isLinked = true;
+    context.pool.isLinked = true;
     server.proves = false;
     server.script = (_, { socket }) => void socket.end();
     server.peers[0]!.reset();

@@ -22,6 +22,8 @@ export interface FakeContext extends LaneContext {
   readonly alarms: SeenAlarms;
   /** What the pool was told. */
   readonly log: string[];
+  /** Whether a command lane is connected. */
+  readonly pool: { isLinked: boolean };
 }
 
 export function fakeContext(
@@ -30,9 +32,13 @@ export function fakeContext(
 ): FakeContext {
   const clock = new FakeClock({ now: 1000 });
   const log: string[] = [];
+  const pool = { isLinked: false };
   return {
     target: { endpoint: server.endpoint, tls: undefined, auth: undefined, connectTimeoutMs: 1000 },
-    record: new ServerRecord((detail) => log.push(`degraded ${detail}`)),
+    record: new ServerRecord(
+      (detail) => log.push(`degraded ${detail}`),
+      () => pool.isLinked,
+    ),
     requestTimeoutMs: 500,
     readTimeoutMs: 24_000,
     alarms: new SeenAlarms(clock),
@@ -43,5 +49,6 @@ export function fakeContext(
     ...change,
     clock,
     log,
+    pool,
   };
 }
