@@ -3,7 +3,6 @@ import { AcquireTimeoutError, LockError, ProtocolError } from '../../../common/e
 import type { Ms } from '../../../common/system.js';
 import { MAX_SECONDS } from '../../../protocol/limits.js';
 import type { Reply } from '../../../protocol/messages.js';
-import { Backoff } from '../lanes/backoff.js';
 import { explained } from '../lanes/lane-errors.js';
 import type { LocalWaiter, LaneGrant, Resource } from './local-waiter.js';
 import { LocalWaiters } from './local-waiters.js';
@@ -14,6 +13,7 @@ import { exhausted } from './pool-exhausted.js';
 import { Place, type PlaceHost } from './place.js';
 import { placeLease } from './place-lease.js';
 import { Poll, type PollHost } from './poll.js';
+import { RetryPauses } from './retry-pauses.js';
 import { replyError } from '../../../protocol/reply-error.js';
 
 /** Told by a key queue about itself. */
@@ -21,10 +21,6 @@ export interface KeyQueueKeeper {
   changed(queue: KeyQueue, from: KeyQueueState): void;
 }
 
-/** Between tries, and between attempts that fail. */
-const MIN_PAUSE_MS: Ms = 25;
-const MAX_PAUSE_MS: Ms = 250;
-const PAUSE_FLOOR = 0.5;
 /** Who refuses does so at once: a place that has asked for longer stands in the queue. */
 const PROMPT_MS: Ms = 25;
 
@@ -40,9 +36,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
   /** The most senior one first. */
   private readonly places: Place[] = [];
   private readonly delivery = new Delivery(this);
-  private readonly backoff: Backoff;
-  /** After a bare `error`, which costs a connection each time: no server of this protocol says it for long. */
-  private readonly doubts: Backoff;
+  private readonly pauses: RetryPauses;
   private readonly poll: Poll;
   /** No new places before this. */
   private resumeAt: Ms = -Infinity;
@@ -56,9 +50,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
     private readonly keeper: KeyQueueKeeper,
     public state: KeyQueueState,
   ) {
-    this.backoff = new Backoff(MIN_PAUSE_MS, MAX_PAUSE_MS, pool.entropy, PAUSE_FLOOR);
-    const { maxDelayMs } = pool.config.reconnect;
-    this.doubts = new Backoff(MIN_PAUSE_MS, Math.max(MAX_PAUSE_MS, maxDelayMs), pool.entropy, PAUSE_FLOOR);
+    this.pauses = new RetryPauses(pool.entropy, pool.config.reconnect.maxDelayMs);
     this.poll = new Poll(this);
   }
 
@@ -161,12 +153,16 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
     this.waiters.announce(asking);
   }
 
-  /** PlaceHost */
+  /**
+   * PlaceHost. The next place is opened at the end of the turn: what is written now delays the body of the new holder, and those
+   * who wait for its end.
+   */
   granted(place: Place, grant: LaneGrant, askedMs: Ms): void {
     this.recovered();
     this.remove(place);
     this.delivery.serve(grant, askedMs);
-    this.adjust();
+    if (this.waiters.size > this.places.length) this.pool.clock.endOfTurn(this.adjustLater);
+    else this.adjust();
   }
 
   /** PlaceHost. It goes on at the end of the queue, so it is the last of the places from now on. */
@@ -183,7 +179,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
     if (this.pool.clock.now() - askedAt >= PROMPT_MS) return this.timedOut(place);
     this.remove(place);
     place.cancel();
-    this.pause(this.backoff);
+    this.pause();
   }
 
   /** PlaceHost */
@@ -205,25 +201,25 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
 
   /** PollHost. The next look at what can be done. */
   again(): void {
-    this.setAlarm(this.backoff.next());
+    this.setAlarm(this.pauses.next());
   }
 
   /** PollHost. Permanent trouble is everybody's; what is transient is told at the deadline. */
   onTransientError(error: LockError): void {
     if (!error.isTransient) return this.fail(error);
     this.trouble = explained(error, this.pool.server);
-    this.pause(error instanceof ProtocolError ? this.doubts : this.backoff);
+    this.pause(error instanceof ProtocolError);
   }
 
   /** DeliveryHost. The server is well: there is nothing to tell. */
   lapsed(): void {
-    this.pause(this.backoff);
+    this.pause();
   }
 
   /** The next places are taken a little later. */
-  private pause(backoff: Backoff): void {
+  private pause(afterDoubt = false): void {
     if (this.state === 'over') return;
-    const pause = backoff.next();
+    const pause = this.pauses.next(afterDoubt);
     this.resumeAt = this.pool.clock.now() + pause;
     this.setAlarm(pause);
     if (this.places.length === 0 && this.state === 'queued') this.to('failed');
@@ -232,10 +228,11 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
 
   private recovered(): void {
     this.trouble = undefined;
-    this.backoff.reset();
-    this.doubts.reset();
+    this.pauses.reset();
     this.resumeAt = -Infinity;
   }
+
+  private readonly adjustLater = (): void => this.adjust();
 
   /** As many places as waiters, within the bounds; no waiter, no key queue. */
   private adjust(): void {

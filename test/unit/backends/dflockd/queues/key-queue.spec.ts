@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { KeyQueue } from '../../../../../lib/backends/dflockd/queues/key-queue.js';
+import { nextTurn } from '../../../../../lib/common/system.js';
 import { FakeWaiter, FakeLane } from '../support/fake-lane.js';
 import { FakeQueuePool } from '../support/fake-queue-pool.js';
 
@@ -109,6 +110,26 @@ describe('a grant', () => {
     expect(first.grants).toEqual([{ lane: lane.lane, token: 'x', leaseMs: 10_000, validFrom: 1000 }]);
     expect(second.grants).toEqual([]);
     expect([queue.head === second, pool.asked.length]).toEqual([true, 2]);
+  });
+
+  it('is in the hands of its holder before the next place is asked for', async () => {
+    const [first] = [join(), join(), join(), join()];
+    const [a, b] = [pool.connect(0), pool.connect(1)];
+    a.answer(granted);
+    expect([first!.grants.length, pool.asked.length]).toEqual([1, 2]);
+    b.answer(granted);
+    expect(pool.asked.length).toBe(2);
+    await nextTurn();
+    expect(pool.asked.map(({ cancelled }) => cancelled)).toEqual([false, false, false, false]);
+    expect(queue.state).toBe('queued');
+  });
+
+  it('asks for no further place if nobody waits at the end of the turn', async () => {
+    const callers = [join(), join(), join()];
+    pool.connect(0).answer(granted);
+    for (const caller of callers.slice(1)) queue.leave(caller);
+    await nextTurn();
+    expect([pool.asked.length, queue.state]).toEqual([2, 'over']);
   });
 
   it('ends the key queue with its last waiter', () => {
