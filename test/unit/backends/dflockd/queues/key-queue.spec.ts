@@ -116,7 +116,7 @@ describe('a grant', () => {
     const [first] = [join(), join(), join(), join()];
     const [a, b] = [pool.connect(0), pool.connect(1)];
     a.answer(granted);
-    expect([first!.grants.length, pool.asked.length]).toEqual([1, 2]);
+    expect([first.grants.length, pool.asked.length]).toEqual([1, 2]);
     b.answer(granted);
     expect(pool.asked.length).toBe(2);
     await nextTurn();
