@@ -22,6 +22,8 @@ export const ROOMS = {
   'backends/dflockd/lines': room('common protocol backends/dflockd/lanes'),
   'backends/dflockd': room('common protocol backends backends/dflockd/lanes backends/dflockd/lines', 'node:tls'),
   'backends/embedded': room('common protocol core daemon backends'),
+  'backends/redis/scripts': room(''),
+  'backends/redis/drivers': room('common backends/redis/scripts'),
   'locks/options': room(
     'common protocol backends backends/dflockd/lanes backends/dflockd backends/embedded',
     'node:crypto',
@@ -91,6 +93,8 @@ export const HOLDS = {
   'backends/dflockd/lines': 'the queues of callers in this process, and their places in the queue of the server',
   'backends/dflockd': 'the backend for dflockd servers',
   'backends/embedded': 'the backend for the engine in this process',
+  'backends/redis/scripts': 'the Lua scripts, the keys they work on, tokens and messages',
+  'backends/redis/drivers': 'connections to Redis by ioredis and node-redis, and what its errors mean',
   'locks/options': 'the options of a client and of a call, checked; keys; the choice of a backend',
   'locks/lease': 'how long a lock is surely held, and its renewal',
   'locks/events': 'the event streams',

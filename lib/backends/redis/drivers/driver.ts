@@ -1,0 +1,53 @@
+import type { LockError } from '../../../common/errors.js';
+import type { Script } from '../scripts/script.js';
+
+/** What a driver tells its backend. Called in the turn in which it happens; must not throw. */
+export interface DriverListener {
+  /** The connections work, or work again. */
+  up(): void;
+  /** A connection was lost, or could not be made. Said once until `up`. */
+  down(error: LockError): void;
+  /** The subscription to the channel stands, or stands again: what was published in between is lost. */
+  subscribed(channel: string): void;
+  message(channel: string, text: string): void;
+  /** Keys that somebody changed, where `watch` is used; undefined: any of them, after a reconnect or FLUSHALL. */
+  invalidated(keys: readonly string[] | undefined): void;
+}
+
+/**
+ * The connections of one backend to Redis, whichever library they are made with. They are its own: duplicates of the client
+ * that the user gave, which itself is never used.
+ */
+export interface RedisDriver {
+  readonly isCluster: boolean;
+  /** Whether channels are sharded (SSUBSCRIBE, SPUBLISH): in a cluster of Redis 7 or newer. Known after open(). */
+  readonly isSharded: boolean;
+  /** For errors and statistics: `host:port`, `name@sentinel` or `cluster`. Without user and password. */
+  readonly server: string;
+  /** The `keyPrefix` of the user's client; empty without one. The driver itself adds no prefix. */
+  readonly keyPrefix: string;
+  /**
+   * Connects. Rejects with a typed error: after a transient one the driver goes on trying by itself and says `up` when it has
+   * succeeded, after another one it is closed.
+   */
+  open(listener: DriverListener): Promise<void>;
+  /**
+   * EVALSHA, and EVAL after NOSCRIPT. In a cluster all keys are in one slot. Always settles: rejects with a transient error
+   * when the connection ends or is kicked.
+   */
+  eval(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown>;
+  /** One plain command, such as INFO or EXISTS. In a cluster `key` chooses the node; without one, any master. */
+  command(key: string | undefined, args: readonly string[]): Promise<unknown>;
+  /** Resolves when the subscription stands; the driver renews it after each reconnect until `unsubscribe`. */
+  subscribe(channel: string): Promise<void>;
+  unsubscribe(channel: string): void;
+  /** Drops the connections and makes new ones: the server is silent, or is no master any more. */
+  kick(): void;
+  /**
+   * Has changes of the keys reported by `invalidated`, once for each, and answers how many of them exist. Asked again after
+   * each own write to a key. Rejects with ConfigError or UnsupportedError where the server refuses CLIENT TRACKING.
+   */
+  watch(keys: readonly string[]): Promise<number>;
+  /** Drops the connections. Everything unanswered is rejected; nothing is left behind. */
+  close(): Promise<void>;
+}

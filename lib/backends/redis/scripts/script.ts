@@ -1,0 +1,8 @@
+/** A Lua script that Redis runs. */
+export interface Script {
+  /** For errors and tests. */
+  readonly name: string;
+  readonly source: string;
+  /** Of the source, in hexadecimal: what EVALSHA asks for. */
+  readonly sha1: string;
+}
