@@ -57,13 +57,14 @@ export interface SemaphoreKeys extends LockKeys {
 }
 
 /**
- * The beginning of the companion keys. With a hash tag in the key or around it they are in its slot. A key without a tag of
- * its own that contains `}` cannot be put in braces, because less of it would be hashed: in a cluster a tag of the same slot
- * stands in front of it.
+ * The beginning of the companion keys, in the slot of the key: the key in braces, or with a tag of its own as it is. A key
+ * without such a tag that contains `}` cannot be put in braces, because less of it would be hashed: in a cluster a tag of the
+ * same slot stands in front of it. The last character tells the three apart, so that no two keys share a queue: `a` and
+ * `{a}` would.
  */
 function companion(key: string, isCluster: boolean): string {
-  if (hashed(key) !== key) return key;
-  return isCluster && key.includes('}') ? `{${slotTags()[slotOf(key)]}}${key}` : `{${key}}`;
+  if (hashed(key) !== key) return `${key}:`;
+  return isCluster && key.includes('}') ? `{${slotTags()[slotOf(key)]}}${key}+` : `{${key}}`;
 }
 
 /** @param key the full key, prefixes included */

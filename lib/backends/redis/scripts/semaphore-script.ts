@@ -36,6 +36,10 @@ local function hold(Z, N, token, lease)
   keep(N, lease)
 end
 
+local function remember(Z, N, limit, ms)
+  redis.call('SET', N, limit, 'PX', math.max(tonumber(ms), redis.call('PTTL', Z)))
+end
+
 -- Gives the free places to the waiters that can be told. Puts the tokens of the calling client into 'own', where there is one.
 local function fill(Z, queue, alive, N, limit, own)
   local free = limit - redis.call('ZCARD', Z)
@@ -91,7 +95,7 @@ local function acquire(Z, queue, alive, N, salt, lease, asked, wait)
   if used then fill(Z, queue, alive, N, tonumber(asked), nil) end
   if redis.call('EXISTS', queue) == 0 and redis.call('ZCARD', Z) < tonumber(asked) then
     local digits = up()
-    if not limit then redis.call('SET', N, asked, 'PX', lease) end
+    if not limit then remember(Z, N, asked, lease) end
     hold(Z, N, digits .. salt, tonumber(lease))
     return digits
   end
@@ -101,7 +105,7 @@ local function acquire(Z, queue, alive, N, salt, lease, asked, wait)
   redis.call('PEXPIRE', queue, 2 * live)
   redis.call('ZADD', alive, now + live, me)
   redis.call('PEXPIRE', alive, 2 * live)
-  if limit then keep(N, 2 * live) else redis.call('SET', N, asked, 'PX', math.max(2 * live, redis.call('PTTL', Z))) end
+  if limit then keep(N, 2 * live) else remember(Z, N, asked, 2 * live) end
   return { redis.call('ZRANK', queue, member), left(Z), '' }
 end
 

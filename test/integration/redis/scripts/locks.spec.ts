@@ -3,16 +3,23 @@ import { saltOf } from '../../../../lib/backends/redis/scripts/token.js';
 import { describeRedis } from '../../../support/redis/describe-redis.js';
 import { RedisServer } from '../../../support/redis/server.js';
 import { until } from '../../../support/until.js';
-import { A, B, FENCE, LEASE_MS, Listener, LIVE_MS, salt, Scripts, TOKEN, U, waiter } from './support.js';
+import {
+  A,
+  about,
+  B,
+  FENCE,
+  LEASE_MS,
+  Listener,
+  LIVE_MS,
+  salt,
+  Scripts,
+  TOKEN,
+  U,
+  waiter,
+  WRONGTYPE,
+} from './support.js';
 
 const K = 'lock:a';
-const WRONGTYPE = ['E', expect.stringMatching(/^WRONGTYPE /)];
-
-/** What a PTTL may have become of `ms` on a slow machine. */
-const about = (ms: number): unknown => ({
-  asymmetricMatch: (value: unknown) => typeof value === 'number' && value <= ms && value > ms - 3000,
-});
-
 describeRedis('the script of locks', () => {
   let server: RedisServer;
   let scripts: Scripts;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { expect } from '@jest/globals';
 import { Redis } from 'ioredis';
 import {
   lockKeys,
@@ -30,6 +31,14 @@ export const LIVE_MS = 5000;
 export const LEASE_MS = 10_000;
 export const FENCE = /^\d{16}$/;
 export const TOKEN = /^\d{16}[0-9a-f]{16}$/;
+
+/** The reply to an op on a key that is of another kind. */
+export const WRONGTYPE = ['E', expect.stringMatching(/^WRONGTYPE /)];
+
+/** What a PTTL may have become of `ms` on a slow machine. */
+export const about = (ms: number): unknown => ({
+  asymmetricMatch: (value: unknown) => typeof value === 'number' && value <= ms && value > ms - 3000,
+});
 
 let salts = 0;
 
