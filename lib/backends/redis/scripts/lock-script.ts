@@ -19,7 +19,8 @@ import { script } from './script.js';
  * waiter. Waiters get it in the order in which they were queued. Whoever is served is told by a message, the calling client
  * by the reply; a client that nobody can reach (0 receivers) or that has not poked for livenessMs loses its places. The
  * fence of a grant is higher than all before it that were counted by the same counter, and never below the server's clock
- * in microseconds. An acquire for which Redis has no memory fails before it has written anything. Values of K are cut off
+ * in microseconds. An acquire for which Redis has no memory fails before it has written anything;
+ * renewals, releases, hand-overs and pokes need none. Values of K are cut off
  * after 33 characters in replies: a longer one is no token.
  */
 export const lockScript = script(
@@ -125,10 +126,11 @@ local function cancel(K, queue, alive, member)
   return reply == 1 and 2 or reply
 end
 
+-- PEXPIRE comes first: Redis refuses a script's ZADD while its memory is used up, but not after a write that needs none.
 local function poke(K, queue, alive, member)
+  redis.call('PEXPIRE', queue, 2 * live)
   redis.call('ZADD', alive, now + live, me)
   redis.call('PEXPIRE', alive, 2 * live)
-  redis.call('PEXPIRE', queue, 2 * live)
   if redis.call('EXISTS', K) == 0 and redis.call('EXISTS', queue) == 1 then pass(K, queue, alive, true) end
   local rank = redis.call('ZRANK', queue, member)
   return { rank or -1, redis.call('PTTL', K), shown(redis.call('GET', K)) }

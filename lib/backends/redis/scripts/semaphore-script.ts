@@ -36,6 +36,13 @@ local function hold(Z, N, token, lease)
   keep(N, lease)
 end
 
+-- Another end for the lease of a holder. PEXPIRE comes first: Redis refuses a script's ZADD while its memory is used up, but
+-- not after a write that needs none.
+local function hold_on(Z, N, token, lease)
+  redis.call('PEXPIRE', Z, math.max(lease, redis.call('PTTL', Z)))
+  hold(Z, N, token, lease)
+end
+
 local function remember(Z, N, limit, ms)
   redis.call('SET', N, limit, 'PX', math.max(tonumber(ms), redis.call('PTTL', Z)))
 end
@@ -119,9 +126,7 @@ end
 local function release(Z, queue, alive, N, token, keepMs, limit)
   if keepMs > 0 then
     if not redis.call('ZSCORE', Z, token) then return 0 end
-    redis.call('ZADD', Z, now + keepMs, token)
-    keep(Z, keepMs)
-    keep(N, keepMs)
+    hold_on(Z, N, token, keepMs)
     local first = redis.call('ZRANGE', queue, 0, 0)[1]
     if first then tell(first, '!' .. Z) end
     return 1
@@ -140,9 +145,9 @@ local function cancel(Z, queue, alive, N, member, limit)
 end
 
 local function poke(Z, queue, alive, N, member, limit)
+  redis.call('PEXPIRE', queue, 2 * live)
   redis.call('ZADD', alive, now + live, me)
   redis.call('PEXPIRE', alive, 2 * live)
-  redis.call('PEXPIRE', queue, 2 * live)
   keep(N, 2 * live)
   local own = {}
   if redis.call('EXISTS', queue) == 1 then fill(Z, queue, alive, N, limit, own) end
@@ -156,12 +161,14 @@ end
 
 local function renew(Z, N, token, lease)
   if not redis.call('ZSCORE', Z, token) then return 0 end
-  hold(Z, N, token, lease)
+  hold_on(Z, N, token, lease)
   return 1
 end
 
 local function run(Z, queue, alive, N, op, x, y, asked)
-  redis.call('ZREMRANGEBYSCORE', Z, '-inf', now)
+  -- No write where none is needed: after one, Redis would no longer refuse for want of memory what is new.
+  local first = redis.call('ZRANGE', Z, 0, 0, 'WITHSCORES')[2]
+  if first and tonumber(first) <= now then redis.call('ZREMRANGEBYSCORE', Z, '-inf', now) end
   if op == 't' then return acquire(Z, queue, alive, N, x, y, asked, false) end
   if op == 'q' then return acquire(Z, queue, alive, N, x, y, asked, true) end
   if op == 'n' then return renew(Z, N, x, tonumber(y)) end
