@@ -22,7 +22,7 @@ export const ROOMS = {
   'backends/dflockd/lines': room('common protocol backends/dflockd/lanes'),
   'backends/dflockd': room('common protocol backends backends/dflockd/lanes backends/dflockd/lines', 'node:tls'),
   'backends/embedded': room('common protocol core daemon backends'),
-  'backends/redis/scripts': room(''),
+  'backends/redis/scripts': room('common backends', 'node:crypto'),
   'backends/redis/drivers': room('common backends/redis/scripts'),
   'locks/options': room(
     'common protocol backends backends/dflockd/lanes backends/dflockd backends/embedded',
