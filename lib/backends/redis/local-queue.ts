@@ -4,10 +4,10 @@ import { LinkedList } from '../../common/linked-list.js';
 import type { Ms } from '../../common/system.js';
 import type { LockKind } from '../backend.js';
 import type { Op } from './op.js';
-import type { RedisAcquire } from './redis-acquire.js';
 import type { RedisSite } from './redis-site.js';
 import type { LockKeys } from './scripts/keys.js';
 import { isToken, saltOf } from './scripts/token.js';
+import type { QueuedWaiter } from './waiting.js';
 
 /** Pokes that are due within so long of each other leave together. */
 const TOGETHER_MS: Ms = 50;
@@ -27,8 +27,8 @@ export class LocalQueue implements Alarm, Op {
   /** The waiter that the poke asks for. */
   x = '';
   readonly y = '';
-  readonly waiters = new LinkedList<RedisAcquire>();
-  private about: RedisAcquire | undefined;
+  readonly waiters = new LinkedList<QueuedWaiter>();
+  private about: QueuedWaiter | undefined;
   /** Somebody said that a look is worth it, while one was on its way. */
   private again = false;
 
@@ -42,7 +42,7 @@ export class LocalQueue implements Alarm, Op {
   ) {}
 
   /** @param reply what its request was answered: rank, time left, holder */
-  enter(waiter: RedisAcquire, reply: readonly unknown[]): void {
+  enter(waiter: QueuedWaiter, reply: readonly unknown[]): void {
     waiter.queue = this;
     this.waiters.push(waiter);
     // The others are served behind it.
@@ -50,7 +50,7 @@ export class LocalQueue implements Alarm, Op {
   }
 
   /** By the waiter. */
-  remove(waiter: RedisAcquire): void {
+  remove(waiter: QueuedWaiter): void {
     const { waiters, site } = this;
     const wasFirst = waiters.head === waiter;
     waiters.remove(waiter);
@@ -118,7 +118,7 @@ export class LocalQueue implements Alarm, Op {
   }
 
   /** The waiter that the answer is about, if it is still there for the same request. */
-  private takeAsked(): RedisAcquire | undefined {
+  private takeAsked(): QueuedWaiter | undefined {
     const { about, x } = this;
     this.about = undefined;
     return about?.isQueued && about.member === x ? about : undefined;

@@ -2,6 +2,7 @@ import { type LockError, ProtocolError } from '../../common/errors.js';
 import { afterMicrotasks, type Ms } from '../../common/system.js';
 import type { Call, Calls } from './calls.js';
 import type { Op } from './op.js';
+import type { SemaphoreKeys } from './scripts/keys.js';
 import type { Script } from './scripts/script.js';
 
 /** Ops in one call: more make callers move in lock-step, and block Redis for longer. */
@@ -19,6 +20,18 @@ export interface OutboxContext {
   /** What an op was answered: `['E', text]`. */
   readonly opError: (text: string, op: Op) => LockError;
 }
+
+/** How the script of locks reads an op. */
+export const addLock = (keys: string[], args: string[], { keys: of, op, x, y }: Op): void => {
+  keys.push(of.key, of.queue, of.alive);
+  args.push(op, x, y);
+};
+
+/** How the script of semaphores reads it. */
+export const addSemaphore = (keys: string[], args: string[], { keys: of, op, x, y, limit }: Op): void => {
+  keys.push(of.key, of.queue, of.alive, (of as SemaphoreKeys).limit);
+  args.push(op, x, y, String(limit));
+};
 
 /** What is to be done to locks, or to semaphores: what is asked for in one turn of the event loop leaves in as few calls as possible. */
 export class Outbox {

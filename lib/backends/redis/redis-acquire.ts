@@ -1,22 +1,23 @@
 import type { Alarm } from '../../common/alarms.js';
 import { AcquireTimeoutError, LimitMismatchError, type LockError, LockUnavailableError } from '../../common/errors.js';
-import type { Linked } from '../../common/linked-list.js';
 import type { Ms } from '../../common/system.js';
 import type { AcquireRequest, LockKind, Pending, Waiter } from '../backend.js';
 import { type AcquireEvent, type AcquireState, TRANSITIONS } from './acquire-states.js';
+import type { Joining } from './channels.js';
 import type { Op, Retried } from './op.js';
 import { RedisGrant } from './redis-grant.js';
-import type { RedisSite, Told } from './redis-site.js';
+import type { RedisSite } from './redis-site.js';
 import type { Renewal } from './renewals.js';
 import type { LockKeys } from './scripts/keys.js';
 import { memberOf, tokenOf } from './scripts/token.js';
+import type { Asker, QueuedWaiter, Told } from './waiting.js';
 
 /** One caller that waits for a lock. Each request of it has a salt of its own, by which everybody knows it. */
-export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Linked<RedisAcquire> {
+export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joining, Asker, QueuedWaiter {
   due: Ms = Infinity;
   slot = -1;
-  prev: RedisAcquire | undefined = undefined;
-  next: RedisAcquire | undefined = undefined;
+  prev: QueuedWaiter | undefined = undefined;
+  next: QueuedWaiter | undefined = undefined;
   sentAt: Ms = NaN;
   isDropped = false;
   op = 'q';
@@ -25,8 +26,7 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Linke
   readonly y: string;
   /** Renewal: what is to be confirmed. */
   token = '';
-  /** The queue that it is in, by that queue. */
-  queue: { remove(waiter: RedisAcquire): void } | undefined = undefined;
+  queue: QueuedWaiter['queue'] = undefined;
   private state: AcquireState = 'asked';
   /** When a request was sent that has found it in the queue. */
   private seenAt: Ms = -Infinity;

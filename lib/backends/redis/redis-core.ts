@@ -6,38 +6,30 @@ import { Calls } from './calls.js';
 import { type ChannelUse, ONE_CHANNEL, ShardedChannels } from './channels.js';
 import type { RedisDriver } from './drivers/driver.js';
 import { degradation, isNoMaster, typedError } from './drivers/redis-errors.js';
+import { checkServer } from './drivers/server-info.js';
 import { GrantRenewal } from './grant-renewal.js';
 import { LocalQueue } from './local-queue.js';
 import type { Op } from './op.js';
 import type { RedisConfig } from './options.js';
-import { Outbox, type OutboxContext } from './outbox.js';
-import { checkServer, findClient, serverInfo } from './probe.js';
+import { addLock, addSemaphore, Outbox, type OutboxContext } from './outbox.js';
+import { joinAs, serverInfo } from './probe.js';
 import { RedisAcquire } from './redis-acquire.js';
 import { RedisGrant } from './redis-grant.js';
 import { RedisLink } from './redis-link.js';
-import type { RedisCounts, RedisSite, Told } from './redis-site.js';
+import type { RedisCounts, RedisSite } from './redis-site.js';
 import { type Renewal, Renewals } from './renewals.js';
 import { Release, Withdrawal } from './repeated.js';
 import { Retries } from './retries.js';
-import { type LockKeys, lockKeys, type SemaphoreKeys, semaphoreKeys } from './scripts/keys.js';
+import { type LockKeys, lockKeys, semaphoreKeys } from './scripts/keys.js';
 import { lockScript } from './scripts/lock-script.js';
 import { channelOf, parseMessage } from './scripts/messages.js';
 import { semaphoreScript } from './scripts/semaphore-script.js';
 import { Salts, saltOf } from './scripts/token.js';
+import type { Asker, QueuedWaiter, Told } from './waiting.js';
 import { KeyWatch } from './watch.js';
 
 /** The same is not told again for so long. */
 const TOLD_MS: Ms = 10_000;
-
-const addLock = (keys: string[], args: string[], { keys: of, op, x, y }: Op): void => {
-  keys.push(of.key, of.queue, of.alive);
-  args.push(op, x, y);
-};
-
-const addSemaphore = (keys: string[], args: string[], { keys: of, op, x, y, limit }: Op): void => {
-  keys.push(of.key, of.queue, of.alive, (of as SemaphoreKeys).limit);
-  args.push(op, x, y, String(limit));
-};
 
 /** What the backend consists of, put together, and what happens between the parts. */
 export class RedisCore implements RedisSite {
@@ -46,7 +38,7 @@ export class RedisCore implements RedisSite {
   readonly salts: Salts;
   readonly counts: RedisCounts = { pokes: 0, lostPlaces: 0, confirmations: 0, orphans: 0 };
   readonly retries: Retries;
-  readonly bySalt = new Map<string, RedisAcquire | RedisGrant>();
+  readonly bySalt = new Map<string, Asker>();
   readonly watchers = new Set<(event: LinkEvent) => void>();
   readonly suspects = new Set<(grant?: Grant) => void>();
   channels: ChannelUse = ONE_CHANNEL;
@@ -181,14 +173,12 @@ export class RedisCore implements RedisSite {
   tell(told: Told): void {
     const { token, kind, key } = told;
     const one = this.bySalt.get(saltOf(token));
-    if (one instanceof RedisAcquire) return one.told(told);
-    // A grant may be told twice, by an answer and by a message.
-    if (one) return;
+    if (one) return one.told(told);
     this.counts.orphans++;
     new Release(this, kind, this.fullKeysOf(kind, key), 1, token, 0, Infinity, () => undefined).start();
   }
 
-  enter(waiter: RedisAcquire, reply: readonly unknown[]): void {
+  enter(waiter: QueuedWaiter, reply: readonly unknown[]): void {
     const { kind, keys, limit } = waiter;
     let queue = this.queues.get(keys.key);
     if (!queue) {
@@ -232,9 +222,10 @@ export class RedisCore implements RedisSite {
 
   private async probe(): Promise<void> {
     const { driver, host, clock, alarms, config } = this;
-    checkServer(driver.server, await serverInfo(driver), (message) => host.log('warn', message));
+    const warnings = checkServer(await serverInfo(driver), driver.server, driver.isCluster);
+    for (const warning of warnings) host.log('warn', warning);
     if (config.watch) await driver.watch([]);
-    this.client = await findClient(driver, host.entropy);
+    this.client = await joinAs(driver, host.entropy);
     if (!driver.isSharded) return;
     this.channels = new ShardedChannels(
       clock,

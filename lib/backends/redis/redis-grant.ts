@@ -2,6 +2,7 @@ import type { Ms } from '../../common/system.js';
 import type { AcquireRequest, Grant, Owner } from '../backend.js';
 import type { LockKeys } from './scripts/keys.js';
 import { fenceOf, saltOf } from './scripts/token.js';
+import type { Asker } from './waiting.js';
 
 /** A lost connection costs no lock: only the lease ends it. */
 const LEASE: Owner = Object.freeze({
@@ -11,7 +12,7 @@ const LEASE: Owner = Object.freeze({
 });
 
 /** A lock that Redis gave to this process. */
-export class RedisGrant implements Grant {
+export class RedisGrant implements Grant, Asker {
   readonly owner = LEASE;
   /** When its lease has surely ended, if nothing more is heard. */
   heldUntil: Ms;
@@ -36,6 +37,11 @@ export class RedisGrant implements Grant {
 
   get salt(): string {
     return saltOf(this.token);
+  }
+
+  /** Asker: a grant may be told twice, by an answer and by a message. */
+  told(): void {
+    // It is held.
   }
 
   /** It may have been renewed now. */

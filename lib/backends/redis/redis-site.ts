@@ -1,37 +1,26 @@
 import type { Alarms } from '../../common/alarms.js';
 import type { LockError } from '../../common/errors.js';
-import type { Clock, Ms } from '../../common/system.js';
+import type { Clock } from '../../common/system.js';
 import type { LockKind } from '../backend.js';
 import type { ChannelUse } from './channels.js';
 import type { RedisConfig } from './options.js';
 import type { Op } from './op.js';
-import type { RedisAcquire } from './redis-acquire.js';
-import type { RedisGrant } from './redis-grant.js';
 import type { Renewal } from './renewals.js';
 import type { Retries } from './retries.js';
 import type { LockKeys } from './scripts/keys.js';
 import type { Salts } from './scripts/token.js';
+import type { Asker, QueuedWaiter, Told } from './waiting.js';
 
-/** What happened so often. */
+/** How often something has happened. */
 export interface RedisCounts {
+  /** A process that waits has reported that it is alive. */
   pokes: number;
+  /** A waiter was no longer in the queue, and has entered it again. */
   lostPlaces: number;
+  /** A grant was renewed before it was handed out, because its lease might have been over soon. */
   confirmations: number;
+  /** A grant for which nobody waited was given back. */
   orphans: number;
-}
-
-/** What an answer or a message says about a grant. */
-export interface Told {
-  readonly token: string;
-  readonly kind: LockKind;
-  /** The full key. */
-  readonly key: string;
-  /** When what led to it was sent; undefined: some time after the waiter was last seen in the queue. */
-  readonly validFrom: Ms | undefined;
-  /** Undefined: as long as was asked for. */
-  readonly leaseMs: Ms | undefined;
-  /** The lease is short until it has been renewed. */
-  readonly confirm: boolean;
 }
 
 /** What the parts of a Redis backend share. */
@@ -45,7 +34,7 @@ export interface RedisSite {
   readonly counts: RedisCounts;
   readonly retries: Retries;
   /** Who asks with a salt, and who holds what was granted for it. */
-  readonly bySalt: Map<string, RedisAcquire | RedisGrant>;
+  readonly bySalt: Map<string, Asker>;
   readonly channels: ChannelUse;
   /** The id of this client. */
   readonly client: string;
@@ -61,7 +50,7 @@ export interface RedisSite {
   /** Has a grant delivered to whom it is for, or freed if nobody wants it. */
   tell(told: Told): void;
   /** The waiter has a place in the queue. `reply`: rank, time left, holder. */
-  enter(waiter: RedisAcquire, reply: readonly unknown[]): void;
+  enter(waiter: QueuedWaiter, reply: readonly unknown[]): void;
   /** Takes a waiter, or what it was granted, from the queue: repeated until it is answered. */
   withdraw(waiter: { readonly kind: LockKind; readonly keys: LockKeys; readonly limit: number }, member: string): void;
   /** Redis serves less well than it should. The same is not told again for a while. */

@@ -124,7 +124,8 @@ export class RedisBackend implements LockBackend<RedisStats> {
   async stats(): Promise<RedisStats[]> {
     const { core } = this;
     core.assertUsable();
-    return [{ server: core.server, ...(await serverInfo(core.driver)), ...core.tally() }];
+    const { version, role, memoryPolicy, connectedReplicas } = await serverInfo(core.driver);
+    return [{ server: core.server, version, role, memoryPolicy, connectedReplicas, ...core.tally() }];
   }
 
   async ping(): Promise<void> {
