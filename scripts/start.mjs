@@ -4,9 +4,9 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { findRedis, redisIsRequired } from './redis-server.mjs';
 import { compile, root } from './samples/compile.mjs';
-import * as quickStart from './samples/quick-start.mjs';
 import { needsRedis } from './samples/redis.mjs';
 import { run } from './samples/run.mjs';
+import * as twoInstances from './samples/two-instances.mjs';
 
 const samples = readdirSync(join(root, 'sample')).filter((name) => /^\d\d-/.test(name));
 const first = samples[0];
@@ -24,7 +24,7 @@ if (more.length > 0 || !sample || (all && !once)) {
 async function runOne(name) {
   const folder = join(root, 'sample', name);
   compile(folder);
-  if (name === first) return once ? quickStart.check() : quickStart.start();
+  if (twoInstances.hasTwoInstances(folder)) return once ? twoInstances.check(folder) : twoInstances.start(folder);
   return run(folder, once);
 }
 
