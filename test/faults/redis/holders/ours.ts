@@ -2,10 +2,10 @@ import { LockClient } from '../../../../lib/entries/client.js';
 import { redisBackend } from '../../../../lib/entries/redis.js';
 import { clientAt, type Held, type Holder, type Place } from './holder.js';
 
-/** This package with its defaults: it renews after a third of the lease. */
+/** This package. It renews after a third of the lease, as the tables say. */
 export async function holder(place: Place, leaseMs: number, watch: boolean): Promise<Holder> {
   const redis = clientAt(place, { lazyConnect: true });
-  const client = new LockClient({ backend: redisBackend(redis, { watch }), shutdownTimeoutS: 0.5 });
+  const client = new LockClient({ backend: redisBackend(redis, { watch }), renewRatio: 1 / 3, shutdownTimeoutS: 0.5 });
   await client.start();
   return {
     async hold(key): Promise<Held> {
