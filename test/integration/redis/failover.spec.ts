@@ -54,7 +54,10 @@ describeRedis('a failover by Sentinel', () => {
     await master.command('WAIT', 1, 1000);
     await master.kill();
     const next = await pair.failedOver(master);
-    await until(async () => (await next.command('ZCARD', '{lock:key}:q')) === 2, 'the queue');
+    expect(await next.command('ZCARD', '{lock:key}:q')).toBe(2);
+    // Who has not come back yet cannot be given the lock.
+    const channels = async (): Promise<unknown[]> => (await next.command('PUBSUB', 'CHANNELS', 'dfl:*')) as unknown[];
+    await until(async () => (await channels()).length === 3, 'everybody to come back', PATIENCE_MS);
     expect(lock.isHeld).toBe(true);
     expect(await inTime(lock.release(), 'the release', PATIENCE_MS)).toBe(true);
     const fences = await inTime(Promise.all(waiting), 'the waiters', PATIENCE_MS);

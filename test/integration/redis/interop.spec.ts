@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Redlock } from '@sesamecare-oss/redlock';
+import { Lock, Redlock } from '@sesamecare-oss/redlock';
 import type { Redis } from 'ioredis';
 import { Mutex } from 'redis-semaphore';
 import type { LockClient } from '../../../lib/locks/lock-client.js';
@@ -87,7 +87,7 @@ describeRedis('programs that share a key in Redis', () => {
   });
 
   it.each(strangers)('%s is kept out by a holder of this package, and keeps one out', async (name) => {
-    const key = `out-${name}`;
+    const key = `out-${strangers.indexOf(name)}`;
     const lock = await locks.acquire(key);
     let entered = false;
     let leave!: () => void;
@@ -109,13 +109,14 @@ describeRedis('programs that share a key in Redis', () => {
   });
 
   it.each(strangers)('%s cannot release a lock of this package', async (name) => {
-    const key = `foreign-${name}`;
+    const key = `foreign-${strangers.indexOf(name)}`;
     const lock = await locks.acquire(key);
     if (name === 'redis-semaphore') {
       const mutex = new Mutex(redis, key, { identifier: 'another', acquiredExternally: true });
       await mutex.release();
     } else if (name === 'redlock') {
-      await redis.eval(DELETE_MINE, 1, PREFIX + key, 'another');
+      const another = new Lock(new Redlock([redis]), [PREFIX + key], 'another', [], Date.now() + LEASE_MS);
+      await expect(another.release()).rejects.toThrow();
     } else {
       expect(await redis.eval(DELETE_MINE, 1, PREFIX + key, 'another')).toBe(0);
     }

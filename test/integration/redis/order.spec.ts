@@ -52,7 +52,7 @@ describeRedis('waiters of several processes', () => {
       const lib = await CompiledLib.make();
       world.later(() => lib.remove());
       const program = `
-      const { redisBackend } = await ROOM('entries/redis.js');
+      const { redisBackend } = await ROOM('backends/redis/redis-backend.js');
       const { Redis } = await import('ioredis');
       const client = new LockClient({ backend: redisBackend(new Redis({ port: ${world.server.port}, lazyConnect: true })) });
       await client.start();
