@@ -32,17 +32,25 @@ export interface RedisDriver {
    */
   open(listener: DriverListener): Promise<void>;
   /**
-   * EVALSHA, and EVAL after NOSCRIPT. In a cluster all keys are in one slot. Always settles: rejects with a transient error
-   * when the connection ends or is kicked.
+   * EVALSHA, and EVAL after NOSCRIPT. In a cluster all keys are in one slot, and there is at least one. Always settles: rejects
+   * with a transient error when the connection ends or is kicked, at once when there is none, and when the server is silent
+   * for longer than the request timeout, after which the driver drops that connection by itself. Never sent twice, except
+   * where a node of a cluster has refused it (MOVED, ASK).
    */
   eval(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown>;
   /** One plain command, such as INFO or EXISTS. In a cluster `key` chooses the node; without one, any master. */
   command(key: string | undefined, args: readonly string[]): Promise<unknown>;
-  /** Resolves when the subscription stands; the driver renews it after each reconnect until `unsubscribe`. */
+  /**
+   * Resolves when the subscription stands. The driver renews it after each reconnect until `unsubscribe`, also if the first
+   * attempt was rejected with a transient error.
+   */
   subscribe(channel: string): Promise<void>;
   unsubscribe(channel: string): void;
-  /** Drops the connections and makes new ones: the server is silent, or is no master any more. */
-  kick(): void;
+  /**
+   * Drops the connections and makes new ones. The driver does so by itself when the server is silent or is no master any more.
+   * @param key in a cluster, only those to the node of this key
+   */
+  kick(key?: string): void;
   /**
    * Has changes of the keys reported by `invalidated`, once for each, and answers how many of them exist. Asked again after
    * each own write to a key. Rejects with ConfigError or UnsupportedError where the server refuses CLIENT TRACKING.
