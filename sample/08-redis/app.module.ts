@@ -16,6 +16,7 @@ const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379', { laz
     ScheduleModule.forRoot(),
     DflockdModule.forRoot({
       backend: redisBackend(redis, { watch: true }), // a holder hears at once that somebody deleted its key
+      leaseTtlS: 2, // short, so that the tour sees a loss soon: keys are watched from their first renewal on
       namespace: 'sample-08',
     }),
   ],

@@ -28,7 +28,7 @@ export async function check(folder) {
   }
 }
 
-/** Runs until it is interrupted. */
+/** Runs until it is interrupted. Resolves to whether it was. */
 export async function start(folder) {
   const { startInstances } = await load(folder, 'instances.mjs');
   const redis = await redisFor(folder);
@@ -60,17 +60,11 @@ export async function start(folder) {
   Ctrl-C ends both.
   `);
 
-  let asked = false;
-  for (const signal of ['SIGINT', 'SIGTERM']) {
-    process.on(signal, () => {
-      asked = true;
-      void stop().then(() => process.exit(0));
-    });
-  }
+  let stopped;
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => (stopped ??= stop()));
   await instances.ended;
-  if (!asked) {
-    console.error('an instance has ended');
-    await stop();
-    process.exit(1);
-  }
+  if (stopped === undefined) console.error('an instance has ended');
+  const asked = stopped !== undefined;
+  await (stopped ??= stop());
+  return asked;
 }
