@@ -88,7 +88,7 @@ export class ClusterDriver implements RedisDriver {
       } catch (error) {
         this.refreshSoon();
         if (!redirectionOf(error) || redirections === MOST_REDIRECTIONS) throw error;
-        subscriber.remove(channel);
+        subscriber.forget(channel);
         await this.refresh();
       }
     }
@@ -266,7 +266,7 @@ export class ClusterDriver implements RedisDriver {
   private moveChannels(): void {
     for (const node of this.map.nodes()) {
       for (const channel of node.subscriber?.all() ?? []) {
-        if (this.map.at(slotOf(channel)) !== node) node.subscriber!.remove(channel);
+        if (this.map.at(slotOf(channel)) !== node) node.subscriber!.forget(channel);
       }
     }
     for (const channel of this.channels) {

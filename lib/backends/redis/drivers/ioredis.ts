@@ -204,7 +204,8 @@ export class IoredisClusterDialer implements ClusterDialer {
       slotsRefreshTimeout: this.timeoutMs,
       slotsRefreshInterval: undefined,
       scripts: undefined,
-      redisOptions: ownOptions(this.timeoutMs),
+      // ioredis 5 does not merge them by itself.
+      redisOptions: { ...this.cluster.options.redisOptions, ...ownOptions(this.timeoutMs) },
     });
     let cause: unknown;
     probe.on('error', (error) => (cause = error));

@@ -11,7 +11,7 @@ import {
   destroyed,
   NodeRedisConnection,
   NodeRedisDialer,
-  poolIsClosed,
+  notConnected,
   type NodeRedis,
   type NodeRedisOptions,
   type Source,
@@ -26,7 +26,9 @@ export interface NodeRedisPool {
 
 /** What it uses of `createSentinel()`. */
 export interface NodeRedisSentinel {
-  duplicate(override: object): NodeRedisSentinel;
+  readonly isOpen: boolean;
+  /** From version 6. */
+  duplicate?(override: object): NodeRedisSentinel;
   connect(): Promise<unknown>;
   destroy(): Promise<unknown>;
   getMasterNode(): Endpoint | undefined;
@@ -103,7 +105,7 @@ export class NodeRedisPoolDialer implements Dialer {
   }
 
   private async template(): Promise<NodeRedis> {
-    if (!this.pool.isOpen) throw poolIsClosed(undefined);
+    if (!this.pool.isOpen) throw notConnected('a pool of node-redis');
     return this.pool.execute(async (client) => client);
   }
 }
@@ -114,6 +116,7 @@ export class NodeRedisSentinelDialer implements Dialer {
   readonly keyPrefix: string;
   readonly timeoutMs: number;
   private readonly options: SentinelOptions | undefined;
+  private template: NodeRedis | undefined;
   private attempts = 0;
 
   constructor(private readonly sentinel: NodeRedisSentinel) {
@@ -128,11 +131,23 @@ export class NodeRedisSentinelDialer implements Dialer {
     return new NodeRedisConnection(this.master, events);
   }
 
+  private readonly master: Source = () => (this.sentinel.duplicate ? this.asked() : this.told());
+
+  /** Version 5 does not say how to make another one: the user's own is asked which server is the master, and sends nothing. */
+  private async told(): Promise<Awaited<ReturnType<Source>>> {
+    const { sentinel } = this;
+    if (!sentinel.isOpen) throw notConnected('the Sentinel client of node-redis 5');
+    this.template ??= await sentinel._execute(false, async (client) => client);
+    const node = sentinel.getMasterNode();
+    if (!node) throw new Error('the Sentinels name no master that is connected');
+    return { client: this.template, node };
+  }
+
   /** Asks the Sentinels, by a client that lasts only for the question; the answer is a client for the master of today. */
-  private readonly master: Source = async () => {
+  private async asked(): Promise<Awaited<ReturnType<Source>>> {
     const { nodeClientOptions, sentinelClientOptions, sentinelRootNodes } = this.options ?? {};
     const first = this.attempts++;
-    const probe = this.sentinel.duplicate({
+    const probe = this.sentinel.duplicate!({
       ...(this.options && {
         nodeClientOptions: forQuestions(nodeClientOptions),
         sentinelClientOptions: forQuestions(sentinelClientOptions),
@@ -160,7 +175,7 @@ export class NodeRedisSentinelDialer implements Dialer {
     } finally {
       probe.destroy().catch(() => undefined);
     }
-  };
+  }
 }
 
 export class NodeRedisClusterDialer implements ClusterDialer {

@@ -128,6 +128,8 @@ export class NodeRedisConnection implements Connection {
 
   async destroy(): Promise<void> {
     this.isDestroyed = true;
+    // Not while the library reads what has arrived: it would look for the commands that the rest answers.
+    await undefined;
     await destroyed(this.client);
     // Until it has given up, it may still make its socket.
     await this.ready.catch(() => undefined);
@@ -162,5 +164,5 @@ export async function destroyed(client: NodeRedis | undefined): Promise<void> {
   }
 }
 
-export const poolIsClosed = (cause: unknown): ConfigError =>
-  new ConfigError('a pool of node-redis must be connected before its locks are used; await pool.connect()', { cause });
+export const notConnected = (what: string): ConfigError =>
+  new ConfigError(`${what} must be connected before locks are used with it; await its connect() first`);

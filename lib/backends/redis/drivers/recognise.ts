@@ -17,11 +17,13 @@ import type { DriverSettings } from './settings.js';
 
 /**
  * A client of ioredis 5 or newer (`Redis`, with or without Sentinels, or `Cluster`), or of node-redis 4 or newer
- * (`createClient`, `createCluster`, `createSentinel`, `createClientPool`). It need not be connected, but a pool must be.
+ * (`createClient`, `createCluster`, `createSentinel`, `createClientPool`). It need not be connected, except for a pool and the
+ * Sentinel client of node-redis 5.
  */
 export type RedisClient =
   | { readonly options?: object | undefined; duplicate(...args: never[]): unknown }
-  | { readonly totalClients: number; execute(...args: never[]): unknown };
+  | { readonly totalClients: number; execute(...args: never[]): unknown }
+  | { getMasterNode(): unknown; getSentinelNode(): unknown };
 
 const LIBRARIES = 'a client of ioredis (5 or newer) or of the package redis (node-redis, 4 or newer)';
 
@@ -49,7 +51,7 @@ function dialerOf(client: object, fields: Fields): ConstructorParameters<typeof 
   if (has(fields, 'duplicate', 'call', 'connect', 'disconnect', 'ssubscribe') && typeof fields.status === 'string') {
     return new IoredisDialer(client as unknown as Ioredis);
   }
-  if (has(fields, 'duplicate', 'getMasterNode', '_execute')) {
+  if (has(fields, 'getMasterNode', 'getSentinelNode', '_execute')) {
     return new NodeRedisSentinelDialer(client as NodeRedisSentinel);
   }
   if (has(fields, 'duplicate', 'sendCommand', 'sSubscribe', 'connect') && typeof fields.isOpen === 'boolean') {

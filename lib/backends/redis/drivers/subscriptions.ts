@@ -76,6 +76,12 @@ export class Subscriptions {
     if (this.channels.delete(channel)) this.link.unsubscribe(channel, this.isSharded);
   }
 
+  /** Its slot has moved: the server ends the subscription by itself, and node-redis trips over a SUNSUBSCRIBE meanwhile. */
+  forget(channel: string): void {
+    this.standing.delete(channel);
+    this.channels.delete(channel);
+  }
+
   close(error: LockError): Promise<void> {
     this.stopPings();
     return this.link.close(error);
