@@ -8,7 +8,7 @@ import {
   LockUnavailableError,
   UnsupportedError,
 } from '../../../../lib/common/errors.js';
-import { Caller, DIGITS, lost, request, ScriptedRedis, type SentCall } from './scripted-redis.js';
+import { Caller, DIGITS, lost, request, ScriptedRedis, type SentOp } from './scripted-redis.js';
 
 const FOREIGN = 'somebody';
 const TOKEN = '1700000000000000aaaaaaaaaa000001';
@@ -142,7 +142,7 @@ describe('an acquire', () => {
   it('does not take the late answer to its request for one to the next', async () => {
     const caller = wait();
     const call = await redis.call();
-    const [{ x: salt }] = call.ops as [{ x: string }];
+    const [{ x: salt }] = call.ops as [SentOp];
     redis.publish(`c${DIGITS}${salt}lock:a`);
     expect(await redis.sent()).toEqual([]);
     await call.answer([0, 9000, TOKEN]);
@@ -160,7 +160,7 @@ describe('an acquire', () => {
     await redis.clock.advanceAsync(150);
     const second = await redis.call();
     expect(second.ops).toMatchObject([{ op: 'c', y: '' }, { op: 'q' }]);
-    const [cancel, again] = second.ops as [{ x: string }, { x: string }];
+    const [cancel, again] = second.ops as [SentOp, SentOp];
     expect(cancel.x).toMatch(new RegExp(`^x[0-9a-f]{9}${first.ops[0]!.x}10000$`));
     expect(again.x).not.toBe(first.ops[0]!.x);
     await second.answer(2, DIGITS);
@@ -277,8 +277,7 @@ describe('an acquire', () => {
     redis.publish(`g${DIGITS}${call.ops[0]!.x}lock:a`);
     expect((await redis.call()).ops).toMatchObject([{ op: 'r', x: DIGITS + call.ops[0]!.x, y: '0' }]);
     expect(caller.grant).toBeUndefined();
-    const [{ orphans }] = (await backend.stats()) as [{ orphans: number }];
-    expect(orphans).toBe(1);
+    expect(await backend.stats()).toMatchObject([{ orphans: 1 }]);
   });
 
   it('repeats that it has left until that is answered', async () => {
@@ -337,7 +336,7 @@ describe('an acquire', () => {
 
   it('fails where the script answers something else', async () => {
     const caller = wait({ deadline: redis.clock.now() });
-    await ((await redis.call()) as SentCall).answer();
+    await (await redis.call()).answer();
     expect(caller.error).toMatchObject({ code: 'PROTOCOL' });
   });
 

@@ -19,7 +19,7 @@ export interface SentOp {
 export interface SentCall {
   readonly script: string;
   readonly at: Ms;
-  readonly ops: readonly SentOp[];
+  readonly ops: SentOp[];
   readonly keys: readonly string[];
   answer(...replies: readonly unknown[]): Promise<void>;
   fail(error?: Error): Promise<void>;
