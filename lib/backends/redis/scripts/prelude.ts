@@ -26,7 +26,7 @@ local function up()
   end
   local old = redis.pcall('SET', KEYS[1], digits(us), 'GET')
   if type(old) == 'table' then
-    if not string.find(old.err, '^WRONGTYPE') then error(old.err, 0) end
+    -- It holds no string. Where it is something else that is wrong, that is raised now.
     redis.call('SET', KEYS[1], digits(us))
     old = false
   end
