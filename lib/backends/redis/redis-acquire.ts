@@ -70,9 +70,10 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
   start(): void {
     const { site, req } = this;
     if (!this.isTry) site.waits.set(this, req.deadline);
+    this.takeSalt();
     const { outage } = site;
     if (outage) this.unanswered(outage);
-    else this.ask();
+    else this.send();
   }
 
   /** Pending */
@@ -193,13 +194,23 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
     return true;
   }
 
+  /** Asks, with another salt than before. */
   private ask(): void {
-    const { site } = this;
-    if (this.x !== '') site.bySalt.delete(this.x);
-    this.x = site.salts.next();
+    this.site.bySalt.delete(this.x);
+    this.takeSalt();
+    this.send();
+  }
+
+  private takeSalt(): void {
+    const { salts, bySalt } = this.site;
+    this.x = salts.next();
     this.seenAt = -Infinity;
     this.early = undefined;
-    site.bySalt.set(this.x, this);
+    bySalt.set(this.x, this);
+  }
+
+  private send(): void {
+    const { site } = this;
     // Without the subscription, a place in the queue would be one of which nobody hears.
     this.op = this.isTry || !site.channels.isJoined(this.keys.tag) ? 't' : 'q';
     if (this.op === 'q') this.useChannel();

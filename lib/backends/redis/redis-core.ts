@@ -224,7 +224,8 @@ export class RedisCore implements RedisSite {
     const { driver, host, clock, alarms, config } = this;
     const warnings = checkServer(await serverInfo(driver), driver.server, driver.isCluster);
     for (const warning of warnings) host.log('warn', warning);
-    if (config.watch) await driver.watch([]);
+    // Whether it may be used at all; any key will do.
+    if (config.watch) await driver.watch([this.keysOf('lock', '').key]);
     this.client = await joinAs(driver, host.entropy);
     if (!driver.isSharded) return;
     this.channels = new ShardedChannels(

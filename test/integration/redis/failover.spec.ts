@@ -72,7 +72,8 @@ describeRedis('a failover by Sentinel', () => {
       open();
       const pair = await pairOf();
       const place = { sentinels: pair.addresses };
-      const [holder, other] = [await world.client({}, place), await world.client({}, place)];
+      const options = { reconnect: { maxDelayMs: 200 } };
+      const [holder, other] = [await world.client(options, place), await world.client(options, place)];
       const [master, replica] = [await pair.master(), await pair.replica()];
       replica.pause();
       await master.command('CLIENT', 'KILL', 'TYPE', 'replica');

@@ -154,7 +154,9 @@ describeRedis('programs that share a key in Redis', () => {
       }
       // It was set between `at` and its answer: a little less than 300 ms after `at` would be too early.
       expect(Math.min(...waits)).toBeGreaterThan(-1);
-      expect(median(waits)).toBeLessThanOrEqual(20);
+      // A poll every 100 ms, as for keys that are deleted, would not do it.
+      expect(Math.min(...waits)).toBeLessThanOrEqual(20);
+      expect(median(waits)).toBeLessThanOrEqual(40);
     });
   });
 });

@@ -32,39 +32,47 @@ type Fields = Readonly<Record<string, unknown>>;
 const has = (client: Fields, ...methods: readonly string[]): boolean =>
   methods.every((name) => typeof client[name] === 'function');
 
-/** The connections of its own that a backend has to the server of the client. @throws ConfigError */
-export function createDriver(client: unknown, settings: DriverSettings): RedisDriver {
-  if (typeof client !== 'object' || client === null) throw unknown(client);
-  const fields = client as Fields;
-  if (has(fields, 'duplicate', 'nodes', 'connect') && fields.isCluster === true) {
-    return new ClusterDriver(new IoredisClusterDialer(client as IoredisCluster), settings);
-  }
-  if (has(fields, 'duplicate', 'nodeClient')) {
-    return new ClusterDriver(new NodeRedisClusterDialer(client as unknown as NodeRedisCluster), settings);
-  }
-  const dialer = dialerOf(client, fields);
-  if (!dialer) throw unknown(client);
-  return new PairDriver(dialer, settings);
+/** Which of them it is. */
+export type ClientShape =
+  'ioredis' | 'ioredis-cluster' | 'node-redis' | 'node-redis-cluster' | 'node-redis-pool' | 'node-redis-sentinel';
+
+/** @param where what the client was given to, for the message @throws ConfigError */
+export function shapeOf(where: string, client: unknown): ClientShape {
+  const shape = typeof client === 'object' && client !== null ? recognised(client as Fields) : undefined;
+  if (shape) return shape;
+  throw new ConfigError(`${where}: expected ${LIBRARIES}, got ${kindOf(client)}${cureOf(client)}`);
 }
 
-function dialerOf(client: object, fields: Fields): ConstructorParameters<typeof PairDriver>[0] | undefined {
-  if (has(fields, 'duplicate', 'call', 'connect', 'disconnect', 'ssubscribe') && typeof fields.status === 'string') {
-    return new IoredisDialer(client as unknown as Ioredis);
+function recognised(client: Fields): ClientShape | undefined {
+  if (has(client, 'duplicate', 'nodes', 'connect') && client.isCluster === true) return 'ioredis-cluster';
+  if (has(client, 'duplicate', 'nodeClient')) return 'node-redis-cluster';
+  if (has(client, 'duplicate', 'call', 'connect', 'disconnect', 'ssubscribe') && typeof client.status === 'string') {
+    return 'ioredis';
   }
-  if (has(fields, 'getMasterNode', 'getSentinelNode', '_execute')) {
-    return new NodeRedisSentinelDialer(client as NodeRedisSentinel);
+  if (has(client, 'getMasterNode', 'getSentinelNode', '_execute')) return 'node-redis-sentinel';
+  if (has(client, 'duplicate', 'sendCommand', 'sSubscribe', 'connect') && typeof client.isOpen === 'boolean') {
+    return 'node-redis';
   }
-  if (has(fields, 'duplicate', 'sendCommand', 'sSubscribe', 'connect') && typeof fields.isOpen === 'boolean') {
-    return new NodeRedisDialer(client as unknown as NodeRedis);
-  }
-  if (has(fields, 'execute', 'sendCommand') && typeof fields.totalClients === 'number') {
-    return new NodeRedisPoolDialer(client as NodeRedisPool);
-  }
+  if (has(client, 'execute', 'sendCommand') && typeof client.totalClients === 'number') return 'node-redis-pool';
   return undefined;
 }
 
-function unknown(client: unknown): ConfigError {
-  return new ConfigError(`redisBackend: expected ${LIBRARIES}, got ${kindOf(client)}${cureOf(client)}`);
+/** The connections of its own that a backend has to the server of the client. @throws ConfigError */
+export function createDriver(client: unknown, settings: DriverSettings): RedisDriver {
+  switch (shapeOf('redisBackend', client)) {
+    case 'ioredis-cluster':
+      return new ClusterDriver(new IoredisClusterDialer(client as IoredisCluster), settings);
+    case 'node-redis-cluster':
+      return new ClusterDriver(new NodeRedisClusterDialer(client as NodeRedisCluster), settings);
+    case 'ioredis':
+      return new PairDriver(new IoredisDialer(client as Ioredis), settings);
+    case 'node-redis-sentinel':
+      return new PairDriver(new NodeRedisSentinelDialer(client as NodeRedisSentinel), settings);
+    case 'node-redis':
+      return new PairDriver(new NodeRedisDialer(client as NodeRedis), settings);
+    case 'node-redis-pool':
+      return new PairDriver(new NodeRedisPoolDialer(client as NodeRedisPool), settings);
+  }
 }
 
 /** What to write instead of what is given by mistake. */

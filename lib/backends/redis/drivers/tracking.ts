@@ -19,7 +19,6 @@ export class Tracking {
 
   async watch(keys: readonly string[]): Promise<number> {
     await this.aim();
-    // Whether the server takes part was the question.
     if (keys.length === 0) return 0;
     // In one turn, so that nothing is sent between the two.
     const caching = this.commands.call(['CLIENT', 'CACHING', 'YES']);

@@ -1,0 +1,81 @@
+import KeyvRedis from '@keyv/redis';
+import { describe, expect, it } from '@jest/globals';
+import { Cluster, Redis } from 'ioredis';
+import { createClient, createCluster, createSentinel } from 'redis';
+import { createDriver } from '../../../../lib/backends/redis/drivers/recognise.js';
+import { ConfigError } from '../../../../lib/common/errors.js';
+import { systemClock, systemEntropy } from '../../../../lib/common/system.js';
+
+const settings = {
+  clock: systemClock,
+  entropy: systemEntropy,
+  requestTimeoutMs: 5_000,
+  minDelayMs: 50,
+  maxDelayMs: 5_000,
+  watch: false,
+};
+const driverOf = (client: unknown): ReturnType<typeof createDriver> => createDriver(client, settings);
+
+describe('the client that is given', () => {
+  it('names its server, never its user and password, and its prefix', () => {
+    const quiet = { lazyConnect: true, keyPrefix: 'app:' };
+    const seen = [
+      new Redis('redis://user:hunter2@db:6380/2', quiet),
+      new Redis({ ...quiet, path: '/run/redis.sock' }),
+      new Redis({ ...quiet, host: '::1' }),
+      new Redis({ ...quiet, sentinels: [{ host: 's', port: 1 }], name: 'locks' }),
+      new Cluster([{ host: 'a', port: 1 }], { lazyConnect: true, redisOptions: { keyPrefix: 'app:' } }),
+      new Cluster([{ host: 'a', port: 1 }], { lazyConnect: true, keyPrefix: 'app:' }),
+      createClient({ url: 'redis://user:hunter2@db:6380/2', keyPrefix: 'app:' }),
+      createSentinel({ name: 'locks', sentinelRootNodes: [{ host: 's', port: 1 }], keyPrefix: 'app:' }),
+      createCluster({ rootNodes: [{ url: 'redis://a:1' }], keyPrefix: 'app:' }),
+    ].map(driverOf);
+    expect(seen.map(({ server }) => server)).toEqual([
+      'db:6380',
+      '/run/redis.sock',
+      '[::1]:6379',
+      'locks@sentinel',
+      'cluster',
+      'cluster',
+      'db:6380',
+      'locks@sentinel',
+      'cluster',
+    ]);
+    expect(seen.map(({ keyPrefix }) => keyPrefix)).toEqual(seen.map(() => 'app:'));
+    expect(seen.map(({ isCluster }) => isCluster)).toEqual([
+      false,
+      false,
+      false,
+      false,
+      true,
+      true,
+      false,
+      false,
+      true,
+    ]);
+  });
+
+  it('may be a layer that node-redis lays over a client', () => {
+    const layered = createClient({ url: 'redis://db:1' }).withTypeMapping({ 36: Buffer });
+    expect(driverOf(layered).server).toBe('db:1');
+  });
+
+  it.each([
+    ['a URL', 'redis://user:hunter2@db', /got string; make a client for the URL/],
+    ['nothing', undefined, /got undefined$/],
+    ['null', null, /got null$/],
+    ['options', { host: 'db', password: 'hunter2' }, /those are options/],
+    ['a class', Redis, /got a function; give a client, not what makes it/],
+    ['a promise', Promise.resolve(), /got a Promise; await it first/],
+    ['the store of a cache manager', new KeyvRedis(createClient()), /got a KeyvRedis; give its `client`/],
+    ['a queue', { client: Promise.resolve() }, /give `await it.client`/],
+    ['node-redis 3', { send_command: () => 1, duplicate: () => 1 }, /version 3 of the package redis/],
+    ['an old ioredis', { duplicate: () => 1, call: () => 1 }, /ioredis before version 5/],
+    ['a wrapper', { redis: {} }, /give the client inside it/],
+    ['an array', [], /got an array$/],
+  ])('is refused where it is %s', (_, client, message) => {
+    expect(() => driverOf(client)).toThrow(ConfigError);
+    expect(() => driverOf(client)).toThrow(message);
+    expect(() => driverOf(client)).toThrow(/^(?!.*hunter2)/);
+  });
+});
