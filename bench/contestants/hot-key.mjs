@@ -4,6 +4,8 @@ import { quantile, sum } from '../support/statistics.mjs';
 
 export const WAITERS = 20;
 const LIMIT = 'a timer of 1 ms and one raw round trip';
+/** Time for all processes to hear of a slice, so that they begin and end it together. */
+const START_MS = 20;
 export const P99 = 'p99 wait in ms';
 export const TURNS = 'fewest turns / most turns of a caller';
 
@@ -44,7 +46,12 @@ export async function hotCallers(stage, at, processes, locker, where, nodeFlags)
     Array.from({ length: processes }, () => stage.client('hot-callers.mjs', [url], nodeFlags)),
   );
   await Promise.all(clients.map((client) => client.ask('open', { callers: WAITERS / processes, where })));
-  const together = { ask: async (question, ms) => join(await Promise.all(clients.map((c) => c.ask(question, ms)))) };
+  const together = {
+    async ask(question, ms) {
+      const startsAt = Date.now() + START_MS;
+      return join(await Promise.all(clients.map((client) => client.ask(question, { startsAt, ms }))));
+    },
+  };
   return { slice: (ms) => slice(together, at, ms) };
 }
 

@@ -43,8 +43,9 @@ answer({
     }
   },
   /** What each caller has waited, and how often it had its turn, besides. */
-  async slice(ms) {
-    const deadline = new Deadline(ms);
+  async slice({ startsAt, ms }) {
+    await pause(Math.max(0, startsAt - Date.now()));
+    const deadline = new Deadline(startsAt + ms - Date.now());
     const waits = [];
     let each;
     const figures = await measured(async () => {
