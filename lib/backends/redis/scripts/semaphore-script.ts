@@ -100,7 +100,8 @@ local function acquire(Z, queue, alive, N, salt, lease, asked, wait)
     used, limit = false, nil
   end
   if used then fill(Z, queue, alive, N, tonumber(asked), nil) end
-  if redis.call('EXISTS', queue) == 0 and redis.call('ZCARD', Z) < tonumber(asked) then
+  -- Who still waits now waits because it is full.
+  if redis.call('ZCARD', Z) < tonumber(asked) then
     local digits = up()
     if not limit then remember(Z, N, asked, lease) end
     hold(Z, N, digits .. salt, tonumber(lease))
