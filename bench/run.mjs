@@ -24,10 +24,12 @@ DFLOCKD_BENCH_ADDR=host:port adds a daemon that runs already: the remote contest
 // up: in a process that does little it takes seconds until its code is compiled.
 const FULL = {
   short: { rounds: 60, warmUp: 8, sliceMs: 80 },
+  medium: { rounds: 20, warmUp: 4, sliceMs: 300 },
   long: { rounds: 10, warmUp: 8, sliceMs: 1000 },
 };
 const QUICK = {
   short: { rounds: 20, warmUp: 8, sliceMs: 40 },
+  medium: { rounds: 7, warmUp: 3, sliceMs: 200 },
   long: { rounds: 5, warmUp: 1, sliceMs: 600 },
 };
 
