@@ -33,8 +33,9 @@ const has = (client: Fields, ...methods: readonly string[]): boolean =>
   methods.every((name) => typeof client[name] === 'function');
 
 /** The connections of its own that a backend has to the server of the client. @throws ConfigError */
-export function createDriver(client: unknown, settings: DriverSettings): RedisDriver {
-  if (typeof client !== 'object' || client === null) throw unknown(client);
+export function createDriver(given: unknown, settings: DriverSettings): RedisDriver {
+  if (typeof given !== 'object' || given === null) throw unknown(given);
+  const client = unwrapped(given);
   const fields = client as Fields;
   if (has(fields, 'duplicate', 'nodes', 'connect') && fields.isCluster === true) {
     return new ClusterDriver(new IoredisClusterDialer(client as IoredisCluster), settings);
@@ -45,6 +46,13 @@ export function createDriver(client: unknown, settings: DriverSettings): RedisDr
   const dialer = dialerOf(client, fields);
   if (!dialer) throw unknown(client);
   return new PairDriver(dialer, settings);
+}
+
+/** What BullMQ puts around a client of node-redis. */
+function unwrapped(client: object): object {
+  const { raw } = client as { raw?: unknown };
+  const isWrapper = has(client as Fields, 'runCommand') && typeof raw === 'object' && raw !== null;
+  return isWrapper ? raw : client;
 }
 
 function dialerOf(client: object, fields: Fields): ConstructorParameters<typeof PairDriver>[0] | undefined {
@@ -73,15 +81,15 @@ function cureOf(client: unknown): string {
   if (typeof client === 'function') return '; give a client, not what makes it';
   if (typeof client !== 'object' || client === null) return '';
   const fields = client as Fields;
-  // `queue.client` of BullMQ, `createClient(…).connect()` of node-redis.
+  // `createClient(…).connect()` of node-redis, `queue.client` of BullMQ.
   if (has(fields, 'then')) return '; await it first';
   // node-redis 3, ioredis 4.
   if (has(fields, 'send_command')) return '; that is version 3 of the package redis: install version 4 or newer';
   if (has(fields, 'duplicate', 'call')) return '; that is an ioredis before version 5: install a newer one';
-  // KeyvRedis and other stores of cache managers; Queue and Worker of BullMQ.
-  if ('client' in fields) {
-    return has(fields.client as Fields, 'then') ? '; give `await it.client` instead' : '; give its `client` instead';
-  }
+  // Queue and Worker of BullMQ 6.
+  if (has(fields, 'getBackend')) return '; give `await it.getBackend().client` instead';
+  // KeyvRedis and other stores of cache managers; Queue and Worker of BullMQ before version 6.
+  if ('client' in fields) return '; give its `client` instead, awaited where that is a promise';
   if ('connection' in fields || 'redis' in fields) return '; give the client inside it';
   return typeof fields.host === 'string' || typeof fields.url === 'string'
     ? '; those are options: make a client with them and give that'

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { Queue } from 'bullmq';
 import { createClientPool as pool5 } from 'redis5';
 import { createClientPool as pool6 } from 'redis';
 import { countsReceivers, parseInfo } from '../../../../lib/backends/redis/drivers/server-info.js';
@@ -134,6 +135,22 @@ describeRedis('drivers: faults', () => {
     const info = parseInfo(await driver.command(undefined, ['INFO']));
     expect(info).toMatchObject({ role: 'master', memoryPolicy: 'noeviction', isCluster: false, isLoading: false });
     expect(info.version).toBe(await server.info('redis_version'));
+  });
+
+  it.each(NEWEST)('the connection of a BullMQ queue, with $name inside, is such a client', async (library) => {
+    const inner = library.client(server) as { on(event: string, listener: () => void): void; disconnect(): unknown };
+    inner.on('error', () => undefined);
+    const queue = new Queue('jobs', { connection: inner });
+    try {
+      expect(() => driverOf(queue)).toThrow(/getBackend/);
+      const driver = driverOf(await queue.getBackend().client);
+      await driver.open(new Listener());
+      expect(driver.server).toBe(server.address);
+      expect(await driver.eval(ECHO, ['key'], ['x'])).toEqual(['key', 'x', 7]);
+    } finally {
+      await queue.close();
+      await inner.disconnect();
+    }
   });
 
   for (const [name, createPool] of [
