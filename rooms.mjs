@@ -22,8 +22,9 @@ export const ROOMS = {
   'backends/dflockd/lines': room('common protocol backends/dflockd/lanes'),
   'backends/dflockd': room('common protocol backends backends/dflockd/lanes backends/dflockd/lines', 'node:tls'),
   'backends/embedded': room('common protocol core daemon backends'),
-  'backends/redis/scripts': room(''),
+  'backends/redis/scripts': room('common backends', 'node:crypto'),
   'backends/redis/drivers': room('common backends/redis/scripts'),
+  'backends/redis': room('common backends backends/redis/scripts backends/redis/drivers'),
   'locks/options': room(
     'common protocol backends backends/dflockd/lanes backends/dflockd backends/embedded',
     'node:crypto',
@@ -71,8 +72,8 @@ export const ROOMS = {
   ),
   cli: room('common daemon', 'node:fs node:stream node:v8'),
   entries: room(
-    'common protocol daemon backends backends/dflockd/lanes backends/embedded locks/options ' +
-      'locks/events locks/handle locks/acquire locks/tickets locks/signals locks dropin/dflockd-client ' +
+    'common protocol daemon backends backends/dflockd/lanes backends/embedded ' +
+      'backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks dropin/dflockd-client ' +
       'nest/errors nest/methods nest/requests nest nest/decorators testing',
   ),
   'entries/testing': room('testing/backend'),
@@ -95,6 +96,7 @@ export const HOLDS = {
   'backends/embedded': 'the backend for the engine in this process',
   'backends/redis/scripts': 'the Lua scripts, the keys they work on, tokens and messages',
   'backends/redis/drivers': 'connections to Redis by ioredis and node-redis, and what its errors mean',
+  'backends/redis': 'the backend for Redis',
   'locks/options': 'the options of a client and of a call, checked; keys; the choice of a backend',
   'locks/lease': 'how long a lock is surely held, and its renewal',
   'locks/events': 'the event streams',

@@ -68,7 +68,7 @@ export class RedisCluster {
     return until(
       async () => {
         const master = await this.masterOf(key);
-        return master !== from && (await this.isWhole()) && master;
+        return master !== from && (await this.isWhole()) ? master : undefined;
       },
       'the failover',
       PATIENCE_MS,

@@ -73,7 +73,7 @@ export class RedisSentinel {
     return until(
       async () => {
         const master = await this.master();
-        return master !== from && (await master.info('role')) === 'master' && master;
+        return master !== from && (await master.info('role')) === 'master' ? master : undefined;
       },
       'the failover',
       FAILOVER_MS,
