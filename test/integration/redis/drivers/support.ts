@@ -29,7 +29,7 @@ export interface Library {
   client(server: Address, options?: Credentials & Record<string, unknown>): object;
   cluster(nodes: readonly Address[], options?: Credentials): object;
   /** node-redis 4 has none. */
-  sentinel?(sentinel: Pick<RedisSentinel, 'addresses' | 'name'>, options?: Credentials): object;
+  sentinel?(sentinel: Pick<RedisSentinel, 'addresses' | 'name'>, options?: Credentials & object): object;
 }
 
 const ioredis = (name: string, Redis: typeof Redis6, Cluster: typeof Cluster6): Library => ({
@@ -51,7 +51,12 @@ const nodeRedis = (name: string, redis: any): Library => ({
     }),
   ...(redis.createSentinel && {
     sentinel: ({ addresses, name: master }, options = {}) =>
-      redis.createSentinel({ name: master, sentinelRootNodes: addresses, nodeClientOptions: options }),
+      redis.createSentinel({
+        name: master,
+        sentinelRootNodes: addresses,
+        nodeClientOptions: options,
+        sentinelClientOptions: { socket: (options as { socket?: object }).socket },
+      }),
   }),
 });
 
