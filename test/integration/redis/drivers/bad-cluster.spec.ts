@@ -66,6 +66,26 @@ const PUBLISH = scriptOf(`return redis.call('SPUBLISH', ARGV[1], ARGV[2])`);
     await until(() => listeners.every((listener) => listener.count('up') === 2), 'all to be up', 20_000);
   }, 60_000);
 
+  it('addresses are mapped as the client maps them', async () => {
+    const hidden = await RedisCluster.start({
+      config: ['cluster-announce-hostname locks.invalid', 'cluster-preferred-endpoint-type hostname'],
+    });
+    try {
+      const map = (address: string): { host: string; port: number } => ({
+        host: '127.0.0.1',
+        port: Number(/^locks\.invalid:(\d+)$/.exec(address)?.[1]),
+      });
+      for (const library of TRIED) {
+        const driver = driverOf(library.cluster(hidden.addresses, { map }));
+        await inTime(driver.open(new Listener()), library.name);
+        for (const key of ['a', 'b', 'c', 'd']) expect(await driver.eval(ECHO, [key], ['x'])).toEqual([key, 'x', 7]);
+        await driver.close();
+      }
+    } finally {
+      await hidden.stop();
+    }
+  }, 60_000);
+
   it('the start waits for no node that is dead and has no slots', async () => {
     for (const library of TRIED) {
       const driver = driverOf(library.cluster(cluster.addresses, { password: 'hunter2' }));
