@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ROOMS, usesNest } from '../rooms.mjs';
+import { NO_REDIS, provideRedis } from './redis-server.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Rooms with Nest's decorators need more than this transform, and the lab does not. */
@@ -56,6 +57,7 @@ async function compileOne(folder, file, source) {
 async function runLab(folder, args, stdio = 'inherit') {
   const lab = spawn(process.execPath, [join(folder, 'test/faults/main.js'), ...args], {
     cwd: root,
+    env: { ...process.env, ...(redis && { DFLOCKD_TEST_REDIS_SERVER: redis }) },
     stdio: ['ignore', stdio, stdio],
   });
   let said = '';
@@ -119,6 +121,9 @@ async function installFaketime() {
 }
 
 const args = process.argv.slice(2);
+const onRedis = args.some((arg, i) => arg === '--backend=redis' || (arg === 'redis' && args[i - 1] === '--backend'));
+const redis = onRedis ? provideRedis() : undefined;
+if (onRedis && redis === undefined) throw new Error(NO_REDIS);
 const folder = mkdtempSync(join(tmpdir(), 'dflockd-lab-'));
 try {
   await installFaketime();

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import type { Violation } from './log/evidence.js';
 import { writePage } from './report/page.js';
 import { Tally } from './report/tally.js';
+import { runRedisLab } from './redis/main.js';
 import { runRound } from './lab/round.js';
 import { rows } from './table/index.js';
 import type { Row } from './table/row.js';
@@ -19,6 +20,9 @@ const HELP = `npm run faults -- [options]
   --table NAME  only the row of the table with that name (all: ''), and no rounds
   --mutants     breaks daemon and client in known ways, and proves that the lab notices each
   --write       writes table and timeline into docs/reliability.md and docs/reliability.svg
+  --backend redis  the table of faults on Redis instead, beside redis-semaphore and redlock; with --table and --write
+  --locks N     on Redis: how many locks of each package in each row (default 20)
+  --only NAMES  on Redis: only these packages: ours, watch, redis-semaphore, redlock (with commas between)
   --help
 `;
 
@@ -37,6 +41,9 @@ const { values: options } = parseArgs({
     hours: { type: 'string' },
     table: { type: 'string' },
     write: { type: 'boolean', default: false },
+    backend: { type: 'string', default: 'dflockd' },
+    locks: { type: 'string', default: '20' },
+    only: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -95,7 +102,20 @@ async function rounds(first: number): Promise<void> {
   for (let seed = first; tally.holds < wanted && performance.now() < end; seed++) await round(seed);
 }
 
+async function onRedis(): Promise<void> {
+  const { table: only = '', write } = options;
+  const kept = await runRedisLab({
+    ...{ locks: number('locks', options.locks), only, write },
+    contestants: options.only?.split(','),
+  });
+  failed = !kept;
+}
+
+if (!['dflockd', 'redis'].includes(options.backend)) {
+  throw new Error(`--backend must be dflockd or redis, got "${options.backend}"`);
+}
 if (options.help) process.stdout.write(HELP);
+else if (options.backend === 'redis') await onRedis();
 else {
   if (options.table !== undefined) await table(options.table);
   else if (options.seed && isOpenEnded) await rounds(number('seed', options.seed[0]!));

@@ -1,17 +1,18 @@
 import { LockUnavailableError, ShuttingDownError, UnsupportedError, type LockError } from '../../../common/errors.js';
 import type { Timer } from '../../../common/system.js';
+import { slotOf } from '../scripts/keys.js';
 import type { Script } from '../scripts/script.js';
+import { ClusterChannels } from './cluster-channels.js';
 import { ClusterMap } from './cluster-map.js';
 import { ClusterNode } from './cluster-node.js';
 import { addressOf, type ClusterDialer, type ClusterNodes, type Endpoint } from './connection.js';
 import type { DriverListener, RedisDriver } from './driver.js';
-import { slotOf } from './key-slot.js';
 import type { Link } from './link.js';
 import { redirectionOf, replyCode, typedError } from './redis-errors.js';
 import { runScript } from './run-script.js';
 import { isAtLeast, parseInfo } from './server-info.js';
 import type { DriverSettings } from './settings.js';
-import type { Subscriptions, SubscriptionsListener } from './subscriptions.js';
+import type { SubscriptionsListener } from './subscriptions.js';
 
 /** A slot may be on its way while another one is as well. */
 const MOST_REDIRECTIONS = 5;
@@ -31,9 +32,7 @@ export class ClusterDriver implements RedisDriver {
   private listener!: DriverListener;
   private nodes: ClusterNodes | undefined;
   private readonly map = new ClusterMap<ClusterNode>();
-  private readonly channels = new Set<string>();
-  /** Of all channels, where they are not sharded. */
-  private subscriber: Subscriptions | undefined;
+  private channels: ClusterChannels | undefined;
   private refreshing: Promise<void> | undefined;
   private failures = 0;
   private readonly ending = new Set<Promise<unknown>>();
@@ -79,32 +78,28 @@ export class ClusterDriver implements RedisDriver {
   }
 
   async subscribe(channel: string): Promise<void> {
-    this.channels.add(channel);
+    const { channels } = this;
+    if (!channels) throw this.unavailable('not connected');
     for (let redirections = 0; ; redirections++) {
-      const subscriber = this.subscriberOf(channel);
-      if (!subscriber) throw this.unavailable(`no node has the slot of the channel ${channel}`);
       try {
-        return await subscriber.add(channel);
+        return await channels.add(channel);
       } catch (error) {
         this.refreshSoon();
         if (!redirectionOf(error) || redirections === MOST_REDIRECTIONS) throw error;
-        subscriber.forget(channel);
+        channels.forget(channel);
         await this.refresh();
       }
     }
   }
 
   unsubscribe(channel: string): void {
-    this.channels.delete(channel);
-    this.subscriber?.remove(channel);
-    for (const node of this.map.nodes()) node.subscriber?.remove(channel);
+    this.channels?.remove(channel);
   }
 
   /** @param key of what was asked in vain; its node alone is dropped */
   kick(key?: string): void {
     const node = key === undefined ? undefined : this.map.at(slotOf(key));
     for (const each of node ? [node] : this.map.nodes()) each.kick();
-    if (!node) this.subscriber?.link.kick();
     this.refreshSoon();
   }
 
@@ -116,7 +111,7 @@ export class ClusterDriver implements RedisDriver {
     this.isClosed = true;
     if (this.again) this.settings.clock.clearTimer(this.again);
     const error = new ShuttingDownError({ server: this.server });
-    const ends = [this.subscriber?.close(error), ...this.map.nodes().map((node) => node.close(error))];
+    const ends = this.map.nodes().map((node) => node.close(error));
     await Promise.all([...ends, ...this.ending, this.refreshing?.catch(() => undefined)]);
   }
 
@@ -165,10 +160,6 @@ export class ClusterDriver implements RedisDriver {
     });
   }
 
-  private subscriberOf(channel: string): Subscriptions | undefined {
-    return this.isSharded ? this.map.at(slotOf(channel))?.sharded(this.listens) : this.subscriber;
-  }
-
   private readonly listens: SubscriptionsListener = {
     up: () => this.up(),
     down: (error) => this.down(error),
@@ -182,7 +173,7 @@ export class ClusterDriver implements RedisDriver {
     const failed = attempts.flatMap((attempt) => (attempt.status === 'rejected' ? [attempt.reason as LockError] : []));
     const error = failed.find(({ isTransient }) => !isTransient) ?? failed[0];
     if (error) throw error;
-    await this.subscriber?.link.opened();
+    await this.channels?.opened();
   }
 
   private refresh(): Promise<void> {
@@ -235,6 +226,7 @@ export class ClusterDriver implements RedisDriver {
   private async accepted(link: Link): Promise<void> {
     const { version } = parseInfo(await link.call(['INFO']));
     this.isSharded = isAtLeast(version, 7);
+    this.channels = new ClusterChannels(this.map, this.isSharded, this.listens, (text) => this.unavailable(text));
     this.wasAccepted = true;
   }
 
@@ -245,34 +237,8 @@ export class ClusterDriver implements RedisDriver {
         .finally(() => this.ending.delete(end));
       this.ending.add(end);
     }
-    if (this.isSharded) this.moveChannels();
-    else this.choosePlain();
+    this.channels!.settle(() => this.refreshSoon());
     this.up();
-  }
-
-  /** All channels are on one node, on another one if that is gone. */
-  private choosePlain(): void {
-    const link = this.subscriber?.link;
-    if (link && !link.isClosed && (link.isUp || this.map.masters().every(({ commands }) => !commands.isUp))) return;
-    const masters = this.map.masters().filter(({ subscriber }) => subscriber === undefined);
-    const node = masters.find(({ commands }) => commands.isUp) ?? masters[0];
-    if (!node) return;
-    for (const old of this.map.nodes()) old.dropSubscriber(this.unavailable('another node is listened to'));
-    this.subscriber = node.plain(this.listens);
-    for (const channel of this.channels) this.subscriber.add(channel).catch(() => undefined);
-  }
-
-  /** To the nodes that have their slots now. */
-  private moveChannels(): void {
-    for (const node of this.map.nodes()) {
-      for (const channel of node.subscriber?.all() ?? []) {
-        if (this.map.at(slotOf(channel)) !== node) node.subscriber!.forget(channel);
-      }
-    }
-    for (const channel of this.channels) {
-      const subscriber = this.subscriberOf(channel);
-      if (subscriber && !subscriber.has(channel)) subscriber.add(channel).catch(() => this.refreshSoon());
-    }
   }
 
   private up(): void {

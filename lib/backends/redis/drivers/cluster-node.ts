@@ -9,7 +9,7 @@ import { Subscriptions, type SubscriptionsListener } from './subscriptions.js';
 export class ClusterNode {
   readonly commands: Link;
   /** Made when the first channel needs it. */
-  subscriber: Subscriptions | undefined;
+  subscriptions: Subscriptions | undefined;
 
   constructor(
     readonly endpoint: Endpoint,
@@ -30,32 +30,25 @@ export class ClusterNode {
   }
 
   get isUp(): boolean {
-    return this.commands.isUp && this.subscriber?.link.isUp !== false;
+    return this.commands.isUp && this.subscriptions?.link.isUp !== false;
   }
 
-  sharded(listener: SubscriptionsListener): Subscriptions {
-    this.subscriber ??= new Subscriptions(this.dialer, this.settings, listener, true);
-    return this.subscriber;
+  subscribe(listener: SubscriptionsListener, isSharded: boolean): Subscriptions {
+    this.subscriptions ??= new Subscriptions(this.dialer, this.settings, listener, isSharded);
+    return this.subscriptions;
   }
 
-  /** For channels that any node of the cluster knows of. */
-  plain(listener: SubscriptionsListener): Subscriptions {
-    this.subscriber ??= new Subscriptions(this.dialer, this.settings, listener, false);
-    this.subscriber.link.opened().catch(() => undefined);
-    return this.subscriber;
-  }
-
-  dropSubscriber(error: LockError): void {
-    void this.subscriber?.close(error);
-    this.subscriber = undefined;
+  unsubscribe(error: LockError): void {
+    void this.subscriptions?.close(error);
+    this.subscriptions = undefined;
   }
 
   kick(): void {
     this.commands.kick();
-    this.subscriber?.link.kick();
+    this.subscriptions?.link.kick();
   }
 
   async close(error: LockError): Promise<void> {
-    await Promise.all([this.commands.close(error), this.subscriber?.close(error)]);
+    await Promise.all([this.commands.close(error), this.subscriptions?.close(error)]);
   }
 }

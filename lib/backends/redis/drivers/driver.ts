@@ -53,7 +53,7 @@ export interface RedisDriver {
   kick(key?: string): void;
   /**
    * Has changes of the keys reported by `invalidated`, once for each, and answers how many of them exist. Asked again after
-   * each own write to a key. Rejects with ConfigError or UnsupportedError where the server refuses CLIENT TRACKING.
+   * each own write to a key. Without keys it only finds out whether the server takes it. Rejects with ConfigError or UnsupportedError where the server refuses CLIENT TRACKING.
    */
   watch(keys: readonly string[]): Promise<number>;
   /** Drops the connections. Everything unanswered is rejected; nothing is left behind. */

@@ -181,7 +181,7 @@ export class Link {
     this.lastError = undefined;
     this.bound = this.settings.minDelayMs;
     this.listener.up();
-    for (const { resolve } of this.waiting.splice(0)) resolve(undefined);
+    for (const call of this.waiting.splice(0)) call.resolve(undefined);
   }
 
   private stopDialing(): void {
@@ -217,7 +217,7 @@ export class Link {
     }
     const open = [...this.calls, ...this.waiting.splice(0)];
     this.calls.clear();
-    for (const { reject } of open) reject(error);
+    for (const call of open) call.reject(error);
   }
 
   private typed(error: unknown): LockError {

@@ -171,7 +171,7 @@ export class NodeRedisSentinelDialer implements Dialer {
       await probe.connect();
       return { client: await probe._execute(false, async (client) => client) };
     } catch (error) {
-      throw cause instanceof Error ? cause : error;
+      throw cause ?? error;
     } finally {
       probe.destroy().catch(() => undefined);
     }
@@ -220,7 +220,7 @@ export class NodeRedisClusterDialer implements ClusterDialer {
           new NodeRedisDialer(found, this.mapped(node) ?? mapped.get(`${node.host}:${node.port}`) ?? node),
       };
     } catch (error) {
-      throw cause instanceof Error ? cause : error;
+      throw cause ?? error;
     } finally {
       await destroyed(probe as unknown as NodeRedis);
     }

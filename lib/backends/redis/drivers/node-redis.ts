@@ -129,7 +129,7 @@ export class NodeRedisConnection implements Connection {
   async destroy(): Promise<void> {
     this.isDestroyed = true;
     // Not while the library reads what has arrived: it would look for the commands that the rest answers.
-    await undefined;
+    await Promise.resolve();
     await destroyed(this.client);
     // Until it has given up, it may still make its socket.
     await this.ready.catch(() => undefined);

@@ -111,7 +111,7 @@ function textOf(error: unknown): string {
 /** The innermost of the errors that libraries wrap around what the server said. */
 function messageOf(error: unknown, depth = 0): string {
   if (typeof error === 'string') return error;
-  if (!(error instanceof Error)) return kindOf(error);
+  if (!isError(error)) return kindOf(error);
   const { errors, lastNodeError, originalError, socketError } = error as {
     errors?: readonly unknown[];
     lastNodeError?: unknown;
@@ -122,6 +122,10 @@ function messageOf(error: unknown, depth = 0): string {
   return inner !== undefined && depth < 5 ? messageOf(inner, depth + 1) : error.message || codeOf(error) || error.name;
 }
 
+/** Also one of another realm: of Node itself where a test framework runs code in a context of its own. */
+const isError = (value: unknown): value is Error =>
+  typeof value === 'object' && value !== null && typeof (value as { message?: unknown }).message === 'string';
+
 const codeOf = (error: unknown): string | undefined => {
   const { code } = (error ?? {}) as { code?: unknown };
   return typeof code === 'string' ? code : undefined;
@@ -130,7 +134,7 @@ const codeOf = (error: unknown): string | undefined => {
 /** A copy that says what happened: those of the libraries hold the command with its arguments, the password of AUTH too. */
 function causeOf(error: unknown, text: string, code: string | undefined): Error {
   const cause = new Error(text);
-  if (error instanceof Error) {
+  if (isError(error)) {
     cause.name = error.name;
     if (error.stack !== undefined) cause.stack = `${error.name}: ${text}${framesOf(error.stack)}`;
   }

@@ -32,7 +32,6 @@ export class Subscriptions {
     private readonly listener: SubscriptionsListener,
     private readonly isSharded: boolean,
   ) {
-    const { message, invalidated } = listener;
     this.link = new Link(
       dialer,
       'subscriber',
@@ -40,8 +39,8 @@ export class Subscriptions {
       {
         up: () => this.up(),
         down: (error) => this.down(error),
-        message: (channel, text) => message.call(listener, channel, text),
-        invalidated: (keys) => invalidated.call(listener, keys),
+        message: (channel, text) => listener.message(channel, text),
+        invalidated: (keys) => listener.invalidated(keys),
       },
       (link) => this.prepare(link),
     );

@@ -19,6 +19,7 @@ export class Tracking {
 
   async watch(keys: readonly string[]): Promise<number> {
     await this.aim();
+    if (keys.length === 0) return 0;
     // In one turn, so that nothing is sent between the two.
     const caching = this.commands.call(['CLIENT', 'CACHING', 'YES']);
     const existing = this.commands.call(['EXISTS', ...keys]);
