@@ -44,6 +44,7 @@ export const ROOMS = {
     'common protocol backends locks/options locks/lease locks/handle locks/signals',
     'node:net node:string_decoder node:tls',
   ),
+  'dropin/simple-distributed-lock': room('common backends/redis/drivers backends/redis/scripts'),
   'nest/shared': room('common', '@nestjs/core'),
   'nest/errors': room('common nest/shared', '@nestjs/common @nestjs/core node:http reflect-metadata rxjs'),
   'nest/methods': room(
@@ -74,7 +75,7 @@ export const ROOMS = {
   entries: room(
     'common protocol daemon backends backends/dflockd/lanes backends/embedded ' +
       'backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks dropin/dflockd-client ' +
-      'nest/errors nest/methods nest/requests nest nest/decorators testing',
+      'dropin/simple-distributed-lock nest/errors nest/methods nest/requests nest nest/decorators testing',
   ),
   'entries/testing': room('testing/backend'),
 };
@@ -106,6 +107,8 @@ export const HOLDS = {
   'locks/signals': 'publish and subscribe',
   locks: '`LockClient`, which puts the folders below it together',
   'dropin/dflockd-client': 'the classes and functions of dflockd-client, under their own names',
+  'dropin/simple-distributed-lock':
+    'the class `Lock` of simple-distributed-lock, over the scripts of the Redis backend',
   'nest/shared': 'tokens, metadata keys, texts of errors',
   'nest/errors': 'lock errors as HTTP, RPC, WebSocket and GraphQL answers',
   'nest/methods': 'the methods that decorators wrap, by what they return',

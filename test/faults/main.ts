@@ -21,7 +21,7 @@ const HELP = `npm run faults -- [options]
   --mutants     breaks daemon and client in known ways, and proves that the lab notices each
   --write       writes table and timeline into docs/reliability.md and docs/reliability.svg
   --backend redis  the table of faults on Redis instead, beside redis-semaphore and redlock; with --table and --write
-  --locks N     on Redis: how many locks of each package in each row (default 20)
+  --locks N     on Redis: how many locks of each package in each row, 20 at a time (default 20)
   --only NAMES  on Redis: only these packages: ours, watch, redis-semaphore, redlock (with commas between)
   --help
 `;

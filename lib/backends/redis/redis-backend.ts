@@ -1,4 +1,6 @@
-import type { BackendFactory } from '../backend.js';
+import { systemClock, systemEntropy } from '../../common/system.js';
+import type { BackendFactory, BackendHost } from '../backend.js';
+import type { RedisDriver } from './drivers/driver.js';
 import { createDriver, type RedisClient } from './drivers/recognise.js';
 import { type RedisBackendOptions, resolveRedis } from './options.js';
 import { RedisBackend } from './redis.js';
@@ -21,10 +23,9 @@ import type { RedisStats } from './redis-stats.js';
 export function redisBackend(client: RedisClient, options: RedisBackendOptions = {}): BackendFactory<RedisStats> {
   const config = resolveRedis(options);
   const { requestTimeoutMs, reconnect, watch } = config;
-  const factory: BackendFactory<RedisStats> = (host) => {
-    const { clock, entropy } = host;
-    const dial = () => createDriver(client, { clock, entropy, requestTimeoutMs, ...reconnect, watch });
-    return new RedisBackend(config, dial, host);
-  };
-  return factory;
+  const driver = ({ clock, entropy }: Pick<BackendHost, 'clock' | 'entropy'>): RedisDriver =>
+    createDriver(client, { clock, entropy, requestTimeoutMs, ...reconnect, watch });
+  // What is no client is refused here, and not when the application starts. Nothing is connected.
+  driver({ clock: systemClock, entropy: systemEntropy });
+  return (host) => new RedisBackend(config, () => driver(host), host);
 }

@@ -92,15 +92,19 @@ export class RedisLink implements DriverListener {
 
   /** Probes as soon as `connected`. */
   private begin(connected: Promise<void>): Promise<void> {
+    let isConnected = false;
     return (this.starting ??= connected
-      .then(() => this.hooks.probe())
+      .then(() => {
+        isConnected = true;
+        return this.hooks.probe();
+      })
       .then(
         () => {
           this.isProbed = true;
           if (!this.isClosed) this.usable(true);
         },
         (error: LockError) => {
-          this.failed(error);
+          this.failed(error, isConnected);
           throw error;
         },
       )
@@ -114,12 +118,12 @@ export class RedisLink implements DriverListener {
     this.hooks.up(isFirst);
   }
 
-  private failed(error: LockError): void {
+  private failed(error: LockError, isConnected: boolean): void {
     this.outage = error;
     if (this.isClosed) return;
     if (error.isTransient) {
-      // The driver says when it has a connection; the probe may have failed on one that lasts.
-      this.alarms.set(this.alarm, this.clock.now() + PROBE_PAUSE_MS);
+      // The driver says when it has a connection; this one may last.
+      if (isConnected) this.alarms.set(this.alarm, this.clock.now() + PROBE_PAUSE_MS);
       return;
     }
     const { driver } = this;

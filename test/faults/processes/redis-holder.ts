@@ -2,6 +2,7 @@
  * Holds one lock in Redis with each of its clients, and watches closely what its holders are told. Arguments: options as
  * JSON, the places of its clients as JSON.
  */
+import { STALL_NS, type Span } from '../log/evidence.js';
 import { nanos } from '../log/time.js';
 import type { Contestant, Held, Holder, Place } from '../redis/holders/holder.js';
 import { serve } from './serve.js';
@@ -18,10 +19,18 @@ export interface Belief {
   readonly key: string;
   /** Decimal digits; '' where the package has none. */
   readonly fence: string;
+  /** When it read last that it holds the lock. */
+  readonly affirmedAt: number;
   /** When it was told, or read, that its lock is lost; undefined: it still believes. */
   readonly toldAt?: number | undefined;
   /** What it read first after the process had stood still; undefined: it has not. */
   readonly firstRead?: boolean | undefined;
+}
+
+/** What a process knew, and when it did not run. */
+export interface Account {
+  readonly beliefs: readonly Belief[];
+  readonly stalls: readonly Span[];
 }
 
 const [optionsText, placesText] = process.argv.slice(2) as [string, string];
@@ -49,6 +58,7 @@ async function connect(place: Place): Promise<Holder> {
 interface Holding {
   readonly key: string;
   readonly held: Held;
+  affirmedAt: number;
   toldAt: number | undefined;
   firstRead: boolean | undefined;
 }
@@ -61,21 +71,25 @@ async function hold(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, index * APART_MS));
     const key = `${prefix}${index}`;
     const held = await holder.hold(key);
-    const holding: Holding = { key, held, toldAt: undefined, firstRead: undefined };
+    const holding: Holding = { key, held, affirmedAt: nanos(), toldAt: undefined, firstRead: undefined };
     held.onLost(() => (holding.toldAt ??= nanos()));
     holdings.push(holding);
   });
   await Promise.all(taken);
 }
 
+const stalls: Span[] = [];
 let lookedAt = nanos();
 setInterval(() => {
   const now = nanos();
   const stoodStill = now - lookedAt > GAP_NS;
+  if (now - lookedAt > STALL_NS) stalls.push({ from: lookedAt, to: now });
   lookedAt = now;
   for (const holding of holdings) {
+    const at = nanos();
     const believes = holding.held.believes();
     if (stoodStill) holding.firstRead ??= believes;
+    if (believes && holding.toldAt === undefined) holding.affirmedAt = at;
     if (!believes) holding.toldAt ??= nanos();
   }
 }, LOOK_EVERY_MS);
@@ -88,8 +102,10 @@ process.on('unhandledRejection', (error) => {
 serve({
   hold,
   block: (ms: number) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
-  beliefs: (): Belief[] =>
-    holdings.map(({ key, held, toldAt, firstRead }) => ({ key, fence: `${held.fence ?? ''}`, toldAt, firstRead })),
+  account: (): Account => ({
+    beliefs: holdings.map(({ held, ...belief }) => ({ ...belief, fence: `${held.fence ?? ''}` })),
+    stalls,
+  }),
   finish: async () => {
     await Promise.all(holders.map((holder) => holder.close()));
   },

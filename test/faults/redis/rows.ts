@@ -169,25 +169,39 @@ async function checkFences(stage: RedisStage, outcomes: Outcomes): Promise<strin
   );
 }
 
+/** So many locks of each package at a time: more connections at once than Redis has room for in its backlog wait a second. */
+const BATCH = 20;
+
+interface Batch {
+  readonly outcomes: Outcomes;
+  readonly violations: readonly string[];
+}
+
+function strike(play: Play, locks: number, contestants: readonly Contestant[]): Promise<Batch> {
+  const scale: Scale = { contestants, locks, leaseMs: play.leaseMs };
+  const act = async (stage: RedisStage): Promise<Batch> => {
+    const outcomes = await play.act(stage);
+    return { outcomes, violations: await checkFences(stage, outcomes) };
+  };
+  return RedisStage.play(play.kind, scale, act, play.prepare);
+}
+
 async function measure(play: Play, locks: number, contestants: readonly Contestant[]): Promise<RedisRow> {
-  const { fault, promise, kind, leaseMs } = play;
-  const scale: Scale = { contestants, locks, leaseMs };
-  return RedisStage.play(
-    kind,
-    scale,
-    async (stage) => {
-      const outcomes = await play.act(stage);
-      const cells = new Map<Contestant, string>();
-      const violations: string[] = await checkFences(stage, outcomes);
-      for (const [contestant, own] of outcomes) {
-        const judged = play.judge(own, contestant);
-        cells.set(contestant, judged.cell);
-        if (isOurs(contestant)) violations.push(...judged.violations.map((text) => `${contestant}: ${text}`));
-      }
-      return { fault, promise, locks, cells, violations };
-    },
-    play.prepare,
-  );
+  const batches: Batch[] = [];
+  for (let first = 0; first < locks; first += BATCH) {
+    batches.push(await strike(play, Math.min(BATCH, locks - first), contestants));
+  }
+  const cells = new Map<Contestant, string>();
+  const violations = batches.flatMap((batch) => batch.violations);
+  for (const contestant of contestants) {
+    const judged = play.judge(
+      batches.flatMap(({ outcomes }) => outcomes.get(contestant)!),
+      contestant,
+    );
+    cells.set(contestant, judged.cell);
+    if (isOurs(contestant)) violations.push(...judged.violations.map((text) => `${contestant}: ${text}`));
+  }
+  return { fault: play.fault, promise: play.promise, locks, cells, violations };
 }
 
 /** The table of faults on Redis, row by row. @param only the row of that name */

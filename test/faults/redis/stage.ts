@@ -1,8 +1,9 @@
 import { RedisSentinel } from '../../support/redis/sentinel.js';
 import { RedisServer } from '../../support/redis/server.js';
 import { Child } from '../lab/child.js';
+import { STALL_NS, stalledWithin } from '../log/evidence.js';
 import { nanos } from '../log/time.js';
-import type { Belief, RedisHolderOptions } from '../processes/redis-holder.js';
+import type { Account, RedisHolderOptions } from '../processes/redis-holder.js';
 import type { Entry } from '../processes/redis-rival.js';
 import { type Contestant, redisKey } from './holders/holder.js';
 import type { Outcome } from './outcome.js';
@@ -78,14 +79,18 @@ export class RedisStage {
     const entries = new Map((await this.rival.ask<Entry[]>('entries')).map(({ redisKey, at }) => [redisKey, at]));
     const found = await Promise.all(
       this.teams.map(async ({ contestant, child }) => {
-        const beliefs = await child.ask<Belief[]>('beliefs');
-        const outcomes = beliefs.map(({ key, fence, toldAt, firstRead }): Outcome => {
+        const { beliefs, stalls } = await child.ask<Account>('account');
+        const outcomes = beliefs.map(({ key, fence, affirmedAt, toldAt, firstRead }): Outcome => {
           const name = redisKey(contestant, key);
           const rivalAt = entries.get(name);
           const at = faultAt(name);
+          const until = toldAt ?? Infinity;
+          const wasStalled = toldAt !== undefined && toldAt - affirmedAt > STALL_NS;
           return {
             ...{ key, redisKey: name, fence, firstRead },
             told: toldAt === undefined ? undefined : toldAt - at,
+            believed: (wasStalled ? affirmedAt : until) - at,
+            stalled: toldAt === undefined ? 0 : stalledWithin(stalls, at, toldAt),
             rival: rivalAt === undefined ? undefined : rivalAt - at,
           };
         });

@@ -32,20 +32,23 @@ type Fields = Readonly<Record<string, unknown>>;
 const has = (client: Fields, ...methods: readonly string[]): boolean =>
   methods.every((name) => typeof client[name] === 'function');
 
-/** The connections of its own that a backend has to the server of the client. @throws ConfigError */
-export function createDriver(given: unknown, settings: DriverSettings): RedisDriver {
-  if (typeof given !== 'object' || given === null) throw unknown(given);
-  const client = unwrapped(given);
-  const fields = client as Fields;
-  if (has(fields, 'duplicate', 'nodes', 'connect') && fields.isCluster === true) {
-    return new ClusterDriver(new IoredisClusterDialer(client as IoredisCluster), settings);
+/** A client and which of them it is. */
+export type KnownClient =
+  | { readonly shape: 'ioredis'; readonly client: Ioredis }
+  | { readonly shape: 'ioredis-cluster'; readonly client: IoredisCluster }
+  | { readonly shape: 'node-redis'; readonly client: NodeRedis }
+  | { readonly shape: 'node-redis-cluster'; readonly client: NodeRedisCluster }
+  | { readonly shape: 'node-redis-pool'; readonly client: NodeRedisPool }
+  | { readonly shape: 'node-redis-sentinel'; readonly client: NodeRedisSentinel };
+
+/** @param where what the client was given to, for the message @throws ConfigError */
+export function recognise(where: string, given: unknown): KnownClient {
+  if (typeof given === 'object' && given !== null) {
+    const client = unwrapped(given);
+    const shape = shapeOf(client as Fields);
+    if (shape) return { shape, client } as KnownClient;
   }
-  if (has(fields, 'duplicate', 'nodeClient')) {
-    return new ClusterDriver(new NodeRedisClusterDialer(client as unknown as NodeRedisCluster), settings);
-  }
-  const dialer = dialerOf(client, fields);
-  if (!dialer) throw unknown(client);
-  return new PairDriver(dialer, settings);
+  throw new ConfigError(`${where}: expected ${LIBRARIES}, got ${kindOf(given)}${cureOf(given)}`);
 }
 
 /** What BullMQ puts around a client of node-redis. */
@@ -55,24 +58,37 @@ function unwrapped(client: object): object {
   return isWrapper ? raw : client;
 }
 
-function dialerOf(client: object, fields: Fields): ConstructorParameters<typeof PairDriver>[0] | undefined {
-  if (has(fields, 'duplicate', 'call', 'connect', 'disconnect', 'ssubscribe') && typeof fields.status === 'string') {
-    return new IoredisDialer(client as unknown as Ioredis);
+function shapeOf(client: Fields): KnownClient['shape'] | undefined {
+  if (has(client, 'duplicate', 'nodes', 'connect') && client.isCluster === true) return 'ioredis-cluster';
+  if (has(client, 'duplicate', 'nodeClient')) return 'node-redis-cluster';
+  if (has(client, 'duplicate', 'call', 'connect', 'disconnect', 'ssubscribe') && typeof client.status === 'string') {
+    return 'ioredis';
   }
-  if (has(fields, 'getMasterNode', 'getSentinelNode', '_execute')) {
-    return new NodeRedisSentinelDialer(client as NodeRedisSentinel);
+  if (has(client, 'getMasterNode', 'getSentinelNode', '_execute')) return 'node-redis-sentinel';
+  if (has(client, 'duplicate', 'sendCommand', 'sSubscribe', 'connect') && typeof client.isOpen === 'boolean') {
+    return 'node-redis';
   }
-  if (has(fields, 'duplicate', 'sendCommand', 'sSubscribe', 'connect') && typeof fields.isOpen === 'boolean') {
-    return new NodeRedisDialer(client as unknown as NodeRedis);
-  }
-  if (has(fields, 'execute', 'sendCommand') && typeof fields.totalClients === 'number') {
-    return new NodeRedisPoolDialer(client as NodeRedisPool);
-  }
+  if (has(client, 'execute', 'sendCommand') && typeof client.totalClients === 'number') return 'node-redis-pool';
   return undefined;
 }
 
-function unknown(client: unknown): ConfigError {
-  return new ConfigError(`redisBackend: expected ${LIBRARIES}, got ${kindOf(client)}${cureOf(client)}`);
+/** The connections of its own that a backend has to the server of the client. @throws ConfigError */
+export function createDriver(given: unknown, settings: DriverSettings): RedisDriver {
+  const known = recognise('redisBackend', given);
+  switch (known.shape) {
+    case 'ioredis':
+      return new PairDriver(new IoredisDialer(known.client), settings);
+    case 'ioredis-cluster':
+      return new ClusterDriver(new IoredisClusterDialer(known.client), settings);
+    case 'node-redis':
+      return new PairDriver(new NodeRedisDialer(known.client), settings);
+    case 'node-redis-cluster':
+      return new ClusterDriver(new NodeRedisClusterDialer(known.client), settings);
+    case 'node-redis-pool':
+      return new PairDriver(new NodeRedisPoolDialer(known.client), settings);
+    case 'node-redis-sentinel':
+      return new PairDriver(new NodeRedisSentinelDialer(known.client), settings);
+  }
 }
 
 /** What to write instead of what is given by mistake. */

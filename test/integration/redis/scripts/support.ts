@@ -157,7 +157,12 @@ export class Listener {
     const take = (_channel: string, text: string): void => void listener.messages.push(parseMessage(text));
     redis.on('message', take).on('smessage', take);
     const channel = channelOf(client, tag);
-    await (client.startsWith('s') ? redis.ssubscribe(channel) : redis.subscribe(channel));
+    try {
+      await (client.startsWith('s') ? redis.ssubscribe(channel) : redis.subscribe(channel));
+    } catch (error) {
+      redis.disconnect();
+      throw error;
+    }
     return listener;
   }
 
