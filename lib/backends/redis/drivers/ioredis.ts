@@ -1,4 +1,3 @@
-import { LockUnavailableError } from '../../../common/errors.js';
 import {
   addressOf,
   type ClusterDialer,
@@ -93,6 +92,15 @@ const ownOptions = (timeoutMs: number): object => ({
 const connectTimeoutOf = ({ connectTimeout }: IoredisOptions): number =>
   typeof connectTimeout === 'number' && connectTimeout > 0 ? connectTimeout : CONNECT_TIMEOUT_MS;
 
+/**
+ * Another client with other options, by the method of its class: BullMQ puts a proxy around clients, whose own method knows
+ * other parameters.
+ */
+function duplicateOf<C extends Ioredis | IoredisCluster>(client: C, ...args: Parameters<C['duplicate']>): C {
+  const type = Object.getPrototypeOf(client) as { readonly duplicate: (this: C, ...args: unknown[]) => C };
+  return type.duplicate.call(client, ...args);
+}
+
 export class IoredisDialer implements Dialer {
   readonly server: string;
   readonly keyPrefix: string;
@@ -127,7 +135,7 @@ export class IoredisDialer implements Dialer {
       // One that does not answer is not the first to be asked again.
       ...(this.isSentinel && { sentinels: sentinels!.map((_, i) => sentinels![(i + first) % sentinels!.length]) }),
     };
-    return new IoredisConnection(this.client.duplicate(options), events);
+    return new IoredisConnection(duplicateOf(this.client, options), events);
   }
 }
 
@@ -195,7 +203,7 @@ export class IoredisClusterDialer implements ClusterDialer {
   }
 
   async find(): Promise<ClusterNodes> {
-    const probe = this.cluster.duplicate(undefined, {
+    const probe = duplicateOf(this.cluster, undefined, {
       lazyConnect: true,
       keyPrefix: '',
       clusterRetryStrategy: () => null,
@@ -215,9 +223,12 @@ export class IoredisClusterDialer implements ClusterDialer {
       const masters = probe.nodes('master');
       const [template] = masters;
       if (!template) throw new Error('the cluster has no master');
+      const known = masters.map(({ options: { host, port } }) => ({ host: host!, port: Number(port) }));
+      // These have been mapped by ioredis.
+      const isMapped = new Set(known.map(addressOf));
       return {
-        known: masters.map(({ options: { host, port } }) => ({ host: host!, port: Number(port) })),
-        dialer: (node) => new IoredisDialer(template, this.mapped(node)),
+        known,
+        dialer: (node) => new IoredisDialer(template, isMapped.has(addressOf(node)) ? node : this.mapped(node)),
       };
     } catch (error) {
       throw cause ?? error;
@@ -233,7 +244,3 @@ export class IoredisClusterDialer implements ClusterDialer {
     return mapped ?? node;
   }
 }
-
-/** For the message of an attempt that found no node. */
-export const noNode = (cause: unknown): LockUnavailableError =>
-  new LockUnavailableError('no node of the Redis cluster is available', { server: 'cluster', cause });

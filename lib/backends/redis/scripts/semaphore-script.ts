@@ -210,5 +210,5 @@ local function run(Z, queue, alive, N, op, x, y, asked)
   if op == 'p' then return poke(Z, queue, alive, N, x, limit) end
   error('ERR unknown op', 0)
 end
-${runOps(4, 4, 'run(KEYS[k + 1], KEYS[k + 2], KEYS[k + 3], KEYS[k + 4], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4])')}`,
+${runOps(4, 4, 'run, KEYS[k + 1], KEYS[k + 2], KEYS[k + 3], KEYS[k + 4], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]')}`,
 );
