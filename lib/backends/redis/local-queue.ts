@@ -93,7 +93,7 @@ export class LocalQueue implements Alarm, Op {
     const waiter = this.takeAsked();
     if (rank >= 0) waiter?.seen(sentAt);
     // The token of somebody else is nothing that could be told.
-    if (isToken(holder) && site.bySalt.has(saltOf(holder))) {
+    if (isToken(holder) && site.asker(saltOf(holder))) {
       site.tell({ token: holder, kind, key, validFrom: sentAt, leaseMs: leftMs, confirm: false });
     }
     for (const token of others) {

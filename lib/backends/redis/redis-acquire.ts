@@ -70,7 +70,8 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
   start(): void {
     const { site, req } = this;
     if (!this.isTry) site.waits.set(this, req.deadline);
-    this.takeSalt();
+    site.open.push(this);
+    this.x = site.salts.next();
     const { outage } = site;
     if (outage) this.unanswered(outage);
     else this.send();
@@ -107,14 +108,18 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
   answered(reply: unknown): void {
     if (typeof reply === 'string') {
       const { sentAt, leaseMs } = this;
+      // Nothing more will be told of it: it has not been in the queue.
       if (this.state === 'asked') this.grant(tokenOf(reply, this.x), sentAt, leaseMs);
     } else if (!Array.isArray(reply)) {
       this.found();
     } else if (reply[0] === 'L') {
       this.refused(new LimitMismatchError({ key: this.req.key, server: this.site.server }));
     } else if (this.step('placed')) {
+      const { site } = this;
       this.seenAt = this.sentAt;
-      this.site.enter(this, reply);
+      site.open.remove(this);
+      site.bySalt.set(this.x, this);
+      site.enter(this, reply);
       this.waiter.onPlace('queued');
       this.tellEarly();
     }
@@ -142,12 +147,13 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
     const { token, validFrom, leaseMs = this.leaseMs, confirm } = told;
     const { site } = this;
     const from = validFrom ?? Math.max(this.seenAt, this.sentAt);
-    if (!confirm && from + leaseMs - site.clock.now() >= this.leaseMs / 2) return this.grant(token, from, leaseMs);
+    if (!confirm && from + leaseMs - site.clock.now() >= this.leaseMs / 2)
+      return this.grant(token, from, leaseMs, true);
     // Its request is still to be answered, and must not be taken for a later one.
     if (this.state === 'asked') this.early = told;
     if (!this.step('unsure')) return;
     site.retries.delete(this);
-    this.leaveQueue();
+    this.reopen();
     site.counts.confirmations++;
     this.token = token;
     site.renew(this);
@@ -162,14 +168,14 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
   displaced(): void {
     const { member } = this;
     if (!this.step('displaced')) return;
-    this.leaveQueue();
+    this.reopen();
     this.site.withdraw(this, member);
     this.ask();
   }
 
   /** Renewal */
   renewed(sentAt: Ms): void {
-    this.grant(this.token, sentAt, this.leaseMs);
+    this.grant(this.token, sentAt, this.leaseMs, true);
   }
 
   /** Renewal */
@@ -196,17 +202,10 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
 
   /** Asks, with another salt than before. */
   private ask(): void {
-    this.site.bySalt.delete(this.x);
-    this.takeSalt();
-    this.send();
-  }
-
-  private takeSalt(): void {
-    const { salts, bySalt } = this.site;
-    this.x = salts.next();
+    this.x = this.site.salts.next();
     this.seenAt = -Infinity;
     this.early = undefined;
-    bySalt.set(this.x, this);
+    this.send();
   }
 
   private send(): void {
@@ -235,13 +234,14 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
     this.site.channels.use(this.keys.tag);
   }
 
-  private grant(token: string, validFrom: Ms, leaseMs: Ms): void {
+  /** @param isKnown more may be told of it */
+  private grant(token: string, validFrom: Ms, leaseMs: Ms, isKnown = false): void {
     if (!this.step('granted')) return;
     const { site, req, keys, waiter } = this;
-    this.leaveAll();
+    this.finish();
     const wantedMs = leaseMs < this.leaseMs && waiter.autoRenew ? this.leaseMs : undefined;
     const grant = new RedisGrant(req, keys, token, site.server, validFrom, leaseMs, wantedMs, site.clock.now());
-    site.bySalt.set(this.x, grant);
+    if (isKnown) site.hold(grant, this.x);
     waiter.granted(grant);
   }
 
@@ -268,21 +268,25 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
     if (early) this.told(early);
   }
 
-  /** It gets nothing any more. */
-  private finish(): void {
-    this.site.bySalt.delete(this.x);
-    this.leaveAll();
+  /** It is in no queue from now on. */
+  private reopen(): void {
+    this.leaveQueue();
+    this.site.open.push(this);
   }
 
   private leaveQueue(): void {
-    this.queue?.remove(this);
+    const { site, queue } = this;
+    if (!queue) return site.open.remove(this);
     this.queue = undefined;
+    queue.remove(this);
+    site.bySalt.delete(this.x);
   }
 
-  private leaveAll(): void {
+  /** It waits no longer, whatever the reason. */
+  private finish(): void {
     const { site } = this;
     site.waits.cancel(this);
-    site.retries.delete(this);
+    if (this.lastError) site.retries.delete(this);
     this.leaveQueue();
     if (!this.usesChannel) return;
     this.usesChannel = false;

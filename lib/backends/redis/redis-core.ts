@@ -1,5 +1,6 @@
 import { Alarms } from '../../common/alarms.js';
 import { type LockError, ShuttingDownError } from '../../common/errors.js';
+import { LinkedList } from '../../common/linked-list.js';
 import type { Clock, Ms } from '../../common/system.js';
 import type { BackendHost, Grant, LinkEvent, LockKind } from '../backend.js';
 import { Calls } from './calls.js';
@@ -8,19 +9,19 @@ import type { RedisDriver } from './drivers/driver.js';
 import { degradation, isNoMaster, typedError } from './drivers/redis-errors.js';
 import { checkServer } from './drivers/server-info.js';
 import { GrantRenewal } from './grant-renewal.js';
+import { KeyNames } from './key-names.js';
 import { LocalQueue } from './local-queue.js';
 import type { Op } from './op.js';
 import type { RedisConfig } from './options.js';
 import { addLock, addSemaphore, Outbox, type OutboxContext } from './outbox.js';
 import { joinAs, serverInfo } from './probe.js';
-import { RedisAcquire } from './redis-acquire.js';
 import { RedisGrant } from './redis-grant.js';
 import { RedisLink } from './redis-link.js';
 import type { RedisCounts, RedisSite } from './redis-site.js';
 import { type Renewal, Renewals } from './renewals.js';
 import { Release, Withdrawal } from './repeated.js';
 import { Retries } from './retries.js';
-import { type LockKeys, lockKeys, semaphoreKeys } from './scripts/keys.js';
+import type { LockKeys } from './scripts/keys.js';
 import { lockScript } from './scripts/lock-script.js';
 import { channelOf, parseMessage } from './scripts/messages.js';
 import { semaphoreScript } from './scripts/semaphore-script.js';
@@ -38,6 +39,8 @@ export class RedisCore implements RedisSite {
   readonly salts: Salts;
   readonly counts: RedisCounts = { pokes: 0, lostPlaces: 0, confirmations: 0, orphans: 0 };
   readonly retries: Retries;
+  readonly names: KeyNames;
+  readonly open = new LinkedList<QueuedWaiter>();
   readonly bySalt = new Map<string, Asker>();
   readonly watchers = new Set<(event: LinkEvent) => void>();
   readonly suspects = new Set<(grant?: Grant) => void>();
@@ -67,6 +70,9 @@ export class RedisCore implements RedisSite {
     this.salts = new Salts(entropy);
     this.calls = new Calls(clock);
     this.driver = dial();
+    const { keyPrefix, isCluster } = this.driver;
+    const prefixes = { lock: keyPrefix + config.prefix, sem: keyPrefix + config.semaphorePrefix };
+    this.names = new KeyNames(prefixes, isCluster);
     this.retries = new Retries(clock, entropy, this.alarms, () => !this.link.outage);
     this.link = new RedisLink(clock, this.alarms, {
       probe: () => this.probe(),
@@ -80,7 +86,7 @@ export class RedisCore implements RedisSite {
     const context: OutboxContext = {
       calls: this.calls,
       server: this.server,
-      isCluster: this.driver.isCluster,
+      isCluster,
       livenessMs: config.livenessMs,
       client: () => this.client,
       eval: (script, keys, args) => this.driver.eval(script, keys, args),
@@ -121,11 +127,9 @@ export class RedisCore implements RedisSite {
   }
 
   async close(graceMs: Ms): Promise<void> {
-    const { clock, calls, bySalt, retries, link } = this;
+    const { clock, calls, bySalt, link } = this;
     const error = new ShuttingDownError({ server: this.server });
-    for (const one of [...bySalt.values()]) if (one instanceof RedisAcquire) one.refuse(error);
-    this.ended = error;
-    retries.flush();
+    this.refuseAll(error);
     await new Promise<void>((resolve) => {
       const timer = clock.setTimer(resolve, graceMs, true);
       const idle = (): void => {
@@ -148,12 +152,6 @@ export class RedisCore implements RedisSite {
     if (why) throw why;
   }
 
-  keysOf(kind: LockKind, key: string): LockKeys {
-    const { config, driver } = this;
-    const prefix = kind === 'lock' ? config.prefix : config.semaphorePrefix;
-    return this.fullKeysOf(kind, driver.keyPrefix + prefix + key);
-  }
-
   unit(): number {
     return this.host.entropy.unit();
   }
@@ -170,12 +168,25 @@ export class RedisCore implements RedisSite {
     return this.driver.command(key, args);
   }
 
+  hold(grant: Asker & { isKnown: boolean }, salt: string): void {
+    grant.isKnown = true;
+    this.bySalt.set(salt, grant);
+  }
+
+  asker(salt: string): Asker | undefined {
+    const one = this.bySalt.get(salt);
+    if (one) return one;
+    // A message may be quicker than the answer to the request. That is rare, and so is a list here.
+    for (const asker of this.open) if (asker.x === salt) return asker;
+    return undefined;
+  }
+
   tell(told: Told): void {
     const { token, kind, key } = told;
-    const one = this.bySalt.get(saltOf(token));
+    const one = this.asker(saltOf(token));
     if (one) return one.told(told);
     this.counts.orphans++;
-    new Release(this, kind, this.fullKeysOf(kind, key), 1, token, 0, Infinity, () => undefined).start();
+    new Release(this, kind, this.names.ofFull(kind, key), 1, token, 0, Infinity, () => undefined).start();
   }
 
   enter(waiter: QueuedWaiter, reply: readonly unknown[]): void {
@@ -195,8 +206,9 @@ export class RedisCore implements RedisSite {
   }
 
   /** It is about to be released. */
-  forget(grant: RedisGrant, salt: string): void {
-    this.bySalt.delete(salt);
+  forget(grant: RedisGrant): void {
+    grant.isReleased = true;
+    if (grant.isKnown) this.bySalt.delete(grant.salt);
     this.watch?.delete(grant);
   }
 
@@ -215,17 +227,12 @@ export class RedisCore implements RedisSite {
     return { ...counts, queues: queues.size, waiters, calls: calls.count, ops: locks.count + semaphores.count };
   }
 
-  private fullKeysOf(kind: LockKind, key: string): LockKeys {
-    const { isCluster } = this.driver;
-    return kind === 'lock' ? lockKeys(key, isCluster) : semaphoreKeys(key, isCluster);
-  }
-
   private async probe(): Promise<void> {
     const { driver, host, clock, alarms, config } = this;
     const warnings = checkServer(await serverInfo(driver), driver.server, driver.isCluster);
     for (const warning of warnings) host.log('warn', warning);
     // Whether it may be used at all; any key will do.
-    if (config.watch) await driver.watch([this.keysOf('lock', '').key]);
+    if (config.watch) await driver.watch([this.names.of('lock', '').key]);
     this.client = await joinAs(driver, host.entropy);
     if (!driver.isSharded) return;
     this.channels = new ShardedChannels(
@@ -246,7 +253,12 @@ export class RedisCore implements RedisSite {
 
   /** It will never be used. */
   private end(error: LockError): void {
-    for (const one of [...this.bySalt.values()]) if (one instanceof RedisAcquire) one.refuse(error);
+    this.refuseAll(error);
+  }
+
+  private refuseAll(error: LockError): void {
+    for (const { waiters } of [...this.queues.values()]) for (const one of [...waiters]) one.refuse(error);
+    for (const one of [...this.open]) one.refuse(error);
     this.ended = error;
     this.retries.flush();
   }
@@ -263,12 +275,11 @@ export class RedisCore implements RedisSite {
   }
 
   private watchAll(renewals: readonly Renewal[]): void {
-    const { watch, bySalt } = this;
+    const { watch } = this;
     if (!watch) return;
     const grants: RedisGrant[] = [];
     for (const one of renewals) {
-      // Those that have not been released meanwhile.
-      if (one instanceof GrantRenewal && bySalt.get(one.grant.salt) === one.grant) grants.push(one.grant);
+      if (one instanceof GrantRenewal && !one.grant.isReleased) grants.push(one.grant);
     }
     if (grants.length > 0) watch.add(grants);
   }

@@ -14,6 +14,10 @@ const LEASE: Owner = Object.freeze({
 /** A lock that Redis gave to this process. */
 export class RedisGrant implements Grant, Asker {
   readonly owner = LEASE;
+  /** More may be told of it: a grant may come by an answer and by a message. */
+  isKnown = false;
+  /** It is not held any more. */
+  isReleased = false;
   /** When its lease has surely ended, if nothing more is heard. */
   heldUntil: Ms;
 
@@ -39,7 +43,7 @@ export class RedisGrant implements Grant, Asker {
     return saltOf(this.token);
   }
 
-  /** Asker: a grant may be told twice, by an answer and by a message. */
+  /** Asker */
   told(): void {
     // It is held.
   }

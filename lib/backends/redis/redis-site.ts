@@ -1,5 +1,6 @@
 import type { Alarms } from '../../common/alarms.js';
 import type { LockError } from '../../common/errors.js';
+import type { LinkedList } from '../../common/linked-list.js';
 import type { Clock } from '../../common/system.js';
 import type { LockKind } from '../backend.js';
 import type { ChannelUse } from './channels.js';
@@ -33,7 +34,9 @@ export interface RedisSite {
   readonly salts: Salts;
   readonly counts: RedisCounts;
   readonly retries: Retries;
-  /** Who asks with a salt, and who holds what was granted for it. */
+  /** Those that are in no queue: their request has not been answered. */
+  readonly open: LinkedList<QueuedWaiter>;
+  /** Those in queues, and what they were granted, by the salt of the request: of these, more may be told. */
   readonly bySalt: Map<string, Asker>;
   readonly channels: ChannelUse;
   /** The id of this client. */
@@ -47,6 +50,10 @@ export interface RedisSite {
   /** Adds it to the outbox of its kind. */
   send(op: Op): void;
   renew(renewal: Renewal): void;
+  /** More may be told of this grant. */
+  hold(grant: Asker & { isKnown: boolean }, salt: string): void;
+  /** Who has asked with this salt. */
+  asker(salt: string): Asker | undefined;
   /** Has a grant delivered to whom it is for, or freed if nobody wants it. */
   tell(told: Told): void;
   /** The waiter has a place in the queue. `reply`: rank, time left, holder. */

@@ -65,7 +65,7 @@ export class RedisBackend implements LockBackend<RedisStats> {
     try {
       core.assertUsable();
       const leaseMs = this.leaseOf(req.leaseMs);
-      const keys = core.keysOf(req.kind, req.key);
+      const keys = core.names.of(req.kind, req.key);
       return new Promise((resolve, reject) => core.send(new TryAcquire(core, req, keys, leaseMs, resolve, reject)));
     } catch (error) {
       return rejected(error);
@@ -76,7 +76,7 @@ export class RedisBackend implements LockBackend<RedisStats> {
   enqueue(req: AcquireRequest, _mode: 'line' | 'ticket', waiter: Waiter): Pending {
     const { core } = this;
     if (core.ended) throw core.ended;
-    const acquire = new RedisAcquire(core, req, core.keysOf(req.kind, req.key), this.leaseOf(req.leaseMs), waiter);
+    const acquire = new RedisAcquire(core, req, core.names.of(req.kind, req.key), this.leaseOf(req.leaseMs), waiter);
     acquire.start();
     return acquire;
   }
@@ -96,8 +96,8 @@ export class RedisBackend implements LockBackend<RedisStats> {
 
   release(grant: Grant, done: (outcome: Released) => void, keepMs = 0): void {
     const { core } = this;
-    const { req, keys, token, salt, heldUntil } = grant as RedisGrant;
-    core.forget(grant as RedisGrant, salt);
+    const { req, keys, token, heldUntil } = grant as RedisGrant;
+    core.forget(grant as RedisGrant);
     new Release(core, req.kind, keys, req.limit, token, Math.ceil(keepMs), heldUntil, done).start();
   }
 
@@ -108,7 +108,7 @@ export class RedisBackend implements LockBackend<RedisStats> {
   async isLocked(key: string, kind: LockKind): Promise<boolean> {
     const { core } = this;
     core.assertUsable();
-    const keys = core.keysOf(kind, key);
+    const keys = core.names.of(kind, key);
     if (kind === 'lock') return Number(await core.command(keys.key, ['EXISTS', keys.key])) > 0;
     return new Promise((resolve, reject) => {
       const op: Op = {

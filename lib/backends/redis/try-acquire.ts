@@ -40,7 +40,6 @@ export class TryAcquire implements Op {
     if (typeof reply === 'string') {
       const token = tokenOf(reply, this.x);
       const grant = new RedisGrant(req, keys, token, site.server, sentAt, leaseMs, undefined, site.clock.now());
-      site.bySalt.set(this.x, grant);
       this.resolve(grant);
     } else if (Array.isArray(reply)) {
       this.reject(new LimitMismatchError({ key: req.key, server: site.server }));

@@ -23,8 +23,10 @@ export interface Asker {
   told(told: Told): void;
 }
 
-/** A caller in the queue of a key. */
-export interface QueuedWaiter extends Linked<QueuedWaiter> {
+/** A caller that waits for a key. */
+export interface QueuedWaiter extends Asker, Linked<QueuedWaiter> {
+  /** The salt of its last request. */
+  readonly x: string;
   readonly kind: LockKind;
   readonly keys: LockKeys;
   readonly limit: number;
@@ -37,5 +39,8 @@ export interface QueuedWaiter extends Linked<QueuedWaiter> {
   seen(at: Ms): void;
   /** It has been dropped from the queue: asks again. */
   displaced(): void;
+  /** Its key is no lock. */
   refused(error: LockError): void;
+  /** Nothing will come any more. */
+  refuse(error: LockError): void;
 }

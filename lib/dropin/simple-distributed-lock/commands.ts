@@ -1,4 +1,4 @@
-import { shapeOf } from '../../backends/redis/drivers/recognise.js';
+import { type KnownClient, recognise } from '../../backends/redis/drivers/recognise.js';
 
 /** What is asked of the client of the user, whichever library it is made with. */
 export interface Commands {
@@ -41,17 +41,17 @@ interface NodeRedisCluster extends Pick<NodeRedis, '_keyPrefix'> {
 const PLAIN = { typeMapping: {} };
 
 /** @throws ConfigError where the client is none that is known */
-export function commandsOf(client: unknown): Commands {
-  const shape = shapeOf('Lock', client);
+export function commandsOf(given: unknown): Commands {
+  const { shape, client } = recognise('Lock', given) as { shape: KnownClient['shape']; client: unknown };
   switch (shape) {
     case 'ioredis':
     case 'ioredis-cluster':
       return ioredis(client as Ioredis, shape === 'ioredis-cluster');
     case 'node-redis':
     case 'node-redis-pool': {
-      const given = client as NodeRedis;
-      const redis = given.options?.legacyMode ? given.v4! : given;
-      return nodeRedis(given, false, (_key, command) => redis.sendCommand(command, PLAIN));
+      const own = client as NodeRedis;
+      const redis = own.options?.legacyMode ? own.v4! : own;
+      return nodeRedis(own, false, (_key, command) => redis.sendCommand(command, PLAIN));
     }
     case 'node-redis-sentinel': {
       const redis = client as NodeRedisSentinel;

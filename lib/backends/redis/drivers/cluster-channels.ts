@@ -1,7 +1,7 @@
 import type { LockError } from '../../../common/errors.js';
+import { slotOf } from '../scripts/keys.js';
 import type { ClusterMap } from './cluster-map.js';
 import type { ClusterNode } from './cluster-node.js';
-import { slotOf } from './key-slot.js';
 import type { Subscriptions, SubscriptionsListener } from './subscriptions.js';
 
 /**

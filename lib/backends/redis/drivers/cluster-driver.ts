@@ -1,12 +1,12 @@
 import { LockUnavailableError, ShuttingDownError, UnsupportedError, type LockError } from '../../../common/errors.js';
 import type { Timer } from '../../../common/system.js';
+import { slotOf } from '../scripts/keys.js';
 import type { Script } from '../scripts/script.js';
 import { ClusterChannels } from './cluster-channels.js';
 import { ClusterMap } from './cluster-map.js';
 import { ClusterNode } from './cluster-node.js';
 import { addressOf, type ClusterDialer, type ClusterNodes, type Endpoint } from './connection.js';
 import type { DriverListener, RedisDriver } from './driver.js';
-import { slotOf } from './key-slot.js';
 import type { Link } from './link.js';
 import { redirectionOf, replyCode, typedError } from './redis-errors.js';
 import { runScript } from './run-script.js';

@@ -1,5 +1,5 @@
+import { SLOTS } from '../scripts/keys.js';
 import type { Endpoint } from './connection.js';
-import { SLOTS } from './key-slot.js';
 
 /** Which node has which slot. */
 export class ClusterMap<N> {

@@ -93,6 +93,15 @@ const ownOptions = (timeoutMs: number): object => ({
 const connectTimeoutOf = ({ connectTimeout }: IoredisOptions): number =>
   typeof connectTimeout === 'number' && connectTimeout > 0 ? connectTimeout : CONNECT_TIMEOUT_MS;
 
+/**
+ * Another client with other options, by the method of its class: BullMQ puts a proxy around clients, whose own method knows
+ * other parameters.
+ */
+function duplicateOf<C extends Ioredis | IoredisCluster>(client: C, ...args: Parameters<C['duplicate']>): C {
+  const type = Object.getPrototypeOf(client) as { readonly duplicate: (this: C, ...args: unknown[]) => C };
+  return type.duplicate.call(client, ...args);
+}
+
 export class IoredisDialer implements Dialer {
   readonly server: string;
   readonly keyPrefix: string;
@@ -127,7 +136,7 @@ export class IoredisDialer implements Dialer {
       // One that does not answer is not the first to be asked again.
       ...(this.isSentinel && { sentinels: sentinels!.map((_, i) => sentinels![(i + first) % sentinels!.length]) }),
     };
-    return new IoredisConnection(this.client.duplicate(options), events);
+    return new IoredisConnection(duplicateOf(this.client, options), events);
   }
 }
 
@@ -195,7 +204,7 @@ export class IoredisClusterDialer implements ClusterDialer {
   }
 
   async find(): Promise<ClusterNodes> {
-    const probe = this.cluster.duplicate(undefined, {
+    const probe = duplicateOf(this.cluster, undefined, {
       lazyConnect: true,
       keyPrefix: '',
       clusterRetryStrategy: () => null,

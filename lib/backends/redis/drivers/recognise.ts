@@ -32,18 +32,33 @@ type Fields = Readonly<Record<string, unknown>>;
 const has = (client: Fields, ...methods: readonly string[]): boolean =>
   methods.every((name) => typeof client[name] === 'function');
 
-/** Which of them it is. */
-export type ClientShape =
-  'ioredis' | 'ioredis-cluster' | 'node-redis' | 'node-redis-cluster' | 'node-redis-pool' | 'node-redis-sentinel';
+/** A client and which of them it is. */
+export type KnownClient =
+  | { readonly shape: 'ioredis'; readonly client: Ioredis }
+  | { readonly shape: 'ioredis-cluster'; readonly client: IoredisCluster }
+  | { readonly shape: 'node-redis'; readonly client: NodeRedis }
+  | { readonly shape: 'node-redis-cluster'; readonly client: NodeRedisCluster }
+  | { readonly shape: 'node-redis-pool'; readonly client: NodeRedisPool }
+  | { readonly shape: 'node-redis-sentinel'; readonly client: NodeRedisSentinel };
 
 /** @param where what the client was given to, for the message @throws ConfigError */
-export function shapeOf(where: string, client: unknown): ClientShape {
-  const shape = typeof client === 'object' && client !== null ? recognised(client as Fields) : undefined;
-  if (shape) return shape;
-  throw new ConfigError(`${where}: expected ${LIBRARIES}, got ${kindOf(client)}${cureOf(client)}`);
+export function recognise(where: string, given: unknown): KnownClient {
+  if (typeof given === 'object' && given !== null) {
+    const client = unwrapped(given);
+    const shape = shapeOf(client as Fields);
+    if (shape) return { shape, client } as KnownClient;
+  }
+  throw new ConfigError(`${where}: expected ${LIBRARIES}, got ${kindOf(given)}${cureOf(given)}`);
 }
 
-function recognised(client: Fields): ClientShape | undefined {
+/** What BullMQ puts around a client of node-redis. */
+function unwrapped(client: object): object {
+  const { raw } = client as { raw?: unknown };
+  const isWrapper = has(client as Fields, 'runCommand') && typeof raw === 'object' && raw !== null;
+  return isWrapper ? raw : client;
+}
+
+function shapeOf(client: Fields): KnownClient['shape'] | undefined {
   if (has(client, 'duplicate', 'nodes', 'connect') && client.isCluster === true) return 'ioredis-cluster';
   if (has(client, 'duplicate', 'nodeClient')) return 'node-redis-cluster';
   if (has(client, 'duplicate', 'call', 'connect', 'disconnect', 'ssubscribe') && typeof client.status === 'string') {
@@ -58,20 +73,21 @@ function recognised(client: Fields): ClientShape | undefined {
 }
 
 /** The connections of its own that a backend has to the server of the client. @throws ConfigError */
-export function createDriver(client: unknown, settings: DriverSettings): RedisDriver {
-  switch (shapeOf('redisBackend', client)) {
-    case 'ioredis-cluster':
-      return new ClusterDriver(new IoredisClusterDialer(client as IoredisCluster), settings);
-    case 'node-redis-cluster':
-      return new ClusterDriver(new NodeRedisClusterDialer(client as NodeRedisCluster), settings);
+export function createDriver(given: unknown, settings: DriverSettings): RedisDriver {
+  const known = recognise('redisBackend', given);
+  switch (known.shape) {
     case 'ioredis':
-      return new PairDriver(new IoredisDialer(client as Ioredis), settings);
-    case 'node-redis-sentinel':
-      return new PairDriver(new NodeRedisSentinelDialer(client as NodeRedisSentinel), settings);
+      return new PairDriver(new IoredisDialer(known.client), settings);
+    case 'ioredis-cluster':
+      return new ClusterDriver(new IoredisClusterDialer(known.client), settings);
     case 'node-redis':
-      return new PairDriver(new NodeRedisDialer(client as NodeRedis), settings);
+      return new PairDriver(new NodeRedisDialer(known.client), settings);
+    case 'node-redis-cluster':
+      return new ClusterDriver(new NodeRedisClusterDialer(known.client), settings);
     case 'node-redis-pool':
-      return new PairDriver(new NodeRedisPoolDialer(client as NodeRedisPool), settings);
+      return new PairDriver(new NodeRedisPoolDialer(known.client), settings);
+    case 'node-redis-sentinel':
+      return new PairDriver(new NodeRedisSentinelDialer(known.client), settings);
   }
 }
 
@@ -81,15 +97,15 @@ function cureOf(client: unknown): string {
   if (typeof client === 'function') return '; give a client, not what makes it';
   if (typeof client !== 'object' || client === null) return '';
   const fields = client as Fields;
-  // `queue.client` of BullMQ, `createClient(…).connect()` of node-redis.
+  // `createClient(…).connect()` of node-redis, `queue.client` of BullMQ.
   if (has(fields, 'then')) return '; await it first';
   // node-redis 3, ioredis 4.
   if (has(fields, 'send_command')) return '; that is version 3 of the package redis: install version 4 or newer';
   if (has(fields, 'duplicate', 'call')) return '; that is an ioredis before version 5: install a newer one';
-  // KeyvRedis and other stores of cache managers; Queue and Worker of BullMQ.
-  if ('client' in fields) {
-    return has(fields.client as Fields, 'then') ? '; give `await it.client` instead' : '; give its `client` instead';
-  }
+  // Queue and Worker of BullMQ 6.
+  if (has(fields, 'getBackend')) return '; give `await it.getBackend().client` instead';
+  // KeyvRedis and other stores of cache managers; Queue and Worker of BullMQ before version 6.
+  if ('client' in fields) return '; give its `client` instead, awaited where that is a promise';
   if ('connection' in fields || 'redis' in fields) return '; give the client inside it';
   return typeof fields.host === 'string' || typeof fields.url === 'string'
     ? '; those are options: make a client with them and give that'

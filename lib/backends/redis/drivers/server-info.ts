@@ -1,6 +1,4 @@
 import { ConfigError } from '../../../common/errors.js';
-import type { Script } from '../scripts/script.js';
-import type { RedisDriver } from './driver.js';
 
 /** What INFO says of a server. */
 export interface ServerInfo {
@@ -79,26 +77,4 @@ function evictionWarnings({ memoryPolicy, maxMemory }: ServerInfo, server: strin
     `Redis at ${server} may remove locks that are held when memory is short (maxmemory-policy ${memoryPolicy})${now}; ` +
       'set maxmemory-policy to noeviction, or keep locks on a Redis of their own',
   ];
-}
-
-/**
- * Whether PUBLISH and SPUBLISH tell how many received a message: a script publishes to the driver's own subscription.
- * @param script `KEYS = key`, `ARGV = command, channel, text`; replies what the command does
- * @param key in a cluster, one of the slot of the channel
- * @param channel one that nobody else listens to
- */
-export async function countsReceivers(
-  driver: RedisDriver,
-  script: Script,
-  key: string,
-  channel: string,
-): Promise<boolean> {
-  if (driver.isCluster && !driver.isSharded) return false;
-  await driver.subscribe(channel);
-  try {
-    const command = driver.isSharded ? 'SPUBLISH' : 'PUBLISH';
-    return (await driver.eval(script, [key], [command, channel, 'probe'])) === 1;
-  } finally {
-    driver.unsubscribe(channel);
-  }
 }

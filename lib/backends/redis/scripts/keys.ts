@@ -1,5 +1,5 @@
 /** The slots of a cluster. */
-const SLOTS = 16_384;
+export const SLOTS = 16_384;
 
 const CRC16 = Uint16Array.from({ length: 256 }, (_, byte) => {
   let crc = byte << 8;

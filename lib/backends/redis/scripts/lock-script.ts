@@ -86,14 +86,17 @@ local function shown(value)
   return value and string.sub(value, 1, 33) or ''
 end
 
+local function take(K, salt, lease)
+  local digits = up()
+  redis.call('SET', K, digits .. salt, 'PX', lease)
+  return digits
+end
+
 local function acquire(K, queue, alive, salt, lease, wait)
+  if redis.call('EXISTS', K, queue) == 0 then return take(K, salt, lease) end
   local value = redis.call('GET', K)
   if not value then
-    if redis.call('EXISTS', queue) == 0 or not pass(K, queue, alive, false) then
-      local digits = up()
-      redis.call('SET', K, digits .. salt, 'PX', lease)
-      return digits
-    end
+    if not pass(K, queue, alive, false) then return take(K, salt, lease) end
     value = redis.call('GET', K)
   end
   if not wait then return redis.call('PTTL', K) end
@@ -144,5 +147,5 @@ local function run(K, queue, alive, op, x, y)
   if op == 'p' then return poke(K, queue, alive, x) end
   error('ERR unknown op', 0)
 end
-${runOps(3, 3, 'run(KEYS[k + 1], KEYS[k + 2], KEYS[k + 3], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3])')}`,
+${runOps(3, 3, 'run, KEYS[k + 1], KEYS[k + 2], KEYS[k + 3], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]')}`,
 );

@@ -82,12 +82,16 @@ local function message_of(err)
 end
 `;
 
-/** Runs the ops of a call, each by itself: what one of them finds wrong harms no other. `width`: keys and arguments of an op. */
+/**
+ * Runs the ops of a call, each by itself: what one of them finds wrong harms no other.
+ *
+ * @param call the function of an op and its arguments; `k` and `a` are where its keys and arguments begin
+ */
 export const runOps = (keys: number, args: number, call: string): string => `
 local replies = {}
 for i = 1, (#KEYS - 1) / ${keys} do
   local k, a = 1 + ${keys} * (i - 1), 3 + ${args} * (i - 1)
-  local ok, reply = pcall(function() return ${call} end)
+  local ok, reply = pcall(${call})
   if ok then replies[i] = reply else replies[i] = { 'E', message_of(reply) } end
 end
 if fence ~= stored then redis.call('SET', KEYS[1], digits(fence)) end

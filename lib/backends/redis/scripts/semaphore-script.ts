@@ -25,7 +25,34 @@ import { script } from './script.js';
  */
 export const semaphoreScript = script(
   'semaphore',
-  `${PRELUDE}
+  `
+-- One try or acquire of a semaphore that nobody holds, or a release where nobody waits: usual cases, without what the others
+-- need. Whatever is out of the ordinary, errors included, goes on below and is done from the beginning.
+if #KEYS == 5 then
+  local op, Z, queue = ARGV[4], KEYS[2], KEYS[3]
+  local lease = tonumber(ARGV[6])
+  if (op == 't' or op == 'q') and lease and lease > 0 and redis.pcall('EXISTS', Z, queue) == 0 then
+    local t = redis.call('TIME')
+    local us = t[1] .. string.format('%06d', t[2])
+    local old = redis.pcall('SET', KEYS[1], us, 'GET')
+    if old == false or (type(old) == 'string' and #old == 16 and old < us) then
+      if redis.pcall('SET', KEYS[5], ARGV[7], 'PX', lease).ok then
+        redis.call('ZADD', Z, string.sub(us, 1, 13) + lease, us .. ARGV[5])
+        redis.call('PEXPIRE', Z, lease)
+        return { us }
+      end
+    elseif type(old) == 'string' then
+      redis.call('SET', KEYS[1], old)
+    end
+  elseif op == 'r' and lease == 0 and redis.pcall('EXISTS', queue) == 0 then
+    local till = redis.pcall('ZSCORE', Z, ARGV[5])
+    if type(till) == 'string' then
+      local t = redis.call('TIME')
+      if tonumber(till) > t[1] * 1000 + t[2] / 1000 and redis.pcall('ZREM', Z, ARGV[5]) == 1 then return { 1 } end
+    end
+  end
+end
+${PRELUDE}
 local function keep(key, ms)
   if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end
 end
@@ -91,16 +118,20 @@ local function find(Z, member)
 end
 
 local function acquire(Z, queue, alive, N, salt, lease, asked, wait)
-  local used = redis.call('EXISTS', Z, queue) > 0
-  local limit = used and tonumber(redis.call('GET', N))
+  local waits, held = redis.call('EXISTS', queue) == 1, redis.call('ZCARD', Z)
+  local limit = (waits or held > 0) and tonumber(redis.call('GET', N))
   if limit and limit ~= tonumber(asked) then
     -- Those who wait with the other limit may all be gone.
-    if redis.call('EXISTS', Z) == 0 then fill(Z, queue, alive, N, limit, nil) end
+    if held == 0 then fill(Z, queue, alive, N, limit, nil) end
     if redis.call('EXISTS', Z, queue) > 0 then return { 'L', limit } end
-    used, limit = false, nil
+    waits, limit = false, nil
   end
-  if used then fill(Z, queue, alive, N, tonumber(asked), nil) end
-  if redis.call('EXISTS', queue) == 0 and redis.call('ZCARD', Z) < tonumber(asked) then
+  if waits then
+    fill(Z, queue, alive, N, tonumber(asked), nil)
+    held = redis.call('ZCARD', Z)
+  end
+  -- Who still waits now waits because it is full.
+  if held < tonumber(asked) then
     local digits = up()
     if not limit then remember(Z, N, asked, lease) end
     hold(Z, N, digits .. salt, tonumber(lease))
@@ -179,5 +210,5 @@ local function run(Z, queue, alive, N, op, x, y, asked)
   if op == 'p' then return poke(Z, queue, alive, N, x, limit) end
   error('ERR unknown op', 0)
 end
-${runOps(4, 4, 'run(KEYS[k + 1], KEYS[k + 2], KEYS[k + 3], KEYS[k + 4], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4])')}`,
+${runOps(4, 4, 'run, KEYS[k + 1], KEYS[k + 2], KEYS[k + 3], KEYS[k + 4], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]')}`,
 );

@@ -1,3 +1,8 @@
+import { Cluster as Cluster6 } from 'ioredis';
+import { Cluster as Cluster5 } from 'ioredis5';
+import * as redis6 from 'redis';
+import * as redis4 from 'redis4';
+import * as redis5 from 'redis5';
 import type { RedisClient } from '../../../../lib/backends/redis/drivers/recognise.js';
 import { LIBRARIES, type Library } from '../../redis/drivers/support.js';
 
@@ -38,11 +43,17 @@ export const connectTo = (
   options: Record<string, unknown> = {},
 ): Promise<Connected> => connected(library.client(server, options));
 
+/** @param keyPrefix in front of all keys; node-redis has it from version 6 on */
 export const connectToCluster = (
-  library: Library,
+  { name }: Library,
   nodes: readonly { host: string; port: number }[],
-  cluster: object,
+  keyPrefix = '',
 ): Promise<Connected> => {
-  void cluster;
-  return connected(library.cluster(nodes));
+  const options = { lazyConnect: true, keyPrefix };
+  if (name === 'ioredis 5') return connected(new Cluster5([...nodes], options));
+  if (name === 'ioredis 6') return connected(new Cluster6([...nodes], options));
+  const rootNodes = nodes.map((socket) => ({ socket }));
+  if (name === 'redis 4') return connected(redis4.createCluster({ rootNodes }));
+  if (name === 'redis 5') return connected(redis5.createCluster({ rootNodes }));
+  return connected(redis6.createCluster({ rootNodes, ...(keyPrefix && { keyPrefix }) }));
 };

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
-import { slotOf } from '../../../../lib/backends/redis/drivers/key-slot.js';
+import { slotOf } from '../../../../lib/backends/redis/scripts/keys.js';
 import { RedisCluster } from '../../../support/redis/cluster.js';
 import { describeRedis } from '../../../support/redis/describe-redis.js';
 import { inTime, until } from '../../../support/until.js';
-import { closeAll, driverOf, ECHO, LIBRARIES, Listener, scriptOf } from './support.js';
+import { closeAll, driverOf, ECHO, Listener, scriptOf, TRIED } from './support.js';
 
 const PUBLISH = scriptOf(`return redis.call('SPUBLISH', ARGV[1], ARGV[2])`);
 
@@ -27,7 +27,7 @@ describeRedis('drivers: a cluster', () => {
     }
   });
 
-  for (const library of LIBRARIES) {
+  for (const library of TRIED) {
     it(`${library.name}: scripts, sharded messages, three connections and one for each node with channels`, async () => {
       const driver = driverOf(library.cluster(cluster.addresses, { password: 'hunter2' }));
       const listener = new Listener();

@@ -1,22 +1,18 @@
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { Queue } from 'bullmq';
 import { createClientPool as pool5 } from 'redis5';
 import { createClientPool as pool6 } from 'redis';
-import { countsReceivers, parseInfo } from '../../../../lib/backends/redis/drivers/server-info.js';
 import { AuthError, ConfigError, LockUnavailableError } from '../../../../lib/common/errors.js';
 import { describeRedis } from '../../../support/redis/describe-redis.js';
 import { RedisServer } from '../../../support/redis/server.js';
 import { inTime, until } from '../../../support/until.js';
-import { closeAll, driverOf, ECHO, LIBRARIES, Listener, scriptOf } from './support.js';
+import { closeAll, driverOf, ECHO, Listener, NEWEST, scriptOf, TRIED } from './support.js';
 
 const WRITE = scriptOf(`return redis.call('SET', KEYS[1], ARGV[1])`);
-const PROBE = scriptOf('return redis.call(ARGV[1], ARGV[2], ARGV[3])');
 
 const sockets = (): number =>
   process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap' || kind === 'TCPConnectWrap').length;
-
-/** The newest of each. */
-const NEWEST = LIBRARIES.filter(({ name }) => /6/.test(name));
 
 describeRedis('drivers: faults', () => {
   let server: RedisServer;
@@ -27,7 +23,7 @@ describeRedis('drivers: faults', () => {
   afterEach(closeAll);
   afterAll(() => server.stop());
 
-  for (const library of LIBRARIES) {
+  for (const library of TRIED) {
     it(`${library.name}: a server that accepts and says nothing fails the start in time; closing leaves no socket`, async () => {
       const silent = await RedisServer.start();
       silent.pause();
@@ -127,13 +123,20 @@ describeRedis('drivers: faults', () => {
     });
   }
 
-  it('the counts of receivers are found to be right on one server', async () => {
-    const driver = driverOf(NEWEST[0]!.client(server));
-    await driver.open(new Listener());
-    expect(await countsReceivers(driver, PROBE, 'dflockd:fence', 'dfl:probe')).toBe(true);
-    const info = parseInfo(await driver.command(undefined, ['INFO']));
-    expect(info).toMatchObject({ role: 'master', memoryPolicy: 'noeviction', isCluster: false, isLoading: false });
-    expect(info.version).toBe(await server.info('redis_version'));
+  it.each(NEWEST)('the connection of a BullMQ queue, with $name inside, is such a client', async (library) => {
+    const inner = library.client(server) as { on(event: string, listener: () => void): void; disconnect(): unknown };
+    inner.on('error', () => undefined);
+    const queue = new Queue('jobs', { connection: inner });
+    try {
+      expect(() => driverOf(queue)).toThrow(/getBackend/);
+      const driver = driverOf(await queue.getBackend().client);
+      await driver.open(new Listener());
+      expect(driver.server).toBe(server.address);
+      expect(await driver.eval(ECHO, ['key'], ['x'])).toEqual(['key', 'x', 7]);
+    } finally {
+      await queue.close();
+      await inner.disconnect();
+    }
   });
 
   for (const [name, createPool] of [

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { describeRedis } from '../../../support/redis/describe-redis.js';
 import { RedisSentinel } from '../../../support/redis/sentinel.js';
 import { until } from '../../../support/until.js';
-import { closeAll, driverOf, ECHO, LIBRARIES, Listener, type Library } from './support.js';
+import { closeAll, driverOf, ECHO, Listener, TRIED, type Library } from './support.js';
 
 describeRedis('drivers: Sentinel', () => {
   let pair: RedisSentinel;
@@ -21,7 +21,7 @@ describeRedis('drivers: Sentinel', () => {
     const lists = await Promise.all(running.map((server) => server.command('CLIENT', 'LIST')));
     return lists.flatMap((list) => (list as string).split('\n')).filter((line) => line.includes('name=nestjs-dflockd'));
   };
-  const libraries = LIBRARIES.filter(({ sentinel }) => sentinel);
+  const libraries = TRIED.filter(({ sentinel }) => sentinel);
   const users: { destroy?(): unknown }[] = [];
   /** That of node-redis 5 cannot be duplicated: it must be connected. */
   const clientOf = async (library: Library): Promise<object> => {

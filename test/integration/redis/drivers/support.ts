@@ -10,6 +10,7 @@ import type { DriverSettings } from '../../../../lib/backends/redis/drivers/sett
 import type { Script } from '../../../../lib/backends/redis/scripts/script.js';
 import type { LockError } from '../../../../lib/common/errors.js';
 import { systemClock, systemEntropy } from '../../../../lib/common/system.js';
+import { ALL_OF_REDIS } from '../../../support/redis/describe-redis.js';
 import type { RedisSentinel } from '../../../support/redis/sentinel.js';
 
 interface Address {
@@ -61,6 +62,11 @@ export const LIBRARIES: readonly Library[] = [
   nodeRedis('redis 5', redis5),
   nodeRedis('redis 6', redis6),
 ];
+
+export const NEWEST = LIBRARIES.filter(({ name }) => name.endsWith('6'));
+
+/** Where every version is not worth the time of each run of the tests. */
+export const TRIED = ALL_OF_REDIS ? LIBRARIES : NEWEST;
 
 export const scriptOf = (source: string): Script => ({
   name: 'test',

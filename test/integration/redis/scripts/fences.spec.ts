@@ -39,6 +39,16 @@ describeRedis('the fences that the scripts give', () => {
       },
     ],
     [
+      'a try of a semaphore in a batch',
+      async (key) =>
+        (
+          (await scripts.semaphores(A, [
+            ['sem:other', 1, 'r', 'x', 0],
+            [`sem:${key}`, 1, 't', salt(), LEASE_MS],
+          ])) as string[]
+        )[1]!,
+    ],
+    [
       'a try of a semaphore',
       async (key) => (await scripts.semaphore(A, `sem:${key}`, 1, 't', salt(), LEASE_MS)) as string,
     ],

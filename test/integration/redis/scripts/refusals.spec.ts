@@ -114,6 +114,11 @@ describeRedis('where Redis refuses', () => {
       const next = (await command('GET', K)) as string;
       expect(saltOf(next)).toBe(first);
       await expect(command('PTTL', K)).resolves.toEqual(about(LIVE_MS));
+
+      const place = await mute.takeSlot(A, Z, 1);
+      await scripts.queueForSlot('xeeeeeeeee', Z, 1, 60_000);
+      await expect(mute.semaphore(A, Z, 1, 'r', place, 0)).resolves.toBe(1);
+      await expect(scripts.semaphore(A, Z, 1, 't', salt(), 1)).resolves.toEqual(about(LIVE_MS));
     } finally {
       connection.close();
     }

@@ -10,7 +10,9 @@ describeRedis('the script of renewals', () => {
   const command: RedisServer['command'] = (...args) => server.command(...args);
 
   beforeAll(async () => {
-    server = await RedisServer.start({ users: { limited: 'on nopass ~lock:a ~{lock:* ~dflockd:* &* +@all' } });
+    server = await RedisServer.start({
+      users: { limited: 'on nopass ~lock:a ~{lock:* ~dflockd:* &* +@all', blind: 'on nopass ~* &* +@all -get' },
+    });
     scripts = new Scripts(server);
   });
 
@@ -44,6 +46,8 @@ describeRedis('the script of renewals', () => {
       const limited = new Scripts({ port: server.port, command: (...args) => connection.command(...args) });
       await expect(limited.renew(['lock:a', token, 2000])).resolves.toEqual([1]);
       await expect(limited.renew(['lock:b', token, 2000])).rejects.toThrow(/^NOPERM/);
+      await connection.command('AUTH', 'blind', 'x');
+      await expect(limited.renew(['lock:a', token, 2000])).resolves.toEqual([['E', expect.any(String)]]);
     } finally {
       connection.close();
     }

@@ -52,18 +52,64 @@ describeRedis('the script of semaphores', () => {
     await server.stop();
   });
 
-  for (const op of ['t', 'q']) {
-    it(`${op} takes a place: holder, leases, limit and fence are in Redis`, async () => {
-      const own = salt();
-      const digits = await scripts.semaphore(A, Z, 2, op, own, LEASE_MS);
-      expect(digits).toMatch(FENCE);
-      await expect(holders()).resolves.toEqual([`${digits as string}${own}`]);
-      await expect(command('GET', keys.limit)).resolves.toBe('2');
-      for (const key of [Z, keys.limit]) await expect(command('PTTL', key)).resolves.toEqual(about(LEASE_MS));
-      await expect(command('GET', 'dflockd:fence')).resolves.toBe(digits);
-      await expect(command('KEYS', '*')).resolves.toHaveLength(3);
+  // The short cut of a call with one op, and the way of all others, must not differ.
+  const ways: readonly (readonly [string, Scripts['semaphore']])[] = [
+    ['alone', (...args) => scripts.semaphore(...args)],
+    [
+      'in a batch',
+      async (client, key, limit, ...op) =>
+        (
+          await scripts.semaphores(client, [
+            [key, limit, ...op],
+            ['sem:other', 1, 'r', 'x', 0],
+          ])
+        )[0]!,
+    ],
+  ];
+
+  for (const [way, semaphore] of ways) {
+    it(`r ${way} frees its place, and no other`, async () => {
+      const token = await scripts.takeSlot(A, Z, 2);
+      const other = await scripts.takeSlot(B, Z, 2);
+      await expect(semaphore(A, Z, 2, 'r', token, 0)).resolves.toBe(1);
+      await expect(semaphore(A, Z, 2, 'r', token, 0)).resolves.toBe(0);
+      await expect(holders()).resolves.toEqual([other]);
     });
 
+    it(`r ${way} of an expired holder says so`, async () => {
+      const token = await scripts.takeSlot(A, Z, 1);
+      await expire(token);
+      await expect(semaphore(A, Z, 1, 'r', token, 0)).resolves.toBe(0);
+      await expect(holders()).resolves.toEqual([]);
+    });
+
+    it(`r ${way} refuses a key that holds something else`, async () => {
+      await command('SET', Z, 'x');
+      await expect(semaphore(A, Z, 1, 'r', 'x', 0)).resolves.toEqual(WRONGTYPE);
+    });
+
+    for (const op of ['t', 'q']) {
+      it(`${op} ${way} takes a place: holder, leases, limit and fence are in Redis`, async () => {
+        const own = salt();
+        const digits = await semaphore(A, Z, 2, op, own, LEASE_MS);
+        expect(digits).toMatch(FENCE);
+        await expect(command('ZRANGE', Z, 0, -1)).resolves.toEqual([`${digits as string}${own}`]);
+        const till = Number(await command('ZSCORE', Z, `${digits as string}${own}`));
+        expect(till).toBe(Math.floor(Number(digits) / 1000) + LEASE_MS);
+        await expect(command('GET', keys.limit)).resolves.toBe('2');
+        for (const key of [Z, keys.limit]) await expect(command('PTTL', key)).resolves.toEqual(about(LEASE_MS));
+        await expect(command('GET', 'dflockd:fence')).resolves.toBe(digits);
+        await expect(command('KEYS', '*')).resolves.toHaveLength(3);
+      });
+
+      it(`${op} ${way} takes no place with a lease that is none`, async () => {
+        for (const lease of ['x', '-1']) await semaphore(A, Z, 2, op, salt(), lease);
+        await expect(command('ZCARD', Z)).resolves.toBe(0);
+      });
+    }
+  }
+
+  for (const op of ['t', 'q']) {
     it(`${op} keeps the longest lease, whoever comes later`, async () => {
       await scripts.takeSlot(A, Z, 3, 20_000);
       await scripts.semaphore(A, Z, 3, op, salt(), 1000);
@@ -159,14 +205,6 @@ describeRedis('the script of semaphores', () => {
     await command('DEL', keys.limit);
     await scripts.semaphore(A, Z, 1, 'q', salt(), LEASE_MS);
     await expect(command('PTTL', keys.limit)).resolves.toEqual(about(2 * LIVE_MS));
-  });
-
-  it('r frees its place, and no other', async () => {
-    const token = await scripts.takeSlot(A, Z, 2);
-    const other = await scripts.takeSlot(B, Z, 2);
-    await expect(scripts.semaphore(A, Z, 2, 'r', token, 0)).resolves.toBe(1);
-    await expect(scripts.semaphore(A, Z, 2, 'r', token, 0)).resolves.toBe(0);
-    await expect(holders()).resolves.toEqual([other]);
   });
 
   it('r of an expired holder says so, and its place goes to who waits', async () => {

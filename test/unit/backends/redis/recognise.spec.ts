@@ -1,8 +1,11 @@
 import KeyvRedis from '@keyv/redis';
 import { describe, expect, it } from '@jest/globals';
 import { Cluster, Redis } from 'ioredis';
-import { createClient, createCluster, createSentinel } from 'redis';
-import { createDriver } from '../../../../lib/backends/redis/drivers/recognise.js';
+import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5';
+import { createClient, createClientPool, createCluster, createSentinel } from 'redis';
+import * as redis4 from 'redis4';
+import * as redis5 from 'redis5';
+import { createDriver, type RedisClient } from '../../../../lib/backends/redis/drivers/recognise.js';
 import { ConfigError } from '../../../../lib/common/errors.js';
 import { systemClock, systemEntropy } from '../../../../lib/common/system.js';
 
@@ -55,6 +58,30 @@ describe('the client that is given', () => {
     ]);
   });
 
+  it('may be of each version, and typed as the library types it', () => {
+    const sentinel = { name: 'locks', sentinelRootNodes: [{ host: 's', port: 1 }] };
+    const cluster = { rootNodes: [{ url: 'redis://a:1' }] };
+    const accepted: RedisClient[] = [
+      new Redis({ lazyConnect: true, replyMapping: 'resp3' }),
+      new Redis5({ lazyConnect: true }),
+      new Cluster([], { lazyConnect: true }),
+      new Cluster5([], { lazyConnect: true }),
+      createClient({ RESP: 2 }),
+      createClient({ RESP: 3 }),
+      createCluster(cluster),
+      createSentinel(sentinel),
+      createClientPool(),
+      redis5.createClient(),
+      redis5.createCluster(cluster),
+      redis5.createSentinel(sentinel),
+      redis5.createClientPool(),
+      redis4.createClient(),
+      redis4.createCluster(cluster),
+      new KeyvRedis('redis://db:1').client,
+    ];
+    for (const client of accepted) expect(driverOf(client).server).toEqual(expect.any(String));
+  });
+
   it('may be a layer that node-redis lays over a client', () => {
     const layered = createClient({ url: 'redis://db:1' }).withTypeMapping({ 36: Buffer });
     expect(driverOf(layered).server).toBe('db:1');
@@ -67,8 +94,9 @@ describe('the client that is given', () => {
     ['options', { host: 'db', password: 'hunter2' }, /those are options/],
     ['a class', Redis, /got a function; give a client, not what makes it/],
     ['a promise', Promise.resolve(), /got a Promise; await it first/],
-    ['the store of a cache manager', new KeyvRedis(createClient()), /got a KeyvRedis; give its `client`/],
-    ['a queue', { client: Promise.resolve() }, /give `await it.client`/],
+    ['the store of a cache manager', new KeyvRedis('redis://db:1'), /got a KeyvRedis; give its `client` instead/],
+    ['a queue of BullMQ 5', { client: Promise.resolve() }, /its `client` instead, awaited/],
+    ['a queue of BullMQ 6', { getBackend: () => 1 }, /`await it.getBackend\(\).client`/],
     ['node-redis 3', { send_command: () => 1, duplicate: () => 1 }, /version 3 of the package redis/],
     ['an old ioredis', { duplicate: () => 1, call: () => 1 }, /ioredis before version 5/],
     ['a wrapper', { redis: {} }, /give the client inside it/],

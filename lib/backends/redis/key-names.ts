@@ -1,0 +1,52 @@
+import type { LockKind } from '../backend.js';
+import { type LockKeys, lockKeys, semaphoreKeys } from './scripts/keys.js';
+
+/** So many are remembered, of keys that are not longer than usual: names are used again and again. */
+const MOST_KEYS = 1024;
+const LONGEST = 128;
+
+/** The names that the keys of one kind have in Redis. */
+class Names {
+  private readonly known = new Map<string, LockKeys>();
+
+  constructor(
+    private readonly kind: LockKind,
+    private readonly prefix: string,
+    private readonly isCluster: boolean,
+  ) {}
+
+  of(key: string): LockKeys {
+    let keys = this.known.get(key);
+    if (keys) return keys;
+    keys = this.ofFull(this.prefix + key);
+    if (key.length > LONGEST) return keys;
+    if (this.known.size >= MOST_KEYS) this.known.clear();
+    this.known.set(key, keys);
+    return keys;
+  }
+
+  ofFull(key: string): LockKeys {
+    return this.kind === 'lock' ? lockKeys(key, this.isCluster) : semaphoreKeys(key, this.isCluster);
+  }
+}
+
+/** The names that keys have in Redis. */
+export class KeyNames {
+  private readonly lock: Names;
+  private readonly sem: Names;
+
+  constructor(prefixes: Readonly<Record<LockKind, string>>, isCluster: boolean) {
+    this.lock = new Names('lock', prefixes.lock, isCluster);
+    this.sem = new Names('sem', prefixes.sem, isCluster);
+  }
+
+  /** @param key as the client has it */
+  of(kind: LockKind, key: string): LockKeys {
+    return this[kind].of(key);
+  }
+
+  /** @param key as Redis has it */
+  ofFull(kind: LockKind, key: string): LockKeys {
+    return this[kind].ofFull(key);
+  }
+}
