@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ROOMS, usesNest } from '../rooms.mjs';
-import { NO_REDIS, provideRedis } from './redis-server.mjs';
+import { findRedis, NO_REDIS, provideRedis, redisIsRequired } from './redis-server.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Rooms with Nest's decorators need more than this transform, and the lab does not. */
@@ -83,11 +83,14 @@ async function withMutation(folder, { file, from, to }, run) {
   }
 }
 
+const onRedis = (row) => ['--backend', 'redis', '--table', row, '--only', 'ours,watch', '--locks', '5'];
+
 /** What was said that shows the mutant, or undefined and all that was said. */
 async function lookFor({ shows, check }, folder) {
   let all = '';
   for (const seed of MUTANT_SEEDS) {
-    const args = shows === 'rounds' ? ['--seed', `${seed}`] : ['--table', shows.row];
+    const inTable = () => (shows.redis ? onRedis(shows.redis) : ['--table', shows.row]);
+    const args = shows === 'rounds' ? ['--seed', `${seed}`] : inTable();
     const { code, said } = await runLab(folder, args, 'pipe');
     const found = new RegExp(`[(, ]${check}: \\d+`).exec(said);
     if (code === 1 && found) return { found: found[0].slice(1), all };
@@ -97,11 +100,16 @@ async function lookFor({ shows, check }, folder) {
 }
 
 /** How many mutants went unnoticed. */
-async function runMutants(folder) {
-  const { MUTATIONS } = await import(join(folder, 'test/faults/mutations.js'));
+async function runMutants(folder, only) {
+  const all = (await import(join(folder, 'test/faults/mutations.js'))).MUTATIONS;
+  const MUTATIONS = all.filter(({ shows }) => !only || shows.redis);
   let unnoticed = 0;
   for (const mutation of MUTATIONS) {
-    const { name, check } = mutation;
+    const { name, check, shows } = mutation;
+    if (shows.redis && !redis) {
+      console.log(`${name}: left out, without a redis-server`);
+      continue;
+    }
     const { found, all } = await withMutation(folder, mutation, () => lookFor(mutation, folder));
     if (!found) unnoticed++;
     console.log(found ? `${name}: noticed (${found})` : `${name}: NOT NOTICED by ${check}\n${all}`);
@@ -121,14 +129,14 @@ async function installFaketime() {
 }
 
 const args = process.argv.slice(2);
-const onRedis = args.some((arg, i) => arg === '--backend=redis' || (arg === 'redis' && args[i - 1] === '--backend'));
-const redis = onRedis ? provideRedis() : undefined;
-if (onRedis && redis === undefined) throw new Error(NO_REDIS);
+const isOnRedis = args.includes('--backend=redis') || args[args.indexOf('--backend') + 1] === 'redis';
+const redis = isOnRedis ? provideRedis() : findRedis();
+if ((isOnRedis || redisIsRequired()) && redis === undefined) throw new Error(NO_REDIS);
 const folder = mkdtempSync(join(tmpdir(), 'dflockd-lab-'));
 try {
   await installFaketime();
   await compile(folder);
-  if (args.includes('--mutants')) process.exitCode = (await runMutants(folder)) > 0 ? 1 : 0;
+  if (args.includes('--mutants')) process.exitCode = (await runMutants(folder, isOnRedis)) > 0 ? 1 : 0;
   else process.exitCode = (await runLab(folder, args)).code;
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -20,7 +20,8 @@ const HELP = `npm run faults -- [options]
   --table NAME  only the row of the table with that name (all: ''), and no rounds
   --mutants     breaks daemon and client in known ways, and proves that the lab notices each
   --write       writes table and timeline into docs/reliability.md and docs/reliability.svg
-  --backend redis  the table of faults on Redis instead, beside redis-semaphore and redlock; with --table and --write
+  --backend redis  the table of faults on Redis instead, beside redis-semaphore and redlock; three rows at a time unless --table
+                or --write is given
   --locks N     on Redis: how many locks of each package in each row, 20 at a time (default 20)
   --only NAMES  on Redis: only these packages: ours, watch, redis-semaphore, redlock (with commas between)
   --help

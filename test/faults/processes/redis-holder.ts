@@ -23,6 +23,8 @@ export interface Belief {
   readonly affirmedAt: number;
   /** When it was told, or read, that its lock is lost; undefined: it still believes. */
   readonly toldAt?: number | undefined;
+  /** When its client was connected last. */
+  readonly connectedAt?: number | undefined;
   /** What it read first after the process had stood still; undefined: it has not. */
   readonly firstRead?: boolean | undefined;
 }
@@ -56,6 +58,7 @@ async function connect(place: Place): Promise<Holder> {
 }
 
 interface Holding {
+  readonly holder: Holder;
   readonly key: string;
   readonly held: Held;
   affirmedAt: number;
@@ -71,7 +74,7 @@ async function hold(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, index * APART_MS));
     const key = `${prefix}${index}`;
     const held = await holder.hold(key);
-    const holding: Holding = { key, held, affirmedAt: nanos(), toldAt: undefined, firstRead: undefined };
+    const holding: Holding = { holder, key, held, affirmedAt: nanos(), toldAt: undefined, firstRead: undefined };
     held.onLost(() => (holding.toldAt ??= nanos()));
     holdings.push(holding);
   });
@@ -103,7 +106,9 @@ serve({
   hold,
   block: (ms: number) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
   account: (): Account => ({
-    beliefs: holdings.map(({ held, ...belief }) => ({ ...belief, fence: `${held.fence ?? ''}` })),
+    beliefs: holdings.map(({ held, holder, ...belief }) => ({
+      ...{ ...belief, fence: `${held.fence ?? ''}`, connectedAt: holder.connectedAt?.() },
+    })),
     stalls,
   }),
   finish: async () => {

@@ -10,6 +10,8 @@ export interface Outcome {
   readonly told: number | undefined;
   /** Until when it believed: a process that did not run between its last look and the news believed nothing meanwhile. */
   readonly believed: number;
+  /** When its client was connected last, where that is known. */
+  readonly connected: number | undefined;
   /** How much of the time until the news its process did not run. */
   readonly stalled: number;
   /** When the rival had the key; undefined: never. */
@@ -19,6 +21,7 @@ export interface Outcome {
 
 /** A line of the table. */
 export interface RedisRow {
+  readonly name: string;
   readonly fault: string;
   /** What this package promises. */
   readonly promise: string;
@@ -85,6 +88,20 @@ export function nothingLost(outcomes: readonly Outcome[]): Judgement {
   if (lost.length === 0) return { cell: 'nothing lost', violations: [] };
   const cell = `${lost.length} of ${outcomes.length} lost: ${times(lost)}`;
   return { cell, violations: lost.map(({ key }) => `${key} was lost`) };
+}
+
+/** The holder asks as soon as it is connected again. @param mostNs that the answer may take */
+export function toldAtReconnect(outcomes: readonly Outcome[], mostNs: number): Judgement {
+  const after = outcomes.map(({ key, told = Infinity, connected = NaN, stalled }) => ({
+    ...{ key, ns: told - connected, late: !(told - connected - stalled <= mostNs) },
+  }));
+  const { cell } = toldWithin(outcomes, Infinity, 'each');
+  const late = after.filter((one) => one.late);
+  const known = outcomes.some(({ connected }) => connected !== undefined);
+  return {
+    cell: known ? `${cell}; ${duration(median(after.map(({ ns }) => ns)))} after the reconnect` : cell,
+    violations: late.map(({ key, ns }) => `${key}: told ${duration(ns)} after the reconnect`),
+  };
 }
 
 /**

@@ -80,7 +80,7 @@ export class RedisStage {
     const found = await Promise.all(
       this.teams.map(async ({ contestant, child }) => {
         const { beliefs, stalls } = await child.ask<Account>('account');
-        const outcomes = beliefs.map(({ key, fence, affirmedAt, toldAt, firstRead }): Outcome => {
+        const outcomes = beliefs.map(({ key, fence, affirmedAt, toldAt, connectedAt, firstRead }): Outcome => {
           const name = redisKey(contestant, key);
           const rivalAt = entries.get(name);
           const at = faultAt(name);
@@ -90,6 +90,7 @@ export class RedisStage {
             ...{ key, redisKey: name, fence, firstRead },
             told: toldAt === undefined ? undefined : toldAt - at,
             believed: (wasStalled ? affirmedAt : until) - at,
+            connected: connectedAt === undefined ? undefined : connectedAt - at,
             stalled: toldAt === undefined ? 0 : stalledWithin(stalls, at, toldAt),
             rival: rivalAt === undefined ? undefined : rivalAt - at,
           };

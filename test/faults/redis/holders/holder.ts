@@ -20,6 +20,8 @@ export interface Held {
 /** A program with a client of its own. */
 export interface Holder {
   hold(key: string): Promise<Held>;
+  /** When it was connected last, nanoseconds; of this package alone. */
+  connectedAt?(): number | undefined;
   close(): Promise<void>;
 }
 
