@@ -54,7 +54,7 @@ function writeTable(removals) {
     const said = isFirst ? RULES[rule - 1] : '';
     return `| ${isFirst ? rule : ''} | ${said} | ${out} | ${test.replaceAll('|', '\\|')} (\`${spec}\`) |`;
   });
-  const table = ['| | rule | taken out, one at a time | went red |', '|---|---|---|---|', ...rows].join('\n');
+  const table = ['| | rule | removed, one at a time | the test that failed |', '|---|---|---|---|', ...rows].join('\n');
   const page = readFileSync(PAGE, 'utf8');
   const [before, rest] = page.split(OPEN);
   writeFileSync(PAGE, `${before}${OPEN}\n\n${table}\n\n${CLOSE}${rest.split(CLOSE)[1]}`);

@@ -79,7 +79,7 @@ async function end(build, signal) {
     const told2 = Object.entries(errors).map(([name, count]) => `${count} × ${name}`);
     const said = [
       `ended by ${how} after ${endedMs.toFixed(0)} ms`,
-      `the others were told ${told2.length > 0 ? told2.join(', ') : 'of no error'}`,
+      `the other clients got ${told2.length > 0 ? told2.join(', ') : 'no error'}`,
       `${after.waits.length.toLocaleString('en-US')} calls in the second after the restart`,
     ].join('; ');
     return { said, violations };

@@ -27,7 +27,7 @@ function measured(rows: readonly Row[], tally: Tally): string {
   });
   const where = `Node ${process.version}, ${cpus().length} cores`;
   return [
-    '| fault while holding | promised | runs | measured (middle, and worst) | |',
+    '| fault while holding | promised | runs | measured (median, and worst) | |',
     '|---|---|---|---|---|',
     ...lines,
     '',

@@ -27,7 +27,7 @@ export function slowClock(runs: number): Promise<Row> {
       'a method under a lost lock was reported as a success',
     );
     const measured = `read as lost ${ms(-middle(windows))} ms before the daemon freed it, at least ${ms(-largest(windows))} ms`;
-    const fault = 'clocks that part: monotonic at a third of the pace (injected)';
+    const fault = 'clocks that diverge: monotonic clock at a third of its pace (injected)';
     return scene.row(fault, 'first read after the lease is false', runs, measured);
   });
 }
