@@ -238,14 +238,14 @@ describeRedis('Lock of simple-distributed-lock', () => {
 
   it('acquire(k, { autoExtend: true }) extends by its own ttl, until the release', () =>
     onAll(async (lock, resource, key) => {
-      const token = (await lock.acquire(resource, { autoExtend: true, ttl: 2000 }))!;
+      const token = (await lock.acquire(resource, { autoExtend: true, ttl: 1200 }))!;
       for (let extension = 0; extension < 2; extension++) {
         await expect(command('PEXPIRE', key, 100_000)).resolves.toBe(1);
-        await extended(key, 2000);
+        await extended(key, 1200);
       }
       await expect(lock.release(resource, token)).resolves.toBe(true);
       await command('SET', key, token, 'PX', 100_000);
-      await new Promise((resolve) => setTimeout(resolve, 1100));
+      await new Promise((resolve) => setTimeout(resolve, 700));
       expect(await command('PTTL', key)).toBeGreaterThan(90_000);
     }));
 
@@ -258,9 +258,9 @@ describeRedis('Lock of simple-distributed-lock', () => {
         async () => {
           isCalled = true;
           await expect(command('PEXPIRE', key, 100_000)).resolves.toBe(1);
-          await extended(key, 2000);
+          await extended(key, 1200);
         },
-        { retryCount: 5, retryDelay: 1000, autoExtend: true, ttl: 2000 },
+        { retryCount: 5, retryDelay: 1000, autoExtend: true, ttl: 1200 },
       );
       await new Promise((resolve) => setTimeout(resolve, 50));
       expect(isCalled).toBe(false);
