@@ -13,7 +13,7 @@ import { KeyNames } from './key-names.js';
 import { LocalQueue } from './local-queue.js';
 import type { Op } from './op.js';
 import type { RedisConfig } from './options.js';
-import { addLock, addSemaphore, Outbox, type OutboxContext } from './outbox.js';
+import { addLock, addSemaphore, Outbox, type OutboxContext, singleOf } from './outbox.js';
 import { joinAs, serverInfo } from './probe.js';
 import { RedisGrant } from './redis-grant.js';
 import { RedisLink } from './redis-link.js';
@@ -92,7 +92,7 @@ export class RedisCore implements RedisSite {
       eval: (script, keys, args) => this.driver.eval(script, keys, args),
       opError: (text, op) => this.opError(text, op.keys),
     };
-    this.locks = new Outbox(context, lockScript, addLock);
+    this.locks = new Outbox(context, lockScript, addLock, singleOf);
     this.semaphores = new Outbox(context, semaphoreScript, addSemaphore);
     this.renewals = new Renewals({
       ...context,
