@@ -19,6 +19,8 @@ import {
 
 /** What this driver uses of `createClientPool()`. */
 export interface NodeRedisPool {
+  /** From version 6 on. */
+  readonly _keyPrefix?: string | Buffer | undefined;
   readonly totalClients: number;
   readonly isOpen: boolean;
   execute<T>(fn: (client: NodeRedis) => Promise<T>): Promise<T>;
@@ -94,11 +96,13 @@ const forQuestions = (options: NodeRedisOptions | undefined): object => {
 /** The pool has its clients made with its own options; one of them is duplicated. */
 export class NodeRedisPoolDialer implements Dialer {
   readonly isSentinel = false;
-  readonly keyPrefix = '';
+  readonly keyPrefix: string;
   readonly server = 'the pool of node-redis';
   readonly timeoutMs = connectTimeoutOf(undefined);
 
-  constructor(private readonly pool: NodeRedisPool) {}
+  constructor(private readonly pool: NodeRedisPool) {
+    this.keyPrefix = pool._keyPrefix?.toString() ?? '';
+  }
 
   dial(_role: string, events: ConnectionEvents): Connection {
     return new NodeRedisConnection(async () => ({ client: await this.template() }), events);

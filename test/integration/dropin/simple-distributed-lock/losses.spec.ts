@@ -13,8 +13,7 @@ interface Sent {
 /** A client of ioredis on which a test decides what becomes of what is sent. */
 function withCommands(redis: Redis, handle: (sent: Sent, send: () => Promise<unknown>) => Promise<unknown>): Redis {
   const layer = Object.create(redis) as Redis;
-  layer.sendCommand = (command) =>
-    handle(command, () => redis.sendCommand(command) as Promise<unknown>);
+  layer.sendCommand = (command) => handle(command, () => redis.sendCommand(command) as Promise<unknown>);
   return layer;
 }
 
