@@ -21,6 +21,15 @@ export async function connect({ entry, redisEntry, library, ...address }) {
   return LockClient.connect({ backend: redisBackend(await CLIENTS[library](address)) });
 }
 
+/** The backend by itself, without the client that keeps its leases. @param {{ system: string }} where also: URL of common/system.js */
+export async function backendOf({ redisEntry, system, library, ...address }) {
+  const [{ redisBackend }, { systemClock, systemEntropy }] = await Promise.all([import(redisEntry), import(system)]);
+  const host = { clock: systemClock, entropy: systemEntropy, log: () => undefined };
+  const backend = redisBackend(await CLIENTS[library](address))(host);
+  await backend.start();
+  return { backend, clock: systemClock };
+}
+
 export async function open(where) {
   const client = await connect(where);
   return async (key, deadline) => {

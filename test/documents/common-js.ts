@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
+/** As the runner of examples makes its programs. */
+const Program = (() => {}).constructor as FunctionConstructor;
 const root = resolve(import.meta.dirname, '..', '..');
 
 /**
@@ -23,7 +25,7 @@ export function commonJs(name: string, modules: Readonly<Record<string, object>>
       if (!given) throw new Error(`${name} requires ${wanted}, which is not given to it`);
       return given;
     };
-    new Function('exports', 'require', 'module', readFileSync(file, 'utf8'))(module.exports, require, module);
+    new Program('exports', 'require', 'module', readFileSync(file, 'utf8'))(module.exports, require, module);
     return module.exports;
   };
   return load(join(folder, main));
