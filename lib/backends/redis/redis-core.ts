@@ -8,7 +8,6 @@ import { type ChannelUse, ONE_CHANNEL, ShardedChannels } from './channels.js';
 import type { RedisDriver } from './drivers/driver.js';
 import { degradation, isNoMaster, typedError } from './drivers/redis-errors.js';
 import { checkServer } from './drivers/server-info.js';
-import { GrantRenewal } from './grant-renewal.js';
 import { KeyNames } from './key-names.js';
 import { LocalQueue } from './local-queue.js';
 import type { Op } from './op.js';
@@ -98,7 +97,7 @@ export class RedisCore implements RedisSite {
       ...context,
       opError: (text, keys) => this.opError(text, keys),
       send: (op) => this.semaphores.push(op),
-      renewed: (renewals) => this.watchAll(renewals),
+      renewed: (renewals) => this.watch?.renewed(renewals),
     });
     if (config.watch) {
       this.watch = new KeyWatch(
@@ -272,16 +271,6 @@ export class RedisCore implements RedisSite {
     const message = parseMessage(text);
     if (message?.type === 'look') this.queues.get(message.key)?.poke();
     else if (message) this.tell({ ...message, validFrom: undefined, leaseMs: undefined });
-  }
-
-  private watchAll(renewals: readonly Renewal[]): void {
-    const { watch } = this;
-    if (!watch) return;
-    const grants: RedisGrant[] = [];
-    for (const one of renewals) {
-      if (one instanceof GrantRenewal && !one.grant.isReleased) grants.push(one.grant);
-    }
-    if (grants.length > 0) watch.add(grants);
   }
 
   private opError(text: string, { key }: LockKeys): LockError {

@@ -39,7 +39,8 @@ export class ClusterDriver implements RedisDriver {
   private again: Timer | undefined;
   private wasAccepted = false;
   private isUp = false;
-  private wasSaid = false;
+  /** Why it is down, as it was said. */
+  private said: string | undefined;
   private isClosed = false;
 
   constructor(
@@ -112,7 +113,7 @@ export class ClusterDriver implements RedisDriver {
     if (this.again) this.settings.clock.clearTimer(this.again);
     const error = new ShuttingDownError({ server: this.server });
     const ends = this.map.nodes().map((node) => node.close(error));
-    await Promise.all([...ends, ...this.ending, this.refreshing?.catch(() => undefined)]);
+    await Promise.all([...ends, ...this.ending]);
   }
 
   private async send(slot: number, words: readonly string[]): Promise<unknown> {
@@ -204,7 +205,7 @@ export class ClusterDriver implements RedisDriver {
   private async readMap(): Promise<void> {
     let asked = this.map.nodes().filter(({ commands }) => commands.isUp);
     if (asked.length === 0) {
-      this.nodes = await this.dialer.find();
+      this.nodes = await this.found();
       if (this.isClosed) return;
       asked = this.nodes.known.map((endpoint) => this.nodeAt(endpoint));
     }
@@ -221,6 +222,20 @@ export class ClusterDriver implements RedisDriver {
       }
     }
     throw failure;
+  }
+
+  /** A library may wait for ever for a node that is silent. */
+  private async found(): Promise<ClusterNodes> {
+    const { clock } = this.settings;
+    let timer: Timer | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = clock.setTimer(() => reject(this.unavailable('no node answers')), 2 * this.dialer.timeoutMs);
+    });
+    try {
+      return await Promise.race([this.dialer.find(), late]);
+    } finally {
+      clock.clearTimer(timer!);
+    }
   }
 
   private async accepted(link: Link): Promise<void> {
@@ -242,9 +257,11 @@ export class ClusterDriver implements RedisDriver {
   }
 
   private up(): void {
-    if (this.isUp || this.isClosed || !this.wasAccepted || this.map.masters().some((node) => !node.isUp)) return;
+    if (this.isUp || this.isClosed || !this.wasAccepted) return;
+    const masters = this.map.masters();
+    if (masters.length === 0 || masters.some((node) => !node.isUp)) return;
     this.isUp = true;
-    this.wasSaid = false;
+    this.said = undefined;
     this.listener.up();
   }
 
@@ -252,13 +269,13 @@ export class ClusterDriver implements RedisDriver {
     if (this.isClosed) return;
     this.isUp = false;
     this.refreshSoon();
-    if (this.wasSaid) return;
-    this.wasSaid = true;
+    if (this.said === error.code) return;
+    this.said = error.code;
     this.listener.down(error);
   }
 
   private typed(error: unknown): LockError {
-    return typedError(error, { server: this.server, wasAccepted: this.wasAccepted });
+    return typedError(error, { server: this.server, wasAccepted: this.wasAccepted, isConnecting: true });
   }
 
   private unavailable(text: string): LockError {

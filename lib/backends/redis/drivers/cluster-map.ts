@@ -32,13 +32,13 @@ export class ClusterMap<N> {
 
   /**
    * Takes over what CLUSTER SLOTS answers, and returns the nodes that have no slot any more.
-   * @param asked the node that answered: one without a host is meant to be at its address
+   * @param asked the node that answered: one whose host is not known is meant to be at its address
    */
   replace(reply: unknown, asked: Endpoint, nodeAt: (endpoint: Endpoint) => N): N[] {
     const slots = new Array<N | undefined>(SLOTS);
     for (const [first, last, master] of reply as [number, number, [string | null, number]][]) {
       const [host, port] = master;
-      const node = nodeAt({ host: host || asked.host, port: Number(port) });
+      const node = nodeAt({ host: host && host !== '?' ? host : asked.host, port: Number(port) });
       slots.fill(node, Number(first), Number(last) + 1);
     }
     this.slots = slots;

@@ -5,7 +5,7 @@ import type { Script } from '../scripts/script.js';
 export interface DriverListener {
   /** The connections work, or work again. */
   up(): void;
-  /** A connection was lost, or could not be made. Said once until `up`. */
+  /** A connection was lost, or could not be made. Said until `up` once for each code of errors. */
   down(error: LockError): void;
   /** The subscription to the channel stands, or stands again: what was published in between is lost. */
   subscribed(channel: string): void;

@@ -1,4 +1,3 @@
-import { LockUnavailableError } from '../../../common/errors.js';
 import {
   addressOf,
   type ClusterDialer,
@@ -224,9 +223,12 @@ export class IoredisClusterDialer implements ClusterDialer {
       const masters = probe.nodes('master');
       const [template] = masters;
       if (!template) throw new Error('the cluster has no master');
+      const known = masters.map(({ options: { host, port } }) => ({ host: host!, port: Number(port) }));
+      // These have been mapped by ioredis.
+      const isMapped = new Set(known.map(addressOf));
       return {
-        known: masters.map(({ options: { host, port } }) => ({ host: host!, port: Number(port) })),
-        dialer: (node) => new IoredisDialer(template, this.mapped(node)),
+        known,
+        dialer: (node) => new IoredisDialer(template, isMapped.has(addressOf(node)) ? node : this.mapped(node)),
       };
     } catch (error) {
       throw cause ?? error;
@@ -242,7 +244,3 @@ export class IoredisClusterDialer implements ClusterDialer {
     return mapped ?? node;
   }
 }
-
-/** For the message of an attempt that found no node. */
-export const noNode = (cause: unknown): LockUnavailableError =>
-  new LockUnavailableError('no node of the Redis cluster is available', { server: 'cluster', cause });

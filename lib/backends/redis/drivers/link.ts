@@ -221,7 +221,7 @@ export class Link {
   }
 
   private typed(error: unknown): LockError {
-    return typedError(error, { server: this.server, wasAccepted: this.wasAccepted });
+    return typedError(error, { server: this.server, wasAccepted: this.wasAccepted, isConnecting: this.state !== 'up' });
   }
 
   private unavailable(text: string): LockError {

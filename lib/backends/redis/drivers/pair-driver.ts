@@ -21,7 +21,8 @@ export class PairDriver implements RedisDriver {
   private readonly tracking: Tracking;
   private listener!: DriverListener;
   private isUp = false;
-  private wasSaid = false;
+  /** Why it is down, as it was said. */
+  private said: string | undefined;
   private isClosed = false;
 
   constructor(
@@ -109,7 +110,7 @@ export class PairDriver implements RedisDriver {
   private up(): void {
     if (this.isUp || this.isClosed || !this.commands.isUp || !this.subscriber.link.isUp) return;
     this.isUp = true;
-    this.wasSaid = false;
+    this.said = undefined;
     this.listener.up();
     // What changed while nobody told.
     if (this.settings.watch) this.listener.invalidated(undefined);
@@ -117,8 +118,8 @@ export class PairDriver implements RedisDriver {
 
   private down(error: LockError): void {
     this.isUp = false;
-    if (this.wasSaid || this.isClosed) return;
-    this.wasSaid = true;
+    if (this.said === error.code || this.isClosed) return;
+    this.said = error.code;
     this.listener.down(error);
   }
 

@@ -33,6 +33,8 @@ export interface Circumstances {
   readonly server: string;
   /** The server has accepted this client before: that it does not now may come right again. */
   readonly wasAccepted?: boolean;
+  /** What failed is a connection. A command that is refused to a client that is connected stays so. */
+  readonly isConnecting?: boolean;
   readonly key?: string | undefined;
 }
 
@@ -74,26 +76,29 @@ export function degradation(error: unknown): string | undefined {
 /** The typed error for what a client library or Redis itself said. Its cause has no arguments of commands: they are secrets. */
 export function typedError(error: unknown, circumstances: Circumstances): LockError {
   if (error instanceof LockError) return error;
-  const { server, wasAccepted = false, key } = circumstances;
+  const { server, wasAccepted = false, isConnecting = false, key } = circumstances;
   const text = textOf(error);
   const code = CODE.exec(text)?.[1];
   const details: LockErrorDetails = { server, key, cause: causeOf(error, text, code) };
-  const unlessAccepted: LockErrorDetails = { ...details, isTransient: wasAccepted };
+  const refused: LockErrorDetails = { ...details, isTransient: wasAccepted && isConnecting };
   if (AUTHENTICATION.has(code ?? '') || /^ERR (?:invalid password|.*AUTH.* (?:password|called without))/i.test(text)) {
-    return new AuthError(unlessAccepted, `Redis at ${server} refused user and password: ${text}`);
+    return new AuthError(
+      { ...details, isTransient: wasAccepted },
+      `Redis at ${server} refused user and password: ${text}`,
+    );
   }
   if (code === 'NOPERM' || /can't publish to the channel|No permissions to access a channel/i.test(text)) {
-    return new ConfigError(`Redis at ${server} denies a right: ${text}; ${RIGHTS}`, unlessAccepted);
+    return new ConfigError(`Redis at ${server} denies a right: ${text}; ${RIGHTS}`, refused);
   }
   if (code === 'WRONGTYPE') return new LockKeyError('the key holds something in Redis that is no lock', details);
   if (code === undefined && CERTIFICATE.test(codeOf(error) ?? '')) {
-    return new ConfigError(`the connection to Redis at ${server} failed in TLS: ${text}`, unlessAccepted);
+    return new ConfigError(`the connection to Redis at ${server} failed in TLS: ${text}`, refused);
   }
   if (code === undefined || TRANSIENT.has(code)) {
     return new LockUnavailableError(`Redis at ${server} is not available: ${text}`, details);
   }
   if (/^ERR (?:unknown command|DB index|invalid DB|SELECT is not)/i.test(text) || code === 'NOPROTO') {
-    return new ConfigError(`Redis at ${server} does not take this client: ${text}`, unlessAccepted);
+    return new ConfigError(`Redis at ${server} does not take this client: ${text}`, refused);
   }
   return new ProtocolError(`Redis at ${server} answered: ${text}`, { ...details, isTransient: false });
 }

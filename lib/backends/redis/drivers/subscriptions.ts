@@ -58,13 +58,17 @@ export class Subscriptions {
     return [...this.channels];
   }
 
-  /** Resolves when the subscription stands. If it fails, the driver goes on trying unless `remove` is called. */
+  /** Resolves when the subscription stands. After a transient error it is tried again on the next connection. */
   async add(channel: string): Promise<void> {
     this.channels.add(channel);
     // A connection that is being made takes up the channels of its start only.
     if (!this.link.isUp) await this.link.opened();
     if (this.standing.has(channel)) return;
-    await this.link.subscribe(channel, this.isSharded);
+    await this.link.subscribe(channel, this.isSharded).catch((error: LockError) => {
+      // Else no connection would be accepted any more.
+      if (!error.isTransient) this.channels.delete(channel);
+      throw error;
+    });
     if (!this.channels.has(channel)) return;
     this.standing.add(channel);
     this.listener.subscribed(channel);

@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { AuthError } from '../../../../lib/common/errors.js';
 import { describeRedis } from '../../../support/redis/describe-redis.js';
+import { RedisServer } from '../../../support/redis/server.js';
 import { RedisSentinel } from '../../../support/redis/sentinel.js';
-import { until } from '../../../support/until.js';
+import { inTime, until } from '../../../support/until.js';
 import { closeAll, driverOf, ECHO, Listener, TRIED, type Library } from './support.js';
 
 describeRedis('drivers: Sentinel', () => {
@@ -49,6 +51,40 @@ describeRedis('drivers: Sentinel', () => {
       await until(async () => (await own()).length === 0);
     });
   }
+
+  it('a Sentinel that is silent is not asked again and again', async () => {
+    const silent = await RedisServer.start();
+    silent.pause();
+    try {
+      for (const library of libraries.filter(({ name }) => name !== 'redis 5')) {
+        const addresses = [{ host: silent.host, port: silent.port }, ...pair.addresses];
+        const driver = driverOf(
+          library.sentinel!(
+            { addresses, name: pair.name },
+            library.name.startsWith('io')
+              ? { password: 'hunter2', connectTimeout: 300 }
+              : { password: 'hunter2', socket: { connectTimeout: 300 } },
+          ),
+          { minDelayMs: 5 },
+        );
+        const listener = new Listener();
+        await driver.open(listener).catch(() => undefined);
+        await until(() => listener.count('up') === 1, library.name, 5_000);
+        await driver.close();
+      }
+    } finally {
+      silent.resume();
+      await silent.stop();
+    }
+  });
+
+  it('a password that the master refuses fails the start', async () => {
+    for (const library of libraries.filter(({ name }) => name !== 'redis 5')) {
+      const driver = driverOf(library.sentinel!(pair, { password: 'wrong-1' }));
+      const error = await inTime(driver.open(new Listener()), library.name).catch((reason: unknown) => reason);
+      expect([library.name, error]).toEqual([library.name, expect.any(AuthError)]);
+    }
+  });
 
   it('all libraries follow a failover', async () => {
     const clients = await Promise.all(libraries.map(clientOf));

@@ -87,6 +87,7 @@ describeRedis('drivers: one server', () => {
       await driver.open(new Listener());
       const error = await driver.eval(ECHO, ['key'], []).catch((reason: unknown) => reason);
       expect(error).toBeInstanceOf(ConfigError);
+      expect(error).toMatchObject({ isTransient: false });
       expect(String(error)).toMatch(/evalsha/);
     });
 

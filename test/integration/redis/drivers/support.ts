@@ -27,15 +27,20 @@ export interface Credentials {
 export interface Library {
   readonly name: string;
   client(server: Address, options?: Credentials & Record<string, unknown>): object;
-  cluster(nodes: readonly Address[], options?: Credentials): object;
+  /** @param options `map`: of the addresses that the nodes name */
+  cluster(nodes: readonly Address[], options?: Credentials & { map?: (address: string) => Address }): object;
   /** node-redis 4 has none. */
-  sentinel?(sentinel: Pick<RedisSentinel, 'addresses' | 'name'>, options?: Credentials): object;
+  sentinel?(
+    sentinel: Pick<RedisSentinel, 'addresses' | 'name'>,
+    options?: Credentials & Record<string, unknown>,
+  ): object;
 }
 
 const ioredis = (name: string, Redis: typeof Redis6, Cluster: typeof Cluster6): Library => ({
   name,
   client: ({ host, port }, options = {}) => new Redis({ host, port, lazyConnect: true, ...options }),
-  cluster: (nodes, options = {}) => new Cluster([...nodes], { lazyConnect: true, redisOptions: options }),
+  cluster: (nodes, { map, ...options } = {}) =>
+    new Cluster([...nodes], { lazyConnect: true, redisOptions: options, ...(map && { natMap: map }) }),
   sentinel: ({ addresses, name: master }, options = {}) =>
     new Redis({ sentinels: addresses, name: master, lazyConnect: true, ...options }),
 });
@@ -44,14 +49,20 @@ const nodeRedis = (name: string, redis: any): Library => ({
   name,
   client: ({ host, port }, { username, password, ...options } = {}) =>
     redis.createClient({ username, password, ...options, socket: { host, port, ...(options.socket as object) } }),
-  cluster: (nodes, options = {}) =>
+  cluster: (nodes, { map, ...options } = {}) =>
     redis.createCluster({
+      nodeAddressMap: map,
       rootNodes: nodes.map(({ host, port }) => ({ socket: { host, port } })),
       defaults: options,
     }),
   ...(redis.createSentinel && {
     sentinel: ({ addresses, name: master }, options = {}) =>
-      redis.createSentinel({ name: master, sentinelRootNodes: addresses, nodeClientOptions: options }),
+      redis.createSentinel({
+        name: master,
+        sentinelRootNodes: addresses,
+        nodeClientOptions: options,
+        sentinelClientOptions: { socket: (options as { socket?: object }).socket },
+      }),
   }),
 });
 

@@ -54,10 +54,13 @@ describe('what Redis and the client libraries say', () => {
     ['WRONGPASS invalid username-password pair', AuthError],
     ['NOPERM this user has no permissions', ConfigError],
     ['ERR DB index is out of range', ConfigError],
-  ])('%s is transient once the server has accepted the client', (text, type) => {
-    const error = typedError(new Error(text), { ...at, wasAccepted: true });
+  ])('%s is transient for a connection once the server has accepted the client', (text, type) => {
+    const error = typedError(new Error(text), { ...at, wasAccepted: true, isConnecting: true });
     expect(error).toBeInstanceOf(type);
     expect(error.isTransient).toBe(true);
+    expect(typedError(new Error(text), { ...at, isConnecting: true }).isTransient).toBe(false);
+    // Of a command: the right is missing, while who has been accepted may be so again.
+    expect(typedError(new Error(text), { ...at, wasAccepted: true }).isTransient).toBe(type === AuthError);
   });
 
   it.each([
