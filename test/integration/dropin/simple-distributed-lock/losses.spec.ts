@@ -44,7 +44,7 @@ describeRedis('Lock when something fails', () => {
     });
     const before = new Lock(redis);
     await before.using('other', () => undefined);
-    await expect(new Lock(client).acquire('k')).rejects.toBe(lost);
+    await expect(new Lock(client).acquire('k', { ttl: 60_000 })).rejects.toBe(lost);
     await until(async () => (await command('EXISTS', 'lock:k')) === 0, 'the lock to be free');
   });
 
