@@ -148,6 +148,15 @@ describeRedis('drivers: one server', () => {
       expect(await driver.watch(['lock:a'])).toBe(1);
       await server.command('FLUSHALL');
       await until(() => listener.changed.includes(undefined));
+      // The tracking belongs to a connection.
+      await server.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+      await until(() => listener.count('up') === 2);
+      await server.command('SET', 'lock:a', 1);
+      expect(await driver.watch(['lock:a'])).toBe(1);
+      listener.changed.length = 0;
+      await server.command('DEL', 'lock:a');
+      await until(() => listener.changed.length === 1);
+      expect(listener.changed).toEqual([['lock:a']]);
     });
   }
 });
