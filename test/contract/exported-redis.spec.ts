@@ -2,13 +2,10 @@ import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import { describeBackend } from '../../lib/entries/testing/backend.js';
 import { redisBackend } from '../../lib/entries/redis.js';
 import { RedisCluster } from '../support/redis/cluster.js';
-import { describeRedis } from '../support/redis/describe-redis.js';
+import { ALL_OF_REDIS as ALL, describeRedis } from '../support/redis/describe-redis.js';
 import { RedisSentinel } from '../support/redis/sentinel.js';
 import { RedisServer } from '../support/redis/server.js';
 import { CLIENTS, type RedisPlace } from './redis-clients.js';
-
-/** REDIS=all: with each client library, on each kind of Redis. */
-const ALL = process.env.REDIS === 'all';
 
 const hold = (kind: string, clients: readonly string[], start: () => Promise<RedisPlace & { stop(): Promise<void> }>) =>
   describeRedis(kind, () => {
@@ -37,9 +34,8 @@ if (ALL) {
     const pair = await RedisSentinel.start();
     return { sentinels: pair, stop: () => pair.stop() };
   });
+  hold('cluster', [], async () => {
+    const cluster = await RedisCluster.start();
+    return { cluster: cluster.addresses, stop: () => cluster.stop() };
+  });
 }
-
-hold('cluster', ['redis 6'], async () => {
-  const cluster = await RedisCluster.start();
-  return { cluster: cluster.addresses, stop: () => cluster.stop() };
-});

@@ -34,11 +34,11 @@ const socketOf = ({ host, port }: Address): { socket: Address } => ({ socket: { 
 const ofRedis =
   (library: Pick<typeof redis6, 'createClient' | 'createCluster' | 'createSentinel'>, options: object = {}): Make =>
   ({ one, sentinels, cluster }) => {
-    if (cluster) return library.createCluster({ rootNodes: cluster.map(socketOf), defaults: options }) as RedisClient;
+    if (cluster) return library.createCluster({ rootNodes: cluster.map(socketOf), defaults: options });
     if (sentinels) {
-      return library.createSentinel({ name: sentinels.name, sentinelRootNodes: sentinels.addresses }) as RedisClient;
+      return library.createSentinel({ name: sentinels.name, sentinelRootNodes: sentinels.addresses });
     }
-    return library.createClient({ ...socketOf(one!), ...options }) as RedisClient;
+    return library.createClient({ ...socketOf(one!), ...options });
   };
 
 const asSix = (library: unknown): typeof redis6 => library as typeof redis6;

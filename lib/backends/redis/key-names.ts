@@ -1,5 +1,6 @@
 import type { LockKind } from '../backend.js';
-import { type LockKeys, lockKeys, semaphoreKeys } from './scripts/keys.js';
+import type { KnownKeys } from './op.js';
+import { lockKeys, semaphoreKeys } from './scripts/keys.js';
 
 /** So many are remembered, of keys that are not longer than usual: names are used again and again. */
 const MOST_KEYS = 1024;
@@ -7,7 +8,7 @@ const LONGEST = 128;
 
 /** The names that the keys of one kind have in Redis. */
 class Names {
-  private readonly known = new Map<string, LockKeys>();
+  private readonly known = new Map<string, KnownKeys>();
 
   constructor(
     private readonly kind: LockKind,
@@ -15,7 +16,7 @@ class Names {
     private readonly isCluster: boolean,
   ) {}
 
-  of(key: string): LockKeys {
+  of(key: string): KnownKeys {
     let keys = this.known.get(key);
     if (keys) return keys;
     keys = this.ofFull(this.prefix + key);
@@ -25,8 +26,9 @@ class Names {
     return keys;
   }
 
-  ofFull(key: string): LockKeys {
-    return this.kind === 'lock' ? lockKeys(key, this.isCluster) : semaphoreKeys(key, this.isCluster);
+  ofFull(key: string): KnownKeys {
+    const keys = this.kind === 'lock' ? lockKeys(key, this.isCluster) : semaphoreKeys(key, this.isCluster);
+    return { ...keys, isContended: false, behind: undefined };
   }
 }
 
@@ -41,12 +43,12 @@ export class KeyNames {
   }
 
   /** @param key as the client has it */
-  of(kind: LockKind, key: string): LockKeys {
+  of(kind: LockKind, key: string): KnownKeys {
     return this[kind].of(key);
   }
 
   /** @param key as Redis has it */
-  ofFull(kind: LockKind, key: string): LockKeys {
+  ofFull(kind: LockKind, key: string): KnownKeys {
     return this[kind].ofFull(key);
   }
 }

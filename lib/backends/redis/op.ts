@@ -3,10 +3,18 @@ import type { Ms } from '../../common/system.js';
 import type { LockKind } from '../backend.js';
 import type { LockKeys } from './scripts/keys.js';
 
+/** The keys of a lock or a semaphore, and what is known of it. */
+export interface KnownKeys extends LockKeys {
+  /** Somebody else had it, or waited for it, when it was last asked for. */
+  isContended?: boolean;
+  /** Ops that must not overtake one that may have to be sent again. Those of the outbox. */
+  behind?: Op[] | undefined;
+}
+
 /** What is done to one key: an op of a script. */
 export interface Op {
   readonly kind: LockKind;
-  readonly keys: LockKeys;
+  readonly keys: KnownKeys;
   /** As in the tables at the scripts. */
   readonly op: string;
   readonly x: string;

@@ -254,11 +254,11 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
   }
 
   private leave(): boolean {
-    const { state, isSent } = this;
+    const { isSent } = this;
     if (!this.step('left')) return false;
     this.finish();
+    this.isDropped = true;
     if (isSent) this.site.withdraw(this, this.member);
-    else if (state === 'asked') this.isDropped = true;
     return true;
   }
 

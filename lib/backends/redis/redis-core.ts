@@ -8,12 +8,11 @@ import { type ChannelUse, ONE_CHANNEL, ShardedChannels } from './channels.js';
 import type { RedisDriver } from './drivers/driver.js';
 import { degradation, isNoMaster, typedError } from './drivers/redis-errors.js';
 import { checkServer } from './drivers/server-info.js';
-import { GrantRenewal } from './grant-renewal.js';
 import { KeyNames } from './key-names.js';
 import { LocalQueue } from './local-queue.js';
 import type { Op } from './op.js';
 import type { RedisConfig } from './options.js';
-import { addLock, addSemaphore, Outbox, type OutboxContext } from './outbox.js';
+import { addLock, addSemaphore, Outbox, type OutboxContext, singleOf } from './outbox.js';
 import { joinAs, serverInfo } from './probe.js';
 import { RedisGrant } from './redis-grant.js';
 import { RedisLink } from './redis-link.js';
@@ -92,13 +91,13 @@ export class RedisCore implements RedisSite {
       eval: (script, keys, args) => this.driver.eval(script, keys, args),
       opError: (text, op) => this.opError(text, op.keys),
     };
-    this.locks = new Outbox(context, lockScript, addLock);
+    this.locks = new Outbox(context, lockScript, addLock, singleOf);
     this.semaphores = new Outbox(context, semaphoreScript, addSemaphore);
     this.renewals = new Renewals({
       ...context,
       opError: (text, keys) => this.opError(text, keys),
       send: (op) => this.semaphores.push(op),
-      renewed: (renewals) => this.watchAll(renewals),
+      renewed: (renewals) => this.watch?.renewed(renewals),
     });
     if (config.watch) {
       this.watch = new KeyWatch(
@@ -272,16 +271,6 @@ export class RedisCore implements RedisSite {
     const message = parseMessage(text);
     if (message?.type === 'look') this.queues.get(message.key)?.poke();
     else if (message) this.tell({ ...message, validFrom: undefined, leaseMs: undefined });
-  }
-
-  private watchAll(renewals: readonly Renewal[]): void {
-    const { watch } = this;
-    if (!watch) return;
-    const grants: RedisGrant[] = [];
-    for (const one of renewals) {
-      if (one instanceof GrantRenewal && !one.grant.isReleased) grants.push(one.grant);
-    }
-    if (grants.length > 0) watch.add(grants);
   }
 
   private opError(text: string, { key }: LockKeys): LockError {

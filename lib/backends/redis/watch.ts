@@ -1,5 +1,7 @@
 import type { LockError } from '../../common/errors.js';
+import { GrantRenewal } from './grant-renewal.js';
 import type { RedisGrant } from './redis-grant.js';
+import type { Renewal } from './renewals.js';
 
 /**
  * Hears of locks that somebody deletes. Only those that have been renewed are watched: a short one costs nothing. Redis forgets
@@ -14,8 +16,13 @@ export class KeyWatch {
     private readonly degraded: (error: LockError) => void,
   ) {}
 
-  /** They have just been renewed. */
-  add(grants: readonly RedisGrant[]): void {
+  renewed(renewals: readonly Renewal[]): void {
+    const grants: RedisGrant[] = [];
+    for (const one of renewals) if (one instanceof GrantRenewal && !one.grant.isReleased) grants.push(one.grant);
+    if (grants.length > 0) this.add(grants);
+  }
+
+  private add(grants: readonly RedisGrant[]): void {
     const keys = grants.map(({ keys: { key } }) => key);
     grants.forEach((grant, i) => this.grants.set(keys[i]!, grant));
     this.track(keys).then(

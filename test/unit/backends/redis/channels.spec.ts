@@ -111,7 +111,8 @@ describe('in a cluster with sharded channels, an acquire', () => {
     for (const key of ['a', 'b', '{a}1', '{a}2', 'a']) wait({ key });
     const calls = await redis.sent();
     const slots = calls.map(({ ops }) => ops.map(({ key }) => key));
-    expect(slots).toEqual([['lock:a', 'lock:a'], ['lock:b'], ['lock:{a}1', 'lock:{a}2']]);
+    // A single op has taken another way, and comes last.
+    expect(slots).toEqual([['lock:a', 'lock:a'], ['lock:{a}1', 'lock:{a}2'], ['lock:b']]);
     expect(calls[0]!.keys[0]).toBe(`dflockd:fence:{${tag}}`);
   });
 });

@@ -21,7 +21,10 @@ export interface SentCall {
   readonly at: Ms;
   readonly ops: SentOp[];
   readonly keys: readonly string[];
+  /** With a reply for each op. */
   answer(...replies: readonly unknown[]): Promise<void>;
+  /** With what is no list. */
+  reply(reply: unknown): Promise<void>;
   fail(error?: Error): Promise<void>;
 }
 
@@ -47,6 +50,8 @@ export class ScriptedRedis implements RedisDriver {
   /** How many heard the message of the probe. */
   receivers = 1;
   kicks = 0;
+  /** The scripts for the usual case are for the test to answer. */
+  withSingles = false;
   isClosed = false;
   /** How many of the keys that are watched exist. */
   existing: ((keys: readonly string[]) => number) | undefined;
@@ -96,6 +101,8 @@ export class ScriptedRedis implements RedisDriver {
 
   async eval({ name }: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     if (name === 'probe') return this.receivers;
+    // As if there were others: the script that can do everything follows.
+    if (name.startsWith('single') && !this.withSingles) return null;
     return new Promise((resolve, reject) => {
       this.calls.push({
         script: name,
@@ -104,6 +111,10 @@ export class ScriptedRedis implements RedisDriver {
         ops: opsOf(name, keys, args),
         answer: (...replies) => {
           resolve(replies);
+          return turn();
+        },
+        reply: (reply) => {
+          resolve(reply);
           return turn();
         },
         fail: (error = lost()) => {
@@ -152,6 +163,8 @@ export class ScriptedRedis implements RedisDriver {
 }
 
 function opsOf(name: string, keys: readonly string[], args: readonly string[]): SentOp[] {
+  if (name === 'single-acquire') return [{ key: keys[1]!, op: 'q', x: args[0]!, y: args[1]! }];
+  if (name === 'single-release') return [{ key: keys[0]!, op: 'r', x: args[0]!, y: '0' }];
   if (name === 'renew') return keys.map((key, i) => ({ key, op: 'n', x: args[2 * i]!, y: args[2 * i + 1]! }));
   const width = name === 'lock' ? 3 : 4;
   return Array.from({ length: (keys.length - 1) / width }, (_, i) => {
