@@ -37,7 +37,10 @@ export class KeyNames {
   private readonly lock: Names;
   private readonly sem: Names;
 
-  constructor(prefixes: Readonly<Record<LockKind, string>>, isCluster: boolean) {
+  constructor(
+    private readonly prefixes: Readonly<Record<LockKind, string>>,
+    isCluster: boolean,
+  ) {
     this.lock = new Names('lock', prefixes.lock, isCluster);
     this.sem = new Names('sem', prefixes.sem, isCluster);
   }
@@ -45,6 +48,13 @@ export class KeyNames {
   /** @param key as the client has it */
   of(kind: LockKind, key: string): KnownKeys {
     return this[kind].of(key);
+  }
+
+  /** The key as the client has it. */
+  withoutPrefix(key: string): string {
+    const { lock, sem } = this.prefixes;
+    const prefix = [lock, sem].filter((one) => key.startsWith(one)).sort((a, b) => b.length - a.length)[0] ?? '';
+    return key.slice(prefix.length);
   }
 
   /** @param key as Redis has it */

@@ -275,7 +275,7 @@ export class RedisCore implements RedisSite {
 
   private opError(text: string, { key }: LockKeys): LockError {
     const { server, driver } = this;
-    const error = typedError(text, { server, key });
+    const error = typedError(text, { server, key: this.names.withoutPrefix(key) });
     if (isNoMaster(error)) driver.kick();
     const why = degradation(error);
     if (why) this.degraded(why);

@@ -251,7 +251,7 @@ describeRedis('the Redis backend on a server', () => {
   it('refuses a key that holds something else', async () => {
     const a = await connect();
     await server.command('LPUSH', 'lock:a', 'x');
-    await expect(a.tryAcquire(request())).rejects.toMatchObject({ code: 'KEY', server: server.address });
+    await expect(a.tryAcquire(request())).rejects.toMatchObject({ code: 'KEY', key: 'a', server: server.address });
     await expect(enqueue(a, request()).grant).rejects.toMatchObject({ code: 'KEY' });
   });
 });
