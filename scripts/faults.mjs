@@ -83,15 +83,20 @@ async function withMutation(folder, { file, from, to }, run) {
   }
 }
 
-const onRedis = (row) => ['--backend', 'redis', '--table', row, '--only', 'ours,watch', '--locks', '5'];
+const needsRedis = ({ shows }) => shows === 'rounds on Redis' || shows.redis !== undefined;
+
+function argsFor(shows, seed) {
+  if (shows === 'rounds') return ['--seed', `${seed}`];
+  if (shows === 'rounds on Redis') return ['--backend', 'redis', '--seed', `${seed}`];
+  if (shows.row !== undefined) return ['--table', shows.row];
+  return ['--backend', 'redis', '--table', shows.redis, '--only', 'ours,watch', '--locks', '5'];
+}
 
 /** What was said that shows the mutant, or undefined and all that was said. */
 async function lookFor({ shows, check }, folder) {
   let all = '';
   for (const seed of MUTANT_SEEDS) {
-    const inTable = () => (shows.redis ? onRedis(shows.redis) : ['--table', shows.row]);
-    const args = shows === 'rounds' ? ['--seed', `${seed}`] : inTable();
-    const { code, said } = await runLab(folder, args, 'pipe');
+    const { code, said } = await runLab(folder, argsFor(shows, seed), 'pipe');
     const found = new RegExp(`[(, ]${check}: \\d+`).exec(said);
     if (code === 1 && found) return { found: found[0].slice(1), all };
     all += said;
@@ -100,13 +105,13 @@ async function lookFor({ shows, check }, folder) {
 }
 
 /** How many mutants went unnoticed. */
-async function runMutants(folder, only) {
+async function runMutants(folder, onRedisOnly) {
   const all = (await import(join(folder, 'test/faults/mutations.js'))).MUTATIONS;
-  const MUTATIONS = all.filter(({ shows }) => !only || shows.redis);
+  const MUTATIONS = all.filter((mutation) => !onRedisOnly || needsRedis(mutation));
   let unnoticed = 0;
   for (const mutation of MUTATIONS) {
-    const { name, check, shows } = mutation;
-    if (shows.redis && !redis) {
+    const { name, check } = mutation;
+    if (needsRedis(mutation) && !redis) {
       console.log(`${name}: left out, without a redis-server`);
       continue;
     }

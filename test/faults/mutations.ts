@@ -7,8 +7,11 @@ export interface Mutation {
   /** Occurs once. */
   readonly from: string;
   readonly to: string;
-  /** Where it shows: rounds of random faults, a row of the table, or a row of that on Redis, which `check` names too. */
-  readonly shows: 'rounds' | { readonly row: string } | { readonly redis: string };
+  /**
+   * Where it shows: rounds of random faults, on dflockd or Redis, a row of the table, or a row of that on Redis, which
+   * `check` names too.
+   */
+  readonly shows: 'rounds' | 'rounds on Redis' | { readonly row: string } | { readonly redis: string };
   readonly check: string;
 }
 
@@ -173,5 +176,13 @@ export const MUTATIONS: readonly Mutation[] = [
     to: '    fence = us - 1000000000000\n',
     shows: { redis: 'flushed' },
     check: 'flushed',
+  },
+  {
+    name: 'Redis gives a lock that is held',
+    file: 'backends/redis/scripts/lock-script.ts',
+    from: "if redis.pcall('EXISTS', K, queue) == 0 then",
+    to: "if redis.pcall('EXISTS', K, queue) < 2 then",
+    shows: 'rounds on Redis',
+    check: 'exclusion',
   },
 ];

@@ -36,7 +36,7 @@ export class RedisArena implements Arena {
   ) {}
 
   static async open(plans: readonly WorkerPlan[]): Promise<RedisArena> {
-    const redis = await RedisServer.start({ appendOnly: true });
+    const redis = await RedisServer.start({ appendOnly: true, config: ['appendfsync no'] });
     const arena = new RedisArena(redis, await mkdtemp(join(tmpdir(), 'redis-faults-')));
     try {
       await arena.startProxy();

@@ -8,11 +8,12 @@ import { transformFile } from '@swc/core';
 import { until } from '../until.js';
 import { REDIS_SERVER } from './binary.js';
 import { RedisCluster } from './cluster.js';
-import { describeRedis } from './describe-redis.js';
+import { ALL_OF_REDIS, describeRedis } from './describe-redis.js';
 import { freePort, isFree } from './ports.js';
 import { RedisSentinel } from './sentinel.js';
 import { RedisServer, type RedisOptions } from './server.js';
 
+const long = ALL_OF_REDIS ? it : it.skip;
 const servers: { stop(): Promise<void> }[] = [];
 
 afterEach(async () => {
@@ -147,7 +148,7 @@ describeRedis('a redis-server of a test', () => {
 });
 
 describeRedis('a master, a replica and sentinels of a test', () => {
-  it('fail over to a replica that has what was written', async () => {
+  long('fail over to a replica that has what was written', async () => {
     const pair = await RedisSentinel.start({ password: 'secret' });
     servers.push(pair);
     const master = await pair.master();
@@ -161,7 +162,7 @@ describeRedis('a master, a replica and sentinels of a test', () => {
 });
 
 describeRedis('a cluster of a test', () => {
-  it('has all slots, and sends a client to the node of a key', async () => {
+  long('has all slots, and sends a client to the node of a key', async () => {
     const cluster = await RedisCluster.start();
     servers.push(cluster);
     const { masters } = cluster;
