@@ -26,19 +26,16 @@ interface NodeRedis {
   readonly _keyPrefix?: Prefix;
   /** Of version 4 in legacy mode: with promises. */
   readonly v4?: NodeRedis;
-  sendCommand(command: readonly string[], options?: object): Promise<unknown>;
+  sendCommand(command: readonly string[]): Promise<unknown>;
 }
 
 interface NodeRedisSentinel extends Pick<NodeRedis, '_keyPrefix'> {
-  sendCommand(isReadonly: boolean, command: readonly string[], options?: object): Promise<unknown>;
+  sendCommand(isReadonly: boolean, command: readonly string[]): Promise<unknown>;
 }
 
 interface NodeRedisCluster extends Pick<NodeRedis, '_keyPrefix'> {
-  sendCommand(key: string, isReadonly: boolean, command: readonly string[], options?: object): Promise<unknown>;
+  sendCommand(key: string, isReadonly: boolean, command: readonly string[]): Promise<unknown>;
 }
-
-/** Strings and numbers, whatever the client makes of replies. Version 4 ignores it. */
-const PLAIN = { typeMapping: {} };
 
 /** @throws ConfigError where the client is none that is known */
 export function commandsOf(given: unknown): Commands {
@@ -51,15 +48,15 @@ export function commandsOf(given: unknown): Commands {
     case 'node-redis-pool': {
       const own = client as NodeRedis;
       const redis = own.options?.legacyMode ? own.v4! : own;
-      return nodeRedis(own, false, (_key, command) => redis.sendCommand(command, PLAIN));
+      return nodeRedis(own, false, (_key, command) => redis.sendCommand(command));
     }
     case 'node-redis-sentinel': {
       const redis = client as NodeRedisSentinel;
-      return nodeRedis(redis, false, (_key, command) => redis.sendCommand(false, command, PLAIN));
+      return nodeRedis(redis, false, (_key, command) => redis.sendCommand(false, command));
     }
     case 'node-redis-cluster': {
       const redis = client as NodeRedisCluster;
-      return nodeRedis(redis, true, (key, command) => redis.sendCommand(key, false, command, PLAIN));
+      return nodeRedis(redis, true, (key, command) => redis.sendCommand(key, false, command));
     }
   }
 }

@@ -140,7 +140,7 @@ export class Lock {
     return this.#checked(reply, resource) === '1';
   }
 
-  /** One op of the script of locks. Numbers as text: some clients give them so. */
+  /** One op of the script of locks. The reply as text: clients give strings, numbers or buffers, as the application likes. */
   async #op(resource: string, op: string, x: string, y: string): Promise<string> {
     const { key, queue, alive, fence, tag } = lockKeys(this.#keyOf(resource), this.#commands.isCluster);
     const args = [this.#id, LIVENESS_MS, tag, op, x, y];

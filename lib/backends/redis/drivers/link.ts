@@ -93,6 +93,7 @@ export class Link {
     if (this.retry) this.settings.clock.clearTimer(this.retry);
     this.retry = undefined;
     this.state = 'closed';
+    this.lastError = error;
     this.drop(error);
     await Promise.all(this.ending);
   }

@@ -31,7 +31,7 @@ export const semaphoreScript = script(
 if #KEYS == 5 then
   local op, Z, queue = ARGV[4], KEYS[2], KEYS[3]
   local lease = tonumber(ARGV[6])
-  if (op == 't' or op == 'q') and lease and lease > 0 and redis.pcall('EXISTS', Z, queue) == 0 then
+  if (op == 't' or op == 'q') and lease and redis.pcall('EXISTS', Z, queue) == 0 then
     local t = redis.call('TIME')
     local us = t[1] .. string.format('%06d', t[2])
     local old = redis.pcall('SET', KEYS[1], us, 'GET')

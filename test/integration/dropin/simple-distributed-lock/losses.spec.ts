@@ -44,7 +44,7 @@ describeRedis('Lock when something fails', () => {
     });
     const before = new Lock(redis);
     await before.using('other', () => undefined);
-    await expect(new Lock(client).acquire('k')).rejects.toBe(lost);
+    await expect(new Lock(client).acquire('k', { ttl: 60_000 })).rejects.toBe(lost);
     await until(async () => (await command('EXISTS', 'lock:k')) === 0, 'the lock to be free');
   });
 
@@ -73,12 +73,12 @@ describeRedis('Lock when something fails', () => {
       return Promise.reject(lost);
     });
     const lock = new Lock(client);
-    const token = (await lock.acquire('k', { ttl: 200, autoExtend: true }))!;
+    const token = (await lock.acquire('k', { ttl: 2000, autoExtend: true }))!;
     await command('PEXPIRE', 'lock:k', 100_000);
     isFailing = true;
     await until(() => failures >= 2, 'two failures');
     isFailing = false;
-    await until(async () => ((await command('PTTL', 'lock:k')) as number) <= 200, 'an extension');
+    await until(async () => ((await command('PTTL', 'lock:k')) as number) <= 2000, 'an extension');
     await expect(lock.release('k', token)).resolves.toBe(true);
   });
 
@@ -89,11 +89,11 @@ describeRedis('Lock when something fails', () => {
       return send();
     });
     const lock = new Lock(client);
-    const token = (await lock.acquire('k', { ttl: 100, autoExtend: true }))!;
+    const token = (await lock.acquire('k', { ttl: 2000, autoExtend: true }))!;
     await command('SET', 'lock:k', 'other', 'PX', 100_000);
     const before = sent;
     await until(() => sent > before, 'the extension that finds it lost');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await new Promise((resolve) => setTimeout(resolve, 1100));
     expect(sent).toBe(before + 1);
     expect(await command('PTTL', 'lock:k')).toBeGreaterThan(50_000);
     await expect(lock.release('k', token)).resolves.toBe(false);

@@ -15,6 +15,9 @@ interface Open {
   destroy?(): unknown;
 }
 
+/** A pool that has been destroyed still has its timer for this. */
+const POOL = { cleanupDelay: 10 };
+
 describeRedis('Lock and the backend exclude each other on', () => {
   let pair: RedisSentinel;
   const open: Open[] = [];
@@ -48,11 +51,11 @@ describeRedis('Lock and the backend exclude each other on', () => {
       'app:lock:k',
       async () => redis6.createSentinel({ ...sentinelOptions(), keyPrefix: 'app:' }),
     ],
-    ['a pool of redis 5', 'lock:k', async () => redis5.createClientPool({ socket: await socket() })],
+    ['a pool of redis 5', 'lock:k', async () => redis5.createClientPool({ socket: await socket() }, POOL)],
     [
       'a pool of redis 6',
       'app:lock:k',
-      async () => redis6.createClientPool({ socket: await socket(), keyPrefix: 'app:' }),
+      async () => redis6.createClientPool({ socket: await socket(), keyPrefix: 'app:' }, POOL),
     ],
   ];
 

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
-import { AuthError, ConfigError, LockUnavailableError } from '../../../../lib/common/errors.js';
+import { AuthError, ConfigError, LockUnavailableError, ShuttingDownError } from '../../../../lib/common/errors.js';
 import { describeRedis } from '../../../support/redis/describe-redis.js';
 import { RedisServer } from '../../../support/redis/server.js';
 import { inTime, until } from '../../../support/until.js';
@@ -44,7 +44,7 @@ describeRedis('drivers: one server', () => {
       );
       await driver.close();
       await until(async () => (await connections()).length === 0);
-      await expect(driver.eval(ECHO, ['key'], ['late'])).rejects.toThrow();
+      await expect(driver.eval(ECHO, ['key'], ['late'])).rejects.toThrow(ShuttingDownError);
     });
 
     it(`${library.name}: options of the user's client change nothing`, async () => {
@@ -80,6 +80,8 @@ describeRedis('drivers: one server', () => {
       expect(error).toMatchObject({ isTransient: false, server: server.address });
       expect(`${(await import('node:util')).inspect(error, { depth: 9, showHidden: true })}`).not.toContain('secret-1');
       expect(await connections()).toHaveLength(0);
+      // It does not go on trying.
+      await expect(driver.eval(ECHO, ['key'], [])).rejects.toThrow(ShuttingDownError);
     });
 
     it(`${library.name}: a missing right is a ConfigError that names it`, async () => {
@@ -146,6 +148,15 @@ describeRedis('drivers: one server', () => {
       expect(await driver.watch(['lock:a'])).toBe(1);
       await server.command('FLUSHALL');
       await until(() => listener.changed.includes(undefined));
+      // The tracking belongs to a connection.
+      await server.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+      await until(() => listener.count('up') === 2);
+      await server.command('SET', 'lock:a', 1);
+      expect(await driver.watch(['lock:a'])).toBe(1);
+      listener.changed.length = 0;
+      await server.command('DEL', 'lock:a');
+      await until(() => listener.changed.length === 1);
+      expect(listener.changed).toEqual([['lock:a']]);
     });
   }
 });

@@ -19,6 +19,7 @@ describeRedis('the fences that the scripts give', () => {
   /** Each way to get a lock, and what the fence of it is. */
   const ways: readonly (readonly [string, (key: string) => Promise<string>])[] = [
     ['a try', async (key) => (await scripts.lock(A, key, 't', salt(), LEASE_MS)) as string],
+    ['a try by a script of its own', async (key) => (await scripts.single(A, key, 't', salt(), LEASE_MS)) as string],
     [
       'a try in a batch',
       async (key) =>

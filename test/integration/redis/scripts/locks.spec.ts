@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { singleAcquireScript, singleReleaseScript } from '../../../../lib/backends/redis/scripts/single-scripts.js';
 import { saltOf } from '../../../../lib/backends/redis/scripts/token.js';
 import { describeRedis } from '../../../support/redis/describe-redis.js';
 import { RedisServer } from '../../../support/redis/server.js';
@@ -53,8 +54,12 @@ describeRedis('the script of locks', () => {
     await server.stop();
   });
 
-  // The short cut of a call with one op, and the way of all others, must not differ.
+  // The short cuts of a call with one op, and the way of all others, must not differ.
   const ways = [
+    [
+      'by a script of its own',
+      (client: string, ...op: [string, string | number, (string | number)?]) => scripts.single(client, K, ...op),
+    ],
     ['alone', (client: string, ...op: [string, string | number, (string | number)?]) => scripts.lock(client, K, ...op)],
     [
       'in a batch',
@@ -124,6 +129,19 @@ describeRedis('the script of locks', () => {
     await command('SET', K, 'foreign');
     await expect(scripts.lock(B, K, 't', salt(), LEASE_MS)).resolves.toBe(-1);
     await expect(command('KEYS', '*')).resolves.toHaveLength(2);
+  });
+
+  it('the scripts for the usual cases leave all others to the script of locks', async () => {
+    const { key, queue, fence } = scripts.keys(K);
+    const acquire = (): Promise<unknown> => scripts.run(singleAcquireScript, [fence, key, queue], [salt(), LEASE_MS]);
+    const token = await scripts.take(A, K);
+    await expect(acquire()).resolves.toBeNull();
+    await scripts.queue(U, K);
+    await expect(scripts.run(singleReleaseScript, [key, queue], [token])).resolves.toBeNull();
+    await expire();
+    await expect(acquire()).resolves.toBeNull();
+    await expect(value()).resolves.toBeNull();
+    await expect(command('ZCARD', queue)).resolves.toBe(1);
   });
 
   it('q waits behind a holder, in the order of the calls, and its places end with its client', async () => {

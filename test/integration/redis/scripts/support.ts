@@ -10,6 +10,7 @@ import {
 import { lockScript } from '../../../../lib/backends/redis/scripts/lock-script.js';
 import { channelOf, parseMessage, type Message } from '../../../../lib/backends/redis/scripts/messages.js';
 import { renewScript } from '../../../../lib/backends/redis/scripts/renew-script.js';
+import { singleAcquireScript, singleReleaseScript } from '../../../../lib/backends/redis/scripts/single-scripts.js';
 import type { Script } from '../../../../lib/backends/redis/scripts/script.js';
 import { semaphoreScript } from '../../../../lib/backends/redis/scripts/semaphore-script.js';
 import { memberOf } from '../../../../lib/backends/redis/scripts/token.js';
@@ -78,6 +79,16 @@ export class Scripts {
     const keys = [fence, ...all.flatMap(({ key, queue, alive }) => [key, queue, alive])];
     const args = ops.flatMap(([, op, x, y = '']) => [op, x, y]);
     return (await this.run(lockScript, keys, [client, this.liveMs, tag, ...args])) as Reply[];
+  }
+
+  /** One op by the script for the usual case of it, or by that for all cases where it says nothing. */
+  async single(client: string, key: string, ...op: LockOp): Promise<Reply> {
+    const [name, x, y = ''] = op;
+    const { key: K, queue, fence } = this.keys(key);
+    let reply: Reply = null;
+    if (name === 't' || name === 'q') reply = await this.run(singleAcquireScript, [fence, K, queue], [x, y]);
+    if (name === 'r' && y === 0) reply = await this.run(singleReleaseScript, [K, queue], [x]);
+    return reply ?? this.lock(client, key, ...op);
   }
 
   async lock(client: string, key: string, ...op: LockOp): Promise<Reply> {
