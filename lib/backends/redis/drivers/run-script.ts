@@ -8,9 +8,9 @@ export function runScript(
   keys: readonly string[],
   args: readonly string[],
 ): Promise<unknown> {
-  const rest = [`${keys.length}`, ...keys, ...args];
-  return call(['EVALSHA', script.sha1, ...rest]).catch((error: unknown) => {
+  const count = `${keys.length}`;
+  return call(['EVALSHA', script.sha1, count, ...keys, ...args]).catch((error: unknown) => {
     if (replyCode(error) !== 'NOSCRIPT') throw error;
-    return call(['EVAL', script.source, ...rest]);
+    return call(['EVAL', script.source, count, ...keys, ...args]);
   });
 }
