@@ -22,6 +22,9 @@ export const ROOMS = {
   'backends/dflockd/queues': room('common protocol backends/dflockd/lanes'),
   'backends/dflockd': room('common protocol backends backends/dflockd/lanes backends/dflockd/queues', 'node:tls'),
   'backends/embedded': room('common protocol core daemon backends'),
+  'backends/redis/scripts': room('common backends', 'node:crypto'),
+  'backends/redis/drivers': room('common backends/redis/scripts'),
+  'backends/redis': room('common backends backends/redis/scripts backends/redis/drivers'),
   'locks/lease': room('common backends'),
   'locks/options': room(
     'common protocol backends backends/dflockd/lanes backends/dflockd backends/embedded locks/lease',
@@ -41,6 +44,7 @@ export const ROOMS = {
     'common protocol backends locks/lease locks/options locks/handle locks/signals',
     'node:net node:string_decoder node:tls',
   ),
+  'dropin/simple-distributed-lock': room('common backends/redis/drivers backends/redis/scripts'),
   'nest/shared': room('common', '@nestjs/core'),
   'nest/errors': room('common nest/shared', '@nestjs/common @nestjs/core node:http reflect-metadata rxjs'),
   'nest/methods': room(
@@ -69,9 +73,9 @@ export const ROOMS = {
   ),
   cli: room('common daemon', 'node:fs node:stream node:v8'),
   entries: room(
-    'common protocol daemon backends backends/dflockd/lanes backends/embedded locks/options ' +
-      'locks/events locks/handle locks/acquire locks/tickets locks/signals locks dropin/dflockd-client ' +
-      'nest/errors nest/methods nest/requests nest nest/decorators testing',
+    'common protocol daemon backends backends/dflockd/lanes backends/embedded ' +
+      'backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks dropin/dflockd-client ' +
+      'dropin/simple-distributed-lock nest/errors nest/methods nest/requests nest nest/decorators testing',
   ),
   'entries/testing': room('testing/backend'),
 };
@@ -91,6 +95,9 @@ export const HOLDS = {
   'backends/dflockd/queues': 'the queues of callers in this process, and their places in the queue of the server',
   'backends/dflockd': 'the backend for dflockd servers',
   'backends/embedded': 'the backend for the engine in this process',
+  'backends/redis/scripts': 'the Lua scripts, the keys they work on, tokens and messages',
+  'backends/redis/drivers': 'connections to Redis by ioredis and node-redis, and what its errors mean',
+  'backends/redis': 'the backend for Redis',
   'locks/lease': 'how long a lock is surely held, and its renewal',
   'locks/options': 'the options of a client and of a call, checked; keys; the choice of a backend',
   'locks/events': 'the event streams',
@@ -100,6 +107,8 @@ export const HOLDS = {
   'locks/signals': 'publish and subscribe',
   locks: '`LockClient`, which puts the folders below it together',
   'dropin/dflockd-client': 'the classes and functions of dflockd-client, under their own names',
+  'dropin/simple-distributed-lock':
+    'the class `Lock` of simple-distributed-lock, over the scripts of the Redis backend',
   'nest/shared': 'tokens, metadata keys, texts of errors',
   'nest/errors': 'lock errors as HTTP, RPC, WebSocket and GraphQL answers',
   'nest/methods': 'the methods that decorators wrap, by what they return',

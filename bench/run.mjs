@@ -11,7 +11,7 @@ const HELP = `npm run bench -- [options]
 
   --quick           fewer and shorter slices
   --json FILE       the figures, and every slice, as JSON
-  --group NAME      only this group (may be repeated): ${GROUPS.map(({ name }) => name).join(', ')}
+  --group NAME      only this group (may be repeated): ${[...new Set(GROUPS.map(({ name }) => name))].join(', ')}
   --only TEXT       only contestants whose names contain TEXT (and what they are compared with)
   --build FOLDER    another ESM build than dist/esm
   --profile FOLDER  CPU profiles of daemon and LockClient, to be opened in a browser's developer tools
@@ -24,10 +24,12 @@ DFLOCKD_BENCH_ADDR=host:port adds a daemon that runs already: the remote contest
 // up: in a process that does little it takes seconds until its code is compiled.
 const FULL = {
   short: { rounds: 60, warmUp: 8, sliceMs: 80 },
+  medium: { rounds: 20, warmUp: 4, sliceMs: 300 },
   long: { rounds: 10, warmUp: 8, sliceMs: 1000 },
 };
 const QUICK = {
   short: { rounds: 20, warmUp: 8, sliceMs: 40 },
+  medium: { rounds: 7, warmUp: 3, sliceMs: 200 },
   long: { rounds: 5, warmUp: 1, sliceMs: 600 },
 };
 
@@ -52,10 +54,13 @@ async function main() {
     const plan = (options.quick ? QUICK : FULL)[group.slices];
     const { contestants, notes } = group.make();
     const entered = chosen(contestants, options.only);
-    if (entered.length === 0) continue;
+    if (entered.length === 0) {
+      if (contestants.length === 0) process.stdout.write(`\n${group.title}: ${notes.join(' ')}\n`);
+      continue;
+    }
     const { slices, figures } = await race(entered, plan, build);
     process.stdout.write(markdown({ title: group.title, notes }, figures, plan));
-    groups.push({ group: group.name, plan, figures, slices: Object.fromEntries(slices) });
+    groups.push({ group: group.name, title: group.title, plan, figures, slices: Object.fromEntries(slices) });
   }
   process.stdout.write(LEGEND);
   if (options.json) writeFileSync(options.json, JSON.stringify({ ...where, groups }, undefined, 2) + '\n');

@@ -5,10 +5,11 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '../sample/01-quick-start/tour/instances.mjs';
+import { freePort } from '../sample/01-quick-start/tour/processes.mjs';
 import { run } from './consumers/commands.mjs';
 import { pack } from './consumers/pack.mjs';
 import { run as runSample } from './samples/run.mjs';
+import { check, hasTwoInstances } from './samples/two-instances.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -143,9 +144,7 @@ async function sample(work, name) {
   const folder = join(work, name);
   cpSync(join(root, 'sample', name), folder, { recursive: true, filter: (path) => !path.endsWith('dist') });
   await compile(folder);
-  if (!readdirSync(folder).includes('tour')) return runSample(folder, true);
-  const { tour } = await import(join(folder, 'tour/tour.mjs'));
-  return tour();
+  return hasTwoInstances(folder) ? check(folder) : runSample(folder, true);
 }
 
 const work = mkdtempSync(join(tmpdir(), 'dflockd-samples-'));

@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ROOMS, usesNest } from '../rooms.mjs';
+import { findRedis, NO_REDIS, provideRedis, redisIsRequired } from './redis-server.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Rooms with Nest's decorators need more than this transform, and the lab does not. */
@@ -56,6 +57,7 @@ async function compileOne(folder, file, source) {
 async function runLab(folder, args, stdio = 'inherit') {
   const lab = spawn(process.execPath, [join(folder, 'test/faults/main.js'), ...args], {
     cwd: root,
+    env: { ...process.env, ...(redis && { DFLOCKD_TEST_REDIS_SERVER: redis }) },
     stdio: ['ignore', stdio, stdio],
   });
   let said = '';
@@ -81,12 +83,20 @@ async function withMutation(folder, { file, from, to }, run) {
   }
 }
 
+const needsRedis = ({ shows }) => shows === 'rounds on Redis' || shows.redis !== undefined;
+
+function argsFor(shows, seed) {
+  if (shows === 'rounds') return ['--seed', `${seed}`];
+  if (shows === 'rounds on Redis') return ['--backend', 'redis', '--seed', `${seed}`];
+  if (shows.row !== undefined) return ['--table', shows.row];
+  return ['--backend', 'redis', '--table', shows.redis, '--only', 'ours,watch', '--locks', '5'];
+}
+
 /** What was said that shows the mutant, or undefined and all that was said. */
 async function lookFor({ shows, check }, folder) {
   let all = '';
   for (const seed of MUTANT_SEEDS) {
-    const args = shows === 'rounds' ? ['--seed', `${seed}`] : ['--table', shows.row];
-    const { code, said } = await runLab(folder, args, 'pipe');
+    const { code, said } = await runLab(folder, argsFor(shows, seed), 'pipe');
     const found = new RegExp(`[(, ]${check}: \\d+`).exec(said);
     if (code === 1 && found) return { found: found[0].slice(1), all };
     all += said;
@@ -95,11 +105,16 @@ async function lookFor({ shows, check }, folder) {
 }
 
 /** How many mutants went unnoticed. */
-async function runMutants(folder) {
-  const { MUTATIONS } = await import(join(folder, 'test/faults/mutations.js'));
+async function runMutants(folder, onRedisOnly) {
+  const all = (await import(join(folder, 'test/faults/mutations.js'))).MUTATIONS;
+  const MUTATIONS = all.filter((mutation) => !onRedisOnly || needsRedis(mutation));
   let unnoticed = 0;
   for (const mutation of MUTATIONS) {
     const { name, check } = mutation;
+    if (needsRedis(mutation) && !redis) {
+      console.log(`${name}: left out, without a redis-server`);
+      continue;
+    }
     const { found, all } = await withMutation(folder, mutation, () => lookFor(mutation, folder));
     if (!found) unnoticed++;
     console.log(found ? `${name}: noticed (${found})` : `${name}: NOT NOTICED by ${check}\n${all}`);
@@ -119,11 +134,14 @@ async function installFaketime() {
 }
 
 const args = process.argv.slice(2);
+const isOnRedis = args.includes('--backend=redis') || args[args.indexOf('--backend') + 1] === 'redis';
+const redis = isOnRedis ? provideRedis() : findRedis();
+if ((isOnRedis || redisIsRequired()) && redis === undefined) throw new Error(NO_REDIS);
 const folder = mkdtempSync(join(tmpdir(), 'dflockd-lab-'));
 try {
   await installFaketime();
   await compile(folder);
-  if (args.includes('--mutants')) process.exitCode = (await runMutants(folder)) > 0 ? 1 : 0;
+  if (args.includes('--mutants')) process.exitCode = (await runMutants(folder, isOnRedis)) > 0 ? 1 : 0;
   else process.exitCode = (await runLab(folder, args)).code;
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -8,11 +8,18 @@ const callersOf = (locker, callers, server, where) => ({
   async start(stage) {
     const at = await server?.reach(stage);
     const url = new URL(`../lockers/${locker}.mjs`, import.meta.url).href;
-    const isOurs = locker === 'dflockd' || locker === 'drop-in';
+    const isOurs = ['dflockd', 'drop-in', 'redis-backend'].includes(locker);
     const client = await stage.client('callers.mjs', [url], isOurs ? stage.nodeFlags : []);
     await client.ask('open', { callers, ...where(stage, at) });
     return { slice: (ms) => slice(client, at, ms) };
   },
+});
+
+/** URLs of the entries of the build. @param {'ioredis' | 'redis'} library */
+export const redisEntries = (library) => (stage) => ({
+  entry: entryOf(stage),
+  redisEntry: stage.moduleUrl('entries/redis.js'),
+  library,
 });
 
 const hostAndPort = (_stage, { host, port }) => ({ host, port });
@@ -83,3 +90,39 @@ export const embedded = (callers, goals) => ({
   goals,
   ...callersOf('dflockd', callers, undefined, (stage) => ({ entry: entryOf(stage), options: { embedded: true } })),
 });
+
+const OWN_KEYS = [1, 10, 100, 1000];
+const semaphoreOf = (callers) => `redis-semaphore, ${numbered(callers)}`;
+const redlockOf = (callers) => `@sesamecare-oss/redlock, ${numbered(callers)}`;
+/** Names of the client libraries, by the package that has them. */
+export const LIBRARIES = { ioredis: 'ioredis', redis: 'node-redis' };
+
+/** What this package on Redis is compared with, by the number of callers. */
+const REDIS_GOALS = {
+  1: () => 0.8,
+  10: () => 0.8,
+  100: (library) => (library === 'ioredis' ? 1.5 : 1.2),
+  1000: () => 1.5,
+};
+
+const redisBackend = (callers, library, redis) => ({
+  name: `LockClient on ${LIBRARIES[library]}, ${numbered(callers)}`,
+  versus: [semaphoreOf(callers), redlockOf(callers)],
+  goals: [
+    times(REDIS_GOALS[callers](library), semaphoreOf(callers), 'redis-semaphore'),
+    ...(callers === 100 ? [times(2, redlockOf(callers), '@sesamecare-oss/redlock')] : []),
+  ],
+  ...callersOf('redis-backend', callers, redis, (stage, { host, port }) => ({
+    host,
+    port,
+    ...redisEntries(library)(stage),
+  })),
+});
+
+/** Callers with keys of their own on Redis: this package over both libraries, and two others over ioredis. */
+export const ownKeysOnRedis = (redis) =>
+  OWN_KEYS.flatMap((callers) => [
+    { name: semaphoreOf(callers), ...callersOf('redis-semaphore', callers, redis, hostAndPort) },
+    { name: redlockOf(callers), ...callersOf('sesamecare-redlock', callers, redis, hostAndPort) },
+    ...Object.keys(LIBRARIES).map((library) => redisBackend(callers, library, redis)),
+  ]);

@@ -2,10 +2,12 @@ import { measureAtLeast, measureAtMost, times } from '../support/goals.mjs';
 import { slice } from '../support/stage.mjs';
 import { quantile, sum } from '../support/statistics.mjs';
 
-const WAITERS = 20;
+export const WAITERS = 20;
 const LIMIT = 'a timer of 1 ms and one raw round trip';
-const P99 = 'p99 wait in ms';
-const TURNS = 'fewest turns / most turns of a caller';
+/** Time for all processes to hear of a slice, so that they begin and end it together. */
+const START_MS = 20;
+export const P99 = 'p99 wait in ms';
+export const TURNS = 'fewest turns / most turns of a caller';
 
 /** The least that a turn can take: the work, and one round trip for the hand-over. */
 export const pacedEcho = {
@@ -28,16 +30,30 @@ export const hotKey = (processes, server) => ({
   goals: [times(0.95, LIMIT, 'the first line'), measureAtMost(40, P99), measureAtLeast(0.95, TURNS)],
   async start(stage) {
     const at = await server.reach(stage);
-    const entry = stage.moduleUrl('entries/client.js');
-    const clients = await Promise.all(
-      Array.from({ length: processes }, () => stage.client('hot-callers.mjs', [entry], stage.nodeFlags)),
-    );
-    const options = { servers: [[at.host, at.port]] };
-    await Promise.all(clients.map((client) => client.ask('open', { callers: WAITERS / processes, options })));
-    const together = { ask: async (question, ms) => join(await Promise.all(clients.map((c) => c.ask(question, ms)))) };
-    return { slice: (ms) => slice(together, at, ms) };
+    const where = { entry: stage.moduleUrl('entries/client.js'), options: { servers: [[at.host, at.port]] } };
+    return hotCallers(stage, at, processes, 'dflockd', where, stage.nodeFlags);
   },
 });
+
+/**
+ * Processes with callers that all want one key.
+ *
+ * @param {string} locker a file of bench/lockers @param {object} where what its `openHot` gets
+ */
+export async function hotCallers(stage, at, processes, locker, where, nodeFlags) {
+  const url = new URL(`../lockers/${locker}.mjs`, import.meta.url).href;
+  const clients = await Promise.all(
+    Array.from({ length: processes }, () => stage.client('hot-callers.mjs', [url], nodeFlags)),
+  );
+  await Promise.all(clients.map((client) => client.ask('open', { callers: WAITERS / processes, where })));
+  const together = {
+    async ask(question, ms) {
+      const startsAt = Date.now() + START_MS;
+      return join(await Promise.all(clients.map((client) => client.ask(question, { startsAt, ms }))));
+    },
+  };
+  return { slice: (ms) => slice(together, at, ms) };
+}
 
 /** One slice of several processes. */
 function join(parts) {

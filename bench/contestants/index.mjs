@@ -1,10 +1,20 @@
 import { perSecond } from '../support/goals.mjs';
 import { findRedis } from '../support/redis.mjs';
 import { givenDaemon, ownDaemon, redisAt } from '../support/servers.mjs';
-import { asyncMutex, connectionEach, dropIn, embedded, redisSemaphore, redlock, remote } from './callers.mjs';
+import {
+  asyncMutex,
+  connectionEach,
+  dropIn,
+  embedded,
+  ownKeysOnRedis,
+  redisSemaphore,
+  redlock,
+  remote,
+} from './callers.mjs';
 import { echoConnections, lockConnections } from './connections.mjs';
 import { engine } from './engine.mjs';
 import { hotKey, pacedEcho } from './hot-key.mjs';
+import { hotKeyOnRedis, pacedRedis } from './hot-redis.mjs';
 import { lockedMethod, openMethod } from './nest.mjs';
 import { pipelined } from './pipelined.mjs';
 import { rawPing, rawPipelined } from './raw-ping.mjs';
@@ -34,12 +44,13 @@ import { signals } from './signals.mjs';
  */
 
 /**
- * Contestants whose slices are interleaved. A group has servers and clients of its own, and one table.
+ * Contestants whose slices are interleaved. A group has servers and clients of its own, and one table. Groups of one name are
+ * measured one after the other.
  *
  * @typedef {object} Group
  * @property {string} name
  * @property {string} title
- * @property {'short' | 'long'} slices long ones where what is counted is slow
+ * @property {'short' | 'medium' | 'long'} slices long ones where what is counted is slow, medium ones where callers go in waves
  * @property {() => { contestants: Contestant[], notes?: string[] }} make
  */
 
@@ -107,12 +118,32 @@ export const GROUPS = [
       contestants: [pacedEcho, ...daemons().flatMap((daemon) => [hotKey(1, daemon), hotKey(4, daemon)])],
     }),
   },
+  {
+    name: 'redis',
+    title: 'Callers with keys of their own, on Redis',
+    slices: 'medium',
+    make: () => onRedis(ownKeysOnRedis),
+  },
+  {
+    name: 'redis',
+    title: 'One key that all want, on Redis',
+    slices: 'long',
+    make: () => onRedis((redis) => [pacedRedis(redis), ...hotKeyOnRedis(redis)]),
+  },
 ];
 
 const daemons = () => [ownDaemon, ...givenDaemon()];
 
 const remoteContestants = () =>
   daemons().flatMap((daemon) => [connectionEach(daemon), remote(1, daemon), remote(100, daemon), remote(1000, daemon)]);
+
+/** @param {(redis: import('../support/servers.mjs').Server) => Contestant[]} contestantsOn */
+function onRedis(contestantsOn) {
+  const file = findRedis();
+  return file === undefined
+    ? { contestants: [], notes: ['Left out: no redis-server.'] }
+    : { contestants: contestantsOn(redisAt(file)) };
+}
 
 function withRedis() {
   const file = findRedis();

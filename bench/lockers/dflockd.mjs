@@ -14,3 +14,13 @@ export async function open({ entry, options }) {
     return pairs;
   };
 }
+
+/** Acquires a key that others want. @returns how to release it */
+export async function openHot({ entry, options }) {
+  const { LockClient } = await import(entry);
+  const client = await LockClient.connect(options);
+  return async (key) => {
+    const lock = await client.acquire(key);
+    return () => lock.release();
+  };
+}

@@ -14,3 +14,15 @@ export async function open({ host, port }) {
     return pairs;
   };
 }
+
+const PATIENCE_MS = 600_000;
+
+/** With its usual interval between attempts, and as much time as it takes. */
+export async function openHot({ host, port }) {
+  const redis = new Redis({ host, port });
+  return async (key) => {
+    const mutex = new Mutex(redis, key, { acquireTimeout: PATIENCE_MS });
+    await mutex.acquire();
+    return () => mutex.release();
+  };
+}

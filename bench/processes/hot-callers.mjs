@@ -12,18 +12,18 @@ const WORK_MS = 1;
  */
 const WARM_UP = { rounds: 6, withWorkMs: 500, withoutMs: 1000 };
 
-const { LockClient } = await import(process.argv[2]);
-let client;
+const { openHot } = await import(process.argv[2]);
+let acquire;
 let callers;
 
 async function call(deadline, workMs, waits) {
   let turns = 0;
   do {
     const asked = performance.now();
-    const lock = await client.acquire(KEY);
+    const release = await acquire(KEY);
     waits.push(performance.now() - asked);
     if (workMs > 0) await pause(workMs);
-    await lock.release();
+    await release();
     turns++;
   } while (!deadline.passed);
   return turns;
@@ -36,15 +36,16 @@ const turns = (deadline, workMs, waits) =>
 answer({
   async open(given) {
     callers = given.callers;
-    client = await LockClient.connect(given.options);
+    acquire = await openHot(given.where);
     for (let round = 0; round < WARM_UP.rounds; round++) {
       await turns(new Deadline(WARM_UP.withWorkMs), WORK_MS, []);
       await turns(new Deadline(WARM_UP.withoutMs), 0, []);
     }
   },
   /** What each caller has waited, and how often it had its turn, besides. */
-  async slice(ms) {
-    const deadline = new Deadline(ms);
+  async slice({ startsAt, ms }) {
+    await pause(Math.max(0, startsAt - Date.now()));
+    const deadline = new Deadline(startsAt + ms - Date.now());
     const waits = [];
     let each;
     const figures = await measured(async () => {

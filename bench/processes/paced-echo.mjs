@@ -1,4 +1,4 @@
-// One loop: 1 ms by a timer, then one round trip to an echo server. No lock can be handed over faster than that.
+// One loop: 1 ms by a timer, then one round trip to an echo server or to Redis. No lock can be handed over faster than that.
 import { answer, measured } from '../support/child.mjs';
 import { Deadline, openAll, runAll } from '../support/lanes.mjs';
 import { PacedEchoLane } from '../support/paced-echo-lane.mjs';
@@ -10,7 +10,7 @@ let lanes;
 
 answer({
   async connect({ host, port }) {
-    lanes = await openAll(1, host, port, () => new PacedEchoLane());
+    lanes = await openAll(1, host, port, () => new PacedEchoLane(process.argv[2]));
     await runAll(lanes, new Deadline(WARM_UP_MS));
     for (const lane of lanes) lane.workMs = 1;
   },

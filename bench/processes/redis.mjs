@@ -46,4 +46,16 @@ answer({
     const seconds = (name) => Number(new RegExp(`^${name}:(.*)$`, 'm').exec(info)[1]);
     return 1000 * (seconds('used_cpu_sys') + seconds('used_cpu_user'));
   },
+  /** PEXPIRE, which each renewal of a lease is. */
+  async renewals() {
+    return Number(/^cmdstat_pexpire:calls=(\d+)/m.exec(await asking.info('commandstats'))?.[1] ?? 0);
+  },
+  /** Those of others. */
+  async connections() {
+    const own = `id=${await asking.client('ID')} `;
+    return (await asking.client('LIST'))
+      .trim()
+      .split('\n')
+      .filter((client) => !client.startsWith(own)).length;
+  },
 });

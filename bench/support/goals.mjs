@@ -6,7 +6,7 @@ import { ratio, whole } from './format.mjs';
  * @typedef {object} Goal
  * @property {string} text
  * @property {(figures: Figures) => Spread | undefined} of the value that counts; undefined: not measured this time
- * @property {(median: number) => boolean} met
+ * @property {(median: number) => boolean} [met] absent: a figure to compare with, and no goal
  * @property {boolean} [shown] whether the value stands nowhere else in the table
  */
 
@@ -17,6 +17,8 @@ import { ratio, whole } from './format.mjs';
  * @property {Spread} perSecond
  * @property {(other: string) => Spread | undefined} ratioTo the rate as a multiple of that of another contestant
  * @property {(name: string) => Spread} measure what a contestant measures besides
+ * @property {(name: string, count: number, other: string) => Spread | undefined} measureInTurns the same, in milliseconds,
+ *   as a multiple of the time that `count` of another contestant take
  */
 
 /** At least so many a second. @returns {Goal} */
@@ -61,3 +63,14 @@ export const measureAtMost = (most, name) => ({
   met: (median) => median <= most,
   shown: true,
 });
+
+/** A time in milliseconds that a contestant measures besides: at most so many times as long as `count` of another take. */
+export const measureInTurns = (most, name, count, other, label = other) => ({
+  text: `${name} ≤ ${most} × ${count} turns of ${label}`,
+  of: (figures) => figures.measureInTurns(name, count, other),
+  met: (median) => median <= most,
+  shown: true,
+});
+
+/** Something a contestant measures besides, to compare with. @returns {Goal} */
+export const measured = (name) => ({ text: name, of: (figures) => figures.measure(name), shown: true });

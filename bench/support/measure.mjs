@@ -41,6 +41,7 @@ export function summarize(contestants, slices) {
       perSecond: spread(own.map(rateOf)),
       ratioTo: (other) => ratios(own, slices.get(other)),
       measure: (measure) => spread(own.map(({ measures }) => measures[measure])),
+      measureInTurns: (measure, count, other) => inTurns(own, measure, count, slices.get(other)),
     };
     return {
       name,
@@ -59,6 +60,10 @@ export const rateRatios = (own, others, rate = rateOf) => own.map((slice, i) => 
 
 const ratios = (own, others) => others && spread(rateRatios(own, others));
 
+/** Round by round: a measured time by the time that `count` of the others take. */
+const inTurns = (own, measure, count, others) =>
+  others && spread(own.map(({ measures }, i) => (measures[measure] * rateOf(others[i])) / (1000 * count)));
+
 function compare(name, own, others) {
   const serverCpu = cpuPerCount(others) / cpuPerCount(own);
   return { name, rate: ratios(own, others), serverCpu: Number.isNaN(serverCpu) ? undefined : serverCpu };
@@ -66,7 +71,7 @@ function compare(name, own, others) {
 
 function judge({ text, of, met, shown }, figures) {
   const value = of(figures);
-  return { text, value, shown, met: value && met(value.median) };
+  return { text, value, shown, met: value && met?.(value.median) };
 }
 
 /** Milliseconds of the server's CPU for each thing counted; NaN if unknown. */

@@ -1,8 +1,13 @@
 import { releaseOf } from './requests.mjs';
 
 const RELEASE = Buffer.from(releaseOf('bench:hot'), 'latin1');
+const PING = Buffer.from('*1\r\n$4\r\nPING\r\n', 'latin1');
+const PONG_LENGTH = '+PONG\r\n'.length;
 
-/** One connection to an echo server: work by a timer, then the bytes of a release and back, and again. */
+/** What goes to the server, and how many bytes come back. */
+const TRIPS = { echo: [RELEASE, RELEASE.length], redis: [PING, PONG_LENGTH] };
+
+/** One connection to an echo server or to Redis: work by a timer, then one round trip, and again. */
 export class PacedEchoLane {
   /** Set by whoever opens and runs the lane. */
   socket;
@@ -12,9 +17,16 @@ export class PacedEchoLane {
   /** 0: no timer. */
   workMs = 0;
 
+  #bytes;
+  #length;
   #deadline;
   #missing = 0;
   #trips = 0;
+
+  /** @param {keyof TRIPS} [server] */
+  constructor(server = 'echo') {
+    [this.#bytes, this.#length] = TRIPS[server];
+  }
 
   start(deadline) {
     this.#deadline = deadline;
@@ -36,7 +48,7 @@ export class PacedEchoLane {
   }
 
   #send() {
-    this.#missing = RELEASE.length;
-    this.socket.write(RELEASE);
+    this.#missing = this.#length;
+    this.socket.write(this.#bytes);
   }
 }

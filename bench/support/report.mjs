@@ -56,6 +56,7 @@ export const line = (cells) => `| ${cells.join(' | ')} |`;
 
 function goalText({ text, value, met, shown }) {
   if (value === undefined) return `${text}: not measured`;
+  if (met === undefined) return `${text}: ${withSpread(value, ratio)}`;
   return `${text}: ${met ? 'met' : 'missed'}${shown ? `, ${withSpread(value, ratio)}` : ''}`;
 }
 

@@ -1,12 +1,15 @@
 // A redis-server for as long as a sample runs.
 import { spawn } from 'node:child_process';
-import { findRedis } from '../../bench/support/redis.mjs';
-import { freePort } from '../../sample/01-quick-start/tour/instances.mjs';
+import { freePort } from '../../sample/01-quick-start/tour/processes.mjs';
+import { findRedis, NO_REDIS } from '../redis-server.mjs';
+
+/** Whether a sample, named by its folder, runs on Redis. */
+export const needsRedis = (folder) => /bullmq|redis/.test(folder);
 
 /** @returns its port, and how to stop it */
 export async function startRedis() {
   const file = findRedis();
-  if (!file) throw new Error('there is no redis-server here; install it');
+  if (!file) throw new Error(NO_REDIS);
   const port = await freePort();
   const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
   const server = spawn(file, options, { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -1,8 +1,8 @@
 // Runs a sample other than the first.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { startRedis } from './redis.mjs';
+import { basename, join } from 'node:path';
+import { needsRedis, startRedis } from './redis.mjs';
 
 const LONGEST_CHECK_MS = 60_000;
 /** Of checks that are tests. */
@@ -12,7 +12,7 @@ const REPORTING = ['--test-reporter=spec'];
 export async function run(folder, once) {
   const main = join(folder, 'dist/main.js');
   const checks = once || !existsSync(main);
-  const redis = checks && folder.includes('bullmq') ? await startRedis() : undefined;
+  const redis = checks && needsRedis(basename(folder)) ? await startRedis() : undefined;
   const env = redis ? { ...process.env, REDIS_PORT: String(redis.port) } : process.env;
   const child = spawn(process.execPath, [...REPORTING, checks ? join(folder, 'dist/check.js') : main], {
     stdio: 'inherit',

@@ -2,25 +2,44 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DflockdServer } from '../../lib/entries/daemon.js';
 import { exampleOf } from './examples.js';
 import { ID } from './reader.js';
-import { blocksIn, nameOf, PAGES, whyNotRun } from './pages.js';
+import { describeRedis } from '../support/redis/describe-redis.js';
+import { RedisServer } from '../support/redis/server.js';
+import { blocksIn, nameOf, needsRedis, PAGES, whyNotRun } from './pages.js';
 import { run } from './run.js';
+import { until } from '../support/until.js';
 
 const blocks = blocksIn('ts', 'diff');
 const running = blocks.filter((block) => whyNotRun(block) === undefined);
 
 describe('the examples of README and docs', () => {
   let daemon: DflockdServer;
-  let server: string;
+  let servers: { daemon: string; redis?: string };
 
   beforeAll(async () => {
     daemon = new DflockdServer({ port: 0 });
-    server = `127.0.0.1:${(await daemon.listen()).port}`;
+    servers = { daemon: `127.0.0.1:${(await daemon.listen()).port}` };
   });
   afterAll(() => daemon.close());
 
-  it.each(running.map((block) => [nameOf(block), block] as const))('run: %s', (_, block) =>
-    run(exampleOf(block), server),
+  it.each(running.filter((block) => !needsRedis(block)).map((block) => [nameOf(block), block] as const))(
+    'run: %s',
+    (_, block) => run(exampleOf(block), servers),
   );
+
+  describeRedis('on Redis', () => {
+    let redis: RedisServer;
+
+    beforeAll(async () => {
+      redis = await RedisServer.start();
+    });
+    afterAll(() => redis.stop());
+
+    it.each(running.filter(needsRedis).map((block) => [nameOf(block), block] as const))('run: %s', async (_, block) => {
+      await run(exampleOf(block), { ...servers, redis: redis.address });
+      // Neither the application nor the backend leaves a connection.
+      await until(async () => (await redis.info('connected_clients')) === '1');
+    });
+  });
 
   /** What is wrong with an example is not overlooked. */
   it.each([
@@ -37,7 +56,7 @@ describe('the examples of README and docs', () => {
       'lease',
     ],
   ])('would fail with %s', async (_, code, message) => {
-    const example = async () => run(exampleOf({ page: 'page', line: 1, language: 'ts', note: '', code }), server);
+    const example = async () => run(exampleOf({ page: 'page', line: 1, language: 'ts', note: '', code }), servers);
     await expect(example()).rejects.toThrow(message);
   });
 

@@ -38,7 +38,8 @@ describe('hot module replacement with embedded.listen', () => {
       ...example,
       source: example.source.replace('create(AppModule)', 'create(AppModule, { logger: false, abortOnError: false })'),
     };
-    const app = (await evaluate(quiet, { AppModule, module: { hot } }, '-'))().application as Promise<INestApplication>;
+    const app = (await evaluate(quiet, { AppModule, module: { hot } }, { daemon: '-' }))()
+      .application as Promise<INestApplication>;
     app.catch(() => {});
     applications.push(app);
     const replace = (): Data => {

@@ -54,3 +54,6 @@ export const taken = ({ language, code }: Block): string =>
 
 /** Why a block is not run; `<!-- not run: … -->` before it says so. */
 export const whyNotRun = ({ note }: Block): string | undefined => /^not run: (.+)$/.exec(note)?.[1];
+
+/** Whether a block is run with a redis-server of its own. */
+export const needsRedis = ({ code }: Block): boolean => code.includes('127.0.0.1:6379');

@@ -1,18 +1,24 @@
 import { transformSync } from '@swc/core';
 import * as jestGlobals from '@jest/globals';
+import * as bull from '@nestjs/bullmq';
 import * as common from '@nestjs/common';
 import * as core from '@nestjs/core';
 import * as schedule from '@nestjs/schedule';
 import * as nestTesting from '@nestjs/testing';
 import * as rxjs from 'rxjs';
 import * as operators from 'rxjs/operators';
+import * as ioredis from 'ioredis';
+import * as nodeRedis from 'redis';
+import * as tslib from 'tslib';
 import * as asyncHooks from 'node:async_hooks';
 import * as crypto from 'node:crypto';
 import * as http from 'node:http';
 import * as client from '../../lib/entries/client.js';
 import * as daemon from '../../lib/entries/daemon.js';
 import * as nest from '../../lib/entries/index.js';
+import * as redis from '../../lib/entries/redis.js';
 import * as testing from '../../lib/entries/testing.js';
+import { commonJs } from './common-js.js';
 import type { Example, ExampleClass } from './examples.js';
 import { ARGUMENTS, ID, makeReader, USER } from './reader.js';
 
@@ -21,7 +27,17 @@ const MODULES: Readonly<Record<string, object>> = {
   'nestjs-dflockd': nest,
   'nestjs-dflockd/client': client,
   'nestjs-dflockd/daemon': daemon,
+  'nestjs-dflockd/redis': redis,
   'nestjs-dflockd/testing': testing,
+  '@nestjs-modules/ioredis': commonJs('@nestjs-modules/ioredis', {
+    '@nestjs/common': common,
+    '@nestjs/core': core,
+    // Of its health checks, which no example uses.
+    '@nestjs/terminus': { HealthIndicatorService: class {}, TerminusModule: class {} },
+    ioredis,
+    tslib,
+  }),
+  '@nestjs/bullmq': bull,
   '@nestjs/common': common,
   '@nestjs/core': core,
   '@nestjs/schedule': schedule,
@@ -29,6 +45,8 @@ const MODULES: Readonly<Record<string, object>> = {
   'node:async_hooks': asyncHooks,
   'node:crypto': crypto,
   'node:http': http,
+  ioredis,
+  redis: nodeRedis,
   'reflect-metadata': {},
   rxjs,
   'rxjs/operators': operators,
@@ -40,9 +58,17 @@ const silent = { log() {}, warn() {}, error() {} };
 
 type Scope = Record<string, unknown>;
 
+/** Where the servers listen that examples need. */
+export interface Servers {
+  readonly daemon: string;
+  /** Of examples that need it: `host:port`. */
+  readonly redis?: string | undefined;
+}
+
 /** The ports that pages name, and those that are free here: others may use the former. */
-const ports = (code: string, server: string): string =>
+const ports = (code: string, { daemon: server, redis: redisServer = 'no redis-server' }: Servers): string =>
   code
+    .replaceAll('127.0.0.1:6379', redisServer)
     .replaceAll(/(?:127\.0\.0\.1|locks|dflockd):6388/g, server)
     .replaceAll(/(port: |'127\.0\.0\.1', )6388/g, `$1${server.split(':')[1]}`)
     .replaceAll(/\blisten\(3000\)/g, 'listen(0)');
@@ -50,15 +76,14 @@ const ports = (code: string, server: string): string =>
 /**
  * Runs an example to its end: its top level, then an application with its classes, of which each route is asked for and
  * each other method is called.
- * @param server where a daemon listens
  */
-export async function run(example: Example, server: string): Promise<void> {
+export async function run(example: Example, servers: Servers): Promise<void> {
   const own = await readersApplication();
   const scope: Scope = {};
   const applications: common.INestApplicationContext[] = [own];
   try {
     const reader = await makeReader(own.get(nest.DflockdService), own);
-    const declared = await evaluate(example, reader, server);
+    const declared = await evaluate(example, reader, servers);
     Object.assign(scope, declared());
     for (const { name, parameters } of example.functions) {
       const call = scope[name] as (...args: unknown[]) => unknown;
@@ -73,6 +98,7 @@ export async function run(example: Example, server: string): Promise<void> {
     jestGlobals.jest.useRealTimers();
     for (const value of await Promise.all(Object.values(scope))) if (isClosable(value)) await value.close();
     for (const app of applications) await app.close();
+    for (const value of Object.values(scope)) if (value instanceof ioredis.Redis) value.disconnect();
   }
 }
 
@@ -82,8 +108,8 @@ const readersApplication = (): Promise<common.INestApplicationContext> =>
   });
 
 /** Runs its top level. @returns what it has declared by now */
-export async function evaluate(example: Example, reader: object, server: string): Promise<() => Scope> {
-  const { code } = transformSync(ports(example.source, server), {
+export async function evaluate(example: Example, reader: object, servers: Servers): Promise<() => Scope> {
+  const { code } = transformSync(ports(example.source, servers), {
     jsc: {
       parser: { syntax: 'typescript', decorators: true },
       transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: false },

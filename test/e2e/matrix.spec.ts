@@ -15,7 +15,8 @@ import { QueueEvents, type Queue } from 'bullmq';
 import { lastValueFrom } from 'rxjs';
 import WebSocket from 'ws';
 import { DflockdModule, DflockdService } from '../../lib/entries/index.js';
-import { startRedis, type Redis } from '../support/redis.js';
+import { describeRedis, WITH_REDIS } from '../support/redis/describe-redis.js';
+import { RedisServer } from '../support/redis/server.js';
 import { graphResolver } from './matrix/graph.js';
 import {
   cqrsHandlers,
@@ -49,12 +50,18 @@ ContextIdFactory.apply({
 const seen = new Seen();
 const commands = Object.fromEntries(JOB_SCOPES.map((scope) => [scope, cqrsHandlers(scope, seen)]));
 const webControllers = variants(ALL_SCOPES).map((variant) => webController(...variant));
-let redis: Redis;
+let redis: RedisServer | undefined;
 let app: INestApplication;
 let rpc: ClientProxy;
 
+/** Where the queues of BullMQ are. */
+const connection = (): { host: string; port: number } => ({ host: redis!.host, port: redis!.port });
+
 function everything(): Type {
-  const { host, port } = redis;
+  const queues = [
+    ...JOB_SCOPES.map((scope) => BullModule.registerQueue({ name: queueName(scope) })),
+    BullModule.registerQueue({ name: SKIPPED_QUEUE }),
+  ];
   @Global()
   @Module({
     imports: [
@@ -62,9 +69,7 @@ function everything(): Type {
       EventEmitterModule.forRoot(),
       CqrsModule.forRoot(),
       GraphQLModule.forRoot<ApolloDriverConfig>({ driver: ApolloDriver, autoSchemaFile: true }),
-      BullModule.forRoot({ connection: { host, port } }),
-      ...JOB_SCOPES.map((scope) => BullModule.registerQueue({ name: queueName(scope) })),
-      BullModule.registerQueue({ name: SKIPPED_QUEUE }),
+      ...(redis ? [BullModule.forRoot({ connection: connection() }), ...queues] : []),
       DflockdModule.forRoot({ embedded: true, logger: false }),
     ],
     controllers: [
@@ -77,8 +82,7 @@ function everything(): Type {
       ...variants(JOB_SCOPES).map((variant) => listener(...variant, seen)),
       ...POSITIONS.map((position) => gateway(position)),
       ...POSITIONS.map((position) => scheduledJobs(position, seen)),
-      ...JOB_SCOPES.map((scope) => processor(scope, seen)),
-      SkippingProcessor,
+      ...(redis ? [...JOB_SCOPES.map((scope) => processor(scope, seen)), SkippingProcessor] : []),
       ...Object.values(commands).flatMap(({ providers }) => providers),
     ],
   })
@@ -87,8 +91,8 @@ function everything(): Type {
 }
 
 beforeAll(async () => {
-  redis = await startRedis();
-  closing(() => redis.stop());
+  redis = WITH_REDIS ? await RedisServer.start() : undefined;
+  closing(async () => redis?.stop());
   app = await NestFactory.create(everything(), { logger: false, abortOnError: false });
   closing(() => app.close());
   app.useWebSocketAdapter(new WsAdapter(app));
@@ -214,9 +218,19 @@ describe.each(variants(HANDLER_SCOPES))('a lock %s the decorators of a %s resolv
   });
 });
 
-describe.each(JOB_SCOPES)('a lock in a %s', (scope) => {
-  it('processor of BullMQ', async () => {
-    const events = new QueueEvents(queueName(scope), { connection: { host: redis.host, port: redis.port } });
+describe.each(JOB_SCOPES)('a lock in a %s handler', (scope) => {
+  it('of commands, queries and events', async () => {
+    const { Command, Question, Happened } = commands[scope]!;
+    await expect(app.get(CommandBus).execute(new Command('a'))).resolves.toBe('command:a');
+    await expect(app.get(QueryBus).execute(new Question('a'))).resolves.toBe('query:a');
+    app.get(EventBus).publish(new Happened('a'));
+    await until(() => seen.lines.includes(`${scope} happened:a`));
+  });
+});
+
+describeRedis('jobs of BullMQ', () => {
+  it.each(JOB_SCOPES)('have a lock in a %s processor', async (scope) => {
+    const events = new QueueEvents(queueName(scope), { connection: connection() });
     closing(() => events.close());
     await events.waitUntilReady();
     const queue = app.get<Queue>(getQueueToken(queueName(scope)));
@@ -226,23 +240,15 @@ describe.each(JOB_SCOPES)('a lock in a %s', (scope) => {
     await until(() => seen.lines.includes('below completed:a') && seen.lines.includes('above completed-too:a'));
   });
 
-  it('handler of commands, queries and events', async () => {
-    const { Command, Question, Happened } = commands[scope]!;
-    await expect(app.get(CommandBus).execute(new Command('a'))).resolves.toBe('command:a');
-    await expect(app.get(QueryBus).execute(new Question('a'))).resolves.toBe('query:a');
-    app.get(EventBus).publish(new Happened('a'));
-    await until(() => seen.lines.includes(`${scope} happened:a`));
+  it('whose lock is busy are skipped', async () => {
+    const events = new QueueEvents(SKIPPED_QUEUE, { connection: connection() });
+    closing(() => events.close());
+    await events.waitUntilReady();
+    const queue = app.get<Queue>(getQueueToken(SKIPPED_QUEUE));
+    const work = async (): Promise<unknown> => (await queue.add('job', {})).waitUntilFinished(events, 5000);
+    await app.get(DflockdService).withLock('skipped-job', async () => expect(await work()).toBeNull());
+    expect(await work()).toBe('skipped-job');
   });
-});
-
-it('a job of BullMQ whose lock is busy is skipped', async () => {
-  const events = new QueueEvents(SKIPPED_QUEUE, { connection: { host: redis.host, port: redis.port } });
-  closing(() => events.close());
-  await events.waitUntilReady();
-  const queue = app.get<Queue>(getQueueToken(SKIPPED_QUEUE));
-  const work = async (): Promise<unknown> => (await queue.add('job', {})).waitUntilFinished(events, 5000);
-  await app.get(DflockdService).withLock('skipped-job', async () => expect(await work()).toBeNull());
-  expect(await work()).toBe('skipped-job');
 });
 
 it('nothing is left locked', async () => {

@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util';
 import type { Violation } from './log/evidence.js';
 import { writePage } from './report/page.js';
 import { Tally } from './report/tally.js';
+import { runRedisLab } from './redis/main.js';
+import { runRedisRound } from './redis/rounds.js';
 import { runRound } from './lab/round.js';
 import { rows } from './table/index.js';
 import type { Row } from './table/row.js';
@@ -19,6 +21,10 @@ const HELP = `npm run faults -- [options]
   --table NAME  only the row of the table with that name (all: ''), and no rounds
   --mutants     breaks daemon and client in known ways, and proves that the lab notices each
   --write       writes table and timeline into docs/reliability.md and docs/reliability.svg
+  --backend redis  all of this on Redis; in the table beside redis-semaphore and redlock, three rows at a time unless --write
+                is given
+  --locks N     on Redis: how many locks of each package in each row, 20 at a time (default 20)
+  --only NAMES  on Redis: only these packages: ours, watch, redis-semaphore, redlock (with commas between)
   --help
 `;
 
@@ -37,6 +43,9 @@ const { values: options } = parseArgs({
     hours: { type: 'string' },
     table: { type: 'string' },
     write: { type: 'boolean', default: false },
+    backend: { type: 'string', default: 'dflockd' },
+    locks: { type: 'string', default: '20' },
+    only: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -73,11 +82,12 @@ async function table(only: string): Promise<void> {
 
 async function round(seed: number): Promise<void> {
   const seconds = number('seconds', options.seconds ?? (options.long ? ROUND_S.long : ROUND_S.usual));
-  const result = await runRound(seed, seconds * 1000);
+  const result = await (options.backend === 'redis' ? runRedisRound : runRound)(seed, seconds * 1000);
   tally.addRound(result);
   const { holds, calls, lost, violations } = result;
   console.log(`seed ${seed}: ${calls} calls, ${holds} holds, ${lost} lost, ${violations.length} violations`);
-  show(`the round of seed ${seed}; repeat it with: npm run faults -- --seed ${seed} --seconds ${seconds}`, violations);
+  const repeat = `--seed ${seed} --seconds ${seconds}${options.backend === 'redis' ? ' --backend redis' : ''}`;
+  show(`the round of seed ${seed}; repeat it with: npm run faults -- ${repeat}`, violations);
 }
 
 /** Whether rounds go on until enough has been checked. */
@@ -95,17 +105,29 @@ async function rounds(first: number): Promise<void> {
   for (let seed = first; tally.holds < wanted && performance.now() < end; seed++) await round(seed);
 }
 
+async function onRedis(): Promise<void> {
+  const { table: only = '', write } = options;
+  const kept = await runRedisLab({
+    ...{ locks: number('locks', options.locks), only, write },
+    contestants: options.only?.split(','),
+  });
+  failed ||= !kept;
+}
+
+if (!['dflockd', 'redis'].includes(options.backend)) {
+  throw new Error(`--backend must be dflockd or redis, got "${options.backend}"`);
+}
 if (options.help) process.stdout.write(HELP);
+else if (options.table !== undefined) await (options.backend === 'redis' ? onRedis() : table(options.table));
+else if (options.seed && isOpenEnded) await rounds(number('seed', options.seed[0]!));
+else if (options.seed) for (const seed of options.seed) await round(number('seed', seed));
 else {
-  if (options.table !== undefined) await table(options.table);
-  else if (options.seed && isOpenEnded) await rounds(number('seed', options.seed[0]!));
-  else if (options.seed) for (const seed of options.seed) await round(number('seed', seed));
-  else {
-    await table('');
-    // Another part of the space with every run; a failure prints what repeats it.
-    await rounds(Math.floor(Math.random() * 1e9));
-  }
+  await (options.backend === 'redis' ? onRedis() : table(''));
+  // Another part of the space with every run; a failure prints what repeats it.
+  await rounds(Math.floor(Math.random() * 1e9));
+}
+if (!options.help) {
   console.log(`\n${tally.summary()}`);
-  if (options.write) await writePage(measured, tally);
+  if (options.write && options.backend !== 'redis') await writePage(measured, tally);
 }
 process.exit(failed ? 1 : 0);

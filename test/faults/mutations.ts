@@ -7,8 +7,11 @@ export interface Mutation {
   /** Occurs once. */
   readonly from: string;
   readonly to: string;
-  /** Where it shows: rounds of random faults, or a row of the table. */
-  readonly shows: 'rounds' | { readonly row: string };
+  /**
+   * Where it shows: rounds of random faults, on dflockd or Redis, a row of the table, or a row of that on Redis, which
+   * `check` names too.
+   */
+  readonly shows: 'rounds' | 'rounds on Redis' | { readonly row: string } | { readonly redis: string };
   readonly check: string;
 }
 
@@ -133,5 +136,53 @@ export const MUTATIONS: readonly Mutation[] = [
     to: '',
     shows: { row: 'suspended' },
     check: 'table',
+  },
+  {
+    name: 'a renewal that Redis has refused keeps the lock',
+    file: 'backends/redis/renewals.ts',
+    from: '        renewal.gone();\n      } else {',
+    to: '        renewal.renewed(sentAt);\n      } else {',
+    shows: { redis: 'deleted' },
+    check: 'deleted',
+  },
+  {
+    name: 'locks in Redis are proven from the arrival of an answer on',
+    file: 'backends/redis/calls.ts',
+    from: '        call.answered(reply);',
+    to: '        call.sentAt = this.clock.now();\n        call.answered(reply);',
+    shows: { redis: 'slowHole' },
+    check: 'slowHole',
+  },
+  {
+    name: 'who is connected to Redis again asks for nothing',
+    file: 'backends/redis/redis-core.ts',
+    from: 'if (!isFirst) this.suspect();',
+    to: '',
+    shows: { redis: 'failoverLost' },
+    check: 'failoverLost',
+  },
+  {
+    name: 'changes of watched keys are not heard',
+    file: 'backends/redis/watch.ts',
+    from: 'if (grant) this.suspect(grant);',
+    to: '',
+    shows: { redis: 'deleted' },
+    check: 'deleted',
+  },
+  {
+    name: 'the fence of a key in Redis is behind those before',
+    file: 'backends/redis/scripts/prelude.ts',
+    from: '    fence = us\n',
+    to: '    fence = us - 1000000000000\n',
+    shows: { redis: 'flushed' },
+    check: 'flushed',
+  },
+  {
+    name: 'Redis gives a lock that is held',
+    file: 'backends/redis/scripts/lock-script.ts',
+    from: "if redis.pcall('EXISTS', K, queue) == 0 then",
+    to: "if redis.pcall('EXISTS', K, queue) < 2 then",
+    shows: 'rounds on Redis',
+    check: 'exclusion',
   },
 ];

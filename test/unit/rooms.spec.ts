@@ -93,11 +93,12 @@ describe('lint', () => {
 
 /** What must not be loaded with an entry: rooms, with all that is in them, and packages. */
 const KEPT_APART: Record<string, readonly (string | RegExp)[]> = {
-  index: [/^(dropin|cli|testing)(\/|$)/, /^@nestjs\/(?!common$|core$)/],
-  client: [/^(nest|cli|testing)(\/|$)/, /^@nestjs\//, 'reflect-metadata'],
+  index: [/^(dropin|cli|testing)(\/|$)/, /^backends\/redis/, /^@nestjs\/(?!common$|core$)/],
+  client: [/^(nest|cli|testing)(\/|$)/, /^backends\/redis/, /^@nestjs\//, 'reflect-metadata'],
   daemon: [/^(nest|cli|testing|locks|backends|dropin)(\/|$)/, /^@nestjs\//, 'reflect-metadata', 'rxjs'],
-  'testing/backend': [/^(nest|cli|dropin)(\/|$)/, /^@nestjs\//, 'reflect-metadata'],
-  testing: [/^(dropin|cli)(\/|$)/, /^@nestjs\/(?!common$|core$)/],
+  redis: [/^(nest|cli|testing|locks|core|daemon|protocol)(\/|$)/, /^@nestjs\//, 'reflect-metadata', 'rxjs'],
+  'testing/backend': [/^(nest|cli|dropin)(\/|$)/, /^backends\/redis/, /^@nestjs\//, 'reflect-metadata'],
+  testing: [/^(dropin|cli)(\/|$)/, /^backends\/redis/, /^@nestjs\/(?!common$|core$)/],
 };
 /** What users have installed anyway, and what this package asks them to install. */
 const PEERS = ['@nestjs/common', '@nestjs/core', 'reflect-metadata', 'rxjs'];

@@ -1,6 +1,11 @@
 import type { AcquireRequest, LockBackend } from '../../backends/backend.js';
 import { whenAborted } from '../../common/abort.js';
-import { LockUnavailableError, type LossReason, type ServerDrainingError } from '../../common/errors.js';
+import {
+  AcquireTimeoutError,
+  LockUnavailableError,
+  type LossReason,
+  type ServerDrainingError,
+} from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 import { isTransient } from '../../common/transient.js';
 import type { BackendAcquirer } from './backend-acquirer.js';
@@ -116,7 +121,7 @@ export class SeveralKeys {
       const leases = await this.try(request);
       if (leases) return leases;
     } catch (error) {
-      if (!isTransient(error)) throw error;
+      if (!isTransient(error) || this.isLate(request)) throw error;
     }
     for (;;) {
       const collection = new Collection(request.wires.length);
@@ -138,15 +143,23 @@ export class SeveralKeys {
     if (grant) collection.put(index, this.keeper.keep(grant, wire.leaseMs, 'auto'));
   }
 
+  /** Whether the time to wait is over. Without any, each key has a try. */
+  private isLate({ waitMs, deadline }: CheckedAcquire): boolean {
+    return waitMs > 0 && this.keeper.clock.now() >= deadline;
+  }
+
   private async oneByOne(
-    { wires, signal, autoRenew }: CheckedAcquire,
+    request: CheckedAcquire,
     collection: Collection,
     queued: (() => void) | undefined,
   ): Promise<readonly Lease[]> {
+    const { wires, signal, autoRenew } = request;
     signal?.throwIfAborted();
     const ignoreAbort = signal && whenAborted(signal, () => collection.stop(signal.reason));
     try {
       for (const [index, wire] of wires.entries()) {
+        // A backend takes what is asked for late for a try, which may be answered later still.
+        if (this.isLate(request)) throw new AcquireTimeoutError(wire.key);
         const grant = await this.acquirer.acquire(wire, collection.signal, queued, autoRenew);
         collection.put(index, this.keeper.keep(grant, wire.leaseMs, 'auto'));
       }

@@ -9,27 +9,43 @@ const AMOUNT = 10;
 const TICKS = 4;
 
 /** Returns whether all was as it should be. */
-export async function tour() {
+export const tour = () =>
+  drive('Two instances of one application; the lock daemon is inside the first.', startInstances, loss);
+
+/**
+ * Starts two instances, and drives them through withdrawals, cron ticks and what is given.
+ *
+ * @param {string} title
+ * @param {(onLine: (line: string, instance: number) => void, usualPorts: boolean) => Promise<object>} start
+ * @param {(instances: object, tools: object) => Promise<void>} loss
+ */
+export async function drive(title, start, loss) {
   const log = [];
-  const instances = await startInstances(
-    (line, instance) => log.push({ line, instance, at: performance.now() }),
-    false,
-  );
   const failures = [];
+  let instances;
   const check = (right, text) => {
     console.log(`    ${text}`);
     if (!right) failures.push(text.trim());
   };
+  /** When the second instance has logged it. */
+  const logged = async (text) => {
+    for (let tries = 0; tries < 500; tries++, await pause(10)) {
+      const found = log.find(({ line, instance }) => instance === 2 && line.includes(text));
+      if (found) return found.at;
+    }
+    throw new Error(`nothing logged like "${text}"`);
+  };
   try {
-    console.log('\nTwo instances of one application; the lock daemon is inside the first.\n');
+    console.log(`\n${title}\n`);
+    instances = await start((line, instance) => log.push({ line, instance, at: performance.now() }), false);
     await withdrawals(instances, check);
     await cronTicks(instances, check);
-    await loss(instances, log, check);
+    await loss(instances, { check, logged });
   } catch (error) {
     failures.push(error.message);
     console.error(log.map(({ line, instance }) => `[${instance}] ${line}`).join('\n'));
   } finally {
-    await instances.stop();
+    await instances?.stop();
   }
   console.log(failures.length ? `\nWrong:\n  ${failures.join('\n  ')}\n` : '\nAll as it should be.\n');
   return failures.length === 0;
@@ -81,26 +97,30 @@ async function cronTicks({ data }, check) {
   );
 }
 
-async function loss({ urls, cutSecond }, log, check) {
+async function loss({ urls, cutSecond }, { check, logged }) {
   console.log('\n  The connection of the second instance is cut while it holds the lock "report"');
-  const report = fetch(`${urls[1]}/reports`, { method: 'POST' });
-  const logged = async (text) => {
-    for (let tries = 0; tries < 500; tries++, await pause(10)) {
-      const found = log.find(({ line, instance }) => instance === 2 && line.includes(text));
-      if (found) return found.at;
-    }
-    throw new Error(`nothing logged like "${text}"`);
-  };
+  const report = await reportOnSecond(urls, check, logged);
+  const cutAt = performance.now();
+  cutSecond();
+  await refused(report, cutAt, check, logged);
+}
+
+/** A report on the second instance, which is asked of the first one too. @returns its request, wrapped */
+export async function reportOnSecond(urls, check, logged) {
+  const request = fetch(`${urls[1]}/reports`, { method: 'POST' });
   await logged('report started');
   const busy = await fetch(`${urls[0]}/reports`, { method: 'POST' });
   check(
     busy.status === 423,
     `before: the first instance gets ${busy.status}, Retry-After ${busy.headers.get('retry-after')}`,
   );
-  const cutAt = performance.now();
-  cutSecond();
-  const seenAfter = Math.max(0, Math.round((await logged('lock lost: report')) - cutAt));
-  const answer = await report;
+  return { request };
+}
+
+/** What becomes of the report when its lock is lost. */
+export async function refused({ request }, lostAt, check, logged) {
+  const seenAfter = Math.max(0, Math.round((await logged('lock lost: report')) - lostAt));
+  const answer = await request;
   check(
     seenAfter < 1000 && answer.status === 503,
     `loss seen after ${seenAfter} ms, the request ended with ${answer.status}`,

@@ -2,7 +2,7 @@ import { judge, type Verdict } from '../checks/index.js';
 import type { Violation } from '../log/evidence.js';
 import { nanos } from '../log/time.js';
 import { drawScenario, type Fault, type Scenario } from '../plan/scenario.js';
-import { Killed } from './child.js';
+import { type Child, Killed } from './child.js';
 import { Stage } from './stage.js';
 
 /** How long the callers of a round may take to end when everything works again. */
@@ -15,7 +15,7 @@ export interface RoundResult extends Verdict {
   readonly faults: ReadonlyMap<string, number>;
 }
 
-/** One round of random faults under many callers. */
+/** One round of random faults under many callers of dflockd. */
 export async function runRound(seed: number, durationMs: number): Promise<RoundResult> {
   const scenario = drawScenario(seed, durationMs);
   const stage = await Stage.open(scenario.daemon);
@@ -29,12 +29,30 @@ export async function runRound(seed: number, durationMs: number): Promise<RoundR
   }
 }
 
-class Round {
+/** Where a round is played. */
+export interface Arena {
+  readonly posts: readonly { readonly child: Child }[];
+  readonly proxy: Child;
+  readonly daemon: Pick<Child, 'stop' | 'continue'>;
+  /** Workers that nobody knows. */
+  readonly strays: readonly string[];
+  restartWorker(index: number): Promise<void>;
+  restartProxy(): Promise<void>;
+  restartDaemon(): Promise<void>;
+  replaceDaemon(): Promise<void>;
+  stepClock(byS: number): Promise<void>;
+  /** Everybody runs, and everything passes. */
+  calm(): Promise<void>;
+  /** What is held or waited for. */
+  held(): Promise<string[]>;
+}
+
+export class Round {
   private readonly complaints: Violation[] = [];
   private readonly pending = new Set<Promise<unknown>>();
 
   constructor(
-    private readonly stage: Stage,
+    private readonly stage: Arena,
     private readonly scenario: Scenario,
   ) {}
 
@@ -147,7 +165,7 @@ class Round {
     const deadline = performance.now() + Math.min(longest, 5) * 1000 + 2000;
     let left: string[] = [];
     do {
-      left = await this.stage.daemon.ask<string[]>('held');
+      left = await this.stage.held();
       if (left.length === 0) return;
       await pause(20);
     } while (performance.now() < deadline);
@@ -162,7 +180,7 @@ function ignoreKilled(error: unknown): void {
 
 const SHAPES = { delay: 'delayMs', jitter: 'jitterMs', throttle: 'bytesPerSecond', split: 'pieceBytes' } as const;
 
-function countFaults({ faults }: Scenario): Map<string, number> {
+export function countFaults({ faults }: Scenario): Map<string, number> {
   const counts = new Map<string, number>();
   for (const fault of faults) {
     const name = fault.do === 'stop' || fault.do === 'kill' ? `${fault.do} ${fault.whom}` : fault.do;

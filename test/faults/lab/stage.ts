@@ -62,6 +62,10 @@ export class Stage {
     return this.lives.at(-1)!.child;
   }
 
+  held(): Promise<string[]> {
+    return this.daemon.ask<string[]>('held');
+  }
+
   get port(): number {
     return this.daemonPort;
   }

@@ -71,6 +71,9 @@ export interface DaemonLife {
   readonly sweepNs: number;
 }
 
+/** A loop that comes round so late did not run in between. */
+export const STALL_NS = 10e6;
+
 export interface Span {
   readonly from: number;
   readonly to: number;

@@ -1,10 +1,9 @@
 import { openSync, writeSync } from 'node:fs';
+import { STALL_NS } from './evidence.js';
 import { nanos } from './time.js';
 
 const FLUSH_EVERY_MS = 3;
 const FLUSH_AT_CHARS = 32_768;
-/** A loop that comes round so late did not run in between. */
-const STALL_NS = 10e6;
 
 /**
  * A log of events, one short line each: a code, nanoseconds, fields. Written synchronously every few milliseconds, so

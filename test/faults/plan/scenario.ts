@@ -17,6 +17,8 @@ export interface WorkerPlan {
   readonly limits: readonly number[];
   /** Its wall clock can be stepped. */
   readonly steppedClock: boolean;
+  /** Where its locks live. Default: dflockd. */
+  readonly backend?: 'redis';
 }
 
 export type ProxyFault =

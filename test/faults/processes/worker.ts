@@ -16,24 +16,35 @@ process.on('unhandledRejection', (error) =>
 );
 const random = new Random(plan.seed);
 
-const clients = ports.map(
-  (port) =>
-    new LockClient({
-      servers: [`127.0.0.1:${port}`],
-      startup: 'lazy',
-      shutdownTimeoutS: 0.5,
-      remote: {
-        fencing: 'token',
-        connectTimeoutMs: CONNECT_TIMEOUT_MS,
-        requestTimeoutMs: REQUEST_TIMEOUT_MS,
-        readTimeoutS: plan.readTimeoutS,
-        commandLanes: plan.commandLanes,
-        waitersPerKey: plan.waitersPerKey,
-        maxWaitLanes: plan.maxWaitLanes,
-        reconnect: { minDelayMs: 20, maxDelayMs: 200 },
-      },
-    }),
-);
+const onDflockd = async (port: number): Promise<LockClient> =>
+  new LockClient({
+    servers: [`127.0.0.1:${port}`],
+    startup: 'lazy',
+    shutdownTimeoutS: 0.5,
+    remote: {
+      fencing: 'token',
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      requestTimeoutMs: REQUEST_TIMEOUT_MS,
+      readTimeoutS: plan.readTimeoutS,
+      commandLanes: plan.commandLanes,
+      waitersPerKey: plan.waitersPerKey,
+      maxWaitLanes: plan.maxWaitLanes,
+      reconnect: { minDelayMs: 20, maxDelayMs: 200 },
+    },
+  });
+
+async function onRedis(port: number): Promise<LockClient> {
+  const { clientAt } = await import('../redis/holders/holder.js');
+  const { redisBackend } = await import('../../../lib/entries/redis.js');
+  const redis = clientAt({ port }, { lazyConnect: true, connectTimeout: CONNECT_TIMEOUT_MS });
+  const backend = redisBackend(redis, {
+    ...{ pokeMs: 300, livenessMs: 1500, requestTimeoutMs: REQUEST_TIMEOUT_MS },
+    reconnect: { minDelayMs: 20, maxDelayMs: 200 },
+  });
+  return new LockClient<any>({ backend, startup: 'lazy', shutdownTimeoutS: 0.5 });
+}
+
+const clients = await Promise.all(ports.map(plan.backend === 'redis' ? onRedis : onDflockd));
 const callers = clients.map((client, index) => new Callers(client, index, plan, log));
 let running: Promise<unknown> | undefined;
 

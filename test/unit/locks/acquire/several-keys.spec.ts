@@ -130,6 +130,34 @@ describe('several keys', () => {
     expect(lock.signal.reason).toMatchObject({ reason: 'expired', key: 'a' });
   });
 
+  it('whose tries are not answered by the deadline are not asked for again: the caller would wait for that too', async () => {
+    world.backend.onTry = () => forever();
+    world.backend.onEnqueue = () => forever();
+    const outcome = expect(world.client.acquire(['a', 'b'], { acquireTimeoutS: 2 })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+    });
+    await world.clock.advanceAsync(2000);
+    await outcome;
+    expect(world.log.filter((line) => line.startsWith('enqueue'))).toEqual([]);
+  });
+
+  it('of which one is granted at the very deadline: the next one is not asked for', async () => {
+    const { backend, clock } = world;
+    backend.onTry = async (req) => (req.key === 'a' ? null : backend.grantFor(req));
+    backend.onEnqueue = (req) =>
+      req.key === 'b'
+        ? forever()
+        : new Promise((resolve) => clock.setTimer(() => resolve(backend.grantFor(req)), req.deadline - clock.now()));
+    const outcome = expect(world.client.acquire(['a', 'b'], { acquireTimeoutS: 2 })).rejects.toMatchObject({
+      code: 'ACQUIRE_TIMEOUT',
+      key: 'b',
+    });
+    await clock.advanceAsync(2000);
+    await outcome;
+    expect(world.log.filter((line) => line.startsWith('enqueue'))).toEqual(['enqueue a']);
+    expect(world.log.at(-1)).toMatch(/^release/);
+  });
+
   it('that are not there in time are an error that names the one that was busy, and nothing stays taken', async () => {
     busy('b');
     const outcome = expect(world.client.acquire(['a', 'b'], { acquireTimeoutS: 2 })).rejects.toMatchObject({

@@ -1,0 +1,231 @@
+import { LockUnavailableError, type LockError } from '../../../common/errors.js';
+import type { Ms, Timer } from '../../../common/system.js';
+import type { Connection, ConnectionEvents, Dialer } from './connection.js';
+import { typedError } from './redis-errors.js';
+import type { DriverSettings } from './settings.js';
+
+export interface LinkListener {
+  up(): void;
+  down(error: LockError): void;
+  message(channel: string, text: string): void;
+  invalidated(keys: readonly string[] | null): void;
+}
+
+interface Call {
+  resolve(reply: unknown): void;
+  reject(error: LockError): void;
+}
+
+/**
+ * A connection that is made again whenever it is lost, with one purpose. What is asked of it settles: with an answer, or with
+ * an error when the connection is lost, dropped, or silent for longer than the request timeout.
+ */
+export class Link {
+  private connection: Connection | undefined;
+  private readonly calls = new Set<Call>();
+  private readonly ending = new Set<Promise<void>>();
+  private bound: Ms;
+  private retry: Timer | undefined;
+  private dialing: Timer | undefined;
+  private watchdog: Timer | undefined;
+  /** When the server last answered, or was first asked after it had answered everything. */
+  private heardAt: Ms = 0;
+  private state: 'new' | 'dialing' | 'up' | 'waiting' | 'closed' = 'new';
+  private lastError: LockError | undefined;
+  /** Who waits for the first attempt, or for the one that is under way. */
+  private waiting: Call[] = [];
+  private preparing = false;
+  wasAccepted = false;
+  /** How many connections have been up so far: tells one from the next. */
+  connections = 0;
+
+  /** @param prepare what is asked first on each new connection, before anybody else may */
+  constructor(
+    private readonly dialer: Dialer,
+    private readonly role: 'commands' | 'subscriber',
+    private readonly settings: DriverSettings,
+    private readonly listener: LinkListener,
+    private readonly prepare: (link: Link) => Promise<void> = async () => undefined,
+  ) {
+    this.bound = settings.minDelayMs;
+  }
+
+  get server(): string {
+    return this.dialer.server;
+  }
+
+  get isUp(): boolean {
+    return this.state === 'up';
+  }
+
+  get isClosed(): boolean {
+    return this.state === 'closed';
+  }
+
+  /** Resolves when it is up; rejects when the attempt under way fails, or at once between two attempts. */
+  opened(): Promise<void> {
+    if (this.state === 'up') return Promise.resolve();
+    if (this.state === 'new') this.dial();
+    if (this.state !== 'dialing') return Promise.reject(this.lastError ?? this.unavailable('the connection is closed'));
+    return new Promise((resolve, reject) => this.waiting.push({ resolve: () => resolve(), reject }));
+  }
+
+  call(args: readonly string[]): Promise<unknown> {
+    return this.ask((connection) => connection.call(args));
+  }
+
+  subscribe(channel: string, isSharded: boolean): Promise<unknown> {
+    return this.ask((connection) => connection.subscribe(channel, isSharded));
+  }
+
+  unsubscribe(channel: string, isSharded: boolean): void {
+    if (this.state === 'up')
+      this.ask((connection) => connection.unsubscribe(channel, isSharded)).catch(() => undefined);
+  }
+
+  /** Drops the connection and makes a new one at once. One that is being made is left alone: it is new. */
+  kick(error: LockError = this.unavailable('the connection was dropped')): void {
+    if (this.state === 'up') this.lost(error, true);
+  }
+
+  /** Resolves when no socket is left. */
+  async close(error: LockError = this.unavailable('the connection is closed')): Promise<void> {
+    if (this.retry) this.settings.clock.clearTimer(this.retry);
+    this.retry = undefined;
+    this.state = 'closed';
+    this.lastError = error;
+    this.drop(error);
+    await Promise.all(this.ending);
+  }
+
+  private ask(send: (connection: Connection) => Promise<unknown>): Promise<unknown> {
+    const { connection } = this;
+    if (!connection || (this.state !== 'up' && !this.preparing)) {
+      return Promise.reject(this.lastError ?? this.unavailable('not connected'));
+    }
+    return new Promise((resolve, reject) => {
+      const call = { resolve, reject };
+      if (this.calls.size === 0) this.expectAnswer();
+      this.calls.add(call);
+      const settled = (): boolean => {
+        if (!this.calls.delete(call)) return false;
+        this.heardAt = this.settings.clock.now();
+        return true;
+      };
+      send(connection).then(
+        (reply) => settled() && resolve(reply),
+        (error: unknown) => settled() && reject(this.typed(error)),
+      );
+    });
+  }
+
+  private expectAnswer(): void {
+    this.heardAt = this.settings.clock.now();
+    this.watchdog ??= this.settings.clock.setTimer(() => this.checkSilence(), this.settings.requestTimeoutMs);
+  }
+
+  private checkSilence(): void {
+    const { clock, requestTimeoutMs } = this.settings;
+    this.watchdog = undefined;
+    if (this.calls.size === 0) return;
+    const left = this.heardAt + requestTimeoutMs - clock.now();
+    if (left > 0) this.watchdog = clock.setTimer(() => this.checkSilence(), left);
+    // The process may have been stopped: what has arrived meanwhile is read first.
+    else clock.afterPoll(() => this.giveUpIfSilent());
+  }
+
+  private giveUpIfSilent(): void {
+    const { clock, requestTimeoutMs } = this.settings;
+    if (this.calls.size === 0 || this.watchdog || !this.connection) return;
+    if (this.heardAt + requestTimeoutMs > clock.now()) return this.checkSilence();
+    this.kick(this.unavailable(`no answer for ${requestTimeoutMs} ms`));
+  }
+
+  private dial(): void {
+    const { clock } = this.settings;
+    this.state = 'dialing';
+    let mine: Connection | undefined;
+    const isMine = (): boolean => mine !== undefined && this.connection === mine;
+    const failed = (error: unknown): void => {
+      if (isMine()) this.lost(this.typed(error), false);
+    };
+    const events: ConnectionEvents = {
+      message: (channel, text) => isMine() && this.listener.message(channel, text),
+      invalidated: (keys) => isMine() && this.listener.invalidated(keys),
+      closed: failed,
+    };
+    try {
+      this.connection = mine = this.dialer.dial(this.role, events);
+    } catch (error) {
+      return this.lost(this.typed(error), false);
+    }
+    this.dialing = clock.setTimer(
+      () => failed(this.unavailable(`no connection within ${this.dialer.timeoutMs} ms`)),
+      this.dialer.timeoutMs,
+    );
+    mine.ready
+      .then(async () => {
+        if (!isMine()) return;
+        this.preparing = true;
+        await this.prepare(this);
+        if (isMine()) this.ready();
+      })
+      .catch(failed);
+  }
+
+  private ready(): void {
+    this.stopDialing();
+    this.preparing = false;
+    this.state = 'up';
+    this.wasAccepted = true;
+    this.connections++;
+    this.lastError = undefined;
+    this.bound = this.settings.minDelayMs;
+    this.listener.up();
+    for (const call of this.waiting.splice(0)) call.resolve(undefined);
+  }
+
+  private stopDialing(): void {
+    if (this.dialing) this.settings.clock.clearTimer(this.dialing);
+    this.dialing = undefined;
+  }
+
+  private lost(error: LockError, atOnce: boolean): void {
+    this.lastError = error;
+    this.state = 'waiting';
+    const { clock, entropy, maxDelayMs } = this.settings;
+    const delay = atOnce ? 0 : this.bound * entropy.unit();
+    if (!atOnce) this.bound = Math.min(this.bound * 2, maxDelayMs);
+    this.retry = clock.setTimer(() => {
+      this.retry = undefined;
+      this.dial();
+    }, delay);
+    this.drop(error);
+    if (!this.isClosed) this.listener.down(error);
+  }
+
+  /** Nothing more is heard of the connection; what was asked of it fails. */
+  private drop(error: LockError): void {
+    this.stopDialing();
+    if (this.watchdog) this.settings.clock.clearTimer(this.watchdog);
+    this.watchdog = undefined;
+    this.preparing = false;
+    const { connection } = this;
+    this.connection = undefined;
+    if (connection) {
+      const end: Promise<void> = connection.destroy().then(() => void this.ending.delete(end));
+      this.ending.add(end);
+    }
+    const open = [...this.calls, ...this.waiting.splice(0)];
+    this.calls.clear();
+    for (const call of open) call.reject(error);
+  }
+
+  private typed(error: unknown): LockError {
+    return typedError(error, { server: this.server, wasAccepted: this.wasAccepted, isConnecting: this.state !== 'up' });
+  }
+
+  private unavailable(text: string): LockError {
+    return new LockUnavailableError(`Redis at ${this.server} is not available: ${text}`, { server: this.server });
+  }
+}

@@ -1,0 +1,13 @@
+import type { Clock, Entropy, Ms } from '../../../common/system.js';
+
+export interface DriverSettings {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  /** A server that answers nothing for so long, although it was asked, has its connection dropped. */
+  readonly requestTimeoutMs: Ms;
+  /** Delays between attempts to connect: full jitter below a bound that doubles from the first to the second. */
+  readonly minDelayMs: Ms;
+  readonly maxDelayMs: Ms;
+  /** Whether `watch` is going to be used. */
+  readonly watch: boolean;
+}

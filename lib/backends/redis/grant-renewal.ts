@@ -1,0 +1,57 @@
+import { type LockError, LockLostError } from '../../common/errors.js';
+import type { Clock, Ms } from '../../common/system.js';
+import type { LockKind, Proof } from '../backend.js';
+import type { RedisGrant } from './redis-grant.js';
+import type { Renewal } from './renewals.js';
+import type { LockKeys } from './scripts/keys.js';
+
+/** The renewal of a lock that somebody holds. */
+export class GrantRenewal implements Renewal {
+  constructor(
+    readonly grant: RedisGrant,
+    readonly leaseMs: Ms,
+    private readonly clock: Clock,
+    private readonly resolve: (proof: Proof) => void,
+    private readonly reject: (error: LockError) => void,
+  ) {}
+
+  get kind(): LockKind {
+    return this.grant.req.kind;
+  }
+
+  get keys(): LockKeys {
+    return this.grant.keys;
+  }
+
+  get limit(): number {
+    return this.grant.req.limit;
+  }
+
+  get token(): string {
+    return this.grant.token;
+  }
+
+  renewed(sentAt: Ms): void {
+    this.extend();
+    this.resolve({ validFrom: sentAt, leaseMs: this.leaseMs });
+  }
+
+  gone(): void {
+    const { req, server } = this.grant;
+    this.reject(new LockLostError(req.key, 'rejected', { server }));
+  }
+
+  unanswered(error: LockError): void {
+    // It may have been carried out.
+    this.extend();
+    this.reject(error);
+  }
+
+  refused(error: LockError): void {
+    this.reject(error);
+  }
+
+  private extend(): void {
+    this.grant.extend(this.clock.now(), this.leaseMs);
+  }
+}

@@ -1,0 +1,192 @@
+import { type LockError, ProtocolError } from '../../common/errors.js';
+import { afterMicrotasks, type Ms } from '../../common/system.js';
+import type { Call, Calls } from './calls.js';
+import type { KnownKeys, Op } from './op.js';
+import type { SemaphoreKeys } from './scripts/keys.js';
+import type { Script } from './scripts/script.js';
+import { singleAcquireScript, singleReleaseScript } from './scripts/single-scripts.js';
+
+/** Ops in one call: more make callers move in lock-step, and block Redis for longer. */
+const MAX_OPS = 32;
+
+export interface OutboxContext {
+  readonly calls: Calls;
+  readonly server: string;
+  /** In a cluster, what is done in one call is done in one slot. */
+  readonly isCluster: boolean;
+  readonly livenessMs: Ms;
+  /** The id of this client; known when the first op is sent. */
+  readonly client: () => string;
+  readonly eval: (script: Script, keys: readonly string[], args: readonly string[]) => Promise<unknown>;
+  /** What an op was answered: `['E', text]`. */
+  readonly opError: (text: string, op: Op) => LockError;
+}
+
+/** How the script of locks reads an op. */
+export const addLock = (keys: string[], args: string[], { keys: of, op, x, y }: Op): void => {
+  keys.push(of.key, of.queue, of.alive);
+  args.push(op, x, y);
+};
+
+/** How the script of semaphores reads it. */
+export const addSemaphore = (keys: string[], args: string[], { keys: of, op, x, y, limit }: Op): void => {
+  keys.push(of.key, of.queue, of.alive, (of as SemaphoreKeys).limit);
+  args.push(op, x, y, String(limit));
+};
+
+/** A request that carries one op. */
+export interface SingleCall {
+  readonly script: Script;
+  readonly keys: readonly string[];
+  readonly args: readonly string[];
+}
+
+/** What does for the op alone, in the usual case: it is answered nil in any other. */
+export function singleOf({ keys, op, x, y }: Op): SingleCall | undefined {
+  // Where others are, that would cost a round trip more.
+  if (keys.isContended) return undefined;
+  if (op === 'q' || op === 't') {
+    return { script: singleAcquireScript, keys: [keys.fence, keys.key, keys.queue], args: [x, y] };
+  }
+  if (op === 'r' && y === '0') return { script: singleReleaseScript, keys: [keys.key, keys.queue], args: [x] };
+  return undefined;
+}
+
+/** What is to be done to locks, or to semaphores: what is asked for in one turn of the event loop leaves in as few calls as possible. */
+export class Outbox {
+  /** How many ops have been sent. */
+  count = 0;
+  private ops: Op[] = [];
+
+  /**
+   * @param addTo the keys and arguments of an op, as the script reads them
+   * @param single what may be sent for an op alone
+   */
+  constructor(
+    private readonly context: OutboxContext,
+    private readonly script: Script,
+    private readonly addTo: (keys: string[], args: string[], op: Op) => void,
+    private readonly single: (op: Op) => SingleCall | undefined = () => undefined,
+  ) {}
+
+  push(op: Op): void {
+    op.sentAt = NaN;
+    op.isDropped = false;
+    if (this.ops.push(op) === 1) afterMicrotasks(this.flush);
+  }
+
+  private readonly flush = (): void => {
+    const { ops } = this;
+    this.ops = [];
+    if (this.context.isCluster) for (const group of bySlot(ops)) this.sendAll(group);
+    else this.sendAll(ops);
+  };
+
+  private sendAll(ops: readonly Op[]): void {
+    let batch: Op[] = [];
+    for (const op of ops) {
+      if (op.isDropped || op.keys.behind?.push(op)) continue;
+      if (batch.push(op) < MAX_OPS) continue;
+      this.count += batch.length;
+      this.send(batch);
+      batch = [];
+    }
+    if (batch.length === 0) return;
+    this.count += batch.length;
+    const single = batch.length === 1 ? this.single(batch[0]!) : undefined;
+    if (single) this.sendSingle(batch[0]!, single);
+    else this.send(batch);
+  }
+
+  private sendSingle(op: Op, { script, keys, args }: SingleCall): void {
+    const call: Call = {
+      sentAt: 0,
+      answered: (reply) => {
+        if (reply !== null) {
+          op.answered(reply);
+        } else {
+          op.keys.isContended = true;
+          if (!op.isDropped) this.send([op]);
+        }
+        this.sendBehind(op.keys);
+      },
+      failed: (error) => {
+        tell(op, error);
+        this.sendBehind(op.keys);
+      },
+    };
+    // Whoever asks next must not enter the queue before it.
+    if (op.op !== 'r') op.keys.behind = [];
+    this.context.calls.send(call, () => {
+      op.sentAt = call.sentAt;
+      return this.context.eval(script, keys, args);
+    });
+  }
+
+  private sendBehind(keys: KnownKeys): void {
+    const { behind } = keys;
+    if (!behind) return;
+    keys.behind = undefined;
+    for (const op of behind) if (!op.isDropped) this.push(op);
+  }
+
+  private send(ops: readonly Op[]): void {
+    const { context, script, addTo } = this;
+    const [{ keys: first }] = ops as readonly [Op];
+    const keys = [first.fence];
+    const args = [context.client(), String(context.livenessMs), first.tag];
+    for (const op of ops) addTo(keys, args, op);
+    const batch = new Batch(ops, context);
+    context.calls.send(batch, () => {
+      for (const op of ops) op.sentAt = batch.sentAt;
+      return context.eval(script, keys, args);
+    });
+  }
+}
+
+function bySlot(ops: readonly Op[]): Iterable<Op[]> {
+  const slots = new Map<string, Op[]>();
+  for (const op of ops) {
+    const { tag } = op.keys;
+    const group = slots.get(tag);
+    if (group) group.push(op);
+    else slots.set(tag, [op]);
+  }
+  return slots.values();
+}
+
+/** The ops of one call. */
+class Batch implements Call {
+  sentAt: Ms = 0;
+
+  constructor(
+    private readonly ops: readonly Op[],
+    private readonly context: OutboxContext,
+  ) {}
+
+  answered(replies: unknown): void {
+    const { ops } = this;
+    if (!Array.isArray(replies) || replies.length !== ops.length) {
+      const { server } = this.context;
+      return this.failed(new ProtocolError('the script answered something else than it should', { server }));
+    }
+    for (let i = 0; i < ops.length; i++) {
+      const op = ops[i]!;
+      const reply: unknown = replies[i];
+      if (Array.isArray(reply) && reply[0] === 'E') tell(op, this.context.opError(String(reply[1]), op));
+      else {
+        if (op.op === 'q' || op.op === 't') op.keys.isContended = typeof reply !== 'string';
+        op.answered(reply);
+      }
+    }
+  }
+
+  failed(error: LockError): void {
+    for (const op of this.ops) tell(op, error);
+  }
+}
+
+function tell(op: Op, error: LockError): void {
+  if (error.isTransient) op.unanswered(error);
+  else op.refused(error);
+}

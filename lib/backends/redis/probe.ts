@@ -1,0 +1,29 @@
+import type { Entropy } from '../../common/system.js';
+import type { RedisDriver } from './drivers/driver.js';
+import { parseInfo, type ServerInfo } from './drivers/server-info.js';
+import { channelOf } from './scripts/messages.js';
+import { lockKeys } from './scripts/keys.js';
+import { probeScript } from './scripts/probe-script.js';
+import { clientId } from './scripts/token.js';
+
+export const serverInfo = async (driver: RedisDriver): Promise<ServerInfo> =>
+  parseInfo(await driver.command(undefined, ['INFO']));
+
+/**
+ * The id of this client, which begins with how messages to it are delivered; its channel is subscribed, where it has only one. A
+ * proxy may keep subscribers elsewhere: then the number of receivers says nothing.
+ */
+export async function joinAs(driver: RedisDriver, entropy: Entropy): Promise<string> {
+  if (driver.isSharded) return clientId('s', entropy);
+  const sure = clientId('x', entropy);
+  if (!driver.isCluster) {
+    const channel = channelOf(sure, '');
+    await driver.subscribe(channel);
+    const { fence } = lockKeys('', false);
+    if ((await driver.eval(probeScript, [fence], ['PUBLISH', channel, 'probe'])) === 1) return sure;
+    driver.unsubscribe(channel);
+  }
+  const unsure = clientId('u', entropy);
+  await driver.subscribe(channelOf(unsure, ''));
+  return unsure;
+}

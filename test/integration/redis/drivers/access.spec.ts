@@ -1,0 +1,79 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { ConfigError } from '../../../../lib/common/errors.js';
+import { selfSigned, type Certificate } from '../../../support/certificates.js';
+import { describeRedis } from '../../../support/redis/describe-redis.js';
+import { freePort } from '../../../support/redis/ports.js';
+import { RedisServer } from '../../../support/redis/server.js';
+import { until } from '../../../support/until.js';
+import { closeAll, driverOf, LIBRARIES, Listener, scriptOf, type Library } from './support.js';
+
+/** What docs/redis.md asks for. */
+const LEAST =
+  '~lock:* ~{lock:* ~sem:* ~{sem:* ~dflockd:* &dfl:* &__redis__:invalidate +hello +auth +ping +client|setname +client|id ' +
+  '+client|tracking +client|caching +info +select +evalsha +eval +subscribe +unsubscribe +publish +time +get +set +del ' +
+  '+exists +pexpire +pttl +zadd +zrem +zpopmin +zrange +zrank +zcard +zscore +zremrangebyscore';
+
+const PUBLISH = scriptOf(`return redis.call('PUBLISH', ARGV[1], ARGV[2])`);
+
+describeRedis('drivers: rights and TLS', () => {
+  let server: RedisServer;
+  let folder: string;
+  let tlsPort: number;
+  let certificate: Certificate;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tls-'));
+    tlsPort = await freePort();
+    certificate = await selfSigned();
+    await writeFile(join(folder, 'key'), certificate.key);
+    await writeFile(join(folder, 'cert'), certificate.cert);
+    server = await RedisServer.start({
+      users: { least: `on >hunter2 resetchannels -@all ${LEAST}` },
+      config: [
+        `tls-port ${tlsPort}`,
+        `tls-cert-file ${join(folder, 'cert')}`,
+        `tls-key-file ${join(folder, 'key')}`,
+        `tls-ca-cert-file ${join(folder, 'cert')}`,
+        'tls-auth-clients no',
+      ],
+    });
+  });
+  afterEach(closeAll);
+  afterAll(async () => {
+    await server.stop();
+    await rm(folder, { recursive: true });
+  });
+
+  const overTls = (library: Library, trust: object): object =>
+    library.client(
+      { host: 'localhost', port: tlsPort },
+      library.name.startsWith('io') ? { tls: trust } : { socket: { tls: true, ...trust } },
+    );
+
+  it.each(LIBRARIES)('$name: the rights of the page are enough, the watch included', async (library) => {
+    const driver = driverOf(library.client(server, { username: 'least', password: 'hunter2' }), { watch: true });
+    const listener = new Listener();
+    await driver.open(listener);
+    await driver.subscribe('dfl:a');
+    expect(await driver.eval(PUBLISH, ['lock:a'], ['dfl:a', 'hello'])).toBe(1);
+    await until(() => listener.count('dfl:a: hello') === 1);
+    expect(await driver.watch(['lock:a'])).toBe(0);
+    await expect(driver.subscribe('news')).rejects.toThrow(ConfigError);
+    driver.kick();
+    await until(() => listener.count('up') === 2, 'the channel that is refused not to be asked for again');
+    await expect(driver.command('other', ['GET', 'other'])).rejects.toThrow(/denies a right.*docs\/redis\.md/);
+  });
+
+  it.each(LIBRARIES)('$name: TLS as the client has it', async (library) => {
+    const driver = driverOf(overTls(library, { ca: certificate.cert }));
+    await driver.open(new Listener());
+    expect(await driver.command(undefined, ['PING'])).toBe('PONG');
+    const refused = driverOf(overTls(library, {}));
+    const error = await refused.open(new Listener()).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(String(error)).toMatch(/failed in TLS: self-signed certificate/);
+  });
+});

@@ -1,0 +1,223 @@
+import { expect } from '@jest/globals';
+import type { LockHandle } from '../../../lib/locks/handle/lock-handle.js';
+import type { LockClient } from '../../../lib/locks/lock-client.js';
+import { Proxy } from '../../support/proxy.js';
+import { describeRedis } from '../../support/redis/describe-redis.js';
+import { inTime, until } from '../../support/until.js';
+import { allAtOnce } from './support/at-once.js';
+import { median, type RedisWorld, toldAt } from './support/world.js';
+
+const LEASE_S = 2;
+const LEASE_MS = LEASE_S * 1000;
+/** A renewal interval, and what the machine may take. */
+const TOLD_MS = LEASE_MS / 3 + 100;
+/** A machine may pause. */
+const PAUSE_MS = 333;
+const ROUNDS = 3;
+const PATIENCE_MS = 20_000;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const fenceOf = (lock: LockHandle): bigint => lock.fence!;
+
+/** Resolves with the time at which somebody who does not use this package has the key. */
+async function rivalIn(world: RedisWorld, key: string): Promise<number> {
+  const rival = world.redis();
+  for (;;) {
+    if ((await rival.set(`lock:${key}`, 'rival', 'PX', 60_000, 'NX')) === 'OK') return performance.now();
+    await pause(5);
+  }
+}
+
+const queued = ({ server }: RedisWorld, key: string, count: number): Promise<unknown> =>
+  until(async () => (await server.command('ZCARD', `{lock:${key}}:q`)) === count, `${count} waiters`, PATIENCE_MS);
+
+/** A client behind a proxy. */
+async function proxied(world: RedisWorld): Promise<{ client: LockClient<any>; proxy: Proxy }> {
+  const proxy = await Proxy.to(world.server.port);
+  world.later(() => proxy.close());
+  const client = await world.client({}, { port: Number(proxy.address.split(':')[1]) });
+  return { client, proxy };
+}
+
+/** Kills connections while one holds and another waits. */
+async function killed(world: RedisWorld, type: string): Promise<void> {
+  const [holder, waiter] = [await world.client(), await world.client()];
+  const lock = await holder.acquire('key', { leaseTtlS: LEASE_S });
+  const next = waiter.acquire('key', { leaseTtlS: LEASE_S, acquireTimeoutS: 20 });
+  await queued(world, 'key', 1);
+  await world.server.command('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes');
+  await pause(LEASE_MS * 0.8);
+  expect(lock.isHeld).toBe(true);
+  expect(await lock.release()).toBe(true);
+  const second = await inTime(next, 'the waiter', PATIENCE_MS);
+  expect(fenceOf(second)).toBeGreaterThan(fenceOf(lock));
+  expect(await second.release()).toBe(true);
+}
+
+describeRedis('a holder on Redis', () => {
+  allAtOnce({
+    'loses nothing when its connections are reset': async (world) => {
+      const { client, proxy } = await proxied(world);
+      const lock = await client.acquire('key', { leaseTtlS: LEASE_S });
+      proxy.reset();
+      await pause(LEASE_MS * 1.3);
+      expect(lock.isHeld).toBe(true);
+      expect(await lock.release()).toBe(true);
+      expect(await world.server.command('EXISTS', 'lock:key')).toBe(0);
+    },
+
+    'loses nothing when Redis kills its connections': (world) => killed(world, 'normal'),
+
+    'loses nothing when Redis kills its subscriptions': (world) => killed(world, 'pubsub'),
+
+    'hears that its network is a black hole before a rival gets in': async (world) => {
+      const { client, proxy } = await proxied(world);
+      const lock = await client.acquire('key', { leaseTtlS: LEASE_S });
+      const told = toldAt(lock);
+      await pause(LEASE_MS / 4);
+      proxy.blackHole();
+      const rival = await inTime(rivalIn(world, 'key'), 'the rival', PATIENCE_MS);
+      expect(lock.isHeld).toBe(false);
+      expect(await inTime(told, 'the news')).toBeLessThan(rival);
+    },
+
+    'hears that Redis is silent before a rival gets in': async (world) => {
+      const client = await world.client();
+      const lock = await client.acquire('key', { leaseTtlS: LEASE_S });
+      const told = toldAt(lock);
+      world.server.pause();
+      const rival = rivalIn(world, 'key');
+      await pause(LEASE_MS + 500);
+      expect(lock.isHeld).toBe(false);
+      world.server.resume();
+      expect(await inTime(told, 'the news')).toBeLessThan(await inTime(rival, 'the rival', PATIENCE_MS));
+    },
+
+    'hears within a renewal interval that somebody deleted its key; the next fence is higher': async (world) => {
+      const [client, rivals] = [await world.client(), await world.client()];
+      const rounds = Array.from({ length: ROUNDS }, async (_, i) => {
+        const lock = await client.acquire(`key-${i}`, { leaseTtlS: LEASE_S });
+        const told = toldAt(lock);
+        await pause(100 * i);
+        const at = performance.now();
+        await world.server.command('DEL', `lock:key-${i}`);
+        const rival = await rivals.acquire(`key-${i}`);
+        expect(fenceOf(rival)).toBeGreaterThan(fenceOf(lock));
+        return (await inTime(told, 'the news')) - at;
+      });
+      const waits = await Promise.all(rounds);
+      expect(median(waits)).toBeLessThan(TOLD_MS);
+      expect(Math.max(...waits)).toBeLessThan(TOLD_MS + PAUSE_MS);
+    },
+
+    'that watches its key hears at once that somebody deleted it': async (world) => {
+      const client = await world.client({ watch: true });
+      const rounds = Array.from({ length: ROUNDS }, async (_, i) => {
+        const lock = await client.acquire(`key-${i}`, { leaseTtlS: 6 });
+        const told = toldAt(lock);
+        // Keys are watched from the first renewal on.
+        await pause(2000 + 250 + 100 * i);
+        const at = performance.now();
+        await world.server.command('DEL', `lock:key-${i}`);
+        return (await inTime(told, 'the news')) - at;
+      });
+      // The next renewal would be 1,500 ms away.
+      expect(median(await Promise.all(rounds))).toBeLessThan(100);
+    },
+
+    'is told when Redis comes back with nothing; the next fence is higher': async (world) => {
+      const options = { reconnect: { maxDelayMs: 200 } };
+      const [client, others] = [await world.client(options), await world.client(options)];
+      const lock = await client.acquire('key', { leaseTtlS: 30 });
+      const told = toldAt(lock);
+      await world.server.restart();
+      const rival = await others.acquire('key', { leaseTtlS: LEASE_S, acquireTimeoutS: 20 });
+      const at = performance.now();
+      expect(fenceOf(rival)).toBeGreaterThan(fenceOf(lock));
+      // At its reconnect, long before a renewal is due.
+      expect((await inTime(told, 'the news')) - at).toBeLessThan(3000);
+      expect(lock.isHeld).toBe(false);
+    },
+  });
+});
+
+describeRedis('those who wait on Redis', () => {
+  allAtOnce({
+    'are all served after FLUSHALL and SCRIPT FLUSH, one at a time': async (world) => {
+      const clients = await Promise.all([world.client(), world.client(), world.client()]);
+      const holder = await world.client();
+      const lock = await holder.acquire('key', { leaseTtlS: LEASE_S });
+      let inside = 0;
+      const waiting = clients.map((client) =>
+        client.withLock('key', { leaseTtlS: LEASE_S, acquireTimeoutS: 20 }, async () => {
+          expect(++inside).toBe(1);
+          await pause(10);
+          inside--;
+        }),
+      );
+      await queued(world, 'key', 3);
+      const at = performance.now();
+      await world.server.command('FLUSHALL');
+      await world.server.command('SCRIPT', 'FLUSH');
+      await inTime(Promise.all(waiting), 'the waiters', PATIENCE_MS);
+      // A poke of each, and the work of each.
+      expect(performance.now() - at).toBeLessThan(3000);
+      await until(() => !lock.isHeld, 'the news');
+    },
+
+    'are served when a stranger deletes the key of their holder': async (world) => {
+      const [holder, waiter] = [await world.client(), await world.client()];
+      const lock = await holder.acquire('key', { leaseTtlS: 30 });
+      const next = waiter.acquire('key', { acquireTimeoutS: 20 });
+      await queued(world, 'key', 1);
+      const at = performance.now();
+      await world.server.command('DEL', 'lock:key');
+      const second = await inTime(next, 'the waiter');
+      // At the next poke.
+      expect(performance.now() - at).toBeLessThan(1200 + PAUSE_MS);
+      expect(fenceOf(second)).toBeGreaterThan(fenceOf(lock));
+    },
+
+    'go on while scripts are flushed under them': async (world) => {
+      const clients = await Promise.all([world.client(), world.client()]);
+      let on = true;
+      let turns = 0;
+      let inside = 0;
+      const loops = clients.flatMap((client) =>
+        Array.from({ length: 5 }, async () => {
+          while (on) {
+            await client.withLock('key', { acquireTimeoutS: 20 }, async () => {
+              expect(++inside).toBe(1);
+              await pause(0);
+              inside--;
+            });
+            turns++;
+          }
+        }),
+      );
+      for (let i = 0; i < 10; i++) {
+        const seen = turns;
+        await world.server.command('SCRIPT', 'FLUSH', i % 2 ? 'SYNC' : 'ASYNC');
+        await until(() => turns > seen + 10, 'the callers to go on');
+      }
+      on = false;
+      await inTime(Promise.all(loops), 'the callers');
+      expect(await world.server.command('EXISTS', 'lock:key', '{lock:key}:q')).toBe(0);
+    },
+
+    'get their turn when Redis was killed and is back': async (world) => {
+      const options = { reconnect: { maxDelayMs: 200 } };
+      const [holder, waiter] = [await world.client(options), await world.client(options)];
+      const lock = await holder.acquire('key', { leaseTtlS: LEASE_S });
+      const next = waiter.acquire('key', { leaseTtlS: LEASE_S, acquireTimeoutS: 25 });
+      await queued(world, 'key', 1);
+      await world.server.kill();
+      await pause(300);
+      await world.server.restart();
+      const second = await inTime(next, 'the waiter', PATIENCE_MS);
+      expect(fenceOf(second)).toBeGreaterThan(fenceOf(lock));
+      await until(() => !lock.isHeld, 'the news');
+      expect(await second.release()).toBe(true);
+    },
+  });
+});

@@ -1,0 +1,176 @@
+import { spawn } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
+import { transformFile } from '@swc/core';
+import { until } from '../until.js';
+import { REDIS_SERVER } from './binary.js';
+import { RedisCluster } from './cluster.js';
+import { ALL_OF_REDIS, describeRedis } from './describe-redis.js';
+import { freePort, isFree } from './ports.js';
+import { RedisSentinel } from './sentinel.js';
+import { RedisServer, type RedisOptions } from './server.js';
+
+const long = ALL_OF_REDIS ? it : it.skip;
+const servers: { stop(): Promise<void> }[] = [];
+
+afterEach(async () => {
+  await Promise.all(servers.splice(0).map((server) => server.stop()));
+});
+
+async function start(options?: RedisOptions): Promise<RedisServer> {
+  const server = await RedisServer.start(options);
+  servers.push(server);
+  return server;
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+it('a free port is given once, and is free', async () => {
+  const ports = await Promise.all(Array.from({ length: 20 }, freePort));
+  expect(new Set(ports).size).toBe(20);
+  await expect(Promise.all(ports.map(isFree))).resolves.toEqual(ports.map(() => true));
+});
+
+describeRedis('a redis-server of a test', () => {
+  it('answers, and is gone with its port and its folder when it is stopped', async () => {
+    const server = await start();
+    await expect(server.command('SET', 'a', 'ä\r\nb')).resolves.toBe('OK');
+    await expect(server.command('GET', 'a')).resolves.toBe('ä\r\nb');
+    await expect(server.command('GET', 'b')).resolves.toBeNull();
+    await expect(server.command('EVAL', 'return {1, {false, "x"}, {}}', 0)).resolves.toEqual([1, [null, 'x'], []]);
+    await expect(server.command('GET')).rejects.toMatchObject({ code: 'ERR' });
+    const [, folder] = (await server.command('CONFIG', 'GET', 'dir')) as string[];
+    const { pid, port } = server;
+    await server.stop();
+    expect(isAlive(pid)).toBe(false);
+    await expect(isFree(port)).resolves.toBe(true);
+    await expect(readdir(folder!)).rejects.toThrow('ENOENT');
+  });
+
+  it('has the password, users, memory and lines that it was given', async () => {
+    const server = await start({
+      password: 'secret',
+      users: { app: 'on >app-secret ~lock:* +get' },
+      maxMemory: '7mb',
+      maxMemoryPolicy: 'allkeys-lru',
+      config: ['timeout 77'],
+    });
+    const config = await server.command('CONFIG', 'GET', 'maxmemory', 'maxmemory-policy', 'timeout');
+    expect(config).toEqual(expect.arrayContaining([`${7 * 1024 * 1024}`, 'allkeys-lru', '77']));
+    const other = await server.connect();
+    await expect(other.command('AUTH', 'app', 'app-secret')).resolves.toBe('OK');
+    await expect(other.command('GET', 'lock:a')).resolves.toBeNull();
+    await expect(other.command('SET', 'lock:a', 'b')).rejects.toMatchObject({ code: 'NOPERM' });
+    await expect(other.command('AUTH', 'wrong')).rejects.toMatchObject({ code: 'WRONGPASS' });
+    other.close();
+  });
+
+  it('is silent while it is paused', async () => {
+    const server = await start();
+    await server.command('PING');
+    server.pause();
+    let answered = false;
+    const reply = server.command('PING').then(() => (answered = true));
+    // The kernel accepts for it.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(answered).toBe(false);
+    server.resume();
+    await expect(reply).resolves.toBe(true);
+  });
+
+  it('comes back on its port after it was killed: empty, or with its data if it writes them', async () => {
+    for (const appendOnly of [false, true]) {
+      const server = await start({ appendOnly });
+      await server.command('SET', 'a', 'b');
+      const { pid, port } = server;
+      await server.kill();
+      expect([isAlive(pid), server.isRunning]).toEqual([false, false]);
+      await expect(server.command('PING')).rejects.toThrow();
+      await server.restart();
+      expect([server.port, server.pid === pid]).toEqual([port, false]);
+      await expect(server.command('GET', 'a')).resolves.toBe(appendOnly ? 'b' : null);
+    }
+  });
+
+  it('that does not start says why', async () => {
+    await expect(start({ config: ['no-such-option 1'] })).rejects.toThrow('no-such-option');
+  });
+
+  describe('whose test process is killed', () => {
+    let folder: string;
+
+    afterAll(() => rm(folder, { recursive: true, force: true }));
+
+    it('ends with it', async () => {
+      folder = await mkdtemp(join(tmpdir(), 'redis-support-'));
+      await compile(folder);
+      const script = `
+        const { RedisServer } = await import('./support/redis/server.js');
+        const server = await RedisServer.start();
+        console.log(server.pid);
+        setInterval(() => {}, 1000);
+      `;
+      const env = { ...process.env, DFLOCKD_TEST_REDIS_SERVER: REDIS_SERVER };
+      const owner = spawn(process.execPath, ['--input-type=module', '-e', script], {
+        cwd: folder,
+        env,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const pid = await new Promise<number>((resolve) => owner.stdout.on('data', (text) => resolve(Number(text))));
+      expect(isAlive(pid)).toBe(true);
+      owner.kill('SIGKILL');
+      await until(() => !isAlive(pid), 'the end of redis-server');
+    });
+
+    const HERE = dirname(fileURLToPath(import.meta.url));
+    async function compile(to: string): Promise<void> {
+      await mkdir(join(to, 'support/redis'), { recursive: true });
+      await writeFile(join(to, 'package.json'), '{"type":"module"}');
+      await symlink(join(HERE, '../../../node_modules'), join(to, 'node_modules'));
+      for (const name of ['until', ...['server', 'binary', 'connection', 'ports'].map((file) => `redis/${file}`)]) {
+        const { code } = await transformFile(join(HERE, `../${name}.ts`), {
+          jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
+          module: { type: 'es6' },
+        });
+        await writeFile(join(to, `support/${name}.js`), code);
+      }
+    }
+  });
+});
+
+describeRedis('a master, a replica and sentinels of a test', () => {
+  long('fail over to a replica that has what was written', async () => {
+    const pair = await RedisSentinel.start({ password: 'secret' });
+    servers.push(pair);
+    const master = await pair.master();
+    await master.command('SET', 'a', 'b');
+    await master.command('WAIT', 1, 1000);
+    await master.kill();
+    const next = await pair.failedOver(master);
+    await expect(next.command('GET', 'a')).resolves.toBe('b');
+    await expect(next.command('SET', 'a', 'c')).resolves.toBe('OK');
+  });
+});
+
+describeRedis('a cluster of a test', () => {
+  long('has all slots, and sends a client to the node of a key', async () => {
+    const cluster = await RedisCluster.start();
+    servers.push(cluster);
+    const { masters } = cluster;
+    const owners = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((key) => cluster.masterOf(key)));
+    expect(new Set(owners).size).toBe(3);
+    const owner = await cluster.masterOf('a');
+    await expect(owner.command('SET', 'a', 'b')).resolves.toBe('OK');
+    const stranger = masters.find((node) => node !== owner)!;
+    await expect(stranger.command('GET', 'a')).rejects.toMatchObject({ code: 'MOVED' });
+  });
+});
