@@ -110,12 +110,13 @@ describeRedis(`${PAGE}: the rights`, () => {
 
   it('are used, each of them', async () => {
     const used = await usedBy(server);
-    expect(givenBy(rules('`watch`')).filter((name) => !used.includes(name))).toEqual([]);
+    // Behind a proxy that does not count receivers, the backend goes from one channel to another.
+    expect(givenBy(rules('`watch`')).filter((name) => !used.includes(name))).toEqual(['unsubscribe']);
   });
 });
 
 /** In a cluster: needed while a slot moves, after minutes, or before Redis 7. */
-const OTHERWISE = ['client|id', 'subscribe', 'publish', 'asking', 'sunsubscribe'];
+const OTHERWISE = ['client|id', 'subscribe', 'unsubscribe', 'publish', 'asking', 'sunsubscribe'];
 
 /** A cluster takes seconds to start. */
 const dear = ALL_OF_REDIS ? describeRedis : describe.skip;
