@@ -7,7 +7,7 @@ import { Mutex } from 'redis-semaphore';
 import { LockClient } from '../../lib/entries/client.js';
 import { Lock, redisBackend, type RedisBackendOptions, type RedisClient } from '../../lib/entries/redis.js';
 import { RedisCluster } from '../support/redis/cluster.js';
-import { describeRedis } from '../support/redis/describe-redis.js';
+import { ALL_OF_REDIS, describeRedis } from '../support/redis/describe-redis.js';
 import { RedisServer } from '../support/redis/server.js';
 import { inTime, until } from '../support/until.js';
 import { blocksOf, readPage } from './pages.js';
@@ -110,14 +110,18 @@ describeRedis(`${PAGE}: the rights`, () => {
 
   it('are used, each of them', async () => {
     const used = await usedBy(server);
-    expect(givenBy(rules('`watch`')).filter((name) => !used.includes(name))).toEqual([]);
+    // Behind a proxy that does not count receivers, the backend goes from one channel to another.
+    expect(givenBy(rules('`watch`')).filter((name) => !used.includes(name))).toEqual(['unsubscribe']);
   });
 });
 
 /** In a cluster: needed while a slot moves, after minutes, or before Redis 7. */
-const OTHERWISE = ['client|id', 'subscribe', 'publish', 'asking', 'sunsubscribe'];
+const OTHERWISE = ['client|id', 'subscribe', 'unsubscribe', 'publish', 'asking', 'sunsubscribe'];
 
-describeRedis(`${PAGE}: the rights in a cluster`, () => {
+/** A cluster takes seconds to start. */
+const dear = ALL_OF_REDIS ? describeRedis : describe.skip;
+
+dear(`${PAGE}: the rights in a cluster`, () => {
   let cluster: RedisCluster;
 
   beforeAll(async () => {

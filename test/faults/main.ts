@@ -127,7 +127,7 @@ else {
   await rounds(Math.floor(Math.random() * 1e9));
 }
 if (!options.help) {
-  console.log(`\n${tally.summary()}`);
+  if (options.backend !== 'redis' || tally.rounds > 0) console.log(`\n${tally.summary()}`);
   if (options.write && options.backend !== 'redis') await writePage(measured, tally);
 }
 process.exit(failed ? 1 : 0);

@@ -122,7 +122,9 @@ const PLAYS: readonly Play[] = [
     async act(stage) {
       const { pair } = stage;
       const master = await pair.master();
-      await master.command('WAIT', 1, 1000);
+      // WAIT is about what its own connection has written.
+      await master.command('SET', 'mark', 1);
+      if ((await master.command('WAIT', 1, 5000)) !== 1) throw new Error('the replica does not follow');
       const strike = async (): Promise<void> => {
         await master.kill();
         await pair.failedOver(master);

@@ -143,20 +143,22 @@ describeRedis('programs that share a key in Redis', () => {
     });
 
     it("gets in right after the end of a stranger's lease", async () => {
+      // So that it is neither a poll nor a poke.
+      const patient = await world.client({ prefix: PREFIX, foreignPollMs: 5000, pokeMs: 3000 });
       const waits: number[] = [];
       for (let i = 0; i < ROUNDS; i++) {
         const key = `expired-${i}`;
         const at = performance.now();
         await redis.set(PREFIX + key, 'stranger', 'PX', 300, 'NX');
-        const lock = await locks.acquire(key, { acquireTimeoutS: 8 });
+        const lock = await patient.acquire(key, { acquireTimeoutS: 8 });
         waits.push(performance.now() - at - 300);
         await lock.release();
       }
       // It was set between `at` and its answer: a little less than 300 ms after `at` would be too early.
       expect(Math.min(...waits)).toBeGreaterThan(-1);
-      // A poll every 100 ms, as for keys that are deleted, would not do it.
       expect(Math.min(...waits)).toBeLessThanOrEqual(20);
-      expect(median(waits)).toBeLessThanOrEqual(40);
+      // A machine may pause.
+      expect(median(waits)).toBeLessThanOrEqual(400);
     });
   });
 });
