@@ -59,7 +59,7 @@ export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../lock
 export { type KeyValue, lockKey } from '../locks/options/keys.js';
 export { LockClient } from '../locks/lock-client.js';
 export type { LockHandle } from '../locks/handle/lock-handle.js';
-export type { LockTicket } from '../locks/tickets/lock-ticket.js';
+export type { LockTicket } from '../locks/tickets/ticket.js';
 export type { LockScope, ScopeOptions, LockBodyOptions } from '../locks/lock-scope.js';
 export type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-options.js';
 export type {

@@ -23,7 +23,7 @@ export type { EmbeddedOptions } from '../backends/embedded/embedded-options.js';
 export type { DflockdServerOptions } from '../daemon/options.js';
 export type { LockHandle } from '../locks/handle/lock-handle.js';
 export type { ScopeOptions, LockBodyOptions } from '../locks/lock-scope.js';
-export type { LockTicket } from '../locks/tickets/lock-ticket.js';
+export type { LockTicket } from '../locks/tickets/ticket.js';
 export type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-options.js';
 export type {
   BackendOptions,

@@ -23,7 +23,7 @@ import { orderedKeys } from './acquire/key-order.js';
 import { type RequestDefaults, requestDefaults } from './acquire/checked-acquire.js';
 import type { LockScope, ResultCheck, ScopeOptions, LockBodyOptions } from './lock-scope.js';
 import { LockAcquirer } from './acquire/lock-acquirer.js';
-import type { LockTicket } from './tickets/lock-ticket.js';
+import type { LockTicket } from './tickets/ticket.js';
 import { checkObject } from '../common/option-checks.js';
 import type { AcquireOptions, TicketOptions } from './acquire/acquire-options.js';
 import type { LockClientDeps, LockClientOptions, LockKey } from './options/options.js';

@@ -6,7 +6,7 @@ import type { LockEvent, LockLostEvent } from '../locks/events/events.js';
 import type { LockClient } from '../locks/lock-client.js';
 import type { LockBodyOptions } from '../locks/lock-scope.js';
 import type { LockHandle } from '../locks/handle/lock-handle.js';
-import type { LockTicket } from '../locks/tickets/lock-ticket.js';
+import type { LockTicket } from '../locks/tickets/ticket.js';
 import type { AcquireOptions, TicketOptions } from '../locks/acquire/acquire-options.js';
 import type { LockKey } from '../locks/options/options.js';
 import type { ServerStats } from '../protocol/server-stats.js';

@@ -11,8 +11,7 @@ import type { LockHandle } from '../handle/lock-handle.js';
 import type { CheckedAcquire } from '../acquire/checked-acquire.js';
 import { explained, type LockAcquirer } from '../acquire/lock-acquirer.js';
 import { assertNotNested } from '../acquire/nesting.js';
-import type { LockTicket } from './lock-ticket.js';
-import { Ticket, type TicketHost } from './ticket.js';
+import { type LockTicket, Ticket, type TicketHost } from './ticket.js';
 
 /** All tickets of a client that are not over. */
 export class Tickets implements TicketHost {
