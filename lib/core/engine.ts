@@ -9,7 +9,7 @@ import { Session } from './session.js';
 import { Publisher } from './publisher.js';
 import { SignalHub } from './signal-hub.js';
 import { type ClosingSession, Granting } from './granting.js';
-import { statsJson, type StatsTaker, StatsWalk } from './stats.js';
+import { statsJson, type StatsTaker, StatsWalk } from './stats-json.js';
 import type { Answer, Command, EngineOptions, OpId, SessionSink, TokenSource } from './types.js';
 
 type Of<T extends Command['t']> = Extract<Command, { t: T }>;

@@ -6,7 +6,7 @@ import type { ScheduledWork } from './request-scheduler.js';
 import type { SessionHost } from './session-host.js';
 import type { SessionState } from './session-state.js';
 import type { Asker } from './stats-desk.js';
-import type { SharedText } from './stats-text.js';
+import type { SharedText } from './stats-pieces.js';
 import { TimedSession } from './timed-session.js';
 import type { DeferredWriter } from './reply-batch.js';
 

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock, Ms } from '../common/system.js';
 import { SIGNAL_BUFFER_FRAMES, SIGNAL_LINE_CAP } from '../protocol/limits.js';
 import type { SignalMemory } from './signal-memory.js';
-import type { SharedText } from './stats-text.js';
+import type { SharedText } from './stats-pieces.js';
 
 /** Bytes that may wait for a peer before nothing more is executed for it. */
 const FULL = 256 * 1024;

@@ -1,9 +1,9 @@
 import type { Clock, Ms } from '../common/system.js';
 import type { Engine } from '../core/engine.js';
-import type { StatsWalk } from '../core/stats.js';
+import type { StatsWalk } from '../core/stats-json.js';
 import { REPLY_LINE_CAP } from '../protocol/limits.js';
 import type { RequestScheduler, ScheduledWork } from './request-scheduler.js';
-import { SharedText, StatsText } from './stats-text.js';
+import { SharedText, StatsPieces } from './stats-pieces.js';
 
 /** A session that has asked for `stats`, and does nothing else until it is answered. */
 export interface Asker {
@@ -20,7 +20,7 @@ const FRAME = 256;
 
 interface Making {
   readonly askers: Set<Asker>;
-  readonly text: StatsText;
+  readonly text: StatsPieces;
   /** Undefined until it has begun. */
   walk: StatsWalk | undefined;
 }
@@ -99,7 +99,7 @@ export class StatsDesk implements ScheduledWork {
     const askers = this.waiting;
     if (askers.size === 0 || this.unread > REPLY_LINE_CAP) return undefined;
     this.waiting = new Set();
-    const text = new StatsText();
+    const text = new StatsPieces();
     return { askers, text, walk: undefined };
   }
 

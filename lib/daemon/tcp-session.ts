@@ -12,7 +12,7 @@ import { isLogin } from './credentials.js';
 import { Outbox } from './outbox.js';
 import { closesCleanly } from './plain-tcp.js';
 import type { SessionHost } from './session-host.js';
-import type { SharedText } from './stats-text.js';
+import type { SharedText } from './stats-pieces.js';
 
 const ERROR: Answer = { s: 'error' };
 

@@ -1,6 +1,6 @@
 import { nextTurn } from '../../common/system.js';
 import type { EngineDriver } from '../../core/driver.js';
-import { STATS_LISTS, type StatsList } from '../../core/stats.js';
+import { STATS_LISTS, type StatsList } from '../../core/stats-json.js';
 import { fromBytes } from '../../protocol/bytes.js';
 import type { ServerStats } from '../../protocol/server-stats.js';
 

@@ -322,7 +322,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'stats are made in one go',
-    file: 'stats.ts',
+    file: 'stats-json.ts',
     from: 'if (this.written >= end ||',
     to: 'if (false && this.written >= end ||',
   },

@@ -1,9 +1,9 @@
-import { STATS_LISTS, type StatsList, type StatsTaker } from '../core/stats.js';
+import { STATS_LISTS, type StatsList, type StatsTaker } from '../core/stats-json.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
 /** Collects what a walk hands on, and makes the reply from it, in pieces: nobody needs the whole at once. */
-export class StatsText {
+export class StatsPieces {
   private readonly pieces = new Map<StatsList, Buffer[]>();
   /** Bytes of all entries so far, commas included. */
   size = 0;
