@@ -54,7 +54,7 @@ export { InjectDflockdSignals } from '../nest/decorators/inject-dflockd-signals.
 export { LockInterceptor } from '../nest/requests/lock.interceptor.js';
 export { LockRequest, type LockRequestOptions } from '../nest/decorators/lock-request.decorator.js';
 export { lockErrorResponse, type LockErrorResponse } from '../nest/errors/lock-error-response.js';
-export type { LockErrorStatuses } from '../nest/errors/lock-exception.mapping.js';
+export type { LockErrorStatuses } from '../nest/errors/lock-error-statuses.js';
 export { LockExceptionFilter } from '../nest/errors/lock-exception.filter.js';
 export { WithLock } from '../nest/decorators/with-lock.decorator.js';
 export type {

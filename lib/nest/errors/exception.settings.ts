@@ -4,7 +4,7 @@ import type { LockError } from '../../common/errors.js';
 import { shared } from '../../common/shared-state.js';
 import { checkNames, checkNumber, checkObject, wrong } from '../../common/option-checks.js';
 import { DEFAULT_INSTANCE } from '../shared/dflockd.constants.js';
-import type { LockErrorStatuses } from './lock-exception.mapping.js';
+import type { LockErrorStatuses } from './lock-error-statuses.js';
 
 /** The module's option `exceptionFilter`. */
 export type ExceptionFilterSetting = boolean | LockErrorStatuses | undefined;

@@ -5,7 +5,7 @@ import { LockError, LockKeyError } from '../../common/errors.js';
 import { CatchIf } from './catch.types.js';
 import { LOG_CONTEXT } from '../shared/dflockd.constants.js';
 import { answeringIn, answeringOf } from './exception.settings.js';
-import { answerTo, INTERNAL, type EdgeAnswer, type LockErrorStatuses } from './lock-exception.mapping.js';
+import { answerTo, INTERNAL, type EdgeAnswer, type LockErrorStatuses } from './lock-error-statuses.js';
 
 /** Names in all versions of Nest; not exported in all of them. */
 const GATEWAY = 'websockets:is_gateway';

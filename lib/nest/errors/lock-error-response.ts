@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { LockError } from '../../common/errors.js';
 import { checkStatuses, settingsOf } from './exception.settings.js';
-import { answerTo, INTERNAL, type EdgeAnswer, type LockErrorStatuses } from './lock-exception.mapping.js';
+import { answerTo, INTERNAL, type EdgeAnswer, type LockErrorStatuses } from './lock-error-statuses.js';
 
 /** Seconds after which a client may try again. */
 const RETRY_AFTER = '1';

@@ -6,7 +6,7 @@ import { LockError } from '../../common/errors.js';
 import { settingsOf } from './exception.settings.js';
 import { logFault, tellClient } from './gateway.filter.js';
 import { responseTo } from './lock-error-response.js';
-import { answerTo, INTERNAL, type EdgeAnswer, type LockErrorStatuses } from './lock-exception.mapping.js';
+import { answerTo, INTERNAL, type EdgeAnswer, type LockErrorStatuses } from './lock-error-statuses.js';
 
 /**
  * Answers requests that failed over a lock. The module registers one for the whole application (option `exceptionFilter`),

@@ -5,7 +5,7 @@ import { sharedSymbol } from '../../common/shared-state.js';
 import { CatchIf, caughtBy, namesLockErrors } from './catch.types.js';
 import { answeringOf, type Answering } from './exception.settings.js';
 import { LockExceptionFilter } from './lock-exception.filter.js';
-import type { LockErrorStatuses } from './lock-exception.mapping.js';
+import type { LockErrorStatuses } from './lock-error-statuses.js';
 
 const BRAND: unique symbol = sharedSymbol('module-filter') as never;
 

@@ -5,7 +5,7 @@ import { firstValueFrom, type Observable } from 'rxjs';
 import * as errors from '../../../../lib/common/errors.js';
 import { lockErrorResponse } from '../../../../lib/nest/errors/lock-error-response.js';
 import { LockExceptionFilter } from '../../../../lib/nest/errors/lock-exception.filter.js';
-import { answerTo } from '../../../../lib/nest/errors/lock-exception.mapping.js';
+import { answerTo } from '../../../../lib/nest/errors/lock-error-statuses.js';
 
 const filter = new LockExceptionFilter(new HttpAdapterHost());
 const host = (type: string, client?: unknown) =>
