@@ -1,14 +1,14 @@
 import type { Grant, LockBackend, Proof } from '../../backends/backend.js';
 import type { Alarm, Alarms } from '../../common/alarms.js';
 import { LockLostError, type LossReason, ServerDrainingError } from '../../common/errors.js';
-import { safetyMargin } from '../../common/safety-margin.js';
 import { rejected } from '../../common/rejected.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { ClockWatch } from './clock-watch.js';
 import { type LeaseState, nextLeaseState } from './lease-state.js';
-import { type Bunch, provenBy } from './owners.js';
+import type { Bunch } from './owners.js';
 import type { Renewable, RenewalQueue } from './renewal-queue.js';
 import { nextAttempt, plannedRenewal, shortened } from './renewal-times.js';
+import { reasonOfLoss, sureUntil } from './sure-until.js';
 import { WhileLive } from './while-live.js';
 
 /** Told by a lease; called in the turn in which it happens. */
@@ -88,16 +88,9 @@ export class Lease implements Alarm, Renewable {
     if (this.drained) holder.draining(this.drained);
   }
 
-  /**
-   * Until when the lock is surely held if nothing more is heard. The machine's sleep counts for either term: connections
-   * lapse at a server that goes on running just as leases do.
-   */
+  /** Until when the lock is surely held if nothing more is heard. */
   get sureUntil(): Ms {
-    const { validFrom, leaseMs } = this.proof;
-    const awake = Math.min(validFrom + leaseMs - safetyMargin(leaseMs), provenBy(this.grant.owner));
-    const until = awake - this.keeper.watch.sleptSince(validFrom);
-    // A backend that does not say how long has granted nothing.
-    return Number.isNaN(until) ? -Infinity : until;
+    return sureUntil(this.proof, this.grant.owner, this.keeper.watch);
   }
 
   get isHeld(): boolean {
@@ -221,13 +214,11 @@ export class Lease implements Alarm, Renewable {
   /** Declares the loss unless there is proof. @param seen all input that had arrived by then has been read */
   private confirm(seen: Ms): boolean {
     if (this.state !== 'live') return false;
-    const { validFrom, leaseMs } = this.proof;
     if (seen < this.sureUntil) {
       this.arm();
       return true;
     }
-    const silent = provenBy(this.grant.owner) < validFrom + leaseMs - safetyMargin(leaseMs);
-    this.lose(silent ? 'disconnected' : 'expired');
+    this.lose(reasonOfLoss(this.proof, this.grant.owner));
     return false;
   }
 
