@@ -10,7 +10,8 @@ import type { Hold, HoldObserver, HoldStart, LockedCall, LockEntry, Origin } fro
 import { HolderSignal } from './holder-signal.js';
 import { LockGrant } from './lock-grant.js';
 import { jsonOf } from './lock-json.js';
-import { endAll, lossOf, renewAll } from './leases.js';
+import { endAll, renewAll } from './leases.js';
+import { type Fate, lossOf } from './loss.js';
 import { JoinedLock, type Whole } from './joined-lock.js';
 import { releaseAll, releaseLeases } from './release-all.js';
 import { HoldLimit } from './hold-limit.js';
@@ -19,9 +20,6 @@ import type { Lease, LeaseHolder } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import { lossEvent, releasedEvent, renewedEvent } from './hold-events.js';
 import { checkLease } from '../options/resolve-options.js';
-
-/** held → released | lost. */
-type Fate = { is: 'held' } | { is: 'released' } | { is: 'lost'; error: LockLostError };
 
 const HELD: Fate = { is: 'held' };
 const RELEASED: Fate = { is: 'released' };

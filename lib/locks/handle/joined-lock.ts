@@ -5,6 +5,7 @@ import type { Ms } from '../../common/system.js';
 import type { HeldGrant } from '../events/events.js';
 import { runWithLockIn } from './current-lock.js';
 import type { Hold, LockedCall, LockEntry, Origin } from './hold.js';
+import { lossOfPart } from './loss.js';
 
 /** A lock as its parts see it. */
 export interface Whole extends Hold {
@@ -70,9 +71,7 @@ export class JoinedLock implements Hold {
   /** One of its own: what its body returned is kept in it. */
   get loss(): LockLostError | undefined {
     const { loss } = this.whole;
-    if (!loss) return undefined;
-    const { reason, server } = loss;
-    return (this.#ownLoss ??= this.whole.noteOrigin(new LockLostError(this.keys[0]!, reason, { server, cause: loss })));
+    return loss && (this.#ownLoss ??= this.whole.noteOrigin(lossOfPart(this.keys, loss)));
   }
 
   onLoss(listener: (loss: LockLostError) => void): () => void {

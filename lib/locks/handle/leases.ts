@@ -1,15 +1,7 @@
-import { LockLostError, type LossReason } from '../../common/errors.js';
+import { LockLostError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 import type { Lease } from '../lease/lease.js';
-
-/** Each key's loss has the key's name. @param keys of the leases, in their order */
-export const lossOf = (
-  keys: readonly string[],
-  leases: readonly Lease[],
-  lost: Lease,
-  reason: LossReason,
-  cause?: Error,
-): LockLostError => new LockLostError(keys[leases.indexOf(lost)]!, reason, { server: lost.grant.server, cause });
+import { lossOf } from './loss.js';
 
 export function endAll(leases: readonly Lease[]): void {
   for (const lease of leases) lease.end();

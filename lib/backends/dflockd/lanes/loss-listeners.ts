@@ -3,7 +3,10 @@ import { microtask } from '../../../common/system.js';
 
 export type LostCallback = (reason: LossReason, error?: Error) => void;
 
-/** Those whose locks hang on a lane. They are told once, in the turn in which it ends. */
+/**
+ * Those whose locks hang on a lane. They are told once, in the turn in which it ends; the
+ * next stop is the listener in LeaseKeeper.bunchOf.
+ */
 export class LossListeners {
   private readonly callbacks = new Set<LostCallback>();
   private loss: { readonly reason: LossReason; readonly error: LockError } | undefined;
