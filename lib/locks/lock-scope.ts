@@ -50,6 +50,19 @@ export function checkWork<O extends object, F>(
   return [(options === undefined ? NO_OPTIONS : checkObject('options', options)) as O, fn as F];
 }
 
+/**
+ * What the caller gets once the work has succeeded and LockScope.leave() has returned: the value, or, if the lock was lost
+ * under it, the loss with the value in it.
+ * @throws the loss
+ */
+export function resultAfter<R>(loss: LockLostError | undefined, onLost: 'throw' | 'ignore', value: R): R {
+  if (loss && onLost === 'throw') {
+    loss.settle({ value });
+    throw loss;
+  }
+  return value;
+}
+
 /** @throws what refuses the result */
 export type ResultCheck = (result: unknown) => void;
 

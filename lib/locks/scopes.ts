@@ -11,6 +11,7 @@ import {
   checkOnLost,
   checkWork,
   LockScope,
+  resultAfter,
   type ResultCheck,
   type ScopeOptions,
   type LockBodyOptions,
@@ -49,12 +50,7 @@ export class Scopes {
       await scope.leave();
       throw error;
     }
-    const loss = await scope.leave();
-    if (loss && onLost === 'throw') {
-      loss.settle({ value });
-      throw loss;
-    }
-    return value;
+    return resultAfter(await scope.leave(), onLost, value);
   }
 
   async open(key: LockKey, options: ScopeOptions, call?: LockedCall, check?: ResultCheck): Promise<LockScope> {

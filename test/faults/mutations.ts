@@ -115,7 +115,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'withLock reports success after a loss',
-    file: 'locks/scopes.ts',
+    file: 'locks/lock-scope.ts',
     from: "if (loss && onLost === 'throw') {",
     to: "if (loss && onLost === 'never') {",
     shows: { row: 'reset' },

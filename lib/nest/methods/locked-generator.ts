@@ -1,3 +1,4 @@
+import { resultAfter } from '../../locks/lock-scope.js';
 import type { AnyFunction } from './decorated-method.js';
 import type { LockPlan } from './lock-plan.js';
 import { runnerFor } from './runner-lookup.js';
@@ -21,11 +22,7 @@ export function lockedGenerator(plan: LockPlan, original: AnyFunction): AnyFunct
     } finally {
       loss = await scope.leave();
     }
-    if (loss && plan.onLost === 'throw') {
-      loss.settle({ value });
-      throw loss;
-    }
-    return value;
+    return resultAfter(loss, plan.onLost, value);
   };
 }
 

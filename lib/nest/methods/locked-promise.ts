@@ -1,3 +1,4 @@
+import { resultAfter } from '../../locks/lock-scope.js';
 import type { AnyFunction } from './decorated-method.js';
 import { refuseLiveResult } from './live-result.js';
 import type { LockPlan } from './lock-plan.js';
@@ -20,11 +21,6 @@ export function lockedPromise(plan: LockPlan, original: AnyFunction): AnyFunctio
     }
     const stream = streamIn(value);
     if (stream) return holdWhileRead(plan, scope, stream, value);
-    const loss = await scope.leave();
-    if (loss && plan.onLost === 'throw') {
-      loss.settle({ value });
-      throw loss;
-    }
-    return value;
+    return resultAfter(await scope.leave(), plan.onLost, value);
   };
 }
