@@ -4,7 +4,10 @@ import { fromBytes, toBytes } from '../../protocol/bytes.js';
 import { replyError } from '../../protocol/reply-error.js';
 import type { SignalTaker } from '../backend.js';
 
-/** Over the control lane: a payload that an older server finds too long costs the connection (spec 1.2). */
+/**
+ * Publishes at most once: the signal is sent once, and where its answer is lost, it is not sent again. Over the control lane:
+ * a payload that an older server finds too long costs the connection (spec 1.2).
+ */
 export function publishOn(pool: ServerPool, channel: string, payload: string): Promise<number> {
   const { server } = pool;
   return new Promise((resolve, reject) => {

@@ -18,7 +18,11 @@ export interface PollHost {
   onTransientError(error: LockError): void;
 }
 
-/** The tries of a key queue that has no lane for a place: one at a time, over a command lane, for the waiter at the head. */
+/**
+ * The tries of a key queue that has no lane for a place: one at a time, over a command lane, for the waiter at the head.
+ * Polling begins in KeyQueue.startPolling, when WaitLanes.take has no lane, and ends when a place has one or nobody
+ * waits any more.
+ */
 export class Poll {
   private trial: { readonly lane: Lane; readonly exchange: Exchange } | undefined;
 
