@@ -171,7 +171,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the fence of a key in Redis is behind those before',
-    file: 'backends/redis/scripts/prelude.ts',
+    file: 'backends/redis/scripts/fence.ts',
     from: '    fence = us\n',
     to: '    fence = us - 1000000000000\n',
     shows: { redis: 'flushed' },

@@ -1,3 +1,5 @@
+import { FENCE } from './fence.js';
+
 /**
  * What the scripts of locks and semaphores share. They are written for Lua 5.1 without `unpack`, `math.pow` and `setfenv`,
  * so that 5.4 runs them too. Time is the server's, read once per call. Every key is declared.
@@ -16,30 +18,7 @@ local function digits(n)
   return string.format('%.0f', n)
 end
 
--- The next fence. The counter is written before the first one is used, so that whoever may not write it gets no lock,
--- and once more at the end of the script.
-local fence, stored
-local function up()
-  if fence then
-    fence = fence + 1
-    return digits(fence)
-  end
-  local old = redis.pcall('SET', KEYS[1], digits(us), 'GET')
-  if type(old) == 'table' then
-    -- It holds no string. Where it is something else that is wrong, that is raised now.
-    redis.call('SET', KEYS[1], digits(us))
-    old = false
-  end
-  local last = old and string.find(old, '^%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d$') and tonumber(old)
-  if last and last >= us and last < 9007199254740991 then
-    fence = last + 1
-    redis.call('SET', KEYS[1], digits(fence))
-  else
-    fence = us
-  end
-  stored = fence
-  return digits(fence)
-end
+${FENCE}
 
 -- The next living waiter, taken from the queue. Whoever calls is alive.
 local function head(queue, alive)
