@@ -107,6 +107,7 @@ export function resolveRemote(servers: unknown, remote: unknown = {}): RemoteCon
   checkNumber('remote.renewRatio', options.renewRatio, { min: 0, max: 1, open: true });
   return Object.freeze({
     endpoints: resolveServers(servers),
+    // What is in it Node checks when it connects (tls-options.ts).
     tls: options.tls === undefined ? undefined : (checkObject('remote.tls', options.tls) as ConnectionOptions),
     auth: checkAuth(options.auth),
     shardingStrategy: checkStrategy(options.shardingStrategy),

@@ -1,8 +1,6 @@
-import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { type Alarms, newAlarm } from '../../../common/alarms.js';
 import { ConfigError, type LockError, LockUnavailableError } from '../../../common/errors.js';
-import { withoutValues } from '../../../common/shown.js';
 import type { Clock, Ms } from '../../../common/system.js';
 import { transitions } from '../../../common/transitions.js';
 import { toBytes } from '../../../protocol/bytes.js';
@@ -12,6 +10,7 @@ import { encodeRequest } from '../../../protocol/request-encoder.js';
 import type { Endpoint } from './config.js';
 import { type Acceptance, draining, NEVER, unauthorized } from './lane-errors.js';
 import { describeStranger, isForeign, printable } from './stranger.js';
+import { dialTls, isTlsRefusal } from './tls-options.js';
 import { Wire } from './wire.js';
 
 /** Where to connect, and how to introduce oneself. */
@@ -43,10 +42,6 @@ export const nextConnectorState = transitions<ConnectorState, 'greet' | 'end'>('
 const WITHOUT_A_WORD =
   'the server closed the connection without an answer: it may be full (its flag --max-connections) or shutting down, ' +
   'be a proxy without a backend, or expect TLS (option remote.tls)';
-
-/** TLS said no: the certificate, or there is no TLS on that port. Nothing that time heals. */
-const isTlsRefusal = (code: string): boolean =>
-  /^(CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_OSSL)/.test(code) || code === 'EPROTO';
 
 /**
  * One attempt to reach a server: TCP without delay, TLS if asked for, auth before anything else (spec 2), then a ping, whose
@@ -90,15 +85,7 @@ export class Connector {
 
   private dial(): Wire {
     const { endpoint, tls } = this.target;
-    const { host, port, label } = endpoint;
-    if (!tls) return new Wire(host, port, undefined);
-    const servername = isIP(host) ? undefined : { servername: host };
-    try {
-      return new Wire(host, port, { ...servername, minVersion: 'TLSv1.2', ...tls });
-    } catch (thrown) {
-      const error = withoutValues(thrown);
-      throw new ConfigError(`option remote.tls: ${error.message}`, { cause: error, server: label });
-    }
+    return tls ? dialTls(endpoint, tls) : new Wire(endpoint.host, endpoint.port, undefined);
   }
 
   private greet(): void {
