@@ -1,17 +1,6 @@
 #!/usr/bin/env node
+import { onStop } from './stop-signals.js';
 import { readFileSync } from 'node:fs';
-
-// Before anything else is loaded: a signal that comes while nobody listens is lost, where this is process 1, or kills.
-let stopped = false;
-let stop = (): void => {};
-const onStop = (): void => {
-  stopped = true;
-  stop();
-};
-process.on('SIGINT', onStop);
-process.on('SIGTERM', onStop);
-// Node would open its inspector, through which anybody on this machine could run code here.
-process.on('SIGUSR1', () => {});
 
 const HELP = `nestjs-dflockd: distributed locks for NestJS
 
@@ -38,10 +27,7 @@ async function daemon(args: readonly string[]): Promise<number> {
     env: process.env,
     out,
     err,
-    onStop(callback) {
-      stop = callback;
-      if (stopped) callback();
-    },
+    onStop,
     version: version(),
   });
   leave(code);
