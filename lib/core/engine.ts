@@ -3,12 +3,12 @@ import type { PlainStatus } from '../protocol/messages.js';
 import { LeaseExpiry } from './lease-expiry.js';
 import type { Refusal } from './observer.js';
 import { batchSize } from './batch-size.js';
+import { Disconnecting } from './disconnect.js';
 import { type Resource, type Ticket, Waiter } from './resource.js';
 import { ResourceTable } from './resource-table.js';
 import { Session } from './session.js';
 import { Publisher } from './publisher.js';
 import { SignalHub } from './signal-hub.js';
-import { type ClosingSession, Granting } from './granting.js';
 import { statsJson, type StatsTaker, StatsWalk } from './stats-json.js';
 import type { Answer, Command, EngineOptions, OpId, SessionSink, TokenSource } from './types.js';
 
@@ -28,8 +28,6 @@ const LIMIT_MISMATCH = refusal('limit_mismatch');
 const ALREADY_ENQUEUED = refusal('already_enqueued');
 const CANCELLED: Answer = Object.freeze({ s: 'cancelled' });
 
-/** At once of a session that ends: about as much as costs what the end of a connection costs by itself. */
-const CLOSED_AT_ONCE = 64;
 /** Each of these is an answer, which the host has to write. */
 const MIN_TIMEOUTS = 128;
 
@@ -38,11 +36,9 @@ const MIN_TIMEOUTS = 128;
  * host calls `advance` with its clock, exec for each request, and wakes it at `nextWake`; requests of one session
  * come one at a time, except where the host knows better (cancel).
  */
-export class Engine extends Granting {
-  private readonly signals: SignalHub;
+export class Engine extends Disconnecting {
+  protected readonly signals: SignalHub;
   private readonly publisher: Publisher;
-  private readonly sessions = new Set<Session>();
-  private readonly leaving = new Set<ClosingSession>();
   private lastSession = 0;
 
   /** @param now the ticks of sweep and garbage collection count from here */
@@ -94,19 +90,6 @@ export class Engine extends Granting {
     this.leaveQueue(waiter, now, 'cancel');
     session.sink.reply(op, CANCELLED);
     return true;
-  }
-
-  /**
-   * The connection is gone (spec 4.6): no reply to its open operations. `releaseHeld`: auto-release. Of a session that has
-   * much, a part is left for `advance`, and stays held or queued until then.
-   */
-  close(session: Session, now: Ms, releaseHeld: boolean): void {
-    if (session.closed) return;
-    session.closed = true;
-    this.sessions.delete(session);
-    for (const waiter of [...session.waiting.values()]) this.leaveQueue(waiter, now, 'disconnect');
-    const rest: ClosingSession = { session, releaseHeld };
-    if (this.clearAll(rest, CLOSED_AT_ONCE, now) === CLOSED_AT_ONCE) this.leaving.add(rest);
   }
 
   /**
@@ -168,22 +151,6 @@ export class Engine extends Granting {
   /** Whether a key is held at the moment. */
   isHeld(kind: Resource['kind'], key: string): boolean {
     return (this.table.get(kind, key)?.holders.size ?? 0) > 0;
-  }
-
-  /** Goes on with sessions that ended earlier. */
-  private clearLeft(now: Ms): void {
-    for (const rest of this.leaving) {
-      const { tickets, holds } = rest.session;
-      const most = batchSize(tickets.size + holds.size);
-      if (this.clearAll(rest, most, now) === most) return;
-      this.leaving.delete(rest);
-    }
-  }
-
-  /** Locks first: others wait for them. */
-  private clearAll(rest: ClosingSession, most: number, now: Ms): number {
-    const cleared = this.clear(rest, most, now);
-    return cleared + this.signals.drop(rest.session, most - cleared);
   }
 
   private acquire(session: Session, op: OpId, cmd: Of<'acquire'>, now: Ms): void {

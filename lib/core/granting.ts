@@ -10,12 +10,6 @@ import type { EngineOptions, OpId, TokenSource } from './types.js';
 /** Of one resource. */
 const LAPSED_AT_ONCE = 512;
 
-/** A session that has ended, and of which something is left. */
-export interface ClosingSession {
-  readonly session: Session;
-  readonly releaseHeld: boolean;
-}
-
 /** Who holds and who waits: how slots go from one session to the next (spec 4.2, 4.3). Knows no commands. */
 export abstract class Granting {
   protected readonly waits = new ExpiryHeap<Waiter>();
@@ -87,24 +81,6 @@ export abstract class Granting {
   protected evictLapsed(res: Resource, now: Ms): void {
     for (const hold of res.holders.lapsed(LAPSED_AT_ONCE)) this.takeAway(hold, now, 'expiry');
     this.serve(res, now);
-  }
-
-  /** Takes up to `most` from a session that has ended; returns how many it took. */
-  protected clear({ session, releaseHeld }: ClosingSession, most: number, now: Ms): number {
-    let taken = 0;
-    for (const { waiter, hold } of session.tickets.values()) {
-      if (taken === most) return taken;
-      taken++;
-      if (waiter) this.leaveQueue(waiter, now, 'disconnect');
-      else this.consume(session, hold!);
-    }
-    if (!releaseHeld) return taken;
-    for (const hold of session.holds) {
-      if (taken === most) return taken;
-      taken++;
-      this.free(hold, now, 'disconnect');
-    }
-    return taken;
   }
 
   private takeAway(hold: Hold, now: Ms, by: FreedBy): void {

@@ -2,7 +2,10 @@ import { LinkedList } from '../common/linked-list.js';
 import type { Hold, Resource, Ticket, Waiter } from './resource.js';
 import type { OpId, SessionSink } from './types.js';
 
-/** One connection, as the engine knows it: what it holds, what it waits for, its two-phase states. */
+/**
+ * One connection, as the engine knows it: what it holds, what it waits for, its two-phase states. Ends when its connection
+ * does: Engine.close, which is in disconnect.ts.
+ */
 export class Session {
   readonly holds = new LinkedList<Hold>();
   /** Open operations that stand in a queue. */

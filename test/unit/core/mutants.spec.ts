@@ -144,13 +144,13 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a session that ends stays in the queues (4.6)',
-    file: 'engine.ts',
+    file: 'disconnect.ts',
     from: "for (const waiter of [...session.waiting.values()]) this.leaveQueue(waiter, now, 'disconnect');",
     to: '',
   },
   {
     name: 'a session that ends leaves its enqueued places (4.6)',
-    file: 'granting.ts',
+    file: 'disconnect.ts',
     from: "if (waiter) this.leaveQueue(waiter, now, 'disconnect');\n      else",
     to: 'if (waiter) session.tickets.delete(waiter.res);\n      else',
   },
@@ -186,7 +186,7 @@ const MUTATIONS: Mutation[] = [
   },
   {
     name: 'auto-release cannot be switched off (4.6)',
-    file: 'granting.ts',
+    file: 'disconnect.ts',
     from: 'if (!releaseHeld) return taken;',
     to: '',
   },
