@@ -4,7 +4,7 @@ import { fromBytes, toBytes } from '../../protocol/bytes.js';
 import { replyError } from '../../protocol/reply-error.js';
 import type { SignalTaker } from '../backend.js';
 
-/** Over the control lane: a payload that an older server finds too long costs the connection (spec 1.2). */
+/** Sends over the control lane: a payload that is too long for an older server ends the connection (spec 1.2). */
 export function publishOn(pool: ServerPool, channel: string, payload: string): Promise<number> {
   const { server } = pool;
   return new Promise((resolve, reject) => {
@@ -12,15 +12,15 @@ export function publishOn(pool: ServerPool, channel: string, payload: string): P
       if (outcome instanceof LockError) reject(outcome);
       else if (outcome.s === 'delivered') resolve(outcome.count);
       else if (outcome.s === 'error')
-        reject(new UnsupportedError(`${server} has no signals: dflockd 1.11 to 1.16 have`));
+        reject(new UnsupportedError(`${server} does not support signals: dflockd 1.11 to 1.16 do`));
       else reject(replyError(outcome, 'signal', undefined, server));
     });
   });
 }
 
 /**
- * Listens to all servers, for a channel may live on any of them. The first failure is the end everywhere.
- * Returns the end of it.
+ * Subscribes on all servers, because a channel may live on any of them. The first failure ends the subscription on all.
+ * Returns a function that unsubscribes.
  */
 export function subscribeTo(
   pools: readonly ServerPool[],
@@ -44,7 +44,7 @@ export function subscribeTo(
         taker.failed(error);
       },
     });
-    // It may have failed at once.
+    // A subscription may have failed at once.
     if (over) stop();
     else leaves.push(stop);
   }

@@ -2,7 +2,7 @@ import { LockLostError, type LossReason } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 import type { Lease } from '../lease/lease.js';
 
-/** Each key's loss has the key's name. @param keys of the leases, in their order */
+/** Names the key in the loss of its lease. @param keys of the leases, in their order */
 export const lossOf = (
   keys: readonly string[],
   leases: readonly Lease[],
@@ -15,7 +15,10 @@ export function endAll(leases: readonly Lease[]): void {
   for (const lease of leases) lease.end();
 }
 
-/** Renews all leases at once, and waits for all of them. Resolves with the first failure; a loss has the name of its key. */
+/**
+ * Renews all leases at once and waits for all of them. Never rejects: resolves with the first failure, in which a
+ * loss names its key.
+ */
 export async function renewAll(
   keys: readonly string[],
   leases: readonly Lease[],

@@ -1,21 +1,21 @@
 import type { LockHandle } from '../handle/lock-handle.js';
 
-/** A place in the queue of a key, taken now and waited for later (two-phase). */
+/** A place in the queue of a key, taken now and waited for later (two-phase acquire). */
 export interface LockTicket {
   readonly keys: readonly string[];
-  /** Where the place is: `acquired`, the lock was free; `queued`, others are before it. Rejects as `wait` does. */
+  /** The state of the place: `acquired`, the lock was free; `queued`, others are ahead. Rejects as `wait` does. */
   readonly placed: Promise<'acquired' | 'queued'>;
   /**
-   * Waits for the lock, in seconds at most `timeoutS` (default: the `acquireTimeoutS` of the ticket). Null: not yet, and
-   * the place is kept. A lock that was granted while nobody waited is handed over as long as its lease lasts, for it is
-   * not renewed before. One call gets the handle.
-   * @throws LeaseExpiredError (granted, and not claimed in time), NotEnqueuedError (cancelled, or claimed already),
-   *   PoolExhaustedError (no connection for it), LockUnavailableError (the place is lost with its connection), the reason
-   *   of the signal, ShuttingDownError, ConfigError, or the error that refused the place
+   * Waits for the lock, at most `timeoutS` seconds (default: the ticket's `acquireTimeoutS`). Null: not granted yet,
+   * and the place is kept. A lock granted while nobody waited can be claimed until its lease ends; it is not renewed
+   * before that. Only one call gets the handle.
+   * @throws LeaseExpiredError (granted but not claimed in time), NotEnqueuedError (cancelled, or claimed already),
+   * PoolExhaustedError (no connection available), LockUnavailableError (the place was lost with its connection), the
+   * reason of the signal, ShuttingDownError, ConfigError, or the error that refused the place
    */
   wait(timeoutS?: number): Promise<LockHandle | null>;
-  /** Leaves the queue, or gives back the lock that nobody has claimed. Idempotent; never throws. */
+  /** Leaves the queue, or releases an unclaimed lock. Idempotent; never rejects. */
   cancel(): Promise<void>;
-  /** Plain data: the keys, and where the place is. */
+  /** Plain data: the keys and the state of the place. */
   toJSON(): object;
 }
