@@ -1,65 +1,65 @@
 import type { LockError, LossReason } from '../common/errors.js';
 import type { Clock, Entropy, Ms } from '../common/system.js';
 
-/** What a backend can do and what it promises. What it cannot do it refuses with a typed error; it never pretends. */
+/** What a backend supports and guarantees. It refuses anything else with a typed error and never pretends. */
 export interface Capabilities {
-  /** What a lost connection costs: the lock at once, or nothing before its lease is over. */
+  /** What a lost connection costs: the lock at once, or nothing until the lease ends. */
   ownership: 'connection' | 'lease';
-  /** The order in which waiters are served: of all, within a process, none. */
+  /** The order in which waiters are served: among all of them, within one process, or none. */
   order: 'strict' | 'per-process' | 'none';
   fence: 'none' | 'per-key';
   semaphores: boolean;
   tickets: boolean;
   signals: boolean;
-  /** `dump`: isLocked reads everything the server knows. */
+  /** `dump`: `isLocked` reads the server's whole state. */
   inspect: 'key' | 'dump' | 'none';
-  /** The server counts leases in this unit; what is asked for is rounded up. */
+  /** The unit in which the server counts leases. Requested leases are rounded up to it. */
   leaseUnitMs: Ms;
-  /** The shortest lease that the server grants; who asks for less gets this. */
+  /** The shortest lease that the server grants. A shorter request is raised to it. */
   minLeaseMs: Ms;
-  /** A client whose `leaseTtlS` is shorter warns in its log. Default 0: no advice. */
+  /** The client logs a warning if its `leaseTtlS` is shorter than this. Default 0: no warning. */
   adviseLeaseMs?: Ms | undefined;
   /**
-   * The server counts waits in this unit: a place in its queue may outlast its deadline by so much. The waiter hears of
-   * the deadline in time.
+   * The unit in which the server counts waits. A place in its queue may outlast the deadline by up to one unit; the
+   * waiter is still refused on time.
    */
   waitUnitMs: Ms;
-  /** At least 65; Infinity: no limit. Of a longer key, the beginning and a hash go to the server. */
+  /** At least 65; Infinity: no limit. A longer key is sent as its beginning and a hash. */
   maxKeyBytes: number;
-  /** A hold can outlive its process (minimum hold). */
+  /** A lock can outlive its process (minimum hold). */
   keepAfterRelease: boolean;
 }
 
-/** What a key names: a lock, or a semaphore of some slots. The two have nothing to do with each other. */
+/** What a key names: a lock, or a semaphore with a number of slots. The two are independent of each other. */
 export type LockKind = 'lock' | 'sem';
 
 export interface AcquireRequest {
-  /** The key on the wire: namespace included, not yet encoded. */
+  /** The key on the wire: with its namespace, not yet encoded. */
   readonly key: string;
   readonly kind: LockKind;
   /** 1 for a lock. */
   readonly limit: number;
   /** 0: the server's default. */
   readonly leaseMs: Ms;
-  /** Monotonic point in time at which waiting ends; of a try the one at which it was asked for. */
+  /** Monotonic time at which the wait ends. For a try that does not wait, the time of the call. */
   readonly deadline: Ms;
 }
 
 /**
- * Evidence that a lock is held: at least until min(validFrom + leaseMs, owner.provenUntil()). `validFrom` is never later
- * than the server's own start of the lease: the send time of the request that was answered.
+ * Proof that a lock is held, at least until `min(validFrom + leaseMs, owner.provenUntil())`. `validFrom` is the send
+ * time of the answered request, so it is never later than the server's own start of the lease.
  */
 export interface Proof {
   readonly validFrom: Ms;
   readonly leaseMs: Ms;
 }
 
-/** What a grant hangs on: a connection to dflockd, the engine in this process, a lease id, … */
+/** What a grant depends on: a connection to dflockd, the engine in this process, a lease id, … */
 export interface Owner {
   readonly id: string;
-  /** Until when the owner is known to be alive; Infinity where a connection costs nothing. */
+  /** Time until which the owner is known to be alive; Infinity where losing the connection does not lose the lock. */
   provenUntil(): Ms;
-  /** Called in the turn in which the owner is lost. Returns the unsubscription. */
+  /** Calls back in the turn in which the owner is lost. Returns a function that unsubscribes. */
   onLost(callback: (reason: LossReason, error?: Error) => void): () => void;
 }
 
@@ -67,26 +67,26 @@ export interface Grant extends Proof {
   readonly req: AcquireRequest;
   readonly token: string;
   /**
-   * The lease that was asked for, 0: the server's default, where a shorter one was granted to begin with: it is to be renewed to
-   * this in the turn in which it is granted. Until that is answered the lease is what it is.
+   * Set if the server granted a shorter lease than the caller asked for: the lease to renew to, in the turn of the
+   * grant (0: the server's default). Until the renewal is answered, `leaseMs` applies.
    */
   readonly wantedMs?: Ms | undefined;
-  /** Rises with each grant of a key, where the backend has such a thing. */
+  /** Rises with each grant of a key, if the backend supports fences. */
   readonly fence?: bigint | undefined;
-  /** Routed once: renew and release go there and nowhere else. */
+  /** Chosen once: renewals and the release go to this server only. */
   readonly server: string;
   readonly owner: Owner;
 }
 
 /**
- * Who waits for a grant. Either `granted` or `refused` is called, once, in the turn in which it is known, which may be
- * before enqueue() has returned. Callbacks instead of promises, because there is one for each lock that is taken. They
- * must not throw.
+ * Receives the outcome of an acquire. Exactly one of `granted` and `refused` is called, once, in the turn in which the
+ * outcome is known, which may be before enqueue() returns. Callbacks rather than promises, because every acquired lock
+ * needs one. They must not throw.
  */
 export interface Waiter {
-  /** Renews what it gets: a grant with a shorter lease is enough to begin with (Grant.wantedMs). Default false. */
+  /** The waiter renews its grants, so a shorter lease will do at first (see Grant.wantedMs). Default false. */
   readonly autoRenew?: boolean | undefined;
-  /** `queued`: waits in a queue from now on; may be said more than once. `acquired`: the grant is there or on its way. */
+  /** `queued`: the waiter is now in a queue; may be repeated. `acquired`: the grant is there or on its way. */
   onPlaced(place: Placement): void;
   granted(grant: Grant): void;
   /** AcquireTimeoutError at the deadline, LockUnavailableError, MaxLocksError, … */
@@ -95,92 +95,104 @@ export interface Waiter {
 
 export type Placement = 'acquired' | 'queued';
 
-/** A place in the queue, from the moment enqueue() was called. */
+/** A place in the queue, from the call of enqueue() on. */
 export interface Pending {
   /**
-   * Gives up at once: the waiter hears nothing more. A grant which still arrives is freed by the backend. Does nothing once
-   * the waiter has been answered.
+   * Stops waiting at once: the waiter is not called any more, and the backend releases a grant that still arrives. Does
+   * nothing once the waiter has been answered.
    */
   cancel(): void;
 }
 
-/** What came of a release. 'gone': was not held any more; an error: nobody knows, and the lease ends it. */
+/**
+ * The outcome of a release. 'gone': the lock was no longer held. An error: the outcome is unknown, and the lock ends
+ * with its lease.
+ */
 export type Released = 'released' | 'gone' | Error;
 
 /**
- * Something about a server. `up`, `down`: the connection was made, was lost. `draining`: it shuts down; its locks stay
- * until their connections end. `degraded`: it serves less well than it should, as `detail` says.
+ * A change in a server's state. `up`, `down`: the connection was established or lost. `draining`: the server shuts down
+ * and keeps its locks until their connections end. `degraded`: the server is impaired, as `detail` explains.
  */
 export interface LinkEvent {
   readonly server: string;
   readonly state: 'up' | 'down' | 'draining' | 'degraded';
   readonly error?: Error | undefined;
-  /** Of `degraded`: what, and which option changes it. */
+  /** For `degraded`: what is wrong, and which option changes it. */
   readonly detail?: string | undefined;
 }
 
-/** Somebody who listens to signals. Called in the turn in which it happens; must not throw. */
+/** Receives signals, in the turn in which they arrive. Must not throw. */
 export interface SignalTaker {
   signal(channel: string, payload: string): void;
-  /** Nothing will come any more: UnsupportedError, AuthError, ConfigError; ShuttingDownError at the close. */
+  /** The subscription has ended: UnsupportedError, AuthError, ConfigError; ShuttingDownError on close. */
   failed(error: LockError): void;
 }
 
-/** What a backend gets from the client that it works for. */
+/** What the client provides to its backend. */
 export interface BackendHost {
-  /** Deadlines and proofs are points in time of this clock. */
+  /** Deadlines and proofs are times of this clock. */
   readonly clock: Clock;
   readonly entropy: Entropy;
-  /** For operators; in Nest, the logger of the module. */
+  /** Messages for operators. In Nest they go to the logger of the module. */
   readonly log: (level: 'warn', message: string) => void;
 }
 
 /**
- * Makes the backend of one client, which starts and closes it. Called in the constructor of the client; must return a new
- * backend each time, and connect nothing before its start. May throw a ConfigError.
+ * Creates the backend of one client; the client starts and closes it. Called in the client's constructor. Must return a
+ * new backend on each call and must not connect before `start`. May throw a ConfigError.
  */
 export type BackendFactory<S = unknown> = (host: BackendHost) => LockBackend<S>;
 
 /**
- * The seam between what users hold (lib/locks) and where locks live. A method fails by a LockError, thrown or as a rejection;
- * `isTransient` says whether a wait goes on. Anything else that it throws counts as a mistake and becomes a BackendError.
- * @typeParam S what it tells of a server
+ * The interface between the lock API (lib/locks) and the place where locks live. A method fails with a LockError,
+ * thrown or as a rejection; `isTransient` tells whether a wait continues. Any other error is treated as a bug and
+ * becomes a BackendError.
+ * @typeParam S what `stats` returns for each server
  */
 export interface LockBackend<S = unknown> {
   readonly name: string;
   /**
-   * What it promises, known before the start. Key length, lease unit, least and advised lease are read once, when the client
-   * is made: they must not change.
+   * Known before the start. The key length, lease unit, and minimum and advised lease are read once, when the client is
+   * created, and must not change.
    */
   readonly capabilities: Capabilities;
   /**
-   * Connects and probes. Rejects with ConfigError, AuthError, LockUnavailableError; after a transient error it goes on trying
-   * by itself.
+   * Connects and probes. Rejects with ConfigError, AuthError or LockUnavailableError. After a transient error it keeps
+   * trying to connect in the background.
    */
   start(): Promise<Capabilities>;
-  /** One try that does not wait; null if somebody else has it. */
+  /** Tries once, without waiting. Null: the lock is busy. */
   tryAcquire(req: AcquireRequest): Promise<Grant | null>;
-  /** `ticket`: a place of its own, taken at once; its deadline may be Infinity. */
+  /** `ticket`: takes a place of its own at once; its deadline may be Infinity. */
   enqueue(req: AcquireRequest, mode: 'queue' | 'ticket', waiter: Waiter): Pending;
-  /** Rejects with LockLostError (final), or with another error, after which it is tried again while the proof lasts. */
+  /**
+   * Rejects with LockLostError (final), or with another error, after which the client retries while the proof lasts.
+   */
   renew(grant: Grant, leaseMs: Ms): Promise<Proof>;
   /**
-   * Calls `done` once, in the turn in which the outcome is known, which may be before release() has returned. `keepMs` above
-   * 0: shorten or extend the lease to this instead of freeing. Must not throw.
+   * Calls `done` once, in the turn in which the outcome is known, which may be before release() returns. With `keepMs`
+   * above 0, sets the lease to this time instead of releasing. Must not throw.
    */
   release(grant: Grant, done: (outcome: Released) => void, keepMs?: Ms): void;
-  /** Frees it somehow, or leaves it to the lease. Never throws. */
+  /** Releases the lock if it can, or leaves it to its lease. Never throws. */
   abandon(grant: Grant): void;
   isLocked?(key: string, kind: LockKind): Promise<boolean>;
   /** One element per server. */
   stats(): Promise<S[]>;
   ping(): Promise<void>;
-  /** How many copies were put into buffers. Where there are signals at all. */
+  /** Resolves with the number of copies queued for delivery. Present only if the backend supports signals. */
   publish?(channel: string, payload: string): Promise<number>;
-  /** Listens from soon on, again after every lost connection. Returns the end of it, after which nothing is called. */
+  /**
+   * Subscribes soon after the call, and again after every lost connection. Returns a function that unsubscribes;
+   * nothing is called after it.
+   */
   subscribe?(pattern: string, group: string | undefined, taker: SignalTaker): () => void;
   onLink(callback: (event: LinkEvent) => void): () => void;
-  /** "Renew this one now": something happened on its connection; without a grant, all of them. Returns the unsubscription. */
+  /**
+   * Asks the client to renew this grant now because something happened on its connection; without a grant, all of them.
+   * Returns a function that unsubscribes.
+   */
   onSuspect?(callback: (grant?: Grant) => void): () => void;
   close(graceMs: Ms): Promise<void>;
 }

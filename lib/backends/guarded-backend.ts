@@ -18,13 +18,15 @@ import type {
   Waiter,
 } from './backend.js';
 
-/** What is told of an error that a backend threw: its own if it is a LockError, otherwise a BackendError about it. */
+/** Returns a LockError as it is, and wraps anything else that a backend threw in a BackendError. */
 export const failureOf = (name: string, method: string, error: unknown): LockError =>
   error instanceof LockError
     ? error
     : new BackendError(`the backend ${shown(name)} failed in ${method}: ${show(error)}`, { cause: error });
 
-/** Whether it says how long. Text would be appended to a number, and the sum be a lease of days. */
+/**
+ * Whether both times are numbers. A string would be concatenated instead of added, and the lease would last for days.
+ */
 export const isProof = (proof: Proof | null | undefined): boolean =>
   typeof proof?.validFrom === 'number' &&
   typeof proof.leaseMs === 'number' &&
@@ -33,8 +35,8 @@ export const isProof = (proof: Proof | null | undefined): boolean =>
 const nothing = (): void => undefined;
 
 /**
- * A backend of somebody else, whose mistakes end where they are made: what a method throws, and what a promise that it
- * returns is rejected with, becomes the same typed error; where there is nobody to tell, a warning in the log.
+ * Wraps a custom backend and contains its bugs. Errors that it throws, or that its promises reject with, become typed
+ * errors; where no caller can receive them, they become a warning in the log.
  */
 export class GuardedBackend<S> implements LockBackend<S> {
   readonly name: string;
@@ -80,7 +82,7 @@ export class GuardedBackend<S> implements LockBackend<S> {
     }
   }
 
-  /** Callers are told by the waiter, who is not wrapped: there is one for each lock that is taken. */
+  /** The waiter is not wrapped, because every acquired lock has one; it receives the errors itself. */
   enqueue(req: AcquireRequest, mode: 'queue' | 'ticket', waiter: Waiter): Pending {
     let pending: Pending;
     try {
@@ -89,7 +91,7 @@ export class GuardedBackend<S> implements LockBackend<S> {
     } catch (error) {
       throw this.failure('enqueue', error);
     }
-    // An async function, which may still call the waiter.
+    // An async implementation, which may still call the waiter.
     if (isThenable(pending)) return this.pendingLater(pending, waiter);
     throw this.misfit('enqueue', 'a Pending', pending);
   }
@@ -132,7 +134,7 @@ export class GuardedBackend<S> implements LockBackend<S> {
     return this.watch('onLink', () => this.inner.onLink(callback));
   }
 
-  /** A backend that never says that it has closed keeps no application from ending. */
+  /** Has a time limit, so that a backend that never finishes closing cannot keep the application alive. */
   close(graceMs: Ms): Promise<void> {
     const { clock } = this.host;
     const patienceMs = 2 * graceMs;
@@ -185,7 +187,7 @@ export class GuardedBackend<S> implements LockBackend<S> {
     }
   }
 
-  /** Of what should have returned nothing, or something that is no promise. */
+  /** Logs the rejection of a promise returned where none was expected. */
   private settle(method: string, returned: unknown): void {
     if (isThenable(returned)) returned.then(undefined, (error: unknown) => this.warn(method, error));
   }

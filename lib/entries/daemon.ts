@@ -1,4 +1,4 @@
-/** `nestjs-dflockd/daemon`: the lock daemon, to be embedded in a program of one's own. */
+/** `nestjs-dflockd/daemon`: the lock daemon, to embed in your own program. */
 export { ConfigError, LockError, type LockErrorDetails } from '../common/errors.js';
 export type { Clock, Entropy, Ms, Timer } from '../common/system.js';
 export type { DaemonLogger, LogLevel } from '../daemon/logger.js';

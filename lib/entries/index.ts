@@ -1,4 +1,4 @@
-/** `nestjs-dflockd`: the Nest module and everything its users name. */
+/** `nestjs-dflockd`: the Nest module and everything that its users import. */
 export * from '../common/errors.js';
 export type {
   AcquireRequest,

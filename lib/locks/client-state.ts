@@ -1,6 +1,6 @@
 import { transitions } from '../common/transitions.js';
 
-/** open. closing: nothing new is acquired, and what is held is released. closed. */
+/** open. closing: nothing new is acquired, and held locks are released. closed. */
 export type ClientState = 'open' | 'closing' | 'closed';
 
 export const nextClientState = transitions<ClientState, 'close' | 'end'>('a client', {

@@ -35,12 +35,12 @@ import { Scopes, type LockBodyArgs } from './scopes.js';
 import { Signals } from './signals/signals.js';
 import { Tickets } from './tickets/tickets.js';
 
-/** How long releases and connections may take at the end. */
+/** How long, in milliseconds, releases and connections may take during close(). */
 const CLOSE_GRACE_MS = 2000;
 
 /**
- * Distributed locks. Make one for each place where locks live, and close it.
- * @typeParam S what `stats` tells of a server
+ * Distributed locks. Create one client per place where locks live, and close it.
+ * @typeParam S what `stats` returns for each server
  */
 export class LockClient<S = ServerStats> {
   readonly #options: ResolvedOptions;
@@ -62,20 +62,20 @@ export class LockClient<S = ServerStats> {
   #closing: Promise<void> | undefined;
   #state: ClientState = 'open';
 
-  /** Every lock that was lost while held. Hot; completes when the client closes. */
+  /** Emits every lock that is lost while held. Hot; completes when the client closes. */
   readonly lockLost$: Observable<LockLostEvent> = this.#events.lockLost$;
   /**
-   * Everything that happens. Hot; completes when the client closes. While somebody listens, an event is made for every
-   * acquire, renewal and release.
+   * Emits everything that happens. Hot; completes when the client closes. While it has subscribers, an event is created
+   * for every acquire, renewal and release.
    */
   readonly events$: Observable<LockEvent> = this.#events.events$;
-  /** The rare part of events$, for logs: costs nothing for each lock. @internal */
+  /** The rare events of events$, for logs: costs nothing per lock. @internal */
   readonly notices$: Observable<LockNotice> = this.#events.notices$;
 
   /**
-   * Checks the options; connects with start(), or on first use.
-   * @throws ConfigError that names option and value, for a `backend` that another client has, or for two versions of this
-   *   package that cannot work together
+   * Checks the options. Connects with start(), or on first use.
+   * @throws ConfigError naming option and value; for a `backend` that belongs to another client; or if two incompatible
+   * versions of this package are loaded
    */
   constructor(options: LockClientOptions<S> = {}, deps: LockClientDeps = {}) {
     refuseOtherLayouts();
@@ -92,7 +92,7 @@ export class LockClient<S = ServerStats> {
     this.#acquirer = new LockAcquirer(this.#keeper, this.#backendStart, this.#holds, this.#events);
     this.#scopes = new Scopes(this.take.bind(this), this.#holds, this.#clock, this.#options.maxHoldMs);
     this.#tickets = new Tickets(this.#keeper, this.#backendStart, this.#acquirer);
-    // What does not acquire waits as long for the start as an acquire.
+    // Operations other than an acquire wait for the start as long as an acquire does.
     const patience = (): Ms => this.#clock.now() + this.#options.acquireTimeoutMs;
     const ready = (): Promise<void> => this.#acquirer.ready(patience());
     const started = (): Promise<void> => this.#acquirer.started(patience());
@@ -102,7 +102,7 @@ export class LockClient<S = ServerStats> {
   }
 
   /**
-   * A client that is started.
+   * Creates a client and starts it.
    * @throws ConfigError, AuthError; LockUnavailableError with `startup: 'require'`
    */
   static async connect<S = ServerStats>(
@@ -115,35 +115,35 @@ export class LockClient<S = ServerStats> {
   }
 
   /**
-   * Connects as the option `startup` says. Idempotent; a client that could not be started is closed.
+   * Connects as the option `startup` says. Idempotent; a client that fails to start is closed.
    * @throws ConfigError, AuthError; LockUnavailableError with `startup: 'require'`
    */
   start(): Promise<void> {
     return (this.#starting ??= this.startUp());
   }
 
-  /** By this the errors of a client are told from those of others, see `originOf`. @internal */
+  /** Tells the errors of this client from those of others, see `originOf`. @internal */
   get origin(): object {
     return this.#keeper;
   }
 
-  /** The options, checked and complete. Of a token and of TLS options it tells only whether they were given. */
+  /** The options, checked and complete. Of a token and of TLS options, only whether they are set. */
   get options(): ShownOptions {
     return shownOptions(this.#options, this.#backend.name);
   }
 
-  /** What an operator should know of the place where the locks live. @internal */
+  /** A remark for operators about the place where the locks live. @internal */
   get remark(): string | undefined {
     return remarkOn(this.#options.backend);
   }
 
-  /** Plain data, without secrets: where the locks live, how many are held, and whether the client is closed. */
+  /** Plain data without secrets: where the locks live, how many are held, and whether the client is closed. */
   toJSON(): object {
     return { servers: placesOf(this.#options.backend, this.#backend.name), held: this.#holds.size, state: this.#state };
   }
 
   /**
-   * What the locks of this client promise; known once one of the servers has been reached, whether the others can be or not.
+   * What the backend supports and guarantees; known once any one server has been reached.
    * @throws LockUnavailableError before that
    */
   get capabilities(): Capabilities {
@@ -154,20 +154,20 @@ export class LockClient<S = ServerStats> {
   }
 
   /**
-   * Waits for the lock, at most `acquireTimeoutS`. It is renewed until released or lost. Several keys are taken all or
-   * none: all at once if they are free, otherwise one after the other in one order for everybody, under one deadline.
+   * Waits for the lock, at most `acquireTimeoutS`. The lock is renewed until it is released or lost. Several keys are
+   * acquired all or none, under one deadline: at once if all are free, otherwise one by one in an order shared by all.
    * @throws AcquireTimeoutError (busy), LockUnavailableError (no server), MaxLocksError, MaxWaitersError,
-   *   LimitMismatchError, PoolExhaustedError, NestedLockError, UnsupportedError, ShuttingDownError, LockKeyError,
-   *   ConfigError, LockLostError (`onNested` names a lock that was lost), or the reason of `options.signal`
+   * LimitMismatchError, PoolExhaustedError, NestedLockError, UnsupportedError, ShuttingDownError, LockKeyError,
+   * ConfigError, LockLostError (`onNested` names a lost lock), or the reason of `options.signal`
    */
   acquire(key: LockKey, options: AcquireOptions = NO_OPTIONS): Promise<LockHandle> {
     return this.take(key, options);
   }
 
   /**
-   * Tries once and never waits for a holder: null if the lock is busy, also if it is the caller's own; with several keys,
-   * if one of them is.
-   * @throws as acquire, but AcquireTimeoutError and NestedLockError
+   * Tries once and never waits for a holder. Null if the lock is busy, even if the caller itself holds it; with several
+   * keys, if any of them is.
+   * @throws as acquire, except AcquireTimeoutError and NestedLockError
    */
   async tryAcquire(
     key: LockKey,
@@ -180,11 +180,11 @@ export class LockClient<S = ServerStats> {
   }
 
   /**
-   * Takes a place in the queue of the key now, on a connection of its own and outside the order in which callers of this
-   * process wait; `wait()` claims the lock later. `leaseTtlS` is the time in which a granted lock must be claimed, and the
-   * lease from then on; `acquireTimeoutS` the time that `wait()` waits.
+   * Enters the queue of the key now, on a connection of its own and outside the order of this process's other callers;
+   * `wait()` claims the lock later. `leaseTtlS` is the time within which a granted lock must be claimed, and its lease
+   * from then on; `acquireTimeoutS` is the time that `wait()` waits.
    * @throws at once NestedLockError, UnsupportedError, ShuttingDownError, LockKeyError, ConfigError, or the reason of
-   *   `options.signal`; anything else comes from the ticket
+   * `options.signal`; all other errors come from the ticket
    */
   enqueue(key: string, options: TicketOptions = NO_OPTIONS as TicketOptions): LockTicket {
     checkTicketNesting(options?.onNested);
@@ -192,11 +192,11 @@ export class LockClient<S = ServerStats> {
   }
 
   /**
-   * Runs `fn` under the lock and releases it afterwards; within, `currentLock()` is the handle that `fn` gets too.
-   * @throws ConfigError before anything is locked, if the last argument is not a function; as acquire; what `fn` throws;
-   *   ConfigError if `fn` returned what would go on without the lock: an Observable, a generator, an async iterator, a
-   *   stream that can be read, a StreamableFile; LockLostError (with what `fn` returned as `settled`) if the lock was lost
-   *   before `fn` had settled, unless `onLost` is 'ignore'
+   * Runs `fn` under the lock and releases it afterwards. Within `fn`, `currentLock()` is the handle passed to `fn`.
+   * @throws ConfigError before anything is locked if the last argument is not a function; the errors of acquire and of
+   * `fn`; ConfigError if `fn` returned something still active (an Observable, a generator, an async iterator, a
+   * readable stream, a StreamableFile); LockLostError (with the result of `fn` as `settled`) if the lock was lost
+   * before `fn` settled, unless `onLost` is 'ignore'
    */
   withLock<R>(key: LockKey, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
   withLock<R>(key: LockKey, options: LockBodyOptions, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
@@ -205,56 +205,56 @@ export class LockClient<S = ServerStats> {
   }
 
   /**
-   * Acquires for work that is no single function. close() waits for scopes as it waits for bodies. Every scope must be
-   * left, when all that its parts have begun is over.
+   * Acquires a lock for work that is not a single function. close() waits for scopes as it waits for bodies. Every
+   * scope must be left once all work of its parts is over.
    * @throws as acquire
    */
   async enter(key: LockKey, options: ScopeOptions = NO_OPTIONS): Promise<LockScope> {
     return this.open(key, options, undefined, (result) => refuseLiveBody(result, [key].flat()[0]!, 'enter'));
   }
 
-  /** What `withLock` and the decorators stand on: it is up to them what parts may return. @internal */
+  /** The basis of `withLock` and the decorators; they decide what parts may return. @internal */
   open(key: LockKey, options: ScopeOptions, call?: LockedCall, check?: ResultCheck): Promise<LockScope> {
     return this.#scopes.open(key, options, call, check);
   }
 
-  /** Tells `events$` that a body was not run because its lock was busy. */
+  /** Emits on `events$` that a body was skipped because its lock was busy. */
   noteSkipped(key: LockKey): void {
     const { keys } = orderedKeys(key, this.#defaults);
     this.#events.notice({ type: 'skipped', keys, at: this.#clock.wall() });
   }
 
-  /** One exchange with every server. @throws LockUnavailableError */
+  /** Exchanges one request with every server. @throws LockUnavailableError */
   ping(): Promise<void> {
     return this.#queries.ping();
   }
 
-  /** What each server says about itself. @throws LockUnavailableError */
+  /** The stats of each server. @throws LockUnavailableError */
   stats(): Promise<S[]> {
     return this.#queries.stats();
   }
 
   /**
-   * Whether anybody holds the key at this moment; with `limit`, any slot of that semaphore. To be shown, not to be relied on:
-   * the answer may be over when it arrives. On dflockd the server lists all its keys for it (`stats`): callers share one such
-   * request at a time, but do not poll.
-   * @throws UnsupportedError where the backend cannot tell (`capabilities.inspect`), LockKeyError, ConfigError,
-   *   LockUnavailableError, ShuttingDownError
+   * Whether the key is locked at this moment; with `limit`, whether any slot of that semaphore is held. For display
+   * only: the answer may be outdated when it arrives. On dflockd the server lists all its keys for it (`stats`);
+   * callers share one such request at a time, but do not poll.
+   * @throws UnsupportedError if the backend cannot tell (`capabilities.inspect`), LockKeyError, ConfigError,
+   * LockUnavailableError, ShuttingDownError
    */
   isLocked(key: string, options: { limit?: number | undefined } = {}): Promise<boolean> {
     return this.#queries.isLocked(key, options);
   }
 
   /**
-   * Orderly end: nothing new is acquired, those who wait are rejected with ShuttingDownError, handles from `acquire` get
-   * their signal aborted (reason `shutdown`), bodies of `withLock` have `shutdownTimeoutS` to finish, what is left is
-   * released, connections close. Idempotent; never throws.
+   * Shuts down in order: nothing new is acquired, waiting callers are rejected with ShuttingDownError, the signals of
+   * handles from `acquire` abort (reason `shutdown`), bodies of `withLock` have `shutdownTimeoutS` to finish, remaining
+   * locks are released, connections close. Idempotent; never rejects.
    */
   close(): Promise<void> {
     return (this.#closing ??= this.shutDown());
   }
 
-  /** Not an async function: that would cost every acquire some turns of the microtasks more. */
+  /** Not an async function, which would cost every acquire additional microtasks. */
   private take(key: LockKey, options: AcquireOptions, call?: LockedCall): Promise<Hold> {
     let request: CheckedAcquire;
     try {

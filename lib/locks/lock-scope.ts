@@ -13,21 +13,24 @@ import type { AcquireOptions } from './acquire/acquire-options.js';
 
 export interface ScopeOptions extends AcquireOptions {
   /**
-   * Seconds after the acquire for which the lock is kept at least, even if the body settles earlier. On dflockd it ends
-   * with its process, as any lock does there.
+   * Minimum time, in seconds after the acquire, for which the lock is kept even if the body settles earlier. Default 0.
+   * On dflockd it ends with the process, as every lock there does.
    */
   minHoldS?: number | undefined;
   /**
-   * Seconds after the grant (of several keys: of the last) at which the body loses its lock (reason `overdue`): above 0, at
-   * least `minHoldS`. `signal` aborts, and the lock is free a second later, or as soon as the body settles. Default:
-   * `maxHoldS` of the client. A body that joins a lock (`onNested`) has the limit of that lock, and its own is ignored.
+   * Seconds after the grant (with several keys: the last grant) at which the body loses its lock (reason `overdue`):
+   * above 0, at least `minHoldS`. `signal` aborts, and the lock is free a second later, or as soon as the body settles.
+   * Default: `maxHoldS` of the client. A body that joins a lock (`onNested`) has the limit of that lock; its own is
+   * ignored.
    */
   maxHoldS?: number | undefined;
 }
 
 /** Options of `withLock` on a client and on DflockdService. */
 export interface LockBodyOptions extends ScopeOptions {
-  /** `throw` (default): a lock lost under the body makes withLock reject. `ignore`: only the events tell. */
+  /**
+   * `throw` (default): withLock rejects if the lock is lost while the body runs. `ignore`: only the events report it.
+   */
   onLost?: 'throw' | 'ignore' | undefined;
 }
 
@@ -37,7 +40,7 @@ export function checkOnLost(value: unknown): void {
 }
 
 /**
- * What withLock was given behind the key: JavaScript programs may have it in another order.
+ * Checks the arguments of withLock after the key, which JavaScript callers may pass in the wrong order.
  * @throws ConfigError
  */
 export function checkWork<O extends object, F>(
@@ -51,9 +54,8 @@ export function checkWork<O extends object, F>(
 }
 
 /**
- * What the caller gets once the work has succeeded and LockScope.leave() has returned: the value, or, if the lock was lost
- * under it, the loss with the value in it.
- * @throws the loss
+ * The result of work that has succeeded, once LockScope.leave() has returned.
+ * @throws the loss, with the value in it, if the lock was lost under the work
  */
 export function resultAfter<R>(loss: LockLostError | undefined, onLost: 'throw' | 'ignore', value: R): R {
   if (loss && onLost === 'throw') {
@@ -63,7 +65,7 @@ export function resultAfter<R>(loss: LockLostError | undefined, onLost: 'throw' 
   return value;
 }
 
-/** @throws what refuses the result */
+/** @throws an error that refuses the result */
 export type ResultCheck = (result: unknown) => void;
 
 /** A lock around a piece of work. */
@@ -78,7 +80,7 @@ export class LockScope {
     private readonly holds: Holds,
     clock: Clock,
     private readonly times: HoldTimes,
-    /** Looks at what parts return. */
+    /** Checks what parts return. */
     private readonly check?: ResultCheck,
   ) {
     this.since = clock.now();
@@ -92,10 +94,10 @@ export class LockScope {
   }
 
   /**
-   * Runs a part of the work with the lock as `currentLock()`; as often as there are parts. A query that begins with its
-   * `then()` is begun under the lock, and a promise of its result returned.
-   * @throws ConfigError, or returns a promise that rejects with it, if the part returned what goes on by itself (a stream,
-   *   an Observable, …), as `withLock` does. The lock is still held.
+   * Runs a part of the work with the lock as `currentLock()`; may be called any number of times. If the part returns a
+   * query that starts on its `then()`, it is started under the lock, and a promise of its result is returned.
+   * @throws ConfigError, or returns a promise that rejects with it, if the part returned something still active (a
+   * stream, an Observable, …), as in `withLock`. The lock is still held.
    */
   run<R>(part: () => R): R {
     const returned = runWithLock(this.entry, part);
@@ -113,18 +115,19 @@ export class LockScope {
     return this.held.loss;
   }
 
-  /** Calls back once when the lock is lost; at once if it has been. Returns how to stop that. */
+  /** Calls back once when the lock is lost, or at once if it has been. Returns a function that unsubscribes. */
   onLoss(listener: (loss: LockLostError) => void): () => void {
     return this.held.onLoss(listener);
   }
 
-  /** Waits out a doubt about the lock; the work goes on. Returns the loss if it has been lost. */
+  /** Waits until any doubt about the lock is settled; the work continues. Returns the loss if there is one. */
   settle(): Promise<LockLostError | undefined> {
     return this.held.settle();
   }
 
   /**
-   * The work has settled: releases the lock. Returns the loss if it had been lost before. Idempotent; never throws.
+   * Releases the lock when the work has settled. Returns the loss if it had been lost before. Idempotent; never
+   * rejects.
    */
   leave(): Promise<LockLostError | undefined> {
     return (this.leaving ??= this.end());
@@ -135,7 +138,7 @@ export class LockScope {
     try {
       const loss = await this.held.settle();
       if (loss) {
-        // Of an overdue lock something is left.
+        // An overdue lock still has a last lease to release.
         void this.held.release();
         return loss;
       }

@@ -8,15 +8,15 @@ import { checkBounds } from './options/bounds.js';
 import { wireKey } from './options/keys.js';
 
 export interface QueryHost {
-  /** Of errors, see `withOrigin`. */
+  /** Attached to errors, see `withOrigin`. */
   readonly origin: object;
   /** Resolves when all servers have been reached. */
   started(): Promise<void>;
-  /** Resolves when the backend has been started, even if it has not reached each server. */
+  /** Resolves when the backend has started, even if it has not reached every server. */
   ready(): Promise<void>;
 }
 
-/** What the servers are asked, and nobody holds a lock for. */
+/** Queries to the servers that involve no held lock. */
 export class Queries<S> {
   constructor(
     private readonly backend: LockBackend<S>,

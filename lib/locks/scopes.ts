@@ -18,15 +18,15 @@ import {
 } from './lock-scope.js';
 import type { LockKey } from './options/options.js';
 
-/** Work under a lock, as LockClient.withLock takes it. */
+/** The arguments of LockClient.withLock after the key. */
 export type LockBodyArgs<R> =
   [fn: (lock: LockHandle) => R | Promise<R>] | [options: LockBodyOptions, fn: (lock: LockHandle) => R | Promise<R>];
 
-/** Takes locks for bodies, and gives them back. */
+/** Acquires locks for bodies and releases them. */
 export class Scopes {
   private readonly times: HoldTimes;
 
-  /** @param take takes a lock */
+  /** @param take acquires a lock */
   constructor(
     private readonly take: (key: LockKey, options: AcquireOptions, call?: LockedCall) => Promise<Hold>,
     private readonly holds: Holds,
@@ -40,7 +40,7 @@ export class Scopes {
     const [given, fn] = checkWork<LockBodyOptions, (lock: LockHandle) => R | Promise<R>>(args);
     const { onLost = 'throw', ...options } = given;
     checkOnLost(onLost);
-    // By this it is known that there is nothing to be checked.
+    // The identity of NO_OPTIONS tells that there is nothing to check.
     const scope = await this.open(key, given === NO_OPTIONS ? NO_OPTIONS : options);
     let value: R;
     try {

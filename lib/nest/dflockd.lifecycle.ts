@@ -16,8 +16,9 @@ import type { Log } from './module.logger.js';
 import { moduleOf, type ModuleInfo, type NestModule, type NestWrapper } from './shared/module-info.js';
 
 /**
- * Ties a module's service to the life of the application. It depends on nothing that comes from the options: Nest calls no
- * hooks of what a request-scoped option would have made request-scoped too, and that has to be reported here.
+ * Ties a module's service to the application's lifecycle. It injects nothing that depends on the options: a
+ * request-scoped option would make it request-scoped too, Nest would not call its hooks, and the mistake could not be
+ * reported here.
  */
 @Injectable()
 export class DflockdLifecycle implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown {
@@ -35,13 +36,13 @@ export class DflockdLifecycle implements OnModuleInit, BeforeApplicationShutdown
       }
       await this.explorer.explore((message) => this.log?.('warn', message));
     } catch (error) {
-      // The boot fails, and Nest calls no hook for that: a port that `embedded.listen` has open would stay open.
+      // The boot fails, and Nest calls no hook then: a port opened by `embedded.listen` would stay open.
       for (const module of this.modules.values()) await serviceOf(module)?.client.close();
       throw error;
     }
   }
 
-  /** Only noted: requests in flight may use locks until HTTP is closed. */
+  /** Only logs: requests in flight may use locks until the HTTP server is closed. */
   beforeApplicationShutdown(): void {
     this.log?.('debug', MESSAGES.closing);
   }
@@ -50,7 +51,7 @@ export class DflockdLifecycle implements OnModuleInit, BeforeApplicationShutdown
     await serviceOf(this.own)?.client.close();
   }
 
-  /** Undefined where the boot failed before there was one. */
+  /** Undefined if the boot failed before it existed. */
   private get log(): Log | undefined {
     return this.provider(OWN_LOG).instance as Log | undefined;
   }
@@ -66,7 +67,7 @@ export class DflockdLifecycle implements OnModuleInit, BeforeApplicationShutdown
 
 named(DflockdLifecycle, 'DflockdLifecycle');
 
-/** Undefined also when a test has put something else in its place. */
+/** Undefined also if a test has replaced it. */
 function serviceOf(module: NestModule): DflockdService | undefined {
   const service: unknown = module.providers.get(OWN_SERVICE)?.instance;
   return service instanceof DflockdService ? service : undefined;

@@ -76,13 +76,13 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleO
  */
 @Module({})
 export class DflockdModule extends ConfigurableModuleClass {
-  /** @throws ConfigError at start, for options that are wrong, unknown or contradict each other */
+  /** @throws ConfigError at start, for options that are wrong, unknown or contradictory */
   static override forRoot(options: DflockdModuleOptions & DflockdModuleExtras = {}): DynamicModule {
     located('DflockdModule.forRoot', () => checkObject('options', options));
     return super.forRoot(options);
   }
 
-  /** @throws ConfigError at start, as forRoot; also if what is injected is request-scoped */
+  /** @throws ConfigError at start, as forRoot; also if an injected provider is request-scoped */
   static override forRootAsync(options: DflockdModuleAsyncOptions): DynamicModule {
     located('DflockdModule.forRootAsync', () => checkSource(options));
     return super.forRootAsync(options);
@@ -101,7 +101,7 @@ function providersOf(info: ModuleInfo): Provider[] {
       useFactory: (options: DflockdModuleOptions) => logTo(options?.logger),
       inject: [MODULE_OPTIONS],
     },
-    // A factory, not a value: two applications made of the same module must not share it.
+    // A factory, not a value: two applications created from the same module must not share it.
     { provide: ref, useFactory: () => new ServiceRef() },
     {
       provide: service,
@@ -141,7 +141,7 @@ function providersOf(info: ModuleInfo): Provider[] {
   ];
 }
 
-/** Other copies of this package have classes of their own, and the libraries that brought them ask for those. */
+/** Other copies of this package have their own classes, and libraries that bring them inject those. */
 function aliasesOf({ instance }: ModuleInfo): ExistingProvider[] {
   if (instance !== DEFAULT_INSTANCE) return [];
   const aliases = (all: ReadonlySet<Type>, own: Type): ExistingProvider[] =>
@@ -151,7 +151,7 @@ function aliasesOf({ instance }: ModuleInfo): ExistingProvider[] {
 
 async function startClient(options: DflockdModuleOptions, log: Log): Promise<LockClient<unknown>> {
   const client = located('DflockdModule', () => new LockClient(clientOptionsOf(options), { log }));
-  // Not events$: those cost something for each lock as soon as somebody listens.
+  // Not events$, which costs something per lock as soon as it has a subscriber.
   if (options.logger !== false) client.notices$.subscribe(eventLogger(log));
   if (client.remark) log('log', client.remark);
   await client.start();

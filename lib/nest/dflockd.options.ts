@@ -9,22 +9,22 @@ import { checkFilter } from './errors/exception.settings.js';
 export type DflockdModuleOptions = LockClientOptions<unknown> & {
   /**
    * Answers requests that failed because of a lock, see LockExceptionFilter. Default true; `false` installs no filter.
-   * `busyStatus` is the HTTP status for a busy lock, default 423. `keyStatus` is the one for a key that a decorator could not
-   * make from the arguments of the call, default 400; with 500 it counts as a mistake of the application, on all
+   * `busyStatus` is the HTTP status for a busy lock, default 423. `keyStatus` is the status for a key that a decorator
+   * could not build from the arguments of the call, default 400. With 500 it counts as an application error on all
    * transports: it is logged with its stack, and clients get no reason.
    */
   exceptionFilter?: boolean | { busyStatus?: number | undefined; keyStatus?: number | undefined } | undefined;
   /**
-   * Default: Nest's logger, context `Dflockd`. `false`: silence. A logger with a context of its own, as `new Logger('Locks')`,
-   * keeps it.
+   * The logger. Default: Nest's logger with the context `Dflockd`. `false`: no log. A logger with its own context, such
+   * as `new Logger('Locks')`, keeps it.
    */
   logger?: LoggerService | false | undefined;
 };
 
 export interface DflockdModuleExtras {
-  /** Name of this lock service, where an application has several. Default: none. */
+  /** Name of this lock service, if an application has several. Default: none. */
   instance?: string | undefined;
-  /** Whether all modules see it without importing it. Default true. */
+  /** Whether all modules can inject it without importing this one. Default true. */
   isGlobal?: boolean | undefined;
 }
 
@@ -42,14 +42,14 @@ export interface DflockdModuleAsyncOptions extends DflockdModuleExtras {
   inject?: FactoryProvider['inject'] | undefined;
   useClass?: Type<DflockdOptionsFactory> | undefined;
   useExisting?: Type<DflockdOptionsFactory> | undefined;
-  /** Providers of the importing module; those that `inject` names, and what they depend on, are provided here too. */
+  /** Providers of the importing module: those named in `inject`, with their dependencies, are provided here too. */
   provideInjectionTokensFrom?: Provider[] | undefined;
 }
 
 const LOGGER_METHODS = ['log', 'warn', 'error'] as const;
 
 /**
- * Checks what belongs to Nest and returns the rest, which LockClient checks.
+ * Checks the options of the Nest module and returns the rest, which LockClient checks.
  * @throws ConfigError naming option and value
  */
 export function clientOptionsOf(options: unknown): LockClientOptions<unknown> {
@@ -66,7 +66,7 @@ export function clientOptionsOf(options: unknown): LockClientOptions<unknown> {
   return rest;
 }
 
-/** Of forRootAsync: where the options come from. @throws ConfigError */
+/** Checks where the options of forRootAsync come from. @throws ConfigError */
 export function checkSource(options: unknown): void {
   const { useFactory, useClass, useExisting } = checkObject('options', options);
   if (!useFactory && !useClass && !useExisting) throw new ConfigError(MESSAGES.noAsyncSource);

@@ -15,19 +15,20 @@ import { checkInstance } from './dflockd.token.js';
  * `@InjectDflockdSignals('name')`.
  */
 export class DflockdSignals {
-  /** Not shown where the signals are printed. */
+  /** Hidden when the signals are printed. */
   declare private readonly service: unknown;
 
-  /** Made by DflockdModule; applications inject it. */
+  /** Created by DflockdModule; applications inject it. */
   constructor(service: unknown) {
     Object.defineProperty(this, 'service', { value: service });
   }
 
   /**
-   * Sends a signal. Returns how many listeners' buffers it was put into, which is not how many have got it.
-   * @param channel tokens separated by dots, no white space, no wildcard, at most 256 bytes; the namespace is not applied
-   * @param payload one line of text, not blank; with the channel at most 65,531 bytes
-   * @throws LockKeyError, ConfigError (the payload), UnsupportedError (no signals there), LockUnavailableError,
+   * Publishes a signal. Resolves with the number of subscribers it was queued for, not the number that received it.
+   * @param channel tokens separated by dots, no white space, no wildcard, at most 256 bytes; the namespace is not
+   * applied
+   * @param payload one line of text, not blank; at most 65,531 bytes together with the channel
+   * @throws LockKeyError, ConfigError (the payload), UnsupportedError (signals not supported), LockUnavailableError,
    * ShuttingDownError
    */
   async emit(channel: string, payload: string): Promise<number> {
@@ -40,11 +41,11 @@ export class DflockdSignals {
   }
 
   /**
-   * The signals on channels that match, from the moment of subscribing until the application shuts down, when the stream
-   * completes. After a lost connection they come again by themselves; what was published meanwhile is lost. The stream fails
-   * with UnsupportedError (no signals there), AuthError or ConfigError.
-   * @param pattern tokens separated by dots; `*` is any one token, `>` as the last one any number of them
-   * @param options `group`: of all who listen to the pattern in the same group, one gets each signal
+   * Emits the signals on matching channels, from subscription until the application shuts down, when the stream
+   * completes. After a lost connection it resumes by itself; signals published meanwhile are lost. The stream fails
+   * with UnsupportedError (signals not supported), AuthError or ConfigError.
+   * @param pattern tokens separated by dots; `*` matches one token, `>` as the last one matches one or more
+   * @param options `group`: of all subscribers with this pattern and group, one receives each signal
    * @throws LockKeyError, ConfigError (the options), UnsupportedError
    */
   signal$(pattern: string, options?: SignalOptions): Observable<Signal> {
@@ -59,7 +60,7 @@ export class DflockdSignals {
 
 brand(DflockdSignals, 'DflockdSignals');
 
-/** The DflockdSignals of each copy of this package, as `serviceClasses`. */
+/** The DflockdSignals class of each copy of this package, like `serviceClasses`. */
 export const signalsClasses = shared('signals-classes', () => new Set<Type>()).add(DflockdSignals as Type);
 
 /**

@@ -5,7 +5,8 @@ import { DEFAULT_INSTANCE } from './shared/dflockd.constants.js';
 import { DflockdService } from './dflockd.service.js';
 
 /**
- * The injection token of an instance's DflockdService, for `inject: [...]` of factories and `overrideProvider` of tests.
+ * The injection token of an instance's DflockdService, for a factory's `inject: [...]` and for `overrideProvider` in
+ * tests.
  * @param instance as given to `forRoot`
  * @throws ConfigError
  */
@@ -14,10 +15,10 @@ export function getDflockdToken(instance: string = DEFAULT_INSTANCE): InjectionT
   return instance === DEFAULT_INSTANCE ? DflockdService : sharedSymbol(`service:${instance}`);
 }
 
-/** @throws ConfigError for what cannot name an instance */
+/** @throws ConfigError for a value that cannot name an instance */
 export function checkInstance(instance: unknown): asserts instance is string {
   if (typeof instance !== 'string' || instance === '') throw wrong('instance', 'a name', instance);
 }
 
-/** The DflockdService of each copy of this package: a class is asked for by whoever has it, and by no other name. */
+/** The DflockdService class of each copy of this package: users inject the class of the copy that they import. */
 export const serviceClasses = shared('service-classes', () => new Set<Type>()).add(DflockdService as Type);

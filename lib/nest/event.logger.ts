@@ -4,13 +4,13 @@ import { MESSAGES } from './shared/dflockd.messages.js';
 import { LossLogger } from './loss.logger.js';
 import type { Log } from './module.logger.js';
 
-/** Who hears the notices of a client. */
+/** Receives the notices of a client. */
 export interface EventLogger {
   next(event: LockNotice): void;
   complete(): void;
 }
 
-/** Turns notices into lines of the log; each transition of a connection once, losses that come together in one line. */
+/** Turns notices into log lines: each transition of a connection once, and losses that come together in one line. */
 export function eventLogger(log: Log, clock: Clock = systemClock): EventLogger {
   const down = new Set<string>();
   const losses = new LossLogger(log, clock);

@@ -3,12 +3,12 @@ import type { LockLostEvent } from '../locks/events/events.js';
 import { MESSAGES } from './shared/dflockd.messages.js';
 import type { Log } from './module.logger.js';
 
-/** After a line, further losses are collected for so long. */
+/** How long, in milliseconds, further losses are collected after a line. */
 const PAUSE_MS: Ms = 1000;
 
 /**
- * Tells of lost locks: a connection that ends may cost thousands in one turn, and a line for each would bury the log. Those
- * of a turn get one line, and after it those of each second.
+ * Logs lost locks. A connection that ends may lose thousands in one turn, and a line for each would flood the log, so
+ * the losses of a turn share one line, and later ones share one per second.
  */
 export class LossLogger {
   private untold: LockLostEvent[] = [];
@@ -24,11 +24,11 @@ export class LossLogger {
     if (this.untold.push(event) > 1) return;
     const pause = this.pausedUntil - this.clock.now();
     if (pause <= 0) this.clock.endOfTurn(() => this.flush());
-    // What is lost must be told, also by a process that has nothing else to do.
+    // Losses must be logged even by a process that has nothing else to do.
     else this.timer = this.clock.setTimer(() => this.flush(), pause, true);
   }
 
-  /** Tells what there is to tell now. */
+  /** Logs the collected losses now. */
   flush(): void {
     const { untold, clock } = this;
     if (this.timer) clock.clearTimer(this.timer);

@@ -7,7 +7,7 @@ export type Log = (level: Level, message: string) => void;
 
 const ignore = (): void => {};
 
-/** Writes to the logger of the options; to nothing with `false`. What a logger throws costs a line, not a lock. */
+/** Writes to the logger of the options; discards everything with `false`. Ignores errors that the logger throws. */
 export function logTo(logger: LoggerService | false | undefined): Log {
   if (logger === false) return ignore;
   // Nest's own, named by its context: it follows app.useLogger().
@@ -17,14 +17,15 @@ export function logTo(logger: LoggerService | false | undefined): Log {
       const outcome: unknown = target[level]?.(message, ...contextFor(target, level));
       if (isThenable(outcome)) outcome.then(ignore, ignore);
     } catch {
-      // Nobody is left to be told.
+      // There is no one left to tell.
     }
   };
 }
 
 /**
- * What follows the message, as Nest's `Logger` passes it on: the context, in `error` behind the stack. Nothing for a logger
- * that has a context, since `Logger` and `ConsoleLogger` would print another one as a further message or in place of theirs.
+ * The arguments after the message, as Nest's `Logger` passes them on: the context, for `error` after the stack. None
+ * for a logger with a context, since `Logger` and `ConsoleLogger` would print another as a further message, or in place
+ * of theirs.
  */
 function contextFor(target: LoggerService, level: Level): unknown[] {
   const { context } = target as { context?: unknown };

@@ -7,16 +7,16 @@ import { serviceRefOf, lockedMethodsOf } from '../nest/methods/locked-method.reg
 import { ServiceRef } from '../nest/methods/service-ref.js';
 import { TestLocks } from './test-locks.js';
 
-/** For those who do not care which; nothing in it keeps the process alive. */
+/** Shared by objects attached without `locks`; does not keep the process alive. */
 const common = shared('test-locks', (): { locks?: TestLocks } => ({}));
 
 /**
- * Connects an object that Nest did not make to locks, so that its locked methods work: all instances that they name. May be
- * called again, with others.
+ * Connects an object that Nest did not create to locks, for all instances that its locked methods name. May be called
+ * again, with others.
  *
- * @param locks default: locks in this process that all such objects share
+ * @param locks default: locks in this process, shared by all such objects
  * @returns the object
- * @throws ConfigError for an object without locked methods, or one that Nest made
+ * @throws ConfigError for an object without locked methods, or one that Nest created
  *
  * @example
  * ```ts
@@ -33,7 +33,7 @@ export function attachLocks<T extends object>(object: T, locks: TestLocks | Dflo
   }
   const name = object.constructor?.name ?? 'the object';
   const methods = lockedMethodsOf(Object.getPrototypeOf(object) as object);
-  if (methods.length === 0) throw new ConfigError(`attachLocks: ${name} has no method with a lock`);
+  if (methods.length === 0) throw new ConfigError(`attachLocks: ${name} has no locked methods`);
   const ref = new ServiceRef();
   ref.fill(new LockRunner(service.client));
   for (const method of methods) {
@@ -42,7 +42,7 @@ export function attachLocks<T extends object>(object: T, locks: TestLocks | Dflo
     if (serviceRefOf(object, instance) !== ref) {
       const which = instance === DEFAULT_INSTANCE ? 'DflockdService' : `getDflockdToken('${instance}')`;
       throw new ConfigError(
-        `attachLocks: ${name} was made by Nest and has its locks; use overrideProvider(${which}).useValue(locks.service)`,
+        `attachLocks: ${name} was created by Nest and has its locks already; use overrideProvider(${which}).useValue(locks.service)`,
       );
     }
   }

@@ -18,7 +18,7 @@ import type { ServerStats } from '../protocol/server-stats.js';
 import { TestGrant } from './test-grant.js';
 import { TestPending } from './test-pending.js';
 
-/** One process as the engine sees it: what it holds and waits for, on a link that can be cut. */
+/** One process as the engine sees it, with its grants and waits, on a link that can be cut. */
 export class TestBackend implements LockBackend<ServerStats> {
   readonly name: string;
   readonly capabilities: Capabilities;
@@ -36,19 +36,19 @@ export class TestBackend implements LockBackend<ServerStats> {
     this.capabilities = engine.capabilities;
   }
 
-  /** What it has, minimum holds that go on included. */
+  /** Its grants, including minimum holds that still run. */
   get grants(): readonly TestGrant[] {
     const now = this.clock.now();
     for (const grant of this.held) if (grant.until <= now) this.held.delete(grant);
     return [...this.held];
   }
 
-  /** What its callers wait for. */
+  /** The requests of its waiting callers. */
   get waiting(): readonly AcquireRequest[] {
     return [...this.waits].map(({ req }) => req);
   }
 
-  /** Nothing reaches the engine any more, and nothing comes back. */
+  /** Cuts the link to the engine, in both directions. */
   cut(): void {
     if (this.isCut) return;
     this.isCut = true;
@@ -63,7 +63,7 @@ export class TestBackend implements LockBackend<ServerStats> {
     this.tellLink('up');
   }
 
-  /** The engine frees it, and its holder is told. */
+  /** Makes the engine free the grant and tells its holder. */
   lose(grant: TestGrant, reason: LossReason): void {
     this.held.delete(grant);
     this.engine.abandon(grant.inner);
@@ -104,7 +104,7 @@ export class TestBackend implements LockBackend<ServerStats> {
   }
 
   release(grant: Grant, done: (outcome: Released) => void, keepMs?: Ms): void {
-    // What could not be released stays until its lease is over.
+    // A lock that could not be released is held until its lease ends.
     if (this.isCut) return done(this.unreachable());
     const its = grant as TestGrant;
     if (keepMs) its.until = this.clock.now() + keepMs;
@@ -135,7 +135,7 @@ export class TestBackend implements LockBackend<ServerStats> {
     return this.engine.publish(channel, payload);
   }
 
-  /** What is published during a cut is lost. */
+  /** Signals published during a cut are lost. */
   subscribe(pattern: string, group: string | undefined, taker: SignalTaker): () => void {
     return this.engine.subscribe(pattern, group, {
       signal: (channel, payload) => {

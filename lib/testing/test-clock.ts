@@ -15,31 +15,31 @@ interface TestTimer {
   readonly keepAlive: boolean;
 }
 
-/** Sums of fractions are off by less. */
+/** Larger than the rounding error of a sum. */
 const ROUNDING_MS: Ms = 1e-6;
-/** So many timers in a row may be run one by one without anybody having used a lock. */
+/** Number of consecutive timers that may be run one by one without any use of a lock. */
 const MAX_IDLE_STEPS = 100;
 
 /**
- * Time that runs as the host's does and can be skipped. Where a test framework has put fake timers in the place of the
- * host's, these drive it; that is noticed whenever the clock is asked for anything.
+ * A clock that follows the host's time and can skip ahead. If a test framework has installed fake timers, these drive
+ * it; that is detected whenever the clock is read or set.
  *
- * Whatever way the host's time moves, this one goes from timer to timer, each of which fires at its very time, and lets
- * promises settle in between. So a lock is renewed in time even if a test skips an hour in one step.
+ * However the host's time moves, this clock goes from timer to timer, fires each at its exact time, and lets promises
+ * settle in between. So a lock is renewed in time even if a test skips an hour in one step.
  */
 export class TestClock implements Clock {
   private host: HostTimers = hostTimers();
   private hostTime: Ms = this.host.now();
-  /** What to add to the host's time. */
+  /** The difference to the host's time. */
   private offset: Ms = 0;
   private time: Ms = this.hostTime;
-  /** By `advance`. */
+  /** Time skipped by `advance`. */
   private skipped: Ms = 0;
-  /** What to add to this time for the wall clock where `Date` does not follow the timers. */
+  /** The difference of the wall clock to this time, if `Date` does not follow the timers. */
   private wallLead: Ms = systemClock.wall() - this.time;
-  /** In the order in which they were set, which is the order of those that are due at the same time. */
+  /** In the order in which they were set, which is the firing order of timers due at the same time. */
   private readonly timers = new Set<TestTimer>();
-  /** The one timer of the host: for the first of these. */
+  /** The only host timer, set for the earliest of these. */
   private handle: unknown;
   private isWalking = false;
   private walk: Promise<void> = Promise.resolve();
@@ -65,7 +65,7 @@ export class TestClock implements Clock {
     this.timers.add(timer);
     if (this.isWalking) return timer;
     if (timer.due <= this.time) this.catchUp();
-    // Always anew: test frameworks can remove all timers there are.
+    // Always set it anew, since test frameworks can remove all timers.
     this.arm();
     return timer;
   }
@@ -74,7 +74,7 @@ export class TestClock implements Clock {
     if (this.timers.delete(timer as TestTimer) && !this.isWalking) this.arm();
   }
 
-  /** There are no sockets whose input could be waiting. */
+  /** There are no sockets with unread input. */
   afterPoll(fn: () => void): void {
     void Promise.resolve().then(fn);
   }
@@ -83,19 +83,19 @@ export class TestClock implements Clock {
     void Promise.resolve().then(fn);
   }
 
-  /** This machine never sleeps. */
+  /** This machine is never suspended. */
   uptime(): Ms {
     return this.now();
   }
 
-  /** Goes as `now` does: there is no jump that would mean anything. */
+  /** Follows `now`, so it never jumps. */
   wall(): Ms {
     const now = this.now();
     if (!this.host.movesDate) return now + this.wallLead;
     return systemClock.wall() + now - this.target() + this.skipped;
   }
 
-  /** Skips so much time. */
+  /** Skips the given time, in milliseconds. */
   async advance(ms: Ms): Promise<void> {
     await nextTurn();
     this.now();
@@ -106,16 +106,16 @@ export class TestClock implements Clock {
     await nextTurn();
   }
 
-  /** Forgets all timers. */
+  /** Clears all timers. */
   stop(): void {
     this.timers.clear();
     this.arm();
   }
 
-  /** Where time will be when all that is due has fired. */
+  /** The time that will be reached when everything due has fired. */
   private target(): Ms {
     const hostTime = this.host.now();
-    // Fake time begins again, without timers, when it is installed again.
+    // Fake time starts over, without timers, when it is installed again.
     if (hostTime < this.hostTime) {
       this.offset += this.hostTime - hostTime;
       this.handle = undefined;
@@ -132,7 +132,7 @@ export class TestClock implements Clock {
     return first;
   }
 
-  /** Fires what is due, one point in time after the other. */
+  /** Fires due timers in order of time. */
   private walkOn(): Promise<void> {
     if (!this.isWalking) this.walk = this.stepByStep();
     return this.walk;
@@ -147,7 +147,7 @@ export class TestClock implements Clock {
           if (timer.due <= this.time && this.timers.delete(timer)) timer.fn();
         }
         await nextTurn();
-        // Behind the last test there may be no host any more.
+        // After the last test the host may be gone.
         if (this.timers.size > 0) this.follow();
       }
       this.time = Math.max(this.time, this.target());
@@ -159,7 +159,7 @@ export class TestClock implements Clock {
     }
   }
 
-  /** Time has passed and no timer of the host has told: fires what is due in the next turn. */
+  /** Time has passed without a host timer firing: fires what is due in the next turn. */
   private catchUp(): void {
     if (this.isBehind) return;
     this.isBehind = true;
@@ -170,8 +170,8 @@ export class TestClock implements Clock {
   }
 
   /**
-   * Whoever runs timers until there are none would run the renewals of a held lock for ever. After some, only callers who
-   * wait are woken; the rest is done when somebody uses a lock.
+   * A framework that runs timers until none are left would run the renewals of a held lock forever. After a number of
+   * timers, only waiting callers are woken; the rest fires when a lock is next used.
    */
   private arm(): void {
     const { host } = this;
@@ -180,7 +180,7 @@ export class TestClock implements Clock {
     this.handle = undefined;
     const first = this.first(this.idleSteps >= MAX_IDLE_STEPS);
     if (!first) return;
-    // Node truncates, and fires early by up to a millisecond.
+    // Node truncates delays and fires up to a millisecond early.
     const whole = Math.ceil(first.due - target - ROUNDING_MS) + (host.isFake ? 0 : 1);
     const delay = Math.min(Math.max(whole, 0), LONGEST_TIMER);
     const until = Math.min(first.due, target + delay);
@@ -192,17 +192,17 @@ export class TestClock implements Clock {
   private rang(host: HostTimers, until: Ms): void {
     if (host !== this.host) return;
     this.handle = undefined;
-    // Fake timers are never early, even where no fake clock tells the time.
+    // Fake timers are never early, even if no fake clock reports the time.
     if (host.isFake) this.offset += Math.max(0, until - this.target());
     this.countsStep = true;
     void this.walkOn();
   }
 
-  /** Fake time begins when it is installed, and all of it counts; on the way back none is known to have passed. */
+  /** Fake time counts from its installation on; when it is removed, no time is known to have passed. */
   private follow(): void {
     const host = hostTimers();
     if (host === this.host) return;
-    // Fake timers are gone with the fakes; node:test would take another timer for the one that is cleared.
+    // Fake timers vanish with the fakes; with node:test, clearing one would remove another timer.
     if (!this.host.isFake) this.host.clearTimeout(this.handle);
     this.handle = undefined;
     this.host = host;

@@ -4,10 +4,10 @@ import type { Ms } from '../common/system.js';
 
 type OnLost = (reason: LossReason, error?: Error) => void;
 
-/** A lock that the engine gave, on an owner of its own, so that it can be lost alone. */
+/** A lock granted by the engine, with its own owner, so that it can be lost separately. */
 export class TestGrant implements Grant {
   readonly owner: Owner;
-  /** When its lease is over, as the engine sees it. */
+  /** When its lease ends, as the engine sees it. */
   until: Ms;
   private readonly listeners = new Set<OnLost>();
   private loss: LossReason | undefined;
@@ -49,7 +49,7 @@ export class TestGrant implements Grant {
     this.until = validFrom + leaseMs;
   }
 
-  /** Tells the holder, also one who is about to get it. */
+  /** Tells the holder, even one that is about to receive the grant. */
   lose(reason: LossReason): void {
     this.loss = reason;
     for (const listener of [...this.listeners]) listener(reason);

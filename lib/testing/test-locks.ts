@@ -21,25 +21,25 @@ import { TestBackend } from './test-backend.js';
 import { TestClock } from './test-clock.js';
 import type { TestGrant } from './test-grant.js';
 
-/** What of the module's options means something in a test. */
+/** The module options that have a meaning in tests. */
 export type TestLocksOptions = LockTimes & Pick<DflockdModuleOptions, 'namespace' | 'shutdownTimeoutS' | 'maxHoldS'>;
 
-/** One lock, or one slot of a semaphore, that is held. */
+/** One held lock, or one held slot of a semaphore. */
 export interface HeldLockInfo {
-  /** Without namespace. Keys over 256 bytes as they are on the wire: hashed. */
+  /** Without the namespace. Keys over 256 bytes are shown as on the wire: hashed. */
   readonly key: string;
-  /** Of a semaphore. */
+  /** Set for a semaphore. */
   readonly limit?: number | undefined;
   readonly fence?: bigint | undefined;
-  /** Milliseconds until its lease, or its minimum hold, is over. */
+  /** Milliseconds until its lease, or its minimum hold, ends. */
   readonly remainingMs: Ms;
-  /** Whether the application has it, or `occupy` took it. */
+  /** Whether the application holds it, or `occupy` does. */
   readonly by: 'application' | 'other';
-  /** The fence as text. */
+  /** The fence as a string. */
   toJSON(): object;
 }
 
-/** Not a field: who compares what is held names what it is. */
+/** Not a field, so that it does not disturb comparisons of held locks. */
 const HELD = {
   toJSON(this: object): object {
     return plainFields(this);
@@ -51,12 +51,12 @@ const heldInfo = (info: Omit<HeldLockInfo, 'toJSON'>): HeldLockInfo =>
 const LOSS_REASONS: readonly LossReason[] = ['expired', 'disconnected', 'rejected', 'draining', 'shutdown', 'overdue'];
 const SETTABLE = ['acquireTimeoutS', 'leaseTtlS', 'namespace', 'shutdownTimeoutS', 'maxHoldS'];
 
-/** So that a test can say when a lock is renewed. */
+/** Makes the time of a renewal predictable. */
 const NO_JITTER: Entropy = { ...systemEntropy, unit: () => 0 };
 
 /**
- * Locks for the tests of an application: the real engine in this process, without sockets, and a handle on everything that
- * may happen to a lock. Make one for each application under test.
+ * Locks for the tests of an application: the real engine in this process, without sockets, with control over everything
+ * that may happen to a lock. Create one for each application under test.
  *
  * @example
  * ```ts
@@ -64,12 +64,12 @@ const NO_JITTER: Entropy = { ...systemEntropy, unit: () => 0 };
  * const app = await Test.createTestingModule({ imports: [AppModule] })
  *   .overrideProvider(DflockdService).useValue(locks.service)
  *   .compile();
- * await locks.occupy('order:7');                        // somebody else has it
+ * await locks.occupy('order:7');                        // another process has it
  * await expect(orders.charge('7')).rejects.toThrow(AcquireTimeoutError);
  * ```
  */
 export class TestLocks {
-  /** What the application uses. Closed when the application is. */
+  /** The service for the application. Closed when the application is. */
   readonly service: DflockdService;
   private readonly clock = new TestClock();
   private readonly engine: EmbeddedBackend;
@@ -91,18 +91,18 @@ export class TestLocks {
     const client = (backend: TestBackend) => new LockClient({ ...options, backend }, { clock, entropy: NO_JITTER });
     this.service = new DflockdService(client(this.own));
     this.rival = client(this.others);
-    // The engine is ready at once; only now are its capabilities known to the service.
+    // The engine is ready at once; starting makes its capabilities known to the service.
     void this.service.client.start();
   }
 
   /**
-   * `DflockdModule` on these locks, for `imports` in place of `DflockdModule.forRoot(…)`.
+   * A `DflockdModule` that uses these locks, for `imports` instead of `DflockdModule.forRoot(…)`.
    * @throws ConfigError as `forRoot`
    */
   module(options: DflockdModuleExtras & Pick<DflockdModuleOptions, 'exceptionFilter' | 'logger'> = {}): DynamicModule {
     checkObject('options', options);
     const { instance, isGlobal, ...rest } = options;
-    // Factories, not values: Nest 10 tells dynamic modules apart by writing out all that is in them.
+    // Factories rather than values: Nest 10 identifies dynamic modules by serialising their contents.
     const definition = DflockdModule.forRootAsync({
       instance,
       isGlobal,
@@ -117,7 +117,8 @@ export class TestLocks {
   }
 
   /**
-   * Has somebody else take the key (all of them, or none; with `limit` one slot), until the returned handle is released.
+   * Acquires the key as another process (all keys or none; with `limit`, one slot), until the returned handle is
+   * released.
    * @throws AcquireTimeoutError if it is not free; ConfigError
    */
   async occupy(key: LockKey, options: { limit?: number | undefined } = {}): Promise<LockHandle> {
@@ -127,12 +128,13 @@ export class TestLocks {
   }
 
   /**
-   * Has the application lose the key (with `limit`: every slot that it has): it is free for others, and the holder is told.
+   * Makes the application lose the key (with `limit`: every slot it holds): the key becomes free for others, and the
+   * holder is told.
    * @param reason default `'disconnected'`
    * @throws ConfigError if the application does not hold it
    */
   async lose(key: string, reason: LossReason = 'disconnected'): Promise<void> {
-    // What has just been granted is on its way to the code that asked for it, which should have begun its work.
+    // A fresh grant is still on its way to the code that requested it, which should have begun its work.
     await nextTurn();
     if (!LOSS_REASONS.includes(reason)) throw wrong('reason', `one of ${LOSS_REASONS.join(', ')}`, reason);
     const wire = this.wireKey(key);
@@ -143,7 +145,7 @@ export class TestLocks {
 
   /**
    * Cuts the application off: acquires fail with LockUnavailableError at their deadline, renewals and releases do not
-   * arrive, and what it holds is lost, and free for `occupy`, when its lease is over.
+   * arrive, and its locks are lost, and free for `occupy`, when their leases end.
    */
   partition(): void {
     this.own.cut();
@@ -155,9 +157,10 @@ export class TestLocks {
   }
 
   /**
-   * Skips time for the locks: leases, renewals, waits and minimum holds, not the timers of the application itself. Under
-   * fake timers advance those instead, which drive the locks too (`jest.advanceTimersByTimeAsync`); behind a function that
-   * advances them without waiting for promises, `advance(0)` resolves when all that is due has happened.
+   * Skips time, in milliseconds, for the locks: leases, renewals, waits and minimum holds, but not for the
+   * application's own timers. Under fake timers advance those instead, which drive the locks too
+   * (`jest.advanceTimersByTimeAsync`). After a function that advances them without waiting for promises, `advance(0)`
+   * resolves when everything due has happened.
    * @throws ConfigError
    */
   async advance(ms: Ms): Promise<void> {
@@ -165,7 +168,7 @@ export class TestLocks {
     await this.clock.advance(ms);
   }
 
-  /** What is held at this moment, minimum holds included. */
+  /** Everything held at this moment, including minimum holds. */
   held(): HeldLockInfo[] {
     const told = (grants: readonly TestGrant[], by: HeldLockInfo['by']) =>
       grants.map(({ req, fence, until }) =>
@@ -185,18 +188,18 @@ export class TestLocks {
     return { held: this.held(), waiting: this.waiting() };
   }
 
-  /** Whether anybody holds the key. */
+  /** Whether the key is held. */
   isHeld(key: string): boolean {
     const wire = this.wireKey(key);
     return [...this.own.grants, ...this.others.grants].some(({ req }) => req.key === wire);
   }
 
-  /** The keys that callers in the application wait for at this moment, one element for each caller. */
+  /** The keys that callers in the application wait for at this moment, one element per caller. */
   waiting(): string[] {
     return this.own.waiting.map(({ key }) => this.plain(key));
   }
 
-  /** Where no application does it. Idempotent. */
+  /** For tests without an application that closes it. Idempotent. */
   close(): Promise<void> {
     return this.service.client.close();
   }

@@ -9,11 +9,11 @@ interface Surroundings {
   granted(grant: Grant): void;
   refused(error: unknown): void;
   unreachable(): Error;
-  /** The last word has been said, or nobody wants to hear it. */
+  /** The wait has been answered or cancelled. */
   over(): void;
 }
 
-/** A wait that survives a cut: it loses its place, and takes a new one afterwards. */
+/** A wait that survives a cut: it loses its place and takes a new one afterwards. */
 export class TestPending implements Pending {
   private inner: Pending | undefined;
   private timer: Timer | undefined;
@@ -26,7 +26,7 @@ export class TestPending implements Pending {
   ) {
     const { clock } = around;
     if (req.deadline === Infinity) return;
-    // Also where the engine answers then: this one keeps the process alive until that very time.
+    // Although the engine answers at that time as well: this timer keeps the process alive until then.
     this.timer = clock.setTimer(() => this.timeOut(), Math.max(req.deadline - clock.now(), 0), true);
   }
 
@@ -41,7 +41,7 @@ export class TestPending implements Pending {
       },
       refused: (error) => this.refuse(error),
     });
-    // It may have been answered before it was returned.
+    // It may have been answered before enqueue returned.
     if (!this.isOver) this.inner = inner;
   }
 

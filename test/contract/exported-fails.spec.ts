@@ -35,32 +35,32 @@ describe('the exported suite', () => {
   });
 
   it.each<[test: RegExp, fault: string, spoil: (backend: MemoryBackend, made: MemoryBackend[]) => LockBackend | void]>([
-    [/^refuses a lock/, 'gives one lock to two', (backend) => {
+    [/^refuses a held lock/, 'gives one lock to two', (backend) => {
       const { tryAcquire } = backend;
       backend.tryAcquire = (req) => tryAcquire.call(backend, { ...req, key: `${req.key}${Math.random()}` });
     }],
-    [/^refuses a lock/, 'promises fences and has none', promise({ fence: 'per-key' })],
+    [/^refuses a held lock/, 'promises fences and has none', promise({ fence: 'per-key' })],
     [/^grants leases in its own unit/, 'promises another unit', promise({ leaseUnitMs: 1000 })],
-    [/^grants its least lease/, 'grants less than its least lease', (backend) => {
+    [/^grants its minimum lease/, 'grants less than its least lease', (backend) => {
       const { tryAcquire } = backend;
       backend.tryAcquire = async (req): Promise<Grant | null> => {
         const grant = await tryAcquire.call(backend, req);
         return grant && { ...grant, leaseMs: req.leaseMs };
       };
     }],
-    [/^takes keys/, 'takes shorter keys than it says', (backend) => {
+    [/^accepts keys/, 'takes shorter keys than it says', (backend) => {
       const { tryAcquire } = backend;
       backend.tryAcquire = (req) => tryAcquire.call(backend, { ...req, key: req.key.slice(0, 256) });
     }],
-    [/^gives as many slots/, 'promises no semaphores and has some', promise({ semaphores: false })],
+    [/^grants as many slots/, 'promises no semaphores and has some', promise({ semaphores: false })],
     [/^gives each ticket/, 'promises tickets and has none', promise({ tickets: true })],
-    [/^has signals/, 'promises signals and has none', promise({ signals: true })],
-    [/^tells whether a key is locked/, 'promises nothing and tells', promise({ inspect: 'none' })],
+    [/^supports signals/, 'promises signals and has none', promise({ signals: true })],
+    [/^reports whether a key is locked/, 'promises nothing and tells', promise({ inspect: 'none' })],
     [/^renews/, 'has proof of the time after the answer', (backend) => {
       const { renew } = backend;
       backend.renew = async (grant, leaseMs) => ({ ...(await renew.call(backend, grant, leaseMs)), validFrom: Infinity });
     }],
-    [/^says that a released lock is gone/, 'has released twice', (backend) => {
+    [/^reports a released lock as gone/, 'has released twice', (backend) => {
       backend.release = (_grant, done) => done('released');
     }],
     [/^fails with errors of this package/, 'throws another error when it is closed', (backend) => {
@@ -72,7 +72,7 @@ describe('the exported suite', () => {
         };
       };
     }],
-    [/^grants a free lock/, 'says more than one last word', (backend) => {
+    [/^grants a free lock to/, 'says more than one last word', (backend) => {
       const { enqueue } = backend;
       backend.enqueue = (req, mode, waiter) => {
         const pending = enqueue.call(backend, req, mode, waiter);
@@ -80,8 +80,8 @@ describe('the exported suite', () => {
         return pending;
       };
     }],
-    [/^works for each of the clients/, 'is one for all clients', (_backend, made) => made[0]!],
-    [/^gives a free lock/, 'grants another request', (backend) => {
+    [/^works for every client of a factory/, 'is one for all clients', (_backend, made) => made[0]!],
+    [/^grants a free lock, with/, 'grants another request', (backend) => {
       const { tryAcquire } = backend;
       backend.tryAcquire = async (req): Promise<Grant | null> => {
         const grant = await tryAcquire.call(backend, req);

@@ -334,7 +334,7 @@ export const TROUBLES: Readonly<Record<string, () => Promise<string>>> = {
   'locks of one process': () =>
     logged(
       (logger) => ({ imports: [DflockdModule.forRoot({ embedded: true, logger: logger as never })] }),
-      /locks live/,
+      /locks are local/,
     ),
 };
 

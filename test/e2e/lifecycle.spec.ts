@@ -170,7 +170,7 @@ describe('startup', () => {
     const logger = new LogBook();
     await boot({ imports: [DflockdModule.forRoot({ embedded: true, logger })] });
     await boot({ imports: [DflockdModule.forRoot({ embedded: { listen: '127.0.0.1:0' }, logger })] });
-    expect(logger.matching(/^log Dflockd: locks live in this process/)).toHaveLength(1);
+    expect(logger.matching(/^log Dflockd: locks are local to this process/)).toHaveLength(1);
   });
 
   it('a port in use names `servers`', async () => {

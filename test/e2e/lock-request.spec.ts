@@ -456,7 +456,7 @@ describe('@LockRequest that could never take its lock fails the boot', () => {
     }
     const error = await bootError({ imports: [embedded()], providers: [Service] });
     expect(error).toBeInstanceOf(ConfigError);
-    expect(error.message).toMatch(/@LockRequest on Service\.method.*no handler of requests.*@WithLock/);
+    expect(error.message).toMatch(/@LockRequest on Service\.method.*not a request handler.*@WithLock/);
   });
 
   it('on a cron job', async () => {
@@ -466,7 +466,7 @@ describe('@LockRequest that could never take its lock fails the boot', () => {
       async tick(): Promise<void> {}
     }
     const error = await bootError({ imports: [embedded(), ScheduleModule.forRoot()], providers: [Jobs] });
-    expect(error.message).toMatch(/@LockRequest on Jobs\.tick.*no handler/);
+    expect(error.message).toMatch(/@LockRequest on Jobs\.tick.*not a request handler/);
   });
 
   it('for an instance that does not exist', async () => {

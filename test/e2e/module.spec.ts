@@ -68,7 +68,7 @@ describe('the options of the module', () => {
   it('that belong beside useFactory are refused in its result', async () => {
     const useFactory = () => ({ embedded: true, instance: 'b' }) as object;
     const error = await bootError({ imports: [DflockdModule.forRootAsync({ useFactory })] });
-    expect(error.message).toMatch(/instance \("b"\) belongs beside useFactory/);
+    expect(error.message).toMatch(/instance \("b"\) must be set beside useFactory/);
     expect(() => DflockdModule.forRoot({ embedded: true, instance: '' })).toThrow(/instance.*""/);
     expect(() => DflockdModule.forRoot({ embedded: true, isGlobal: 1 as never })).toThrow(/isGlobal.*1/);
     expect(() => DflockdModule.forRootAsync({})).toThrow(/useFactory, useClass, useExisting/);
@@ -294,7 +294,7 @@ describe('objects that Nest did not construct', () => {
       class Eager extends Base {
         override early: Promise<unknown> | undefined = Promise.resolve().then(() => this.load());
       }
-      expect((await outcome(Eager)).message).toMatch(/its constructor began .* onModuleInit/);
+      expect((await outcome(Eager)).message).toMatch(/its constructor starts .* onModuleInit/);
     });
 
     it('but not that of another class', async () => {

@@ -407,7 +407,7 @@ describe('attachLocks', () => {
   });
 
   it.each([
-    ['an object without locked methods', () => attachLocks(new Date()), 'Date has no method with a lock'],
+    ['an object without locked methods', () => attachLocks(new Date()), 'Date has no locked methods'],
     ['nothing', () => attachLocks(null as unknown as object), 'expected an object, got null'],
     ['other locks', () => attachLocks(new Orders(), {} as TestLocks), 'neither TestLocks nor a DflockdService'],
   ])('refuses %s', (_, attach, message) => {
@@ -418,7 +418,7 @@ describe('attachLocks', () => {
   it('refuses an object that Nest made', async () => {
     const locks = make();
     const orders = await application(locks);
-    expect(() => attachLocks(orders, make())).toThrow('OneOrders was made by Nest');
+    expect(() => attachLocks(orders, make())).toThrow('OneOrders was created by Nest');
     orders.gate.open();
     expect(await orders.charge('1')).toBe('charged 1');
   });

@@ -1,20 +1,22 @@
 import { fenceOf } from '../../protocol/token.js';
 
-/** Keys whose last fence is remembered; the ones that were granted longest ago are forgotten first. */
+/** Number of keys whose last fence is remembered. The keys granted longest ago are forgotten first. */
 const MAX_KEYS = 4096;
 
 /**
- * The fences of a server, and whether they deserve the name. Tokens of old servers are random (spec 10), which shows as
- * soon as one of a key is not higher than the one before; from then on there are none.
+ * Reads fences from tokens and checks that they rise. Old servers use random tokens (spec 10), which shows when a fence
+ * of a key is not higher than the one before; from then on the server's fences are ignored.
  */
 export class FenceTracker {
   private readonly last = new Map<string, bigint>();
   private isTrusted = true;
 
-  /** @param degraded told when a fence did not rise; once */
+  /** @param degraded called once, when a fence did not rise */
   constructor(private readonly degraded: (detail: string) => void) {}
 
-  /** The fence of a grant. `exclusive`: of a lock, whose grants follow each other. `key`: as bytes. */
+  /**
+   * The fence of a grant. `exclusive`: the grant is of a lock, so fences of the key must rise. `key`: a byte string.
+   */
   read(key: string, token: string, exclusive: boolean): bigint | undefined {
     if (!this.isTrusted) return undefined;
     const fence = fenceOf(token);
@@ -31,7 +33,7 @@ export class FenceTracker {
     this.isTrusted = false;
     this.last.clear();
     this.degraded(
-      `the fence ${fence} followed ${before}: tokens of this server carry no fence; none is shown any more (option remote.fencing)`,
+      `fence ${fence} followed ${before}: the tokens of this server carry no fence, so fences are no longer shown (option remote.fencing)`,
     );
   }
 }

@@ -4,17 +4,17 @@ import { replyError } from '../../protocol/reply-error.js';
 import type { Owner, Proof, Released } from '../backend.js';
 import { RemoteHold } from './remote-hold.js';
 
-/** No connection owns it. */
+/** No connection owns the lock. */
 const NOBODY: Owner = Object.freeze({
   id: 'lease',
   provenUntil: () => Infinity,
   onLost: () => () => undefined,
 });
 
-/** A lock of a server that does not free what a closed connection owned: it lives as long as its lease (rule 10). */
+/** A lock of a server that keeps the locks of closed connections: it lives as long as its lease (rule 10). */
 export class LeasedGrant extends RemoteHold {
   private isOver = false;
-  /** Until the renewal that completes the grant is answered. Never rejects. */
+  /** Pending until the renewal that completes the grant is answered. Never rejects. */
   private first: Promise<void> | undefined;
 
   get owner(): Owner {
@@ -32,7 +32,7 @@ export class LeasedGrant extends RemoteHold {
       this.first = first.then(answered, answered);
       return first;
     }
-    // Another connection could overtake it.
+    // Wait for the first renewal: one on another connection could overtake it.
     return this.first ? this.first.then(() => this.renewAnywhere(leaseMs)) : this.renewAnywhere(leaseMs);
   }
 
@@ -48,11 +48,11 @@ export class LeasedGrant extends RemoteHold {
 
   release(done: (outcome: Released) => void): void {
     this.isOver = true;
-    this.unmark();
+    this.endLocalUse();
     this.releaseVia('gone', done);
   }
 
-  /** @param whenUnknown what an `error` means: after a release without an answer, that it has arrived all the same */
+  /** @param whenUnknown the meaning of an `error` reply: after an unanswered release, that the release did arrive */
   private releaseVia(whenUnknown: 'released' | 'gone', done: (outcome: Released) => void): void {
     this.pool.whenCommand(this.until, (lane) => {
       if (lane instanceof LockError) return done(lane);

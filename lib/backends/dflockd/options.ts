@@ -8,73 +8,74 @@ import type { Endpoint, RemoteConfig } from './lanes/config.js';
 /** `host`, `host:port`, or a pair. */
 export type ServerAddress = string | readonly [host: string, port: number];
 
-/** Returns the index of the server that has the key. */
+/** Returns the index of the server that holds the key. */
 export type ShardingStrategy = (key: string, numServers: number) => number;
 
-/** How to reach a dflockd over TCP. */
+/** How to reach dflockd servers over TCP. */
 export interface RemoteOptions {
-  /** `{}` is TLS with the system's certificate authorities. */
+  /** `{}` enables TLS with the system's certificate authorities. Default: no TLS. */
   tls?: ConnectionOptions | undefined;
   auth?: string | undefined;
   /** Default: crc32 of the key, as dflockd's clients do. */
   shardingStrategy?: ShardingStrategy | undefined;
-  /** For everything from the name look-up to the server's answer to a first `ping`. Milliseconds, default 5000. */
+  /** Time limit, in milliseconds, from the name lookup to the server's reply to the first `ping`. Default 5000. */
   connectTimeoutMs?: number | undefined;
-  /** Milliseconds, default 5000. */
+  /** Time limit for the reply to a request, in milliseconds. Default 5000. */
   requestTimeoutMs?: number | undefined;
   /**
-   * The daemon's flag `--read-timeout`, seconds, default 23, at least 0.5: it closes connections that are silent for so
-   * long. If it closes one sooner, the locks on that one are lost; a `degraded` event says so, and from then on the client
-   * sends heartbeats more often.
+   * The daemon's flag `--read-timeout`: the server closes connections that are silent for this long. Seconds, default
+   * 23, at least 0.5. If the server closes one sooner, the locks on that connection are lost, a `degraded` event says
+   * so, and the client sends heartbeats more often from then on.
    */
   readTimeoutS?: number | undefined;
   /** The same as the option `renewRatio` of the client. */
   renewRatio?: number | undefined;
   /**
-   * Bounds of the delay between attempts to connect, in milliseconds; defaults 50 and 5000. The delay doubles from attempt to
-   * attempt, at random below its bound, and starts over once the server has answered. After a refused token or certificate
-   * it is the longest.
+   * Bounds of the delay between connection attempts, in milliseconds. Defaults 50 and 5000. The bound doubles with each
+   * attempt, the delay is random below it, and both start over once the server has answered. After a refused token or
+   * certificate the delay is at least half the maximum.
    */
   reconnect?: { minDelayMs?: number | undefined; maxDelayMs?: number | undefined } | undefined;
   /**
-   * The daemon's flag `--auto-release-on-disconnect`, default true as there; it cannot be asked for. With `false` a lock
-   * outlives its connection until its lease ends, and so does one whose holder has died.
+   * The daemon's flag `--auto-release-on-disconnect`; default true, as in the daemon. The client cannot query it. With
+   * `false` a lock outlives its connection until its lease ends, even if its holder has died.
    */
   autoRelease?: boolean | undefined;
   /**
-   * Connections to each server that all callers share for what does not wait: 1 to 64, default 2. When one is cut, the
-   * locks are lost that were acquired on it.
+   * Shared connections to each server, for requests that do not wait: 1 to 64, default 2. When one is lost, so are the
+   * locks acquired on it.
    */
   commandLanes?: number | undefined;
   /**
-   * Most connections to each server for callers that wait, and for the locks they got by waiting, until these are
-   * released: an integer of at least 1, default 1024; `Infinity` for no bound. When they run out, those who wait for
-   * further keys ask again and again instead (every 25 to 250 ms), which an event `degraded` tells, and end with a
-   * PoolExhaustedError if their time runs out first. They do the same when the server takes no more connections.
+   * Maximum number of connections to each server for waiting callers and for the locks they were granted, until these
+   * are released. An integer of at least 1, default 1024; `Infinity` for no limit. Beyond it, callers that wait for
+   * further keys poll every 25 to 250 ms, a `degraded` event says so, and they fail with a PoolExhaustedError at their
+   * deadline. The same happens when the server accepts no more connections.
    */
   maxWaitLanes?: number | undefined;
   /**
-   * Places of this process in the daemon's queue of one key, each on a connection of its own; the other callers wait
-   * for them in order. An integer of at least 1, default 2; `Infinity` only together with `maxWaitLanes: Infinity`.
-   * Within a process the order is that of arrival, whatever the number. Between processes it is so among the first
-   * `waitersPerKey` of each: with 100 callers in one process against a single one in another, all with 1 ms of work, the
-   * single caller waits 3 / 4 / 18 / 150 ms at 1 / 2 / 8 / `Infinity`. A process that is stopped while it waits costs those
-   * behind it one `placeLeaseS` for each place. 1 gives processes equal turns; `Infinity` gives the daemon's strict order
-   * at the price of one connection per caller.
+   * Places of this process in the daemon's queue of one key, each on its own connection; further callers wait for these
+   * places in order. An integer of at least 1, default 2; `Infinity` requires `maxWaitLanes: Infinity`. Within a
+   * process, callers are always served in order of arrival. Between processes, the order of arrival holds for the first
+   * `waitersPerKey` callers of each: with 100 callers in one process against one in another, each with 1 ms of work,
+   * the single caller waits 3 / 4 / 18 / 150 ms at 1 / 2 / 8 / `Infinity`. A process that is stopped while it waits
+   * delays the callers behind it by one `placeLeaseS` per place. 1 gives processes equal turns; `Infinity` gives the
+   * daemon's strict order at the price of one connection per caller.
    */
   waitersPerKey?: number | undefined;
   /**
-   * Longest lease, in seconds, that a place in the daemon's queue asks for; above 0, default 3, rounded up to whole seconds on
-   * the wire. A process that is stopped while it waits takes the lock once for each of its places, and keeps the others out for
-   * this long each time. Whoever gets the lock renews it to `leaseTtlS` before it begins to work, one request more for each lock
-   * that was waited for; until that is answered, it counts as held for this long only.
+   * Longest lease, in seconds, that a place in the daemon's queue asks for; above 0, default 3, rounded up to whole
+   * seconds on the wire. A process that is stopped while it waits is granted the lock once for each of its places and
+   * blocks others for this long each time. A caller that is granted the lock renews it to `leaseTtlS` before its work
+   * begins, at the price of one more request per waited-for lock; until the renewal is answered, the lock counts as
+   * held for `placeLeaseS` only.
    */
   placeLeaseS?: number | undefined;
   /**
    * `token`: handles show the first half of their token as `fence`, for daemons whose tokens begin with a rising number
-   * (dflockd 2.1 and later, and the one in this package). Default `none`: tokens of dflockd 1.x and 2.0 are random, and
-   * a random number stored as the highest fence blocks a row for ever. A fence that does not rise is reported by an
-   * event `degraded`, and from then on that server's fences are not shown any more.
+   * (dflockd 2.1 and later, and the daemon in this package). Default `none`: tokens of dflockd 1.x and 2.0 are random,
+   * and a random number stored as the highest fence blocks a row forever. If a fence does not rise, a `degraded` event
+   * says so, and fences of that server are no longer shown.
    */
   fencing?: 'none' | 'token' | undefined;
 }
@@ -95,10 +96,10 @@ const KNOWN = [
   'autoRelease', 'commandLanes', 'maxWaitLanes', 'waitersPerKey', 'placeLeaseS', 'fencing',
 ]; // prettier-ignore
 
-/** Timers hold no longer delays. */
+/** The longest delay of a timer. */
 const MAX_MS = 2_147_483_647;
 
-/** @throws ConfigError that names option and value */
+/** @throws ConfigError that names the option and the value */
 export function resolveRemote(servers: unknown, remote: unknown = {}): RemoteConfig {
   const options = checkObject('remote', remote);
   checkNames('remote', options, KNOWN);
@@ -159,8 +160,8 @@ function checkFencing(value: unknown = 'none'): RemoteConfig['fencing'] {
 function checkAuth(value: unknown): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'string' || value.trim() === '' || value !== value.trim() || /[\0\r\n]/.test(value)) {
-    // The value is a secret: it is the one that is not shown.
-    throw new ConfigError('option remote.auth: expected a token without line breaks, NUL and white space at its ends');
+    // The token is a secret, so it is not quoted.
+    throw new ConfigError('option remote.auth: expected a token without line breaks, NULs or surrounding white space');
   }
   if (Buffer.byteLength(value) > LONG_LINE_CAP) {
     throw new ConfigError(`option remote.auth: a token has at most ${LONG_LINE_CAP} bytes`);

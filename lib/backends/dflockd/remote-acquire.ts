@@ -15,7 +15,7 @@ import type { AcquireRequest, Pending, Waiter } from '../backend.js';
 import type { RemoteSite } from './remote-site.js';
 import { wireKind } from './wire-kind.js';
 
-/** A grant that is being renewed when the deadline comes was there in time: its caller waits for so much longer. */
+/** Extra time for a caller whose grant arrived before the deadline and is being renewed when it comes. */
 const RENEWAL_MS: Ms = 50;
 
 interface Linking {
@@ -27,13 +27,13 @@ interface Trying {
   readonly is: 'trying';
   readonly lane: Lane;
   exchange: Exchange | undefined;
-  /** In which others are behind it, and it is the head. */
+  /** The queue that this try leads, if other callers have come after it. */
   queue: KeyQueue | undefined;
 }
 
 /**
- * linking: no command lane yet. trying: one try on a command lane. lined: in a key queue. left: it has gone, but its try is
- * still on its way, and what that brings is for the queue behind it. over.
+ * linking: no command lane yet. trying: one try on a command lane. lined: in a key queue. left: cancelled while its try
+ * is on its way; a grant goes to the queue behind it. over.
  */
 type Phase =
   | Linking
@@ -45,13 +45,15 @@ type Phase =
 const UNLINKED: Phase = Object.freeze({ is: 'linking', stop: undefined });
 const OVER: Phase = Object.freeze({ is: 'over' });
 
-/** Who does not wait. */
+/** A caller that does not wait. */
 export interface Trier extends Waiter {
-  /** Somebody else has it. Called instead of `granted` or `refused`. */
+  /** The lock is busy. Called instead of `granted` or `refused`. */
   busy(): void;
 }
 
-/** One acquire: a try on a command lane; if the lock is busy and waiting is wanted, a place in the key queue of its key. */
+/**
+ * One acquire: a try on a command lane and, if the lock is busy and the caller waits, a place in the queue of the key.
+ */
 export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Resource {
   due: Ms = Infinity;
   slot = -1;
@@ -59,17 +61,17 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
   next: LocalWaiter | undefined = undefined;
   handover: Handover | undefined = undefined;
   arrival = 0;
-  /** LocalUse: it holds nothing. */
+  /** LocalUse: holds nothing yet. */
   readonly heldUntil = undefined;
-  /** As bytes. */
+  /** As a byte string. */
   readonly key: string;
   private phase: Phase = UNLINKED;
-  /** Others of this process wait: a try that is granted is for them. */
+  /** Other callers of this process wait: if the try is granted, they are served first. */
   private yields = false;
-  /** Past its deadline: a grant is being renewed for it. */
+  /** The deadline has passed while a grant is being renewed for this caller. */
   private isLate = false;
 
-  /** @param trier instead of a waiter: there is one try, and no waiting */
+  /** @param trier set instead of waiting: there is one try only */
   constructor(
     private readonly req: AcquireRequest,
     private readonly site: RemoteSite,
@@ -103,7 +105,7 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
   cancel(): void {
     if (this.isOver) return;
     const { phase, queue } = this;
-    // First of all over: what follows may call back.
+    // Finish first: the calls below may call back.
     this.finish();
     if (queue) queue.leave(this);
     else if (phase.is === 'linking') phase.stop?.();
@@ -114,7 +116,7 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
     }
   }
 
-  /** Alarm: the deadline, which is confirmed after the sockets have been read once more (rule 4). */
+  /** Alarm: the deadline. It is confirmed after the sockets have been read once more (rule 4). */
   ring(): void {
     this.site.pool.clock.afterPoll(() => this.onDeadline());
   }
@@ -139,7 +141,7 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
     return this.phase.is === 'over' || this.phase.is === 'left';
   }
 
-  /** In which it waits. */
+  /** The queue that it waits in. */
   private get queue(): KeyQueue | undefined {
     const { phase } = this;
     return phase.is === 'trying' || phase.is === 'lined' ? phase.queue : undefined;
@@ -151,24 +153,24 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
     if (queue) return this.waitIn(queue);
     const now = clock.now();
     if (localUses.isFull(this, now)) return this.waitIn(undefined);
-    // A try whose lane gives up before the deadline needs no alarm of its own.
+    // A try whose lane times out before the deadline needs no alarm of its own.
     if (!this.trier && this.deadline < now + config.requestTimeoutMs) waits.set(this, this.deadline);
     const lane = (this.kind === 'sem' && this.site.pool.tries.of(this)) || this.site.pool.command();
     if (lane) return this.tryOn(lane);
     this.link();
   }
 
-  /** The key queue of those who were here before. */
+  /** The queue of the callers that came before, if any. */
   private before(): KeyQueue | undefined {
     const { queues, localUses } = this.site.pool;
     const queue = queues.find(this);
-    // Who does not wait is told to be busy only of a lock that somebody has.
+    // A caller that does not wait is refused only if another caller has the lock.
     if (this.trier) {
       this.yields = queue !== undefined;
       return queue?.isContended ? queue : undefined;
     }
     if (queue || this.kind === 'sem') return queue;
-    // Behind somebody who is trying: whoever tried past it could overtake it.
+    // Waits behind a try that is under way; a second try could overtake it.
     const use = localUses.ofLock(this.key);
     return use instanceof RemoteAcquire ? use.lead() : undefined;
   }
@@ -179,13 +181,13 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
     const linked = (outcome: Lane | LockError): void => {
       if (this.phase !== linking) return;
       if (outcome instanceof LockError) return this.fail(outcome);
-      // Others may have come to wait, or to try, meanwhile.
+      // Other callers may have come meanwhile.
       const queue = this.before();
       if (queue) this.waitIn(queue);
       else this.tryOn(outcome);
     };
     const { pool } = this.site;
-    // The deadline of a try is the moment at which it was asked for: it may have seen the first attempt fail.
+    // The deadline of a try is the time of its call, so a connection attempt that failed since then counts for it.
     linking.stop = this.trier
       ? pool.whenCommand(Infinity, linked, this.deadline)
       : pool.whenCommand(this.deadline, linked);
@@ -208,7 +210,7 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
       }
       const queue = kind === 'sem' || this.yields ? site.pool.queues.find(this) : undefined;
       if (!queue) return this.granted(grant);
-      // An earlier try was refused meanwhile: what this one brought is for those who wait.
+      // An earlier try was refused meanwhile, so this grant belongs to the callers that wait.
       this.waitIn(queue);
       queue.give(grant, leaseMs);
     });
@@ -226,26 +228,26 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
   private refused(outcome: LockError | Reply, behind: KeyQueue | undefined): void {
     const { site } = this;
     this.endLocalUse();
-    // The queue finds out by itself what is the matter.
+    // The queue will find out itself what is wrong.
     if (behind) behind.tried();
     else if (outcome instanceof LockError) this.fail(outcome);
     else if (outcome.s === 'timeout' || outcome.s === 'max_waiters') this.waitIn(undefined);
     else this.fail(replyError(outcome, 'acquire', this.key, site.pool.server));
   }
 
-  /** Somebody comes behind this try: it becomes the head of a queue, and what it brings goes to the head. */
+  /** Another caller comes behind this try: the try becomes the head of a queue, and its grant goes to the head. */
   private lead(): KeyQueue {
     const { phase } = this;
     const queue = this.site.pool.queues.findOrMake(this.resource(), 'trying');
     if (phase.is === 'trying' || phase.is === 'left') phase.queue = queue;
-    // Given up already: only what its try brings is of interest to those behind.
+    // The caller has given up; its try may still bring a grant for those behind.
     if (this.isOver) return queue;
     this.site.pool.waits.set(this, this.deadline);
     queue.join(this);
     return queue;
   }
 
-  /** @param queue undefined: a key queue that is to be made */
+  /** @param queue undefined: create one */
   private waitIn(queue: KeyQueue | undefined): void {
     if (this.trier) {
       this.finish();
@@ -273,7 +275,7 @@ export class RemoteAcquire implements Pending, Alarm, LocalWaiter, LocalUse, Res
       return waits.set(this, clock.now() + RENEWAL_MS);
     }
     const { key } = this.req;
-    // Who waits knows that the lock is busy; before that nothing is known.
+    // A waiting caller knows that the lock is busy; before that, nothing is known.
     const error = this.queue ? this.queue.deadlineError(key) : gone(this.site.pool.server, 'no answer in time');
     this.cancel();
     this.waiter.refused(error);

@@ -15,11 +15,11 @@ export type GrantState = 'owned' | 'releasing' | 'over';
 export const nextGrantState = transitions<GrantState, 'release' | 'end'>('a grant', {
   owned: { release: 'releasing', end: 'over' },
   releasing: { release: 'releasing', end: 'over' },
-  // Its connection has been told already that it owns nothing any more.
+  // The connection knows already that it no longer owns the lock.
   over: { release: 'over' },
 });
 
-/** A lock that lives as long as one of our connections (spec 4.1). What is said about it travels on that connection. */
+/** A lock owned by one of our connections (spec 4.1). Every request about it is sent on that connection. */
 export class RemoteGrant extends RemoteHold {
   private state: GrantState = 'owned';
 
@@ -36,7 +36,7 @@ export class RemoteGrant extends RemoteHold {
     return this.lane.isEnded ? -Infinity : this.until;
   }
 
-  /** Sent on the owner's connection, so that one answer proves lease and connection (rule 1). */
+  /** Sent on the owning connection, so that one reply proves both the lease and the connection (rule 1). */
   renew(leaseMs: Ms): Promise<Proof> {
     const { lane, pool } = this;
     return new Promise((resolve, reject) => {
@@ -44,7 +44,7 @@ export class RemoteGrant extends RemoteHold {
       if (this.takeFirst()) return this.sendRenew(lane, leaseMs, resolve, reject);
       pool.drainProbe.beforeOwnerSpeaks((error) => {
         if (error) reject(error);
-        // Meanwhile it was released.
+        // Released in the meantime.
         else if (this.state !== 'owned') reject(new LockLostError(this.req.key, 'rejected', { server: this.server }));
         else this.sendRenew(lane, leaseMs, resolve, reject);
       });
@@ -53,18 +53,18 @@ export class RemoteGrant extends RemoteHold {
 
   release(done: (outcome: Released) => void): void {
     const { lane } = this;
-    // The server freed it when the connection closed.
+    // The server released it when the connection closed.
     if (lane.isEnded) {
       this.end();
       return done('gone');
     }
     if (lane.state === 'draining') {
-      // Whatever is said now costs the lane: its end is the release of all that it owned (rule 9).
+      // Any request would end the connection now, and that end releases everything it owned (rule 9).
       this.end();
       return done('released');
     }
     this.state = nextGrantState(this.state, 'release');
-    this.unmark();
+    this.endLocalUse();
     this.sendRelease(lane, (outcome) => {
       if (outcome instanceof LockError) return this.releaseOtherwise(done);
       this.end();
@@ -80,18 +80,21 @@ export class RemoteGrant extends RemoteHold {
     else this.release(() => undefined);
   }
 
-  /** The release was not answered. A connection that ended has released; otherwise any other can, by the token. */
+  /**
+   * The release was not answered. If the connection has ended, the lock is released; otherwise any other connection can
+   * release it by its token.
+   */
   private releaseOtherwise(done: (outcome: Released) => void): void {
     if (this.lane.role === 'wait') this.hangUp();
     this.end();
     if (this.lane.isEnded) return done('released');
     const other = this.pool.command();
     if (!other) return done(gone(this.server, 'no answer to release'));
-    // An answer of `error`: the first release has arrived after all.
+    // An `error` reply means that the first release did arrive.
     this.sendRelease(other, (outcome) => done(outcome instanceof LockError ? outcome : 'released'));
   }
 
-  /** The end of an exclusive connection frees what it owns, whatever is on its way (spec 4.6). */
+  /** Ending an exclusive connection releases what it owns, whatever is in flight (spec 4.6). */
   private hangUp(): void {
     this.end();
     this.lane.end(gone(this.server, 'given up'));
@@ -99,7 +102,7 @@ export class RemoteGrant extends RemoteHold {
 
   private end(): void {
     if (this.state === 'over') return;
-    if (this.state === 'owned') this.unmark();
+    if (this.state === 'owned') this.endLocalUse();
     this.state = nextGrantState(this.state, 'end');
     this.lane.disown();
   }

@@ -11,21 +11,21 @@ import { replyError } from '../../protocol/reply-error.js';
 import type { AcquireRequest, Grant, Owner, Proof, Released } from '../backend.js';
 import { wireKind } from './wire-kind.js';
 
-/** A lock that a dflockd server gave to this process. */
+/** A lock that a dflockd server granted to this process. */
 export abstract class RemoteHold implements Grant, LocalUse {
   readonly token: string;
   readonly validFrom: Ms;
   readonly leaseMs: Ms;
   readonly wantedMs: Ms | undefined;
-  /** End of the lease as far as it is known. */
+  /** The end of the lease, as far as is known. */
   protected until: Ms;
   protected readonly lane: Lane;
-  /** The renewal to the wanted lease is still to be sent. */
+  /** The renewal to the wanted lease has not been sent yet. */
   private isFirst: boolean;
 
   constructor(
     readonly req: AcquireRequest,
-    /** As bytes. */
+    /** As a byte string. */
     protected readonly key: string,
     { token, validFrom, leaseMs, wantedMs, lane }: LaneGrant,
     readonly fence: bigint | undefined,
@@ -47,7 +47,7 @@ export abstract class RemoteHold implements Grant, LocalUse {
   /** @throws LockLostError (final); LockUnavailableError, ServerDrainingError */
   abstract renew(leaseMs: Ms): Promise<Proof>;
   abstract release(done: (outcome: Released) => void): void;
-  /** Frees it without looking back. */
+  /** Releases the lock without waiting for the outcome. */
   abstract abandon(): void;
 
   private get kind(): Kind {
@@ -59,15 +59,16 @@ export abstract class RemoteHold implements Grant, LocalUse {
   }
 
   /**
-   * Keeps the lock for another `keepMs`, then frees it. The lease is set to that time, so that it ends soon after even
-   * if the release gets lost. Where the server frees what a closed connection owned, the connection stays until then.
+   * Keeps the lock for another `keepMs`, then releases it. The lease is set to that time, so that the lock ends soon
+   * after even if the release is lost. Where the server releases the locks of closed connections, the connection stays
+   * open until then.
    */
   async keep(keepMs: Ms): Promise<Released> {
     try {
       const { alarms, clock } = this.pool;
       const end = clock.now() + keepMs;
       await this.renew(keepMs);
-      // The wire counts whole seconds: the rest of the last one is given back.
+      // The wire carries whole seconds, so the rest of the last one is given back by a release.
       alarms.set(
         newAlarm(() => this.abandonQuietly()),
         end,
@@ -81,8 +82,8 @@ export abstract class RemoteHold implements Grant, LocalUse {
   }
 
   /**
-   * Whether this renewal completes the grant. It goes at once to the lane that brought the grant a moment ago: it must be on
-   * its way before its holder begins, so there is no time to ask whether the server shuts down.
+   * Whether this renewal completes the grant. It is sent at once on the lane that brought the grant a moment ago: it
+   * must be on its way before the holder begins, so there is no time for a drain probe.
    */
   protected takeFirst(): boolean {
     const isFirst = this.isFirst && this.lane.isUsable;
@@ -109,7 +110,7 @@ export abstract class RemoteHold implements Grant, LocalUse {
     lane.send({ t: 'release', kind: this.kind, key, token }, done);
   }
 
-  protected unmark(): void {
+  protected endLocalUse(): void {
     this.pool.localUses.delete(this.kind, this.key, this.req.limit, this);
   }
 

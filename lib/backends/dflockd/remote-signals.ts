@@ -5,8 +5,8 @@ import { replyError } from '../../protocol/reply-error.js';
 import type { SignalTaker } from '../backend.js';
 
 /**
- * Publishes at most once: the signal is sent once, and where its answer is lost, it is not sent again. Over the control lane:
- * a payload that an older server finds too long costs the connection (spec 1.2).
+ * Publishes at most once: if the reply is lost, the signal is not sent again. Sends over the control lane: a payload that
+ * is too long for an older server ends the connection (spec 1.2).
  */
 export function publishOn(pool: ServerPool, channel: string, payload: string): Promise<number> {
   const { server } = pool;
@@ -15,15 +15,15 @@ export function publishOn(pool: ServerPool, channel: string, payload: string): P
       if (outcome instanceof LockError) reject(outcome);
       else if (outcome.s === 'delivered') resolve(outcome.count);
       else if (outcome.s === 'error')
-        reject(new UnsupportedError(`${server} has no signals: dflockd 1.11 to 1.16 have`));
+        reject(new UnsupportedError(`${server} does not support signals: dflockd 1.11 to 1.16 do`));
       else reject(replyError(outcome, 'signal', undefined, server));
     });
   });
 }
 
 /**
- * Listens to all servers, for a channel may live on any of them. The first failure is the end everywhere.
- * Returns the end of it.
+ * Subscribes on all servers, because a channel may live on any of them. The first failure ends the subscription on all.
+ * Returns a function that unsubscribes.
  */
 export function subscribeTo(
   pools: readonly ServerPool[],
@@ -47,7 +47,7 @@ export function subscribeTo(
         taker.failed(error);
       },
     });
-    // It may have failed at once.
+    // A subscription may have failed at once.
     if (over) stop();
     else leaves.push(stop);
   }

@@ -8,9 +8,9 @@ import { statsOf } from './remote-queries.js';
 import { RemoteGrant } from './remote-grant.js';
 import { SharedStats } from './shared-stats.js';
 
-/** A server as this process knows it: its connections, its fences, and the kind of grants it gives. */
+/** A server as this process knows it: its connections, its fences, and the kind of grants it issues. */
 export class RemoteSite {
-  /** For what can be learnt of its `stats` alone. */
+  /** For questions that only its `stats` can answer. */
   readonly inspection = new SharedStats(() => statsOf(this.pool));
 
   constructor(
@@ -19,7 +19,7 @@ export class RemoteSite {
     private readonly fences: FenceTracker | undefined,
   ) {}
 
-  /** A grant becomes somebody's. `key`: as bytes. */
+  /** Wraps a lane's grant for its holder. `key`: a byte string. */
   hold(req: AcquireRequest, key: string, grant: LaneGrant): RemoteHold {
     const { pool, fences } = this;
     const fence = fences?.read(key, grant.token, req.kind === 'lock');

@@ -25,17 +25,17 @@ interface Placed {
   exchanges: readonly Exchange[];
 }
 
-/** fetching: its lane is on its way. placed: `e` and `w` are on theirs. proving: granted, but the answer is too old. over. */
+/** fetching: waiting for a lane. placed: `e` and `w` are sent. proving: granted, but the reply is too old. over. */
 type Phase = Fetching | Placed | { readonly is: 'proving'; readonly lane: Lane } | { readonly is: 'over' };
 
 const OVER: Phase = { is: 'over' };
 
-/** The longest wait that every server understands. */
+/** The longest wait that every server accepts. */
 const FOR_EVER_MS = 2_147_483_647_000;
 
 /**
- * A place of its own in the server's queue, outside the key queue of its key, taken at once: `e` and `w` leave in one write
- * (spec 4.5), so that neither a silent grant nor an idle connection can come about.
+ * A place of its own in the server's queue, outside the key queue, taken at once. `e` and `w` leave in one write (spec
+ * 4.5), so that the server can neither grant it unseen nor close the connection as idle.
  */
 export class RemoteTicket implements Pending {
   private phase: Phase;
@@ -67,7 +67,7 @@ export class RemoteTicket implements Pending {
     this.finish();
     if (phase.is === 'fetching') phase.stop?.();
     else if (phase.is === 'proving' || this.site.pool.config.autoRelease) this.hangUp(phase.lane);
-    // The place stays; a grant that it still brings is released (rule 10).
+    // The place stays in the queue, and a grant that still arrives is released (rule 10).
     else for (const exchange of phase.exchanges) phase.lane.forget(exchange);
   }
 
@@ -89,7 +89,7 @@ export class RemoteTicket implements Pending {
     if (this.phase !== placed) return;
     if (outcome instanceof LockError) return this.abort(placed.lane, outcome);
     if (outcome.s === 'acquired' || outcome.s === 'queued') this.waiter.onPlaced(outcome.s);
-    // Whatever the `w` behind it is answered is of no interest then.
+    // The reply to the `w` behind it does not matter then.
     else this.refused(placed.lane, outcome, 'enqueue');
   }
 
@@ -103,7 +103,7 @@ export class RemoteTicket implements Pending {
     else this.refused(lane, outcome, 'wait');
   }
 
-  /** A bare error may announce the end (rule 7); another place would not be this one. */
+  /** A bare `error` may announce the end of the connection (rule 7), and a new place would be a different one. */
   private refused(lane: Lane, reply: Reply, operation: string): void {
     const { server } = this.site.pool;
     const error = replyError(reply, operation, this.resource.key, server);
@@ -111,7 +111,7 @@ export class RemoteTicket implements Pending {
     else this.fail(error);
   }
 
-  /** As in a key queue: what is too old to rely on is renewed first (rule 2). */
+  /** As in a key queue: a grant too old to rely on is renewed first (rule 2). */
   private prove(grant: LaneGrant): void {
     const { req, site, resource } = this;
     if (!isStale(grant, site.pool)) return this.succeed(grant);
@@ -125,7 +125,7 @@ export class RemoteTicket implements Pending {
       if (this.phase === proving) {
         if (!(outcome instanceof LockError) && outcome.s === 'renewed') {
           this.succeed({ lane, token, validFrom, leaseMs: outcome.leaseMs });
-        } else this.abort(lane, gone(lane.server, 'lost while it was granted'));
+        } else this.abort(lane, gone(lane.server, 'the grant was lost before it was renewed'));
       }
       lane.disown();
     });
@@ -137,7 +137,7 @@ export class RemoteTicket implements Pending {
     this.waiter.refused(new AcquireTimeoutError(this.req.key, { server: this.site.pool.server }));
   }
 
-  /** The lane is of no more use, and its end frees a grant that may still come. */
+  /** Ends the lane, which also releases a grant that may still arrive. */
   private abort(lane: Lane, error: LockError): void {
     const { pool } = this.site;
     this.fail(pool.wasRefused(lane) ? exhausted(pool, this.req.key, `${pool.server}: ${CLOSED_AT_ONCE}`) : error);

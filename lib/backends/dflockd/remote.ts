@@ -26,7 +26,7 @@ import { publishOn, subscribeTo } from './remote-signals.js';
 import { RemoteSite } from './remote-site.js';
 import { RemoteTicket } from './remote-ticket.js';
 
-/** The wire counts whole seconds (spec 1). */
+/** The wire carries whole seconds (spec 1). */
 const SECOND: Ms = 1000;
 
 const capabilitiesOf = ({ autoRelease, waitersPerKey, fencing }: RemoteConfig): Capabilities =>
@@ -36,19 +36,19 @@ const capabilitiesOf = ({ autoRelease, waitersPerKey, fencing }: RemoteConfig): 
     fence: fencing === 'token' ? 'per-key' : 'none',
     semaphores: true,
     tickets: true,
-    // Not every server has them; it says so to whoever asks.
+    // Not every server supports signals; one that does not refuses the request.
     signals: true,
     inspect: 'dump',
     leaseUnitMs: SECOND,
     minLeaseMs: SECOND,
-    // Below, hardly any time is left for a renewal.
+    // A shorter lease leaves hardly any time for a renewal.
     adviseLeaseMs: 3 * SECOND,
     waitUnitMs: SECOND,
     maxKeyBytes: LINE_CAP,
     keepAfterRelease: !autoRelease,
   });
 
-/** Locks on one or several dflockd servers; several are shards: a key lives on one of them. */
+/** Locks on one or more dflockd servers. Several servers are shards: each key lives on one of them. */
 export class RemoteBackend implements LockBackend<ServerStats> {
   readonly name = 'dflockd';
   readonly capabilities: Capabilities;
@@ -77,7 +77,7 @@ export class RemoteBackend implements LockBackend<ServerStats> {
     });
   }
 
-  /** Connects to every server; after a rejection with LockUnavailableError it goes on trying by itself. */
+  /** Connects to every server. After a rejection with LockUnavailableError it keeps trying in the background. */
   async start(): Promise<Capabilities> {
     await Promise.all(this.sites.map(({ pool }) => pool.start()));
     return this.capabilities;
@@ -123,7 +123,7 @@ export class RemoteBackend implements LockBackend<ServerStats> {
     return Promise.all(this.sites.map(({ pool }) => statsOf(pool)));
   }
 
-  /** On the server of the channel, as of a key. */
+  /** Publishes on the server of the channel, which is chosen like that of a key. */
   async publish(channel: string, payload: string): Promise<number> {
     return publishOn(this.siteOf(channel).pool, channel, payload);
   }
@@ -133,7 +133,7 @@ export class RemoteBackend implements LockBackend<ServerStats> {
     return subscribeTo(pools, pattern, group ?? '', taker);
   }
 
-  /** Reads everything that the server of the key knows; callers share one such request at a time. */
+  /** Reads the whole state of the key's server. Concurrent callers share one request. */
   async isLocked(key: string, kind: LockKind): Promise<boolean> {
     return isLockedBy(await this.siteOf(key).inspection.read(), key, kind);
   }
@@ -143,7 +143,7 @@ export class RemoteBackend implements LockBackend<ServerStats> {
     return () => this.watchers.delete(callback);
   }
 
-  /** Called when connections turn out to live for less time without a word than was thought. */
+  /** Calls back when the server turns out to close silent connections sooner than assumed. */
   onSuspect(callback: () => void): () => void {
     this.suspecting.add(callback);
     return () => this.suspecting.delete(callback);
@@ -154,7 +154,7 @@ export class RemoteBackend implements LockBackend<ServerStats> {
     return this.sites.map(({ pool }) => pool.stats());
   }
 
-  /** Key queues, and alarms of callers that wait; for tests and diagnosis. */
+  /** Key queues and alarms of waiting callers, for tests and diagnosis. */
   leftOvers(): { queues: number; waits: number } {
     const sum = (count: (site: RemoteSite) => number) => this.sites.reduce((total, site) => total + count(site), 0);
     return { queues: sum(({ pool }) => pool.queues.size), waits: sum(({ pool }) => pool.waits.size) };
@@ -166,7 +166,9 @@ export class RemoteBackend implements LockBackend<ServerStats> {
     this.suspecting.clear();
   }
 
-  /** Asked once for each acquire; what follows goes to the server that granted (strategies may be random). */
+  /**
+   * Called once per acquire: renewals and the release go to the server that granted, since a strategy may be random.
+   */
   private siteOf(key: string): RemoteSite {
     const { sites } = this;
     const { length } = sites;

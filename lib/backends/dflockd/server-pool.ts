@@ -19,29 +19,31 @@ import { Shortage } from './lanes/shortage.js';
 import { TryLanes } from './queues/try-lanes.js';
 import { type Taken, WaitLanes, type WhyWait } from './lanes/wait-lanes.js';
 
-/** The least that the option takes: a server that hangs up at once must not be asked all the time. */
+/** The minimum of the option: a server that closes connections at once must not be flooded with pings. */
 const MIN_READ_TIMEOUT_MS: Ms = 500;
-/** A read timeout of less than this part of what was thought matters to lanes that are not about to speak. */
+/** Lanes are rearmed only if the observed read timeout is below this fraction of the assumed one. */
 const NEWS = 0.9;
 
 export interface PoolHooks {
-  /** up: the first command lane is there. down: the last one is lost. draining: the server said so; once. */
+  /**
+   * up: the first command lane is connected. down: the last one is lost. draining: the server shuts down; called once.
+   */
   link(server: string, state: 'up' | 'down' | 'draining', error?: LockError): void;
-  /** It serves less well than it should. */
+  /** The server is impaired. */
   degraded(server: string, detail: string): void;
-  /** Its read timeout is shorter than was thought: what was believed to be sure may not be. */
+  /** The server's read timeout is shorter than assumed: what counted as certain may not be. */
   hastened(server: string, detail: string): void;
 }
 
-/** What a pool consists of at the moment: lanes by what they do, and the key queues that poll for want of one. */
+/** The current lanes by what they do, and the key queues that poll because they have none. */
 export interface PoolStats {
   /** Command lanes of any state. */
   readonly command: number;
-  /** Wait lanes on their way, in a queue of the server, or closing. */
+  /** Wait lanes that connect, wait in the server's queue, or close. */
   readonly blocked: number;
   /** Wait lanes that own a grant. */
   readonly holding: number;
-  /** Wait lanes kept for the next who waits. */
+  /** Idle wait lanes, kept for the next waiting caller. */
   readonly free: number;
   /** Key queues without a lane. */
   readonly polling: number;
@@ -50,18 +52,18 @@ export interface PoolStats {
 /** All connections to one server. */
 export class ServerPool implements QueuePool {
   readonly server: string;
-  /** Of callers that wait: they keep the process alive. */
+  /** Alarms of waiting callers. They keep the process alive. */
   readonly waits: Alarms;
-  /** Everything else. */
+  /** All other alarms. */
   readonly alarms: Alarms;
   readonly queues: KeyQueues;
   /** QueuePool */
   defaultLeaseMs: Ms = 0;
   readonly localUses = new LocalUses<LocalUse>();
   readonly tries = new TryLanes();
-  /** Asked before an owner speaks of its own accord (rule 9). */
+  /** Called before a holder sends anything on its own initiative (rule 9). */
   readonly drainProbe: Pick<DrainProbe, 'beforeOwnerSpeaks'>;
-  /** Who listens to signals. */
+  /** Subscriptions to signals. */
   readonly listeners: Listeners;
   private readonly context: LaneContext & { readTimeoutMs: Ms };
   private readonly commandLanes: CommandLanes;
@@ -111,7 +113,7 @@ export class ServerPool implements QueuePool {
     this.queues = new KeyQueues(this, degraded);
   }
 
-  /** Whether a command lane is connected, or was a moment ago and is being replaced. */
+  /** Whether a command lane is connected, or is being replaced. */
   get isLinked(): boolean {
     return this.commandLanes.isUp;
   }
@@ -121,17 +123,17 @@ export class ServerPool implements QueuePool {
     return this.commandLanes.error;
   }
 
-  /** Why the server gives no connections for those who wait. */
+  /** Why the server accepts no connections for waiting callers. */
   get shortage(): string | undefined {
     return this.shortOf.detail;
   }
 
-  /** Whether the server has said that it shuts down, and no new one has been found at its address since. */
+  /** Whether the server has announced its shutdown and no successor has answered at its address yet. */
   get draining(): boolean {
     return this.isDraining;
   }
 
-  /** The option, or less: what the server was seen to do. */
+  /** The option, or the shorter timeout that the server was seen to apply. */
   get readTimeoutMs(): Ms {
     return this.context.readTimeoutMs;
   }
@@ -144,30 +146,30 @@ export class ServerPool implements QueuePool {
     });
   }
 
-  /** The usable command lane that owns least. */
+  /** The usable command lane with the fewest grants. */
   command(): Lane | undefined {
     return this.commandLanes.lane();
   }
 
-  /** As CommandLanes.whenUp. */
+  /** See CommandLanes.whenUp. */
   whenCommand(deadline: Ms, callback: (outcome: Lane | LockError) => void, since?: Ms): () => void {
     return this.commandLanes.whenUp(deadline, callback, since);
   }
 
   /**
-   * An exclusive lane. Returns the cancellation; undefined if there is none to be had.
+   * Takes an exclusive lane. Returns a function that cancels, or undefined if no lane is available.
    * @throws ConfigError for TLS options that Node refuses; ShuttingDownError
    */
   wait(why: WhyWait, callback: Taken): (() => void) | undefined {
     return this.waitLanes.take(why, callback);
   }
 
-  /** Whether the server has ended this wait lane as it does when it has no room for it. */
+  /** Whether the server closed this wait lane because it has no room for more connections. */
   wasRefused(lane: Lane): boolean {
     return this.waitLanes.wasRefused(lane);
   }
 
-  /** A request that owns nothing and may have a long answer. */
+  /** Sends a request that owns nothing and may have a long reply. */
   ask(request: Request, done: Done): void {
     this.control.send(request, done);
   }
@@ -182,7 +184,7 @@ export class ServerPool implements QueuePool {
     return { command, blocked, holding, free, polling: this.queues.polling };
   }
 
-  /** Sends away who waits, gives outstanding answers up to `graceMs`, then closes everything. */
+  /** Refuses all waiters, waits up to `graceMs` for outstanding replies, then closes everything. */
   async close(graceMs: Ms): Promise<void> {
     const error = new ShuttingDownError({ server: this.server });
     this.queues.fail(error);
@@ -213,39 +215,42 @@ export class ServerPool implements QueuePool {
     });
   }
 
-  /** The lanes that own something say nothing any more and stay until their connections end; the others go. */
+  /** Lanes that own grants stop sending and stay until their connections end; the others close. */
   private drain(): void {
     if (this.isDraining) return;
     this.isDraining = true;
     this.hooks.link(this.server, 'draining');
-    // Where a connection costs nothing, there is nothing to be spared.
+    // Where closing a connection loses nothing, no lane needs to be spared.
     if (!this.config.autoRelease) return;
     this.commandLanes.drain();
     this.waitLanes.drain();
     this.control.drain();
   }
 
-  /** The server closes connections earlier than the option says: all lanes speak more often from now on (rule 3). */
+  /**
+   * The server closes connections sooner than the option says: all lanes send heartbeats more often from now on (rule
+   * 3).
+   */
   private learnReadTimeout(silence: Ms): void {
     const { context, config } = this;
     const seen = Math.max(silence, MIN_READ_TIMEOUT_MS);
     const isNews = seen < context.readTimeoutMs * NEWS;
     context.readTimeoutMs = Math.min(context.readTimeoutMs, seen);
-    // Several connections are closed at nearly the same time.
+    // Several connections are closed at nearly the same time; one report is enough.
     if (!isNews) return;
     for (const lane of this.commandLanes.lanes()) lane.rearm();
     for (const lane of this.waitLanes.lanes) lane.rearm();
     const [was, is] = [config.readTimeoutMs / 1000, (seen / 1000).toFixed(1)];
     this.hooks.hastened(
       this.server,
-      `connections are closed after ${is} s of silence, not after ${was} s (option remote.readTimeoutS): they speak more often from now on`,
+      `the server closes connections after ${is} s of silence, not ${was} s (option remote.readTimeoutS): heartbeats are sent more often from now on`,
     );
   }
 
-  /** A command lane is connected, or lost; or the first attempt has failed, which loses nothing. */
+  /** A command lane was connected or lost, or the first attempt failed, which loses nothing. */
   private linked(wasLinked: boolean, error?: LockError): void {
     const { isLinked } = this;
-    // A server that shuts down takes no new connections: this is another one.
+    // A server that shuts down accepts no connections, so this is its successor.
     const isOther = !error && this.isDraining;
     if (isOther) this.isDraining = false;
     if (isLinked) this.control.keep();
@@ -256,7 +261,7 @@ export class ServerPool implements QueuePool {
     this.hooks.link(this.server, isLinked ? 'up' : 'down', error);
   }
 
-  /** What the other lanes met before may be over. */
+  /** Lets the other lanes and the queues try again: their errors may be over. */
   private welcome(): void {
     this.commandLanes.open();
     this.queues.resume();

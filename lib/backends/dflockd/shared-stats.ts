@@ -1,8 +1,8 @@
 import type { ServerStats } from '../../protocol/server-stats.js';
 
 /**
- * Reads of one server's `stats`, which lists everything that the server knows: at most one at a time. Callers that come while
- * one is under way share the next: the answer to a request that was sent earlier may lack what they have just done.
+ * Reads one server's `stats`, its whole state, with at most one request at a time. Callers that come while a request is
+ * in flight share the next one, because the reply to an earlier request may not reflect what they have just done.
  */
 export class SharedStats {
   private next: Promise<ServerStats> | undefined;

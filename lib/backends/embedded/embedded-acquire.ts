@@ -23,8 +23,8 @@ export const nextAcquireState = transitions<AcquireState, 'queue' | 'end'>('an a
 });
 
 /**
- * One acquire from the engine in this process; it waits in the engine's queue. As an alarm it does nothing but keep the
- * process alive, as somebody who waits should: the engine's own timer does not.
+ * One acquire on the engine in this process; it waits in the engine's queue. Its alarm only keeps the process alive
+ * while a caller waits, which the engine's own timer does not.
  */
 export class EmbeddedAcquire implements Pending, Alarm {
   due: Ms = Infinity;
@@ -57,7 +57,7 @@ export class EmbeddedAcquire implements Pending, Alarm {
 
   /** Alarm */
   ring(): void {
-    // The engine has an alarm of its own, which answers.
+    // The engine has its own alarm and answers at the deadline.
   }
 
   cancel(): void {
@@ -84,7 +84,7 @@ export class EmbeddedAcquire implements Pending, Alarm {
     const wasQueued = this.state === 'queued';
     this.finish();
     if (answer.s !== 'granted') return waiter.refused(acquireError(answer, req));
-    // A queued request is granted later than it was made; the lease runs from the grant on.
+    // A queued request is granted later than it was made, and its lease starts with the grant.
     const validFrom = wasQueued ? this.clock.now() : this.since;
     waiter.granted(new EmbeddedGrant(req, key, answer.token, validFrom, answer.leaseMs));
   }
@@ -95,7 +95,7 @@ export class EmbeddedAcquire implements Pending, Alarm {
   }
 }
 
-/** The error that stands for an answer which is no grant. */
+/** Maps an answer that is not a grant to its error. */
 export function acquireError(answer: Answer, { key }: AcquireRequest): Error {
   const details = { key, server: EMBEDDED };
   if (answer.s === 'timeout') return new AcquireTimeoutError(key, details);

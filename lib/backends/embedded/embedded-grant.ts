@@ -2,24 +2,24 @@ import type { Ms } from '../../common/system.js';
 import { fenceOf } from '../../protocol/token.js';
 import type { AcquireRequest, Grant, Owner } from '../backend.js';
 
-/** The server name of what this process grants itself. */
+/** The server name of the engine in this process. */
 export const EMBEDDED = 'embedded';
 
-/** Nothing stands between holder and engine that could be lost. */
+/** No connection lies between the holder and the engine, so the owner cannot be lost. */
 const THIS_PROCESS: Owner = Object.freeze({
   id: EMBEDDED,
   provenUntil: () => Infinity,
   onLost: () => () => undefined,
 });
 
-/** A lock that the engine in this process gave. */
+/** A lock granted by the engine in this process. */
 export class EmbeddedGrant implements Grant {
   readonly server = EMBEDDED;
   readonly owner = THIS_PROCESS;
 
   constructor(
     readonly req: AcquireRequest,
-    /** The key as bytes. */
+    /** The key as a byte string. */
     readonly bytes: string,
     readonly token: string,
     readonly validFrom: Ms,

@@ -1,20 +1,23 @@
 import type { DflockdServerOptions } from '../../daemon/options.js';
 
 /**
- * The engine in this process. Its options are the daemon's, by the same names and with the same bounds; all durations are
- * seconds. Those of connections need `listen`: `maxConnections`, `maxConnectionsPerIp`, `readTimeout`, `writeTimeout`,
+ * Options of the engine in this process. Names and bounds are the daemon's; all durations are in seconds. The options
+ * of connections require `listen`: `maxConnections`, `maxConnectionsPerIp`, `readTimeout`, `writeTimeout`,
  * `autoReleaseOnDisconnect`, `tlsCert`, `tlsKey`, `authToken`, `authTokenFile`.
  */
 export interface EmbeddedOptions extends Omit<DflockdServerOptions, 'host' | 'port' | 'shutdownTimeout'> {
-  /** Also serves other processes, which name this address as their server: `host:port`. */
+  /** Address (`host:port`) on which to serve other processes, which name it as their server. Default: none. */
   listen?: string | undefined;
   /** Default 1,000,000. */
   maxLocks?: number | undefined;
-  /** Expired leases are taken away on ticks of this length. Default 0.1. */
+  /** Interval, in seconds, at which expired leases are removed. Default 0.1. */
   leaseSweepInterval?: number | undefined;
-  /** Default 33; may be a fraction, and is rounded up to a whole number with `listen`. */
+  /** Seconds, default 33. May be fractional; for clients of `listen` it is rounded up to a whole number. */
   defaultLeaseTtl?: number | undefined;
-  /** The end of a connection frees what it holds. Default true. With `false`, clients need `remote.autoRelease: false`. */
+  /**
+   * Whether the locks of a connection are released when it ends. Default true. With `false`, clients must set
+   * `remote.autoRelease: false`.
+   */
   autoReleaseOnDisconnect?: boolean | undefined;
   /** The token that clients of `listen` must send. */
   authToken?: string | undefined;

@@ -8,8 +8,8 @@ import type { ServerStats } from '../../protocol/server-stats.js';
 type Told = { -readonly [L in StatsList]: Required<ServerStats>[L][number][] };
 
 /**
- * What `stats` tells of an engine in this process. Many keys are told in portions of a millisecond or two, and the event loop turns
- * between them; a few in one go.
+ * The stats of the engine in this process. Many keys are read in portions of a millisecond or two, and the event loop
+ * turns between them; a few keys are read in one go.
  */
 export async function embeddedStats(
   { engine, clock }: EngineDriver,

@@ -57,6 +57,8 @@ export class Outbox {
   /** How many ops have been sent. */
   count = 0;
   private ops: Op[] = [];
+  /** Whether ops of this turn are being collected. */
+  private isOpen = false;
 
   /**
    * @param addTo the keys and arguments of an op, as the script reads them
@@ -72,11 +74,18 @@ export class Outbox {
   push(op: Op): void {
     op.sentAt = NaN;
     op.isDropped = false;
-    if (this.ops.push(op) === 1) afterMicrotasks(this.flush);
+    if (this.isOpen) return void this.ops.push(op);
+    this.isOpen = true;
+    afterMicrotasks(this.flush);
+    // A release lets somebody in: it does not wait for what else is asked for in this turn.
+    if (op.op === 'r') this.sendAll([op]);
+    else this.ops.push(op);
   }
 
   private readonly flush = (): void => {
     const { ops } = this;
+    this.isOpen = false;
+    if (ops.length === 0) return;
     this.ops = [];
     if (this.context.isCluster) for (const group of bySlot(ops)) this.sendAll(group);
     else this.sendAll(ops);

@@ -1,2 +1,2 @@
-/** `nestjs-dflockd/testing/backend`: what every backend promises, as tests, for the authors of backends. */
+/** `nestjs-dflockd/testing/backend`: a contract suite for authors of backends. */
 export { type BackendWorld, describeBackend, type TestRunner } from '../../testing/backend/describe-backend.js';

@@ -9,76 +9,76 @@ import type { Clock, Entropy, Ms } from '../../common/system.js';
 import { isThenable } from '../../common/thenables.js';
 import { isTransient } from '../../common/transient.js';
 
-/** What all acquires of a client share. */
+/** Shared by all acquires of a client. */
 export interface AcquireContext {
   readonly backend: LockBackend;
   readonly clock: Clock;
   readonly entropy: Entropy;
-  /** Keep the process alive: somebody waits. */
+  /** These alarms keep the process alive while a caller waits. */
   readonly alarms: Alarms;
-  /** All that are not over. */
+  /** All acquires that are not over. */
   readonly waiting: LinkedList<Cancellable>;
 }
 
-/** Something that is waited for and can be given up. */
+/** A wait that can be cancelled. */
 export interface Cancellable extends Linked<Cancellable> {
   cancel(reason: unknown): void;
 }
 
-/** For whom a lock is waited for: one of `granted` and `failed` is called, once. */
+/** Receives the outcome of an acquire: exactly one of `granted` and `failed` is called, once. */
 export interface GrantReceiver {
-  /** Renews what it gets, from the turn in which it gets it. Default false. */
+  /** The receiver renews its grant, from the turn in which it is granted. Default false. */
   readonly autoRenew?: boolean;
-  /** @param now the clock, as it has just been read */
+  /** @param now the current time, just read from the clock */
   granted(grant: Grant, now: Ms): void;
   failed(error: unknown): void;
-  /** It has a place in a queue. May be told more than once. */
+  /** The caller has a place in a queue. May be called more than once. */
   readonly queued?: (() => void) | undefined;
 }
 
 /**
- * Whether nothing is sure about a grant any more. A process that stalled reads an answer that has waited in its buffers:
- * nobody may begin to work under a lock that somebody else may have.
+ * Whether a grant is no longer certain. A process that stalled may read a reply that has waited in its buffers; its
+ * caller must not begin work under a lock that another holder may have by now.
  */
 export const isOver = ({ validFrom, leaseMs, owner }: Grant, now: Ms): boolean =>
-  // Also where there is no number: a backend that does not say how long has granted nothing.
+  // Also true for NaN: a grant without a valid lease is no grant.
   !(now < Math.min(validFrom + leaseMs - safetyMargin(leaseMs), owner.provenUntil()));
 
 const tooLate = ({ req, server }: Grant): LockUnavailableError =>
-  new LockUnavailableError('granted, but the lease was over when the answer was read', { key: req.key, server });
+  new LockUnavailableError('granted, but the lease had ended when the reply was read', { key: req.key, server });
 
-/** Gives a grant up that is of no use, and returns why; undefined: it is sure. */
+/** Gives up a grant that is no longer certain and returns the error; undefined: the grant is certain. */
 export function giveUpUnsure(backend: LockBackend, grant: Grant, now: Ms): LockError | undefined {
   let why: LockError;
   try {
     if (!isOver(grant, now)) return undefined;
     why = tooLate(grant);
   } catch (error) {
-    // No grant, or one whose owner cannot say how long it is there.
+    // Not a grant at all, or one whose owner throws.
     why = failureOf(backend.name, 'a grant', error);
   }
   backend.abandon(grant);
   return why;
 }
 
-/** Gives a place up. What still comes of it is abandoned. */
+/** Cancels a place. A grant that still arrives is abandoned. */
 export function withdraw(pending: Pending): void {
   try {
     const returned: unknown = pending.cancel();
     if (isThenable(returned)) returned.then(undefined, () => undefined);
   } catch {
-    // The caller has gone all the same.
+    // The caller has stopped waiting anyway.
   }
 }
 
-/** Between attempts; the bound doubles, the delay is its upper half at random. */
+/** The pause between attempts: the bound doubles, and the pause is random in its upper half. */
 const MIN_PAUSE_MS: Ms = 25;
 const MAX_PAUSE_MS: Ms = 250;
 
 /** starting → attempting ⇄ pausing (until the alarm) → over. */
 type Step = 'starting' | 'attempting' | 'pausing' | 'over';
 
-/** One caller that waits for a lock, through as many attempts as there is time for. */
+/** One caller that waits for a lock, with as many attempts as its deadline allows. */
 export class AcquireAttempts implements Alarm, Cancellable, Waiter {
   due: Ms = Infinity;
   slot = -1;
@@ -87,7 +87,7 @@ export class AcquireAttempts implements Alarm, Cancellable, Waiter {
   private step: Step = 'starting';
   private pending: Pending | undefined = undefined;
   private pauseMs = MIN_PAUSE_MS;
-  /** What the last attempt met; what the caller is told if there is no time for another. */
+  /** The error of the last attempt, reported to the caller if there is no time for another. */
   private lastError: unknown = undefined;
   private ignoreAbort: (() => void) | undefined = undefined;
 
@@ -104,7 +104,7 @@ export class AcquireAttempts implements Alarm, Cancellable, Waiter {
     this.attempt();
   }
 
-  /** Gives up; the caller is told `reason` at once. */
+  /** Stops waiting; the caller is refused with `reason` at once. */
   cancel(reason: unknown): void {
     const { step, pending } = this;
     if (step === 'over') return;
@@ -113,12 +113,12 @@ export class AcquireAttempts implements Alarm, Cancellable, Waiter {
     this.receiver.failed(reason);
   }
 
-  /** A pause ends now: what was missing may be there. */
+  /** Ends a pause now: what was missing may be available. */
   wake(): void {
     if (this.step === 'pausing') this.attempt();
   }
 
-  /** Alarm: a pause is over. */
+  /** Alarm: the pause is over. */
   ring(now: Ms): void {
     if (now < this.req.deadline) return this.attempt();
     this.finish();
@@ -138,7 +138,7 @@ export class AcquireAttempts implements Alarm, Cancellable, Waiter {
   /** Waiter */
   granted(grant: Grant): void {
     const { backend, clock } = this.context;
-    // Said before it was cancelled, or more than once.
+    // Sent before the cancellation arrived, or sent twice.
     if (this.step === 'over') return backend.abandon(grant);
     const now = clock.now();
     const unsure = giveUpUnsure(backend, grant, now);
@@ -174,7 +174,7 @@ export class AcquireAttempts implements Alarm, Cancellable, Waiter {
       return this.refused(error);
     }
     if (this.isAttempting) this.pending = pending;
-    // Answered already, as often; or given up from within, by a sharding strategy say.
+    // Answered during the call, or cancelled during it, for example by a sharding strategy.
     else withdraw(pending);
   }
 

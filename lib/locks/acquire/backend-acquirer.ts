@@ -13,24 +13,24 @@ import {
   type GrantReceiver,
 } from './acquire-attempts.js';
 
-/** Takes locks from a backend for callers with a deadline and an AbortSignal. Everybody who waits can be sent away. */
+/** Acquires locks from a backend for callers with a deadline and an AbortSignal. All of its waits can be cancelled. */
 export class BackendAcquirer {
   private readonly context: AcquireContext;
-  /** Why nothing is taken any more. */
+  /** Why nothing can be acquired any more. */
   private closed: Error | undefined;
 
   constructor(backend: LockBackend, clock: Clock, entropy: Entropy) {
     this.context = { backend, clock, entropy, alarms: new Alarms(clock, true), waiting: new LinkedList() };
   }
 
-  /** Keep the process alive: somebody waits. */
+  /** These alarms keep the process alive while a caller waits. */
   get alarms(): Alarms {
     return this.context.alarms;
   }
 
   /**
-   * Waits for the lock until the deadline of the request, and tries again what may be passing.
-   * @param receiver told the grant; AcquireTimeoutError, the reason of the signal, or the error that the last attempt met
+   * Waits for the lock until the request's deadline and retries after transient errors.
+   * @param receiver receives the grant; or AcquireTimeoutError, the reason of the signal, or the last attempt's error
    */
   take(req: AcquireRequest, signal: AbortSignal | undefined, receiver: GrantReceiver): void {
     const refusal = this.refusal(signal);
@@ -48,15 +48,15 @@ export class BackendAcquirer {
     autoRenew = false,
   ): Promise<Grant> {
     return new Promise((resolve, reject) => {
-      // The reason of an AbortSignal can be anything.
+      // The reason of an AbortSignal can be any value.
       const refuse: (reason: unknown) => void = reject;
       this.take(req, signal, { autoRenew, granted: resolve, failed: refuse, queued });
     });
   }
 
   /**
-   * One try.
-   * @param deadline of who waits for more than this try; a try alone lasts as long as the backend lets it
+   * Tries once.
+   * @param deadline of a caller that would wait longer; a single try takes as long as the backend lets it
    * @throws the reason of the signal, or the backend's error
    */
   tryAcquire(req: AcquireRequest, signal: AbortSignal | undefined, deadline: Ms = Infinity): Promise<Grant | null> {
@@ -69,7 +69,7 @@ export class BackendAcquirer {
     );
   }
 
-  /** Waits for something else before an acquire, no longer than until the deadline. */
+  /** Waits for `ready` before an acquire, but not beyond the deadline. */
   until(ready: Promise<void>, deadline: Ms, signal: AbortSignal | undefined): Promise<void> {
     return this.giveUpOn(
       () => ready,
@@ -79,18 +79,20 @@ export class BackendAcquirer {
     );
   }
 
-  /** Attempts that pause try again now. */
+  /** Makes paused attempts retry now. */
   wake(): void {
     for (const one of [...this.context.waiting]) if (one instanceof AcquireAttempts) one.wake();
   }
 
-  /** Rejects all that wait, and all that come. */
+  /** Rejects all current and future waits. */
   close(reason: Error): void {
     this.closed = reason;
     for (const one of [...this.context.waiting]) one.cancel(reason);
   }
 
-  /** @throws LockUnavailableError if the lease is over already, BackendError for what is no grant, having given it up */
+  /**
+   * @throws LockUnavailableError if the lease has ended already, BackendError for an invalid grant, having given it up
+   */
   private inTime(grant: Grant | null): Grant | null {
     const { backend, clock } = this.context;
     const unsure = grant && giveUpUnsure(backend, grant, clock.now());
@@ -98,7 +100,7 @@ export class BackendAcquirer {
     return grant;
   }
 
-  /** @param late gets what comes although nobody waits for it any more */
+  /** @param late receives a result that arrives after its caller has stopped waiting */
   private giveUpOn<T>(
     begin: () => Promise<T>,
     signal: AbortSignal | undefined,
@@ -119,7 +121,7 @@ export class BackendAcquirer {
         alarms.cancel(alarm);
         settle();
       };
-      // The reason of an AbortSignal can be anything.
+      // The reason of an AbortSignal can be any value.
       const refuse: (reason: unknown) => void = reject;
       one.cancel = (reason) => over || once(() => refuse(reason));
       begin().then(
@@ -131,10 +133,10 @@ export class BackendAcquirer {
     return signal ? this.abortable(signal, one, promise) : promise;
   }
 
-  /** Why nothing can be taken. */
+  /** Why nothing can be acquired, if so. */
   private refusal(signal: AbortSignal | undefined): { readonly reason: unknown } | undefined {
     if (this.closed) return { reason: this.closed };
-    // Whatever it is: callers get the reason that they gave.
+    // Callers receive the reason of their signal, whatever it is.
     return signal?.aborted ? { reason: signal.reason } : undefined;
   }
 

@@ -1,11 +1,11 @@
 import type { BackendHost, Capabilities, LockBackend } from '../../backends/backend.js';
 import { isTransient } from '../../common/transient.js';
 
-/** The start of a backend: once, however many ask for it, and again after one that has failed. */
+/** Starts a backend once for all callers, and again after a failed start. */
 export class BackendStart {
-  /** Known once a start has succeeded. */
+  /** Set once a start has succeeded. */
   capabilities: Capabilities | undefined;
-  /** What the backend promised before its start, once a server has been reached. */
+  /** What the backend declared before its start, set once a server has been reached. */
   private promised: Capabilities | undefined;
   private running: Promise<void> | undefined;
   private failed = false;
@@ -13,26 +13,26 @@ export class BackendStart {
   constructor(private readonly backend: LockBackend) {}
 
   /**
-   * Whether it is of no use to wait for the start: it has succeeded, or it has found no server, in which case the backend
-   * goes on trying and says itself what it can do meanwhile.
+   * Whether waiting for the start is pointless: it has succeeded, or it has found no server, in which case the backend
+   * keeps trying and reports itself what it can do meanwhile.
    */
   get isDecided(): boolean {
     return this.capabilities !== undefined || this.failed;
   }
 
-  /** What is known: a start may fail over one of several servers for as long as that is down. */
+  /** What is known so far. A start can fail because of one of several servers for as long as that one is down. */
   get known(): Capabilities | undefined {
     return this.capabilities ?? this.promised;
   }
 
-  /** @throws what the backend's start throws; the next call tries again */
+  /** @throws the error of the backend's start; the next call tries again */
   run(): Promise<void> {
     return (this.running ??= new Promise<Capabilities>((resolve) => resolve(this.backend.start())).then(
       (capabilities) => {
         this.capabilities = Object.freeze({ ...capabilities });
       },
       (error: unknown) => {
-        // A token, a certificate, a port that is in use: what was wrong may have been put right.
+        // A token, a certificate, a port in use: the cause may have been fixed by then.
         this.running = undefined;
         if (isTransient(error)) this.failed = true;
         throw error;
@@ -40,7 +40,10 @@ export class BackendStart {
     ));
   }
 
-  /** As the option `startup` says: with `connect`, what is transient is only a warning. @throws what the backend's start throws */
+  /**
+   * Starts as the option `startup` says. With `connect`, a transient error is only a warning.
+   * @throws the error of the backend's start
+   */
   async runAs(startup: 'connect' | 'require' | 'lazy', log: BackendHost['log']): Promise<void> {
     if (startup === 'lazy') return;
     try {
@@ -51,7 +54,7 @@ export class BackendStart {
     }
   }
 
-  /** A server can be reached: what an earlier start could not learn is learnt now. */
+  /** A server is reachable, so the capabilities that an earlier start could not read are known now. */
   linkUp(): void {
     this.promised ??= Object.freeze({ ...this.backend.capabilities });
     if (this.failed && !this.capabilities) this.run().catch(() => undefined);

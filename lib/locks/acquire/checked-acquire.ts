@@ -14,16 +14,16 @@ import { checkAcquireTimeout, checkLease, type ResolvedOptions } from '../option
 
 const KNOWN = ['acquireTimeoutS', 'leaseTtlS', 'limit', 'signal', 'autoRenew', 'requireFence', 'onNested'];
 
-/** The same for all who give none: there is nothing to check. */
+/** Shared by all callers that give no options: there is nothing to check. */
 export const NO_OPTIONS: AcquireOptions = Object.freeze({});
 
 export type OnNested = NonNullable<AcquireOptions['onNested']>;
 
-/** An acquire: checked, with the client's defaults. */
+/** An acquire with its options checked and the client's defaults applied. */
 export interface CheckedAcquire extends Origin {
-  /** As the caller wrote them, without duplicates, in the order in which they are taken. */
+  /** As the caller wrote them, without duplicates, in the order in which they are acquired. */
   readonly keys: readonly string[];
-  /** One for each key. */
+  /** One per key. */
   readonly wires: readonly AcquireRequest[];
   readonly deadline: Ms;
   readonly waitMs: Ms;
@@ -33,7 +33,7 @@ export interface CheckedAcquire extends Origin {
   readonly onNested: OnNested;
 }
 
-/** What a client measures requests by, and what they have where they say nothing. */
+/** What requests are checked against, and the defaults for what they omit. */
 export interface RequestDefaults extends Pick<ResolvedOptions, 'namespace' | 'acquireTimeoutMs' | 'leaseMs'> {
   readonly limits: BackendLimits;
 }
@@ -45,7 +45,7 @@ export const requestDefaults = (options: ResolvedOptions, limits: BackendLimits)
   limits,
 });
 
-/** To be called in the caller's context. @throws LockKeyError, ConfigError */
+/** Must be called in the caller's context. @throws LockKeyError, ConfigError */
 export function checkRequest(
   key: LockKey,
   options: AcquireOptions,
@@ -74,7 +74,7 @@ export function checkRequest(
   };
 }
 
-/** The options of an acquire, checked. Undefined: the client's default. */
+/** The checked options of an acquire. Undefined: the client's default. */
 interface Given extends Pick<CheckedAcquire, 'signal' | 'autoRenew' | 'requireFence' | 'onNested'> {
   readonly limit: number | undefined;
   readonly waitMs: Ms | undefined;
@@ -117,14 +117,14 @@ export function checkTicketNesting(value: unknown): void {
   throw new ConfigError("option onNested: a ticket cannot join a lock; expected 'throw' or 'wait'");
 }
 
-/** Of whatever client, also of another copy of this package. */
+/** A handle of any client, even from another copy of this package. */
 const isHandle = (value: unknown): value is LockHandle =>
   typeof value === 'object' && value !== null && 'release' in value && Array.isArray((value as LockHandle).keys);
 
-/** What NO_OPTIONS say. */
+/** The result of checking NO_OPTIONS. */
 const NOTHING_GIVEN = checkOptions(NO_OPTIONS);
 
-/** Of whatever realm. */
+/** An AbortSignal of any realm. */
 export const isSignal = (value: unknown): value is AbortSignal =>
   typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;
 

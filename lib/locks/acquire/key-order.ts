@@ -7,7 +7,7 @@ import type { ResolvedOptions } from '../options/resolve-options.js';
 interface Names {
   /** As the caller wrote them. */
   readonly keys: readonly string[];
-  /** The same, as they go to the server. */
+  /** The same keys as they are sent to the server. */
   readonly wires: readonly string[];
 }
 
@@ -16,8 +16,8 @@ interface KeyRules extends Pick<ResolvedOptions, 'namespace'> {
 }
 
 /**
- * Several keys are taken in the order of their bytes on the wire, whatever the caller's: if all processes take them in
- * one order, none can wait for another in a circle.
+ * Several keys are acquired in the order of their bytes on the wire, not in the caller's: since all processes use the
+ * same order, no circular wait (deadlock) can arise.
  * @throws LockKeyError
  */
 export function orderedKeys(key: LockKey, { namespace, limits: { maxKeyBytes } }: KeyRules): Names {

@@ -19,7 +19,7 @@ import { assertNotNested, namedHold, type Nesting, nestingOf } from './nesting.j
 import { PendingLock } from './pending-lock.js';
 import { SeveralKeys } from './several-keys.js';
 
-/** From a checked request to a lock in its caller's hands. */
+/** Turns checked requests into held locks. */
 export class LockAcquirer {
   private readonly backend: LockBackend;
   private readonly acquirer: BackendAcquirer;
@@ -37,7 +37,7 @@ export class LockAcquirer {
     this.severalKeys = new SeveralKeys(keeper, this.acquirer);
   }
 
-  /** Keep the process alive: somebody waits. */
+  /** These alarms keep the process alive while a caller waits. */
   get alarms(): Alarms {
     return this.acquirer.alarms;
   }
@@ -52,30 +52,30 @@ export class LockAcquirer {
   async tryAcquire(request: CheckedAcquire): Promise<Hold | null> {
     if (typeof request.onNested === 'object') return this.joinNamed(request, request.onNested);
     try {
-      // What the caller itself has is busy as well.
+      // A lock held by the caller itself is busy too.
       return this.nesting(request) ? null : await this.tryNow(request);
     } catch (error) {
       throw withOrigin(error, this.keeper);
     }
   }
 
-  /** Whether the caller asks for what it runs under, and has not said that it will wait for that to end. */
+  /** Whether the caller requests a lock it already runs under, without `onNested: 'wait'`. */
   nesting(request: CheckedAcquire): Nesting | undefined {
     return request.onNested === 'wait' ? undefined : nestingOf(request, this.holds);
   }
 
-  /** Waits for the start of the backend, no longer than until the deadline. @throws what the start throws */
+  /** Waits for the start of the backend, but not beyond the deadline. @throws the error of the start */
   async started(deadline: Ms, signal?: AbortSignal): Promise<void> {
     if (this.isClosed) throw new ShuttingDownError();
     if (!this.start.isDecided) await this.acquirer.until(this.start.run(), deadline, signal);
   }
 
-  /** As started(), for what may do without some of the servers. */
+  /** Like started(), for operations that can do without some of the servers. */
   async ready(deadline: Ms, signal?: AbortSignal): Promise<void> {
     try {
       await this.started(deadline, signal);
     } catch (error) {
-      // What comes next says itself what it can do without a server.
+      // The operation itself reports what it cannot do without a server.
       if (!isTransient(error)) throw error;
     }
   }
@@ -85,12 +85,12 @@ export class LockAcquirer {
     if (this.isClosed) throw new ShuttingDownError({ key });
     const { capabilities } = this.start;
     if (wire!.kind === 'sem' && capabilities?.semaphores === false) {
-      throw new UnsupportedError(`${this.backend.name} has no semaphores (option limit)`, { key });
+      throw new UnsupportedError(`${this.backend.name} does not support semaphores (option limit)`, { key });
     }
     if (requireFence && capabilities?.fence === 'none') throw this.noFence(key!);
   }
 
-  /** What is granted becomes its caller's. @throws ShuttingDownError, UnsupportedError, having given it back */
+  /** Turns the grants into the caller's lock. @throws ShuttingDownError, UnsupportedError, having released the grants */
   hold(request: CheckedAcquire, leases: readonly Lease[], since: Ms, now = this.keeper.clock.now()): Hold {
     const { keys, autoRenew, requireFence, around, call } = request;
     const refusal = this.isClosed
@@ -111,18 +111,18 @@ export class LockAcquirer {
     if (this.events.observed) this.events.emit({ type: 'queued', keys, at: this.keeper.clock.wall() });
   }
 
-  /** Those who pause before another attempt make it now. */
+  /** Makes paused attempts retry now. */
   wake(): void {
     this.acquirer.wake();
   }
 
-  /** Nothing new; all that wait are rejected. */
+  /** Refuses new requests and rejects all that wait. */
   close(): void {
     this.isClosed = true;
     this.acquirer.close(new ShuttingDownError());
   }
 
-  /** What almost every acquire is, with one promise and nothing else for each. */
+  /** The common case: one key, with one promise and nothing else per acquire. */
   private acquireOne(request: CheckedAcquire): Promise<Hold> {
     const { wires, signal, waitMs, deadline } = request;
     const since = deadline - waitMs;
@@ -165,7 +165,7 @@ export class LockAcquirer {
     }
   }
 
-  /** What the caller is told. */
+  /** Maps the error that the caller receives. */
   refused(error: unknown, request: CheckedAcquire): unknown {
     const known = explained(error, request);
     return withOrigin(known instanceof AcquireTimeoutError ? this.timedOut(request, known.key) : known, this.keeper);
@@ -194,7 +194,7 @@ export class LockAcquirer {
     return [this.keeper.keep(grant, wires[0]!.leaseMs, autoRenew ? 'auto' : 'manual')];
   }
 
-  /** The caller has proven that it may: it has the handle. */
+  /** The handle proves that the caller may join. */
   private async joinNamed(request: CheckedAcquire, named: LockHandle): Promise<Hold> {
     try {
       return this.join(request, namedHold(request, named, this.holds));
@@ -212,7 +212,7 @@ export class LockAcquirer {
   }
 
   private noFence(key: string): UnsupportedError {
-    return new UnsupportedError(`${this.backend.name} has no fence to give (option requireFence)`, { key });
+    return new UnsupportedError(`${this.backend.name} does not support fences (option requireFence)`, { key });
   }
 
   private timedOut({ keys, waitMs }: CheckedAcquire, busy = keys[0]!): AcquireTimeoutError {
@@ -223,7 +223,7 @@ export class LockAcquirer {
   }
 }
 
-/** The backend knows keys as they are on the wire; users see what they wrote. */
+/** Replaces the key on the wire by the key as the user wrote it. */
 export function explained(error: unknown, { keys, wires }: CheckedAcquire): unknown {
   if (error instanceof LockError && error.key !== undefined) {
     const index = wires.findIndex(({ key }) => key === error.key);
@@ -232,7 +232,7 @@ export function explained(error: unknown, { keys, wires }: CheckedAcquire): unkn
   return error;
 }
 
-/** Several keys have several places in line; that the caller waits is told once. */
+/** Several keys have several places in queues; the caller is told once that it waits. */
 function once(fn: () => void): () => void {
   let done = false;
   return () => {

@@ -6,17 +6,17 @@ import type { Holds } from '../handle/holds.js';
 import type { LockHandle } from '../handle/lock-handle.js';
 import type { CheckedAcquire } from './checked-acquire.js';
 
-/** The caller runs under a lock that it asks for again. */
+/** The caller requests a lock that it already runs under. */
 export interface Nesting {
-  /** The first key that is held already, as the caller wrote it. */
+  /** The first key held already, as the caller wrote it. */
   readonly key: string;
-  /** The hold of an override that has called its decorated `super`, where that is to join it. */
+  /** The hold to join, if an override calls its decorated `super`. */
   readonly joined: Hold | undefined;
 }
 
 /**
- * Whether the calling code runs under a lock that the request is to join, or that stands in its way: to wait for it would be
- * to wait for oneself. Only what has one slot stands in the way; another client's lock of the same name is another lock.
+ * Whether the calling code runs under a lock that the request joins, or that it would block on: waiting for it would be
+ * waiting for oneself. Only keys with one slot block, and another client's lock of the same name is a different lock.
  */
 export function nestingOf({ keys, wires, around, call }: CheckedAcquire, holds: Holds): Nesting | undefined {
   if (!around) return undefined;
@@ -35,8 +35,8 @@ export function assertNotNested(nesting: Nesting | undefined): void {
 }
 
 /**
- * The context alone proves nothing: a shared queue runs tasks in the context of others. What an override calls on the same
- * object as its `super` is part of the override.
+ * The async context alone proves nothing, since a shared queue runs tasks in the context of others. Only a call of the
+ * override's `super` on the same object counts as part of the override.
  */
 function isSuperOf(call: LockedCall, override: LockedCall | undefined): boolean {
   if (!override || override.self !== call.self) return false;
@@ -45,12 +45,12 @@ function isSuperOf(call: LockedCall, override: LockedCall | undefined): boolean 
 }
 
 /**
- * The lock that `onNested` names.
- * @throws ConfigError for a lock that is not the right one, LockLostError
+ * The lock named by `onNested`.
+ * @throws ConfigError if it does not fit the request, LockLostError
  */
 export function namedHold({ keys, wires }: CheckedAcquire, named: LockHandle, holds: Holds): Hold {
   const wrong = (what: string) => new ConfigError(`option onNested: the lock "${shown(named.keys[0])}" ${what}`);
-  if (!holds.owns(named)) throw wrong('was taken from another client');
+  if (!holds.owns(named)) throw wrong('belongs to another client');
   const missing = wires.findIndex((wire, i) => !named.keys.includes(keys[i]!) || !named.names(wire));
   if (missing >= 0) {
     const key = keys[missing]!;

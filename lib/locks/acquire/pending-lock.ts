@@ -5,16 +5,16 @@ import type { Hold } from '../handle/hold.js';
 import type { Lease } from '../lease/lease.js';
 import type { CheckedAcquire } from './checked-acquire.js';
 
-/** Who makes a lock of a grant. */
+/** Makes locks of grants. */
 export interface GrantHandler {
   kept(request: CheckedAcquire, grant: Grant): readonly Lease[];
-  /** @throws ShuttingDownError, UnsupportedError, having given the leases back */
+  /** @throws ShuttingDownError, UnsupportedError, having released the leases */
   hold(request: CheckedAcquire, leases: readonly Lease[], since: Ms, now?: Ms): Hold;
   refused(error: unknown, request: CheckedAcquire): unknown;
   noteQueued(request: CheckedAcquire): void;
 }
 
-/** One caller who is promised a lock. An object instead of closures: there is one for each lock that is taken. */
+/** One caller that waits for its lock. An object rather than closures, because every acquired lock needs one. */
 export class PendingLock implements GrantReceiver {
   private isQueued = false;
 
@@ -43,7 +43,7 @@ export class PendingLock implements GrantReceiver {
     this.reject(this.handler.refused(error, this.request));
   }
 
-  /** That the caller waits is told once. */
+  /** Reports once that the caller waits. */
   queued(): void {
     if (!this.isQueued) this.handler.noteQueued(this.request);
     this.isQueued = true;

@@ -14,7 +14,7 @@ import type { Lease, LeaseHolder } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { CheckedAcquire } from './checked-acquire.js';
 
-/** Grants that are to become one hold, renewed while the rest is waited for. */
+/** Grants that will form one hold; they are renewed while the remaining keys are waited for. */
 class Collection implements LeaseHolder {
   private readonly byKey: (Lease | undefined)[] = [];
   private readonly stopper = new AbortController();
@@ -22,12 +22,12 @@ class Collection implements LeaseHolder {
 
   constructor(private readonly size: number) {}
 
-  /** Aborts when one of the grants cannot be relied on any more, and when the caller gives up. */
+  /** Aborts when one of the grants is no longer certain, or when the caller gives up. */
   get signal(): AbortSignal {
     return this.stopper.signal;
   }
 
-  /** Whether it was one of the grants. */
+  /** Whether it aborted because of a grant. */
   get isBroken(): boolean {
     return this.broken;
   }
@@ -36,7 +36,7 @@ class Collection implements LeaseHolder {
     this.stopper.abort(reason);
   }
 
-  /** Those that there are, in the order of the keys. */
+  /** The leases acquired so far, in the order of the keys. */
   get leases(): readonly Lease[] {
     return this.byKey.filter((lease) => lease !== undefined);
   }
@@ -46,13 +46,13 @@ class Collection implements LeaseHolder {
     lease.handTo(this, 'auto');
   }
 
-  /** Whether all are there and held, which is looked at when the last has come. */
+  /** Whether all keys are acquired and still held; checked when the last one arrives. */
   async isWhole(): Promise<boolean> {
     for (const lease of this.leases) await lease.check();
     return this.leases.length === this.size && !this.signal.aborted;
   }
 
-  /** Nobody is to be told any more. Never throws. */
+  /** Releases everything without reporting to a holder. Never throws. */
   async giveBack(backend: LockBackend): Promise<void> {
     const live = this.leases.filter((lease) => !lease.ended);
     for (const lease of live) lease.end();
@@ -61,7 +61,7 @@ class Collection implements LeaseHolder {
 
   /** LeaseHolder */
   renewed(): void {
-    // Nobody has it yet.
+    // No holder has the lock yet.
   }
 
   /** LeaseHolder */
@@ -77,11 +77,11 @@ class Collection implements LeaseHolder {
   private break(cause: Error | undefined, reason: LossReason = 'draining'): void {
     if (this.signal.aborted) return;
     this.broken = true;
-    this.stop(new LockUnavailableError(`lost (${reason}) while other keys were waited for`, { cause }));
+    this.stop(new LockUnavailableError(`lost (${reason}) while waiting for other keys`, { cause }));
   }
 }
 
-/** Takes several keys, all or none. */
+/** Acquires several keys, all or none. */
 export class SeveralKeys {
   constructor(
     private readonly keeper: LeaseKeeper,
@@ -89,8 +89,9 @@ export class SeveralKeys {
   ) {}
 
   /**
-   * One try for each key; all leave in one write. Null if somebody has one of them; nothing is kept then.
-   * @throws the reason of the signal, or the first backend's error
+   * Tries each key once; all requests leave in one write. Null if one of the keys is busy; the others are released
+   * then.
+   * @throws the reason of the signal, or the first error of the backend
    */
   async try(request: CheckedAcquire): Promise<readonly Lease[] | null> {
     const { wires, signal } = request;
@@ -103,7 +104,8 @@ export class SeveralKeys {
     const returned = collection.giveBack(this.keeper.backend);
     const failed = tries.find((one) => one.status === 'rejected');
     if (failed) throw failed.reason;
-    // Who is refused will try again: what was taken should be free by then. It is on its way, whatever the answer.
+    // A refused caller will try again, so the grants should be free by then. The releases are on their way whatever the
+    // outcome.
     await this.acquirer.until(returned, patience, signal).catch((error: unknown) => {
       if (!(error instanceof LockUnavailableError)) throw error;
     });
@@ -111,9 +113,9 @@ export class SeveralKeys {
   }
 
   /**
-   * Tries all at once, and if that fails takes them one after the other, waiting for each: in the order that everybody
-   * keeps, so that nobody waits in a circle. What is lost meanwhile makes it begin again.
-   * @throws AcquireTimeoutError, the reason of the signal, or the error that the last attempt met
+   * Tries all keys at once. If that fails, acquires one after the other and waits for each, in an order shared by all
+   * callers, so that no circular wait arises. If a grant is lost meanwhile, it starts over.
+   * @throws AcquireTimeoutError, the reason of the signal, or the last attempt's error
    */
   async acquire(request: CheckedAcquire, queued: (() => void) | undefined): Promise<readonly Lease[]> {
     const { clock, backend } = this.keeper;

@@ -4,7 +4,7 @@ import { microtask, type Ms } from '../../common/system.js';
 import { EventHub } from './event-hub.js';
 import type { LockEvent, LockLostEvent, LockNotice } from './events.js';
 
-/** What all events have in common: they can be made JSON, in which no token is. */
+/** Base of all events: makes them serialisable to JSON without their tokens. */
 class ToldEvent {
   toJSON(): object {
     return plainFields(this);
@@ -12,38 +12,38 @@ class ToldEvent {
 }
 Object.defineProperty(ToldEvent, 'name', { value: 'LockEvent' });
 
-/** Events are made where things happen, as plain data, and only while somebody listens. */
+/** Events are plain data, created where things happen, and only while there are subscribers. */
 const told = <E extends LockEvent>(event: E): E => Object.setPrototypeOf(event, ToldEvent.prototype) as E;
 
 /**
- * The streams of a client. What happens to every lock is made into an event only while somebody listens to all events;
- * rare notices have a stream of their own, so that a logger costs nothing for each lock.
+ * The event streams of a client. Frequent events are created only while `events$` has subscribers; rare notices have a
+ * stream of their own, so that a logger costs nothing per lock.
  */
 export class ClientEvents {
   private readonly all = new EventHub<LockEvent>();
   private readonly rare = new EventHub<LockNotice>();
   private readonly losses = new EventHub<LockLostEvent>();
-  /** What the stream of all events has yet to tell. */
+  /** Events not yet emitted on `events$`. */
   private untold: LockEvent[] = [];
 
   readonly events$ = this.all.stream;
   readonly notices$ = this.rare.stream;
   readonly lockLost$ = this.losses.stream;
 
-  /** Whether anybody listens to all events. */
+  /** Whether `events$` has subscribers. */
   get observed(): boolean {
     return this.all.observed;
   }
 
   /**
-   * What happens to locks all the time; callers look first whether it is observed. Told in this turn, but not in the
-   * middle of a grant or a release: who hears it may acquire or close.
+   * Emits a frequent event; callers check `observed` first. It is delivered in this turn, but not in the middle of a
+   * grant or a release, because a subscriber may acquire or close.
    */
   emit(event: LockEvent): void {
     if (this.untold.push(told(event)) === 1) microtask(() => this.catchUp());
   }
 
-  /** What is rare; told at once. */
+  /** Emits a rare event, at once. */
   notice(event: LockNotice): void {
     this.catchUp();
     told(event);
@@ -52,7 +52,7 @@ export class ClientEvents {
     this.all.emit(event);
   }
 
-  /** Of a connection to a server. */
+  /** Emits an event about a connection to a server. */
   link({ server, state, error, detail }: LinkEvent, at: Ms): void {
     switch (state) {
       case 'up':

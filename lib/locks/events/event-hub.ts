@@ -1,8 +1,8 @@
 import { Observable, type Subscriber } from 'rxjs';
 
 /**
- * A hot stream: subscribers get what happens from then on, never an error, and completion when it closes. Emitting
- * without subscribers costs a look at a number; RxJS keeps what a subscriber throws from everybody else.
+ * A hot stream: subscribers receive later events, never an error, and completion when it closes. Without subscribers,
+ * emitting costs one comparison. RxJS keeps an error thrown by one subscriber from the others.
  */
 export class EventHub<E> {
   private readonly subscribers = new Set<Subscriber<E>>();
@@ -17,13 +17,13 @@ export class EventHub<E> {
     return () => this.subscribers.delete(subscriber);
   });
 
-  /** Whether anybody listens; an event that nobody hears need not be made. */
+  /** Whether there are subscribers; without any, no event needs to be created. */
   get observed(): boolean {
     return this.subscribers.size > 0;
   }
 
   emit(event: E): void {
-    // A copy: who is told may subscribe or unsubscribe.
+    // Iterates over a copy, since a subscriber may subscribe or unsubscribe.
     for (const subscriber of [...this.subscribers]) subscriber.next(event);
   }
 

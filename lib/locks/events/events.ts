@@ -1,28 +1,28 @@
 import type { LockLostError, LossReason } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 
-/** One key's part in a hold. */
+/** The grant of one key of a lock. */
 export interface HeldGrant {
   readonly key: string;
   readonly token: string;
   readonly fence?: bigint | undefined;
   readonly server: string;
-  /** Without the token, by which the lock can be released; the fence as text. */
+  /** Without the token, because a token can release the lock; the fence as a string. */
   toJSON(): object;
 }
 
-/** What every event about locks says. */
+/** Common to all events about locks. */
 export interface LockEventBase {
-  /** The keys as the caller wrote them, without namespace; several in the order in which they are taken. */
+  /** The keys as the caller wrote them, without namespace; several keys in the order in which they are acquired. */
   readonly keys: readonly string[];
-  /** Wall clock, milliseconds since the epoch; for display. */
+  /** Wall-clock time in milliseconds since the epoch, for display. */
   readonly at: Ms;
 }
 
 export interface LockLostEvent extends LockEventBase {
   readonly type: 'lost';
   readonly grants: readonly HeldGrant[];
-  /** Of a semaphore. */
+  /** Set for a semaphore. */
   readonly limit?: number | undefined;
   readonly reason: LossReason;
   readonly heldMs: Ms;
@@ -30,14 +30,14 @@ export interface LockLostEvent extends LockEventBase {
   readonly error?: LockLostError | undefined;
 }
 
-/** What happens to locks and links, as `events$` tells it. */
+/** The events of `events$`, about locks and connections. */
 export type LockEvent =
   | (LockEventBase & { readonly type: 'acquired'; readonly waitedMs: Ms; readonly grants: readonly HeldGrant[] })
-  /** An acquire has taken its place in line. */
+  /** An acquire has entered a queue. */
   | (LockEventBase & { readonly type: 'queued' })
   /** `acquireTimeoutS` ran out. */
   | (LockEventBase & { readonly type: 'timeout'; readonly waitedMs: Ms })
-  /** A locked method was not run because the lock was busy (`onBusy: 'skip'`). */
+  /** A locked method was skipped because its lock was busy (`onBusy: 'skip'`). */
   | (LockEventBase & { readonly type: 'skipped' })
   | (LockEventBase & { readonly type: 'renewed'; readonly leaseMs: Ms })
   | (LockEventBase & { readonly type: 'released'; readonly heldMs: Ms })
@@ -46,7 +46,7 @@ export type LockEvent =
   | { readonly type: 'disconnected'; readonly server: string; readonly at: Ms; readonly error?: Error | undefined }
   | { readonly type: 'degraded'; readonly server: string; readonly at: Ms; readonly detail: string };
 
-/** What is rare enough for a log. */
+/** The events rare enough to be logged. */
 export type LockNotice = Extract<
   LockEvent,
   { readonly type: 'connected' | 'disconnected' | 'degraded' | 'lost' | 'skipped' }

@@ -24,9 +24,9 @@ import { checkLease } from '../options/resolve-options.js';
 const HELD: Fate = { is: 'held' };
 const RELEASED: Fate = { is: 'released' };
 
-/** A lock in somebody's hands, or several that live and die together. */
+/** A held lock, or several that are held and lost together. */
 export class HeldLock implements Whole, LeaseHolder {
-  /** Its place in the list of all that are held. No field of its own: one lock would print all others. */
+  /** Its node in the client's list of held locks. Private, so that printing one lock does not print all others. */
   readonly #listed = new Listed<HeldLock>(this);
   readonly #keeper: LeaseKeeper;
   readonly #leases: readonly Lease[];
@@ -36,13 +36,13 @@ export class HeldLock implements Whole, LeaseHolder {
   readonly #start: HoldStart;
   #fate: Fate = HELD;
   #told: HolderSignal | undefined;
-  /** Why the holder was asked to stop although it still has the lock. */
+  /** Why the holder was asked to stop while it still holds the lock. */
   #notice: Error | undefined;
   #releasing: Promise<boolean> | undefined;
   #keptUntil: Ms = 0;
   #limit: HoldLimit | undefined;
   #entry: LockEntry | undefined;
-  /** Parts of others in this hold. */
+  /** Number of parts that have joined this lock. */
   #parts = 0;
   #whenAlone: (() => void) | undefined;
 
@@ -98,7 +98,7 @@ export class HeldLock implements Whole, LeaseHolder {
     return () => undefined;
   }
 
-  /** Declares the loss of an overdue lock: after a stall its alarm has yet to ring. */
+  /** Declares the loss of an overdue lock whose alarm has not rung yet because of a stall. */
   look(): void {
     this.#limit?.look();
   }
@@ -135,13 +135,13 @@ export class HeldLock implements Whole, LeaseHolder {
     this.look();
     for (const lease of this.#leases) {
       const checked = lease.check();
-      // Usually there is no doubt, and nothing to wait for.
+      // Usually there is no doubt and nothing to await.
       if (typeof checked !== 'boolean') await checked;
     }
     return this.loss;
   }
 
-  /** Whether this is one of that client's. */
+  /** Whether this lock belongs to that client. */
   isOf(observer: HoldObserver): boolean {
     return this.#observer === observer;
   }
@@ -158,12 +158,12 @@ export class HeldLock implements Whole, LeaseHolder {
     return !this.#releasing && this.has(req);
   }
 
-  /** As covers(), also while the release waits for the parts: these still run under it. */
+  /** Like covers(), but also while the release waits for the parts, which still run under it. */
   has(req: AcquireRequest): boolean {
     return this.names(req) && this.isHeld;
   }
 
-  /** Notes that the error comes from this lock's client. */
+  /** Marks the error as one of this lock's client. */
   noteOrigin<E>(error: E): E {
     return withOrigin(error, this.#keeper);
   }
@@ -178,23 +178,23 @@ export class HeldLock implements Whole, LeaseHolder {
     return runWithLockIn(this.#start.around, this.#entry, fn);
   }
 
-  /** By a part, once, when it is released. */
+  /** Called once by each part when it is released. */
   partReleased(): void {
     if (--this.#parts > 0) return;
     this.#whenAlone?.();
     if (this.loss && this.#releasing) this.#limit?.giveBack();
   }
 
-  /** Asks the holder to stop: its signal aborts. The lock is still held. */
+  /** Aborts the holder's signal to ask it to stop. The lock is still held. */
   notify(reason: Error): void {
     if (this.#fate.is !== 'held' || this.#notice) return;
     this.#notice = this.noteOrigin(reason);
     this.#told?.abort(reason);
   }
 
-  /** Takes the lock from its holder, parts included, and gives it back to the server. */
+  /** Takes the lock away from its holder and its parts, and releases it. */
   async revoke(reason: LossReason): Promise<void> {
-    // Ended before its fate is known: its release is under way.
+    // Ended, but its fate is still open: its release is under way.
     if (this.#fate.is !== 'held' || this.#leases.every((lease) => lease.ended)) return void (await this.#releasing);
     endAll(this.#leases);
     this.#limit?.cancel();
@@ -215,14 +215,14 @@ export class HeldLock implements Whole, LeaseHolder {
     if (this.#observer.observed) this.#observer.emit(renewedEvent(this, leaseMs, this.#keeper.clock));
   }
 
-  /** LeaseHolder. What settles before the loss has succeeded (rule 9). */
+  /** LeaseHolder. Work that settles before the loss has succeeded (rule 9). */
   draining(error: ServerDrainingError): void {
     this.notify(error);
   }
 
   /** LeaseHolder */
   lost(lease: Lease, reason: LossReason, cause: Error | undefined): void {
-    // All or nothing: what is left of a set protects nothing any more.
+    // All or nothing: the remaining locks of a set protect nothing.
     const others = this.#leases.filter((other) => !other.ended).reverse();
     endAll(others);
     this.#limit?.cancel();
@@ -239,7 +239,7 @@ export class HeldLock implements Whole, LeaseHolder {
     return this.#told;
   }
 
-  /** Its holder may go on working: it is told, and then has the time of the last lease to stop. */
+  /** The holder may still be working: it is told, and then has the last lease to stop. */
   private overdue(): void {
     if (this.#fate.is !== 'held' || this.#leases.every((lease) => lease.ended)) return;
     endAll(this.#leases);
@@ -266,7 +266,7 @@ export class HeldLock implements Whole, LeaseHolder {
     return this.#parts > 0 ? this.giveBackAlone() : this.giveBackNow();
   }
 
-  /** Detached tasks inherit the context, and with it their parts, which may outlast the body. */
+  /** Detached tasks inherit the context, and with it parts that may outlive the body. */
   private async giveBackAlone(): Promise<boolean> {
     await new Promise<void>((resolve) => (this.#whenAlone = resolve));
     return this.loss ? false : this.giveBackNow();
@@ -281,9 +281,9 @@ export class HeldLock implements Whole, LeaseHolder {
     return new Promise((resolve) => releaseLeases(backend, leases, keepMs, (gone) => resolve(this.givenBack(gone))));
   }
 
-  /** @param gone was not held any more */
+  /** @param gone a lease that was no longer held */
   private givenBack(gone: Lease | undefined): boolean {
-    // Said more than once.
+    // May be called more than once.
     if (this.#fate.is !== 'held') return this.#fate.is === 'released';
     if (gone) {
       this.lose(gone, 'rejected', undefined);

@@ -4,7 +4,7 @@ import type { LockEvent, LockLostEvent } from '../events/events.js';
 import type { Lease } from '../lease/lease.js';
 import type { LockHandle } from './lock-handle.js';
 
-/** What is told of a hold. @param since when the hold began, by the monotonic clock */
+/** Reports the events of a hold. @param since when the hold began, by the monotonic clock */
 
 export const renewedEvent = ({ keys }: LockHandle, leaseMs: Ms, clock: Clock): LockEvent => ({
   type: 'renewed',

@@ -6,10 +6,10 @@ import { releaseAll } from './release-all.js';
 import type { Lease } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 
-/** A body that is told that it is overdue has at least this long to stop before somebody else gets the lock. */
+/** Minimum time, in milliseconds, that an overdue body has to stop before another caller gets the lock. */
 const MIN_LAST_LEASE_MS = 1000;
 
-/** running. lapsing: the holder has been told, and the last lease runs. over. */
+/** running. lapsing: the holder has been told, and the last lease is running. over. */
 export type LimitState = 'running' | 'lapsing' | 'over';
 
 export const nextLimitState = transitions<LimitState, 'lapse' | 'end'>('a hold limit', {
@@ -19,15 +19,15 @@ export const nextLimitState = transitions<LimitState, 'lapse' | 'end'>('a hold l
 });
 
 /**
- * The longest time for which a body may hold its lock (`maxHoldS`), by the monotonic clock. Renewals alone would keep the
- * lock of a body that never settles for as long as the process lives.
+ * The longest time for which a body may hold its lock (`maxHoldS`), by the monotonic clock. Without it, renewals would
+ * keep the lock of a body that never settles for as long as the process lives.
  */
 export class HoldLimit implements Alarm {
   due: Ms = Infinity;
   slot = -1;
   private state: LimitState = 'running';
 
-  /** @param overdue tells the holder, and calls lapse() */
+  /** @param overdue tells the holder and calls lapse() */
   constructor(
     private readonly keeper: LeaseKeeper,
     private readonly leases: readonly Lease[],
@@ -37,12 +37,12 @@ export class HoldLimit implements Alarm {
     keeper.alarms.set(this, at);
   }
 
-  /** 0 when the time is up, whether or not the alarm has rung; Infinity once the hold has ended otherwise. */
+  /** 0 once the time is up, whether or not the alarm has rung; Infinity once the hold has ended otherwise. */
   get remainingMs(): Ms {
     return Math.max(0, this.at - this.keeper.clock.now());
   }
 
-  /** After a stall the alarm has yet to ring. */
+  /** Checks the limit now, in case a stall has delayed the alarm. */
   look(): void {
     if (this.state === 'running' && this.remainingMs === 0) this.overdue();
   }
@@ -59,8 +59,9 @@ export class HoldLimit implements Alarm {
   }
 
   /**
-   * Renews the ended leases once more, to the shortest lease there is, which bounds what a crash would leave behind. When
-   * that time is over they are given back: whatever became of the renewal, nobody is kept out for longer.
+   * Renews the ended leases one last time, to the shortest lease possible, which bounds what a crash would leave
+   * behind. When that time is over they are released, whatever became of the renewal, so that nobody is blocked for
+   * longer.
    */
   lapse(): void {
     if (this.state !== 'running') return;
@@ -71,7 +72,7 @@ export class HoldLimit implements Alarm {
     alarms.set(this, clock.now() + leaseMs);
   }
 
-  /** The holder has stopped, or has had its time. */
+  /** The holder has stopped, or its time is over. */
   giveBack(): void {
     if (this.state === 'over') return;
     this.end();
@@ -83,15 +84,15 @@ export class HoldLimit implements Alarm {
     this.keeper.alarms.cancel(this);
   }
 
-  /** Behind a renewal that is under way, which would otherwise be the last. */
+  /** Waits for a renewal under way, which would otherwise override the last one. */
   private async renewLast(backend: LockBackend, lease: Lease, leaseMs: Ms): Promise<void> {
     await lease.underWay;
-    // A server that drains would close the connection, and with it free the lock, at once.
+    // A draining server would close the connection, and release the lock, at once.
     if (this.state !== 'lapsing' || lease.isDraining) return;
     try {
       await backend.renew(lease.grant, leaseMs);
     } catch {
-      // Its holder has been told already.
+      // The holder has been told already.
     }
   }
 }

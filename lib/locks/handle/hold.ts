@@ -5,18 +5,21 @@ import type { Renewals } from '../lease/lease.js';
 import type { LockEvent, LockNotice } from '../events/events.js';
 import type { LockHandle } from './lock-handle.js';
 
-/** A call of a method that a decorator has locked. */
+/** A call of a method that a lock decorator wraps. */
 export interface LockedCall {
   readonly self: unknown;
-  /** Where the decorator stands. */
+  /** The method that the decorator is applied to. */
   readonly method: { readonly prototype: object; readonly property: string | symbol };
-  /** `onNested: 'join'`: joins the hold of an override that calls this method as its `super`. */
+  /** `onNested: 'join'`: the call joins the hold of an override that calls this method as its `super`. */
   readonly joins: boolean;
 }
 
-/** A lock as the current one of some code. */
+/** The current lock of some code. */
 export interface LockEntry {
-  /** Undefined once it is over for that code. Promises and timers keep their context, which must not keep the lock. */
+  /**
+   * Undefined once the lock is over for that code. Promises and timers retain their context, which must not retain the
+   * lock.
+   */
   lock: Hold | undefined;
 }
 
@@ -27,41 +30,46 @@ export interface LockContext {
   outer: LockContext | undefined;
 }
 
-/** Where a lock was asked for. */
+/** Where a lock was requested. */
 export interface Origin {
   /** The locks that the caller runs under. */
   readonly around: LockContext | undefined;
-  /** What it was asked for, if by a decorator. */
+  /** The locked method, if a decorator requested the lock. */
   readonly call: LockedCall | undefined;
 }
 
-/** A handle as those see it who made it: a lock of one's own, or a part in one that is held already. */
+/** The internal view of a LockHandle: a lock of its own, or a part of a held one. */
 export interface Hold extends LockHandle {
   /** The loss, once it has been declared. */
   readonly loss: LockLostError | undefined;
-  /** Calls back once, in the turn of the loss; at once if it has been declared. Returns how to stop that. */
+  /**
+   * Calls back once, in the turn of the loss, or at once if it has been declared. Returns a function that unsubscribes.
+   */
   onLoss(listener: (loss: LockLostError) => void): () => void;
   readonly call: LockedCall | undefined;
-  /** It has been released, or its release has begun. */
+  /** The lock has been released, or its release has begun. */
   readonly isReleased: boolean;
-  /** Whether it is about that key, as a lock or as a semaphore of that limit; live or not. */
+  /** Whether it concerns that key, as a lock or as a semaphore of that limit; even if it is over. */
   names(req: AcquireRequest): boolean;
-  /** Whether it is live, not being released, and about that key. */
+  /** Whether it concerns that key, is live, and is not being released. */
   covers(req: AcquireRequest): boolean;
-  /** A part in this hold for some of its keys. The hold is not released before its parts are. */
+  /** Creates a part of this hold for some of its keys. The hold is released only after its parts are. */
   join(keys: readonly string[], origin: Origin): Hold;
   /**
-   * The release keeps others out until then. Where the lock hangs on a connection, that connection stays until then; where
-   * the client closes earlier, the lock is free earlier.
+   * Keeps the lock taken until then, even after its release. Where a connection owns the lock, that connection stays
+   * open until then; if the client closes earlier, the lock is released earlier.
    */
   keepUntil(time: Ms): void;
-  /** Its holder loses it so long after the grant (`maxHoldS`); of several keys, after that of the last. A part has no limit of its own. */
+  /**
+   * The holder loses the lock this long after the grant (`maxHoldS`); with several keys, after the last grant. A part
+   * has no limit of its own.
+   */
   limitTo(maxHoldMs: Ms): void;
-  /** Waits out a doubt and returns the loss if there is one. */
+  /** Waits until any doubt about the lock is settled, and returns the loss if there is one. */
   settle(): Promise<LockLostError | undefined>;
 }
 
-/** What a hold begins with. */
+/** What a hold starts with. */
 export interface HoldStart extends Origin {
   /** As the caller wrote them, in the order of the leases. */
   readonly keys: readonly string[];
@@ -70,12 +78,12 @@ export interface HoldStart extends Origin {
   readonly renewals: Renewals;
 }
 
-/** Where a hold reports to. */
+/** What a hold reports to. */
 export interface HoldObserver {
-  /** Whether anybody listens to all events. */
+  /** Whether `events$` has subscribers. */
   readonly observed: boolean;
   emit(event: LockEvent): void;
   notice(event: LockNotice): void;
-  /** The hold is over, one way or the other; once. */
+  /** The hold is over, by release or by loss. Called once. */
   ended(hold: Hold): void;
 }

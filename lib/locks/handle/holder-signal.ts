@@ -1,6 +1,6 @@
 import type { LockLostError } from '../../common/errors.js';
 
-/** How the holder of a lock is told to stop; made when somebody wants to be told. */
+/** Tells the holder of a lock to stop. Created when it is first needed. */
 export class HolderSignal {
   private readonly controller = new AbortController();
   private readonly listeners = new Set<(loss: LockLostError) => void>();
@@ -9,25 +9,25 @@ export class HolderSignal {
     return this.controller.signal;
   }
 
-  /** Returns how to stop that. */
+  /** Returns a function that unsubscribes. */
   onLoss(listener: (loss: LockLostError) => void): () => void {
     this.listeners.add(listener);
     return () => void this.listeners.delete(listener);
   }
 
-  /** The signal aborts; only the first reason counts. */
+  /** Aborts the signal; only the first reason counts. */
   abort(reason: Error): void {
     this.controller.abort(reason);
   }
 
-  /** The signal aborts, then the listeners are called. What one throws keeps nobody else from being told. */
+  /** Aborts the signal, then calls the listeners. An error thrown by one does not keep the others from being called. */
   lost(loss: LockLostError): void {
     this.abort(loss);
     for (const listener of this.listeners) {
       try {
         listener(loss);
       } catch (error) {
-        // As what listeners of an AbortSignal throw: an uncaught exception.
+        // Like an error thrown by a listener of an AbortSignal: an uncaught exception.
         globalThis.queueMicrotask(() => {
           throw error;
         });

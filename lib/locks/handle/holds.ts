@@ -10,7 +10,7 @@ import { JoinedLock } from './joined-lock.js';
 import type { Lease } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 
-/** All locks that a client holds, and the bodies that run under some of them. */
+/** All locks held by a client, and the bodies that run under some of them. */
 export class Holds implements HoldObserver {
   private readonly held = new LinkedList<Listed<HeldLock>>();
   private readonly scopes = new Set<Hold>();
@@ -35,7 +35,7 @@ export class Holds implements HoldObserver {
     return this.held.size;
   }
 
-  /** Whether it was taken from this client: names of others mean nothing to it. */
+  /** Whether the lock belongs to this client; keys of other clients mean nothing to it. */
   owns(hold: LockHandle): hold is Hold {
     const whole = hold instanceof JoinedLock ? hold.whole : hold;
     return whole instanceof HeldLock && whole.isOf(this);
@@ -46,7 +46,7 @@ export class Holds implements HoldObserver {
     this.scopes.add(hold);
   }
 
-  /** The body has settled and given its lock back. */
+  /** The body has settled and released its lock. */
   leave(hold: Hold): void {
     this.scopes.delete(hold);
     if (this.scopes.size === 0) this.whenLeft?.();
@@ -69,8 +69,8 @@ export class Holds implements HoldObserver {
   }
 
   /**
-   * Asks holders without a body to stop, waits for bodies for so long, and gives back what is left then, which may take
-   * another `graceMs`.
+   * Asks holders without a body to stop, waits up to `timeoutMs` for bodies, and then releases what is left, which may
+   * take another `graceMs`.
    */
   async finish(timeoutMs: Ms, graceMs: Ms): Promise<void> {
     for (const { item: hold } of [...this.held]) {

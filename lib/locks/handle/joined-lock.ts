@@ -11,22 +11,22 @@ import { lossOfPart } from './loss.js';
 export interface Whole extends Hold {
   /** Declares the loss of an overdue lock. */
   look(): void;
-  /** As covers(), also while the release waits for the parts: these still run under it. */
+  /** Like covers(), but also while the release waits for the parts, which still run under it. */
   has(req: AcquireRequest): boolean;
-  /** Notes that the error comes from this lock's client. */
+  /** Marks the error as one of this lock's client. */
   noteOrigin<E>(error: E): E;
-  /** By a part, once, when it is released. */
+  /** Called once by each part when it is released. */
   partReleased(): void;
 }
 
 /**
- * A part in a lock that is held already (`onNested: lock`, or an override's `super`). It is held as long as that is; its
- * release frees nothing, but the release of the lock waits for it.
+ * A part of a held lock (`onNested: lock`, or an override's `super`). It is held as long as that lock is. Its release
+ * frees nothing, but the release of that lock waits for it.
  */
 export class JoinedLock implements Hold {
   readonly waitedMs: Ms = 0;
   #ownLoss: LockLostError | undefined;
-  /** Without a lock once this part is released. */
+  /** Its lock is cleared once this part is released. */
   readonly #entry: LockEntry = { lock: this };
   readonly #whole: Whole;
   readonly #origin: Origin;
@@ -68,7 +68,7 @@ export class JoinedLock implements Hold {
     return this.whole.signal;
   }
 
-  /** One of its own: what its body returned is kept in it. */
+  /** Its own copy of the loss, which carries the result of its body. */
   get loss(): LockLostError | undefined {
     const { loss } = this.whole;
     return loss && (this.#ownLoss ??= this.whole.noteOrigin(lossOfPart(this.keys, loss)));
@@ -107,7 +107,7 @@ export class JoinedLock implements Hold {
   }
 
   limitTo(_maxHoldMs: Ms): void {
-    // The limit is that of the whole.
+    // The limit is that of the whole lock.
   }
 
   async settle(): Promise<LockLostError | undefined> {

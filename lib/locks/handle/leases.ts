@@ -7,7 +7,10 @@ export function endAll(leases: readonly Lease[]): void {
   for (const lease of leases) lease.end();
 }
 
-/** Renews all leases at once, and waits for all of them. Resolves with the first failure; a loss has the name of its key. */
+/**
+ * Renews all leases at once and waits for all of them. Never rejects: resolves with the first failure, in which a
+ * loss names its key.
+ */
 export async function renewAll(
   keys: readonly string[],
   leases: readonly Lease[],

@@ -3,7 +3,7 @@ import { isObservable } from 'rxjs';
 import { ConfigError } from '../../common/errors.js';
 import { shown } from '../../common/shown.js';
 
-/** Kinds of results that go on after the function that returned them has settled. */
+/** Kinds of results that are still active after the function that returned them has settled. */
 const KINDS = {
   observable: 'an Observable',
   asyncGenerator: 'an async generator',
@@ -16,7 +16,7 @@ const KINDS = {
 
 type Kind = keyof typeof KINDS;
 
-/** What to do instead, for each kind that is refused. */
+/** The advice for each kind that is refused. */
 export type Cures = Readonly<Partial<Record<Kind, string>>>;
 
 const TAGS: Readonly<Record<string, Kind>> = {
@@ -27,7 +27,7 @@ const TAGS: Readonly<Record<string, Kind>> = {
   '[object TransformStream]': 'webStream',
 };
 
-/** For functions that are given to `withLock`: nobody holds the lock for what they leave behind. */
+/** For functions passed to `withLock`: the lock does not outlast them. */
 const CURES: Cures = {
   observable: 'subscribe to it in the function, as with await lastValueFrom(observable)',
   asyncGenerator: 'iterate over it in the function',
@@ -39,8 +39,8 @@ const CURES: Cures = {
 };
 
 /**
- * Refuses a result that goes on after its function has settled, and with it after the lock is released: to hand it out
- * would be work without a lock that looks as if it had one. What the result has open is closed.
+ * Refuses a result that is still active after its function has settled, and so after the lock is released: its work
+ * would look locked but run without the lock. Closes what the result has open.
  * @throws ConfigError
  */
 export function refuseLive(
@@ -57,7 +57,7 @@ export function refuseLive(
   throw new ConfigError(message(KINDS[kind], cure), key === undefined ? undefined : { key });
 }
 
-/** refuseLive() for what a function given to `withLock`, or a part of a scope, returned. @throws ConfigError */
+/** refuseLive() for the result of a function passed to `withLock`, or of a part of a scope. @throws ConfigError */
 export function refuseLiveBody(result: unknown, key: string, where = 'withLock'): void {
   if (typeof result !== 'object' || result === null) return;
   const message = (kind: string, cure: string) =>
@@ -65,7 +65,7 @@ export function refuseLiveBody(result: unknown, key: string, where = 'withLock')
   refuseLive(result, CURES, message, key);
 }
 
-/** What a stream, an iterator or an object that has one can do. */
+/** The methods that a stream, an iterator or an object containing one may have. */
 interface Live {
   [Symbol.asyncIterator]?: unknown;
   next?: unknown;
@@ -94,21 +94,21 @@ function kindOf(result: object): Kind | undefined {
 
 const isFunction = (value: unknown): boolean => typeof value === 'function';
 
-/** A stream that can only be written is none: it may be the response that the function has sent. */
+/** A stream that is only writable does not count: it may be the response that the function has sent. */
 export const isReadable = (value: object): value is Readable =>
   isFunction((value as Live).pipe) && isFunction((value as Live).read) && isFunction((value as Live).on);
 
-/** A StreamableFile, by what it has: a library may bring another copy of Nest. */
+/** Recognises a StreamableFile by its members, since a library may bring another copy of Nest. */
 export const isFile = (value: object): value is { getStream(): Readable } =>
   isFunction((value as Live).getStream) && isFunction((value as Live).getHeaders);
 
-/** Nobody will read it now; what it has open must not stay open. */
+/** Destroys a stream that will not be read, so that its resources are released. */
 export function discardStream(stream: Readable): void {
   stream.on('error', () => undefined);
   stream.destroy?.();
 }
 
-/** Closes what it has open, whatever it says to that. */
+/** Closes what the result has open, ignoring its errors. */
 function discard(result: object): void {
   const live: Live = isFile(result) ? result.getStream() : result;
   if (isReadable(live)) return discardStream(live);
@@ -121,6 +121,6 @@ function discard(result: object): void {
         : undefined;
     Promise.resolve(closed).catch(() => undefined);
   } catch {
-    // A generator may throw at its end.
+    // A generator may throw when it is closed.
   }
 }

@@ -1,7 +1,7 @@
 import type { Grant } from '../../backends/backend.js';
 import type { HeldGrant } from '../events/events.js';
 
-/** A grant as users see it. The token can release the lock, so it is a getter, and in no copy of the grant. */
+/** A grant as users see it. The token can release the lock, so it is a getter and absent from copies of the grant. */
 export class LockGrant implements HeldGrant {
   readonly key: string;
   readonly server: string;

@@ -7,7 +7,7 @@ interface Shown {
   readonly waitedMs: Ms;
 }
 
-/** A lock for logs; without its tokens, because who has one can release the lock. */
+/** A lock for logs, without its tokens, because a token can release the lock. */
 export function jsonOf({ keys, isHeld, waitedMs }: Shown, leases: readonly Lease[]): object {
   const grants = leases.map(({ grant: { fence, server } }, i) => ({ key: keys[i]!, server, fence: fence?.toString() }));
   const { server, fence } = grants[0]!;

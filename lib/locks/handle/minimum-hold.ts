@@ -4,14 +4,17 @@ import { checkBounds } from '../options/bounds.js';
 import { checkMaxHold } from '../options/resolve-options.js';
 import type { Hold } from './hold.js';
 
-/** For how long a body keeps its lock. */
+/** How long a body keeps its lock. */
 export interface HoldTimes {
   readonly minHoldMs: Ms;
   /** Infinity: no limit. */
   readonly maxHoldMs: Ms;
 }
 
-/** @param otherwise the client's `maxHoldS` in ms @throws ConfigError, also if the two contradict each other */
+/**
+ * @param otherwise the client's `maxHoldS` in milliseconds
+ * @throws ConfigError, also if the two contradict each other
+ */
 export function holdTimes(minHoldS: unknown, maxHoldS: unknown, otherwise: Ms): HoldTimes {
   const minHoldMs = (checkBounds('minHoldS', minHoldS) ?? 0) * 1000;
   const maxHoldMs = checkMaxHold(maxHoldS) ?? otherwise;
@@ -19,10 +22,10 @@ export function holdTimes(minHoldS: unknown, maxHoldS: unknown, otherwise: Ms): 
   return { minHoldMs, maxHoldMs };
 }
 
-/** A body that settles earlier releases its lock, but the lock stays taken until `minHoldMs` after the grant. */
+/** Keeps the lock taken until `minHoldMs` after the grant, even if its body settles and releases it earlier. */
 export function keepForMinimum(held: Hold, grantedAt: Ms, { minHoldMs }: HoldTimes): void {
   if (minHoldMs > 0) held.keepUntil(grantedAt + minHoldMs);
 }
 
-/** For how long the server is to keep a lock that is released now. @param keptUntil 0: not at all */
+/** How long the server is to keep a lock that is released now. @param keptUntil 0: not at all */
 export const remainingHold = (keptUntil: Ms, now: Ms): Ms => (keptUntil === 0 ? 0 : Math.max(keptUntil - now, 0));

@@ -2,11 +2,11 @@ import type { Grant, LockBackend, Released } from '../../backends/backend.js';
 import type { Ms } from '../../common/system.js';
 import type { Lease } from '../lease/lease.js';
 
-/** One release. Never rejects. */
+/** Releases one grant. Never rejects. */
 export const releaseOne = (backend: LockBackend, grant: Grant, keepMs?: Ms): Promise<Released> =>
   new Promise((resolve) => backend.release(grant, resolve, keepMs));
 
-/** Releases, and calls back with a lease that had been lost, if there was one. A single lock costs no promise. */
+/** Releases and calls back with a lease that had been lost, if any. A single lock needs no promise. */
 export function releaseLeases(
   backend: LockBackend,
   leases: readonly Lease[],
@@ -19,8 +19,8 @@ export function releaseLeases(
 }
 
 /**
- * Releases in reverse order, all in one turn, and returns a lease that had been lost, if there was one. The leases must
- * have ended. Never rejects: where nobody could be told, the lease ends it.
+ * Releases in reverse order, all in one turn, and returns a lease that had been lost, if any. The leases must have
+ * ended. Never rejects: a lock whose release fails ends with its lease.
  */
 export async function releaseAll(
   backend: LockBackend,

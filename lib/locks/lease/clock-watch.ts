@@ -1,36 +1,36 @@
 import type { Clock, Ms } from '../../common/system.js';
 
-/** A part of the machine's life during which the monotonic clock stood still. */
+/** A period of machine suspension, during which the monotonic clock stood still. */
 interface Sleep {
-  /** When it was noticed; what had been proven before then may have been proven before the sleep. */
+  /** When it was noticed. Proof from before then may date from before the suspension. */
   readonly noticedAt: Ms;
   readonly ms: Ms;
 }
 
-/** What the clocks may part by without meaning anything: some machines count their uptime in whole seconds. */
+/** Clocks may differ by this much without meaning: some machines count their uptime in whole seconds. */
 const TOLERANCE_MS: Ms = 1000;
 /**
- * Once they have parted, they may go on parting bit by bit, and what is not yet counted must be less than the least safety
- * margin of a lease.
+ * Once they differ, they may drift further in small steps, and the part not yet counted must stay below the smallest
+ * safety margin of a lease.
  */
 const FURTHER_MS: Ms = 50;
-/** A look that is younger than this is young enough before a request is sent. */
+/** Before a request is sent, a sample younger than this is recent enough. */
 const FRESH_MS: Ms = 10;
 const MAX_SLEEPS = 16;
 
 /**
- * Notices that the machine slept, or that its wall clock was set (rule 13). A sleep counts as time that has passed for
- * every proof of before; a wall clock that jumped is only a hint that something happened.
+ * Notices that the machine was suspended, or that its wall clock was set (rule 13). A suspension counts as elapsed time
+ * for all earlier proof; a wall clock that jumps is only a hint that something happened.
  */
 export class ClockWatch {
   private sleeps: Sleep[] = [];
   private haveParted = false;
   private lookedAt: Ms;
-  /** What uptime and wall clock are ahead of the monotonic clock. */
+  /** How far the uptime and wall clocks are ahead of the monotonic clock. */
   private uptimeLead: Ms;
   private wallLead: Ms;
 
-  /** @param onJump called in the look that finds a jump, after the sleep has been noted */
+  /** @param onJump called by the sample that finds a jump, after the suspension has been recorded */
   constructor(
     private readonly clock: Clock,
     private readonly onJump: () => void,
@@ -42,8 +42,8 @@ export class ClockWatch {
   }
 
   /**
-   * A look for those who are about to send: what they send is proof, and the later the last look before it, the fewer
-   * sleeps are counted against it in vain.
+   * Samples before a request is sent. The request becomes proof, and the later the last sample before it, the fewer
+   * suspensions count against it in vain.
    */
   sampleIfStale(now = this.clock.now()): void {
     if (now - this.lookedAt >= FRESH_MS) this.sample();
@@ -55,7 +55,7 @@ export class ClockWatch {
     this.lookedAt = now;
     const slept = this.clock.uptime() - now - this.uptimeLead;
     const set = this.clock.wall() - now - this.wallLead;
-    // Wall clocks are slewed; only a step between two looks is a jump.
+    // Wall clocks are slewed; only a step between two samples is a jump.
     this.wallLead += set;
     const parted = Math.abs(slept) > TOLERANCE_MS;
     this.haveParted ||= slept > TOLERANCE_MS;
@@ -66,7 +66,7 @@ export class ClockWatch {
     if (parted || Math.abs(set) > TOLERANCE_MS) this.onJump();
   }
 
-  /** For how long the machine may have slept since then, as far as the last look knows. */
+  /** How long the machine may have been suspended since then, as of the last sample. */
   sleptSince(time: Ms): Ms {
     let total = 0;
     for (const { noticedAt, ms } of this.sleeps) if (noticedAt > time) total += ms;
@@ -76,7 +76,7 @@ export class ClockWatch {
   private note(sleep: Sleep): void {
     this.sleeps.push(sleep);
     if (this.sleeps.length <= MAX_SLEEPS) return;
-    // Both as of the later one: that counts too much for a proof from between them, never too little.
+    // Merged at the later time: this counts too much for proof from between them, never too little.
     const [first, second, ...rest] = this.sleeps as [Sleep, Sleep, ...Sleep[]];
     this.sleeps = [{ noticedAt: second.noticedAt, ms: first.ms + second.ms }, ...rest];
   }

@@ -10,14 +10,14 @@ import { type Bunch, stopListening } from './owners.js';
 import { RenewalQueue } from './renewal-queue.js';
 import { renewalDelay } from './renewal-times.js';
 
-/** Keeps all leases of a client, with one timer, which does not keep the process alive. */
+/** Keeps all leases of a client with one timer, which does not keep the process alive. */
 export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseHost {
   readonly alarms: Alarms;
   readonly watch: ClockWatch;
   readonly renewals: RenewalQueue;
   private readonly bunches = new Map<Owner, Bunch<Lease>>();
 
-  /** @param renewRatio part of a lease after which it is renewed */
+  /** @param renewRatio fraction of a lease after which it is renewed */
   constructor(
     readonly backend: B,
     readonly clock: Clock,
@@ -26,19 +26,19 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
   ) {
     this.alarms = new Alarms(clock);
     this.renewals = new RenewalQueue(clock);
-    // Whatever happened while the machine slept or its clock was set: ask (rule 13).
+    // Renew everything: anything may have happened while the machine was suspended or its clock was set (rule 13).
     this.watch = new ClockWatch(clock, () => this.hurry());
     backend.onSuspect?.((grant) => this.hurry(grant));
   }
 
-  /** How long after a lease began it is renewed. */
+  /** How long after its start a lease is renewed. */
   renewAfter(leaseMs: Ms): Ms {
     return renewalDelay(leaseMs, this.renewRatio);
   }
 
   /**
-   * Of a grant that is to have a longer lease, the renewal is sent before this returns.
-   * @param askMs what to ask for at renewals; 0: as long as it was granted for
+   * If the grant is to get a longer lease, its renewal is sent before this returns.
+   * @param askMs the lease to request at renewals; 0: the lease that was granted
    */
   keep(grant: Grant, askMs: Ms, renewals: Renewals): Lease {
     const { wantedMs } = grant;
@@ -50,7 +50,7 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
     return lease;
   }
 
-  /** By the lease itself, when it has ended. */
+  /** Called by the lease itself when it has ended. */
   forget(lease: Lease): void {
     this.alarms.cancel(lease);
     const { bunch } = lease;
@@ -62,29 +62,29 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
     stopListening(bunch.unsubscribe);
   }
 
-  /** The lease of this grant wants proof, or all of them do. */
+  /** Renews the lease of this grant now, or all leases. */
   hurry(grant?: Grant): void {
     if (grant) [...(this.bunches.get(grant.owner)?.leases ?? [])].find((lease) => lease.grant === grant)?.hurry();
     else for (const lease of this.all()) lease.hurry();
   }
 
-  /** What this server granted lasts as long as it lasts (rule 9). */
+  /** Stops renewals on this server: its locks last until their leases or connections end (rule 9). */
   drain(server: string): void {
     const error = new ServerDrainingError({ server });
     for (const lease of this.all()) if (lease.grant.server === server) lease.drain(error);
   }
 
-  /** Forgets all alarms. */
+  /** Clears all alarms. */
   close(): void {
     this.alarms.clear();
   }
 
-  /** A copy: who is told may end. */
+  /** A copy, since a callback may end a lease. */
   private all(): Lease[] {
     return [...this.bunches.values()].flatMap(({ leases }) => [...leases]);
   }
 
-  /** @throws BackendError for a grant that does not say how long, or whose owner fails, having given it up */
+  /** @throws BackendError for a grant without valid times or whose owner throws, having given it up */
   private bunchFor(grant: Grant): Bunch<Lease> {
     try {
       if (!isProof(grant)) throw new TypeError('validFrom and leaseMs must be numbers');
@@ -99,7 +99,7 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
     let bunch = this.bunches.get(owner);
     if (!bunch) {
       const leases = new LinkedList<Lease>();
-      // All that hang on it are lost in that very turn (rule 1).
+      // The leases of an owner are lost in the turn in which the owner is (rule 1).
       const unsubscribe = owner.onLost((reason, error) => {
         for (const lease of [...leases]) lease.lose(reason, error);
       });

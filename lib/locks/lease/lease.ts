@@ -11,19 +11,19 @@ import { nextAttempt, plannedRenewal, shortened } from './renewal-times.js';
 import { reasonOfLoss, sureUntil } from './sure-until.js';
 import { WhileLive } from './while-live.js';
 
-/** Told by a lease; called in the turn in which it happens. */
+/** Receives the events of a lease, in the turn in which they happen. */
 export interface LeaseHolder {
   renewed(leaseMs: Ms): void;
-  /** Its server is going: no renewal any more, and the lock lasts as long as it lasts (rule 9). */
+  /** The server drains: there are no more renewals, and the lock lasts until its lease or connection ends (rule 9). */
   draining(error: ServerDrainingError): void;
   /** Final. The grant has been abandoned. */
   lost(lease: Lease, reason: LossReason, cause: Error | undefined): void;
 }
 
-/** What a lease asks for. */
+/** The operations that a lease uses. */
 export type LeaseBackend = Pick<LockBackend, 'renew' | 'abandon' | 'onSuspect'>;
 
-/** What all leases of a client share. */
+/** Shared by all leases of a client. */
 export interface LeaseHost {
   readonly backend: LeaseBackend;
   readonly clock: Clock;
@@ -31,30 +31,30 @@ export interface LeaseHost {
   readonly alarms: Alarms;
   readonly watch: ClockWatch;
   readonly renewals: RenewalQueue;
-  /** How long after a lease began it is renewed. */
+  /** How long after its start a lease is renewed. */
   renewAfter(leaseMs: Ms): Ms;
-  /** By the lease itself, when it has ended. */
+  /** Called by the lease itself when it has ended. */
   forget(lease: Lease): void;
 }
 
-/** Whether a lease renews itself, or only when it is told to. */
+/** Whether a lease renews itself, or only on request. */
 export type Renewals = 'auto' | 'manual';
 
-/** idle; due: waiting for its portion; or the renewal that is under way, which never rejects. */
+/** idle. due: queued for its turn. Otherwise the renewal under way, which never rejects. */
 type Renewal = 'idle' | 'due' | Promise<void>;
 
 const NOBODY: LeaseHolder = { renewed: () => undefined, draining: () => undefined, lost: () => undefined };
 
 /**
- * Keeps one grant: renews it, and knows at any moment until when it is surely held. The answer to "is it held" is
- * computed when asked for; the alarm only makes sure that somebody is told.
+ * Keeps one grant: renews it, and knows at any time until when it is certainly held. Whether it is held is computed
+ * when read; the alarm only ensures that the holder is told.
  */
 export class Lease implements Alarm, Renewable {
   due: Ms = Infinity;
   slot = -1;
   prev: Lease | undefined = undefined;
   next: Lease | undefined = undefined;
-  /** By its keeper. */
+  /** Set by its keeper. */
   bunch: Bunch<Lease> | undefined = undefined;
   private state: LeaseState = 'live';
   private renewal: Renewal = 'idle';
@@ -65,8 +65,8 @@ export class Lease implements Alarm, Renewable {
   private waits: WhileLive | undefined;
 
   /**
-   * @param askMs the lease to ask for at every renewal: without it the server would set its default (spec 4.4). 0: that is
-   *   what is wanted, and its answer says how long it is
+   * @param askMs the lease to request at every renewal, because the server would apply its default otherwise (spec
+   * 4.4). 0: the default is wanted, and the reply tells its length
    */
   constructor(
     private readonly keeper: LeaseHost,
@@ -78,7 +78,7 @@ export class Lease implements Alarm, Renewable {
     this.planRenewal();
   }
 
-  /** From now on `holder` is told, and the lease is renewed as it wants it. */
+  /** From now on `holder` receives the events, and renewals follow its choice. */
   handTo(holder: LeaseHolder, renewals: Renewals): void {
     this.holder = holder;
     if (this.renewals !== renewals) {
@@ -88,7 +88,7 @@ export class Lease implements Alarm, Renewable {
     if (this.drained) holder.draining(this.drained);
   }
 
-  /** Until when the lock is surely held if nothing more is heard. */
+  /** Time until which the lock is certainly held if nothing more is heard. */
   get sureUntil(): Ms {
     return sureUntil(this.proof, this.grant.owner, this.keeper.watch);
   }
@@ -100,12 +100,12 @@ export class Lease implements Alarm, Renewable {
   get remainingMs(): Ms {
     if (this.state !== 'live') return 0;
     const now = this.keeper.clock.now();
-    // Where the lease is over by the monotonic clock already, a sleep changes nothing.
+    // If the lease is over by the monotonic clock already, a suspension changes nothing.
     if (now < this.sureUntil) this.keeper.watch.sample();
     return Math.max(0, this.sureUntil - now);
   }
 
-  /** Whether it is over without having been lost, or about to be. */
+  /** Whether it has ended, or is about to, without being lost. */
   get ended(): boolean {
     return this.state !== 'live';
   }
@@ -124,8 +124,8 @@ export class Lease implements Alarm, Renewable {
   }
 
   /**
-   * True if the lease is alive. A lease that looks over is judged after the sockets have been read once more: after a
-   * stall timers run before input, and the proof may lie there (rule 4).
+   * True if the lease is live. A lease that looks expired is judged after the sockets have been read once more: after a
+   * stall, timers run before input is read, and the proof may be in it (rule 4).
    */
   check(): boolean | Promise<boolean> {
     if (this.state !== 'live') return false;
@@ -136,19 +136,19 @@ export class Lease implements Alarm, Renewable {
   }
 
   /**
-   * Renews now what was granted for less than is wanted, and does not wait for the answer: until then only the lease that
-   * was granted is sure. Nobody is told, as nobody has known of the shorter one.
+   * Renews a grant whose lease is shorter than wanted, without waiting for the reply; until it comes, only the granted
+   * lease counts. No event is sent, as no holder has seen the shorter lease.
    */
   complete(): void {
     this.send(NOBODY).catch(() => undefined);
   }
 
-  /** Renews now, behind a renewal that is under way. @throws LockLostError, LockUnavailableError, ServerDrainingError */
+  /** Renews now, after a renewal under way. @throws LockLostError, LockUnavailableError, ServerDrainingError */
   async renew(leaseMs?: Ms): Promise<Ms> {
     const waits = (this.waits ??= new WhileLive());
     while (this.underWay && this.state === 'live') await waits.wait(this.underWay);
     this.assertLive();
-    // On a server that drains, the request itself would cost the connection with all it owns (rule 9).
+    // On a draining server, the request itself would end the connection and everything it owns (rule 9).
     if (this.drained) throw this.drained;
     if (leaseMs !== undefined) this.askMs = leaseMs;
     await waits.wait(this.send());
@@ -156,12 +156,12 @@ export class Lease implements Alarm, Renewable {
     return this.remainingMs;
   }
 
-  /** RenewalQueue: its turn has come. */
+  /** RenewalQueue: the turn of this lease has come. */
   renewNow(): void {
     if (this.state === 'live' && this.renewal === 'due' && !this.drained) this.send().catch(() => undefined);
   }
 
-  /** Something has happened that makes proof wanted: renews as soon as it may. */
+  /** Renews as soon as possible, because fresh proof is wanted. */
   hurry(): void {
     if (this.state !== 'live') return;
     const now = this.keeper.clock.now();
@@ -173,12 +173,12 @@ export class Lease implements Alarm, Renewable {
     return this.drained !== undefined;
   }
 
-  /** The renewal that is under way. Never rejects. */
+  /** The renewal under way. Never rejects. */
   get underWay(): Promise<void> | undefined {
     return typeof this.renewal === 'string' ? undefined : this.renewal;
   }
 
-  /** Its server is going (rule 9). */
+  /** The server drains (rule 9). */
   drain(error: ServerDrainingError): void {
     if (this.state !== 'live' || this.drained) return;
     this.drained = error;
@@ -186,7 +186,7 @@ export class Lease implements Alarm, Renewable {
     this.holder.draining(error);
   }
 
-  /** No renewal any more; what the owner suffers is of no concern. */
+  /** Stops renewals; the loss of the owner does not matter any more. */
   end(): void {
     if (this.state === 'live') this.leave('end');
   }
@@ -195,9 +195,9 @@ export class Lease implements Alarm, Renewable {
   lose(reason: LossReason, cause?: Error): void {
     if (this.state !== 'live') return;
     this.leave('lose');
-    // Its holder knows before the server can give it to somebody else.
+    // Tell the holder before the server can grant the lock to another.
     this.holder.lost(this, this.drained ? 'draining' : reason, cause);
-    // A renewal in flight may have extended what nobody holds (rule 5).
+    // A renewal in flight may have extended a lock that nobody holds (rule 5).
     this.keeper.backend.abandon(this.grant);
   }
 
@@ -239,7 +239,7 @@ export class Lease implements Alarm, Renewable {
     this.keeper.alarms.set(this, this.renewal === 'idle' ? Math.min(this.renewAt, sureUntil) : sureUntil);
   }
 
-  /** @param told who is told of the renewal; default: the holder */
+  /** @param told receives the renewal event; default: the holder */
   private send(told?: LeaseHolder): Promise<void> {
     this.keeper.watch.sampleIfStale();
     const attempt = this.attempt(told);
@@ -265,7 +265,7 @@ export class Lease implements Alarm, Renewable {
     }
   }
 
-  /** What a backend throws is no earlier than an answer: it is under way until then. */
+  /** An error thrown by the backend takes effect no earlier than a reply would. */
   private ask(): Promise<Proof> {
     try {
       return this.keeper.backend.renew(this.grant, this.askMs);

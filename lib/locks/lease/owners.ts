@@ -3,13 +3,13 @@ import type { Linked, LinkedList } from '../../common/linked-list.js';
 import type { Ms } from '../../common/system.js';
 import { isThenable } from '../../common/thenables.js';
 
-/** The leases that hang on one owner; a listener for each would cost more memory than the lease. */
+/** The leases of one owner. A listener per lease would take more memory than the lease. */
 export interface Bunch<L extends Linked<L>> {
   readonly leases: LinkedList<L>;
   readonly unsubscribe: () => void;
 }
 
-/** As Owner.provenUntil(). What an owner that fails vouches for is not held. */
+/** Like Owner.provenUntil(). An owner that throws proves nothing. */
 export function provenBy(owner: Owner): Ms {
   try {
     return owner.provenUntil();
@@ -18,13 +18,13 @@ export function provenBy(owner: Owner): Ms {
   }
 }
 
-/** Calls what onLost() returned. The lease has ended, whether that fails or is no function. */
+/** Calls the function that onLost() returned. The lease has ended, even if that throws or is not a function. */
 export function stopListening(unsubscribe: unknown): void {
   if (typeof unsubscribe !== 'function') return;
   try {
     const returned: unknown = unsubscribe();
     if (isThenable(returned)) returned.then(undefined, () => undefined);
   } catch {
-    // What is still said to a lease that has ended is ignored.
+    // Later calls are ignored, because the lease has ended.
   }
 }

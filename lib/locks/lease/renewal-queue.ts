@@ -1,21 +1,21 @@
 import type { Clock } from '../../common/system.js';
 
-/** Something that sends one renewal when it is told to. */
+/** Sends one renewal when told to. */
 export interface Renewable {
   renewNow(): void;
 }
 
-/** How many renewals leave in one turn of the event loop, and so in one write (rule 6). */
+/** Number of renewals sent in one turn of the event loop, and so in one write (rule 6). */
 export const RENEWALS_PER_TURN = 1000;
 
-/** Lets renewals that are due together leave in portions: between two, answers are read and other work is done. */
+/** Splits renewals that are due together into portions. Between two, replies are read and other work is done. */
 export class RenewalQueue {
   private waiting: Renewable[] = [];
   private sent = 0;
 
   constructor(private readonly clock: Clock) {}
 
-  /** How many wait for a later turn. */
+  /** Number of renewals waiting for a later turn. */
   get size(): number {
     return this.waiting.length;
   }

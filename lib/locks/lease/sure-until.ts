@@ -7,17 +7,17 @@ import { provenBy } from './owners.js';
 const leaseIsSureUntil = ({ validFrom, leaseMs }: Proof): Ms => validFrom + leaseMs - safetyMargin(leaseMs);
 
 /**
- * Until when a lock is surely held if nothing more is heard: the lease, less the safety margin, or the connection,
- * whichever ends first. The machine's sleep counts for either term: connections lapse at a server that goes on running
- * just as leases do.
+ * Time until which a lock is certainly held if nothing more is heard: the end of its lease, less the safety margin, or the
+ * time at which the server may close its silent connection, whichever is earlier. A suspension of the machine counts
+ * against both: on a server that keeps running, connections expire just as leases do.
  */
 export function sureUntil(proof: Proof, owner: Owner, watch: ClockWatch): Ms {
   const awake = Math.min(leaseIsSureUntil(proof), provenBy(owner));
   const until = awake - watch.sleptSince(proof.validFrom);
-  // A backend that does not say how long has granted nothing.
+  // A grant without valid times is not held.
   return Number.isNaN(until) ? -Infinity : until;
 }
 
-/** Why a lock is not sure any more: its connection has been silent for too long, or its lease is over. */
+/** Why a lock is not sure any more: its connection has been silent for too long, or its lease has ended. */
 export const reasonOfLoss = (proof: Proof, owner: Owner): 'disconnected' | 'expired' =>
   provenBy(owner) < leaseIsSureUntil(proof) ? 'disconnected' : 'expired';

@@ -1,8 +1,8 @@
-/** For those who wait for a backend on behalf of a lease: a backend may never answer, and a lease ends. */
+/** Waits for a backend on behalf of a lease. A backend may never reply, but a lease ends. */
 export class WhileLive {
   private readonly ends = new Set<() => void>();
 
-  /** As `work`, but resolves when the lease ends, if that is earlier. */
+  /** Resolves like `work`, or when the lease ends, whichever is earlier. */
   wait(work: Promise<unknown>): Promise<void> {
     return new Promise((resolve, reject) => {
       this.ends.add(resolve);

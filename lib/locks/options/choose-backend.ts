@@ -13,13 +13,13 @@ import { shown } from '../../common/shown.js';
 import { isThenable } from '../../common/thenables.js';
 import { limitsOf } from './limits.js';
 
-/** Where the locks live. This file is the only one that asks which of these it is. */
+/** Where the locks live. Only this file distinguishes the cases. */
 export type BackendChoice =
   | { readonly kind: 'remote'; readonly config: RemoteConfig }
   | { readonly kind: 'embedded'; readonly config: EmbeddedConfig }
   | { readonly kind: 'custom'; readonly backend: LockBackend | BackendFactory };
 
-/** The same as anybody may see it: of what is secret, only whether it is there. */
+/** The choice as it may be shown: for a secret, only whether it is set. */
 export type ShownBackend =
   | {
       readonly kind: 'remote';
@@ -36,7 +36,7 @@ export function chooseBackend(options: Readonly<Record<string, unknown>>): Backe
   const { servers, remote, embedded, backend } = options;
   const ways = ['servers', 'remote', 'embedded', 'backend'].filter((name) => options[name] !== undefined);
   if ((embedded !== undefined || backend !== undefined) && ways.length > 1) {
-    throw new ConfigError(`options ${ways.join(' and ')} contradict each other: name one place where locks live`);
+    throw new ConfigError(`options ${ways.join(' and ')} contradict each other: set only one of them`);
   }
   if (typeof backend === 'function') return { kind: 'custom', backend: backend as BackendFactory };
   if (backend !== undefined) return { kind: 'custom', backend: checkBackend('a LockBackend', backend) };
@@ -44,7 +44,7 @@ export function chooseBackend(options: Readonly<Record<string, unknown>>): Backe
   return { kind: 'remote', config: resolveRemote(servers, remote) };
 }
 
-/** @param name what the backend calls itself */
+/** @param name the backend's own name */
 export function shownBackend(choice: BackendChoice, name: string): ShownBackend {
   switch (choice.kind) {
     case 'remote': {
@@ -61,19 +61,19 @@ export function shownBackend(choice: BackendChoice, name: string): ShownBackend 
   }
 }
 
-/** Where the locks live: addresses, or what the backend calls itself. */
+/** Where the locks live: addresses, or the backend's own name. */
 export const placesOf = (choice: BackendChoice, name: string): string[] =>
   choice.kind === 'remote' ? choice.config.endpoints.map(({ label }) => label) : [name];
 
-/** What an operator should know of that place, although nothing is wrong with it. */
+/** A remark for operators about that place, although nothing is wrong with it. */
 export const remarkOn = (choice: BackendChoice): string | undefined =>
   choice.kind === 'embedded' && !choice.config.listen
-    ? 'locks live in this process and exclude no other; embedded.listen or servers shares them'
+    ? 'locks are local to this process; set embedded.listen or servers to share them'
     : undefined;
 
 /**
- * The backend of one client; nothing is connected yet.
- * @throws ConfigError for a backend that another client has; what a factory throws
+ * Creates the backend of one client, not yet connected.
+ * @throws ConfigError for a backend that belongs to another client; the error that a factory throws
  */
 export function makeBackend(choice: BackendChoice, host: BackendHost): LockBackend {
   const { clock, entropy } = host;
@@ -94,7 +94,9 @@ export function makeBackend(choice: BackendChoice, host: BackendHost): LockBacke
 const GIVE_A_FACTORY = 'pass a factory, (host) => LockBackend, so that each client makes its own';
 const MAKE_ANOTHER = 'the factory must make a new one on each call';
 
-/** Backends that clients have, in all copies of this package. A client closes what it has, so nobody else can use it. */
+/**
+ * Backends owned by clients, in all copies of this package. A client closes its backend, so no other client can use it.
+ */
 const owned = shared('owned-backends', () => new WeakSet<LockBackend>());
 
 function own(backend: LockBackend, host: BackendHost, cure: string): LockBackend {
@@ -102,7 +104,7 @@ function own(backend: LockBackend, host: BackendHost, cure: string): LockBackend
     throw new ConfigError(`option backend: "${shown(backend.name)}" belongs to another client already; ${cure}`);
   }
   const guarded = new GuardedBackend(backend, host);
-  // What is refused belongs to nobody.
+  // Checked first, so that a refused backend stays free.
   limitsOf(guarded);
   owned.add(backend);
   return guarded;
@@ -116,7 +118,7 @@ function madeBy(factory: BackendFactory, host: BackendHost): LockBackend {
     if (cause instanceof LockError) throw cause;
     throw new ConfigError(`option backend: the factory threw ${shown(String(cause))}`, { cause });
   }
-  // Its outcome comes too late for anybody.
+  // Its rejection would come too late to be reported.
   if (isThenable(made)) void made.then(undefined, () => undefined);
   return checkBackend('a factory that returns a LockBackend', made);
 }

@@ -4,9 +4,9 @@ import { insteadOf, insteadOfText, kindOf } from '../../common/kind-of.js';
 import { shown, shownList } from '../../common/shown.js';
 import { HASH_BYTES } from './limits.js';
 
-/** What must not be in a key: white space and control characters, those of Unicode included. */
+/** Forbidden in keys: white space and control characters, including those of Unicode. */
 const FORBIDDEN = /[\p{White_Space}\p{Cc}]/u;
-/** Nor halves of surrogate pairs: they have no bytes, so that different keys would become the same one. */
+/** Forbidden too: halves of surrogate pairs have no encoding, so different keys would become the same. */
 const LONE_SURROGATE = /\p{Cs}/u;
 
 /** @throws LockKeyError */
@@ -24,7 +24,10 @@ export function checkKey(key: unknown): asserts key is string {
   }
 }
 
-/** Most keys of one call: each is work for everybody, and a key function may make them of what a remote user sent. */
+/**
+ * Maximum number of keys in one call: each costs work in every process, and a key function may derive them from
+ * remote input.
+ */
 export const MAX_KEYS = 64;
 
 /** @throws LockKeyError for a list without keys, or with too many */
@@ -34,7 +37,7 @@ export function checkCount(keys: readonly unknown[]): void {
   throw new LockKeyError(`a call takes at most ${MAX_KEYS} keys, got ${keys.length}: ${shownList(keys)}`);
 }
 
-/** Printable ASCII needs no closer look; almost every key is. */
+/** Printable ASCII, as almost every key is, needs no further check. */
 function isPlain(key: string): boolean {
   for (let i = 0; i < key.length; i++) {
     const code = key.charCodeAt(i);
@@ -44,15 +47,16 @@ function isPlain(key: string): boolean {
 }
 
 /**
- * The key as it goes to the server: `namespace + ':' + key`. What is longer than the backend allows is cut at a character,
- * and ends with `#` and the SHA-256 of the whole in hex: with dflockd's limit of 256 bytes, 191 bytes stay readable.
+ * The key as it is sent to the server: `namespace + ':' + key`. A key that is longer than the backend allows is cut at
+ * a character boundary and ends with `#` and the SHA-256 of the whole in hex: of dflockd's 256 bytes, 191 stay
+ * readable.
  * @param maxBytes Infinity: no limit
  * @throws LockKeyError
  */
 export function wireKey(namespace: string | undefined, key: unknown, maxBytes: number): string {
   checkKey(key);
   const whole = namespace === undefined ? key : `${namespace}:${key}`;
-  // A UTF-16 unit has at most three bytes.
+  // A UTF-16 code unit takes at most three bytes.
   if (whole.length * 3 <= maxBytes || Buffer.byteLength(whole) <= maxBytes) return whole;
   const bytes = Buffer.from(whole);
   let end = maxBytes - HASH_BYTES;
@@ -60,10 +64,13 @@ export function wireKey(namespace: string | undefined, key: unknown, maxBytes: n
   return `${bytes.toString('utf8', 0, end)}#${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
-/** What may stand in a key's variable parts. */
+/** A value that can be part of a key. */
 export type KeyValue = string | number | bigint | boolean;
 
-/** The characters of a template's literals that are neither letter nor digit: they separate, so values may not have them. */
+/**
+ * The characters of a template's literals that are neither letters nor digits. They separate values, which are escaped
+ * accordingly.
+ */
 export function delimitersOf(literals: readonly string[]): ReadonlySet<string> {
   const found = new Set<string>();
   for (const literal of literals) for (const char of literal) if (!/[\p{L}\p{N}]/u.test(char)) found.add(char);
@@ -75,8 +82,8 @@ const percent = (char: string): string =>
   Buffer.from(char).reduce((text, byte) => `${text}%${byte.toString(16).toUpperCase().padStart(2, '0')}`, '');
 
 /**
- * A value as part of a key. Each `%`, white space, control character and delimiter becomes `%XX` per UTF-8 byte, so
- * that different values never make the same key.
+ * Encodes a value as part of a key. Each `%`, white space, control character and delimiter becomes `%XX` per UTF-8
+ * byte, so that different values never produce the same key.
  * @param where names the value in errors
  * @param member how a property of the value is written there
  * @throws LockKeyError for undefined, null, objects, empty strings and numbers that are not finite
@@ -115,9 +122,9 @@ function textOf(value: unknown, where: string, member?: (property: string) => st
 }
 
 /**
- * A key from literals and values, the same that a decorator's template makes: `` lockKey`order:${id}` `` is the key of
+ * Builds a key from literals and values, like a decorator's template: `` lockKey`order:${id}` `` is the key of
  * `@WithLock('order:{0}')`.
- * @throws LockKeyError for a value that cannot be part of a key, or two values without anything between them
+ * @throws LockKeyError for a value that cannot be part of a key, or for two adjacent values
  */
 export function lockKey(parts: TemplateStringsArray, ...values: KeyValue[]): string {
   const literals = parts as readonly string[];

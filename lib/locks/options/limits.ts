@@ -3,12 +3,12 @@ import { checkNumber, checkObject, wrong } from '../../common/option-checks.js';
 import { shown } from '../../common/shown.js';
 import type { Ms } from '../../common/system.js';
 
-/** What a lease is measured by. */
+/** The lease limits of a backend. */
 export type LeaseLimits = Pick<Capabilities, 'leaseUnitMs' | 'minLeaseMs'>;
 
 /**
- * What keys and leases are measured by. Read once, before the start of the backend: a key must name the same lock for as
- * long as its client lives.
+ * The key and lease limits of a backend. Read once, before its start: a key must name the same lock for as long as its
+ * client lives.
  */
 export interface BackendLimits extends LeaseLimits {
   readonly maxKeyBytes: number;
@@ -16,10 +16,10 @@ export interface BackendLimits extends LeaseLimits {
   readonly adviseLeaseMs: Ms;
 }
 
-/** `#` and a SHA-256 in hex: what stands for the end of a key that is too long. */
+/** `#` and a SHA-256 in hex, which replace the end of a key that is too long. */
 export const HASH_BYTES = 65;
 
-/** @throws ConfigError for capabilities that are none */
+/** @throws ConfigError for invalid capabilities */
 export function limitsOf(backend: LockBackend): BackendLimits {
   const given = checkObject('backend.capabilities', backend.capabilities);
   const { maxKeyBytes } = given;
@@ -36,7 +36,7 @@ export function limitsOf(backend: LockBackend): BackendLimits {
   });
 }
 
-/** The lease to ask for: at least the least, in whole units. 0 is the default of the server. */
+/** The lease to request: at least the minimum, in whole units. 0 is the server's default. */
 export function leaseWithin(leaseMs: Ms, { leaseUnitMs, minLeaseMs }: LeaseLimits): Ms {
   if (leaseMs === 0) return 0;
   const least = Math.max(leaseMs, minLeaseMs);
@@ -45,7 +45,7 @@ export function leaseWithin(leaseMs: Ms, { leaseUnitMs, minLeaseMs }: LeaseLimit
 
 const seconds = (ms: Ms): string => `${ms / 1000} s`;
 
-/** What an operator should know of a lease that is allowed. @param leaseMs as it was given; 0: it was not */
+/** A warning about a lease that is allowed but unwise. @param leaseMs as it was set; 0: it was not */
 export function leaseWarning(
   leaseMs: Ms,
   { leaseUnitMs, minLeaseMs, adviseLeaseMs }: BackendLimits,

@@ -8,7 +8,7 @@ import { DEFAULT_RENEW_RATIO } from '../lease/renewal-times.js';
 import { type LeaseLimits, leaseWithin } from './limits.js';
 import type { LockClientOptions } from './options.js';
 
-/** The options of a client, except where its locks live: checked, complete. */
+/** The options of a client other than where its locks live: checked and complete. */
 export interface ResolvedSettings {
   readonly namespace: string | undefined;
   readonly acquireTimeoutMs: Ms;
@@ -26,12 +26,12 @@ export interface ResolvedOptions extends ResolvedSettings {
   readonly backend: BackendChoice;
 }
 
-/** Options as anybody may see them: of what is secret, only whether it is there. */
+/** The options as they may be shown: for a secret, only whether it is set. */
 export interface ShownOptions extends ResolvedSettings {
   readonly backend: ShownBackend;
 }
 
-/** @param name what the backend calls itself */
+/** @param name the backend's own name */
 export function shownOptions(options: ResolvedOptions, name: string): ShownOptions {
   return Object.freeze({ ...options, backend: Object.freeze(shownBackend(options.backend, name)) });
 }
@@ -45,26 +45,26 @@ const KNOWN = [
   'maxHoldS', 'renewRatio',
 ]; // prettier-ignore
 
-/** Milliseconds to wait. @throws ConfigError */
+/** The wait in milliseconds. @throws ConfigError */
 export const checkAcquireTimeout = (value: unknown): Ms | undefined => {
   const seconds = checkBounds('acquireTimeoutS', value);
   return seconds === undefined ? undefined : seconds * 1000;
 };
 
-/** Milliseconds of lease, as the backend can grant it. @throws ConfigError */
+/** The lease in milliseconds, as the backend can grant it. @throws ConfigError */
 export const checkLease = (value: unknown, limits?: LeaseLimits): Ms | undefined => {
   const seconds = checkBounds('leaseTtlS', value);
   if (seconds === undefined) return undefined;
   return limits ? leaseWithin(seconds * 1000, limits) : seconds * 1000;
 };
 
-/** Milliseconds for which a body may hold its lock. @throws ConfigError */
+/** The maximum hold of a body, in milliseconds. @throws ConfigError */
 export const checkMaxHold = (value: unknown): Ms | undefined => {
   const seconds = checkBounds('maxHoldS', value);
   return seconds === undefined ? undefined : seconds * 1000;
 };
 
-/** @throws ConfigError that names option and value */
+/** @throws ConfigError that names the option and the value */
 export function resolveOptions(given: LockClientOptions<unknown> = {}): ResolvedOptions {
   const options = checkObject('options', given);
   checkNames('', options, KNOWN);
@@ -83,7 +83,7 @@ export function resolveOptions(given: LockClientOptions<unknown> = {}): Resolved
   });
 }
 
-/** @param remote `remote.renewRatio`, the place where it was before there were other backends; checked */
+/** @param remote `remote.renewRatio`, checked: the option's earlier place, from before there were other backends */
 function checkRenewRatio(value: unknown, remote: number | undefined): number {
   const renewRatio = checkBounds('renewRatio', value);
   if (renewRatio !== undefined && remote !== undefined && renewRatio !== remote) {
@@ -99,7 +99,7 @@ function checkNamespace(value: unknown): string | undefined {
   try {
     checkKey(value);
   } catch (error) {
-    throw wrong('namespace', `text that a key may have (${(error as Error).message})`, value);
+    throw wrong('namespace', `text that is allowed in a key (${(error as Error).message})`, value);
   }
   return value;
 }

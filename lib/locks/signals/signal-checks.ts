@@ -8,7 +8,7 @@ import { checkKey } from '../options/keys.js';
 
 const quoted = (value: unknown): string => (typeof value === 'string' ? `"${shown(value)}"` : shown(value));
 
-/** Bytes of `sig <channel> <payload>` besides the two (spec 6.2). */
+/** Bytes of `sig <channel> <payload>` besides channel and payload (spec 6.2). */
 const FRAME_BYTES = 'sig  '.length;
 
 function checkName(what: string, name: unknown): asserts name is string {
@@ -42,9 +42,9 @@ export function checkGroup(group: unknown): asserts group is string | undefined 
 /** @throws ConfigError */
 export function checkPayload(channel: string, payload: unknown): asserts payload is string {
   if (typeof payload !== 'string') throw new ConfigError(`the payload must be a string, got ${kindOf(payload)}`);
-  if (/[\0\r\n]/.test(payload)) throw new ConfigError(`the payload ${quoted(payload)} has NUL, CR or LF`);
+  if (/[\0\r\n]/.test(payload)) throw new ConfigError(`the payload ${quoted(payload)} contains NUL, CR or LF`);
   if (trimBytes(toBytes(payload)) === '') throw new ConfigError(`the payload ${quoted(payload)} is blank`);
   const most = SIGNAL_LINE_CAP - FRAME_BYTES - Buffer.byteLength(channel);
   const bytes = Buffer.byteLength(payload);
-  if (bytes > most) throw new ConfigError(`the payload has ${bytes} bytes; on this channel ${most} are the most`);
+  if (bytes > most) throw new ConfigError(`the payload has ${bytes} bytes; the maximum on this channel is ${most}`);
 }

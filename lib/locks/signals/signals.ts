@@ -4,36 +4,36 @@ import { ShuttingDownError, UnsupportedError } from '../../common/errors.js';
 import { checkNames, checkObject } from '../../common/option-checks.js';
 import { checkChannel, checkGroup, checkPattern, checkPayload } from './signal-checks.js';
 
-/** A signal as it arrived. */
+/** A received signal. */
 export interface Signal {
   channel: string;
   payload: string;
 }
 
 export interface SignalOptions {
-  /** Of all who listen to the same pattern in the same group, anywhere, one gets each signal. */
+  /** Of all subscribers with the same pattern and the same group, in any process, one receives each signal. */
   group?: string | undefined;
 }
 
 /**
- * dflockd's publish and subscribe. Who listens when something is published gets it, at most once; nothing is stored,
- * acknowledged or sent again.
+ * dflockd's publish and subscribe. Delivery is at most once, to current subscribers; nothing is stored, acknowledged or
+ * sent again.
  */
 export class Signals {
   readonly #backend: LockBackend;
   readonly #ready: () => Promise<void>;
-  /** @param ready resolves when the backend has been started @internal */
+  /** @param ready resolves when the backend has started @internal */
   constructor(backend: LockBackend, ready: () => Promise<void>) {
     this.#backend = backend;
     this.#ready = ready;
   }
 
   /**
-   * Sends a signal. Returns how many listeners' buffers it was put into, which is not how many have got it.
+   * Publishes a signal. Resolves with the number of subscribers it was queued for, not the number that received it.
    * @param channel tokens separated by dots, no white space, no wildcard, at most 256 bytes
-   * @param payload one line of text, not blank; with the channel at most 65,531 bytes
-   * @throws LockKeyError, ConfigError (the payload), UnsupportedError (no signals there), LockUnavailableError,
-   *   ShuttingDownError
+   * @param payload one line of text, not blank; at most 65,531 bytes together with the channel
+   * @throws LockKeyError, ConfigError (the payload), UnsupportedError (signals not supported), LockUnavailableError,
+   * ShuttingDownError
    */
   async emit(channel: string, payload: string): Promise<number> {
     checkChannel(channel);
@@ -44,10 +44,10 @@ export class Signals {
   }
 
   /**
-   * The signals on channels that match, from the moment of subscribing until the client closes, when the stream completes.
-   * After a lost connection they come again by themselves; what was published meanwhile is lost. A subscription keeps the
-   * process alive. The stream fails with UnsupportedError (no signals there), AuthError or ConfigError.
-   * @param pattern tokens separated by dots; `*` is any one token, `>` as the last one any number of them
+   * Emits the signals on matching channels, from subscription until the client closes, when the stream completes. After
+   * a lost connection it resumes by itself; signals published meanwhile are lost. A subscription keeps the process
+   * alive. The stream fails with UnsupportedError (signals not supported), AuthError or ConfigError.
+   * @param pattern tokens separated by dots; `*` matches one token, `>` as the last one matches one or more
    * @throws LockKeyError, ConfigError (the options), UnsupportedError
    */
   signal$(pattern: string, options: SignalOptions = {}): Observable<Signal> {
@@ -69,6 +69,6 @@ export class Signals {
   }
 
   private unsupported(): UnsupportedError {
-    return new UnsupportedError(`${this.#backend.name} has no signals`);
+    return new UnsupportedError(`${this.#backend.name} does not support signals`);
   }
 }

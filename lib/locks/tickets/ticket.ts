@@ -15,39 +15,39 @@ import { withdraw } from '../acquire/acquire-attempts.js';
 import type { CheckedAcquire } from '../acquire/checked-acquire.js';
 import { checkAcquireTimeout } from '../options/resolve-options.js';
 
-/** A place in the queue of a key, taken now and waited for later (two-phase). */
+/** A place in the queue of a key, taken now and waited for later (two-phase acquire). */
 export interface LockTicket {
   readonly keys: readonly string[];
-  /** Where the place is: `acquired`, the lock was free; `queued`, others are before it. Rejects as `wait` does. */
+  /** The state of the place: `acquired`, the lock was free; `queued`, others are ahead. Rejects as `wait` does. */
   readonly placed: Promise<'acquired' | 'queued'>;
   /**
-   * Waits for the lock, in seconds at most `timeoutS` (default: the `acquireTimeoutS` of the ticket). Null: not yet, and
-   * the place is kept. A lock that was granted while nobody waited is handed over as long as its lease lasts, for it is
-   * not renewed before. One call gets the handle.
-   * @throws LeaseExpiredError (granted, and not claimed in time), NotEnqueuedError (cancelled, or claimed already),
-   *   PoolExhaustedError (no connection for it), LockUnavailableError (the place is lost with its connection), the reason
-   *   of the signal, ShuttingDownError, ConfigError, or the error that refused the place
+   * Waits for the lock, at most `timeoutS` seconds (default: the ticket's `acquireTimeoutS`). Null: not granted yet,
+   * and the place is kept. A lock granted while nobody waited can be claimed until its lease ends; it is not renewed
+   * before that. Only one call gets the handle.
+   * @throws LeaseExpiredError (granted but not claimed in time), NotEnqueuedError (cancelled, or claimed already),
+   * PoolExhaustedError (no connection available), LockUnavailableError (the place was lost with its connection), the
+   * reason of the signal, ShuttingDownError, ConfigError, or the error that refused the place
    */
   wait(timeoutS?: number): Promise<LockHandle | null>;
-  /** Leaves the queue, or gives back the lock that nobody has claimed. Idempotent; never throws. */
+  /** Leaves the queue, or releases an unclaimed lock. Idempotent; never rejects. */
   cancel(): Promise<void>;
-  /** Plain data: the keys, and where the place is. */
+  /** Plain data: the keys and the state of the place. */
   toJSON(): object;
 }
 
-/** What a ticket needs of those who made it. */
+/** What a ticket needs from its client. */
 export interface TicketHost {
   readonly keeper: LeaseKeeper;
-  /** Keep the process alive: somebody waits. */
+  /** These alarms keep the process alive while a caller waits. */
   readonly alarms: Alarms;
-  /** Undefined: the backend has been started. @throws what makes the ticket void */
+  /** Undefined: the backend has started. @throws the error that voids the ticket */
   ready(request: CheckedAcquire): Promise<void> | undefined;
-  /** Takes a place. @throws what refuses it */
+  /** Takes a place. @throws the error that refuses it */
   enqueue(request: CheckedAcquire, waiter: Waiter): Pending;
-  /** @throws UnsupportedError, having given the lease back */
+  /** @throws UnsupportedError, having released the lease */
   hold(request: CheckedAcquire, leases: readonly Lease[], since: Ms): LockHandle;
   queued(request: CheckedAcquire): void;
-  /** The error as the user knows its key. */
+  /** Maps the key in an error to the one that the user wrote. */
   explain(error: unknown, request: CheckedAcquire): unknown;
   ended(ticket: Ticket): void;
 }
@@ -59,7 +59,7 @@ type Step =
   | { in: 'granted'; lease: Lease }
   | { in: 'over'; error: unknown };
 
-/** A call of wait() that has not been answered. */
+/** A pending call of wait(). */
 interface Claimant {
   readonly alarm: Alarm;
   resolve(lock: LockHandle | null): void;
@@ -83,19 +83,19 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
     this.keys = request.keys;
     this.#since = desk.keeper.clock.now();
     const { signal } = request;
-    // Before the place is asked for: it may be refused at once, and its end must find what it has to undo.
+    // Before the place is requested: it may be refused at once, and ending the ticket must find this to undo.
     if (signal) this.#ignoreAbort = whenAborted(signal, () => void this.giveUp(signal.reason));
     const ready = desk.ready(request);
-    // At once, if the backend is there.
+    // At once if the backend has started.
     this.#placed = ready ? ready.then(() => this.open()) : this.open();
-    // Those who wait are told; nobody has to look at this one.
+    // Waiting callers receive the error, so this promise may stay unhandled.
     this.#placed.catch((error: unknown) => this.end(error));
   }
 
   async wait(timeoutS?: number): Promise<LockHandle | null> {
     const timeoutMs = checkAcquireTimeout(timeoutS) ?? this.#request.waitMs;
     const until = this.#desk.keeper.clock.now() + timeoutMs;
-    // After a stall, the sockets may hold what the lease needs.
+    // After a stall, unread input may hold proof of the lease.
     if (this.#step.in === 'granted') await this.#step.lease.check();
     const step = this.#step;
     if (step.in === 'over') throw step.error;
@@ -112,7 +112,7 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
     return this.giveUp(this.notEnqueued());
   }
 
-  /** Leaves, and tells those who wait why. Never throws. */
+  /** Gives up the place and tells waiting callers why. Never throws. */
   async giveUp(reason: unknown): Promise<void> {
     const step = this.#step;
     if (step.in === 'over') return;
@@ -136,12 +136,12 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
     // Never.
   }
 
-  /** LeaseHolder. As long as it lasts, it can be claimed. */
+  /** LeaseHolder. The lock can be claimed as long as its lease lasts. */
   draining(): void {
-    // The handle says it.
+    // The handle will report it.
   }
 
-  /** LeaseHolder. Nobody has claimed it in time. */
+  /** LeaseHolder. The lock was not claimed in time. */
   lost(lease: Lease, reason: LossReason, cause: Error | undefined): void {
     const { server } = lease.grant;
     const key = this.keys[0]!;
@@ -162,13 +162,13 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
   /** Waiter */
   granted(grant: Grant): void {
     this.#place.resolve('acquired');
-    // What is no grant, or has an owner that fails, has been given up.
+    // An invalid grant, or one whose owner throws, has been given up.
     this.offer(grant).catch((error: unknown) => this.refused(error));
   }
 
   /** Waiter */
   refused(error: unknown): void {
-    // The last word was the grant.
+    // The grant was the final answer.
     if (this.#step.in === 'granted') return;
     const { name } = this.#desk.keeper.backend;
     this.end(this.#desk.explain(failureOf(name, 'enqueue', error), this.#request));
@@ -180,7 +180,7 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
     this.#step = queued;
     // The answer may come before the call returns.
     queued.pending = this.#desk.enqueue(this.#request, this);
-    // Given up from within, by a sharding strategy say.
+    // Cancelled during the call, for example by a sharding strategy.
     if (this.isOver) withdraw(queued.pending);
     return this.#place.promise;
   }
@@ -191,13 +191,13 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
 
   private async offer(grant: Grant): Promise<void> {
     const { keeper } = this.#desk;
-    // Granted and given up in the same turn, or granted more than once.
+    // Granted and cancelled in the same turn, or granted twice.
     if (this.#step.in !== 'queued') return keeper.backend.abandon(grant);
     const lease = keeper.keep(grant, grant.req.leaseMs, 'manual');
     this.#step = { in: 'granted', lease };
     lease.handTo(this, 'manual');
     if (this.#claimants.size === 0 || !(await lease.check())) return;
-    // Who waited when the look at the lease began may have gone since.
+    // The caller that waited when the lease check began may have left since.
     const [first] = this.#claimants;
     if (!first) return;
     this.dismiss(first);
@@ -213,7 +213,7 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
     return this.#desk.hold(this.#request, [lease], this.#since);
   }
 
-  /** Nothing comes of it any more. */
+  /** Ends the ticket without a lock. */
   private end(error: unknown): void {
     if (this.#step.in === 'over') return;
     this.#step = { in: 'over', error: withOrigin(error, this.#desk.keeper) };
@@ -223,7 +223,7 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
     for (const claimant of [...this.#claimants]) this.dismiss(claimant)?.reject(error);
   }
 
-  /** Undefined if it has been told already. */
+  /** Undefined if the caller has been answered already. */
   private dismiss(claimant: Claimant): Claimant | undefined {
     this.#desk.alarms.cancel(claimant.alarm);
     return this.#claimants.delete(claimant) ? claimant : undefined;

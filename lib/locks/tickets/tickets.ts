@@ -35,7 +35,7 @@ export class Tickets implements TicketHost {
     return ticket;
   }
 
-  /** All places are given up; who waits for one is told. */
+  /** Gives up all places and tells the callers that wait for them. */
   close(): void {
     for (const ticket of [...this.open]) void ticket.giveUp(new ShuttingDownError({ key: ticket.keys[0]! }));
   }
@@ -50,7 +50,7 @@ export class Tickets implements TicketHost {
     return this.start.isDecided ? undefined : this.acquirer.ready(deadline, signal);
   }
 
-  /** TicketHost. A place lasts until it is given up, whatever the time that its holder means to wait. */
+  /** TicketHost. A place has no deadline: it lasts until it is given up, however long its holder means to wait. */
   enqueue(request: CheckedAcquire, waiter: Waiter): Pending {
     this.assertUsable(request);
     this.keeper.watch.sampleIfStale();
@@ -89,7 +89,7 @@ export class Tickets implements TicketHost {
     this.acquirer.assertUsable(request);
     if (this.start.capabilities?.tickets === false) {
       const { name } = this.keeper.backend;
-      throw new UnsupportedError(`${name} has no places that can be taken now and waited for later`, {
+      throw new UnsupportedError(`${name} does not support tickets`, {
         key: request.keys[0]!,
       });
     }

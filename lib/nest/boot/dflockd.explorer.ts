@@ -14,12 +14,12 @@ import { instancesIn, type NestModule } from '../shared/module-info.js';
 import type { ServiceRef } from '../methods/service-ref.js';
 import { visibleServiceRef } from '../methods/visible-service-ref.js';
 
-/** Applications that have been explored: each is, once, whatever the number of DflockdModules in it. */
+/** Applications already explored: each is explored once, whatever the number of its DflockdModules. */
 const explored = shared('explored', () => new WeakSet<ModulesContainer>());
 
 /**
- * Looks at everything the application is made of, before it starts: connects the objects that Nest did not construct
- * (factories, values, test doubles), and fails the boot for locked methods that could never work.
+ * Scans the application before it starts: connects objects that Nest did not construct (from factories, values, test
+ * doubles), and fails the boot for locked methods that could never work.
  */
 @Injectable()
 export class DflockdExplorer {
@@ -62,7 +62,7 @@ export class DflockdExplorer {
     if (names.length > 0 && answersErrors(this.modules)) warn(MESSAGES.hiddenFilter(names));
   }
 
-  /** @returns what the method will ask for its locks */
+  /** @returns what the method requests for its locks */
   private connect(
     { object }: Subject,
     method: LockedMethod,

@@ -5,19 +5,19 @@ import type { LockedMethod } from '../methods/locked-method.registry.js';
 import { isSse } from '../methods/method-metadata.js';
 
 /**
- * Metadata that Nest and @nestjs/schedule leave on handlers. The names are the same in all versions this package works
- * with; they are not exported in all of them.
+ * Metadata that Nest and @nestjs/schedule store on handlers. The names are the same in all supported versions, but not
+ * exported in all of them.
  */
 const NEST = {
   routeArguments: '__routeArguments__',
   responsePassthrough: '__responsePassthrough__',
-  /** Of `@Res()` among the kinds of route arguments. */
+  /** `@Res()` among the kinds of route arguments. */
   response: '1:',
   cron: 'SCHEDULE_CRON_OPTIONS',
 };
 
 /**
- * Looks at what else stands on a locked method.
+ * Checks what else is applied to a locked method.
  * @throws ConfigError for combinations that cannot work
  */
 export function refuseImpossible(prototype: object, { property, plan }: LockedMethod): void {
@@ -48,7 +48,7 @@ function answersItself(prototype: object, property: string | symbol): boolean {
   );
 }
 
-/** What a call of the property runs; accessors are left alone. */
+/** The function that a call of the property runs; accessors are not read. */
 export function methodOf(prototype: object, property: string | symbol): object | undefined {
   for (let p: object | null = prototype; p; p = Object.getPrototypeOf(p) as object | null) {
     const descriptor = Object.getOwnPropertyDescriptor(p, property);

@@ -9,22 +9,22 @@ import { isModuleFilter } from '../errors/module.filter.js';
 import type { NestWrapper } from '../shared/module-info.js';
 import { requestPlansOn } from '../requests/request-plans.js';
 
-/** Of `@UseFilters`; the same in all versions, not exported in all of them. */
+/** Metadata of `@UseFilters`: the same in all versions, but not exported in all of them. */
 const FILTERS = '__exceptionFilters__';
 
-/** Whether any DflockdModule of the application answers errors, so that there is something to hide. */
+/** Whether any DflockdModule of the application answers errors, so that a filter could hide them. */
 export const answersErrors = (modules: ModulesContainer): boolean =>
   answeringIn(modules).some(({ settings }) => settings !== undefined);
 
-/** The name of a global filter that catches every LockError before the filter of a module gets it. */
+/** The name of a global filter that catches every LockError before the module's filter receives it. */
 export function hidingGlobally(config: ApplicationConfig): string | undefined {
   const perRequest = config.getGlobalRequestFilters() as NestWrapper[];
-  // What a factory makes per request is known to nobody before it is called.
+  // What a factory returns per request is not known before it is called.
   const classes = perRequest.map(({ metatype, inject }) => (inject ? undefined : metatype));
   return hiding([...config.getGlobalFilters(), ...classes]);
 }
 
-/** The names of filters that do so for the locked handlers of a class, because they are bound to it or to a handler. */
+/** The names of such filters bound to a class with locked handlers, or to one of the handlers. */
 export function hidingOn(prototype: object, locked: readonly LockedMethod[]): string[] {
   const type = prototype.constructor;
   const ofClass = [MODULE, ...filtersOn(type)];
@@ -37,10 +37,10 @@ export function hidingOn(prototype: object, locked: readonly LockedMethod[]): st
   return bound.map(hiding).filter((name) => name !== undefined);
 }
 
-/** In the place of the modules' filters, which are asked after those that are bound. */
+/** Stands for the modules' filters, which are tried after bound filters. */
 const MODULE = { isAnswering: true };
 
-/** @param filters the last is asked first */
+/** @param filters the last is tried first */
 function hiding(filters: readonly unknown[]): string | undefined {
   let name: string | undefined;
   for (const filter of filters.toReversed()) {
@@ -56,7 +56,7 @@ function hiding(filters: readonly unknown[]): string | undefined {
   return undefined;
 }
 
-/** Whether it extends the filter of this package, and so can be taken to pass LockErrors to it. */
+/** Whether it extends this package's filter, and so can be expected to pass LockErrors to it. */
 const answersLocks = (filter: unknown): boolean =>
   filter instanceof LockExceptionFilter ||
   (typeof filter === 'function' && filter.prototype instanceof LockExceptionFilter);

@@ -1,10 +1,10 @@
 import { ModuleRef } from '@nestjs/core';
 import type { NestModule, NestWrapper } from '../shared/module-info.js';
 
-/** Something in a module that may have locked methods. */
+/** A provider or controller that may have locked methods. */
 export interface Subject {
   readonly prototype: object;
-  /** Undefined for what is made per request or per user: Nest injects each of those. */
+  /** Undefined for request-scoped and transient providers: Nest injects into each of their instances. */
   readonly object: object | undefined;
 }
 
@@ -20,14 +20,14 @@ export function* subjectsOf(module: NestModule): Generator<Subject> {
 function subjectOf(wrapper: NestWrapper): Subject | undefined {
   if (wrapper.isDependencyTreeStatic()) {
     const object: unknown = wrapper.instance;
-    // Of transient classes Nest keeps one, too, and has routes call it.
+    // Of a transient class Nest keeps one instance too, and routes call it.
     if (typeof object === 'object' && object !== null) {
       const prototype = Object.getPrototypeOf(object) as object | null;
       return prototype ? { prototype, object } : undefined;
     }
     if (!wrapper.isTransient) return undefined;
   }
-  // What a factory makes per request is known to nobody before it is called.
+  // What a factory returns per request is not known before it is called.
   const { metatype, inject } = wrapper;
   const prototype: unknown = typeof metatype === 'function' && !inject ? metatype.prototype : undefined;
   return typeof prototype === 'object' && prototype !== null ? { prototype, object: undefined } : undefined;

@@ -4,7 +4,7 @@ import { MESSAGES } from '../shared/dflockd.messages.js';
 import type { LockPlan } from '../methods/lock-plan.js';
 import { requestPlansOn } from '../requests/request-plans.js';
 
-/** Metadata that tells nothing about what a method handles, and that of handlers for which Nest runs no interceptors. */
+/** Metadata that does not mark a handler, and that of handlers for which Nest runs no interceptors. */
 const SAYS_NOTHING = /^(design:|__(interceptors|guards|pipes|exceptionFilters)__$|swagger\/)/;
 const WITHOUT_INTERCEPTORS = /^(SCHEDULE|EVENT_LISTENER_METADATA$|bullmq:|__saga__$)/;
 const FIELD = 'graphql:resolve_property';
@@ -15,7 +15,7 @@ export interface RequestPlan {
   readonly refusal: string | undefined;
 }
 
-/** What @LockRequest asks for on a class and its methods, inherited ones included. */
+/** The locks that @LockRequest requests on a class and its methods, including inherited ones. */
 export function* requestPlansIn(prototype: object, fieldsAreIntercepted: boolean): Generator<RequestPlan> {
   for (const plan of requestPlansOn(prototype.constructor)) yield { plan, refusal: undefined };
   const known = new Set<string | symbol>();
@@ -38,7 +38,7 @@ function refusalOf({ method }: LockPlan, handler: object, fieldsAreIntercepted: 
   return handles ? undefined : MESSAGES.noRequest(method);
 }
 
-/** Whether GraphQL is told to run interceptors for fields, which it does not by default. */
+/** Whether GraphQL is configured to run interceptors for fields, which it does not by default. */
 export function interceptsFields(modules: ModulesContainer): boolean {
   return [...modules.values()].some(({ providers }) => {
     const options = providers.get('GqlModuleOptions')?.instance as { fieldResolverEnhancers?: string[] } | undefined;

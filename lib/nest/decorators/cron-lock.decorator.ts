@@ -6,24 +6,24 @@ import type { AnyMethod, LockDecorator } from '../methods/with-lock.types.js';
 
 export interface CronLockOptions {
   /**
-   * Seconds for which the lock is kept at least, counted from its acquisition: longer than the clocks of the instances
-   * differ, shorter than the time between two ticks. Without it, an instance that is late finds the lock free again and
-   * runs the job a second time.
+   * Minimum time, in seconds after the acquire, for which the lock is kept: longer than the clocks of the instances
+   * differ, shorter than the interval between two ticks. Without it, an instance that is late would find the lock free
+   * again and run the job a second time.
    */
   minHoldS: number;
   /**
-   * Seconds after the grant at which the job loses its lock (reason `overdue`), at least `minHoldS`. Give it to every job: one
-   * that never settles would otherwise keep the lock until its process ends. Default: the module's `maxHoldS`.
+   * Seconds after the grant at which the job loses its lock (reason `overdue`), at least `minHoldS`. Set it for every
+   * job: one that never settles would otherwise keep the lock until its process ends. Default: the module's `maxHoldS`.
    */
   maxHoldS?: number | undefined;
-  /** Seconds. Default: the module's. */
+  /** Lease in seconds. Default: the module's. */
   leaseTtlS?: number | undefined;
-  /** The `instance` given to `forRoot`. */
+  /** The `instance` given to `forRoot`. Default: the one without a name. */
   instance?: string | undefined;
 }
 
 /**
- * For a `@Cron` method, above or below it: of all instances of the application, one runs the job per tick; the others skip.
+ * For a `@Cron` method, above or below it: one instance of the application runs the job per tick; the others skip it.
  * @throws ConfigError when the class is defined, if the key or an option cannot work
  *
  * @example

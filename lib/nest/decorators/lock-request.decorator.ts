@@ -10,22 +10,25 @@ import { trackedHandler } from '../requests/tracked-handler.js';
 import { addRequestPlan, requestPlansOn, type RequestLockPlan } from '../requests/request-plans.js';
 
 export interface LockRequestOptions extends LockTimes {
-  /** The only way: whoever sent the request is told (HTTP 423). */
+  /** The only choice: the sender of the request gets an error (HTTP 423). */
   onBusy?: 'throw' | undefined;
-  /** How many may hold the key at once. A semaphore of a name does not exclude a lock of the same name. Default 1: a lock. */
+  /**
+   * Makes the key a semaphore: how many requests may hold it at once. A semaphore does not exclude a lock of the same
+   * name. Default: none; the key is a lock.
+   */
   limit?: number | undefined;
   /**
-   * - `'response'` (default): the lock is held until the response is over: everything has been handed to the network, or the
-   *   connection is closed. A client that reads slowly, or not at all, keeps the lock: give `maxHoldS` too.
-   * - `'handler'`: until the handler has settled, whatever is still to be sent.
+   * - `'response'` (default): the lock is held until the response is over: all of it has been handed to the network, or
+   *   the connection is closed. A client that reads slowly, or not at all, keeps the lock, so set `maxHoldS` too.
+   * - `'handler'`: until the handler has settled, whatever remains to be sent.
    *
-   * Either way the lock outlasts the handler: a client that leaves does not end it while the handler runs.
+   * In both cases the lock outlasts the handler: a client that disconnects does not end it while the handler runs.
    */
   until?: 'response' | 'handler' | undefined;
   /**
-   * Seconds after the grant at which the request loses its lock (reason `overdue`), above 0. `currentLock()?.signal` aborts in
-   * a handler that still runs, and the answer is 503 once it settles; a response that is being sent is cut off. Default: the
-   * module's `maxHoldS`. Handlers that share a lock have the limit of the first.
+   * Seconds after the grant at which the request loses its lock (reason `overdue`), above 0. In a handler that still
+   * runs, `currentLock()?.signal` aborts, and the response is 503 once it settles; a response that is being sent is cut
+   * off. Default: the module's `maxHoldS`. Handlers that share a lock have the limit of the first.
    */
   maxHoldS?: number | undefined;
   /** The `instance` given to `forRoot`. Default: the one without a name. */
@@ -36,15 +39,15 @@ const KNOWN = ['onBusy', 'limit', 'until', 'maxHoldS', 'instance', 'acquireTimeo
 const NAME = '@LockRequest';
 
 /**
- * Runs a request under a lock whose key comes from the request. The lock is taken after the guards and before the pipes, and
- * held until the handler has settled and the response is over (over HTTP, and GraphQL over HTTP; elsewhere, and with
- * `until: 'handler'`, until the handler has settled). For request handlers only: HTTP, messages, WebSocket, GraphQL. On a
- * class it applies to all its handlers; a lock of the class and one of the method are both held. Handlers of one request
- * that ask for the same key share the lock.
+ * Runs a request under a lock whose key is derived from the request. The lock is acquired after the guards and before
+ * the pipes, and held until the handler has settled and the response is over. (The response counts over HTTP, and for
+ * GraphQL over HTTP; on other transports, and with `until: 'handler'`, only the handler counts.) For request handlers
+ * only: HTTP, messages, WebSocket, GraphQL. On a class it applies to all of its handlers; a lock of the class and one of
+ * the method are both held. Handlers of one request that ask for the same key share the lock.
  *
  * @param key a function of the ExecutionContext that returns a key or a list; `lockKey` throws for missing values
- * @throws ConfigError when the class is defined, or at start, where it could not work. The request fails with
- * AcquireTimeoutError (busy), LockLostError (also if the handler has succeeded), LockKeyError and so on.
+ * @throws ConfigError when the class is defined, or at start, if it could not work. The request fails with
+ * AcquireTimeoutError (busy), LockLostError (even if the handler has succeeded), LockKeyError and so on.
  *
  * @example
  * ```ts
@@ -62,9 +65,9 @@ export function LockRequest(
     if (typeof property === 'object') throw new ConfigError(MESSAGES.standardDecorator(NAME));
     const method = property === undefined ? undefined : methodToWrap(NAME, target, property, descriptor);
     const plan = requestPlan(method?.name ?? (target as { name: string }).name, key, options);
-    // Those of a class are tracked by the module: it knows the inherited ones, and those of subclasses.
+    // Handlers of a class are tracked by the module, which knows inherited ones and those of subclasses.
     const subject: object = method ? (descriptor!.value = trackedHandler(method.original)) : target;
-    // Decorators run from below: the upper lock is the outer one.
+    // Decorators are applied from the bottom: the upper lock is the outer one.
     const isFirst = requestPlansOn(subject).length === 0;
     addRequestPlan(subject, plan);
     if (!isFirst) return;

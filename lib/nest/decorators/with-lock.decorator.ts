@@ -3,14 +3,14 @@ import type { AnyMethod, KeyOf, LockDecorator, WithLockArgs } from '../methods/w
 
 /**
  * Runs the method under a lock: no two calls with the same key run at once, in this process or any other. The upper
- * decorator is the outer one: put the lock above transactions, retries, timeouts and caches.
+ * decorator is the outer one, so put the lock above transactions, retries, timeouts and caches.
  *
- * @param key a template with paths into the arguments (`'order:{0.id}'`); a list of templates, to hold all of them; or a
- * function called with the method's `this` and arguments, which returns a key or a list
+ * @param key a template with paths into the arguments (`'order:{0.id}'`); a list of templates, to hold all of them; or
+ * a function called with the method's `this` and arguments that returns a key or a list
  * @param options see WithLockOptions
  * @throws ConfigError when the class is defined, if the key or an option cannot work. The method then rejects with
- * AcquireTimeoutError (busy), LockLostError, LockKeyError (a value that makes no key), NestedLockError (the key is held by
- * the caller itself), LockUnavailableError and the other errors of DflockdService.acquire.
+ * AcquireTimeoutError (busy), LockLostError, LockKeyError (a value that cannot be part of a key), NestedLockError (the
+ * caller itself holds the key), LockUnavailableError and the other errors of DflockdService.acquire.
  *
  * @example
  * ```ts

@@ -12,14 +12,14 @@ export type ExceptionFilterSetting = boolean | LockErrorStatuses | undefined;
 /** How one DflockdModule of an application answers errors. */
 export interface Answering {
   readonly instance: string;
-  /** That of its client's errors. Undefined if the service was replaced. */
+  /** The origin of its client's errors. Undefined if the service was replaced. */
   readonly origin: object | undefined;
-  /** Undefined: it does not. */
+  /** Undefined: it does not answer. */
   readonly settings: LockErrorStatuses | undefined;
 }
 
 const applications = shared('answering', () => new WeakMap<ModulesContainer, Answering[]>());
-/** By the origin of errors: `lockErrorResponse` knows no application. */
+/** By the origin of errors, since `lockErrorResponse` knows no application. */
 const settingsByOrigin = shared('answering-origins', () => new WeakMap<object, LockErrorStatuses>());
 
 /** The modules of an application whose options are known. */
@@ -27,7 +27,7 @@ export function answeringIn(modules: ModulesContainer): readonly Answering[] {
   return applications.get(modules) ?? [];
 }
 
-/** Notes how a module answers. */
+/** Records how a module answers. */
 export function noteAnswering(
   modules: ModulesContainer,
   instance: string,
@@ -42,8 +42,8 @@ export function noteAnswering(
 }
 
 /**
- * Whose setting counts for an error: that of the module whose client threw it. For errors that none of them threw, the default
- * instance if it answers, or the first that does.
+ * The module whose setting applies to an error: the one whose client threw it. For an error that none of them threw,
+ * the default instance if it answers, otherwise the first that does.
  */
 export function answeringOf(modules: ModulesContainer, error: LockError): Answering | undefined {
   const all = answeringIn(modules);
@@ -54,7 +54,7 @@ export function answeringOf(modules: ModulesContainer, error: LockError): Answer
   return answering.find(({ instance }) => instance === DEFAULT_INSTANCE) ?? answering[0];
 }
 
-/** The setting of the module whose client threw the error, in whichever application; otherwise the defaults. */
+/** The settings of the module whose client threw the error, in any application; otherwise the defaults. */
 export function settingsOf(error: LockError): LockErrorStatuses {
   const origin = originOf(error);
   return (origin && settingsByOrigin.get(origin)) ?? {};
@@ -65,7 +65,7 @@ const STATUSES = ['busyStatus', 'keyStatus'];
 /** @throws ConfigError */
 export function checkFilter(setting: unknown): void {
   const filter = checkStatuses('exceptionFilter', setting);
-  // One that is named and undefined, as from a configuration, is the default.
+  // A property that is present but undefined, as from a configuration, means the default.
   if (!STATUSES.some((name) => name in filter)) {
     throw wrong('exceptionFilter', `true, false or an object with ${STATUSES.join(' or ')}`, setting);
   }

@@ -7,18 +7,18 @@ import { LOG_CONTEXT } from '../shared/dflockd.constants.js';
 import { answeringIn, answeringOf } from './exception.settings.js';
 import { answerTo, INTERNAL, type EdgeAnswer, type LockErrorStatuses } from './lock-error-statuses.js';
 
-/** Names in all versions of Nest; not exported in all of them. */
+/** The same in all versions of Nest, but not exported in all of them. */
 const GATEWAY = 'websockets:is_gateway';
 const FILTERS = '__exceptionFilters__';
 
-/** A client of socket.io, or a WebSocket, whose `emit` reaches nobody but itself. */
+/** A socket.io client, or a WebSocket, whose `emit` stays local. */
 interface Client {
   emit?(event: string, data: unknown): void;
   send?(message: string): void;
   readyState?: unknown;
 }
 
-/** Tells a WebSocket client about a failed lock, by an `exception` event. */
+/** Sends a failed lock to a WebSocket client as an `exception` event. */
 export function tellClient(error: LockError, settings: LockErrorStatuses, host: ArgumentsHost): void {
   const answer = answerTo(error, settings);
   logFault(error, answer);
@@ -38,7 +38,7 @@ class GatewayFilter implements ExceptionFilter<LockError> {
   }
 }
 
-/** Nest reads from its class what a filter catches. */
+/** Nest reads what a filter catches from its class. */
 function gatewayFilter(modules: ModulesContainer): GatewayFilter {
   class Its extends GatewayFilter {}
   CatchIf((error) => answeringOf(modules, error)?.settings !== undefined)(Its);
@@ -48,8 +48,8 @@ function gatewayFilter(modules: ModulesContainer): GatewayFilter {
 const logger = new Logger(LOG_CONTEXT);
 
 /**
- * Clients are told nothing about a mistake of the application, so the log has it; over HTTP Nest itself does that. Nor are they
- * told why their key was refused: developers find that at level debug, in one line, since any client can cause it.
+ * Logs an application error, because clients are told nothing about it; over HTTP Nest itself does that. A refused key
+ * is logged at debug level, in one line, because clients are not told the reason and any client can cause it.
  */
 export function logFault(error: LockError, answer: EdgeAnswer | undefined): void {
   if (!answer) logger.error(error);
@@ -57,8 +57,8 @@ export function logFault(error: LockError, answer: EdgeAnswer | undefined): void
 }
 
 /**
- * Nest applies no global filters to gateways, not even those of APP_FILTER. So theirs get one, behind all of their own.
- * To be called before the gateways' handlers are registered, that is, before `onModuleInit`.
+ * Adds a filter to gateways, behind all of their own, because Nest applies no global filters to them, not even those of
+ * APP_FILTER. Must be called before the gateways' handlers are registered, that is, before `onModuleInit`.
  */
 export function coverGateways(modules: ModulesContainer): void {
   if (answeringIn(modules).every(({ settings }) => settings === undefined)) return;
@@ -67,7 +67,7 @@ export function coverGateways(modules: ModulesContainer): void {
     for (const { metatype } of providers.values()) {
       if (typeof metatype !== 'function' || !Reflect.hasMetadata(GATEWAY, metatype)) continue;
       const all = (Reflect.getMetadata(FILTERS, metatype) ?? []) as unknown[];
-      // Another module, or another application of the same class, may have been here before.
+      // Another module, or another application with the same class, may have added one before.
       const own = all.filter((one) => !(one instanceof GatewayFilter));
       Reflect.defineMetadata(FILTERS, [filter, ...own], metatype);
     }

@@ -3,7 +3,7 @@ import { LockError } from '../../common/errors.js';
 import { checkStatuses, settingsOf } from './exception.settings.js';
 import { answerTo, INTERNAL, type EdgeAnswer, type LockErrorStatuses } from './lock-error-statuses.js';
 
-/** Seconds after which a client may try again. */
+/** Seconds after which a client may retry. */
 const RETRY_AFTER = '1';
 
 /** An HTTP response to a LockError. It names no key. */
@@ -15,18 +15,18 @@ export interface LockErrorResponse {
     statusCode: number;
     /** A fixed text for each kind of error. */
     message: string;
-    /** The name of the status. Not for mistakes of the application, as in Nest's own answer. */
+    /** The name of the status. Absent for application errors, as in Nest's own response. */
     error?: string | undefined;
-    /** As of the error. Not for mistakes of the application. */
+    /** The code of the error. Absent for application errors. */
     code?: string | undefined;
   };
 }
 
 /**
- * The response that the exception filter of the module gives, for filters of the application that catch everything. A
- * mistake of the application (as NestedLockError) gets Nest's 500 without details: log the error.
+ * The response of the module's exception filter, for catch-all filters of the application. An application error (such
+ * as NestedLockError) gets Nest's 500 without details, so log it.
  * @param statuses default: those of the module whose client threw the error
- * @returns undefined for what is no LockError
+ * @returns undefined if it is not a LockError
  * @throws ConfigError for statuses outside 400 to 599
  */
 export function lockErrorResponse(error: LockError, statuses?: LockErrorStatuses): LockErrorResponse;
@@ -50,7 +50,7 @@ export function responseTo({ code }: LockError, { status, message, busy }: EdgeA
   return {
     status,
     headers: busy ? { 'Retry-After': RETRY_AFTER } : {},
-    // In Nest's order.
+    // The property order of Nest.
     body: error === undefined ? body : { statusCode: status, message, error, code },
   };
 }

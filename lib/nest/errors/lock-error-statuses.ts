@@ -15,7 +15,7 @@ import {
 export interface EdgeAnswer {
   readonly status: number;
   readonly message: string;
-  /** Somebody else has the lock: the same request may succeed in a moment. */
+  /** Another caller has the lock: the same request may succeed in a moment. */
   readonly busy: boolean;
 }
 
@@ -24,9 +24,11 @@ const unavailable = (message: string): EdgeAnswer => ({ status: 503, message, bu
 
 /** The statuses that an application can choose. */
 export interface LockErrorStatuses {
-  /** Of a busy lock. Default 423. */
+  /** For a busy lock. Default 423. */
   readonly busyStatus?: number | undefined;
-  /** Of a key that a decorator could not make from the arguments of a call. Default 400; 500: a mistake of the application. */
+  /**
+   * For a key that a decorator could not build from the arguments of a call. Default 400; 500: an application error.
+   */
   readonly keyStatus?: number | undefined;
 }
 
@@ -51,7 +53,7 @@ const ANSWERS: readonly (readonly [ErrorClass, EdgeAnswer])[] = [
   [ShuttingDownError, unavailable('The service is shutting down')],
 ];
 
-/** Undefined: a mistake of the application, nothing that its clients could know about. */
+/** Undefined: an application error, about which clients are told nothing. */
 export function answerTo(
   error: LockError,
   { busyStatus, keyStatus = BAD_KEY.status }: LockErrorStatuses = {},

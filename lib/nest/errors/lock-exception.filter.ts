@@ -9,17 +9,17 @@ import { responseTo } from './lock-error-response.js';
 import { answerTo, INTERNAL, type EdgeAnswer, type LockErrorStatuses } from './lock-error-statuses.js';
 
 /**
- * Answers requests that failed over a lock. The module registers one for the whole application (option `exceptionFilter`),
- * which leaves errors to filters of the application that name LockError or a subclass in `@Catch`.
+ * Answers requests that failed because of a lock. The module registers one for the whole application (option
+ * `exceptionFilter`); it leaves errors to filters of the application that name LockError or a subclass in `@Catch`.
  *
- * WebSocket gateways get it at the place of their last filter: Nest knows no global filters for them. A microservice of a
+ * WebSocket gateways get it as their last filter, because Nest applies no global filters to them. A microservice of a
  * hybrid application needs `connectMicroservice(options, { inheritAppConfig: true })`.
  *
- * HTTP: busy 423 with `Retry-After: 1`; unreachable, lost, overloaded, shutting down 503; a key that a decorator could not
- * make from the arguments of the call 400, in the log at debug; what is a mistake in the application 500, logged by Nest.
- * Elsewhere the error goes on in the form that the transport sends to clients. No answer names a key.
+ * HTTP: busy 423 with `Retry-After: 1`; unreachable, lost, overloaded, shutting down 503; a key that a decorator could
+ * not build from the arguments of the call 400, logged at debug level; an application error 500, logged by Nest. On
+ * other transports the error is passed on in the form that they send to clients. No response names a key.
  *
- * A filter that catches everything can extend this class and pass each LockError to `super.catch`.
+ * A catch-all filter can extend this class and pass each LockError to `super.catch`.
  */
 @Catch(LockError)
 export class LockExceptionFilter implements ExceptionFilter<LockError> {
@@ -35,7 +35,7 @@ export class LockExceptionFilter implements ExceptionFilter<LockError> {
     const { message } = answer ?? INTERNAL;
     const payload = { status: 'error', message, code: error.code };
     if (context === 'rpc') return throwError(() => payload);
-    // GraphQL and others take what is thrown here; `extensions` reaches GraphQL's clients.
+    // GraphQL and other transports use what is thrown here; `extensions` reaches GraphQL clients.
     throw Object.assign(new Error(message, { cause: error }), { extensions: { code: error.code } });
   }
 

@@ -21,13 +21,13 @@ export class ModuleFilter extends LockExceptionFilter {
     super(adapters);
   }
 
-  /** Nest wants the filter before the options are known. */
+  /** Nest requires the filter before the options are known. */
   configure(answering: Answering): void {
     this.answering = answering;
   }
 
   override catch(error: LockError, host: ArgumentsHost): unknown {
-    // Not left to Nest's order: a filter that catches everything might stand between.
+    // Not left to Nest's order, since a catch-all filter might come in between.
     const named = filterNaming(error, this.config);
     return named ? named.catch(error, host) : super.catch(error, host);
   }
@@ -37,7 +37,7 @@ export class ModuleFilter extends LockExceptionFilter {
     return this.answering?.settings !== undefined;
   }
 
-  /** Whether it answers this error, or has the application's filter do so. */
+  /** Whether it answers this error, or delegates it to a filter of the application. */
   answers(error: LockError, modules: ModulesContainer): boolean {
     return this.isAnswering && answeringOf(modules, error) === this.answering;
   }
@@ -47,11 +47,11 @@ export class ModuleFilter extends LockExceptionFilter {
   }
 }
 
-/** Also one of another copy of this package. */
+/** Also true for another copy of this package. */
 export const isModuleFilter = (filter: unknown): filter is ModuleFilter =>
   typeof filter === 'object' && filter !== null && (filter as Partial<ModuleFilter>)[BRAND] === true;
 
-/** Nest reads from its class what a filter catches: so each has a class of its own. */
+/** Nest reads what a filter catches from its class, so each module has its own class. */
 export function moduleFilter(
   adapters: HttpAdapterHost,
   config: ApplicationConfig,
@@ -64,8 +64,8 @@ export function moduleFilter(
 }
 
 /**
- * The application's global filter for this error, if one names its class or another LockError that it is. Those made per
- * request come before all others anyway.
+ * The application's global filter for this error, if one names its class or a LockError class it inherits from.
+ * Request-scoped filters come before all others anyway.
  */
 function filterNaming(error: LockError, config: ApplicationConfig): ExceptionFilter | undefined {
   return config

@@ -13,8 +13,8 @@ export interface DecoratedMethod {
 }
 
 /**
- * Refuses, when the class is defined, every place where a method decorator could not do its work.
- * @param decorator how it is called in the source, for the message
+ * Refuses, when the class is defined, every place where a method decorator could not work.
+ * @param decorator its name in the source, for the message
  * @throws ConfigError
  */
 export function methodToWrap(
@@ -23,7 +23,7 @@ export function methodToWrap(
   property: string | symbol | DecoratorContext | undefined,
   descriptor: PropertyDescriptor | undefined,
 ): DecoratedMethod {
-  // A decorator of the ECMAScript proposal gets (value, context) instead of (prototype, name, descriptor).
+  // A decorator of the ECMAScript proposal receives (value, context) instead of (prototype, name, descriptor).
   if (typeof property === 'object' || property === undefined) {
     throw new ConfigError(MESSAGES.standardDecorator(decorator));
   }

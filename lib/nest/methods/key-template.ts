@@ -3,7 +3,7 @@ import { checkCount, checkKey, delimitersOf, encodeKeyValue } from '../../locks/
 import type { LockKey } from '../../locks/options/options.js';
 import { located, MESSAGES } from '../shared/dflockd.messages.js';
 
-/** Makes the key, or the keys, of one call. */
+/** Builds the key, or the keys, of one call. */
 export type KeyMaker = (self: unknown, args: readonly unknown[]) => LockKey;
 type TemplateMaker = (self: unknown, args: readonly unknown[]) => string;
 
@@ -12,7 +12,7 @@ const PATH = /^\d+(\.[^.{}]+)*$/;
 /**
  * Turns the key given to a decorator into a function of the call.
  * @param where decorator and method, for messages
- * @throws ConfigError if it cannot be a key, whatever the call
+ * @throws ConfigError if it cannot be a key for any call
  */
 export function compileKey(where: string, key: unknown): KeyMaker {
   if (typeof key === 'string') return compileTemplate(where, key);
@@ -21,9 +21,9 @@ export function compileKey(where: string, key: unknown): KeyMaker {
   throw new ConfigError(MESSAGES.badKey(where, key));
 }
 
-/** Says of a key error that the arguments of a call are its cause. Other errors stay as they are. */
+/** Marks a key error as caused by the arguments of a call. Other errors stay as they are. */
 export function blameArguments(error: unknown): unknown {
-  // Not an assignment: it may be frozen.
+  // Not an assignment, since the error may be frozen.
   if (error instanceof LockKeyError) Reflect.set(error, 'fromArguments', true);
   return error;
 }
@@ -40,7 +40,7 @@ function blaming<K>(make: (self: unknown, args: readonly unknown[]) => K): typeo
 
 function keyFrom(where: string, result: unknown): LockKey {
   if (result instanceof Promise) {
-    // No request is to blame for that, and nobody else looks at what it rejects with.
+    // No request caused this, and nothing else handles the rejection.
     result.catch(() => undefined);
     throw new ConfigError(MESSAGES.asyncKey(where));
   }
@@ -65,7 +65,7 @@ function compileList(where: string, list: readonly unknown[]): KeyMaker {
 
 function compileTemplate(where: string, key: string): TemplateMaker {
   if (key === '') throw new ConfigError(MESSAGES.emptyKey(where));
-  // Literals have even indices, the paths between them odd ones.
+  // Literals are at even indices, the paths between them at odd ones.
   const parts = key.split(/\{([^{}]*)\}/);
   const literals = parts.filter((_, index) => index % 2 === 0);
   const paths = parts.filter((_, index) => index % 2 === 1);
@@ -73,7 +73,7 @@ function compileTemplate(where: string, key: string): TemplateMaker {
   const bad = paths.find((path) => !PATH.test(path));
   if (bad !== undefined) throw new ConfigError(MESSAGES.badPath(where, key, bad));
   if (literals.slice(1, -1).includes('')) throw new ConfigError(MESSAGES.touchingPlaceholders(where, key));
-  // What no key can have is refused now, not at the first call.
+  // A literal that no key can contain is refused now, not at the first call.
   literals.filter(Boolean).forEach((literal) => located(where, () => checkKey(literal)));
   if (paths.length === 0) return () => key;
 

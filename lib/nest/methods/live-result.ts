@@ -1,7 +1,7 @@
 import { type Cures, refuseLive } from '../../locks/handle/live-result.js';
 import { MESSAGES } from '../shared/dflockd.messages.js';
 
-/** Not Node's streams and files, for which the lock is held until they end; nor iterators of subscriptions in GraphQL. */
+/** Excludes Node's streams and files, which hold the lock until they end, and iterators of GraphQL subscriptions. */
 const CURES: Cures = {
   observable: "add the option returns: 'observable'",
   asyncGenerator: 'make the method itself an async generator',
@@ -10,7 +10,7 @@ const CURES: Cures = {
 };
 
 /**
- * Refuses a result of a locked method that would go on after the lock is released.
+ * Refuses a result of a locked method that is still active after the lock is released.
  * @throws ConfigError
  */
 export const refuseLiveResult = (method: string, result: unknown): void =>

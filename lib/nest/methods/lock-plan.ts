@@ -10,7 +10,7 @@ import { DEFAULT_INSTANCE } from '../shared/dflockd.constants.js';
 import { located, MESSAGES } from '../shared/dflockd.messages.js';
 import { compileKey, type KeyMaker } from './key-template.js';
 
-/** What a decorator asks for, checked and complete: nothing in it is wrong or missing any more. */
+/** What a decorator requests, checked and complete. */
 export interface LockPlan {
   /** `OrderService.pay`, as shown in errors. */
   readonly method: string;
@@ -18,17 +18,17 @@ export interface LockPlan {
   readonly key: KeyMaker;
   readonly onBusy: 'throw' | 'skip' | ((busy: AcquireTimeoutError, ...args: unknown[]) => unknown);
   readonly onLost: 'throw' | 'ignore';
-  /** What gives up waiting, made of the call. */
+  /** Aborts the wait; derived from the call. */
   readonly signal: ((...args: unknown[]) => unknown) | undefined;
-  /** What the decorator names itself; the module's defaults stand for the rest. */
+  /** What the decorator sets itself; the module's defaults apply to the rest. */
   readonly scope: Readonly<
     Pick<ScopeOptions, 'acquireTimeoutS' | 'leaseTtlS' | 'limit' | 'onNested' | 'minHoldS' | 'maxHoldS'>
   >;
-  /** Where the decorator stands, if it wraps a method. */
+  /** The method that the decorator is applied to, if it wraps one. */
   readonly at: LockedCall['method'] | undefined;
   /** Whether it joins the lock of an override that calls the method as its `super`. */
   readonly joins: boolean;
-  /** What the method returns, and with it how long it goes on. */
+  /** What the method returns, which tells how long it is active. */
   readonly returns: 'promise' | 'observable' | 'generator';
 }
 
@@ -48,9 +48,9 @@ const KNOWN = [
 const ON_NESTED: readonly unknown[] = ['throw', 'join', 'wait'];
 
 /**
- * @param decorator how it is called in the source
- * @param generates whether it is an async generator
- * @param at where the decorator stands, if it wraps a method
+ * @param decorator its name in the source
+ * @param generates whether the method is an async generator
+ * @param at the method that the decorator is applied to, if it wraps one
  * @throws ConfigError naming decorator, method, option and value
  */
 export function planOf(
@@ -100,7 +100,7 @@ function check(
   checkBounds('limit', limit);
   holdTimes(minHoldS, maxHoldS, Infinity);
   const scope = {
-    // Who skips does not wait, unless told to.
+    // With `skip` a call does not wait, unless `acquireTimeoutS` is set.
     ...defined('acquireTimeoutS', acquireTimeoutS ?? (onBusy === 'skip' ? 0 : undefined)),
     ...defined('leaseTtlS', leaseTtlS),
     ...defined('limit', limit),
@@ -115,7 +115,7 @@ function check(
     signal: signal as LockPlan['signal'],
     returns,
     joins: onNested === 'join',
-    // By this the client knows that there is nothing to be checked.
+    // The identity of NO_OPTIONS tells the client that there is nothing to check.
     scope: Object.keys(scope).length > 0 ? scope : NO_OPTIONS,
   };
 }

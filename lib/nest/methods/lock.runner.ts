@@ -18,7 +18,9 @@ interface Call {
   readonly key: LockKey;
 }
 
-/** Takes the locks of locked methods from a client: what the options mean before the method runs. */
+/**
+ * Acquires the locks of locked methods from a client and applies the options that take effect before the method runs.
+ */
 export class LockRunner implements PlanRunner {
   constructor(private readonly client: LockClient<unknown>) {}
 
@@ -26,7 +28,7 @@ export class LockRunner implements PlanRunner {
     holdTimes(minHoldS, maxHoldS, this.client.options.maxHoldMs);
   }
 
-  // Not an async function: every locked call would pay for it.
+  // Not an async function, which every locked call would pay for.
   enter(
     plan: LockPlan,
     self: unknown,
@@ -43,14 +45,14 @@ export class LockRunner implements PlanRunner {
     return this.take(plan, { self, args, key }, signal);
   }
 
-  /** Until the caller's own or the plan's signal aborts. */
+  /** Waits until the caller's own or the plan's signal aborts. */
   private async enterUntil(
     plan: LockPlan,
     call: Call & { own: AbortSignal | undefined },
   ): Promise<CallScope | BusyResult> {
     const { self, args, own } = call;
     const its = Reflect.apply(plan.signal!, self, args) as AbortSignal | undefined;
-    // The client refuses what is not a signal.
+    // The client refuses a value that is not a signal.
     if (!own || !isSignal(its)) return this.take(plan, call, its ?? own);
     const both = eitherSignal(its, own);
     try {
@@ -78,7 +80,7 @@ export class LockRunner implements PlanRunner {
       return undefined;
     }
     if (typeof onBusy === 'function' && isBusy(error)) return Reflect.apply(onBusy, self, [error, ...args]);
-    // The client has found fault with the key, which was made of the arguments: constant ones were checked before.
+    // The key was refused because of the arguments: constant keys were checked before.
     throw withOrigin(blameArguments(error), this.client.origin);
   }
 }

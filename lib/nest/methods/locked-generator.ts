@@ -6,7 +6,7 @@ import { type CallScope, BusyResult } from './service-ref.js';
 
 type Steps = AsyncGenerator<unknown, unknown, unknown>;
 
-/** An async generator: locked from the first `next()` until it is done, returned or has thrown. */
+/** An async generator: locked from the first `next()` until it is done, returns or throws. */
 export function lockedGenerator(plan: LockPlan, original: AnyFunction): AnyFunction {
   return async function* locked(this: unknown, ...args: unknown[]): Steps {
     const scope = await runnerFor(this, plan).enter(plan, this, args);
@@ -26,12 +26,12 @@ export function lockedGenerator(plan: LockPlan, original: AnyFunction): AnyFunct
   };
 }
 
-/** The same steps, each with the lock as the current one; none after its loss. */
+/** The same steps, each with the lock as the current one, and none after its loss. */
 function under(plan: LockPlan, scope: CallScope, steps: Steps): AsyncIterable<unknown, unknown, unknown> {
   const failIfLost = async (settled?: { value: unknown }): Promise<void> => {
     const { loss } = scope;
     if (!loss || plan.onLost === 'ignore') return;
-    // What it has open is closed; whatever it says to that, the loss is what counts.
+    // Close what the generator has open; its errors do not matter, because the loss does.
     await scope.run(() => steps.return(undefined)).catch(() => undefined);
     if (settled) loss.settle(settled);
     throw loss;

@@ -5,7 +5,7 @@ import { serviceRefToken, LOCKED_METHODS } from '../shared/dflockd.constants.js'
 import type { LockPlan } from './lock-plan.js';
 import { isServiceRef, type ServiceRef } from './service-ref.js';
 
-/** What the explorer has to know about a locked method. */
+/** What the explorer needs to know about a locked method. */
 export interface LockedMethod {
   readonly property: string | symbol;
   readonly plan: LockPlan;
@@ -13,7 +13,7 @@ export interface LockedMethod {
   bind(self: object, ref: ServiceRef): void;
 }
 
-// Objects that the explorer has connected. They may be frozen or shared, so nothing is written onto them.
+// Objects that the explorer has connected. Nothing is written onto them, since they may be frozen or shared.
 const bound = shared('bound', () => new WeakMap<object, Map<string, ServiceRef>>());
 
 function bind(self: object, ref: ServiceRef, instance: string): void {
@@ -26,13 +26,15 @@ function bind(self: object, ref: ServiceRef, instance: string): void {
 /** A method of all objects with locked methods. */
 const SELF = sharedSymbol('self');
 
-/** What methods of the object see as `this`: not the object itself, if that is a proxy which calls them on its target. */
+/** What methods of the object see as `this`: its target, if the object is a proxy that calls them on it. */
 function insideOf(object: object): object {
   const self = (object as Record<symbol, (() => unknown) | undefined>)[SELF]?.();
   return typeof self === 'object' && self !== null ? self : object;
 }
 
-/** Notes a locked method on its prototype, and has Nest inject the service reference into the objects of its class. */
+/**
+ * Registers a locked method on its prototype and makes Nest inject the service reference into instances of its class.
+ */
 export function registerLockedMethod(prototype: object, property: string | symbol, plan: LockPlan): void {
   const { instance } = plan;
   const own = (Reflect.getOwnMetadata(LOCKED_METHODS, prototype) ?? []) as readonly LockedMethod[];
@@ -47,7 +49,7 @@ export function registerLockedMethod(prototype: object, property: string | symbo
   });
   const token = serviceRefToken(instance);
   if (token in prototype) return; // A base class, or another method of this one, asks for it.
-  // Nest assigns; the setter keeps the property out of spreads, loops and equality checks of users and tests.
+  // Nest assigns; the setter keeps the property out of users' and tests' spreads, loops and equality checks.
   Object.defineProperty(prototype, token, {
     configurable: true,
     get: () => undefined,
@@ -70,7 +72,10 @@ export function lockedMethodsOf(prototype: object | null): LockedMethod[] {
   return found;
 }
 
-/** The service reference of an instance of DflockdModule that an object was connected to: by injection, or by the explorer. */
+/**
+ * The service reference that an object was connected to, for an instance of DflockdModule: by injection, or by the
+ * explorer.
+ */
 export function serviceRefOf(self: object, instance: string): ServiceRef | undefined {
   const injected: unknown = (self as Record<symbol, unknown>)[serviceRefToken(instance)];
   return isServiceRef(injected) ? injected : bound.get(self)?.get(instance);

@@ -10,8 +10,8 @@ import { copyMetadata } from './method-metadata.js';
 type Specialise = (where: string, key: unknown, options: unknown) => unknown;
 
 /**
- * The decorator behind all lock decorators. It wraps when the class is defined: interceptors would only reach request
- * handlers, and whoever patches methods at bootstrap comes after routes and cron jobs have been registered.
+ * The base of all lock decorators. It wraps the method when the class is defined: interceptors would only reach request
+ * handlers, and patching methods at bootstrap would come after routes and cron jobs have been registered.
  */
 export function lockMethod(
   decorator: string,

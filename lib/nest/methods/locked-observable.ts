@@ -8,11 +8,11 @@ import { runnerFor } from './runner-lookup.js';
 import { type CallScope, BusyResult } from './service-ref.js';
 
 /**
- * A method that returns an Observable: each subscription takes the lock, calls the method, and holds the lock until
+ * A method that returns an Observable: each subscription acquires the lock, calls the method, and holds the lock until
  * complete, error or unsubscribe.
  */
 export function lockedObservable(plan: LockPlan, original: AnyFunction): AnyFunction {
-  // Those who expect a Promise of it get one.
+  // An async method keeps returning a Promise.
   const promised = types.isAsyncFunction(original);
   return function locked(this: unknown, ...args: unknown[]) {
     const observable = new Observable((subscriber) => {
@@ -53,7 +53,7 @@ class LockedSubscription {
     }
   }
 
-  /** Unsubscribed, or complete, or failed. */
+  /** Unsubscribed, completed or failed. */
   end(): void {
     this.isOver = true;
     this.waiting.abort();
@@ -69,7 +69,7 @@ class LockedSubscription {
       .pipe(takeUntil(this.over))
       .subscribe({
         next: (value) => subscriber.next(value),
-        // The lock is free before its end is told, as with a method that settles.
+        // The lock is released before the end is emitted, as with a method that settles.
         error: (error: unknown) => void (this.scope?.leave() ?? Promise.resolve()).then(() => subscriber.error(error)),
         complete: () => this.isOver || complete(),
       });

@@ -6,7 +6,7 @@ import { holdWhileRead, streamIn } from './locked-stream.js';
 import { runnerFor } from './runner-lookup.js';
 import { BusyResult } from './service-ref.js';
 
-/** A method that settles: locked until then, or, if its result is a stream, until that has been read. */
+/** A method that settles: locked until then or, if its result is a stream, until that has been read. */
 export function lockedPromise(plan: LockPlan, original: AnyFunction): AnyFunction {
   return async function locked(this: unknown, ...args: unknown[]): Promise<unknown> {
     const scope = await runnerFor(this, plan).enter(plan, this, args);

@@ -3,10 +3,10 @@ import { discardStream, isFile, isReadable } from '../../locks/handle/live-resul
 import type { LockPlan } from './lock-plan.js';
 import type { CallScope } from './service-ref.js';
 
-/** A stream that nobody reads ends when nobody can read it any more. */
+/** Releases the lock of a stream that is garbage-collected without having been read. */
 const forgotten = new FinalizationRegistry<CallScope>((scope) => void scope.leave());
 
-/** The Node stream in a result: itself, or the one that a StreamableFile sends. */
+/** The Node stream in a result: the result itself, or the one that a StreamableFile sends. */
 export function streamIn(result: unknown): Readable | undefined {
   if (typeof result !== 'object' || result === null) return undefined;
   const stream: object = isFile(result) ? result.getStream() : result;
@@ -14,7 +14,7 @@ export function streamIn(result: unknown): Readable | undefined {
 }
 
 /**
- * Keeps the lock until the stream has ended, failed or been closed; if the lock is lost before, the stream fails.
+ * Keeps the lock until the stream has ended, failed or been closed. If the lock is lost before that, the stream fails.
  * @throws LockLostError if the lock was lost before there was a stream to fail
  */
 export function holdWhileRead(plan: LockPlan, scope: CallScope, stream: Readable, result: unknown): unknown {
@@ -26,10 +26,10 @@ export function holdWhileRead(plan: LockPlan, scope: CallScope, stream: Readable
     throw loss;
   }
   const leave = (): void => void scope.leave();
-  // Its `close` comes later: by then the response may be complete, and the next request may ask for the lock.
+  // Not on `close`, which comes later: the response may be complete by then, and the next request may want the lock.
   stream.once('end', leave);
   finished(stream, leave);
-  // Weakly: the scope is kept as long as the lock, which is to end with the stream.
+  // A weak reference: the scope lives as long as the lock, which must end with the stream.
   const weak = new WeakRef(stream);
   forgotten.register(stream, scope);
   if (fails) scope.onLoss((error) => weak.deref()?.destroy(error));
@@ -37,7 +37,7 @@ export function holdWhileRead(plan: LockPlan, scope: CallScope, stream: Readable
   return result;
 }
 
-/** Where a client leaves in the middle of a file, older versions of Nest leave the file open, and the lock with it. */
+/** When a client disconnects in the middle of a file, older versions of Nest leave the file open, and the lock held. */
 function endWithDestination(stream: Readable): void {
   const pipe: Readable['pipe'] = stream.pipe.bind(stream);
   const piped: Readable['pipe'] = (destination, options) => {

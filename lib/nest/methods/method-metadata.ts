@@ -1,14 +1,14 @@
 import 'reflect-metadata';
 
-/** Where Nest's `@Sse` leaves its mark. */
+/** Metadata of Nest's `@Sse`. */
 const SSE = '__sse__';
 
 type AnyFunction = (...args: any[]) => unknown;
 
 /**
- * Makes `wrapper` look like `original` to everything that inspects functions: other decorators' Reflect metadata, `name`,
- * `length`, and own properties. Thus routes, guards, cron jobs and API documentation see no difference, whatever side of
- * the lock their decorator stands on.
+ * Makes `wrapper` look like `original` to everything that inspects functions: Reflect metadata of other decorators,
+ * `name`, `length` and own properties. Thus routes, guards, cron jobs and API documentation see no difference, on
+ * whichever side of the lock their decorator is.
  */
 export function copyMetadata(wrapper: AnyFunction, original: AnyFunction): void {
   for (const key of Reflect.ownKeys(original)) {
@@ -20,5 +20,5 @@ export function copyMetadata(wrapper: AnyFunction, original: AnyFunction): void 
   }
 }
 
-/** Whether the handler sends what it emits, as it comes. */
+/** Whether the handler sends what it emits immediately. */
 export const isSse = (handler: object): boolean => Reflect.getMetadata(SSE, handler) === true;

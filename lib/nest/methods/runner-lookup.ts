@@ -6,7 +6,7 @@ import { serviceRefOf } from './locked-method.registry.js';
 import { runningConstructor } from './running.constructor.js';
 import type { PlanRunner } from './service-ref.js';
 
-/** @throws ConfigError naming the cure, where a call on `self` cannot reach a module. Nothing ever runs unlocked. */
+/** @throws ConfigError with advice, if a call on `self` cannot reach a module. Nothing ever runs unlocked. */
 export function runnerFor(self: unknown, plan: LockPlan): PlanRunner {
   if ((typeof self !== 'object' && typeof self !== 'function') || self === null) {
     throw new ConfigError(MESSAGES.detached(plan.method));
@@ -18,7 +18,7 @@ export function runnerFor(self: unknown, plan: LockPlan): PlanRunner {
 }
 
 function whyUnreachable(self: object, { method, instance }: LockPlan): string {
-  // Nest injects into objects that are complete.
+  // Nest injects only into complete objects.
   const type = runningConstructor(self);
   return type === undefined ? MESSAGES.unreachable(method, instance) : MESSAGES.inConstructor(method, type);
 }

@@ -1,6 +1,6 @@
 /**
- * The name of the class whose constructor is running on this object, as far as the stack tells. Undefined if there is none.
- * Slow: for messages only.
+ * The name of the class whose constructor is running on this object, as far as the stack tells; undefined if there is
+ * none. Slow, so only for messages.
  */
 export function runningConstructor(self: object): string | undefined {
   const classes = new Set<string>();
@@ -8,13 +8,16 @@ export function runningConstructor(self: object): string | undefined {
     const { constructor } = p as { constructor?: unknown };
     if (typeof constructor === 'function' && constructor !== Object) classes.add(constructor.name);
   }
-  // The innermost is the one that calls.
+  // The innermost one makes the call.
   const running = callSites().filter((site) => site.isConstructor());
   const name = running.map((site) => site.getFunctionName() ?? '').find((one) => classes.has(one));
   return name === '' ? '(anonymous)' : name;
 }
 
-/** All of them: the call may be deeper than the usual ten. As data, since tools that map sources rewrite the text. */
+/**
+ * All call sites: the call may be deeper than the default ten frames. As objects, since source-map tools rewrite the
+ * text.
+ */
 function callSites(): readonly NodeJS.CallSite[] {
   const before = ['stackTraceLimit', 'prepareStackTrace'].map((name) => [name, Reflect.get(Error, name)] as const);
   // Reflect.set: Error may be frozen.

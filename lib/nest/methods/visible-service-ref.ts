@@ -3,7 +3,7 @@ import type { ModuleRef } from '@nestjs/core';
 import { serviceRefToken } from '../shared/dflockd.constants.js';
 import { isServiceRef, type ServiceRef } from './service-ref.js';
 
-/** The service reference that a class of this module gets injected; undefined if it gets none. Nest itself is asked. */
+/** The service reference that Nest injects into a class of this module, resolved by Nest itself; undefined if none. */
 export async function visibleServiceRef(
   moduleRef: ModuleRef | undefined,
   instance: string,

@@ -6,7 +6,7 @@ import type { LockTimes, LockKey } from '../../locks/options/options.js';
 /** Any method. */
 export type AnyMethod = (...args: any[]) => any;
 
-// A template's paths: 'order:{0.id}' has '0.id'. Each is looked up in the tuple of the method's parameters.
+// The paths of a template: 'order:{0.id}' has '0.id'. Each is resolved in the parameter tuple of the method.
 
 /** The paths in the placeholders of a template. */
 export type TemplatePaths<S extends string> = S extends `${string}{${infer P}}${infer R}`
@@ -26,10 +26,10 @@ export type PropertyAt<T, K extends string> =
       : K extends keyof T
         ? T[K]
         : never;
-/** The type of what a path leads to; never if it leads nowhere. */
+/** The type that a path leads to; never if it leads nowhere. */
 export type ValueAt<T, P extends string> =
   IsAny<T> extends true ? any : P extends `${infer H}.${infer R}` ? ValueAt<PropertyAt<T, H>, R> : PropertyAt<T, P>;
-/** The paths of a template that do not lead to a value that can be part of a key. `A`: the parameters of the method. */
+/** The paths of a template that do not lead to a value that can be part of a key. `A`: the method's parameters. */
 export type BadPaths<S extends string, A> =
   TemplatePaths<S> extends infer P
     ? P extends string
@@ -43,7 +43,10 @@ export type BadPaths<S extends string, A> =
       : never
     : never;
 
-/** A key template whose placeholders all lead to a string, number, bigint or boolean; else a text that says which does not. */
+/**
+ * A key template whose placeholders all lead to a string, number, bigint or boolean; otherwise a text that names the
+ * others.
+ */
 export type Template<S extends string, A> = string extends S
   ? S
   : [BadPaths<S, A>] extends [never]
@@ -53,20 +56,20 @@ export type Template<S extends string, A> = string extends S
 /** `'skip'` for a method whose result may be undefined. */
 export type SkipOf<M extends AnyMethod> =
   ReturnType<M> extends Promise<infer V> ? (undefined extends V ? 'skip' : void extends V ? 'skip' : never) : never;
-/** What a method with a lock may return. */
+/** What a locked method may return. */
 export type LockableResult = Promise<any> | Observable<any> | AsyncGenerator<any, any, any>;
 
-/** What may be the key of a method `M` of the class `T`. */
+/** What can be the key of a method `M` of the class `T`. */
 export type KeyOf<T, M extends AnyMethod, S extends string> = [ReturnType<M>] extends [LockableResult]
   ? Template<S, Parameters<M>> | readonly Template<S, Parameters<M>>[] | ((this: T, ...args: Parameters<M>) => LockKey)
   : 'a locked method must return a Promise, an Observable or an AsyncGenerator';
 
 export interface WithLockOptions<M extends AnyMethod = AnyMethod, T = any> extends LockTimes {
   /**
-   * What happens when the lock was not free in time (`acquireTimeoutS`):
-   * - `'throw'` (default): the AcquireTimeoutError;
-   * - `'skip'`: the method is not run, the result is undefined. Without an `acquireTimeoutS` of its own it does not wait.
-   *   Only for methods whose result may be undefined;
+   * What happens when the lock is not free in time (`acquireTimeoutS`):
+   * - `'throw'` (default): rejects with the AcquireTimeoutError;
+   * - `'skip'`: does not run the method and returns undefined. Without its own `acquireTimeoutS` it does not wait. Only
+   *   for methods whose result may be undefined;
    * - a function: its result becomes the method's. Called with the method's `this` and arguments.
    *
    * An unreachable server is not "busy": it always throws.
@@ -77,46 +80,54 @@ export interface WithLockOptions<M extends AnyMethod = AnyMethod, T = any> exten
     | ((busy: AcquireTimeoutError, ...args: Parameters<M>) => ReturnType<M> | Awaited<ReturnType<M>>)
     | undefined;
   /**
-   * What happens when the lock was lost before the method had finished: `'throw'` (default) a LockLostError, with the
-   * result in its `settled`; `'ignore'`: the result, as if nothing had happened. The method's own error comes first.
+   * What happens when the lock is lost before the method has finished: `'throw'` (default): a LockLostError with the
+   * result in its `settled`; `'ignore'`: the result, as if nothing had happened. The method's own error takes
+   * precedence.
    */
   onLost?: 'throw' | 'ignore' | undefined;
   /**
    * What happens when the caller already runs under this lock, judged by the async context (see `currentLock`):
-   * - `'throw'` (default): a NestedLockError at once. With `onBusy: 'skip'` it skips.
-   * - `'join'`: where an override calls its decorated `super`, the inner call runs under the lock of the outer one: the
-   *   same object, the same method. Anywhere else it acts as `'throw'`. To join another lock, pass its handle:
+   * - `'throw'` (default): a NestedLockError at once. With `onBusy: 'skip'` the method is skipped.
+   * - `'join'`: if an override calls its decorated `super` (the same object, the same method), the inner call runs
+   *   under the lock of the outer one. Anywhere else it acts as `'throw'`. To join another lock, pass its handle:
    *   `DflockdService.withLock(key, { onNested: lock }, fn)`.
    * - `'wait'`: waits until that lock is released; for tasks that the locked code leaves running.
    */
   onNested?: 'throw' | 'join' | 'wait' | undefined;
   /**
    * Returns an AbortSignal that ends the wait: when it aborts, the call leaves the queue and rejects with the signal's
-   * reason; `onBusy` is not called. It has no effect once the method runs. Called with the method's `this` and arguments. If
-   * it returns undefined, only `acquireTimeoutS` ends the wait. `@LockRequest` stops waiting with its HTTP request by itself.
+   * reason; `onBusy` is not called. It has no effect once the method runs. Called with the method's `this` and
+   * arguments. If it returns undefined, only `acquireTimeoutS` ends the wait. `@LockRequest` needs no signal: its wait
+   * ends with the HTTP request.
    */
   signal?: ((this: T, ...args: Parameters<M>) => AbortSignal | undefined) | undefined;
-  /** How many may hold the key at once. A semaphore of a name does not exclude a lock of the same name. Default 1: a lock. */
+  /**
+   * Makes the key a semaphore: how many calls may hold it at once. A semaphore does not exclude a lock of the same name.
+   * Default: none; the key is a lock.
+   */
   limit?: number | undefined;
-  /** Seconds for which the lock is kept at least. The caller has its result at once, the hold goes on behind. Default 0. */
+  /**
+   * Minimum time, in seconds after the acquire, for which the lock is kept, in the background if the method settles
+   * earlier: the caller gets its result at once. Default 0.
+   */
   minHoldS?: number | undefined;
   /**
    * Seconds after the grant at which the method loses its lock (reason `overdue`): above 0, at least `minHoldS`.
-   * `currentLock()?.signal` aborts, the method rejects with a LockLostError once it settles, and a second later the lock is
-   * free, even if the method still runs. Default: the module's `maxHoldS`.
+   * `currentLock()?.signal` aborts, the method rejects with a LockLostError once it settles, and the lock is free a
+   * second later, even if the method still runs. Default: the module's `maxHoldS`.
    */
   maxHoldS?: number | undefined;
   /** The `instance` given to `forRoot`. Default: the one without a name. */
   instance?: string | undefined;
   /**
-   * For a method that returns an Observable (an `@Sse` handler, for one), and only there: each subscription takes the
-   * lock, calls the method, and holds the lock until complete, error or unsubscribe; a lost lock errors the stream.
-   * Async generators and Node streams are recognised without it.
+   * Required for, and only for, a method that returns an Observable, such as an `@Sse` handler: each subscription
+   * acquires the lock, calls the method, and holds the lock until complete, error or unsubscribe; if the lock is lost,
+   * the stream errors. Async generators and Node streams are recognised without it.
    */
   returns?: 'observable' | undefined;
 }
 
-/** A method that returns an Observable, or a Promise of one, must say so. */
+/** A method that returns an Observable, or a Promise of one, must declare it. */
 export type WithLockArgs<M extends AnyMethod, T = any> =
   IsAny<Awaited<ReturnType<M>>> extends true
     ? [options?: WithLockOptions<M, T>]
@@ -126,6 +137,6 @@ export type WithLockArgs<M extends AnyMethod, T = any> =
         ? [options: WithLockOptions<M, T> & { returns: 'observable' }]
         : [options?: WithLockOptions<M, T>];
 
-/** Infers the method it stands on, and still is a MethodDecorator for `applyDecorators`. */
+/** Infers the method it is applied to, and is still a MethodDecorator for `applyDecorators`. */
 export type LockDecorator<T, M> = MethodDecorator &
   ((target: T, property: string | symbol, descriptor: TypedPropertyDescriptor<M>) => void);

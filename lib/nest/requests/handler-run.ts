@@ -5,15 +5,15 @@ import { LockError } from '../../common/errors.js';
 import { shared } from '../../common/shared-state.js';
 import { started } from '../../common/thenables.js';
 
-/** One for all copies of this package: the interceptor of one may run handlers that another has wrapped. */
+/** Shared by all copies of this package: the interceptor of one may run handlers that another has wrapped. */
 const runs = shared('handler-runs', () => new AsyncLocalStorage<HandlerRun | undefined>());
 
-/** The run that the calling code was started by, if it is the handler. */
+/** The run that the calling code belongs to, if it is the handler. */
 export const currentRun = (): HandlerRun | undefined => runs.getStore();
 
 /**
- * One run of the handler of a request, with all that is between its locks and the handler. Interceptors see only results: one
- * that gives up (a timeout) ends the request, but not the work of the handler.
+ * One run of a request's handler, with everything between its locks and the handler. Interceptors only see results: one
+ * that gives up (a timeout) ends the request, but not the handler's work.
  */
 export class HandlerRun {
   private isSubscribed = false;
@@ -23,14 +23,14 @@ export class HandlerRun {
   private calls = 0;
   private readonly whenOver: (() => void)[] = [];
 
-  /** @param isPrecise whether its work is known to end with the subscription, or to be told by call() */
+  /** @param isPrecise whether its work is known to end with the subscription, or is reported by call() */
   constructor(
     private readonly context: ExecutionContext,
     private readonly next: CallHandler,
     private readonly isPrecise: boolean,
   ) {}
 
-  /** Whether it is a run of that handler for that request, and goes on. */
+  /** Whether it is a run of that handler for that request, and is not over. */
   isOf(context: ExecutionContext): boolean {
     return this.context === context && !this.hasEnded;
   }
@@ -39,13 +39,13 @@ export class HandlerRun {
     return this.isSubscribed || this.calls > 0;
   }
 
-  /** Calls back when it is not busy: now, or later. */
+  /** Calls back when the run is not busy: now or later. */
   afterwards(fn: () => void): void {
     if (this.isBusy) this.whenOver.push(fn);
     else fn();
   }
 
-  /** What the handler gives; to be subscribed once. */
+  /** The result of the handler; must be subscribed once. */
   start(): Observable<unknown> {
     return new Observable((subscriber) => {
       this.isSubscribed = true;
@@ -74,20 +74,24 @@ export class HandlerRun {
       };
       return () => {
         isWanted = false;
-        // Otherwise the handler may have returned a promise, which goes on: its first value tells that it has settled.
+        // Otherwise the handler may have returned a promise, which is still pending: its first value tells that it has
+        // settled.
         if (hasEmitted || this.wasCalled || this.isPrecise) stop();
       };
     });
   }
 
-  /** Calls the handler. @throws LockError if the request, and with it the lock, is over: what came before took too long */
+  /**
+   * Calls the handler.
+   * @throws LockError if the request, and with it the lock, is already over because earlier steps took too long
+   */
   call<R>(handler: () => R): R {
     if (this.hasEnded) throw new LockError('the request was over before its handler began; the lock has been released');
     this.wasCalled = true;
     this.calls++;
     let result: R;
     try {
-      // Handlers that this one calls are part of it, and not counted by themselves.
+      // Handlers called by this one are part of it and not counted separately.
       result = runs.run(undefined, () => started(handler()));
     } catch (error) {
       this.settled();

@@ -21,13 +21,13 @@ import { RequestLock, requestLock } from './request-lock.js';
 import { isTracked } from './tracked-handler.js';
 import type { CallScope, PlanRunner, ServiceRef } from '../methods/service-ref.js';
 
-/** What a request asks for, and who takes it. */
+/** What a request asks for, and the runner that acquires it. */
 interface Lock {
   readonly plan: RequestLockPlan;
   readonly runner: PlanRunner;
 }
 
-/** Takes the locks of `@LockRequest`, which applies it. Without that decorator it does nothing. */
+/** Acquires the locks of `@LockRequest`, which applies it. Without that decorator it does nothing. */
 @Injectable()
 export class LockInterceptor implements NestInterceptor, OnModuleInit {
   private readonly refs = new Map<string, Promise<ServiceRef | undefined>>();
@@ -43,14 +43,14 @@ export class LockInterceptor implements NestInterceptor, OnModuleInit {
   }
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
-    // Applied to the class and to the method, or globally, it is called again inside its own run. A run that another
-    // interceptor repeats (a retry) takes the locks anew.
+    // Applied to both the class and the method, or globally, it is called again inside its own run. A run that another
+    // interceptor repeats (a retry) acquires the locks anew.
     const plans = currentRun()?.isOf(context) ? [] : plansFor(context);
     if (plans.length === 0) return next.handle() as Observable<unknown>;
     const locks: readonly Lock[] = await Promise.all(
       plans.map(async (plan) => ({ plan, runner: await this.runnerFor(plan) })),
     );
-    // Whoever subscribes again runs the handler again.
+    // Each subscription runs the handler again.
     return defer(() => {
       const run = new HandlerRun(context, next, isTracked(context.getHandler()) || isSse(context.getHandler()));
       const under = (handle: () => Observable<unknown>, lock: Lock) => () => locked(lock, context, run, handle);
@@ -74,7 +74,7 @@ function plansFor(context: ExecutionContext): readonly RequestLockPlan[] {
   return [context.getClass(), context.getHandler()].flatMap(requestPlansOn);
 }
 
-/** The rest of the request under one lock. */
+/** Runs the rest of the request under one lock. */
 function locked(
   { plan, runner }: Lock,
   context: ExecutionContext,
@@ -105,11 +105,11 @@ function locked(
   });
 }
 
-/** What goes on under a lock. */
+/** Work under a lock. */
 interface Work {
   readonly run: HandlerRun;
   handle(this: void): Observable<unknown>;
-  /** Whether what it emits is sent at once. */
+  /** Whether what it emits is sent immediately. */
   readonly streams: boolean;
 }
 

@@ -5,17 +5,20 @@ import { type Ms, systemClock } from '../../common/system.js';
 import { isMute, isOver, isPipelined, onEnd, type RawResponse } from './response.js';
 import type { CallScope } from '../methods/service-ref.js';
 
-/** How long a request lock lasts: to the end of the response, or of its handlers. */
+/** How long a request lock lasts: until the end of the response, or of its handlers. */
 export type Until = 'response' | 'handler';
 
-/** A response is looked at so often, if its handlers have settled or it is pipelined, in case its end was not told. */
+/**
+ * How often, in milliseconds, a response is checked in case its end was not reported, once its handlers have settled or
+ * while it is pipelined.
+ */
 const LOOK_MS: Ms = 1000;
 const looks = new Alarms(systemClock);
 
 /**
- * A lock of a request: held until all handlers that work on it have settled and, where one of them wants it, the response is
- * over. Several handlers of one request (fields of a GraphQL operation) share it: each waiting for the other's would be
- * waiting for the end of their own request.
+ * A lock of a request: held until all handlers that work under it have settled and, if one of them requires it, the
+ * response is over. Several handlers of one request (fields of a GraphQL operation) share it, because one that waited
+ * for another's lock would wait for the end of its own request.
  */
 export class RequestLock implements Alarm {
   due: Ms = Infinity;
@@ -29,8 +32,8 @@ export class RequestLock implements Alarm {
   readonly scope: Promise<CallScope>;
 
   /**
-   * @param enter takes the lock, until its signal aborts
-   * @param ended called once, when no other handler may share it any more
+   * @param enter acquires the lock, until its signal aborts
+   * @param ended called once, when no further handler may share it
    */
   constructor(
     private readonly key: string,
@@ -48,7 +51,7 @@ export class RequestLock implements Alarm {
       },
       () => this.end(),
     );
-    // The client may have left while the guards were at work.
+    // The client may have disconnected while the guards ran.
     if (left) this.stopWaiting();
     else if (this.isOpen && isPipelined(response!)) this.lookLater();
   }
@@ -62,16 +65,16 @@ export class RequestLock implements Alarm {
 
   /**
    * A handler has a result. Unless the lock lasts longer, it is released before the result is passed on.
-   * @param isBusy whether the handler still runs: an interceptor has given up
+   * @param isBusy whether the handler still runs because an interceptor has given up
    */
   settled(scope: CallScope, isBusy: boolean): Promise<LockLostError | undefined> {
     if (isBusy || this.lastsWithResponse || this.handlers > 1) return scope.settle();
-    // Who comes while it is given back needs another.
+    // A handler that comes during the release needs another lock.
     this.end();
     return scope.leave();
   }
 
-  /** A handler has settled, and its end is told, or nobody wants its result any more. */
+  /** A handler has settled and its end is reported, or its result is not wanted any more. */
   leave(): void {
     this.handlers--;
     this.endIfOver();
@@ -100,7 +103,7 @@ export class RequestLock implements Alarm {
     this.endIfOver();
   }
 
-  /** Nobody is waiting for an answer any more. */
+  /** No response is awaited any more. */
   private stopWaiting(): void {
     this.waiting.abort(new AcquireTimeoutError(this.key, { cause: new Error('the response is over') }));
   }
@@ -122,12 +125,12 @@ export class RequestLock implements Alarm {
     this.ended();
   }
 
-  /** What is being sent to the client is not protected any more: it must not look complete. */
+  /** The response being sent is not protected any more, so it must not look complete. */
   private lost(loss: Error): void {
     if (this.isSending && !isOver(this.response!)) this.response!.destroy?.(loss);
   }
 
-  /** Whether the response is on its way, so that the loss cannot be told by it any more. */
+  /** Whether the response is being sent, so that it cannot report the loss any more. */
   private get isSending(): boolean {
     if (this.handlers === 0) return this.lastsWithResponse;
     return this.isOpen && !this.streams && this.response!.headersSent === true;
@@ -136,7 +139,10 @@ export class RequestLock implements Alarm {
 
 const locks = shared('request-locks', () => new WeakMap<RawResponse, Map<string, RequestLock>>());
 
-/** The lock of a request by its name, or a new one. @param make is given what the lock calls when it has ended */
+/**
+ * The lock of a request by its name, or a new one.
+ * @param make receives a function that the lock calls when it has ended
+ */
 export function requestLock(
   response: RawResponse | undefined,
   name: string,

@@ -2,7 +2,7 @@ import { OutgoingMessage } from 'node:http';
 import { Stream } from 'node:stream';
 import type { ExecutionContext } from '@nestjs/common';
 
-/** A response of Node's, under whatever framework; those of serverless adapters and of mocks may have less. */
+/** Node's response under any framework; those of serverless adapters and of mocks may have fewer members. */
 export interface RawResponse {
   readonly writableFinished?: boolean;
   readonly closed?: boolean;
@@ -30,12 +30,12 @@ export function responseOf(context: ExecutionContext): RawResponse | undefined {
 export const isOver = ({ writableFinished, closed, destroyed, req }: RawResponse): boolean =>
   writableFinished === true || closed === true || destroyed === true || req?.socket?.destroyed === true;
 
-/** Those who are to be told of the end of a response: one listener of its own for all, since Node warns of more than ten. */
+/** Callbacks for the end of a response. They share one listener, since Node warns of more than ten. */
 const listening = new WeakMap<RawResponse, Set<() => void>>();
 
 /**
- * Calls back at the end of the response: at `finish` or `close`, whichever comes first, since serverless adapters emit
- * only the one, and clients that leave cause only the other. May call twice.
+ * Calls back at the end of the response: at `finish` or `close`, whichever comes first. Serverless adapters emit only
+ * the former, and clients that disconnect cause only the latter. May call twice.
  * @returns false if the response has no events
  */
 export function onEnd(response: RawResponse, listener: () => void): boolean {
@@ -55,12 +55,12 @@ function listen(response: RawResponse, listeners: Set<() => void>): void {
 }
 
 /**
- * Whether it is not its turn yet: the client has sent requests before it over the same connection (pipelining), and has yet to
- * be answered. Where that connection ends, such a response emits nothing.
+ * Whether the response waits behind others: the client has sent earlier requests over the same connection (pipelining)
+ * that have not been answered yet. If that connection ends, such a response emits nothing.
  */
 export const isPipelined = (response: RawResponse): boolean => response instanceof OutgoingMessage && !response.socket;
 
-/** Whether it has events, but cannot be relied on to emit any: a mock, or a response that nobody reads from. */
+/** Whether it has events but may never emit any: a mock, or a response that is not read. */
 export function isMute(response: RawResponse): boolean {
   if (!(response instanceof Stream)) return true;
   if (!(response instanceof OutgoingMessage)) return false;
@@ -69,20 +69,20 @@ export function isMute(response: RawResponse): boolean {
   return writableEnded && !socket && !req?.socket?.bytesRead;
 }
 
-/** Where the drivers of Apollo and Mercurius, and most `context` functions of users, put it. */
+/** Where the drivers of Apollo and Mercurius, and most users' `context` functions, put it. */
 function responseInGraphQL(context: unknown): RawResponse | undefined {
   if (typeof context !== 'object' || context === null) return undefined;
   const { res, reply, response, req } = context as Record<string, { res?: unknown } | undefined>;
   return [res, reply, response, req?.res].map(rawOf).find((found) => found !== undefined && isComplete(found));
 }
 
-/** Fastify has Node's response inside its own. */
+/** Fastify wraps Node's response in its own. */
 function rawOf(response: unknown): RawResponse | undefined {
   if (typeof response !== 'object' || response === null) return undefined;
   return (response as { raw?: RawResponse | null }).raw ?? response;
 }
 
-/** Other things than a response may go by these names. */
+/** Objects other than a response may have these names. */
 const isComplete = (response: RawResponse): boolean =>
   typeof response.once === 'function' &&
   typeof response.destroy === 'function' &&

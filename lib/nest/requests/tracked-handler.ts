@@ -11,7 +11,7 @@ const tracked = shared('tracked-handlers', () => new WeakSet<object>());
 
 export const isTracked = (handler: object): boolean => tracked.has(handler);
 
-/** The same method; the run of its request is told when it has settled. */
+/** The same method, which reports to the run of its request when it has settled. */
 export function trackedHandler(original: AnyFunction): AnyFunction {
   if (tracked.has(original) || types.isGeneratorFunction(original)) return original;
   const call = (self: unknown, args: unknown[]): unknown => {
@@ -19,7 +19,7 @@ export function trackedHandler(original: AnyFunction): AnyFunction {
     const handle = (): unknown => Reflect.apply(original, self, args);
     return run ? run.call(handle) : handle();
   };
-  // Other decorators look at what kind of function it is.
+  // Other decorators check whether the function is async.
   const handler = types.isAsyncFunction(original)
     ? async function (this: unknown, ...args: unknown[]): Promise<unknown> {
         return call(this, args);
@@ -33,8 +33,8 @@ export function trackedHandler(original: AnyFunction): AnyFunction {
 }
 
 /**
- * Tracks the handlers of all classes with @LockRequest, inherited ones and those of subclasses included. To be called before
- * handlers are registered, that is, before `onModuleInit`.
+ * Tracks the handlers of all classes with @LockRequest, including inherited ones and those of subclasses. Must be
+ * called before handlers are registered, that is, before `onModuleInit`.
  */
 export function trackHandlers(modules: ModulesContainer): void {
   for (const { providers, controllers } of modules.values()) {
@@ -50,7 +50,7 @@ function trackMethods(prototype: object | null | undefined): void {
     for (const property of Reflect.ownKeys(p)) {
       const descriptor = Object.getOwnPropertyDescriptor(p, property)!;
       const method: unknown = descriptor.value;
-      // What handles something has metadata.
+      // Handlers have metadata.
       if (typeof method !== 'function' || property === 'constructor' || !descriptor.configurable) continue;
       if (Reflect.getOwnMetadataKeys(method).length === 0) continue;
       Object.defineProperty(p, property, { ...descriptor, value: trackedHandler(method as AnyFunction) });

@@ -2,7 +2,7 @@ import { ConfigError } from '../../common/errors.js';
 import { insteadOf, kindOf } from '../../common/kind-of.js';
 import { shown, shownList } from '../../common/shown.js';
 
-/** Every text a developer reads from this room, in one place. */
+/** All texts of this room that developers read. */
 
 const show = (value: unknown): string => {
   if (typeof value === 'string') return `"${shown(value)}"`;
@@ -13,7 +13,7 @@ const show = (value: unknown): string => {
 };
 
 export const MESSAGES = {
-  // Decorators: where they cannot stand
+  // Decorators: places where they cannot be applied
   standardDecorator: (name: string) =>
     `${name} is a TypeScript (legacy) decorator: set "experimentalDecorators": true, as Nest itself needs it`,
   staticMethod: (name: string, method: string) =>
@@ -30,11 +30,11 @@ export const MESSAGES = {
   noKeys: (where: string) => `${where}: the list of keys is empty`,
   emptyKey: (where: string) => `${where}: the key is empty`,
   unbalancedBrace: (where: string, key: string) =>
-    `${where}: the key template ${show(key)} has a brace without its partner; placeholders look like {0} or {0.id}`,
+    `${where}: the key template ${show(key)} has an unmatched brace; placeholders look like {0} or {0.id}`,
   badPath: (where: string, key: string, path: string) =>
-    `${where}: {${path}} in the key template ${show(key)} is no path into the arguments; write {0}, {1}, {0.id}, …`,
+    `${where}: {${path}} in the key template ${show(key)} is not a path into the arguments; write {0}, {1}, {0.id}, …`,
   touchingPlaceholders: (where: string, key: string) =>
-    `${where}: two placeholders touch in the key template ${show(key)}, so that different values could give one key; put a character between them`,
+    `${where}: the key template ${show(key)} has adjacent placeholders, so different values could produce the same key; put a character between them`,
   cronTemplate: (key: string) =>
     `the key ${show(key)} has a placeholder, but a cron method is called without arguments`,
   badKeyResult: (where: string, value: unknown) =>
@@ -51,7 +51,7 @@ export const MESSAGES = {
     `Import DflockdModule.forRoot(${instance === 'default' ? '' : `{ instance: ${show(instance)} }`}), and let Nest create the object: list its class in "providers"; ` +
     `in a test, with Test.createTestingModule({ imports: [DflockdModule.forRoot({ embedded: true })], providers: [${method.split('.')[0]}] }), ` +
     `or attachLocks(new ${method.split('.')[0]}(…)) from nestjs-dflockd/testing. ` +
-    'If its constructor began the work that calls it, do so in onModuleInit',
+    'If its constructor starts the work that calls it, start that in onModuleInit',
   inConstructor: (method: string, type: string) =>
     `${method} has a lock and was called in the constructor of ${type}, before the object has its DflockdModule; ` +
     'call it in onModuleInit or later',
@@ -60,7 +60,7 @@ export const MESSAGES = {
     `@LockRequest on ${method}: no DflockdModule${ofInstance(instance)} is visible in its module` +
     `; ${there(known)}. Correct the name, or import the module that has it`,
   notReady: (method: string) =>
-    `${method} has a lock and was called before DflockdModule was ready, as from a constructor or a provider's factory; call it in onModuleInit or later`,
+    `${method} has a lock and was called before DflockdModule was ready, for example from a constructor or a provider's factory; call it in onModuleInit or later`,
   replaced: (method: string) =>
     `${method} has a lock, but DflockdService was replaced by something else (a mock?); ` +
     `keep the real one, with DflockdModule.forRoot({ embedded: true }) in tests`,
@@ -69,18 +69,18 @@ export const MESSAGES = {
   instanceMissing: (method: string, instance: string, module: string, known: readonly string[]) =>
     `${method} uses the lock instance ${show(instance)}, which is not visible in ${module}; ${there(known)}. Correct the name, or import the module that has it into ${module}`,
   noRequest: (method: string) =>
-    `@LockRequest on ${method}: this is no handler of requests, so nothing would take the lock; use @WithLock`,
+    `@LockRequest on ${method}: this is not a request handler, so nothing would take the lock; use @WithLock`,
   fieldResolver: (method: string) =>
     `@LockRequest on ${method}: Nest runs no interceptors for fields; use @WithLock, or fieldResolverEnhancers: ['interceptors'] in GraphQLModule`,
   twoGlobals: (instance: string) =>
     `two global DflockdModules make the instance ${show(instance)}; import forRoot once, or give one of them another "instance" or "isGlobal: false"`,
   requestScoped: (instance: string) =>
     `DflockdModule.forRootAsync (instance ${show(instance)}): its dependencies are request-scoped, but locks live as long as the application; inject only singletons`,
-  noAsyncSource: 'give one of useFactory, useClass, useExisting',
+  noAsyncSource: 'pass one of useFactory, useClass, useExisting',
   misplacedExtra: (option: string, value: unknown) =>
-    `${option} (${show(value)}) belongs beside useFactory, not in its result`,
+    `${option} (${show(value)}) must be set beside useFactory, not in its result`,
   skipOnResponse: (method: string) =>
-    `${method}: onBusy: 'skip' with @Res() would leave the client without an answer; use @Res({ passthrough: true }) or another onBusy`,
+    `${method}: onBusy: 'skip' with @Res() would leave the request unanswered; use @Res({ passthrough: true }) or another onBusy`,
   lockOnSse: (method: string) =>
     `${method}: the lock on an @Sse handler would end before the first event; ` +
     `add the option returns: 'observable', which holds it until the stream ends`,
@@ -93,7 +93,7 @@ export const MESSAGES = {
     'DflockdModule does, and may answer a busy lock with 500; use lockErrorResponse(error) there and set exceptionFilter: false, ' +
     'name LockError in its @Catch, or extend LockExceptionFilter (docs/errors.md)',
 
-  // Results that go on after the method has returned
+  // Results that are still active after the method has returned
   liveResult: (method: string, kind: string, hint: string) =>
     `${method} has a lock and returned ${kind}, which would go on after the lock is released; ${hint}`,
 
@@ -101,8 +101,8 @@ export const MESSAGES = {
     `${method} has a lock with returns: 'observable' and returned ${show(result)}; return an Observable, or leave the option out`,
   observableGenerator: "returns: 'observable' on an async generator, which needs no such option",
   skipOnStream: (kind: string) =>
-    `onBusy: 'skip' on a method that returns ${kind}: its consumers cannot tell that from an empty one; ` +
-    `use onBusy: () => … to give another`,
+    `onBusy: 'skip' on a method that returns ${kind}: its consumers cannot tell a skipped call from an empty one; ` +
+    `use onBusy: () => … to return another`,
 
   // Log
   closing: 'the application is closing; locks work until its servers are closed',
@@ -125,7 +125,7 @@ export const MESSAGES = {
   skipped: (keys: readonly string[]) => `skipped, lock is busy: ${shownList(keys)}`,
 } as const;
 
-/** Puts the place before what a check says. @throws ConfigError */
+/** Prefixes the place to the message of a check. @throws ConfigError */
 export function located<R>(where: string, check: () => R): R {
   try {
     return check();

@@ -3,7 +3,7 @@ import type { Capabilities, LockBackend } from '../../backends/backend.js';
 import type { LockError } from '../../common/errors.js';
 import type { TestWorld } from './world.js';
 
-/** Two processes on the same locks. */
+/** Two processes that share the same locks. */
 export interface TwoProcesses {
   readonly world: TestWorld;
   readonly a: LockBackend;

@@ -6,17 +6,17 @@ import { type BackendWorld, TestWorld } from './world.js';
 
 export type { BackendWorld } from './world.js';
 
-/** What this needs of a test runner: jest, vitest, mocha, node:test and others have it. */
+/** The part of a test runner that this needs: jest, vitest, mocha, node:test and others have it. */
 export interface TestRunner {
   readonly describe: (name: string, define: () => void) => unknown;
   readonly it: (name: string, run: () => Promise<void>) => unknown;
 }
 
 /**
- * Tests of what every backend promises; what it need not promise goes by its capabilities. They use real time, some seconds
- * altogether, and `node:assert`.
+ * Defines tests of what every backend guarantees; what is optional is tested according to its capabilities. They use
+ * real time, some seconds altogether, and `node:assert`.
  * @param runner where the tests are defined
- * @param setUp makes a place where locks live, for each test
+ * @param setUp creates a place where locks live, for each test
  *
  * @example
  * ```ts

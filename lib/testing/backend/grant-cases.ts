@@ -3,13 +3,13 @@ import { LimitMismatchError, LockLostError, UnsupportedError } from '../../commo
 import { type Case, isError } from './case.js';
 import { failure, inTime } from './world.js';
 
-/** Longest key that it takes as it is, within reason. */
+/** The longest key to test with, if the backend takes longer ones. */
 const LONG_KEY = 70_000;
 
-/** What becomes of a lock that is taken. */
+/** Acquiring, renewing and releasing. */
 export const GRANTS: readonly Case[] = [
   [
-    'gives a free lock, with proof that began before the answer',
+    'grants a free lock, with proof that starts before the reply',
     async ({ world, a }) => {
       const before = world.now();
       const req = world.request();
@@ -22,7 +22,7 @@ export const GRANTS: readonly Case[] = [
     },
   ],
   [
-    'refuses a lock that somebody has, here and elsewhere, and gives it after its release',
+    'refuses a held lock, in the same and in another process, and grants it after its release',
     async ({ world, a, b, caps }) => {
       const req = world.request();
       const grant = await world.take(a, req);
@@ -36,7 +36,7 @@ export const GRANTS: readonly Case[] = [
     },
   ],
   [
-    'has a default lease for a request that names none',
+    'applies a default lease if none is requested',
     async ({ world, a }) => {
       const { leaseMs } = await world.take(a, world.request({ leaseMs: 0 }));
       assert.ok(leaseMs > 0 && Number.isFinite(leaseMs), `got ${leaseMs}`);
@@ -52,18 +52,18 @@ export const GRANTS: readonly Case[] = [
     },
   ],
   [
-    'grants its least lease to who asks for less',
+    'grants its minimum lease if a shorter one is requested',
     async ({ world, a, b, caps }) => {
       const req = world.request({ leaseMs: Math.max(caps.minLeaseMs / 2, 0.5) });
       const grant = await world.take(a, req);
       assert.ok(grant.leaseMs >= caps.minLeaseMs, `got ${grant.leaseMs}`);
-      // Held as long as it says.
+      // It is held for as long as the grant says.
       const again = await b.tryAcquire(req);
       assert.ok(again === null || world.now() >= grant.validFrom + grant.leaseMs);
     },
   ],
   [
-    'frees a lock whose lease is over, and tells who renews it',
+    'frees a lock when its lease ends, and refuses to renew it',
     async ({ world, a, b, caps }) => {
       const req = world.request({ leaseMs: world.shortLease(caps) });
       const grant = await world.take(a, req);
@@ -74,7 +74,7 @@ export const GRANTS: readonly Case[] = [
     },
   ],
   [
-    'renews, with the lease it is given',
+    'renews with the requested lease',
     async ({ world, a }) => {
       const grant = await world.take(a, world.request());
       const before = world.now();
@@ -84,7 +84,7 @@ export const GRANTS: readonly Case[] = [
     },
   ],
   [
-    'says that a released lock is gone',
+    'reports a released lock as gone',
     async ({ world, a }) => {
       const grant = await world.take(a, world.request());
       assert.equal(await world.release(a, grant), 'released');
@@ -93,7 +93,7 @@ export const GRANTS: readonly Case[] = [
     },
   ],
   [
-    'abandons without a word, as often as it is told to',
+    'abandons silently, any number of times',
     async ({ world, a, b }) => {
       const req = world.request();
       const grant = await world.take(a, req);
@@ -103,7 +103,7 @@ export const GRANTS: readonly Case[] = [
     },
   ],
   [
-    'keeps a released lock for as long as it is told to',
+    'keeps a released lock for the requested time',
     async ({ world, a, b, caps }) => {
       const keepMs = Math.max(caps.leaseUnitMs, caps.minLeaseMs, 200);
       const req = world.request();
@@ -117,7 +117,7 @@ export const GRANTS: readonly Case[] = [
     },
   ],
   [
-    'gives as many slots as the limit says and refuses another limit, or has no semaphores and says so',
+    'grants as many slots as the limit allows and refuses a different limit, or declares no semaphores',
     async ({ world, a, b, caps }) => {
       const req = world.request({ kind: 'sem', limit: 3 });
       if (!caps.semaphores) return isError(await failure(a.tryAcquire(req)), UnsupportedError);
@@ -126,14 +126,14 @@ export const GRANTS: readonly Case[] = [
       const third = await world.take(a, req);
       assert.equal(await b.tryAcquire(req), null);
       isError(await failure(a.tryAcquire({ ...req, limit: 2 })), LimitMismatchError);
-      // A lock of the same name is another thing.
+      // A lock of the same name is independent of it.
       await world.take(b, { ...req, kind: 'lock', limit: 1 });
       await world.release(a, third);
       await world.takeLater(b, req, 'the slot');
     },
   ],
   [
-    'takes keys of any characters, and as long as it says, as bytes',
+    'accepts keys of any characters, up to its maximum length in bytes',
     async ({ world, a, b, caps }) => {
       const composed = world.request({ key: `${world.key()}schl\u00fcssel:\u{1f511}` });
       const grant = await world.take(a, composed);

@@ -7,10 +7,10 @@ import { failure, inTime, until } from './world.js';
 
 const has = (backend: LockBackend, method: string): boolean => typeof Reflect.get(backend, method) === 'function';
 
-/** What a process is told, and what its end means. */
+/** Queries, signals and closing. */
 export const PROCESSES: readonly Case[] = [
   [
-    'tells whether a key is locked, or says that it cannot',
+    'reports whether a key is locked, or declares that it cannot',
     async ({ world, a, b, caps }) => {
       if (caps.inspect === 'none' || !has(a, 'isLocked')) {
         return assert.deepEqual([caps.inspect, has(a, 'isLocked')], ['none', false]);
@@ -24,21 +24,21 @@ export const PROCESSES: readonly Case[] = [
     },
   ],
   [
-    'answers a ping, and tells something of each server',
+    'answers a ping, and returns stats for each server',
     async ({ a }) => {
       await inTime(a.ping(), 'the answer');
       assert.ok((await inTime(a.stats(), 'the stats')).length > 0);
     },
   ],
   [
-    'has signals, or no methods for them',
+    'supports signals, or has no methods for them',
     async ({ a, caps }) => {
       const methods = ['publish', 'subscribe'].filter((name) => has(a, name));
       assert.deepEqual(methods, caps.signals ? ['publish', 'subscribe'] : []);
     },
   ],
   [
-    'frees on close what it holds, or when the lease is over',
+    'frees its locks on close, or when their leases end',
     async ({ world, b, caps }) => {
       const c = await world.process();
       const req = world.request({ leaseMs: world.shortLease(caps) });
@@ -48,7 +48,7 @@ export const PROCESSES: readonly Case[] = [
     },
   ],
   [
-    'fails with errors of this package when it has been closed, and leaves nobody waiting',
+    'fails with errors of this package after close, and leaves no caller waiting',
     async ({ world, a }) => {
       const c = await world.process();
       const req = world.request();
@@ -70,7 +70,7 @@ export const PROCESSES: readonly Case[] = [
     },
   ],
   [
-    'works for each of the clients that one factory serves, whichever of them has been closed',
+    'works for every client of a factory, whichever of them has been closed',
     async ({ world }) => {
       const backend = world.factory;
       const [first, second] = [new LockClient({ backend }), new LockClient({ backend })];

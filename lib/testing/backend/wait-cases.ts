@@ -4,10 +4,10 @@ import { AcquireTimeoutError, UnsupportedError } from '../../common/errors.js';
 import { type Case, isError } from './case.js';
 import { failure, inTime } from './world.js';
 
-/** What becomes of those who wait. */
+/** Waiting for locks. */
 export const WAITS: readonly Case[] = [
   [
-    'lets a caller wait, and says that it waits',
+    'lets a caller wait, and reports that it is queued',
     async ({ world, a, b }) => {
       const req = world.request();
       const held = await world.take(a, req);
@@ -20,13 +20,13 @@ export const WAITS: readonly Case[] = [
     },
   ],
   [
-    'grants a free lock to a caller that would wait',
+    'grants a free lock to a waiting acquire',
     async ({ world, a }) => {
       await inTime(world.enqueue(a, world.request()).grant, 'the grant');
     },
   ],
   [
-    'serves all who wait, in the order that it promises',
+    'serves all waiters, in the order that it guarantees',
     async ({ world, a, b, caps }) => {
       const req = world.request();
       const held = await world.take(a, req);
@@ -53,7 +53,7 @@ export const WAITS: readonly Case[] = [
     },
   ],
   [
-    'ends a wait at its deadline, and has no lock left over from it',
+    'ends a wait at its deadline, and leaves no lock behind',
     async ({ world, a, b }) => {
       const req = world.request();
       const held = await world.take(a, req);
@@ -66,7 +66,7 @@ export const WAITS: readonly Case[] = [
     },
   ],
   [
-    'says nothing more to who has left, and has no lock left over',
+    'does not call a cancelled waiter again, and leaves no lock behind',
     async ({ world, a, b }) => {
       const req = world.request();
       const held = await world.take(a, req);
@@ -79,7 +79,7 @@ export const WAITS: readonly Case[] = [
     },
   ],
   [
-    'frees a grant that comes although its caller has left',
+    'frees a grant that arrives after its caller has cancelled',
     async ({ world, a, b }) => {
       const all = Array.from({ length: 20 }, () => world.request());
       for (const req of all) {
@@ -88,14 +88,14 @@ export const WAITS: readonly Case[] = [
         void waiting.grant.then((grant) => (given = grant));
         waiting.cancel();
         await Promise.resolve();
-        // What was granted before the call returned is the caller's.
+        // A grant made before the call returned belongs to the caller.
         if (given) a.abandon(given);
       }
       for (const req of all) await world.takeLater(b, req, 'the lock');
     },
   ],
   [
-    'never lets two hold one key',
+    'never lets two callers hold one key',
     async ({ world, a, b }) => {
       let holders = 0;
       const req = world.request();
@@ -112,7 +112,7 @@ export const WAITS: readonly Case[] = [
     },
   ],
   [
-    'gives each ticket a place of its own for as long as wanted, or has no tickets and says so',
+    'gives each ticket its own place for as long as it is wanted, or declares no tickets',
     async ({ world, a, b, caps }) => {
       const req = { ...world.request(), deadline: Infinity };
       if (!caps.tickets) return assert.throws(() => world.enqueue(a, req, 'ticket'), UnsupportedError);

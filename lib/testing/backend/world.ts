@@ -13,26 +13,26 @@ import type {
 import { Deferred } from '../../common/deferred.js';
 import { type Ms, systemClock, systemEntropy } from '../../common/system.js';
 
-/** A place where locks live, made for one test. */
+/** A place where locks live, created for one test. */
 export interface BackendWorld {
-  /** Each call is one more process, so to speak: all backends that it makes share their locks. */
+  /** Called once per simulated process; all backends that it creates share their locks. */
   readonly connect: BackendFactory;
-  /** When the backends have been closed. */
+  /** Called after the backends have been closed. */
   readonly close?: (() => Promise<void>) | undefined;
 }
 
-/** Longest time for anything to happen: machines pause. */
+/** The longest time that anything may take: machines pause. */
 const PATIENCE_MS: Ms = 10_000;
 
 const later = (ms: Ms): Promise<void> => new Promise((resolve) => void systemClock.setTimer(resolve, ms, true));
 
-/** What `condition` gives, as soon as it gives something. */
+/** Waits until `condition` returns a value, and resolves with it. */
 export async function until<T>(condition: () => Promise<T | null | false | undefined>, what: string): Promise<T> {
   const end = systemClock.now() + PATIENCE_MS;
   for (;;) {
     const value = await condition();
     if (value !== null && value !== false && value !== undefined) return value;
-    assert.ok(systemClock.now() < end, `waited in vain for ${what}`);
+    assert.ok(systemClock.now() < end, `timed out waiting for ${what}`);
     await later(5);
   }
 }
@@ -40,7 +40,7 @@ export async function until<T>(condition: () => Promise<T | null | false | undef
 export async function inTime<T>(promise: Promise<T>, what: string): Promise<T> {
   let timer: object | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = systemClock.setTimer(() => reject(new Error(`waited in vain for ${what}`)), PATIENCE_MS, true);
+    timer = systemClock.setTimer(() => reject(new Error(`timed out waiting for ${what}`)), PATIENCE_MS, true);
   });
   try {
     return await Promise.race([promise, late]);
@@ -49,37 +49,37 @@ export async function inTime<T>(promise: Promise<T>, what: string): Promise<T> {
   }
 }
 
-/** The error that a promise is rejected with. */
+/** The error that a promise rejects with. */
 export const failure = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
-    (value) => assert.fail(`it did not fail, but gave ${String(value)}`),
+    (value) => assert.fail(`expected a rejection, got ${String(value)}`),
     (error: unknown) => error,
   );
 
-/** A wait as promises. */
+/** The callbacks of a wait as promises. */
 export interface Waiting {
   readonly placed: Promise<Placement>;
   readonly grant: Promise<Grant>;
   cancel(): void;
 }
 
-/** Two processes, and what a test does with them. */
+/** Two processes, and the operations of a test on them. */
 export class TestWorld {
   readonly host: BackendHost = { clock: systemClock, entropy: systemEntropy, log: () => undefined };
   private readonly made: LockBackend[] = [];
   private lastKey = 0;
-  /** What was said after the last word, or after the waiter had left. */
+  /** Calls after the final one, or after the waiter had cancelled. */
   private readonly gossip: string[] = [];
   private readonly run = `t${systemEntropy.unit().toString(36).slice(2)}-`;
 
   private constructor(private readonly world: BackendWorld) {}
 
-  /** Runs a test in a world of its own. */
+  /** Runs a test in its own world. */
   static async with(world: BackendWorld, test: (world: TestWorld) => Promise<void>): Promise<void> {
     const made = new TestWorld(world);
     try {
       await test(made);
-      assert.deepEqual(made.gossip, [], 'a waiter was told something after the last word');
+      assert.deepEqual(made.gossip, [], 'a waiter was called after its final call');
     } finally {
       await Promise.all(made.made.map((backend) => backend.close(1000)));
       await world.close?.();
@@ -94,7 +94,7 @@ export class TestWorld {
     return systemClock.now();
   }
 
-  /** One more process. */
+  /** Creates another process. */
   async process(): Promise<LockBackend> {
     const backend = this.world.connect(this.host);
     this.made.push(backend);
@@ -116,7 +116,7 @@ export class TestWorld {
     return grant ?? assert.fail(`${req.key} is busy`);
   }
 
-  /** Takes it as soon as it is free. */
+  /** Acquires the lock as soon as it is free. */
   takeLater(backend: LockBackend, req: AcquireRequest, what: string): Promise<Grant> {
     return until(() => backend.tryAcquire(req), what);
   }
@@ -154,7 +154,7 @@ export class TestWorld {
     return inTime(new Promise((resolve) => backend.release(grant, resolve, keepMs)), 'the release');
   }
 
-  /** A lease of a second, or the shortest that there is. */
+  /** A lease of one second, or the minimum if that is longer. */
   shortLease({ minLeaseMs, leaseUnitMs }: Capabilities): Ms {
     return Math.max(1000, minLeaseMs, leaseUnitMs);
   }

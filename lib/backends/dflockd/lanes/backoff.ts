@@ -1,10 +1,10 @@
 import type { Entropy, Ms } from '../../../common/system.js';
 
-/** Delays between attempts that fail in a row: the bound doubles, the delay is anything below it (full jitter). */
+/** Delays between consecutive failed attempts: the bound doubles, and the delay is random below it (full jitter). */
 export class Backoff {
   private bound: Ms;
 
-  /** @param floor the part of the bound that a delay has at least */
+  /** @param floor the minimum delay, as a fraction of the bound */
   constructor(
     private readonly minMs: Ms,
     readonly maxMs: Ms,
@@ -20,7 +20,7 @@ export class Backoff {
     return delay;
   }
 
-  /** The longest delay, less a random part of at most half: for what only somebody else can put right. */
+  /** The maximum delay, minus a random part of up to half: for failures that only an operator can fix. */
   longest(): Ms {
     return (this.maxMs * (1 + this.entropy.unit())) / 2;
   }

@@ -5,12 +5,15 @@ import type { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
 import { type LinkBefore, ReconnectingLane } from './reconnecting-lane.js';
 
-/** Told when a lane is connected, and when none can be, for which `error` is the reason; `wasUp`: there was one before. */
+/**
+ * Called when a lane is connected, and when none can be, with the reason in `error`. `wasUp`: a lane was connected
+ * before.
+ */
 export type CommandLaneChanged = (wasUp: boolean, error?: LockError) => void;
 
 type Waiting = (outcome: Lane | LockError) => void;
 
-/** A command lane that is always there: connected again when it is lost, replaced when it is suspect. */
+/** A command lane that is always available: reconnected when lost, replaced when suspect. */
 export class CommandLane {
   private readonly link: ReconnectingLane;
   /** Suspect and draining lanes, kept for the grants they own. */
@@ -38,12 +41,12 @@ export class CommandLane {
     return lane?.isUsable ? lane : undefined;
   }
 
-  /** Connected; stays so while a suspect lane is being replaced. */
+  /** Connected; remains true while a suspect lane is being replaced. */
   get isUp(): boolean {
     return this.link.isLinked;
   }
 
-  /** The outcome of an attempt is to be expected. */
+  /** An attempt is under way. */
   get isDialing(): boolean {
     return this.link.isDialing;
   }
@@ -53,7 +56,7 @@ export class CommandLane {
     return this.link.error;
   }
 
-  /** When a lane was lost or an attempt failed last. */
+  /** Time of the last loss or failed attempt. */
   get failedAt(): Ms {
     return this.link.failedAt;
   }
@@ -63,14 +66,14 @@ export class CommandLane {
     return lane ? [lane, ...this.retiring] : [...this.retiring];
   }
 
-  /** Connects, if it has not begun to. */
+  /** Connects, unless that has begun already. */
   open(): void {
     this.link.open();
   }
 
   /**
-   * The lane as soon as there is one, or the error of the next attempt. Called back at once where that is known.
-   * Returns the cancellation.
+   * Passes the lane as soon as it is connected, or the error of the next attempt; at once if known. Returns a function
+   * that cancels.
    */
   whenUp(callback: Waiting): () => void {
     this.open();
@@ -89,7 +92,7 @@ export class CommandLane {
     for (const lane of this.lanes) lane.drain();
   }
 
-  /** No more attempts; the lanes end when their last answers have come. */
+  /** Makes no more attempts; the lanes end after their last replies. */
   retire(error: LockError): void {
     this.finish(error);
     for (const lane of this.lanes) lane.retire(error);
@@ -118,7 +121,7 @@ export class CommandLane {
     this.link.replace();
   }
 
-  /** A lane that had been set aside and owns nothing is of no more use. */
+  /** A retiring lane that owns nothing is not needed any more. */
   private dismiss(lane: Lane): void {
     if (this.retiring.has(lane))
       lane.end(new LockUnavailableError(`${lane.server}: replaced`, { server: lane.server }));

@@ -7,7 +7,7 @@ import type { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
 import { isRefusal } from './lane-errors.js';
 
-/** The connector explains better than an alarm what went wrong: it gets so much longer. */
+/** Extra time for the connector, which explains a failure better than this alarm does. */
 const EXPLAIN_MS: Ms = 50;
 
 /** The command lanes of a server. */
@@ -37,7 +37,7 @@ export class CommandLanes {
     return this.commandLanes.some((commandLane) => commandLane.isUp);
   }
 
-  /** Why none is up: a refusal rather than something else. */
+  /** Why none is connected; a refusal takes precedence over other errors. */
   get error(): LockError | undefined {
     return this.refusal ?? this.commandLanes.find(({ error }) => error)?.error;
   }
@@ -52,7 +52,7 @@ export class CommandLanes {
     return this.commandLanes.flatMap((commandLane) => commandLane.lanes);
   }
 
-  /** The usable one that owns least. */
+  /** The usable lane with the fewest grants. */
   lane(): Lane | undefined {
     let best: Lane | undefined;
     for (const { lane } of this.commandLanes) if (lane && (!best || lane.grants < best.grants)) best = lane;
@@ -60,10 +60,10 @@ export class CommandLanes {
   }
 
   /**
-   * A lane: at once, or when one is up, or the error of the next attempt, or LockUnavailableError at `deadline` and after one
-   * connect timeout at the latest. The refusal of a server that has worked before is told at a finite deadline, not earlier.
-   * Returns the cancellation.
-   * @param since of a caller that asked before: an attempt that has failed since then was the next one
+   * Passes a lane as soon as one is connected, or the error of the next attempt, or LockUnavailableError at `deadline`,
+   * but at the latest after one connect timeout. A refusal by a server that has worked before is reported only at a
+   * finite deadline. Returns a function that cancels.
+   * @param since when the caller asked first: an attempt that has failed since then counts as the next one
    */
   whenUp(deadline: Ms, callback: (outcome: Lane | LockError) => void, since: Ms = Infinity): () => void {
     const outcome = this.lane() ?? this.failure(since);
@@ -88,14 +88,15 @@ export class CommandLanes {
       if (refusal && now < deadline && deadline < Infinity) return this.waits.set(late, deadline);
       const settle = (): void => once(refusal ?? this.notInTime());
       if (now >= deadline) return settle();
-      // After a stall the connector may be overdue as well: it gets its turn first.
+      // After a stall the connector may be overdue as well, so let it fail first.
       const { clock } = this.context;
       clock.afterPoll(() => clock.afterPoll(settle));
     });
     const listen = (commandLane: CommandLane): void => {
       const stop = commandLane.whenUp((outcome) => {
         if (over || !(outcome instanceof LockError)) return once(outcome);
-        // Another attempt is under way: what comes of it counts, unless that command lane has failed meanwhile and dials again.
+        // Another attempt is under way and decides the outcome, unless its command lane has failed meanwhile and dials
+        // again.
         if (this.commandLanes.some((other) => other.isDialing && other.failedAt <= begun)) return;
         if (deadline < Infinity && outcome.isTransient && isRefusal(outcome)) return listen(commandLane);
         once(outcome);
@@ -114,7 +115,7 @@ export class CommandLanes {
     for (const commandLane of this.commandLanes) commandLane.drain();
   }
 
-  /** No more attempts; the lanes end when their last answers have come. */
+  /** Makes no more attempts; the lanes end after their last replies. */
   retire(error: LockError): void {
     for (const commandLane of this.commandLanes) commandLane.retire(error);
   }
@@ -124,7 +125,7 @@ export class CommandLanes {
     for (const commandLane of this.commandLanes) commandLane.destroy(error);
   }
 
-  /** What a server says that has worked before, and refuses this client now. */
+  /** The refusal of a server that has worked before. */
   private get refusal(): LockError | undefined {
     return this.commandLanes.find(({ error }) => error?.isTransient && isRefusal(error))?.error;
   }

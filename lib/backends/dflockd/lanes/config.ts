@@ -4,13 +4,13 @@ import type { Ms } from '../../../common/system.js';
 export interface Endpoint {
   readonly host: string;
   readonly port: number;
-  /** `host:port`, for people. */
+  /** `host:port`, for messages. */
   readonly label: string;
 }
 
-/** How to reach one or several dflockd servers: checked, complete, frozen. */
+/** How to reach one or more dflockd servers: checked, complete, frozen. */
 export interface RemoteConfig {
-  /** At least one; several are shards. */
+  /** At least one; several servers are shards. */
   readonly endpoints: readonly Endpoint[];
   readonly tls: ConnectionOptions | undefined;
   readonly auth: string | undefined;
@@ -18,7 +18,7 @@ export interface RemoteConfig {
   readonly shardingStrategy: ((key: string, numServers: number) => number) | undefined;
   readonly connectTimeoutMs: Ms;
   readonly requestTimeoutMs: Ms;
-  /** After so much silence the server closes a connection (spec 1.5). */
+  /** The server closes a connection after this much silence (spec 1.5). */
   readonly readTimeoutMs: Ms;
   readonly reconnect: { readonly minDelayMs: Ms; readonly maxDelayMs: Ms };
   /** Per server. */
@@ -27,9 +27,9 @@ export interface RemoteConfig {
   readonly maxWaitLanes: number;
   /** Places of this process in the server's queue of one key; Infinity only if maxWaitLanes is. */
   readonly waitersPerKey: number;
-  /** Longest lease that such a place asks for. */
+  /** The longest lease that such a place asks for. */
   readonly placeLeaseMs: Ms;
-  /** Whether the server frees what a closed connection owned: its flag `auto-release-on-disconnect` (spec 4.6). */
+  /** Whether the server releases the locks of a closed connection: its flag `auto-release-on-disconnect` (spec 4.6). */
   readonly autoRelease: boolean;
   /** `token`: the first half of a token is a fence (spec 10). */
   readonly fencing: 'none' | 'token';

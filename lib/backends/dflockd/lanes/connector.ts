@@ -13,23 +13,25 @@ import { describeStranger, isForeign, printable } from './stranger.js';
 import { dialTls, isTlsRefusal } from './tls-options.js';
 import { Wire } from './wire.js';
 
-/** Where to connect, and how to introduce oneself. */
+/** Where to connect, and with which credentials. */
 export interface Target {
   readonly endpoint: Endpoint;
   readonly tls: ConnectionOptions | undefined;
   readonly auth: string | undefined;
-  /** For all of it: name, TCP, TLS, auth and ping. */
+  /** Limit for name lookup, TCP, TLS, auth and ping together. */
   readonly connectTimeoutMs: Ms;
 }
 
-/** Exactly one is called, once, unless the attempt is aborted. */
+/** Exactly one of these is called, once, unless the attempt is aborted. */
 export interface ConnectResult {
-  /** Ready for requests. Nobody listens to the socket: whoever takes the wire does so in the same turn. */
+  /**
+   * The wire is ready for requests. The socket has no listeners, so the receiver must attach to it in the same turn.
+   */
   connected(wire: Wire): void;
   failed(error: LockError): void;
 }
 
-/** dialing: there is no connection yet. greeting: auth or ping is on its way. over. */
+/** dialing: not connected yet. greeting: auth or ping is in flight. over. */
 export type ConnectorState = 'dialing' | 'greeting' | 'over';
 
 export const nextConnectorState = transitions<ConnectorState, 'greet' | 'end'>('a connector', {
@@ -38,26 +40,26 @@ export const nextConnectorState = transitions<ConnectorState, 'greet' | 'end'>('
   over: {},
 });
 
-/** What a server does that has no room, no backend behind it, or another idea of TLS (spec 7, 12). */
+/** What a server does if it is full, has no backend behind it, or disagrees about TLS (spec 7, 12). */
 const WITHOUT_A_WORD =
   'the server closed the connection without an answer: it may be full (its flag --max-connections) or shutting down, ' +
   'be a proxy without a backend, or expect TLS (option remote.tls)';
 
 /**
- * One attempt to reach a server: TCP without delay, TLS if asked for, auth before anything else (spec 2), then a ping, whose
- * answer proves that this is dflockd.
+ * One attempt to reach a server: TCP without delay, TLS if configured, auth before anything else (spec 2), then a ping,
+ * whose reply proves that the peer is dflockd.
  */
 export class Connector {
   private state: ConnectorState = 'dialing';
   private readonly wire: Wire;
   private asked: 'auth' | 'ping' = 'ping';
-  /** What has come of the answer. */
+  /** The part of the reply received so far. */
   private heard = '';
   private readonly late = newAlarm(() => this.clock.afterPoll(() => this.timeOut()));
 
   /**
    * @param record a refusal is transient if the server has accepted this client before
-   * @param proves whether the attempt ends with a ping; without one, the first request has to prove the server
+   * @param proves whether the attempt ends with a ping; without one, the first request proves the server
    * @throws ConfigError for TLS options that Node refuses
    */
   constructor(
@@ -70,7 +72,7 @@ export class Connector {
   ) {
     this.wire = this.dial();
     const { socket } = this.wire;
-    // A connection that nobody waits for does not keep the process alive; who waits has a deadline that does.
+    // An idle connection does not keep the process alive; a waiting caller has a deadline that does.
     socket.unref();
     socket.on('error', this.onError);
     socket.on('close', this.onClose);
@@ -78,7 +80,7 @@ export class Connector {
     alarms.set(this.late, clock.now() + target.connectTimeoutMs);
   }
 
-  /** Nothing is called any more. */
+  /** Stops the attempt. No callback is called after this. */
   abort(): void {
     if (this.end()) this.wire.socket.destroy();
   }
@@ -122,10 +124,10 @@ export class Connector {
     const isAuth = this.asked === 'auth';
     if (line === 'error_auth') this.fail(unauthorized(label, this.target.auth !== undefined, this.record));
     else if (line === 'error_draining') this.fail(draining(label));
-    // Before 1.14 a ping is answered with `error` (spec 15).
+    // Servers before 1.14 reply `error` to a ping (spec 15).
     else if (line !== 'ok' && line !== 'error') this.fail(this.stranger());
     else if (hasMore) this.fail(this.unavailable(`more than one answer to ${this.asked}`));
-    // A server without token says so to every `auth` (spec 2).
+    // A server without a token replies so to every `auth` (spec 2).
     else if (isAuth && line === 'error') {
       this.fail(this.misfit(`option remote.auth: ${label} takes no auth token`));
     } else if (isAuth) this.prove();
@@ -146,7 +148,7 @@ export class Connector {
     this.result.failed(error);
   }
 
-  /** False if it was over already. */
+  /** Returns false if the attempt was over already. */
   private end(): boolean {
     if (this.state === 'over') return false;
     this.state = nextConnectorState(this.state, 'end');
@@ -184,13 +186,13 @@ export class Connector {
     this.fail(this.heard === '' ? this.unavailable(WITHOUT_A_WORD) : this.stranger());
   };
 
-  /** Somebody answers, but not as dflockd does. */
+  /** The peer replied, but not as dflockd does. */
   private stranger(): LockUnavailableError {
     const { auth } = this.target;
     return this.unavailable(describeStranger(this.heard, auth === undefined ? undefined : toBytes(auth)));
   }
 
-  /** The server does not go with an option, which is the option's fault unless they have gone together before. */
+  /** The server contradicts an option. The option is wrong unless the two have worked together before. */
   private misfit(what: string, cause?: Error): ConfigError {
     const { label } = this.target.endpoint;
     return new ConfigError(what, { cause, server: label, isTransient: this.record.hasWorked });

@@ -6,14 +6,14 @@ import type { LaneContext } from './lane-context.js';
 import { ReconnectingLane } from './reconnecting-lane.js';
 
 /**
- * A connection for what must not cost a lock. It is there as long as the command lanes are: a server that shuts down
- * takes no new connections, and only an old one can be told so (spec 7).
+ * A connection for requests that must not cost a lock. It stays open as long as the command lanes do: a server that
+ * shuts down accepts no new connections, and only an existing one can ask it (spec 7).
  */
 export class ControlLane {
   private readonly link: ReconnectingLane;
 
   constructor(context: LaneContext, backoff: Backoff) {
-    // Whoever waits for an answer learns from its lane that there will be none.
+    // A caller that waits for a reply learns from its lane that there will be none.
     this.link = new ReconnectingLane('control', context, backoff, {
       missing: 'no connection for stats, for emitting signals, and for asking whether the server shuts down',
       up: () => undefined,
@@ -21,12 +21,12 @@ export class ControlLane {
     });
   }
 
-  /** Connects, if it is not connected; once it is, it is connected again when it is lost. */
+  /** Connects unless connected, and reconnects from now on when the lane is lost. */
   keep(): void {
     this.renew();
   }
 
-  /** A lane that is lost is not replaced any more before somebody asks. */
+  /** A lost lane is not replaced until the next request. */
   pause(): void {
     this.link.pause();
   }
@@ -48,7 +48,7 @@ export class ControlLane {
     this.link.lane?.end(error);
   }
 
-  /** A lane that cannot be used is left alone: it ends by itself. */
+  /** Leaves an unusable lane alone, which ends by itself. */
   private renew(): void {
     const { link } = this;
     if (link.isUp && !link.lane!.isUsable) link.replace();

@@ -4,7 +4,7 @@ import type { Clock, Ms } from '../../../common/system.js';
 import type { Request } from '../../../protocol/messages.js';
 import type { Done } from './exchange.js';
 
-/** Gets nothing, or the reason why an owner must not speak. */
+/** Called without an argument, or with the reason why the holder must not send. */
 export type Speak = (error?: LockError) => void;
 
 export interface ProbeContext {
@@ -15,12 +15,12 @@ export interface ProbeContext {
   ask(request: Request, done: Done): void;
 }
 
-/** Longer than this nobody is kept from speaking: a renewal that is late costs its lock as well. */
+/** Longest time for which a renewal or heartbeat is held back: a late renewal loses its lock as well. */
 const MAX_PATIENCE_MS: Ms = 500;
 
 /**
- * A server that shuts down answers the next request on any connection with `error_draining` and closes it, locks and
- * all (spec 7). So before owners speak, the control lane asks; what comes meanwhile joins the probe (rule 9).
+ * A server that shuts down replies `error_draining` to the next request on any connection and closes it, along with its
+ * locks (spec 7). So the control lane asks before holders send; holders that come meanwhile share the probe (rule 9).
  */
 export class DrainProbe {
   private waiting: Speak[] = [];
@@ -29,7 +29,7 @@ export class DrainProbe {
 
   constructor(private readonly context: ProbeContext) {}
 
-  /** Calls back when it is known whether the server drains, or cannot be known in time. */
+  /** Calls back when it is known whether the server drains, or after the time limit. */
   beforeOwnerSpeaks(speak: Speak): void {
     this.waiting.push(speak);
     if (this.waiting.length > 1) return;
@@ -51,7 +51,7 @@ export class DrainProbe {
   }
 }
 
-/** For servers that do not free what a closed connection owned: nothing depends on who speaks where (rule 10). */
+/** For servers that keep the locks of closed connections: it does not matter which connection sends (rule 10). */
 export const NO_PROBE: Pick<DrainProbe, 'beforeOwnerSpeaks'> = Object.freeze({
   beforeOwnerSpeaks: (speak: Speak) => speak(),
 });

@@ -2,47 +2,50 @@ import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { Reply, Request } from '../../../protocol/messages.js';
 
-/** What came of a request. `sentAt`: when it was handed to the socket. Called in the turn in which it is known. */
+/** The outcome of a request, passed in the turn in which it is known. `sentAt`: when it was handed to the socket. */
 export type Done = (outcome: Reply | LockError, sentAt: Ms) => void;
 
-/** Stalls what is behind it on its connection (spec 1.7). */
+/** Whether the request holds up those behind it on its connection (spec 1.7). */
 export const isBlocking = (r: Request): boolean => (r.t === 'acquire' || r.t === 'wait') && r.waitMs > 0;
 
-/** How long the server may take for a blocking request: it counts whole seconds. */
+/** How long the server may take for a blocking request. It counts whole seconds. */
 export const waitOf = (r: Request): Ms => Math.ceil((r as { waitMs: Ms }).waitMs / 1000) * 1000;
 
 /**
- * A bare `error` to these may as well announce the end of an idle connection (rule 7), even where it is the usual answer:
- * to a ping, before 1.14.
+ * Whether a bare `error` reply may announce the end of an idle connection (rule 7), even where it is the usual reply,
+ * as to a ping before 1.14.
  */
 export const isAmbiguous = (r: Request): boolean =>
   r.t === 'ping' || r.t === 'renew' || r.t === 'release' || (r.t === 'acquire' && r.waitMs === 0);
 
-/** What gives back a lock that an answer brings although nobody waits for it any more. */
+/** The request that releases a lock granted after its caller has stopped waiting. */
 export function releaseOf(request: Request, reply: Reply): Request | undefined {
   if (reply.s !== 'granted' || (request.t !== 'acquire' && request.t !== 'wait')) return undefined;
   return { t: 'release', kind: request.kind, key: request.key, token: reply.token };
 }
 
-/** A request and its answer to come. Its place in the line of its lane outlives its caller: answers come in order. */
+/**
+ * A request and its pending reply. Its position in the lane's pipeline outlives its caller, because replies come in
+ * order.
+ */
 export class Exchange {
   sentAt: Ms = 0;
-  /** When its caller has waited long enough. */
+  /** Time by which the reply must come. */
   dueAt: Ms = Infinity;
-  /** Overdue: counts as a doubt about the lane. */
+  /** Overdue: casts doubt on the lane. */
   late = false;
   next: Exchange | undefined;
 
   constructor(
     readonly request: Request,
-    /** Undefined: a tombstone. Nobody waits for the answer any more. */
+    /** Undefined: a tombstone. No caller waits for the reply any more. */
     public done: Done | undefined,
-    /** How long the answer may take once the request is sent. */
+    /** How long the reply may take after the request is sent. */
     readonly patience: Ms,
   ) {}
 }
 
-/** Requests in the order in which they were sent, which is that of their answers. */
+/** Requests in the order in which they were sent, which is the order of their replies. */
 export class ExchangeQueue {
   head: Exchange | undefined;
   private tail: Exchange | undefined;

@@ -6,9 +6,9 @@ import type { DrainProbe } from './drain-probe.js';
 import type { ServerRecord } from './server-record.js';
 
 /**
- * command: shared, pipelined, never blocks. wait: one blocking acquire, then what belongs to the lock it got. control:
- * stats, signals to be sent and probes; owns nothing, because a long answer may cost it. listener: gets signals; owns
- * nothing, because who listens too slowly is disconnected.
+ * command: shared, pipelined, never blocks. wait: one blocking acquire, then the requests of the lock it acquired.
+ * control: stats, published signals and probes; owns nothing, because a long reply may end it. listener: receives
+ * signals; owns nothing, because the server disconnects slow listeners.
  */
 export type Role = 'command' | 'wait' | 'control' | 'listener';
 
@@ -16,26 +16,26 @@ export type Role = 'command' | 'wait' | 'control' | 'listener';
 export interface LaneContext extends WatchContext {
   readonly target: Target;
   readonly record: ServerRecord;
-  /** Asked before a lane that owns grants says something of its own accord (rule 9). */
+  /** Called before a lane that owns grants sends anything on its own initiative (rule 9). */
   readonly drainProbe: Pick<DrainProbe, 'beforeOwnerSpeaks'>;
-  /** The server shuts down. Told before anybody else. */
+  /** The server shuts down. Called before any other callback. */
   readonly drained: () => void;
-  /** The server has closed a connection because nothing was said for so long (spec 1.5). */
+  /** The server closed a connection after this much silence (spec 1.5). */
   readonly silenced: (silence: Ms) => void;
-  /** A lane has ended; after its own hooks. */
+  /** A lane has ended. Called after its own hooks. */
   readonly laneEnded: () => void;
 }
 
-/** Called by the lane in the turn in which it happens. */
+/** Called by the lane in the turn of the event. */
 export interface LaneHooks<Lane> {
   connected?(lane: Lane): void;
-  /** Nothing is outstanding and nothing is owned. */
+  /** Nothing is in flight, and no grant is owned. */
   freed?(lane: Lane): void;
-  /** It is of no use for new work for some time, or for ever: an answer is overdue, or its server shuts down. */
+  /** The lane takes no new work, for a while or for good: a reply is overdue, or its server shuts down. */
   doubted?(lane: Lane): void;
-  /** It can be used again. */
+  /** The lane is usable again. */
   trusted?(lane: Lane): void;
-  /** The line of a signal, to a listener. Must not throw. */
+  /** A signal's line, for a listener. Must not throw. */
   pushed?(line: string): void;
   ended(lane: Lane, error: LockError): void;
 }

@@ -4,13 +4,13 @@ import { encodeRequest } from '../../../protocol/request-encoder.js';
 import type { Exchange } from './exchange.js';
 
 /**
- * The sending side of a lane: what is asked in one turn of the event loop leaves in one write, except that the first of a
- * quiet lane may go ahead.
+ * The sending side of a lane. Requests of one turn of the event loop leave in one write, except that the first one of
+ * an idle lane may be sent at once.
  */
 export class LaneOutbox {
-  /** When something was sent last, or could have been for the first time. */
+  /** Time of the last write; before the first one, the time of the connection. */
   lastSend: Ms = 0;
-  /** The oldest request that is not sent yet. */
+  /** The oldest unsent request. */
   first: Exchange | undefined;
   private text = '';
   private socket: Socket | undefined;
@@ -22,30 +22,30 @@ export class LaneOutbox {
     private readonly sent: () => void,
   ) {}
 
-  /** @param atOnce does not wait for others, if it is the first of this turn */
+  /** @param atOnce do not wait for more requests if this is the first of the turn */
   add(exchange: Exchange, atOnce: boolean): void {
     this.text += encodeRequest(exchange.request);
     if (this.first) return;
     this.first = exchange;
     if (atOnce) return this.flush();
-    // After the microtasks of this turn: they send too.
+    // After the microtasks of this turn, which may add requests.
     afterMicrotasks(this.flush);
   }
 
-  /** There is a connection. */
+  /** The socket is connected. */
   open(socket: Socket): void {
     this.socket = socket;
     this.lastSend = this.clock.now();
     this.flush();
   }
 
-  /** Nothing is outstanding: the connection does not keep the process alive. */
+  /** Nothing is in flight: the connection does not keep the process alive. */
   idle(): void {
     this.referenced = false;
     this.socket?.unref();
   }
 
-  /** Never half-closed (spec 14.3). */
+  /** Destroys the socket; it is never half-closed (spec 14.3). */
   close(): void {
     this.socket?.destroy();
     this.socket = undefined;

@@ -1,19 +1,19 @@
 /**
- * connecting: no socket yet. free: nothing is owned. blocked: one blocking command runs, nothing may follow it. holding:
- * owns grants. suspect: an answer is missing, or may not have been one; no new work until the next. draining: its server
- * shuts down; it says nothing more and ends with its last grant (rule 9). closing: takes no new work and ends with its
- * last answer. closed.
+ * connecting: no socket yet. free: owns no grants. blocked: a blocking command is in flight, and nothing may follow it.
+ * holding: owns grants. suspect: a reply is missing or doubtful; no new work until the next one. draining: its server
+ * shuts down; it sends nothing more and ends with its last grant (rule 9). closing: takes no new work and ends with its
+ * last reply. closed.
  */
 export type LaneState = 'connecting' | 'free' | 'blocked' | 'holding' | 'suspect' | 'draining' | 'closing' | 'closed';
 
 /**
- * connected; block, unblock: a blocking command was sent, was answered; count: the number of grants has changed;
- * doubt, trust: an answer is overdue or doubtful, all doubts are settled; drain: the server shuts down; retire: end in
- * good order; end: at once.
+ * connected. block, unblock: a blocking command was sent, was answered. count: the number of grants has changed. doubt,
+ * trust: a reply is overdue or doubtful, all doubts are settled. drain: the server shuts down. retire: end in good
+ * order. end: end at once.
  */
 export type LaneEvent = 'connected' | 'block' | 'unblock' | 'count' | 'doubt' | 'trust' | 'drain' | 'retire' | 'end';
 
-/** `settled` is holding or free, as the grants say. */
+/** `settled` is `holding` or `free`, depending on the grants. */
 type Next = LaneState | 'settled';
 
 const TABLE: Readonly<Record<LaneState, Readonly<Partial<Record<LaneEvent, Next>>>>> = {
@@ -51,7 +51,7 @@ const TABLE: Readonly<Record<LaneState, Readonly<Partial<Record<LaneEvent, Next>
   closed: { count: 'closed', drain: 'closed', retire: 'closed', end: 'closed' },
 };
 
-/** The only way from one state to another. What is not in the table is a mistake of the caller. */
+/** Makes every transition. One that is not in the table is a bug in the caller. */
 export function nextState(state: LaneState, event: LaneEvent, grants: number): LaneState {
   const next = TABLE[state][event];
   if (next === undefined) throw new Error(`a lane that is ${state} cannot "${event}"`);

@@ -2,21 +2,21 @@ import type { Alarm, Alarms } from '../../../common/alarms.js';
 import type { Clock, Ms } from '../../../common/system.js';
 import type { Exchange } from './exchange.js';
 
-/** What a watch has to know about its lane, and what it has done to it. */
+/** What the timers read from their lane, and what they trigger. */
 export interface Watched {
-  /** The oldest request without an answer. */
+  /** The oldest request without a reply. */
   readonly oldest: Exchange | undefined;
-  /** When something was sent last. */
+  /** Time of the last write. */
   readonly lastSend: Ms;
   readonly lastAckedSend: Ms;
-  /** Whether it is to stay although nobody uses it. */
+  /** Whether to keep the lane although it is idle. */
   readonly stays: boolean;
   readonly isSuspect: boolean;
   readonly grants: number;
   readonly isEnded: boolean;
   /** Requests have become overdue. */
   doubt(late: readonly Exchange[]): void;
-  /** Nothing good is to be expected any more. */
+  /** No reply is to be expected any more. */
   giveUp(): void;
   beat(): void;
 }
@@ -25,19 +25,19 @@ export interface WatchContext {
   readonly clock: Clock;
   readonly alarms: Alarms;
   readonly requestTimeoutMs: Ms;
-  /** After so much silence the server closes a connection, as far as is known: may become less. */
+  /** The server closes a connection after this much silence, as far as is known; may become shorter. */
   readonly readTimeoutMs: Ms;
 }
 
-/** Parts of the server's read timeout after which a lane that is to stay says something. */
+/** Heartbeats of an idle lane per read timeout of the server. */
 const BEATS_PER_READ_TIMEOUT = 3;
 
-/** The one alarm of a lane: overdue answers, heartbeats, and the end of all hope for a suspect lane. */
+/** The one alarm of a lane: for overdue replies, for heartbeats, and for giving up a suspect lane. */
 export class LaneTimers implements Alarm {
   due: Ms = Infinity;
   slot = -1;
   private doubtedAt: Ms = Infinity;
-  /** When a heartbeat was asked for last; it may leave later. */
+  /** When the last heartbeat was requested; it may be sent later. */
   private lastBeat: Ms = -Infinity;
 
   constructor(
@@ -45,11 +45,11 @@ export class LaneTimers implements Alarm {
     private readonly context: WatchContext,
   ) {}
 
-  /** To be called when something has changed. The alarm is moved only to be earlier; ringing too early is cheap. */
+  /** Call after every change. The alarm is only moved to an earlier time: ringing too early is cheap. */
   arm(): void {
     const { lane } = this;
     if (lane.isEnded) return;
-    // Late exchanges have been dealt with.
+    // Late exchanges have been handled.
     let next = lane.oldest;
     while (next?.late) next = next.next;
     const due = Math.min(next?.dueAt ?? Infinity, this.beatAt, this.hopelessAt);
@@ -60,7 +60,7 @@ export class LaneTimers implements Alarm {
     this.context.alarms.cancel(this);
   }
 
-  /** All overdue answers have come. */
+  /** All overdue replies have arrived. */
   trust(): void {
     this.doubtedAt = Infinity;
   }
@@ -68,7 +68,7 @@ export class LaneTimers implements Alarm {
   ring(now: Ms): void {
     const { oldest } = this.lane;
     if ((oldest && oldest.dueAt <= now) || this.hopelessAt <= now) {
-      // After a stall timers run before input: the answer may have arrived.
+      // After a stall, timers run before input is read, so the reply may have arrived.
       this.context.clock.afterPoll(() => this.judge(now));
     } else {
       this.beat(now);
@@ -76,7 +76,7 @@ export class LaneTimers implements Alarm {
     }
   }
 
-  /** @param seen all input that had arrived by then has been read; what became due later has not had its look yet */
+  /** @param seen all input that had arrived by then has been read; requests due later are judged next time */
   private judge(seen: Ms): void {
     const { lane } = this;
     if (lane.isEnded) return;
@@ -96,7 +96,10 @@ export class LaneTimers implements Alarm {
     this.arm();
   }
 
-  /** The server takes silence for death (spec 1.5). 1.10 answers `error` to a ping: a sign of life, once more follows. */
+  /**
+   * The server closes silent connections (spec 1.5). 1.10 replies `error` to a ping, which proves as much; one more
+   * ping follows.
+   */
   private beat(now: Ms): void {
     if (this.beatAt > now) return;
     this.lastBeat = now;

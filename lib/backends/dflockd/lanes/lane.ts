@@ -7,7 +7,7 @@ import { LineDecoder, parseReply } from '../../../protocol/reply-decoder.js';
 import { Connector } from './connector.js';
 import { type Done, Exchange, ExchangeQueue, isAmbiguous, isBlocking, releaseOf, waitOf } from './exchange.js';
 import type { LaneContext, LaneHooks, Role } from './lane-context.js';
-import { draining, gone, unauthorized, violation } from './lane-errors.js';
+import { draining, gone, oversized, unauthorized, violation } from './lane-errors.js';
 import { LaneOutbox } from './lane-outbox.js';
 import { LossListeners, type LostCallback } from './loss-listeners.js';
 import { type LaneEvent, type LaneState, nextState } from './lane-state.js';
@@ -18,16 +18,16 @@ const nothing = (): void => undefined;
 let lastId = 0;
 
 /**
- * One connection. Requests may be sent at any time; those of one turn of the event loop leave in one write. It owns the
- * grants that its requests brought (spec 4.1): when it ends, whatever the reason, their holders are told in that turn.
+ * One connection. Requests may be sent at any time; those of one turn of the event loop leave in one write. The lane
+ * owns the grants of its requests (spec 4.1): when it ends, for any reason, their holders are told in that turn.
  */
 export class Lane implements Watched {
   state: LaneState = 'connecting';
-  /** Grants that live as long as this connection. */
+  /** Number of grants owned by this connection. */
   grants = 0;
-  /** Send time of the newest request that was answered. */
+  /** Send time of the latest answered request. */
   lastAckedSend: Ms = -Infinity;
-  /** The other side, or the network, has ended it. */
+  /** The peer or the network has ended the connection. */
   wasCut = false;
   readonly id: string;
   readonly server: string;
@@ -36,7 +36,7 @@ export class Lane implements Watched {
   private readonly flight = new ExchangeQueue();
   private readonly outbox: LaneOutbox;
   private overdue = 0;
-  /** Was answered with a bare `error`; what follows, the probe at the latest, tells whether that was its answer (rule 7). */
+  /** Got a bare `error`; the next line, the probe's at the latest, tells whether that was its reply (rule 7). */
   private suspectedReply: Exchange | undefined;
   private probe: Exchange | undefined;
   private ending: LockError | undefined;
@@ -60,7 +60,7 @@ export class Lane implements Watched {
     this.connector = new Connector(target, clock, alarms, result, role !== 'wait', record);
   }
 
-  /** Whether new work may be given to it. */
+  /** Whether it takes new work. */
   get isUsable(): boolean {
     return this.state === 'free' || this.state === 'holding';
   }
@@ -73,32 +73,32 @@ export class Lane implements Watched {
     return this.flight.size;
   }
 
-  /** Until when the server surely keeps this connection, less a safety margin. */
+  /** Time until which the server certainly keeps this connection, less a safety margin. */
   provenUntil(): Ms {
     const { readTimeoutMs } = this.context;
     return this.lastAckedSend + readTimeoutMs - safetyMargin(readTimeoutMs);
   }
 
-  /** Calls back in the turn in which the lane ends; in a microtask if it has ended already. */
+  /** Calls back in the turn in which the lane ends, or in a microtask if it has ended already. */
   onLost(callback: LostCallback): () => void {
     return this.owners.add(callback);
   }
 
-  /** A grant hangs on this connection from now on. */
+  /** Adds a grant owned by this connection. */
   adopt(): void {
     this.grants++;
     this.to('count');
     if (this.grants === 1) this.watch.arm();
   }
 
-  /** A grant is released, or nobody cares for it any more. */
+  /** Removes a grant that was released or is no longer of interest. */
   disown(): void {
     this.grants--;
     this.to('count');
     this.rest();
   }
 
-  /** `done` gets the answer, or the error that it will never come. At most one blocking request, and nothing behind it. */
+  /** `done` gets the reply, or an error if none will come. Nothing may be sent behind a blocking request. */
   send(request: Request, done: Done): Exchange {
     const blocking = isBlocking(request);
     const { requestTimeoutMs } = this.context;
@@ -110,25 +110,25 @@ export class Lane implements Watched {
     }
     if (blocking) this.to('block');
     this.flight.push(exchange);
-    // The server may as well begin while this turn goes on. But what has been received already is no answer to it, and
-    // `e` leaves with the `w` behind it (spec 4.5).
+    // Sent at once, so that the server can start during this turn. Not while reading: input received already is no
+    // reply to it. `e` leaves in one write with the `w` behind it (spec 4.5).
     this.outbox.add(exchange, this.flight.size === 1 && !this.isReading && request.t !== 'enqueue');
     return exchange;
   }
 
-  /** Nobody waits for this answer any more; a grant in it is released. */
+  /** Drops the caller of this request; a grant in the reply is released. */
   forget(exchange: Exchange): void {
     exchange.done = undefined;
   }
 
-  /** No new work; ends when the last answer has come. */
+  /** Takes no new work and ends after the last reply. */
   retire(error: LockError): void {
     if (this.state === 'connecting') return this.end(error);
     this.to('retire');
     this.rest();
   }
 
-  /** Its server shuts down: the lane says nothing more, and stays for the locks that it owns (rule 9). */
+  /** Its server shuts down: the lane sends nothing more and stays for the locks it owns (rule 9). */
   drain(): void {
     if (this.isEnded || this.state === 'connecting') return;
     this.to('drain');
@@ -136,7 +136,7 @@ export class Lane implements Watched {
     this.rest();
   }
 
-  /** Ends now: owners, the pool and all that wait for an answer are told, in this order. */
+  /** Ends the lane now and tells its owners, the pool, and the callers that wait for replies, in this order. */
   end(error: LockError, reason: LossReason = this.state === 'draining' ? 'draining' : 'disconnected'): void {
     if (this.isEnded) return;
     this.ending = error;
@@ -151,12 +151,12 @@ export class Lane implements Watched {
     this.context.laneEnded();
   }
 
-  /** The server's patience with silence is less than was thought. */
+  /** The server's read timeout is shorter than assumed. */
   rearm(): void {
     this.watch.arm();
   }
 
-  /** Watched, as what follows */
+  /** Watched, like the members below. */
   get lastSend(): Ms {
     return this.outbox.lastSend;
   }
@@ -173,7 +173,7 @@ export class Lane implements Watched {
     return this.state === 'suspect';
   }
 
-  /** Watched. What is overdue is given up, not the lane. */
+  /** Watched. Gives up the overdue requests, not the lane. */
   doubt(late: readonly Exchange[]): void {
     this.overdue += late.length;
     this.to('doubt');
@@ -217,22 +217,22 @@ export class Lane implements Watched {
 
   private onBytes(bytes: string): void {
     this.isReading = true;
-    if (!this.decoder.push(bytes)) this.end(violation(this.server, 'a line that is too long'));
+    if (!this.decoder.push(bytes)) this.end(oversized(this.server));
     this.isReading = false;
     if (this.isEnded || this.flight.size > 0) return;
     this.outbox.idle();
-    // The alarm was set for the answer, which may be later than the next heartbeat.
+    // The alarm was set for the reply, which may be due later than the next heartbeat.
     this.watch.arm();
     this.rest();
   }
 
   private onLine(line: string): void {
     if (this.isEnded) return;
-    // Between answers, and at any time (spec 6.2).
+    // Between replies, at any time (spec 6.2).
     if (this.role === 'listener' && line.startsWith('sig ')) return this.hooks.pushed?.(line);
     const { head } = this.flight;
     if (!head || head === this.outbox.first) {
-      // Said before the server closes an idle connection (spec 1.1); anything else is a violation.
+      // The server sends `error` before it closes an idle connection (spec 1.1); any other line is a violation.
       if (line !== 'error') return this.end(violation(this.server, line));
       this.context.silenced(this.context.clock.now() - this.lastSend);
       return this.end(gone(this.server, 'the server closed the idle connection'));
@@ -242,7 +242,7 @@ export class Lane implements Watched {
     if (reply.s === 'draining') return this.endForDraining();
     const { target, record } = this.context;
     if (reply.s === 'auth') return this.cut(unauthorized(this.server, target.auth !== undefined, record));
-    // The server says nothing after an `error` that announces the end: the one before was an answer.
+    // After an `error` that announces the end, the server sends nothing more; so the earlier one was a reply.
     if (this.suspectedReply && !this.confirmReply(this.suspectedReply)) return;
     this.answered(this.flight.shift()!, reply);
   }
@@ -258,9 +258,9 @@ export class Lane implements Watched {
     if (release) this.send(release, nothing);
   }
 
-  /** No new work until the next line, or the end; something is on its way that brings one of them. */
+  /** Takes no new work until the next line or the end of the lane; a request in flight brings one of the two. */
   private suspectReply(exchange: Exchange): void {
-    // Proof for holders is all that matters of a ping; and on a server that drains nothing can be asked.
+    // A ping's reply matters only as proof of life for holders, and a draining server must not be asked.
     const isIdle = exchange.request.t === 'ping' && (this.grants === 0 || exchange === this.probe);
     if (isIdle || this.state === 'draining') return exchange.done?.({ s: 'error' }, exchange.sentAt);
     this.suspectedReply = exchange;
@@ -268,7 +268,7 @@ export class Lane implements Watched {
     if (this.flight.size === 0) this.probe = this.send({ t: 'ping' }, nothing);
   }
 
-  /** False if that has ended the lane. */
+  /** Returns false if this has ended the lane. */
   private confirmReply(exchange: Exchange): boolean {
     this.suspectedReply = undefined;
     this.lastAckedSend = exchange.sentAt;
@@ -284,13 +284,13 @@ export class Lane implements Watched {
     if (this.isUsable) this.hooks.trusted?.(this);
   }
 
-  /** The pool learns that the server shuts down before the owners of this lane learn that they have lost. */
+  /** The pool learns of the shutdown before the owners of this lane learn that they have lost. */
   private endForDraining(): void {
     this.context.drained();
     this.end(draining(this.server), 'draining');
   }
 
-  /** Nothing is outstanding: a lane that is to end ends, a free one may be used for something else. */
+  /** Nothing is in flight: a closing lane ends, and a free one may be reused. */
   private rest(): void {
     if (this.flight.size > 0) return;
     if (this.state === 'closing') this.end(gone(this.server, 'closed'));

@@ -1,15 +1,15 @@
 import { transitions } from '../../../common/transitions.js';
 
 /**
- * idle: nobody wants it. dialing: the first attempt, or one after a failure. up. replacing: it was up a moment ago, and
- * another lane is dialed to take its place. down: the next attempt comes by itself. refused: the server has never worked
- * and says no; whoever asks again later may try again. closed: for ever.
+ * idle: not needed. dialing: the first attempt, or one after a failure. up. replacing: was up a moment ago, and another
+ * lane is being dialed to take its place. down: the next attempt is scheduled. refused: the server has never worked and
+ * refuses this client; a later request may try again. closed: for good.
  */
 export type LinkState = 'idle' | 'dialing' | 'up' | 'replacing' | 'down' | 'refused' | 'closed';
 
 /**
- * connect: the server has answered. retry: the lane is lost, or the attempt has failed, and another follows. refuse: none
- * follows. rest: nobody wants a lane any more.
+ * connect: the server has answered. retry: the lane was lost or the attempt failed, and another follows. refuse: none
+ * follows. rest: no lane is needed any more.
  */
 export type LinkEvent = 'dial' | 'connect' | 'replace' | 'retry' | 'refuse' | 'rest' | 'close';
 

@@ -10,21 +10,21 @@ import { ReconnectingLane } from './reconnecting-lane.js';
 export interface ListenerHooks {
   /** Must not throw. */
   pushed(push: Push): void;
-  /** The server will not have this subscription, and never had it; it has been forgotten. */
+  /** The server refuses this subscription and never accepted it before; it has been removed. */
   refused(pattern: string, error: LockError): void;
-  /** The server, which has never worked, says no. */
+  /** The server has never worked and refuses this client. */
   failed(error: LockError): void;
 }
 
 /**
- * A connection that listens, made again whenever it is lost, with all its subscriptions: what was published meanwhile is
- * lost (spec 6.3). It owns nothing: who listens too slowly is disconnected (spec 6.4).
+ * A connection for signals, re-established with all its subscriptions whenever it is lost; signals published meanwhile
+ * are lost (spec 6.3). It owns nothing, because the server disconnects slow listeners (spec 6.4).
  */
 export class ListenerLane {
   private readonly link: ReconnectingLane;
-  /** And whether the server has ever had them. */
+  /** Patterns, and whether the server has ever accepted them. */
   private readonly patterns = new Map<string, { accepted: boolean }>();
-  /** Had once, refused now: asked for again on the same connection. */
+  /** Patterns accepted before and refused now; they are requested again on the same connection. */
   private readonly postponed = new Set<string>();
   private readonly again: Alarm = newAlarm(() => this.askAgain());
 
@@ -52,7 +52,7 @@ export class ListenerLane {
     else this.link.open();
   }
 
-  /** Without any pattern the connection ends. */
+  /** Removes a pattern. Without any, the connection ends. */
   unlisten(pattern: string): void {
     if (!this.patterns.delete(pattern)) return;
     const { group, link } = this;
@@ -88,7 +88,7 @@ export class ListenerLane {
 
   private ask(lane: Lane, pattern: string): void {
     lane.send({ t: 'listen', pattern, group: this.group }, (outcome) => {
-      // A lane that ends is followed by another.
+      // If the lane has ended, another one follows.
       if (outcome instanceof LockError || lane !== this.link.lane) return;
       const subscription = this.patterns.get(pattern);
       if (!subscription) return;
@@ -98,7 +98,10 @@ export class ListenerLane {
     });
   }
 
-  /** It had been accepted: who is over the cap now, or meets another daemon for a while, need not be so for ever. */
+  /**
+   * The server accepted the pattern before. A cap that is reached now, or another daemon at this address, may be
+   * temporary.
+   */
   private postpone({ server }: Lane, pattern: string): void {
     const { alarms, clock, record } = this.context;
     if (this.postponed.size === 0) {
@@ -123,4 +126,4 @@ export class ListenerLane {
 }
 
 const refusal = (server: string): string =>
-  `${server} refuses the subscription: it has no signals (dflockd 1.11 to 1.16 have), or its flag --max-subscriptions is reached`;
+  `${server} refuses the subscription: it does not support signals (dflockd 1.11 to 1.16 do), or its flag --max-subscriptions is reached`;

@@ -7,27 +7,27 @@ import type { Backoff } from './backoff.js';
 import type { LaneContext } from './lane-context.js';
 import { ListenerLane } from './listener-lane.js';
 
-/** Somebody who listens. Byte strings; called in the turn in which it happens; must not throw. */
+/** A subscriber. Receives byte strings, in the turn in which they arrive; must not throw. */
 export interface Listener {
   signal(push: Push): void;
-  /** Nothing will come any more. */
+  /** The subscription has ended. */
   failed(error: LockError): void;
 }
 
-/** Longer than timers can be. */
+/** Longer than any timer. */
 const FOREVER: Ms = 2 ** 31;
 
 /**
- * All who listen to one server. Those without a group share a connection, on which the server sends each signal once,
- * however many of its patterns match. Each member of a group has a connection of its own: a push does not say to which group
- * it is owed.
+ * All subscribers to one server. Those without a group share a connection, on which the server sends each signal once,
+ * however many of its patterns match. Each member of a group has its own connection, because a pushed signal does not
+ * name its group.
  */
 export class Listeners {
   private readonly router = new ChannelRouter<Listener>();
   private shared: ListenerLane | undefined;
   private readonly members = new Map<ListenerLane, Listener>();
   private closed: LockError | undefined;
-  /** Somebody waits for something: that keeps the process alive, as the connection does not. */
+  /** Keeps the process alive while there are subscribers, which the connection does not. */
   private readonly wakefulness: Alarm;
 
   /** @param waits whose alarms keep the process alive */
@@ -39,12 +39,12 @@ export class Listeners {
     this.wakefulness = newAlarm((now) => waits.set(this.wakefulness, now + FOREVER));
   }
 
-  /** Connections, for tests and diagnosis. */
+  /** Number of connections, for tests and diagnosis. */
   get lanes(): number {
     return this.members.size + (this.shared ? 1 : 0);
   }
 
-  /** Returns the end of it. */
+  /** Returns a function that unsubscribes. */
   subscribe(pattern: string, group: string, listener: Listener): () => void {
     if (this.closed) {
       listener.failed(this.closed);

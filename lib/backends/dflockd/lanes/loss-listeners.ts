@@ -4,14 +4,14 @@ import { microtask } from '../../../common/system.js';
 export type LostCallback = (reason: LossReason, error?: Error) => void;
 
 /**
- * Those whose locks hang on a lane. They are told once, in the turn in which it ends; the
- * next stop is the listener in LeaseKeeper.bunchOf.
+ * The holders whose locks a lane owns. They are told once, in the turn in which it ends; the next stop is the listener in
+ * LeaseKeeper.bunchOf.
  */
 export class LossListeners {
   private readonly callbacks = new Set<LostCallback>();
   private loss: { readonly reason: LossReason; readonly error: LockError } | undefined;
 
-  /** Who comes after the end is told in a microtask. Returns the unsubscription. */
+  /** Added after the end, the callback is called in a microtask. Returns a function that unsubscribes. */
   add(callback: LostCallback): () => void {
     if (this.loss) {
       const { reason, error } = this.loss;

@@ -7,42 +7,45 @@ import type { LaneContext, LaneHooks, Role } from './lane-context.js';
 import { isRefusal } from './lane-errors.js';
 import { type LinkEvent, type LinkState, nextLinkState } from './link-state.js';
 
-/** What was known before a failure: nothing, that there is a lane, or that there is none. */
+/** The state before a failure: no attempt yet, linked, or down. */
 export type LinkBefore = 'new' | 'linked' | 'down';
 
 export interface ReconnectingHooks extends Omit<LaneHooks<Lane>, 'connected' | 'ended'> {
-  /** What is told when the server is there and gives no connection for it, again and again. */
+  /** The warning if the server is connected but repeatedly refuses this lane a connection. */
   readonly missing?: string;
-  /** The server has answered: the lane can be used. `wasLinked`: it replaces another. */
+  /** The server has answered, and the lane is usable. `wasLinked`: it replaces another. */
   up(lane: Lane, wasLinked: boolean): void;
-  /** The lane is lost, or the attempt has failed. `final`: no attempt follows by itself. */
+  /** The lane was lost or the attempt failed. `final`: no further attempt is scheduled. */
   down(error: LockError, final: boolean, before: LinkBefore): void;
-  /** A lane that had been let go has ended. */
+  /** A lane that was replaced or dropped has ended. */
   dismissed?(lane: Lane): void;
 }
 
-/** A restart fails less often before the shared connections are seen to be lost, too. */
+/** Failures before a warning. When the server restarts, fewer occur before the shared connections are lost too. */
 const TELLING = 3;
 
-/** A server that answers and hangs up again and again is no server: from so many times on, its answers reset no delay. */
+/**
+ * A server that answers and then disconnects, again and again, is not healthy: from this many times on, its answers do
+ * not reset the delay.
+ */
 const MAX_BRIEF = 3;
 
 /**
- * A connection that is made again whenever it is lost. An attempt succeeds with the server's first answer, which resets
- * the delay, as does a lane that has lasted; a TCP connection alone is no success.
+ * A connection that is re-established whenever it is lost. An attempt succeeds with the server's first reply, not with
+ * the TCP connection. Success resets the delay, and so does a lane that has lasted.
  */
 export class ReconnectingLane {
   /** Why there is no lane; undefined while there is one, and before the first attempt. */
   error: LockError | undefined;
-  /** When a lane was lost or an attempt failed last. */
+  /** Time of the last loss or failed attempt. */
   failedAt: Ms = -Infinity;
   private state: LinkState = 'idle';
   private current: Lane | undefined;
   private isWanted = true;
-  /** Losses and failed attempts since it was up. */
+  /** Losses and failed attempts since it was last up. */
   private failures = 0;
   private upSince: Ms = 0;
-  /** How many lanes in a row have been answered and lost soon after. */
+  /** Number of lanes in a row that were answered and lost soon after. */
   private brief = 0;
   private readonly redial: Alarm = newAlarm(() => this.dial());
 
@@ -53,7 +56,7 @@ export class ReconnectingLane {
     private readonly hooks: ReconnectingHooks,
   ) {}
 
-  /** The lane of the present attempt, connected or not. */
+  /** The lane of the current attempt, connected or not. */
   get lane(): Lane | undefined {
     return this.current;
   }
@@ -62,7 +65,7 @@ export class ReconnectingLane {
     return this.state === 'up';
   }
 
-  /** Up, or about to be again: its lane is being replaced. */
+  /** Up, or being replaced. */
   get isLinked(): boolean {
     return this.state === 'up' || this.state === 'replacing';
   }
@@ -71,24 +74,24 @@ export class ReconnectingLane {
     return this.state === 'dialing' || this.state === 'replacing';
   }
 
-  /** No attempt follows by itself, and none has been made by open(). */
+  /** No attempt is scheduled, and open() makes none yet. */
   get isFinal(): boolean {
     return this.state === 'refused' || this.state === 'closed';
   }
 
-  /** Connects, unless that is done, under way, or due by itself. */
+  /** Connects, unless connected, connecting or scheduled. */
   open(): void {
     this.isWanted = true;
     if (this.state === 'idle' || (this.state === 'refused' && this.mayAskAgain)) this.dial();
   }
 
-  /** Connects now, unless that is done or under way. */
+  /** Connects now, unless connected or connecting. */
   hurry(): void {
     if (this.state === 'down') this.dial();
     else this.open();
   }
 
-  /** A lane that is lost is not replaced any more until somebody opens it. */
+  /** A lost lane is not replaced until the next open(). */
   pause(): void {
     this.isWanted = false;
     if (this.state !== 'down') return;
@@ -96,13 +99,13 @@ export class ReconnectingLane {
     this.to('rest');
   }
 
-  /** The present lane goes its own way; another takes its place. */
+  /** Lets go of the current lane and dials another in its place. */
   replace(): void {
     this.current = undefined;
     this.dial('replace');
   }
 
-  /** Ends the lane; open() makes another. */
+  /** Ends the lane; open() connects another. */
   drop(error: LockError): void {
     if (this.state === 'closed') return;
     this.context.alarms.cancel(this.redial);
@@ -112,7 +115,7 @@ export class ReconnectingLane {
     current?.end(error);
   }
 
-  /** No more attempts. The lane stays until somebody ends it. */
+  /** Makes no more attempts. The lane stays until its owner ends it. */
   close(error: LockError): void {
     if (this.state === 'closed') return;
     this.to('close');
@@ -159,7 +162,7 @@ export class ReconnectingLane {
     this.lost(error);
   }
 
-  /** A lane that has lasted for the longest delay makes up for those that have not. */
+  /** A lane that has lasted for the maximum delay clears the count of brief ones. */
   private weigh(): void {
     const { backoff, context } = this;
     this.brief++;
@@ -184,7 +187,7 @@ export class ReconnectingLane {
     this.hooks.down(error, false, before);
   }
 
-  /** A server that is gone is told of elsewhere. */
+  /** Warns only while the server is connected; its loss is reported elsewhere. */
   private noteFailure(error: LockError): void {
     const { record } = this.context;
     const { missing } = this.hooks;
@@ -194,11 +197,11 @@ export class ReconnectingLane {
   private redialIn(delay: Ms): void {
     const { alarms, clock } = this.context;
     this.to('retry');
-    // Never in the same turn: a server that accepts and closes would be asked again and again.
+    // Never in the same turn: a server that accepts and closes would be dialed in a tight loop.
     alarms.set(this.redial, clock.now() + Math.max(delay, 1));
   }
 
-  /** Whether a refusal is old enough to be put to the test again, or another lane has been accepted since. */
+  /** Whether the refusal is old enough for a new attempt, or another lane has been accepted since. */
   private get mayAskAgain(): boolean {
     const { record, clock } = this.context;
     return record.hasWorked || clock.now() - this.failedAt >= this.backoff.maxMs;

@@ -1,8 +1,8 @@
 import type { LockError } from '../../../common/errors.js';
 
-/** What the lanes to one server have found out about it, for all of them. */
+/** What the lanes to one server have learned about it, shared by all of them. */
 export class ServerRecord {
-  /** Whether it has ever answered as dflockd, with this client's TLS options and token. */
+  /** Whether it has ever replied as dflockd does, with this client's TLS options and token. */
   hasWorked = false;
   private hasRefused = false;
 
@@ -19,13 +19,13 @@ export class ServerRecord {
     return this.linked();
   }
 
-  /** It has answered a new connection. */
+  /** The server has answered a new connection. */
   worked(): void {
     this.hasWorked = true;
     this.hasRefused = false;
   }
 
-  /** It has worked, and says no now. Told once until it works again. */
+  /** The server has worked before and refuses this client now. Reported once until it works again. */
   refused(error: LockError): void {
     if (this.hasRefused) return;
     this.hasRefused = true;

@@ -4,33 +4,33 @@ import type { Clock, Ms } from '../../../common/system.js';
 import type { Backoff } from './backoff.js';
 import type { DrainProbe } from './drain-probe.js';
 
-/** One refusal may be the end of the server; a second one, of a connection that was opened after it, is not. */
+/** One refusal may be the end of the server; a second one, on a connection opened later, is not. */
 const REFUSALS = 2;
-/** Refusals that lie further apart have nothing to do with each other. */
+/** Refusals further apart than this are unrelated. */
 const RELATED_MS: Ms = 5000;
-/** A server that has no room for a connection closes it within this time. */
+/** A server without room for a connection closes it within this time. */
 export const REFUSED_WITHIN_MS: Ms = 1000;
 
 export interface ShortageContext {
   readonly clock: Clock;
   readonly alarms: Alarms;
   readonly backoff: Backoff;
-  /** Finds out first whether the server shuts down. */
+  /** Checks first whether the server shuts down. */
   readonly drainProbe: Pick<DrainProbe, 'beforeOwnerSpeaks'>;
-  /** Whether the server is there at all, on the shared connections. */
+  /** Whether the server is reachable on the shared connections. */
   isLinked(): boolean;
-  /** A connection may be had again. */
+  /** A connection may be available again. */
   spare(): void;
-  /** It begins. */
+  /** The shortage has begun. */
   degraded(detail: string): void;
 }
 
 /**
- * Whether a server that is there gives no more connections. Then those who wait go on as if all wait lanes were in use, and
- * one connection is tried now and then.
+ * Tracks whether a reachable server accepts no more connections. While it does not, waiters poll as if all wait lanes
+ * were in use, and a probe connection is opened from time to time.
  */
 export class Shortage {
-  /** What is the matter; undefined: nothing, as far as is known. */
+  /** The description of the shortage; undefined: none is known. */
   detail: string | undefined;
   private refusals = 0;
   private lastRefusal: Ms = -Infinity;
@@ -40,7 +40,7 @@ export class Shortage {
 
   constructor(private readonly context: ShortageContext) {}
 
-  /** Whether a connection may be opened now; while they are short, one that is opened is a probe. */
+  /** Whether a connection may be opened now. During a shortage it is a probe. */
   mayOpen(): boolean {
     if (this.detail === undefined) return true;
     if (this.isProbing || this.look.slot >= 0) return false;
@@ -48,9 +48,9 @@ export class Shortage {
     return true;
   }
 
-  /** A connection that was opened at `openedAt` got nothing. */
+  /** A connection opened at `openedAt` was refused. */
   refused(openedAt: Ms, error: LockError): void {
-    // Of the same wave as the last one.
+    // Part of the same wave as the last refusal.
     if (openedAt < this.lastRefusal) return;
     const { clock, drainProbe } = this.context;
     const now = clock.now();
@@ -63,23 +63,23 @@ export class Shortage {
     });
   }
 
-  /** One of those has been opened: unless it is refused yet, there is room again. */
+  /** The probe is connected: unless it is refused soon, the shortage is over. */
   opened(): void {
     const { alarms, clock } = this.context;
     if (this.isProbing) alarms.set(this.lasting, clock.now() + REFUSED_WITHIN_MS);
   }
 
-  /** A connection that was opened at `openedAt` has been answered. Those from before the last refusal prove nothing. */
+  /** A connection opened at `openedAt` has been answered. One from before the last refusal proves nothing. */
   answered(openedAt: Ms): void {
     if (openedAt >= this.lastRefusal) this.over();
   }
 
-  /** Nobody wants the connection any more that was opened at `openedAt`, and nothing is known of it. */
+  /** The connection opened at `openedAt` is not needed any more and proved nothing. */
   unused(openedAt: Ms): void {
     if (this.isProbing && openedAt >= this.lastRefusal) this.wait();
   }
 
-  /** There is room; or the server has come or gone, and nothing is known. */
+  /** The shortage is over, or the server has come or gone and nothing is known. */
   over(): void {
     const { alarms, backoff } = this.context;
     const wasShort = this.detail !== undefined;
@@ -92,7 +92,7 @@ export class Shortage {
     if (wasShort) this.context.spare();
   }
 
-  /** Nothing is opened any more. */
+  /** Stops probing. */
   close(): void {
     const { alarms } = this.context;
     this.refusals = -Infinity;

@@ -1,9 +1,9 @@
-/** So much of what a peer says is quoted. */
+/** Number of characters quoted from a peer. */
 const QUOTED = 80;
-/** A run of so many characters of the auth token is not quoted. */
+/** Text that repeats this many characters of the auth token is not quoted. */
 const SECRET_RUN = 4;
 
-/** What is found where dflockd should be, by its first bytes. */
+/** Other servers, by the first bytes that they send. */
 const KNOWN: readonly (readonly [RegExp, string])[] = [
   [/^HTTP\/|^<(!doctype|html)/i, 'an HTTP server'],
   [/^(\+PONG|-(ERR|NOAUTH|NOPERM|DENIED|LOADING|MASTERDOWN|WRONGPASS)\b)/, 'a Redis server'],
@@ -15,23 +15,26 @@ const KNOWN: readonly (readonly [RegExp, string])[] = [
   [/^220[ -]/, 'a mail or FTP server'],
 ];
 
-/** No text of dflockd: printable ASCII is all that it answers `auth` and `ping` with. */
+/** Whether dflockd cannot have sent this: it answers `auth` and `ping` with printable ASCII only. */
 export const isForeign = (bytes: string): boolean => /[^\x20-\x7e\r\n]/.test(bytes);
 
-/** Names the peer that sent `bytes`, and quotes their first line. `secret`: as bytes; never quoted, not even in part. */
+/**
+ * Names the peer that sent `bytes` and quotes their first line. `secret`: a byte string that is never quoted, not even
+ * in part.
+ */
 export function describeStranger(bytes: string, secret: string | undefined): string {
   const who = KNOWN.find(([pattern]) => pattern.test(bytes))?.[1] ?? 'something other than dflockd';
   return `${who} answered: ${quoted(bytes.split('\n', 1)[0]!.replace(/\r$/, ''), secret)}`;
 }
 
-/** The beginning of `text`, in quotes and safe to print. */
+/** The beginning of `text`, quoted and safe to print. */
 export function quoted(text: string, secret?: string): string {
   const start = text.slice(0, QUOTED);
   if (secret !== undefined && repeats(start, secret)) return '(not shown: it repeats part of the auth token)';
   return `"${printable(start)}"`;
 }
 
-/** What another program says, fit for a log. */
+/** The output of another program, made safe for a log. */
 export const printable = (text: string): string => text.replace(/[^\x20-\x7e]|["\\]/g, escaped);
 
 function escaped(char: string): string {

@@ -19,6 +19,6 @@ export function dialTls({ host, port, label }: Endpoint, tls: ConnectionOptions)
   }
 }
 
-/** TLS said no: the certificate, or there is no TLS on that port. Nothing that time heals. */
+/** TLS failed because of the certificate, or because the port does not speak TLS. Retrying does not help. */
 export const isTlsRefusal = (code: string): boolean =>
   /^(CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_OSSL)/.test(code) || code === 'EPROTO';

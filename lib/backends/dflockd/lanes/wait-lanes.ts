@@ -6,28 +6,28 @@ import type { LaneContext } from './lane-context.js';
 import { gone } from './lane-errors.js';
 import { REFUSED_WITHIN_MS, type Shortage } from './shortage.js';
 
-/** A lane nobody needs is kept for the next one who waits, well below the server's read timeout. */
+/** An idle lane is kept for the next waiting caller for this time, which is well below the server's read timeout. */
 const KEEP_MS: Ms = 2000;
 const KEEP_PER_READ_TIMEOUT = 0.25;
-/** The part of all lanes that is kept for the first place of keys to come. */
+/** The fraction of all lanes reserved for the first place of further keys. */
 const RESERVE = 0.25;
 
-/** What a server that is full does (spec 4.7). */
+/** What a full server does (spec 4.7). */
 export const CLOSED_AT_ONCE =
   'the server closes new connections at once, as dflockd does when --max-connections or --max-connections-per-ip is reached';
 
 export type Taken = (outcome: Lane | LockError) => void;
 
-/** `head`: the first place of a key. `extra`: a further one. `ticket`: a place that one caller has for itself. */
+/** `head`: the first place of a key. `extra`: a further one. `ticket`: a place owned by one caller. */
 export type WhyWait = 'head' | 'extra' | 'ticket';
 
-/** The exclusive lanes of a server: opened on demand up to a cap, used again while they are fresh. */
+/** The exclusive lanes to a server: opened on demand up to a limit, reused while they are fresh. */
 export class WaitLanes {
   private readonly all = new Set<Lane>();
-  /** The freshest is last. */
+  /** The freshest lane is last. */
   private free: { readonly lane: Lane; readonly since: Ms }[] = [];
   private readonly openers = new Map<Lane, Taken>();
-  /** When those were opened that have not been free yet. */
+  /** Opening times of lanes that have not been free yet. */
   private readonly openedAt = new Map<Lane, Ms>();
   private readonly reserve: number;
   private readonly sweep = newAlarm(() => this.closeStale());
@@ -35,8 +35,8 @@ export class WaitLanes {
 
   /**
    * @param max may be Infinity
-   * @param shortage of connections that the server gives
-   * @param spare called when there may be a lane for somebody again
+   * @param shortage of connections that the server accepts
+   * @param spare called when a lane may be available again
    */
   constructor(
     private readonly context: LaneContext,
@@ -61,8 +61,9 @@ export class WaitLanes {
   }
 
   /**
-   * A connected lane for one blocking request; the callback may come at once with a lane, never with an error. Returns
-   * the cancellation, which has an effect until the callback was called, or undefined if there is no lane to be had.
+   * Passes a connected lane for one blocking request; the callback may come at once with a lane, but never with an
+   * error. Returns a function that cancels, effective until the callback is called, or undefined if no lane is
+   * available.
    * @throws ConfigError for TLS options that Node refuses; ShuttingDownError
    */
   take(why: WhyWait, callback: Taken): (() => void) | undefined {
@@ -76,13 +77,13 @@ export class WaitLanes {
     return this.all.size < this.max && this.shortage.mayOpen() ? this.open(callback) : undefined;
   }
 
-  /** Whether the server, which is there, has ended this lane as it does when it has no room for it. */
+  /** Whether a reachable server closed this lane because it has no room for it. */
   wasRefused(lane: Lane): boolean {
     if (!lane.wasCut || lane.lastAckedSend > -Infinity) return false;
     return this.context.clock.now() - lane.lastSend <= REFUSED_WITHIN_MS;
   }
 
-  /** No new lanes; those there are end when their last answers have come. */
+  /** Opens no new lanes; the existing ones end after their last replies. */
   retire(error: LockError): void {
     this.closed ??= error;
     this.context.alarms.cancel(this.sweep);
@@ -124,7 +125,7 @@ export class WaitLanes {
 
   private put(lane: Lane): void {
     if (this.closed) return;
-    // Lanes say so more than once.
+    // Lanes may report this more than once.
     if (this.free.at(-1)?.lane === lane) return;
     this.unlist(lane);
     const openedAt = this.openedAt.get(lane);
@@ -159,7 +160,7 @@ export class WaitLanes {
     if (!this.closed) this.spare();
   }
 
-  /** What the end of a new lane says about connections. */
+  /** What the end of a new lane says about a shortage. */
   private note(lane: Lane, error: LockError): void {
     const openedAt = this.openedAt.get(lane);
     this.openedAt.delete(lane);

@@ -2,18 +2,18 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 
 /**
- * Received bytes are copied out of it before anything else can be read, so all connections share it: nothing is allocated
- * for a read, and no stream machinery runs for it.
+ * Shared by all connections, because received bytes are copied out before the next read: a read allocates nothing and
+ * runs no stream machinery.
  */
 const INPUT = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** A socket, and who gets what it receives. */
+/** A socket and the receiver of its input. */
 export class Wire {
-  /** Gets what arrives, as byte strings. Set by whoever has the wire. */
+  /** Receives input as byte strings. Set by the current user of the wire. */
   receive: (bytes: string) => void = () => undefined;
   readonly socket: Socket;
 
-  /** @throws what Node says of TLS options that it refuses */
+  /** @throws Node's error for TLS options that it refuses */
   constructor(host: string, port: number, tls: ConnectionOptions | undefined) {
     const onread = {
       buffer: INPUT,
@@ -26,7 +26,7 @@ export class Wire {
     this.socket = tls ? connectTls({ ...tls, ...options }) : connectTcp(options);
   }
 
-  /** Whoever has the wire gets what it receives from now on, and is told of its end, maybe more than once. */
+  /** Sends input to `receive` from now on, and calls `lost` when the connection ends, possibly more than once. */
   attach(receive: (bytes: string) => void, lost: (what: string, cause?: Error) => void): void {
     const { socket } = this;
     this.receive = receive;

@@ -12,19 +12,19 @@ export interface DeliveryHost {
   readonly waiters: LocalWaiters;
   /** A handover is over. */
   delivered(): void;
-  /** A grant had run out before it was read. */
+  /** A grant had expired before its reply was read. */
   lapsed(): void;
-  /** A grant was lost on its way. */
+  /** A grant was lost before it was handed over. */
   onTransientError(error: LockError): void;
 }
 
-/** The way of a key queue's grants to its waiters. */
+/** Hands the grants of a key queue to its waiters. */
 export class Delivery implements HandoverHost {
   private readonly handovers = new Set<Handover>();
 
   constructor(private readonly host: DeliveryHost) {}
 
-  /** Whether a grant is being renewed for somebody. */
+  /** Whether a grant is being renewed for a waiter. */
   get isBusy(): boolean {
     return this.handovers.size > 0;
   }
@@ -34,9 +34,9 @@ export class Delivery implements HandoverHost {
   }
 
   /**
-   * The grant goes to the head. It is renewed first where it is stale, and where it has another lease than the head wants and
-   * the head does not renew it. With no head it is released.
-   * @param askedMs the lease that it was asked for with
+   * Gives the grant to the head. It is renewed first if it is stale, or if its lease is not the one that the head wants
+   * and the head does not renew it itself. Without a head it is released.
+   * @param askedMs the lease that was requested
    */
   serve(grant: LaneGrant, askedMs: Ms): void {
     const { pool, resource } = this.host;
@@ -56,7 +56,7 @@ export class Delivery implements HandoverHost {
     this.prepare(grant, head);
   }
 
-  /** Sends those away whose grants are being renewed. */
+  /** Refuses the waiters whose grants are being renewed. */
   evict(error: LockError): void {
     for (const handover of this.handovers) handover.evict(error);
   }
@@ -65,7 +65,7 @@ export class Delivery implements HandoverHost {
   ready(handover: Handover, grant: LaneGrant, askedMs: Ms, waiter: LocalWaiter | undefined): void {
     this.handovers.delete(handover);
     if (!waiter) this.serve(grant, askedMs);
-    // The answer to the renewal was read too late as well.
+    // The reply to the renewal was read too late as well.
     else if (isSpent(grant, this.host.pool)) this.prepare(grant, waiter);
     else waiter.granted(grant);
     this.host.delivered();
@@ -87,23 +87,23 @@ export class Delivery implements HandoverHost {
   }
 
   /**
-   * Whose grant is being renewed, and who was before the head. That grant may turn out to be gone: what is surely there is
-   * for the first, and who comes behind gets what is renewed.
+   * The waiter before the head whose grant is being renewed, if any. Its own grant may turn out to be gone, so it gets
+   * the one that is certain, and the renewed grant goes to the next.
    */
   private takeServed(): LocalWaiter | undefined {
     let arrival = this.host.waiters.head?.arrival ?? Infinity;
     let served: Handover | undefined;
     for (const one of this.handovers) {
-      if (!one.heir || one.heir.arrival > arrival) continue;
-      arrival = one.heir.arrival;
+      if (!one.recipient || one.recipient.arrival > arrival) continue;
+      arrival = one.recipient.arrival;
       served = one;
     }
-    const waiter = served?.heir;
+    const waiter = served?.recipient;
     served?.leave();
     return waiter;
   }
 
-  /** Renews it for the waiter, who gets it afterwards. */
+  /** Renews the grant before the waiter gets it. */
   private prepare(grant: LaneGrant, waiter: LocalWaiter): void {
     const handover = new Handover(this, grant, waiter, wantedLease(waiter, this.host.pool));
     this.handovers.add(handover);

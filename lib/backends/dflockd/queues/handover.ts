@@ -4,10 +4,13 @@ import type { Ms } from '../../../common/system.js';
 import type { LocalWaiter, LaneGrant, Resource } from './local-waiter.js';
 import { gone } from '../lanes/lane-errors.js';
 
-/** A grant of which less than this part is sure when its answer arrives is renewed before it is handed over (rule 2). */
+/**
+ * A grant is renewed before it is handed over if less than this part of it remains certain when its reply is read (rule
+ * 2).
+ */
 const SURE_PART = 0.5;
 
-/** What a grant has to be judged by. */
+/** What is needed to judge how certain a grant is. */
 export interface SurenessContext {
   readonly clock: { now(): Ms };
   readonly readTimeoutMs: Ms;
@@ -16,7 +19,7 @@ export interface SurenessContext {
 
 const seconds = (ms: Ms): number => Math.ceil(ms / 1000);
 
-/** Whether the answer is too old to rely on: after a long wait the send time of the request says little. */
+/** Whether the reply is too old to rely on: after a long wait the send time of the request says little. */
 export function isStale(
   { lane, leaseMs, validFrom }: LaneGrant,
   { clock, readTimeoutMs, config }: SurenessContext,
@@ -27,29 +30,29 @@ export function isStale(
   return until - clock.now() < SURE_PART * term;
 }
 
-/** Whether nothing is sure any more: the lease may have run out before its answer was read. */
+/** Whether the lease may have run out before the reply was read. */
 export function isSpent({ lane, leaseMs, validFrom }: LaneGrant, { clock, config }: SurenessContext): boolean {
   const until = validFrom + leaseMs - safetyMargin(leaseMs);
   return clock.now() >= (config.autoRelease ? Math.min(until, lane.provenUntil()) : until);
 }
 
-/** Whether the lease that was asked for is another one than the waiter wants. The wire counts whole seconds. */
+/** Whether the requested lease differs from the one that the waiter wants. The wire carries whole seconds. */
 export const isOtherLease = (askedMs: Ms, wantedMs: Ms): boolean => seconds(askedMs) !== seconds(wantedMs);
 
 export interface HandoverHost {
   readonly resource: Resource;
-  /** The grant is ready, with a lease as `waiter` wanted it; undefined: the waiter has left meanwhile. */
+  /** The grant is ready, with the lease that `waiter` wanted. Undefined: the waiter has left in the meantime. */
   ready(handover: Handover, grant: LaneGrant, askedMs: Ms, waiter: LocalWaiter | undefined): void;
   /**
-   * The grant was lost on the way; its lane is of no more use for it.
-   * @param lapsed the server says so itself: the lease ran out before the grant was read
+   * The grant was lost, and its lane cannot be used for it any more.
+   * @param lapsed the server itself reports that the lease had run out
    */
   renewFailed(handover: Handover, error: LockError, waiter: LocalWaiter | undefined, lapsed: boolean): void;
 }
 
 /**
- * A grant that is renewed before somebody gets it: because its answer came late, or because it has another lease than a
- * waiter wants who does not renew it.
+ * Renews a grant before it is handed over: because its reply came late, or because its lease is not the one that the
+ * waiter wants and the waiter does not renew it itself.
  */
 export class Handover {
   constructor(
@@ -72,11 +75,12 @@ export class Handover {
       if (!(outcome instanceof LockError) && outcome.s === 'renewed') {
         const renewed = { lane, token, validFrom: sentAt, leaseMs: outcome.leaseMs };
         this.host.ready(this, renewed, leaseMs, waiter);
-        // Now that whoever has it has adopted it.
+        // The new holder has adopted the lane by now.
         return lane.disown();
       }
-      const error = outcome instanceof LockError ? outcome : gone(lane.server, 'lost while it was granted');
-      // What was not answered may be held yet.
+      const error =
+        outcome instanceof LockError ? outcome : gone(lane.server, 'the grant was lost before it was renewed');
+      // An unanswered renewal may have succeeded, so the lock may still be held.
       if (lane.role === 'wait') lane.end(gone(lane.server, 'given up'));
       else if (outcome instanceof LockError) lane.send({ t: 'release', kind, key, token }, () => undefined);
       lane.disown();
@@ -84,19 +88,19 @@ export class Handover {
     });
   }
 
-  /** Sends the waiter away. */
+  /** Refuses the waiter. */
   evict(error: LockError): void {
     const { waiter } = this;
     this.leave();
     waiter?.failed(error);
   }
 
-  /** Who is to get the grant, if it is not gone by then. */
-  get heir(): LocalWaiter | undefined {
+  /** The waiter that gets the grant if it is not gone by then. */
+  get recipient(): LocalWaiter | undefined {
     return this.waiter;
   }
 
-  /** The waiter has gone, or has another grant; somebody else gets this one. */
+  /** The waiter has left or has another grant; the next one gets this grant. */
   leave(): void {
     if (this.waiter) this.waiter.handover = undefined;
     this.waiter = undefined;

@@ -1,11 +1,11 @@
 /**
- * trying: a try is on its way; places are taken when it fails. queued: there are places in the server's queue, or on
- * their way there. polling: there is no lane for a place, so tries are sent now and then. pausing: the last place failed,
- * the next attempt comes soon. over: nobody is left.
+ * trying: a try is on its way; places are taken if it fails. queued: places are in the server's queue, or on their way
+ * there. polling: no lane is available for a place, so tries are sent from time to time. pausing: the last place
+ * failed, and the next attempt comes soon. over: no waiters are left.
  */
 export type KeyQueueState = 'trying' | 'queued' | 'polling' | 'pausing' | 'over';
 
-/** tried: the try is answered; placed: there is a lane; denied: there is none; failed: the last place is lost. */
+/** tried: the try was answered. placed: a lane is available. denied: none is. failed: the last place was lost. */
 export type KeyQueueEvent = 'tried' | 'placed' | 'denied' | 'failed' | 'emptied';
 
 const TABLE: Readonly<Record<KeyQueueState, Readonly<Partial<Record<KeyQueueEvent, KeyQueueState>>>>> = {
@@ -16,7 +16,7 @@ const TABLE: Readonly<Record<KeyQueueState, Readonly<Partial<Record<KeyQueueEven
   over: { emptied: 'over' },
 };
 
-/** The only way from one state to another. What is not in the table is a mistake of the caller. */
+/** Makes every transition. One that is not in the table is a bug in the caller. */
 export function nextKeyQueueState(state: KeyQueueState, event: KeyQueueEvent): KeyQueueState {
   const next = TABLE[state][event];
   if (next === undefined) throw new Error(`a key queue that is ${state} cannot "${event}"`);

@@ -16,34 +16,34 @@ import { Poll, type PollHost } from './poll.js';
 import { RetryPauses } from './retry-pauses.js';
 import { replyError } from '../../../protocol/reply-error.js';
 
-/** Told by a key queue about itself. */
+/** Is told when a key queue changes its state. */
 export interface KeyQueueKeeper {
   changed(queue: KeyQueue, from: KeyQueueState): void;
 }
 
-/** Who refuses does so at once: a place that has asked for longer stands in the queue. */
+/** A refusal comes at once: a request outstanding for longer than this is in the server's queue. */
 const PROMPT_MS: Ms = 25;
 
 /**
- * Acquires of this process that wait for the same thing, first in, first out. Places in the server's queue belong to the
- * queue: a grant, whichever lane brought it, goes to the waiter at the head.
+ * The acquires of this process that wait for one key, first in, first out. Places in the server's queue belong to the
+ * key queue: a grant, whichever lane brings it, goes to the waiter at the head.
  */
 export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
   due: Ms = Infinity;
   slot = -1;
   /** DeliveryHost */
   readonly waiters = new LocalWaiters();
-  /** The most senior one first. */
+  /** The longest-standing place first. */
   private readonly places: Place[] = [];
   private readonly delivery = new Delivery(this);
   private readonly pauses: RetryPauses;
   private readonly poll: Poll;
-  /** No new places before this. */
+  /** No new places are taken before this time. */
   private resumeAt: Ms = -Infinity;
   /** Why there is no place. */
   private trouble: LockError | undefined;
 
-  /** @param state `trying` if a try is on its way for the waiter who is the first to join */
+  /** @param state `trying` if a try is on its way for the first waiter that joins */
   constructor(
     readonly resource: Resource,
     readonly pool: QueuePool,
@@ -58,22 +58,22 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
     return this.waiters.head;
   }
 
-  /** Puts the waiter at the end. */
+  /** Adds the waiter at the end. */
   join(waiter: LocalWaiter): void {
     this.waiters.push(waiter);
     this.adjust();
-    // It has no place of its own to wait for.
+    // The waiter has no place of its own in the server's queue to wait for.
     if (this.waiters.size > this.pool.config.waitersPerKey || this.places.length === 0) waiter.queued();
   }
 
-  /** The waiter does not wait any more; the places stay with the key queue. */
+  /** Removes a waiter that stops waiting. The places stay with the key queue. */
   leave(waiter: LocalWaiter): void {
     if (waiter.handover) waiter.handover.leave();
     else this.waiters.remove(waiter);
     this.adjust();
   }
 
-  /** What a waiter is told whose deadline has come. */
+  /** The error for a waiter whose deadline has come. */
   deadlineError(key: string): LockError {
     const { server, isLinked, outage, shortage } = this.pool;
     if (!isLinked && outage) return outage;
@@ -84,7 +84,9 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
     return this.trouble;
   }
 
-  /** Whether somebody has the lock, or it is on its way to a waiter: a try would be in vain. Otherwise only a try can tell. */
+  /**
+   * Whether the lock is held, or on its way to a waiter, so that a try would be in vain. Otherwise only a try can tell.
+   */
   get isContended(): boolean {
     return this.state === 'trying' || this.delivery.isBusy || this.isWaiting;
   }
@@ -94,36 +96,36 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
     return this.places.some((place) => place.askedAt <= refusedBy);
   }
 
-  /** A grant that a try from elsewhere brought. */
+  /** Takes the grant of a try made outside this queue. */
   give(grant: LaneGrant, askedMs: Ms): void {
     this.delivery.serve(grant, askedMs);
     this.adjust();
   }
 
-  /** A grant that a try brought; `askedMs` is the lease it was made with. */
+  /** Takes the grant of this queue's own try. `askedMs`: the lease it requested. */
   offer(grant: LaneGrant, askedMs: Ms): void {
     this.delivery.serve(grant, askedMs);
     this.tried();
   }
 
-  /** The try that was on its way for the key queue has been answered, or never will be. */
+  /** The queue's try was answered, or never will be. */
   tried(): void {
     if (this.state === 'trying') this.to('tried');
     this.adjust();
   }
 
-  /** There may be a lane for a place. */
+  /** A lane may be available for a place. */
   retry(): void {
     this.adjust();
   }
 
-  /** The server is there again: what was wrong before may be over. */
+  /** The server is connected again: earlier errors may be over. */
   resume(): void {
     this.recovered();
     this.adjust();
   }
 
-  /** Ends it with all its waiters. */
+  /** Ends the queue and refuses all its waiters. */
   fail(error: LockError): void {
     for (const waiter of this.waiters) {
       this.waiters.remove(waiter);
@@ -154,8 +156,8 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
   }
 
   /**
-   * PlaceHost. The next place is opened at the end of the turn: what is written now delays the body of the new holder, and those
-   * who wait for its end.
+   * PlaceHost. The next place is opened at the end of the turn: a write now would delay the new holder's body, and with
+   * it every waiter.
    */
   granted(place: Place, grant: LaneGrant, askedMs: Ms): void {
     this.recovered();
@@ -165,7 +167,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
     else this.adjust();
   }
 
-  /** PlaceHost. It goes on at the end of the queue, so it is the last of the places from now on. */
+  /** PlaceHost. The place asks again at the end of the server's queue, so it becomes the last place. */
   timedOut(place: Place): void {
     this.recovered();
     this.remove(place);
@@ -174,7 +176,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
     if (place.state === 'answered') place.ask();
   }
 
-  /** PlaceHost. No lease is so short: a server that says so at once is asked again after a pause. */
+  /** PlaceHost. No lease is that short: a server that replies so at once is asked again after a pause. */
   expired(place: Place, askedAt: Ms): void {
     if (this.pool.clock.now() - askedAt >= PROMPT_MS) return this.timedOut(place);
     this.remove(place);
@@ -185,7 +187,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
   /** PlaceHost */
   failed(place: Place, why: LockError | Reply): void {
     this.remove(place);
-    // It was a probe: what is sure are the connections that there are.
+    // The place was a probe; only the existing connections are certain.
     if (this.pool.shortage !== undefined && this.places.length === 0 && this.state === 'queued') {
       this.to('failed');
       this.startPolling();
@@ -199,24 +201,24 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
     this.adjust();
   }
 
-  /** PollHost. The next look at what can be done. */
+  /** PollHost. Schedules the next try. */
   again(): void {
     this.setAlarm(this.pauses.next());
   }
 
-  /** PollHost. Permanent trouble is everybody's; what is transient is told at the deadline. */
+  /** PollHost. A permanent error fails all waiters; a transient one is reported at the deadline. */
   onTransientError(error: LockError): void {
     if (!error.isTransient) return this.fail(error);
     this.trouble = explained(error, this.pool.server);
     this.pause(error instanceof ProtocolError);
   }
 
-  /** DeliveryHost. The server is well: there is nothing to tell. */
+  /** DeliveryHost. The server is healthy, so there is no error to report. */
   lapsed(): void {
     this.pause();
   }
 
-  /** The next places are taken a little later. */
+  /** Delays the next places. */
   private pause(afterDoubt = false): void {
     if (this.state === 'over') return;
     const pause = this.pauses.next(afterDoubt);
@@ -234,7 +236,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
 
   private readonly adjustLater = (): void => this.adjust();
 
-  /** As many places as waiters, within the bounds; no waiter, no key queue. */
+  /** Opens as many places as there are waiters, within the limits, and ends the queue when none are left. */
   private adjust(): void {
     while (this.places.length > this.waiters.size) this.places.pop()!.cancel();
     if (this.state === 'over' || this.state === 'trying') return this.endIfEmpty();
@@ -258,7 +260,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
       if (opened) this.to('placed');
       else {
         this.remove(place);
-        // Those behind have been told when they joined.
+        // Waiters further back were told when they joined.
         this.waiters.announce(wanted);
         if (isFirst) this.startPolling();
         return;

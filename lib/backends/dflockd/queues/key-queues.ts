@@ -6,10 +6,10 @@ import type { KeyQueueState } from './key-queue-state.js';
 
 const nameOf = ({ kind, limit, key }: Resource): string => `${kind} ${limit} ${key}`;
 
-/** All key queues to one server. */
+/** All key queues of one server. */
 export class KeyQueues implements KeyQueueKeeper {
   private readonly byName = new Map<string, KeyQueue>();
-  /** Key queues that poll for want of a lane; the one that has done so for longest first. */
+  /** Key queues that poll because no lane is available; the longest-waiting first. */
   private readonly starving = new Set<KeyQueue>();
 
   constructor(
@@ -25,12 +25,12 @@ export class KeyQueues implements KeyQueueKeeper {
     return this.starving.size;
   }
 
-  /** While there is one, nobody tries past it. */
+  /** While a key has a queue, no try may pass it. */
   find(resource: Resource): KeyQueue | undefined {
     return this.byName.size > 0 ? this.byName.get(nameOf(resource)) : undefined;
   }
 
-  /** @param state of a key queue that has to be made */
+  /** @param state the initial state if the queue has to be created */
   findOrMake(resource: Resource, state: 'trying' | 'pausing' = 'pausing'): KeyQueue {
     const name = nameOf(resource);
     let queue = this.byName.get(name);
@@ -41,7 +41,7 @@ export class KeyQueues implements KeyQueueKeeper {
     return queue;
   }
 
-  /** There may be a lane: those who have waited for longest come first. */
+  /** A lane may be available: the queues that have waited longest come first. */
   spare(): void {
     for (const queue of [...this.starving]) {
       queue.retry();
@@ -49,12 +49,12 @@ export class KeyQueues implements KeyQueueKeeper {
     }
   }
 
-  /** The server is there again. */
+  /** The server is connected again. */
   resume(): void {
     for (const queue of [...this.byName.values()]) queue.resume();
   }
 
-  /** Sends all waiters away. */
+  /** Refuses all waiters. */
   fail(error: LockError): void {
     for (const queue of [...this.byName.values()]) queue.fail(error);
   }
@@ -65,11 +65,11 @@ export class KeyQueues implements KeyQueueKeeper {
     if (queue.state === 'over') this.byName.delete(nameOf(queue.resource));
     if (queue.state !== 'polling') return;
     this.starving.add(queue);
-    // A shortage on the other side has been told.
+    // A shortage on the server's side has been reported already.
     if (this.starving.size > 1 || this.pool.shortage !== undefined) return;
     const { maxWaitLanes } = this.pool.config;
     this.degraded(
-      `all ${maxWaitLanes} wait lanes are in use: who waits for a further key asks again and again (option remote.maxWaitLanes)`,
+      `all ${maxWaitLanes} wait lanes are in use: callers that wait for further keys poll instead (option remote.maxWaitLanes)`,
     );
   }
 }

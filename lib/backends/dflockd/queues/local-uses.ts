@@ -2,31 +2,36 @@ import type { Ms } from '../../../common/system.js';
 import type { Kind, Limit } from '../../../protocol/messages.js';
 import type { Resource } from './local-waiter.js';
 
-/** Something of this process that concerns a key. */
+/** An acquire or a held lock of this process. */
 export interface LocalUse {
-  /** Until when it holds a slot for sure, without a safety margin; undefined while it only tries to get one. */
+  /**
+   * Time until which it certainly holds a slot, without a safety margin; undefined while it only tries to acquire one.
+   */
   readonly heldUntil: Ms | undefined;
 }
 
-/** Another limit is another semaphore, which the server refuses by itself. */
+/** Semaphores of different limits are distinct here; the server itself refuses a differing limit. */
 export const semaphoreName = (key: string, limit: Limit): string => `${limit} ${key}`;
 
-/** Entries that nobody needs are kept up to this number, as they are likely to be needed again; so are as many as others. */
+/** Up to this many unused entries are kept for reuse, or as many as are in use if these are more. */
 const SPARE_ENTRIES = 2048;
 
-/** What this process itself has to do with keys: where it holds every slot, nobody needs to try. */
+/** What this process itself holds or tries to acquire. Where it holds every slot, a try would be in vain. */
 export class LocalUses<U extends LocalUse> {
-  /** Adding to a map and deleting from it for each lock that is taken would cost half of what the whole lock does. */
+  /**
+   * Entries are reused: adding to and deleting from a map for each acquire would cost half as much as the whole
+   * acquire.
+   */
   private readonly locks = new Map<string, { use: U | undefined }>();
   private unused = 0;
   private readonly semaphores = new Map<string, Set<U>>();
 
-  /** Entries for locks, unused ones included. */
+  /** Number of entries for locks, including unused ones. */
   get size(): number {
     return this.locks.size;
   }
 
-  /** The one that holds the lock, or tries to get it. */
+  /** The use that holds the lock or tries to acquire it. */
   ofLock(key: string): U | undefined {
     return this.locks.get(key)?.use;
   }

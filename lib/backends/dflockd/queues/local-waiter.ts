@@ -4,15 +4,15 @@ import type { Ms } from '../../../common/system.js';
 import type { Kind, Limit } from '../../../protocol/messages.js';
 import type { Lane } from '../lanes/lane.js';
 
-/** What a key queue is for. */
+/** What a key queue waits for. */
 export interface Resource {
   readonly kind: Kind;
-  /** As bytes. */
+  /** As a byte string. */
   readonly key: string;
   readonly limit: Limit;
 }
 
-/** A lock, as a lane got it. Held at least until validFrom + leaseMs, if the lane lives. */
+/** A lock as granted on a lane. Held at least until `validFrom + leaseMs` if the lane lives. */
 export interface LaneGrant {
   readonly lane: Lane;
   readonly token: string;
@@ -20,34 +20,36 @@ export interface LaneGrant {
   /** Not later than the server's own start of the lease. */
   readonly validFrom: Ms;
   /**
-   * The lease that its waiter wants, 0: the server's default; undefined: the one it has. Who gets the grant renews it to
-   * this at once.
+   * The lease that the waiter wants (0: the server's default), if it differs from the granted one. The waiter renews to
+   * it at once.
    */
   readonly wantedMs?: Ms | undefined;
 }
 
-/** A grant that is being made ready for a waiter. */
+/** A grant that is being prepared for a waiter. */
 export interface PendingHandover {
-  /** The waiter leaves; the grant is for another one. */
+  /** The waiter leaves; the grant goes to another. */
   leave(): void;
 }
 
-/** Somebody in a key queue. Has an alarm of its own for its deadline. */
+/** A caller that waits in a key queue. It has its own alarm for its deadline. */
 export interface LocalWaiter extends Linked<LocalWaiter> {
   /** May be Infinity. */
   readonly deadline: Ms;
   /** 0: the server's default. */
   readonly leaseMs: Ms;
-  /** Renews what it gets, so that a lease for the first moments is enough. Otherwise the key queue renews it first. */
+  /** The waiter renews its grant, so a short lease will do at first. Otherwise the key queue renews it beforehand. */
   readonly autoRenew: boolean;
-  /** Set by the queue: its place in the order of arrival. */
+  /** Set by the queue: the order of arrival. */
   arrival: number;
-  /** Set by the key queue while a grant is being made ready for this waiter. */
+  /** Set by the key queue while a grant is being prepared for this waiter. */
   handover: PendingHandover | undefined;
-  /** A place in the server's queue stands for it, or it need not wait for one. May be told more than once. */
+  /**
+   * A place in the server's queue stands for this waiter, or it need not wait for one. May be called more than once.
+   */
   queued(): void;
-  /** Is not in the key queue any more. */
+  /** The waiter has been removed from the key queue. */
   granted(grant: LaneGrant): void;
-  /** Is not in the key queue any more. */
+  /** The waiter has been removed from the key queue. */
   failed(error: LockError): void;
 }

@@ -2,10 +2,10 @@ import { LinkedList } from '../../../common/linked-list.js';
 import type { Ms } from '../../../common/system.js';
 import type { LocalWaiter } from './local-waiter.js';
 
-/** Local waiters in the order of their arrival, and how patient they are. */
+/** Local waiters in order of arrival, with the latest of their deadlines. */
 export class LocalWaiters {
   private readonly list = new LinkedList<LocalWaiter>();
-  /** The latest of all deadlines; undefined when it has to be looked for. */
+  /** The latest deadline; undefined if it has to be computed. */
   private latest: Ms | undefined = -Infinity;
   private arrivals = 0;
 
@@ -23,7 +23,7 @@ export class LocalWaiters {
     if (this.latest !== undefined) this.latest = Math.max(this.latest, waiter.deadline);
   }
 
-  /** Where it was: before all others, except those that were before it and have been put back, too. */
+  /** Puts the waiter back by its order of arrival: ahead of all but earlier waiters that were put back too. */
   putBack(waiter: LocalWaiter): void {
     let next = this.list.head;
     while (next && next.arrival < waiter.arrival) next = next.next;
@@ -36,7 +36,7 @@ export class LocalWaiters {
     if (waiter.deadline === this.latest) this.latest = undefined;
   }
 
-  /** The deadline of the most patient one. */
+  /** The latest deadline of all waiters. */
   lastDeadline(): Ms {
     if (this.latest === undefined) {
       this.latest = -Infinity;
@@ -45,7 +45,7 @@ export class LocalWaiters {
     return this.latest;
   }
 
-  /** Tells the first `count` that they are queued. */
+  /** Tells the first `count` waiters that they are queued. */
   announce(count: number): void {
     for (const waiter of this.list) {
       if (count-- <= 0) return;

@@ -8,7 +8,8 @@ import { gone } from '../lanes/lane-errors.js';
 import type { Taken, WhyWait } from '../lanes/wait-lanes.js';
 
 /**
- * fetching: its lane is on its way. asking: in the server's queue. answered: out of it again; asks again or ends. over.
+ * fetching: waiting for a lane. asking: in the server's queue. answered: out of the queue again; asks again or ends.
+ * over.
  */
 export type PlaceState = 'fetching' | 'asking' | 'answered' | 'over';
 type PlaceEvent = 'ask' | 'answer' | 'end';
@@ -20,7 +21,7 @@ const TABLE: Readonly<Record<PlaceState, Readonly<Partial<Record<PlaceEvent, Pla
   over: { end: 'over' },
 };
 
-/** The only way from one state to another. What is not in the table is a mistake of the caller. */
+/** Makes every transition. One that is not in the table is a bug in the caller. */
 export function nextPlaceState(state: PlaceState, event: PlaceEvent): PlaceState {
   const next = TABLE[state][event];
   if (next === undefined) throw new Error(`a place that is ${state} cannot "${event}"`);
@@ -29,16 +30,16 @@ export function nextPlaceState(state: PlaceState, event: PlaceEvent): PlaceState
 
 export interface PlaceHost {
   readonly resource: Resource;
-  /** What to ask for right now: of the waiter at the head the lease, of the most patient one the time. */
+  /** The request to send now: the lease of the head, and the time until the latest deadline. */
   nextRequest(): { readonly leaseMs: Ms; readonly waitMs: Ms };
   asked(place: Place): void;
   /** The place is over. */
   granted(place: Place, grant: LaneGrant, askedMs: Ms): void;
   /** The place may ask again. */
   timedOut(place: Place): void;
-  /** As timedOut: its grant ran out before the server could give it. `askedAt`: since when it was in the queue. */
+  /** As timedOut: the grant expired before the server could deliver it. `askedAt`: the time of the request. */
   expired(place: Place, askedAt: Ms): void;
-  /** The place is over. An error is what its connection met, a reply what the server refused it with. */
+  /** The place is over. `why`: the error of its connection, or the reply with which the server refused it. */
   failed(place: Place, why: LockError | Reply): void;
 }
 
@@ -59,12 +60,12 @@ export class Place {
     private readonly pool: PlacePool,
   ) {}
 
-  /** Since when it is in the server's queue, as far as is known; Infinity while it is not. */
+  /** Time since which it has been in the server's queue, as far as is known; Infinity while it is not. */
   get askedAt(): Ms {
     return this.state === 'asking' ? this.exchange?.sentAt || Infinity : Infinity;
   }
 
-  /** False: there is no lane for it. @throws as WaitLanes.take */
+  /** Returns false if no lane is available. @throws as WaitLanes.take */
   open(why: WhyWait): boolean {
     this.stopFetching = this.pool.wait(why, (outcome) => {
       if (outcome instanceof LockError) return this.fail(outcome);
@@ -74,7 +75,7 @@ export class Place {
     return this.stopFetching !== undefined;
   }
 
-  /** Enters the queue, at its end. */
+  /** Enters the server's queue, at its end. */
   ask(): void {
     const lane = this.lane!;
     const { kind, key, limit } = this.host.resource;
@@ -84,7 +85,8 @@ export class Place {
       if (this.state !== 'asking') return;
       this.to('answer');
       if (outcome instanceof LockError || outcome.s === 'error') {
-        // What has not been answered may be granted yet. A bare error may announce the end (rule 7).
+        // An unanswered request may still be granted, and a bare `error` may announce the end of the connection (rule
+        // 7).
         this.fail(outcome);
         lane.end(gone(lane.server, 'given up'));
       } else if (outcome.s === 'granted') {
@@ -98,13 +100,14 @@ export class Place {
     this.host.asked(this);
   }
 
-  /** Nobody wants it any more. */
+  /** The place is no longer needed. */
   cancel(): void {
     const { state, lane } = this;
     this.to('end');
     if (state === 'fetching') this.stopFetching?.();
     if (state !== 'asking') return;
-    // The only way to leave the queue (spec 1.7); where that frees nothing, a grant that comes is released (rule 10).
+    // Closing the connection is the only way out of the queue (spec 1.7). Where that releases nothing, a grant that
+    // still arrives is released (rule 10).
     if (this.pool.config.autoRelease) lane!.end(gone(lane!.server, 'given up'));
     else lane!.forget(this.exchange!);
   }

@@ -12,16 +12,17 @@ export interface PollHost {
   readonly state: KeyQueueState;
   readonly head: LocalWaiter | undefined;
   offer(grant: LaneGrant, askedMs: Ms): void;
-  /** The next try is due after a pause. */
+  /** Schedules the next try. */
   again(): void;
-  /** The try has failed, not been refused. */
+  /** The try failed rather than being refused. */
   onTransientError(error: LockError): void;
 }
 
 /**
- * The tries of a key queue that has no lane for a place: one at a time, over a command lane, for the waiter at the head.
- * Polling begins in KeyQueue.startPolling, when WaitLanes.take has no lane, and ends when a place has one or nobody
- * waits any more.
+ * Polls for a key queue that has no lane for a place: one try at a time, over a command lane, for the waiter at the
+ * head.
+ * Polling begins in KeyQueue.startPolling, when WaitLanes.take has no lane, and ends when a place has one or nobody waits
+ * any more.
  */
 export class Poll {
   private trial: { readonly lane: Lane; readonly exchange: Exchange } | undefined;
@@ -39,7 +40,7 @@ export class Poll {
       if (outcome instanceof LockError) this.host.onTransientError(outcome);
       else if (outcome.s === 'granted') {
         this.host.offer({ lane, token: outcome.token, leaseMs: outcome.leaseMs, validFrom }, leaseMs);
-        // Where one slot is free there may be more.
+        // If one slot was free, others may be too.
         if (this.host.state !== 'polling') return;
         if (resource.limit === 1) this.host.again();
         else this.try();
@@ -49,7 +50,7 @@ export class Poll {
     if (exchange.done && !lane.isEnded) this.trial = { lane, exchange };
   }
 
-  /** A grant that still arrives is released. */
+  /** Stops polling. A grant that still arrives is released. */
   stop(): void {
     if (this.trial) this.trial.lane.forget(this.trial.exchange);
     this.trial = undefined;

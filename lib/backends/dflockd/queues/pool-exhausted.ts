@@ -1,7 +1,10 @@
 import { type LockError, PoolExhaustedError } from '../../../common/errors.js';
 import type { RemoteConfig } from '../lanes/config.js';
 
-/** There is no lane to wait on. @param shortage what the server does; undefined: all that the options allow are in use */
+/**
+ * The error if no lane is available.
+ * @param shortage what the server does; undefined: all lanes that the options allow are in use
+ */
 export const exhausted = (
   { server, config }: { readonly server: string; readonly config: Pick<RemoteConfig, 'maxWaitLanes'> },
   key: string,

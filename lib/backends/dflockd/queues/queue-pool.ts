@@ -6,23 +6,23 @@ import type { Lane } from '../lanes/lane.js';
 import type { PlacePool } from './place.js';
 import type { LeaseTerms } from './place-lease.js';
 
-/** What a key queue has of its server. */
+/** What a key queue needs from its server pool. */
 export interface QueuePool extends PlacePool, LeaseTerms {
   readonly server: string;
   readonly clock: Clock;
   readonly entropy: Entropy;
-  /** Do not keep the process alive; the deadlines of waiters do. */
+  /** These alarms do not keep the process alive; the deadlines of waiters do. */
   readonly alarms: Alarms;
   readonly config: RemoteConfig;
-  /** As in LeaseTerms; learned from what is granted. */
+  /** As in LeaseTerms; learned from grants. */
   defaultLeaseMs: Ms;
-  /** That of the server, as far as is known. */
+  /** The server's read timeout, as far as is known. */
   readonly readTimeoutMs: Ms;
-  /** Whether a command lane is connected; without one, no place is taken. */
+  /** Whether a command lane is connected. Without one, no place is taken. */
   readonly isLinked: boolean;
-  /** Why not. */
+  /** Why none is. */
   readonly outage: LockError | undefined;
-  /** Why the server gives no more connections; undefined: it does. */
+  /** Why the server accepts no more connections; undefined: it does. */
   readonly shortage: string | undefined;
   command(): Lane | undefined;
 }

@@ -8,13 +8,13 @@ interface Used {
 }
 
 /**
- * The lanes on which tries for semaphores are under way. Tries for one semaphore share a lane: the server then answers
- * them in the order in which they were made, and none that came later is granted unseen by one that was refused.
+ * The lanes with tries for semaphores in flight. Tries for one semaphore share a lane, so the server answers them in
+ * the order in which they were made: if an earlier try was refused, a later grant is seen as such.
  */
 export class TryLanes {
   private readonly bySemaphore = new Map<string, Used>();
 
-  /** Where a try for this semaphore must go; undefined if any lane will do. */
+  /** The lane that a try for this semaphore must use; undefined: any lane will do. */
   of(semaphore: Resource): Lane | undefined {
     const lane = this.bySemaphore.get(semaphoreName(semaphore.key, semaphore.limit))?.lane;
     return lane?.isUsable ? lane : undefined;

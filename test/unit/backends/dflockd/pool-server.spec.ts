@@ -53,7 +53,7 @@ describe('a server that is less patient than was thought', () => {
     await silence(3000);
     expect(pool.readTimeoutMs).toBe(3000);
     expect(told.slice(1)).toEqual([
-      'connections are closed after 3.0 s of silence, not after 24 s (option remote.readTimeoutS): they speak more often from now on',
+      'the server closes connections after 3.0 s of silence, not 24 s (option remote.readTimeoutS): heartbeats are sent more often from now on',
     ]);
     clock.advance(0);
     await until(() => peersOf('ping').length >= 4, 'heartbeats');

@@ -130,9 +130,23 @@ describe('what is held', () => {
     const grant = await take();
     backend.abandon(grant);
     backend.abandon(grant);
-    const call = await redis.call();
-    expect(call.ops.map(({ op }) => op)).toEqual(['r', 'r']);
-    await call.answer(1, 0);
+    const [first, second] = await redis.sent();
+    expect([first, second].map((call) => call!.ops.map(({ op }) => op))).toEqual([['r'], ['r']]);
+    await first!.answer(1);
+    await second!.answer(0);
+  });
+
+  it('is released at once if that is the first request of the turn, and with the others otherwise', async () => {
+    const grants = [await take({ key: 'a' }), await take({ key: 'b' }), await take({ key: 'c' })];
+    for (const grant of grants) backend.release(grant, () => undefined);
+    const [first, others] = await redis.sent();
+    expect(first!.ops.map(({ key }) => key)).toEqual(['lock:a']);
+    expect(others!.ops.map(({ op, key }) => [op, key])).toEqual([
+      ['r', 'lock:b'],
+      ['r', 'lock:c'],
+    ]);
+    await first!.answer(1);
+    await others!.answer(1, 1);
   });
 
   it('is renewed from the time at which that was sent', async () => {

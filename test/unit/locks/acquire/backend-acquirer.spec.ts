@@ -142,12 +142,12 @@ describe('the attempts of an acquire', () => {
   it('says that it came too late, and of which server', async () => {
     backend.owner.proven = 1000;
     await expect(acquirer.acquire(request(0), undefined, undefined)).rejects.toMatchObject({
-      message: 'granted, but the lease was over when the answer was read',
+      message: 'granted, but the lease had ended when the reply was read',
       key: 'k',
       server: 'fake',
     });
     await expect(acquirer.tryAcquire(request(), undefined)).rejects.toMatchObject({
-      message: 'granted, but the lease was over when the answer was read',
+      message: 'granted, but the lease had ended when the reply was read',
       key: 'k',
       server: 'fake',
     });

@@ -152,7 +152,7 @@ describe('onNested: lock', () => {
     it('refuses a lock of another client', async () => {
       const lock = await new World().client.acquire('a');
       await expect(call({ onNested: lock })).rejects.toThrow(
-        new ConfigError('option onNested: the lock "a" was taken from another client'),
+        new ConfigError('option onNested: the lock "a" belongs to another client'),
       );
       expect(world.log).toEqual([]);
     });

@@ -88,7 +88,7 @@ describe('what is refused', () => {
     backend.capabilities = { ...backend.capabilities, semaphores: false };
     await client.start();
     await expect(client.acquire('a', { limit: 2 })).rejects.toMatchObject({
-      message: 'fake has no semaphores (option limit)',
+      message: 'fake does not support semaphores (option limit)',
       key: 'a',
     });
     expect((await client.acquire('a')).isHeld).toBe(true);

@@ -191,7 +191,7 @@ describe('several keys', () => {
     await settlePromises();
     world.clock.stall(5000);
     world.backend.owners.get('a')!.cut();
-    await expect(waiting).rejects.toThrow('lost (disconnected) while other keys were waited for');
+    await expect(waiting).rejects.toThrow('lost (disconnected) while waiting for other keys');
     await expect(waiting).rejects.toBeInstanceOf(LockUnavailableError);
   });
 
@@ -295,7 +295,7 @@ describe('several keys', () => {
     world.clock.stall(5000);
     world.backend.link({ server: 'fake', state: 'draining' });
     await expect(waiting).rejects.toMatchObject({
-      message: 'lost (draining) while other keys were waited for',
+      message: 'lost (draining) while waiting for other keys',
       cause: expect.objectContaining({ code: 'DRAINING' }),
     });
   });

@@ -114,7 +114,7 @@ describe('requireFence', () => {
     await expect(world.client.acquire('a', { requireFence: true })).rejects.toMatchObject({
       code: 'UNSUPPORTED',
       key: 'a',
-      message: 'fake has no fence to give (option requireFence)',
+      message: 'fake does not support fences (option requireFence)',
     });
     expect(world.log).toEqual([]);
   });

@@ -39,7 +39,7 @@ describe('the backend that options name', () => {
 
   it('has a remark where its locks exclude no other process', () => {
     const remark = (options: Parameters<typeof resolveOptions>[0]) => remarkOn(resolveOptions(options).backend);
-    expect(remark({ embedded: true })).toMatch(/^locks live in this process/);
+    expect(remark({ embedded: true })).toMatch(/^locks are local to this process/);
     expect(remark({ embedded: { listen: '127.0.0.1:0' } })).toBeUndefined();
     expect(remark({})).toBeUndefined();
   });

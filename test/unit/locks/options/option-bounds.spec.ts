@@ -262,7 +262,7 @@ describe('remote options', () => {
     );
     for (const auth of ['', ' ', ' x', 'x ', 'a\nb', 'a\rb', 'a\0b', 7, null]) {
       expect(messageOf(() => remote({ auth }))).toBe(
-        'option remote.auth: expected a token without line breaks, NUL and white space at its ends',
+        'option remote.auth: expected a token without line breaks, NULs or surrounding white space',
       );
     }
   });
@@ -285,7 +285,7 @@ describe('places where locks live', () => {
   it('are one', () => {
     const backend = new FakeBackend();
     expect(messageOf(() => client({ backend, embedded: true }))).toBe(
-      'options embedded and backend contradict each other: name one place where locks live',
+      'options embedded and backend contradict each other: set only one of them',
     );
     expect(messageOf(() => client({ backend, servers: ['a'], remote: {} }))).toMatch(
       /^options servers and remote and backe/,
@@ -322,7 +322,7 @@ describe('places where locks live', () => {
     expect(messageOf(() => client({ embedded: null }))).toBe('option embedded: expected true or an object, got null');
     expect(messageOf(() => client({ embedded: [] }))).toBe('option embedded: expected an object, got ');
     expect(messageOf(() => client({ embedded: { authToken: 'x' } }))).toBe(
-      'option embedded.authToken has no meaning without embedded.listen',
+      'option embedded.authToken requires embedded.listen',
     );
     for (const authToken of ['', ' ', 7, null]) {
       expect(messageOf(() => client({ embedded: { listen: 'a', authToken } }))).toBe(
@@ -339,9 +339,9 @@ describe('places where locks live', () => {
   });
 
   it.each<[keyof DflockdServerOptions, unknown, string]>([
-    ['host', 'localhost', 'got "localhost"; give embedded.listen: its text has host and port'],
-    ['port', 6388, 'got 6388; give embedded.listen: its text has host and port'],
-    ['shutdownTimeout', 7, 'got 7; holders have the shutdownTimeoutS of the client; connections end with it'],
+    ['host', 'localhost', 'got "localhost"; use embedded.listen, which takes host:port'],
+    ['port', 6388, 'got 6388; use embedded.listen, which takes host:port'],
+    ['shutdownTimeout', 7, 'got 7; the shutdownTimeoutS of the client applies, to connections too'],
   ])('are told what to give in place of the option %s of a daemon', (name, value, reason) => {
     const message = `option embedded.${name} is unknown, ${reason}`;
     expect(messageOf(() => client({ embedded: { [name]: value } }))).toBe(message);
@@ -359,7 +359,7 @@ describe('places where locks live', () => {
     ['authToken', 'x'],
     ['authTokenFile', '/token'],
   ])('are told that %s is an option of connections', (name, value) => {
-    const message = `option embedded.${name} has no meaning without embedded.listen`;
+    const message = `option embedded.${name} requires embedded.listen`;
     expect(messageOf(() => client({ embedded: { [name]: value } }))).toBe(message);
   });
 
@@ -405,7 +405,7 @@ describe('the options of a client', () => {
       'option startup: expected one of connect, require, lazy, got "now"',
     );
     expect(messageOf(() => client({ namespace: 'a b' }))).toMatch(
-      /^option namespace: expected text that a key may have \(the key "a b" has white space.*\), got "a b"$/,
+      /^option namespace: expected text that is allowed in a key \(the key "a b" has white space.*\), got "a b"$/,
     );
     expect(messageOf(() => client({ nope: 1 }))).toMatch(
       /^option nope is unknown, got 1; known are servers, remote, emb/,

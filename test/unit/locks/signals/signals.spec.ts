@@ -55,7 +55,7 @@ describe('emit', () => {
     const { client, backend } = new World();
     const emitting = client.signals.emit('a', 'x');
     await expect(emitting).rejects.toBeInstanceOf(UnsupportedError);
-    await expect(emitting).rejects.toThrow('fake has no signals');
+    await expect(emitting).rejects.toThrow('fake does not support signals');
     expect(backend.log).toEqual([]);
   });
 
@@ -74,9 +74,9 @@ describe('emit', () => {
     ],
     ['a payload that is no text', 'a', 7, ConfigError, 'the payload must be a string, got number'],
     ['a payload that is an object', 'a', new URL('a:b'), ConfigError, 'the payload must be a string, got a URL'],
-    ['LF', 'a', 'x\ny', ConfigError, String.raw`the payload "x\ny" has NUL, CR or LF`],
-    ['CR', 'a', 'x\r', ConfigError, 'has NUL, CR or LF'],
-    ['NUL', 'a', '\0', ConfigError, 'has NUL, CR or LF'],
+    ['LF', 'a', 'x\ny', ConfigError, String.raw`the payload "x\ny" contains NUL, CR or LF`],
+    ['CR', 'a', 'x\r', ConfigError, 'contains NUL, CR or LF'],
+    ['NUL', 'a', '\0', ConfigError, 'contains NUL, CR or LF'],
     ['nothing', 'a', '', ConfigError, 'the payload "" is blank'],
     ['blanks', 'a', ' \t ', ConfigError, String.raw`the payload " \t " is blank`],
     [
@@ -84,7 +84,7 @@ describe('emit', () => {
       'ab',
       `ü${'x'.repeat(65_528)}`,
       ConfigError,
-      'the payload has 65530 bytes; on this channel 65529 are the most',
+      'the payload has 65530 bytes; the maximum on this channel is 65529',
     ],
   ])('refuses %s before anything is sent', async (_, channel, payload, type, text) => {
     const emitting = signals.emit(channel as string, payload as string);

@@ -247,7 +247,7 @@ describe('a ticket', () => {
     other.backend.capabilities = { ...other.backend.capabilities, tickets: false };
     await other.client.start();
     const issue = (): unknown => other.client.enqueue('a');
-    expect(issue).toThrow('fake has no places that can be taken now and waited for later');
+    expect(issue).toThrow('fake does not support tickets');
     expect(issue).toThrow(expect.objectContaining({ code: 'UNSUPPORTED', key: 'a' }));
     await world.client.close();
     expect(() => world.client.enqueue('a')).toThrow(expect.objectContaining({ code: 'SHUTTING_DOWN', key: 'a' }));

@@ -159,7 +159,7 @@ describe('several keys', () => {
     [['a', 7], /a key of the list is 7/],
     [['a', ['b']], /a key of the list is an array/],
     [['a', ''], /key is empty/],
-    [['a', 'b:{x}'], /no path into the arguments/],
+    [['a', 'b:{x}'], /not a path into the arguments/],
   ])('%j are refused at once', (key, message) => {
     expect(() => compileKey('@WithLock on A.m', key)).toThrow(ConfigError);
     expect(() => compileKey('@WithLock on A.m', key)).toThrow(message);

@@ -43,7 +43,7 @@ describe('a lane', () => {
     script = () => `ok ${'x'.repeat(66_000)}\n`;
     await open();
     expect(await ask({ t: 'stats' })).toMatchObject({ code: 'PROTOCOL' });
-    expect(context.log[0]).toMatch(/: unexpected line "a line that is too long"$/);
+    expect(context.log[0]).toMatch(/: a reply exceeds the line limit$/);
   });
 
   it('is proven to live for a read timeout after the newest request that was answered, less a guard', async () => {

@@ -50,7 +50,7 @@ describe('the trouble of a key queue', () => {
     const bare = new errors.ProtocolError('error');
     expect(explained(bare, server)).toMatchObject({
       code: 'UNAVAILABLE',
-      message: 'host:6388: it answers, but not to the point',
+      message: 'host:6388: the server answers `error` to acquire requests',
       cause: bare,
     });
     const full = new errors.MaxLocksError();

@@ -187,7 +187,7 @@ describe('a subscription that the server refuses', () => {
     await until(() => bad.errors.length > 0);
     expect(bad.errors[0]).toMatchObject({ code: 'UNSUPPORTED', server: server.endpoint.label });
     expect(bad.errors[0]!.message).toMatch(
-      /refuses the subscription: it has no signals .* --max-subscriptions is reached/,
+      /refuses the subscription: it does not support signals .* --max-subscriptions is reached/,
     );
     expect(worse.errors).toEqual(bad.errors);
     const first = await peer(0, 2);

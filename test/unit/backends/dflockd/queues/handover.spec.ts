@@ -95,7 +95,9 @@ describe('a grant that is renewed before it is handed over', () => {
   it('that is not held any more is no grant; a lane that waited for it ends', () => {
     start();
     lane.answer({ s: 'error' });
-    expect(told).toEqual([['renewFailed', 'UNAVAILABLE', 'host:6388: lost while it was granted', waiter, true]]);
+    expect(told).toEqual([
+      ['renewFailed', 'UNAVAILABLE', 'host:6388: the grant was lost before it was renewed', waiter, true],
+    ]);
     expect([lane.grants, lane.ending?.message]).toEqual([0, 'host:6388: given up']);
     expect(lane.requests.length).toBe(1);
   });

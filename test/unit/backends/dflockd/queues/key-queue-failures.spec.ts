@@ -189,7 +189,7 @@ describe('a key queue in trouble', () => {
     join();
     pool.connect(0).answer({ s: 'error' });
     expect(queue.deadlineError('key')).toMatchObject({
-      message: 'host:6388: it answers, but not to the point',
+      message: 'host:6388: the server answers `error` to acquire requests',
       cause: { message: expect.stringMatching(/^acquire: /) },
     });
   });

@@ -41,7 +41,7 @@ describe('all key queues', () => {
     const [a, b] = ['a', 'b'].map((key) => queues.findOrMake(resource(1, key)));
     a!.join(new FakeWaiter());
     expect(degraded).toEqual([
-      'all 5 wait lanes are in use: who waits for a further key asks again and again (option remote.maxWaitLanes)',
+      'all 5 wait lanes are in use: callers that wait for further keys poll instead (option remote.maxWaitLanes)',
     ]);
     b!.join(new FakeWaiter());
     expect([queues.polling, degraded.length]).toEqual([2, 1]);
