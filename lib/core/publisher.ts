@@ -3,7 +3,7 @@ import type { Session } from './session.js';
 import type { Delivery, SignalHub } from './signal-hub.js';
 import type { OpId } from './types.js';
 
-/** Is told how many copies there were of a signal. */
+/** Called with the number of copies of a signal. */
 type Told = (session: Session, op: OpId, copies: number) => void;
 
 interface Publication {
@@ -13,8 +13,8 @@ interface Publication {
 }
 
 /**
- * Delivers signals in portions, so that one to thousands of listeners keeps nobody waiting. Signals on one channel are
- * delivered one after the other, so that all listeners get them in the same order; channels take turns.
+ * Delivers signals in portions, so that a signal to thousands of listeners delays nobody else. Signals on one channel
+ * are delivered one after the other, so that all listeners get them in the same order; channels take turns.
  */
 export class Publisher {
   /** By channel, in the order of their turns. */
@@ -32,7 +32,7 @@ export class Publisher {
     return this.waiting.size > 0;
   }
 
-  /** The publisher is told at once if nothing stands in the way. */
+  /** Calls `told` at once if the signal need not wait. */
   publish(session: Session, op: OpId, channel: string, payload: string): void {
     const { hub, waiting } = this;
     const line = waiting.get(channel);
@@ -45,7 +45,7 @@ export class Publisher {
     if (hub.allowance <= 0 || !this.step(publication)) waiting.set(channel, [publication]);
   }
 
-  /** A portion of what waits. */
+  /** Delivers a portion of what waits. */
   proceed(): void {
     const { hub, waiting } = this;
     hub.allowance = ALLOWANCE;
