@@ -36,8 +36,8 @@ const PEM = `-----BEGIN PRIVATE KEY-----\n${S}\n-----END PRIVATE KEY-----`;
 
 describe('the value of an option whose name says that it is secret', () => {
   const cases: [string, () => unknown, RegExp][] = [
-    ['remote.authToken', client({ remote: { authToken: S } }), /option remote\.authToken is unknown; known are tls, auth/],
-    ['auth at the top', client({ auth: S }), /^option auth is unknown; known are servers/],
+    ['remote.authToken', client({ remote: { authToken: S } }), /option remote\.authToken is unknown; known options: tls, auth/],
+    ['auth at the top', client({ auth: S }), /^option auth is unknown; known options: servers/],
     ['authToken at the top', client({ authToken: S }), /^option authToken is unknown/],
     ['token', client({ token: S }), /^option token is unknown/],
     ['remote.password', client({ remote: { password: S } }), /^option remote\.password is unknown/],
@@ -81,7 +81,7 @@ describe('the value of an option whose name says that it is secret', () => {
 
   it('is shown for other names', async () => {
     const said = await refusal(client({ acquireTimeout: 5 }));
-    expect(said.message).toMatch(/^option acquireTimeout is unknown, got 5; known are/);
+    expect(said.message).toMatch(/^option acquireTimeout is unknown, got 5; known options:/);
   });
 
   it('a file of a token that lies at a path is named', async () => {
@@ -101,7 +101,7 @@ describe('the value of an option whose name says that it is secret', () => {
 
 describe('an address that is none', () => {
   const SCHEME = /an address has no scheme/;
-  const SEVERAL = /one address each/;
+  const SEVERAL = /one address per entry/;
   const COLONS = /only an IPv6 address has more than one colon/;
   const USER = /an address has no user or password/;
   const NAME = /not a host name/;
