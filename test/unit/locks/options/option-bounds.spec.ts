@@ -376,7 +376,7 @@ describe('places where locks live', () => {
   it('are told what is wrong with files and tokens, by the names they gave', () => {
     const embedded = (options: object): string => messageOf(() => client({ embedded: { listen: 'a', ...options } }));
     expect(embedded({ tlsCert: '/cert.pem' })).toBe(
-      'option embedded.tlsCert ("/cert.pem") needs option embedded.tlsKey beside it',
+      'option embedded.tlsCert ("/cert.pem") requires option embedded.tlsKey',
     );
     expect(embedded({ tlsCert: '/no/cert.pem', tlsKey: '/no/key.pem' })).toMatch(
       /^option embedded\.tlsCert: cannot read "\/no\/cert\.pem": ENOENT/,
@@ -384,7 +384,7 @@ describe('places where locks live', () => {
     expect(embedded({ authTokenFile: '/no/token' })).toMatch(
       /^option embedded\.authTokenFile: cannot read "\/no\/token"/,
     );
-    expect(embedded({ authToken: 'a\nb' })).toBe('option embedded.authToken must not hold a line break');
+    expect(embedded({ authToken: 'a\nb' })).toBe('option embedded.authToken must not contain a line break');
   });
 });
 
