@@ -10,10 +10,10 @@ import type { EmbeddedSession } from './embedded-session.js';
 import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
 import { engineKind } from './engine-kind.js';
 
-/** Longer than the engine takes to notice that a wait is over. */
+/** Longer than the engine takes to time out a wait. */
 const LATE_MS = 1000;
 
-/** asking: the engine may answer at once. queued: it has not. over. */
+/** asking: the engine may still answer at once. queued: it has not. over: answered or cancelled. */
 export type AcquireState = 'asking' | 'queued' | 'over';
 
 export const nextAcquireState = transitions<AcquireState, 'queue' | 'end'>('an acquire', {
@@ -23,8 +23,8 @@ export const nextAcquireState = transitions<AcquireState, 'queue' | 'end'>('an a
 });
 
 /**
- * One acquire from the engine in this process; it waits in the engine's queue. As an alarm it does nothing but keep the
- * process alive, as somebody who waits should: the engine's own timer does not.
+ * One acquire from the engine in this process; it waits in the engine's queue. Its alarm only keeps the process alive
+ * while it waits, which the engine's own timer does not.
  */
 export class EmbeddedAcquire implements Pending, Alarm {
   due: Ms = Infinity;
@@ -57,7 +57,7 @@ export class EmbeddedAcquire implements Pending, Alarm {
 
   /** Alarm */
   ring(): void {
-    // The engine has an alarm of its own, which answers.
+    // The engine's own timer answers.
   }
 
   cancel(): void {
@@ -84,7 +84,7 @@ export class EmbeddedAcquire implements Pending, Alarm {
     const wasQueued = this.state === 'queued';
     this.finish();
     if (answer.s !== 'granted') return waiter.refused(acquireError(answer, req));
-    // A queued request is granted later than it was made; the lease runs from the grant on.
+    // The lease of a queued request runs from the grant, not from the request.
     const validFrom = wasQueued ? this.clock.now() : this.since;
     waiter.granted(new EmbeddedGrant(req, key, answer.token, validFrom, answer.leaseMs));
   }
@@ -95,7 +95,7 @@ export class EmbeddedAcquire implements Pending, Alarm {
   }
 }
 
-/** The error that stands for an answer which is no grant. */
+/** The error for an answer other than a grant. */
 export function acquireError(answer: Answer, { key }: AcquireRequest): Error {
   const details = { key, server: EMBEDDED };
   if (answer.s === 'timeout') return new AcquireTimeoutError(key, details);

@@ -2,17 +2,17 @@ import type { Ms } from '../../common/system.js';
 import { fenceOf } from '../../protocol/token.js';
 import type { AcquireRequest, Grant, Owner } from '../backend.js';
 
-/** The server name of what this process grants itself. */
+/** The server name in grants of the engine in this process. */
 export const EMBEDDED = 'embedded';
 
-/** Nothing stands between holder and engine that could be lost. */
+/** The owner of all such grants: between holder and engine there is no connection to lose. */
 const THIS_PROCESS: Owner = Object.freeze({
   id: EMBEDDED,
   provenUntil: () => Infinity,
   onLost: () => () => undefined,
 });
 
-/** A lock that the engine in this process gave. */
+/** A lock granted by the engine in this process. */
 export class EmbeddedGrant implements Grant {
   readonly server = EMBEDDED;
   readonly owner = THIS_PROCESS;

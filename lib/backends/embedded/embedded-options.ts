@@ -1,20 +1,22 @@
 import type { DflockdServerOptions } from '../../daemon/options.js';
 
 /**
- * The engine in this process. Its options are the daemon's, by the same names and with the same bounds; all durations are
- * seconds. Those of connections need `listen`: `maxConnections`, `maxConnectionsPerIp`, `readTimeout`, `writeTimeout`,
+ * The engine in this process. It has the daemon's options, with the same names and bounds; all durations are seconds.
+ * The options of connections require `listen`: `maxConnections`, `maxConnectionsPerIp`, `readTimeout`, `writeTimeout`,
  * `autoReleaseOnDisconnect`, `tlsCert`, `tlsKey`, `authToken`, `authTokenFile`.
  */
 export interface EmbeddedOptions extends Omit<DflockdServerOptions, 'host' | 'port' | 'shutdownTimeout'> {
-  /** Also serves other processes, which name this address as their server: `host:port`. */
+  /** Also serves other processes, which use this address as their server: `host:port`. */
   listen?: string | undefined;
   /** Default 1,000,000. */
   maxLocks?: number | undefined;
-  /** Expired leases are taken away on ticks of this length. Default 0.1. */
+  /** How often expired leases are freed. Default 0.1. */
   leaseSweepInterval?: number | undefined;
-  /** Default 33; may be a fraction, and is rounded up to a whole number with `listen`. */
+  /** Default 33. May be a fraction; with `listen`, it is rounded up to a whole number. */
   defaultLeaseTtl?: number | undefined;
-  /** The end of a connection frees what it holds. Default true. With `false`, clients need `remote.autoRelease: false`. */
+  /**
+   * Whether closing a connection frees what it holds. Default true. If false, clients need `remote.autoRelease: false`.
+   */
   autoReleaseOnDisconnect?: boolean | undefined;
   /** The token that clients of `listen` must send. */
   authToken?: string | undefined;

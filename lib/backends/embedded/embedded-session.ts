@@ -3,7 +3,7 @@ import type { EngineDriver, Woken } from '../../core/driver.js';
 import type { Session } from '../../core/session.js';
 import type { Answer, Command, OpId, SessionSink } from '../../core/types.js';
 
-/** Gets the answer when the engine has done its work: may ask again. */
+/** Called with the answer when the engine has finished its work; may use the engine again. */
 export type OnAnswer = (answer: Answer) => void;
 
 interface Answered {
@@ -18,9 +18,9 @@ export class EmbeddedSession implements SessionSink, Woken {
   private lastOp: OpId = 0;
   /** Whether the last operation is being executed. */
   private executing = false;
-  /** Its answer. */
+  /** The answer to that operation. */
   private direct: Answer | undefined;
-  /** Answers to earlier operations, which the engine gave in the middle of another one. */
+  /** Answers to earlier operations, given while the engine executed another one. */
   private late: Answered[] = [];
 
   constructor(
@@ -30,7 +30,7 @@ export class EmbeddedSession implements SessionSink, Woken {
     this.session = driver.engine.open(this, 'embedded');
   }
 
-  /** Returns the operation, for cancel(). Most are answered before. */
+  /** Returns the operation, for `cancel`. Most operations are answered before this returns. */
   exec(command: Command, onAnswer: OnAnswer, now = this.clock.now()): OpId {
     const op = ++this.lastOp;
     this.executing = true;
@@ -39,13 +39,13 @@ export class EmbeddedSession implements SessionSink, Woken {
     const { direct } = this;
     this.direct = undefined;
     if (!direct) this.open.set(op, onAnswer);
-    // Who has released hears of it before the next holder does.
+    // A caller that released gets its answer before the next holder gets the grant.
     if (direct) onAnswer(direct);
     this.driver.touch();
     return op;
   }
 
-  /** A waiting operation is answered `cancelled`; one that has been answered stays so. */
+  /** Cancels a waiting operation, which is answered `cancelled`. Does nothing if it has been answered. */
   cancel(op: OpId): void {
     this.driver.engine.cancel(this.session, op, this.clock.now());
     this.driver.touch();
@@ -78,7 +78,7 @@ export class EmbeddedSession implements SessionSink, Woken {
     for (const { onAnswer, answer } of late) onAnswer(answer);
   }
 
-  /** SessionSink. This session listens to nothing. */
+  /** SessionSink. This session has no subscriptions. */
   push(): boolean {
     return false;
   }

@@ -10,7 +10,9 @@ import type { SignalTaker } from '../backend.js';
 import { EmbeddedSession } from './embedded-session.js';
 import { EMBEDDED } from './embedded-grant.js';
 
-/** A listener inside the process. It is given what came when the engine's work is done, and cannot be too slow. */
+/**
+ * A listener in this process. It gets signals once the engine has finished its work, and is never too slow for them.
+ */
 class SignalSession implements SessionSink, Woken {
   readonly session: Session;
   private heard: Push[] = [];
@@ -24,7 +26,7 @@ class SignalSession implements SessionSink, Woken {
     this.session = driver.engine.open(this, EMBEDDED);
   }
 
-  /** What does not wait is answered at once. */
+  /** Executes a command that never waits, so the answer comes at once. */
   ask(command: Command): Answer {
     this.driver.engine.exec(this.session, 0, command, this.clock.now());
     this.driver.touch();
@@ -49,10 +51,12 @@ class SignalSession implements SessionSink, Woken {
 
   /** SessionSink */
   evict(): void {
-    // Only who refuses a push is evicted.
+    // Only a session that refuses a push is evicted.
   }
 
-  /** Woken. Whoever listens may use the engine, so not in the middle of the driver's round either. */
+  /**
+   * Woken. Deferred by a microtask, because listeners may use the engine, and the driver is still resuming sessions.
+   */
   resume(): void {
     microtask(() => {
       const { heard } = this;
@@ -63,8 +67,8 @@ class SignalSession implements SessionSink, Woken {
 }
 
 /**
- * Signals of the engine in this process. Those who listen without a group share a session, members of groups have one each:
- * for the same reason, and with the same effect, as on connections.
+ * Signals of the engine in this process. Listeners without a group share a session, and each member of a group has its
+ * own: for the same reason, and with the same effect, as on connections.
  */
 export class EmbeddedSignals {
   private readonly router = new ChannelRouter<SignalTaker>();
@@ -80,7 +84,7 @@ export class EmbeddedSignals {
     this.publisher = new EmbeddedSession(driver, clock);
   }
 
-  /** How many copies were made, when they have been. Rejects with ShuttingDownError. */
+  /** Resolves with the number of copies once they are made. Rejects with ShuttingDownError. */
   publish(channel: string, payload: string): Promise<number> {
     return new Promise((resolve, reject) => {
       if (this.closed) return reject(new ShuttingDownError({ server: EMBEDDED }));

@@ -4,12 +4,12 @@ import { STATS_LISTS, type StatsList } from '../../core/stats.js';
 import { fromBytes } from '../../protocol/bytes.js';
 import type { ServerStats } from '../../protocol/server-stats.js';
 
-/** Lists that are being filled. */
+/** The lists while they are filled. */
 type Told = { -readonly [L in StatsList]: Required<ServerStats>[L][number][] };
 
 /**
- * What `stats` tells of an engine in this process. Many keys are told in portions of a millisecond or two, and the event loop turns
- * between them; a few in one go.
+ * The `stats` of an engine in this process. Many keys are listed in portions of a millisecond or two, with a turn of
+ * the event loop in between; few keys at once.
  */
 export async function embeddedStats(
   { engine, clock }: EngineDriver,

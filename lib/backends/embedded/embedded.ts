@@ -45,7 +45,7 @@ const CAPABILITIES: Capabilities = Object.freeze({
   keepAfterRelease: false,
 });
 
-/** The lock engine in this process, open to others through a TCP listener if wanted. */
+/** The lock engine in this process, optionally open to other processes through a TCP listener. */
 export class EmbeddedBackend implements LockBackend<ServerStats> {
   readonly name = EMBEDDED;
   readonly capabilities = CAPABILITIES;
@@ -70,15 +70,15 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
     this.waits = new Alarms(clock, true);
   }
 
-  /** Where other processes find this engine; undefined without `listen`. */
+  /** The address at which other processes reach this engine; undefined without `listen`. */
   get address(): { readonly host: string; readonly port: number } | undefined {
     return this.server?.address();
   }
 
-  /** @throws ConfigError if the port is in use: there is an engine already, and a second one would mean two holders */
+  /** @throws ConfigError if the port is in use: a second engine beside the one there would mean two holders */
   start(): Promise<Capabilities> {
     return (this.starting ??= this.listen().catch((error: unknown) => {
-      // Whoever has the port may be gone by the next time.
+      // By the next call, the port may be free.
       this.starting = undefined;
       throw error;
     }));
@@ -96,7 +96,7 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
     throw acquireError(answer, req);
   }
 
-  /** Every caller has a place of its own in the engine's queue, with a ticket or without. */
+  /** Every caller has its own place in the engine's queue, with or without a ticket. */
   enqueue(req: AcquireRequest, _mode: 'queue' | 'ticket', waiter: Waiter): Pending {
     this.assertOpen();
     return new EmbeddedAcquire(req, this.session, this.clock, this.waits, waiter);
@@ -142,7 +142,7 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
     this.assertOpen();
   }
 
-  /** No link goes up or down; `degraded` tells what goes wrong at the TCP listener. */
+  /** There is no link to go up or down; `degraded` reports problems of the TCP listener. */
   onLink(callback: (event: LinkEvent) => void): () => void {
     this.watchers.add(callback);
     return () => this.watchers.delete(callback);
@@ -154,7 +154,7 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
     await this.starting?.catch(() => undefined);
     this.signals.close();
     this.session.close();
-    // Nothing is passed on to others any more: their connections end next.
+    // Nothing more is granted to other processes: their connections are closed next.
     this.driver.engine.drain(this.clock.now());
     this.driver.touch();
     await this.server?.close();
@@ -171,11 +171,11 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
     return CAPABILITIES;
   }
 
-  /** What an operator should see. */
+  /** Forwards warnings and errors, which an operator should see. */
   private readonly log: DaemonLogger = (level, message, attributes) => {
     if (level !== 'error' && level !== 'warn') return;
     const { err, ...rest } = attributes ?? {};
-    // An error may come with its stack.
+    // Only the first line: the error may include its stack.
     const [why] = typeof err === 'string' ? err.split('\n', 1) : [];
     const more =
       why ??
@@ -186,7 +186,7 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
     for (const told of this.watchers) told({ server: EMBEDDED, state: 'degraded', detail });
   };
 
-  /** The engine answers what does not wait at once. */
+  /** Executes a command that never waits. */
   private ask(command: Command): Promise<Answer> {
     return new Promise((resolve) => {
       if (this.closed) resolve({ s: 'cancelled' });

@@ -1,5 +1,5 @@
 import type { Kind } from '../../protocol/messages.js';
 import type { LockKind } from '../backend.js';
 
-/** What the engine calls it. A kind that the engine does not know is a type error here. */
+/** The engine's name for a kind. A kind that the engine does not know is a type error here. */
 export const engineKind = (kind: LockKind): Kind => kind;

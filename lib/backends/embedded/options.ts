@@ -48,14 +48,14 @@ function checkEachName(options: Readonly<Record<string, unknown>>): void {
   checkNames('embedded', options, KNOWN);
   if (options['listen'] !== undefined) return;
   const pointless = OF_CONNECTIONS.find((name) => options[name] !== undefined);
-  if (pointless) throw new ConfigError(`option embedded.${pointless} has no meaning without embedded.listen`);
+  if (pointless) throw new ConfigError(`option embedded.${pointless} requires embedded.listen`);
 }
 
 function checkTexts(options: Readonly<Record<string, unknown>>): void {
   for (const name of EMBEDDED_TEXTS) {
     const text = options[name];
     if (text === undefined || (typeof text === 'string' && text.trim() !== '')) continue;
-    // A token is a secret: it is not repeated.
+    // A token is a secret, so the message does not show it.
     if (name === 'authToken') throw new ConfigError('option embedded.authToken: expected a string that is not blank');
     throw wrong(`embedded.${name}`, 'the path of a file', text);
   }

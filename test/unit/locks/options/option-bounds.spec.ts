@@ -324,7 +324,7 @@ describe('places where locks live', () => {
     expect(messageOf(() => client({ embedded: null }))).toBe('option embedded: expected true or an object, got null');
     expect(messageOf(() => client({ embedded: [] }))).toBe('option embedded: expected an object, got ');
     expect(messageOf(() => client({ embedded: { authToken: 'x' } }))).toBe(
-      'option embedded.authToken has no meaning without embedded.listen',
+      'option embedded.authToken requires embedded.listen',
     );
     for (const authToken of ['', ' ', 7, null]) {
       expect(messageOf(() => client({ embedded: { listen: 'a', authToken } }))).toBe(
@@ -341,9 +341,13 @@ describe('places where locks live', () => {
   });
 
   it.each<[keyof DflockdServerOptions, unknown, string]>([
-    ['host', 'localhost', 'got "localhost"; give embedded.listen: its text has host and port'],
-    ['port', 6388, 'got 6388; give embedded.listen: its text has host and port'],
-    ['shutdownTimeout', 7, 'got 7; holders have the shutdownTimeoutS of the client; connections end with it'],
+    ['host', 'localhost', `got "localhost"; use embedded.listen: 'host:port'`],
+    ['port', 6388, `got 6388; use embedded.listen: 'host:port'`],
+    [
+      'shutdownTimeout',
+      7,
+      'got 7; use shutdownTimeoutS of the client: holders have that long, then connections are closed',
+    ],
   ])('are told what to give in place of the option %s of a daemon', (name, value, reason) => {
     const message = `option embedded.${name} is unknown, ${reason}`;
     expect(messageOf(() => client({ embedded: { [name]: value } }))).toBe(message);
@@ -361,7 +365,7 @@ describe('places where locks live', () => {
     ['authToken', 'x'],
     ['authTokenFile', '/token'],
   ])('are told that %s is an option of connections', (name, value) => {
-    const message = `option embedded.${name} has no meaning without embedded.listen`;
+    const message = `option embedded.${name} requires embedded.listen`;
     expect(messageOf(() => client({ embedded: { [name]: value } }))).toBe(message);
   });
 

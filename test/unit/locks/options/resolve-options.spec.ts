@@ -121,7 +121,7 @@ describe('the options of a client', () => {
     [{ remote: { reconnect: { delay: 10 } } }, 'option remote.reconnect.delay is unknown'],
     [{ embedded: false }, 'option embedded: expected true or an object, got false'],
     [{ embedded: { port: 1 } }, 'option embedded.port is unknown'],
-    [{ embedded: { authToken: 'x' } }, 'embedded.authToken has no meaning without embedded.listen'],
+    [{ embedded: { authToken: 'x' } }, 'embedded.authToken requires embedded.listen'],
     [{ embedded: { listen: ':x' } }, 'option embedded.listen'],
     [{ embedded: { listen: 'a:1', authToken: ' ' } }, 'option embedded.authToken'],
     [{ embedded: { maxLocks: 1.5 } }, 'option embedded.maxLocks: expected an integer'],
