@@ -1,5 +1,5 @@
-// Compiles the framework-free half of lib and the faults lab side by side, and runs the lab; with --mutants once for
-// each known way of breaking lib, which the lab must notice.
+// Compiles the part of lib without Nest and the faults lab, and runs the lab; with --mutants, once for each known way
+// of breaking lib, which the lab must notice.
 import { transformFile } from '@swc/core';
 import { spawn } from 'node:child_process';
 import {
@@ -18,7 +18,7 @@ import { fileURLToPath } from 'node:url';
 import { ROOMS, usesNest } from '../rooms.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-/** Rooms with Nest's decorators need more than this transform, and the lab does not. */
+/** Rooms with Nest's decorators would need more than this transform; the lab does not use them. */
 const ROOM_FILES = Object.keys(ROOMS)
   .filter((room) => !usesNest(room))
   .flatMap((room) => filesIn(`lib/${room}`, false));
@@ -27,7 +27,7 @@ const COMPILER = {
   module: { type: 'es6' },
   sourceMaps: false,
 };
-/** Rounds whose faults are many: a mutant that shows by chance may hide in one of them, above all on a busy machine. */
+/** Rounds with many faults: a mutant that shows only by chance may go unnoticed in one, above all on a busy machine. */
 const MUTANT_SEEDS = [500001, 500002, 500003];
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
 
@@ -44,7 +44,7 @@ async function compile(folder) {
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
 }
 
-/** @param source where the text of that file is */
+/** @param source the path of the file's text */
 async function compileOne(folder, file, source) {
   const { code } = await transformFile(source, COMPILER);
   const made = join(folder, file.replace(/ts$/, 'js'));
@@ -52,7 +52,7 @@ async function compileOne(folder, file, source) {
   writeFileSync(made, code);
 }
 
-/** Resolves with the exit code and, unless it goes to the terminal, what was said. */
+/** Resolves with the exit code and, unless it goes to the terminal, the output. */
 async function runLab(folder, args, stdio = 'inherit') {
   const lab = spawn(process.execPath, [join(folder, 'test/faults/main.js'), ...args], {
     cwd: root,
@@ -81,7 +81,7 @@ async function withMutation(folder, { file, from, to }, run) {
   }
 }
 
-/** What was said that shows the mutant, or undefined and all that was said. */
+/** The line of output that shows the mutant, or undefined and the whole output. */
 async function lookFor({ shows, check }, folder) {
   let all = '';
   for (const seed of MUTANT_SEEDS) {
@@ -94,7 +94,7 @@ async function lookFor({ shows, check }, folder) {
   return { found: undefined, all };
 }
 
-/** How many mutants went unnoticed. */
+/** Returns how many mutants went unnoticed. */
 async function runMutants(folder) {
   const { MUTATIONS } = await import(join(folder, 'test/faults/mutations.js'));
   let unnoticed = 0;
@@ -108,7 +108,7 @@ async function runMutants(folder) {
   return unnoticed;
 }
 
-/** Steps the wall clocks of processes. */
+/** Library that steps the wall clocks of processes. */
 async function installFaketime() {
   if (existsSync(FAKETIME)) return;
   console.log('installing libfaketime');

@@ -1,5 +1,5 @@
-// `npm start`: builds what is missing and runs the first sample; `npm start -- 03` another one. With `--once` it checks
-// itself and exits; `npm start -- --all --once` has all of them do so.
+// `npm start` builds what is missing and runs the first sample; `npm start -- 03` runs another one. With `--once` the
+// sample checks itself and exits; `npm start -- --all --once` does so for all samples.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { compile, root } from './samples/compile.mjs';

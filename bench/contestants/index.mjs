@@ -11,19 +11,19 @@ import { rawPing, rawPipelined } from './raw-ping.mjs';
 import { signals } from './signals.mjs';
 
 /**
- * What is counted in a slice.
+ * What a slice counts.
  *
  * @typedef {object} Slice
  * @property {number} count
  * @property {number} ms
  * @property {number} clientCpuMs
  * @property {number} [serverCpuMs] unknown for a server that is not ours, absent without one
- * @property {Record<string, number>} [measures] what is measured besides
+ * @property {Record<string, number>} [measures] other measurements
  */
 
 /**
- * One line of a table. `versus` names others of the group to which a ratio is taken, slice by slice of the same round.
- * Every contestant is also compared with the first of its group.
+ * One line of a table. `versus` names other contestants of the group; the ratio to each is computed slice by slice,
+ * within a round. Every contestant is also compared with the first of its group.
  *
  * @typedef {object} Contestant
  * @property {string} name
@@ -34,12 +34,12 @@ import { signals } from './signals.mjs';
  */
 
 /**
- * Contestants whose slices are interleaved. A group has servers and clients of its own, and one table.
+ * Contestants whose slices are interleaved. A group has its own servers and clients, and one table.
  *
  * @typedef {object} Group
  * @property {string} name
  * @property {string} title
- * @property {'short' | 'long'} slices long ones where what is counted is slow
+ * @property {'short' | 'long'} slices long ones for slow contestants
  * @property {() => { contestants: Contestant[], notes?: string[] }} make
  */
 

@@ -7,8 +7,8 @@ import { sum } from '../support/statistics.mjs';
 const KEY = 'bench:hot';
 const WORK_MS = 1;
 /**
- * Turns beforehand, with work and without in turn, until after the first heartbeats: a process that has been up for a while has
- * had its code compiled for all that it meets. At the pace of the work alone that would take half a minute.
+ * Warm-up turns, alternately with and without work, until after the first heartbeats: in a process that has run for a
+ * while, all code is compiled. With work in every turn that would take half a minute.
  */
 const WARM_UP = { rounds: 6, withWorkMs: 500, withoutMs: 1000 };
 
@@ -29,7 +29,7 @@ async function call(deadline, workMs, waits) {
   return turns;
 }
 
-/** Of each caller. */
+/** Per caller. */
 const turns = (deadline, workMs, waits) =>
   Promise.all(Array.from({ length: callers }, () => call(deadline, workMs, waits)));
 
@@ -42,7 +42,7 @@ answer({
       await turns(new Deadline(WARM_UP.withoutMs), 0, []);
     }
   },
-  /** What each caller has waited, and how often it had its turn, besides. */
+  /** Also reports how long each caller has waited, and how many turns it had. */
   async slice(ms) {
     const deadline = new Deadline(ms);
     const waits = [];

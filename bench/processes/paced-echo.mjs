@@ -1,9 +1,9 @@
-// One loop: 1 ms by a timer, then one round trip to an echo server. No lock can be handed over faster than that.
+// A loop: 1 ms by a timer, then one round trip to an echo server. No lock can be handed over faster than that.
 import { answer, measured } from '../support/child.mjs';
 import { Deadline, openAll, runAll } from '../support/lanes.mjs';
 import { PacedEchoLane } from '../support/paced-echo-lane.mjs';
 
-/** Round trips without the timer beforehand, as many seconds as the callers of a lock have. */
+/** Warm-up round trips without the timer, for as many seconds as the callers of a lock warm up. */
 const WARM_UP_MS = 9000;
 
 let lanes;

@@ -1,13 +1,13 @@
 import { ratio, whole } from './format.mjs';
 
 /**
- * What a contestant shall reach.
+ * What a contestant should reach.
  *
  * @typedef {object} Goal
  * @property {string} text
- * @property {(figures: Figures) => Spread | undefined} of the value that counts; undefined: not measured this time
+ * @property {(figures: Figures) => Spread | undefined} the value that counts; undefined if it was not measured
  * @property {(median: number) => boolean} met
- * @property {boolean} [shown] whether the value stands nowhere else in the table
+ * @property {boolean} [shown] whether to show the value, because the table has it nowhere else
  */
 
 /**
@@ -16,17 +16,17 @@ import { ratio, whole } from './format.mjs';
  * @typedef {object} Figures
  * @property {Spread} perSecond
  * @property {(other: string) => Spread | undefined} ratioTo the rate as a multiple of that of another contestant
- * @property {(name: string) => Spread} measure what a contestant measures besides
+ * @property {(name: string) => Spread} measure another measurement of the contestant
  */
 
-/** At least so many a second. @returns {Goal} */
+/** At least that many a second. @returns {Goal} */
 export const perSecond = (least, why = '') => ({
   text: `≥ ${whole(least)}${why}`,
   of: (figures) => figures.perSecond,
   met: (median) => median >= least,
 });
 
-/** At least so many times as fast as another contestant. @returns {Goal} */
+/** At least that many times as fast as another contestant. @returns {Goal} */
 export const times = (least, other, label = other) => ({
   text: `≥ ${least} × ${label}`,
   of: (figures) => figures.ratioTo(other),
@@ -34,7 +34,7 @@ export const times = (least, other, label = other) => ({
   shown: true,
 });
 
-/** At most so many times as long as `count` of another contestant take. @returns {Goal} */
+/** At most that many times as long as `count` operations of another contestant take. @returns {Goal} */
 export const timeOf = (most, count, other, label) => ({
   text: `≤ ${most} × ${label}`,
   of(figures) {
@@ -46,7 +46,7 @@ export const timeOf = (most, count, other, label) => ({
   shown: true,
 });
 
-/** Something a contestant measures besides: at least, or at most. @returns {Goal} */
+/** A lower or upper bound for another measurement of a contestant. @returns {Goal} */
 export const measureAtLeast = (least, name) => ({
   text: `${name} ≥ ${ratio(least)}`,
   of: (figures) => figures.measure(name),

@@ -2,9 +2,9 @@ import { releaseOf } from './requests.mjs';
 
 const RELEASE = Buffer.from(releaseOf('bench:hot'), 'latin1');
 
-/** One connection to an echo server: work by a timer, then the bytes of a release and back, and again. */
+/** One connection to an echo server: repeats work by a timer, then a round trip with the bytes of a release. */
 export class PacedEchoLane {
-  /** Set by whoever opens and runs the lane. */
+  /** Set by the code that opens and runs the lane. */
   socket;
   done;
   fail;

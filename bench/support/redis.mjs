@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** The path of redis-server. Where it is missing, root gets it from Debian; undefined if that cannot be done. */
+/** The path of redis-server, which root installs from Debian if it is missing; undefined if that fails. */
 export function findRedis() {
   return onPath('redis-server') ?? (process.getuid?.() === 0 && install() ? onPath('redis-server') : undefined);
 }
@@ -27,7 +27,7 @@ function install() {
     get('install', '-y', 'redis-server');
     return true;
   } catch {
-    // The lists of packages may be missing, or old.
+    // The package lists may be missing or outdated.
   }
   try {
     get('update');

@@ -1,7 +1,7 @@
-// The first sample, which runs as two instances.
+// Runs the first sample as two instances.
 import { join } from 'node:path';
 
-/** Resolves to whether all was as it should be. */
+/** Resolves with whether all checks passed. */
 export async function check() {
   const { tour } = await import('../../sample/01-quick-start/tour/tour.mjs');
   return tour();
@@ -39,7 +39,7 @@ export async function start() {
   }
   await instances.ended;
   if (!asked) {
-    console.error('an instance has ended');
+    console.error('an instance has exited');
     await instances.stop();
     process.exit(1);
   }
