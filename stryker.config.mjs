@@ -10,7 +10,7 @@ export default {
   testRunner: 'in-process',
   plugins: ['./scripts/mutation/runner.mjs'],
   coverageAnalysis: 'perTest',
-  // Mutations that no spec can observe, however fast the machine.
+  // A mutant that takes longer counts as hanging; long enough for a slow machine.
   timeoutMS: 4000,
   concurrency: Number(process.env.MUTATION_WORKERS ?? 2),
   incremental: true,
