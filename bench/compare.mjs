@@ -24,10 +24,7 @@ import { commitOf, SourceTrees } from './support/trees.mjs';
 /** For each build, in each start. */
 const SLICES = 4;
 const SLICE_MS = 80;
-/**
- * CPU time to warm up a build: on a busy machine, a fixed number of slices may be too little for the code to be
- * compiled.
- */
+/** CPU time to warm up a build: on a busy machine, a fixed number of slices may be too little to have it compiled. */
 const WARM_UP_CPU_MS = 500;
 
 const HELP = `npm run bench:compare -- [options]

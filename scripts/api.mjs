@@ -1,6 +1,5 @@
 // Compares the public declarations of each entry with the record in test/api; with --write, updates the record. Types
-// that an entry does not export, but whose names its declarations use, are public too. Members marked @internal are not
-// declared.
+// that an entry does not export, but its declarations name, are public too. Members marked @internal are not declared.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

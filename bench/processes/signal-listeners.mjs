@@ -1,5 +1,4 @@
-// Listeners on separate connections, and one emitter, which sends the next signals when all listeners have the last
-// ones.
+// Listeners on separate connections, and an emitter, which continues when all listeners have the last signals.
 import { connect } from 'node:net';
 import { answer, measured } from '../support/child.mjs';
 import { Deadline } from '../support/lanes.mjs';

@@ -1,10 +1,7 @@
 import { pathToFileURL } from 'node:url';
 import { Child } from './child.mjs';
 
-/**
- * What contestants run on: the measured build, and servers, each started once and shared by all contestants that use
- * it.
- */
+/** What contestants run on: the measured build, and servers, each started once and shared by its contestants. */
 export class Stage {
   #servers = new Map();
   #children = [];

@@ -27,10 +27,7 @@ export function medianInterval(values) {
   return { median: quantile(sorted, 0.5), low: sorted[rank - 1], high: sorted[sorted.length - rank] };
 }
 
-/**
- * The highest rank, from 1, whose value is above the true median with a probability of at most 2.5 %; 0 if there is
- * none.
- */
+/** The highest rank, from 1, whose value is above the true median with a probability of at most 2.5 %; else 0. */
 function lowRank(count) {
   // The number of values below the median is binomial. Computed in logarithms, because 2 ** -count may underflow.
   let log = -count * Math.LN2;

@@ -11,10 +11,7 @@ export class Deferred<T> {
     });
   }
 
-  /**
-   * Marks a rejection as handled, for a promise that may never be awaited. A caller that awaits it still gets the
-   * error.
-   */
+  /** Marks a rejection as handled, for a promise that may never be awaited. Awaiting it still throws the error. */
   quiet(): this {
     this.promise.catch(() => undefined);
     return this;

@@ -72,10 +72,7 @@ function textOf(value: unknown): string {
   }
 }
 
-/**
- * Node's error for options that it refuses, without their values: TLS options are secrets, and Node repeats what it was
- * given.
- */
+/** Node's error for options that it refuses, without the values: TLS options are secrets, and Node repeats them. */
 export function withoutValues(error: unknown): Error {
   const { message, code } = error as NodeJS.ErrnoException;
   if (!code?.startsWith('ERR_INVALID_ARG')) return error as Error;

@@ -24,10 +24,7 @@ export interface Clock {
    * been read. Use it to look once more before a deadline ends something.
    */
   afterPoll(fn: () => void): void;
-  /**
-   * Runs `fn` at the end of this turn of the event loop: the input found so far has been read, the next poll is to
-   * come.
-   */
+  /** Runs `fn` at the end of this turn of the event loop: after the input found by this poll, before the next poll. */
   endOfTurn(fn: () => void): void;
   /** Milliseconds since the machine booted, time in suspension included. */
   uptime(): Ms;

@@ -3,10 +3,7 @@ export const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
   typeof (value as { then?: unknown }).then === 'function';
 
-/**
- * Whether it is a thenable other than a promise: queries of some libraries start with their then(), and again with
- * each.
- */
+/** Whether it is a thenable but no promise: queries of some libraries start with their then(), and again with each. */
 export const isLazy = (result: unknown): result is PromiseLike<unknown> =>
   !(result instanceof Promise) && isThenable(result);
 

@@ -154,9 +154,7 @@ export class Engine extends Granting {
     return this.table.size + this.signals.size;
   }
 
-  /**
-   * The object of a `stats` reply (spec 5), built at once: for few entries. @param connections as the host counts them
-   */
+  /** The object of a `stats` reply (spec 5), built at once: for few entries. @param connections counted by the host */
   stats(connections: number, now: Ms): string {
     return statsJson(connections, (take) => this.statsWalk(take), now);
   }

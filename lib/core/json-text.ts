@@ -1,6 +1,4 @@
-/**
- * Bytes to escape in JSON text, as Go's encoder does. It also matches valid UTF-8, to tell it from bytes that are not.
- */
+/** Bytes to escape in JSON text, as Go's encoder does. Also matches valid UTF-8, to tell it from other bytes. */
 const SPECIAL =
   /[\x00-\x1f"\\<>&]|\xE2\x80[\xA8\xA9]|[\xC2-\xDF][\x80-\xBF]|\xE0[\xA0-\xBF][\x80-\xBF]|\xED[\x80-\x9F][\x80-\xBF]|[\xE1-\xEC\xEE\xEF][\x80-\xBF]{2}|\xF0[\x90-\xBF][\x80-\xBF]{2}|[\xF1-\xF3][\x80-\xBF]{3}|\xF4[\x80-\x8F][\x80-\xBF]{2}|[\x80-\xFF]/g;
 

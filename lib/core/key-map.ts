@@ -3,9 +3,7 @@ const IN_FIRST = 8192;
 /** The number of further maps; a power of two. With five million keys, each has 20,000. */
 const SHARDS = 256;
 
-/**
- * Any hash that spreads ordinary keys evenly will do: crafted keys can only make one shard as slow as a single `Map`.
- */
+/** Any hash that spreads ordinary keys evenly will do: crafted keys can only make one shard as slow as one `Map`. */
 function shardOf(key: string): number {
   let hash = 0;
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash, 31) + key.charCodeAt(i);

@@ -35,8 +35,8 @@ export class Publisher {
   /** Calls `told` at once if the signal need not wait. */
   publish(session: Session, op: OpId, channel: string, payload: string): void {
     const { hub, waiting } = this;
-    const line = waiting.get(channel);
-    if (line) return void line.push({ session, op, delivery: hub.publish(channel, payload) });
+    const queue = waiting.get(channel);
+    if (queue) return void queue.push({ session, op, delivery: hub.publish(channel, payload) });
     if (hub.allowance > 0) {
       const copies = hub.publishAtOnce(channel, payload);
       if (copies !== undefined) return this.told(session, op, copies);
@@ -49,14 +49,14 @@ export class Publisher {
   proceed(): void {
     const { hub, waiting } = this;
     hub.allowance = ALLOWANCE;
-    for (const [channel, line] of waiting) {
-      while (hub.allowance > 0 && line.length > 0 && this.step(line[0]!)) line.shift();
-      if (line.length === 0) waiting.delete(channel);
+    for (const [channel, queue] of waiting) {
+      while (hub.allowance > 0 && queue.length > 0 && this.step(queue[0]!)) queue.shift();
+      if (queue.length === 0) waiting.delete(channel);
       if (hub.allowance > 0) continue;
-      if (line.length === 0) return;
+      if (queue.length === 0) return;
       // It has had its turn.
       waiting.delete(channel);
-      waiting.set(channel, line);
+      waiting.set(channel, queue);
       return;
     }
   }

@@ -20,9 +20,7 @@ export type Delivery = Generator<undefined, number>;
 
 /** Publish and subscribe (spec 6). Nothing is stored: a session that does not listen at that moment gets nothing. */
 export class SignalHub {
-  /**
-   * How much work may still be done before other sessions get a turn. A caller that resets it resumes the deliveries.
-   */
+  /** How much work may be done before other sessions get a turn. The code that resets it also resumes deliveries. */
   allowance = 0;
   /** The number of subscriptions. */
   size = 0;
@@ -83,9 +81,7 @@ export class SignalHub {
     return dropped;
   }
 
-  /**
-   * Delivers a signal with no listeners, or a few of one pattern; returns the number of copies. Undefined for others.
-   */
+  /** Delivers a signal with no listeners, or few on one pattern; returns the number of copies, or else undefined. */
   publishAtOnce(channel: string, payload: string): number | undefined {
     if (this.wild.size > 0) return undefined;
     const topic = this.exact.get(channel);
@@ -98,10 +94,7 @@ export class SignalHub {
     return copies;
   }
 
-  /**
-   * The caller steps through the delivery until it is done. It returns the number of copies put into buffers (spec
-   * 6.3).
-   */
+  /** A delivery for the caller to step through. It returns the number of copies put into buffers (spec 6.3). */
   publish(channel: string, payload: string): Delivery {
     return this.deliver(channel, payload, ++this.moment);
   }
@@ -154,10 +147,7 @@ export class SignalHub {
     return found;
   }
 
-  /**
-   * Sends a session at most one copy, however many of its patterns match; one that cannot take it is evicted (spec
-   * 6.4).
-   */
+  /** At most one copy per session, however many of its patterns match; evicts one that cannot take it (spec 6.4). */
   private *toEveryone(
     topic: Topic,
     channel: string,

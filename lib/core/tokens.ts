@@ -6,8 +6,8 @@ const POOLED = 512;
 
 /**
  * Tokens with a fence (spec 10): 16 hex digits of a number that rises with every grant of this process, then 16 random
- * ones. The fence is seeded with the wall clock in nanoseconds, so it also rises across restarts unless the clock goes
- * back.
+ * ones. The fence is seeded with the wall clock in nanoseconds, so it also rises across restarts unless the clock
+ * goes back.
  */
 export class FencedTokens implements TokenSource {
   /** Random bytes for many tokens at a time, because a call for each token is slow. */

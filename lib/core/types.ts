@@ -16,9 +16,7 @@ export type Answer = Reply | { s: 'cancelled' };
  * the answer, and not call the engine back.
  */
 export interface SessionSink {
-  /**
-   * Called exactly once per `exec`, at once or later: for a wait when it is over, for a signal when it is delivered.
-   */
+  /** Called exactly once per `exec`, at once or later: when a wait is over, when a signal has been delivered. */
   reply(op: OpId, answer: Answer): void;
   /** Delivers a signal. Returns false if the session cannot take another one; it is then skipped or evicted. */
   push(channel: string, payload: string): boolean;

@@ -41,8 +41,8 @@ export interface DflockdServerOptions {
   readTimeout?: number | undefined;
   /**
    * A connection that does not read what was written within this time is closed; 0 = never. A long `stats` reply is
-   * written in pieces: each piece has this time, and all of them together have four times as much (20 s if 0). Default
-   * 5.
+   * written in pieces: each piece has this time, and all of them together have four times as much (20 s if 0).
+   * Default 5.
    */
   writeTimeout?: number | undefined;
   /** How long `close` waits for clients to leave; 0 = for ever. Default 30. */

@@ -111,10 +111,7 @@ export class Outbox {
     this.watch(now);
   }
 
-  /**
-   * Called at `due`: whether the peer has read what it had to by then. If so, what waits now gets a deadline of its
-   * own.
-   */
+  /** Called at `due`: whether the peer has read what it had to. If so, what waits now gets a deadline of its own. */
   progress(now: Ms): boolean {
     if (now - this.waitsSince >= this.patienceMs) return false;
     if (this.handed - this.stream.writableLength < this.mark) return false;

@@ -1,8 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
-/**
- * The result that StrykerJS gets for a mutant that was not run in time. (After an error it would start a new process.)
- */
+/** The result that StrykerJS gets for a mutant that ran out of time. (After an error it would start a new process.) */
 export const NOT_RUN = { status: 'survived', nrOfTests: 0 };
 
 /** Removes such mutants from the results, so that the next run tries them. Returns how many there were. */

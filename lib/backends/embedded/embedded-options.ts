@@ -14,9 +14,7 @@ export interface EmbeddedOptions extends Omit<DflockdServerOptions, 'host' | 'po
   leaseSweepInterval?: number | undefined;
   /** Default 33. May be a fraction; with `listen`, it is rounded up to a whole number. */
   defaultLeaseTtl?: number | undefined;
-  /**
-   * Whether closing a connection frees what it holds. Default true. If false, clients need `remote.autoRelease: false`.
-   */
+  /** Closing a connection frees what it holds. Default true; with `false`, clients need `remote.autoRelease: false`. */
   autoReleaseOnDisconnect?: boolean | undefined;
   /** The token that clients of `listen` must send. */
   authToken?: string | undefined;

@@ -10,9 +10,7 @@ import type { SignalTaker } from '../backend.js';
 import { EmbeddedSession } from './embedded-session.js';
 import { EMBEDDED } from './embedded-grant.js';
 
-/**
- * A listener in this process. It gets signals once the engine has finished its work, and is never too slow for them.
- */
+/** A listener in this process. It gets signals when the engine has finished its work, and is never too slow. */
 class SignalSession implements SessionSink, Woken {
   readonly session: Session;
   private heard: Push[] = [];
@@ -54,9 +52,7 @@ class SignalSession implements SessionSink, Woken {
     // Only a session that refuses a push is evicted.
   }
 
-  /**
-   * Woken. Deferred by a microtask, because listeners may use the engine, and the driver is still resuming sessions.
-   */
+  /** Woken. Deferred, because listeners may use the engine, and the driver is still resuming sessions. */
   resume(): void {
     microtask(() => {
       const { heard } = this;

@@ -31,10 +31,7 @@ export function dial({ host, port, tls }: Destination): SocketLines {
   return SocketLines.fedBy(socket);
 }
 
-/**
- * Connects, authenticates, and resolves when requests can be sent. Rejects with the socket's error, AuthError or
- * LockError.
- */
+/** Resolves when connected and authenticated. Rejects with the socket's own error, AuthError or LockError. */
 export async function ready(lines: SocketLines, to: Destination): Promise<void> {
   const { tls, auth, connectTimeoutMs } = to;
   const connected = lines.connected(tls ? 'secureConnect' : 'connect');

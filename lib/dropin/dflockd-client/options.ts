@@ -41,9 +41,7 @@ export interface DistributedSemaphoreOptions extends DistributedLockOptions {
   limit: number;
 }
 
-/**
- * The index of the server for a key: its CRC-32 modulo `numServers`. @throws LockError if `numServers` is not above 0
- */
+/** The index of the server for a key: its CRC-32 modulo `numServers`. @throws LockError if that is not above 0 */
 export const stableHashShard: ShardingStrategy = (key, numServers) => {
   if (!(numServers > 0)) throw new LockError(`numServers must be greater than 0, got ${numServers}`);
   return shardOf(key, numServers);

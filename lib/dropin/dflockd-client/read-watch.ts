@@ -22,9 +22,7 @@ export class ReadWatch {
     return this.clock.now();
   }
 
-  /**
-   * Call when the reply has just been read, or has failed; returns the earliest time at which it can have been given.
-   */
+  /** Call when the reply was read, or has failed; returns the earliest time at which it can have been given. */
   read(sentAt: Ms): Ms {
     this.waiting--;
     return Math.max(sentAt, this.readUpTo);

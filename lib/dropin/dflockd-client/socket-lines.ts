@@ -22,9 +22,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/**
- * The property of a socket that holds its reader: all copies of this package find it there, and a WeakMap is slower.
- */
+/** The property of a socket that holds its reader: all copies of this package find it. A WeakMap is slower. */
 const READER: unique symbol = sharedSymbol('socket-lines') as never;
 
 type Read = Socket & { [READER]?: SocketLines };
@@ -102,9 +100,7 @@ export class SocketLines implements Receiver, Alarm {
     return this.over !== undefined;
   }
 
-  /**
-   * Resolves when the socket is connected; call it before any request. @param event the event of this kind of socket
-   */
+  /** Resolves when the socket is connected; call it before any request. @param event that of this kind of socket */
   connected(event: 'connect' | 'secureConnect'): Promise<string> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ resolve, reject });

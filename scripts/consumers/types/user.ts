@@ -1,5 +1,4 @@
-// How user code uses the types of the package: compiled with declarations, by every TypeScript that the package
-// supports.
+// User code that uses the types of the package: compiled with declarations, by every TypeScript that is supported.
 import { applyDecorators, Module, SetMetadata } from '@nestjs/common';
 import * as root from 'nestjs-dflockd';
 import { CronLock, DflockdModule, DflockdService, InjectDflockd, lockKey, LockRequest, WithLock } from 'nestjs-dflockd';
