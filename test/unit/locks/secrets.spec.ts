@@ -54,7 +54,7 @@ describe('the value of an option whose name says that it is secret', () => {
     ['authTokn of a daemon', server({ authTokn: S }), /^unknown daemon option authTokn$/],
     ['authToken of a daemon, of another type', server({ authToken: [S] }), /^daemon option authToken must be a string$/],
     ['tlsKey with the key itself', server({ tlsKey: PEM, tlsCert: 'x' }), /tls(Key|Cert)/],
-    ['tlsKey alone, with the key itself', server({ tlsKey: PEM }), /daemon option tlsKey .*needs daemon option tlsCert/],
+    ['tlsKey alone, with the key itself', server({ tlsKey: PEM }), /daemon option tlsKey .*requires daemon option tlsCert/],
     ['authTokenFile with the token itself', server({ authTokenFile: S }), /authTokenFile: cannot read the file: ENOENT$/],
     ['auth of the drop-in, with a line break', () => new DistributedLock({ key: 'k', auth: `${S}\n` }), /^auth must not contain NUL, LF or CR$/],
     ['auth of the drop-in, of another type', () => new DistributedLock({ key: 'k', auth: [S] as never }), /^auth must be a string$/],
