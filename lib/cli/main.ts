@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 
-// Before anything else is loaded: a signal that comes while nobody listens is lost, where this is process 1, or kills.
+// Before anything else is loaded: without a listener, a signal kills the process or, if it is process 1, is lost.
 let stopped = false;
 let stop = (): void => {};
 const onStop = (): void => {
@@ -10,7 +10,7 @@ const onStop = (): void => {
 };
 process.on('SIGINT', onStop);
 process.on('SIGTERM', onStop);
-// Node would open its inspector, through which anybody on this machine could run code here.
+// On this signal Node would open its inspector, which would let anyone on this machine run code here.
 process.on('SIGUSR1', () => {});
 
 const HELP = `nestjs-dflockd: distributed locks for NestJS
@@ -21,14 +21,14 @@ Usage:
   nestjs-dflockd --help
 `;
 
-/** Of the package; this file is three folders below its root, in either build. */
+/** The version of the package, whose root is three folders above this file in either build. */
 const version = (): string =>
   (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 
 async function daemon(args: readonly string[]): Promise<number> {
   const { keepCollectionsShort } = await import('./short-collections.js');
   keepCollectionsShort(process.execArgv, process.env.NODE_OPTIONS);
-  // After that, because the heap grows while a program is loaded.
+  // Loaded afterwards, because loading a program grows the heap.
   const [{ daemonCommand }, { standardStreams }] = await Promise.all([
     import('./daemon-command.js'),
     import('./standard-streams.js'),

@@ -2,10 +2,10 @@ import { LinkedList } from '../common/linked-list.js';
 import type { Hold, Resource, Ticket, Waiter } from './resource.js';
 import type { OpId, SessionSink } from './types.js';
 
-/** One connection, as the engine knows it: what it holds, what it waits for, its two-phase states. */
+/** One connection, as the engine sees it: its holds, its waiting operations, its two-phase states. */
 export class Session {
   readonly holds = new LinkedList<Hold>();
-  /** Open operations that stand in a queue. */
+  /** Operations that wait in a queue. */
   readonly waiting = new Map<OpId, Waiter>();
   readonly tickets = new Map<Resource, Ticket>();
   closed = false;
