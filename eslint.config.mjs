@@ -38,7 +38,7 @@ export default tseslint.config(
     rules: { 'rooms/imports': 'error', 'max-lines': ['error', { max: 300 }] },
   },
   {
-    // Time, timers and randomness enter lib through one file; everything else gets them passed in.
+    // Only one file of lib uses the machine's clock, timers and randomness; everything else has them passed in.
     files: ['lib/**/*.ts'],
     ignores: ['lib/common/system.ts'],
     rules: {

@@ -8,7 +8,7 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   setupFiles: ['reflect-metadata'],
-  // Whoever waits for something says what for when it does not come; this is longer.
+  // Longer than the waits of tests, which report what they waited for.
   testTimeout: 30_000,
   workerIdleMemoryLimit: '300MB',
   // Much of the suite waits for sockets and leases.

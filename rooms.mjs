@@ -2,10 +2,10 @@ const words = (text) => text.split(' ').filter(Boolean);
 const room = (imports, uses = '') => ({ imports: words(imports), uses: words(uses) });
 
 /**
- * The rooms of lib, in the order in which one can read them: every folder that has files of its own, the rooms it imports
- * from, and the packages and modules of Node that it uses. The graph has no cycle. Lint refuses an import that is not
- * listed, test/unit/rooms.spec.ts an entry that nobody needs; coverage, the compiled copies of lib in tests and the
- * documentation read this file as well.
+ * The rooms of lib, in reading order: every folder that contains files, the rooms it imports from, and the packages and
+ * Node modules that it uses. The graph has no cycle. Lint refuses an import that is not listed, and
+ * test/unit/rooms.spec.ts an entry that is not needed. Coverage, the compiled copies of lib in tests and the
+ * documentation also read this file.
  *
  * @type {Readonly<Record<string, { imports: readonly string[], uses: readonly string[] }>>}
  */
@@ -81,54 +81,54 @@ export const ROOMS = {
 };
 
 /**
- * What a room holds, for docs/architecture.md: one line for each.
+ * What each room contains, in one line, for docs/architecture.md.
  *
  * @type {Readonly<Record<string, string>>}
  */
 export const HOLDS = {
-  common: 'errors, clock and timers, alarms, checks of options, what may be printed; knows no lock',
-  protocol: 'the words of dflockd: requests, replies, encoders and decoders, limits, patterns, shards; no I/O',
+  common: 'errors, clock and timers, alarms, option checks, redaction of messages; knows nothing of locks',
+  protocol: 'the dflockd protocol: requests, replies, encoders and decoders, limits, patterns, shards; no I/O',
   core: 'the lock engine: holders, queues, leases, fences, signals, statistics; no I/O, no clock',
   daemon: 'the server: port, sessions, fairness between clients, shutdown',
-  backends: 'the interface between locks and the places where they live',
+  backends: 'the interface between locks and the backends that hold them',
   'backends/dflockd/lanes': 'connections to a dflockd server: dialing, pipelining, heartbeats, reconnecting',
-  'backends/dflockd/queues': 'the queues of callers in this process, and their places in the queue of the server',
+  'backends/dflockd/queues': 'the queues of callers in this process, and their places in the queues of the server',
   'backends/dflockd': 'the backend for dflockd servers',
   'backends/embedded': 'the backend for the engine in this process',
   'backends/redis/scripts': 'the Lua scripts, the keys they work on, tokens and messages',
   'backends/redis/drivers': 'connections to Redis by ioredis and node-redis, and what its errors mean',
   'backends/redis': 'the backend for Redis',
-  'locks/lease': 'how long a lock is surely held, and its renewal',
-  'locks/options': 'the options of a client and of a call, checked; keys; the choice of a backend',
+  'locks/lease': 'how long a lock is certainly held, and its renewal',
+  'locks/options': 'checked options of clients and calls; keys; the choice of the backend',
   'locks/events': 'the event streams',
-  'locks/handle': 'locks in the hands of users: handles, signals, release, nesting context',
+  'locks/handle': 'held locks as users see them: handles, abort signals, release, nesting context',
   'locks/acquire': 'from a request to a held lock: waiting, retrying, several keys, nesting',
-  'locks/tickets': 'places taken now and waited for later',
+  'locks/tickets': 'tickets: places in a queue that are taken now and waited for later',
   'locks/signals': 'publish and subscribe',
-  locks: '`LockClient`, which puts the folders below it together',
+  locks: '`LockClient`, which combines the folders below it',
   'dropin/dflockd-client': 'the classes and functions of dflockd-client, under their own names',
   'dropin/simple-distributed-lock':
     'the class `Lock` of simple-distributed-lock, over the scripts of the Redis backend',
-  'nest/shared': 'tokens, metadata keys, texts of errors',
-  'nest/errors': 'lock errors as HTTP, RPC, WebSocket and GraphQL answers',
-  'nest/methods': 'the methods that decorators wrap, by what they return',
+  'nest/shared': 'injection tokens, metadata keys, error messages',
+  'nest/errors': 'lock errors as HTTP, RPC, WebSocket and GraphQL responses',
+  'nest/methods': 'the wrappers of decorated methods, by what the methods return',
   'nest/requests': 'the interceptor behind `@LockRequest`',
-  'nest/boot': 'what is looked at, connected and refused when the application starts',
-  nest: 'the module, its services, its life in the application, its log',
+  'nest/boot': 'what the application scans, connects and refuses when it starts',
+  nest: 'the module, its services, its lifecycle, its log',
   'nest/decorators': 'the decorators',
-  'testing/backend': 'what every backend promises, as tests for any runner',
+  'testing/backend': 'the contract of every backend, as tests for any test runner',
   testing: '`TestLocks` and its backend and clock',
   cli: 'the command `nestjs-dflockd`',
   'entries/testing': 'the import path `nestjs-dflockd/testing/backend`',
-  entries: 'the import paths of the package: one file each, nothing but exports',
+  entries: 'the import paths of the package: one file each, which only exports',
 };
 
-/** The rooms whose branches `npm run coverage` measures, with all that is in them. */
+/** The rooms whose branches `npm run coverage` measures, with the rooms below them. */
 export const COVERED = ['core', 'backends', 'locks'];
 
 /**
- * Files that import each other's types: a hold belongs to a session, and a session has holds. Nothing else in lib goes in
- * circles, and no import of a value does.
+ * Files that import each other's types: a hold belongs to a session, and a session has holds. Nothing else in lib is
+ * cyclic, and no import of a value is.
  *
  * @type {readonly (readonly string[])[]}
  */

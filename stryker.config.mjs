@@ -4,13 +4,13 @@ const folder = process.env.MUTATION_FOLDER;
 folderOf(folder);
 const results = `.stryker/${folder.replaceAll('/', '-')}`;
 
-/** Called by `npm run mutation -- --folder NAME`. @type {import('@stryker-mutator/api/core').PartialStrykerOptions} */
+/** Used by `npm run mutation -- --folder NAME`. @type {import('@stryker-mutator/api/core').PartialStrykerOptions} */
 export default {
   mutate: [`lib/${folder}/**/*.ts`],
   testRunner: 'in-process',
   plugins: ['./scripts/mutation/runner.mjs'],
   coverageAnalysis: 'perTest',
-  // What the specs cannot tell apart from outside, at any speed of the machine.
+  // A mutant that takes longer counts as hanging; long enough for a slow machine.
   timeoutMS: 4000,
   concurrency: Number(process.env.MUTATION_WORKERS ?? 2),
   incremental: true,

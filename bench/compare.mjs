@@ -1,4 +1,4 @@
-// Whether the working tree is as fast as a commit. `node bench/compare.mjs --help` tells how.
+// Checks whether the working tree is as fast as a commit. See `node bench/compare.mjs --help`.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -21,10 +21,10 @@ import { ownDaemon } from './support/servers.mjs';
 import { Stage } from './support/stage.mjs';
 import { commitOf, SourceTrees } from './support/trees.mjs';
 
-/** Of each build, in each start. */
+/** For each build, in each start. */
 const SLICES = 4;
 const SLICE_MS = 80;
-/** CPU time to warm up a build: on a busy machine, a number of slices may be too little work to have the code compiled. */
+/** CPU time to warm up a build: on a busy machine, a fixed number of slices may be too little to have it compiled. */
 const WARM_UP_CPU_MS = 500;
 
 const HELP = `npm run bench:compare -- [options]
@@ -45,14 +45,14 @@ second is much steadier on a busy machine. After every ${SLICES} slices of each 
 started anew, because two processes of one build may differ by several per cent for as long as they live. A ratio is the
 median over all starts, with an interval of at least 95 %.
 
-Where the interval of the control reaches further than the bound, it replaces the bound: a candidate that is slower still
+If the interval of the control reaches further than the bound, it replaces the bound: a candidate that is slower still
 is outside, any other is undecided. More slices or a quieter machine narrow the intervals.
 
 Exit codes: 0 if no benchmark is outside, 1 if one is, 2 if measuring failed, 130 if interrupted.
 `;
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-/** Each with the CPU time that the package spends. */
+/** The benchmarks, each with the CPU time that the package spends. */
 const BENCHMARKS = [
   [pipelined(1000), BY_SERVER_CPU],
   [lockConnections(100), BY_SERVER_CPU],
@@ -63,7 +63,7 @@ const BENCHMARKS = [
   [embedded(100, []), BY_CPU],
   [lockedMethod, BY_CPU],
 ];
-/** A start that takes longer hangs. */
+/** A start that takes longer counts as hanging. */
 const PATIENCE_MS = 120_000;
 
 const interrupted = new AbortController();
@@ -133,7 +133,7 @@ function options() {
 
 /** One start of a benchmark, each build in processes of its own. Resolves with the slices of each build. */
 async function measure(benchmark, builds, start) {
-  // Hash collisions are a matter of chance and cost more than the bound: within a start they are the same for all builds.
+  // Hash collisions are random and cost more than the bound, so within a start they are the same for all builds.
   const flags = [`--hash-seed=${start + 1}`, `--random-seed=${start + 1}`];
   const stages = [];
   const contestants = Object.entries(builds).map(([name, build]) => {

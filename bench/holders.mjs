@@ -1,4 +1,4 @@
-// What held locks and waiting callers cost. `node bench/holders.mjs --help` tells how.
+// Measures the cost of held locks and waiting callers. See `node bench/holders.mjs --help`.
 import { writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -32,10 +32,10 @@ const { values: options } = parseArgs({
 
 const MAX_SHARE = 0.1;
 const MAX_BYTES = 1024;
-/** Time for what has just been asked for to be done before it is looked at. */
+/** Time for requested work to settle before it is measured. */
 const SETTLE_MS = 2000;
 
-/** Heap that is still in use after a collection. */
+/** Heap in use after a garbage collection. */
 const memoryOf = async (child) => (await child.ask('memory')).inUse;
 
 async function open(stage, file) {
@@ -109,7 +109,7 @@ function report(held, waiting) {
   ].join('\n');
 }
 
-/** Each on a stage of its own: neither pays for what the other has left. */
+/** Each on a stage of its own, so that neither pays for the leftovers of the other. */
 async function onStage(scene) {
   const stage = new Stage(buildFolder(options.build), ['--expose-gc', '--max-old-space-size=4096']);
   try {

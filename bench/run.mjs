@@ -1,4 +1,4 @@
-// Measures this package beside raw TCP and other lock libraries. `node bench/run.mjs --help` tells how.
+// Measures this package against raw TCP and other lock libraries. See `node bench/run.mjs --help`.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { GROUPS } from './contestants/index.mjs';
@@ -17,11 +17,11 @@ const HELP = `npm run bench -- [options]
   --profile FOLDER  CPU profiles of daemon and LockClient, to be opened in a browser's developer tools
   --help
 
-DFLOCKD_BENCH_ADDR=host:port adds a daemon that runs already: the remote contestants are measured with it, too.
+DFLOCKD_BENCH_ADDR=host:port adds a running daemon: the remote contestants are measured with it, too.
 `;
 
-// Many short slices rather than few long ones: on a busy machine medians of their ratios are far steadier. Several to warm
-// up: in a process that does little it takes seconds until its code is compiled.
+// Many short slices instead of few long ones: on a busy machine the medians of their ratios are far steadier. Several
+// slices of warm-up: in a process that does little, it takes seconds until the code is compiled.
 const FULL = {
   short: { rounds: 60, warmUp: 8, sliceMs: 80 },
   medium: { rounds: 20, warmUp: 4, sliceMs: 300 },
@@ -66,7 +66,7 @@ async function main() {
   if (options.json) writeFileSync(options.json, JSON.stringify({ ...where, groups }, undefined, 2) + '\n');
 }
 
-/** A group on a stage of its own. */
+/** Measures a group on a stage of its own. */
 async function race(contestants, plan, build) {
   const stage = new Stage(build, profiling(options.profile));
   try {

@@ -1,4 +1,4 @@
-// What one operation of the engine costs beside 10 … 1,000,000 others. `node bench/scale.mjs --help` tells how.
+// Measures what one operation of the engine costs among 10 … 1,000,000 others. See `node bench/scale.mjs --help`.
 import { fork } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,17 +30,17 @@ const { values: options } = parseArgs({
   },
 });
 
-/** Operations between two looks at the clock, as far as there are that many. */
+/** Most operations between two readings of the clock. */
 const BATCH = 500;
-/** Leases and waits of those that are only there end after all that is measured. */
+/** Background leases and waits end after everything that is measured. */
 const FAR = 1e9;
 const TICK = 1000;
 
-/** An engine, its clock, and sessions that note what they are told. */
+/** An engine, its clock, and sessions that record their answers. */
 class Stage {
   now = 0;
   last = undefined;
-  /** The grant that was told last. */
+  /** The latest grant. */
   granted = { op: 0, token: '' };
   #op = 0;
   #lib;
@@ -76,7 +76,7 @@ class Stage {
     if (this.last.s !== status) throw new Error(`${this.last.s}, expected ${status}`);
   }
 
-  /** To the next tick of the sweep, which nothing was due at before. */
+  /** Advances to the next tick of the sweep; nothing was due before. */
   tick() {
     this.now = (Math.floor(this.now / TICK) + 1) * TICK;
     this.engine.advance(this.now, this.now);
@@ -88,7 +88,7 @@ const release = (kind, key, token) => ({ t: 'release', kind, key, token });
 const renew = (kind, key, token, leaseMs) => ({ t: 'renew', kind, key, token, leaseMs });
 
 const times = (count, make) => Array.from({ length: count }, (_, i) => make(i));
-/** A lease that ends somewhere in the far future, so that the order of the ends is no order of the acquires. */
+/** A lease that ends at a random time in the far future: leases do not end in the order of their acquires. */
 const someFar = () => FAR + Math.floor(Math.random() * FAR);
 
 function shuffled(items) {
@@ -100,8 +100,8 @@ function shuffled(items) {
 }
 
 /**
- * A scene is set once for each n. `run` then measures one batch of `count` operations of each kind that the scene
- * is about: `time(name, operation)` calls the operation with 0 … count - 1. Whatever it changes it puts right again.
+ * A scene is set up once for each n. `run` then measures one batch of `count` operations of each kind in the scene:
+ * `time(name, operation)` calls the operation with 0 … count - 1. The scene undoes whatever it changes.
  */
 const SCENES = {
   'n keys held': (stage, n) => {
@@ -152,7 +152,7 @@ const SCENES = {
     let token = stage.grant(acquire('lock', 'k', 1, FAR));
     const sessions = times(1000, () => stage.open());
     const waiting = [];
-    /** Where in `waiting` an operation is noted. */
+    /** The index of an operation in `waiting`. */
     const places = new Map();
     const wait = (i) => {
       const session = sessions[i % sessions.length];
@@ -162,7 +162,7 @@ const SCENES = {
     const note = (i) => places.set(waiting[i].op, i);
     for (let i = 0; i < n; i++) (wait(i), note(i));
     return (count, time) => {
-      // From the middle: the places of those who leave are spread over the whole queue.
+      // Those that leave are spread over the whole queue.
       const step = Math.max(1, Math.floor(n / count));
       const leaving = shuffled(times(count, (i) => i * step)).slice(0, count);
       time('leave the middle of the queue', (i) => {
@@ -179,7 +179,7 @@ const SCENES = {
       for (let i = 0; i < count; i++) stage.exec(acquire('lock', 'k', 1, FAR, i / count));
       time('time out', 'all', () => stage.tick());
       stage.expect('timeout');
-      // Who was served goes to the tail.
+      // A waiter that was served goes to the tail.
       const releases = times(count, () => release('lock', 'k', ''));
       const served = [];
       time('hand over to the head', (i) => {
@@ -233,7 +233,7 @@ const SCENES = {
 function measure(scene, n, lib, batches) {
   const stage = new Stage(lib);
   const run = SCENES[scene](stage, n);
-  // Otherwise the collector is still at work on the scene while it is measured.
+  // Otherwise the garbage collector would still work on the scene during the measurement.
   globalThis.gc?.();
   const found = new Map();
   let record = false;
@@ -266,7 +266,7 @@ async function loadEngine(folder) {
   return Object.assign({}, ...(await Promise.all(modules.map(load))));
 }
 
-/** Each figure comes from a process of its own, so that none is paid for another's garbage. */
+/** Each figure comes from a process of its own, so that none includes the garbage of another. */
 function inOwnProcess(scene, n) {
   return new Promise((resolve, reject) => {
     const args = ['--scene', scene, '--max', `${n}`, '--batches', options.batches];

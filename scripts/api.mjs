@@ -1,5 +1,5 @@
-// Compares the public declarations of each entry with their record in test/api; with --write, writes the record. Types that an
-// entry does not export, but that its declarations name, are public as well. Members marked @internal are not declared at all.
+// Compares the public declarations of each entry with the record in test/api; with --write, updates the record. Types
+// that an entry does not export, but its declarations name, are public too. Members marked @internal are not declared.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,10 +10,10 @@ import { ENTRIES } from './exports.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const isWriting = process.argv.includes('--write');
 const scratch = mkdtempSync(join(tmpdir(), 'dflockd-api-'));
-/** A declaration may refer to types that are not exported, or lack a release tag: other checks look after that. */
+/** Declarations may refer to types that are not exported, or lack a release tag: other checks cover that. */
 const SILENT = { logLevel: ExtractorLogLevel.None, addToApiReportFile: false };
 
-/** Whether the record is true. */
+/** Whether the record is up to date. */
 function check(entry) {
   const reportFolder = join(root, 'test/api', entry, '..');
   mkdirSync(reportFolder, { recursive: true });
@@ -55,6 +55,6 @@ const changed = ENTRIES.filter((entry) => !check(entry));
 rmSync(scratch, { recursive: true, force: true });
 if (changed.length > 0) {
   console.error(`The public declarations of ${changed.join(', ')} differ from test/api.`);
-  console.error('If that is meant: npm run check:api -- --write, and say so in CHANGELOG.md.');
+  console.error('If this is intended, run npm run check:api -- --write and describe the change in CHANGELOG.md.');
   process.exitCode = 1;
 }

@@ -1,4 +1,4 @@
-// Builds lib twice, once for each module system, each folder naming its own type.
+// Builds lib twice, once for each module system; the package.json in each folder declares its type.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

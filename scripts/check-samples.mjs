@@ -1,4 +1,4 @@
-// Follows the README and the samples in an empty folder, from the packed tarball: what users copy works outside of here.
+// Follows the README and the samples in an empty folder, with the packed tarball: what users copy must work elsewhere.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { check, hasTwoInstances } from './samples/two-instances.mjs';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
-/** What the samples import, in the versions that are tested here. */
+/** The packages that the samples import, in the versions tested here. */
 const PACKAGES = [
   ...['common', 'core', 'platform-express', 'schedule', 'bullmq', 'microservices', 'graphql', 'apollo', 'testing'].map(
     (part) => `@nestjs/${part}`,
@@ -31,7 +31,7 @@ const PACKAGES = [
   ],
 ]
   .map((name) => `${name}@${devDependencies[name]}`)
-  // Of an example of the README only.
+  // Used only by an example in the README.
   .concat('@nestjs/config@12.0.1');
 
 const TSCONFIG = JSON.stringify({
@@ -54,11 +54,11 @@ async function compile(folder) {
   await run(folder, process.execPath, ['../node_modules/typescript/bin/tsc', '-p', '.']);
 }
 
-/** The first application, with the daemon in another terminal. */
+/** The first application of the README, with the daemon in another terminal. */
 async function readme(work) {
   const [server, port] = [`127.0.0.1:${await freePort()}`, await freePort()];
   const block = /```ts\n(import 'reflect-metadata';[\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8'))[1];
-  // Of the ports only: others may use the usual ones.
+  // Replaces only the ports: the default ones may be in use.
   const program = block.replace('127.0.0.1:6388', server).replace('listen(3000)', `listen(${port})`);
   if (program === block) throw new Error('the README has no address and port to replace');
   const folder = join(work, 'readme');
@@ -88,7 +88,7 @@ async function readme(work) {
   }
 }
 
-/** The options from ConfigService, with a daemon that wants the token of the environment. */
+/** Options from ConfigService, with a daemon that requires the token from the environment. */
 async function configured(work) {
   const [server, token] = [`127.0.0.1:${await freePort()}`, 'a-token-of-this-check'];
   const page = readFileSync(join(root, 'README.md'), 'utf8');
@@ -117,14 +117,14 @@ async function configured(work) {
   }
 }
 
-/** What the Dockerfile of docs/deployment.md installs and starts, with the tarball in place of the published package. */
+/** Runs the steps of the Dockerfile in docs/deployment.md, with the tarball instead of the published package. */
 async function image(work, tarball) {
   const page = readFileSync(join(root, 'docs/deployment.md'), 'utf8');
   const install = /^RUN npm (install .*) nestjs-dflockd@\$\{VERSION\}/m.exec(page)[1].split(' ');
   const [node, ...entry] = JSON.parse(/^ENTRYPOINT (.*)$/m.exec(page)[1]);
   const folder = join(work, 'image');
   mkdirSync(folder);
-  // Without one of its own, npm would install into the folder above.
+  // Without a package.json here, npm would install into the folder above.
   writeFileSync(join(folder, 'package.json'), '{}');
   await run(folder, 'npm', [...install, '--prefer-offline', tarball]);
   const installed = readdirSync(join(folder, 'node_modules')).filter((name) => !name.startsWith('.'));

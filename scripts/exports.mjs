@@ -1,4 +1,4 @@
-// Writes `exports` and `typesVersions` of package.json: one import path for each file of lib/entries. Prints nothing.
+// Writes `exports` and `typesVersions` of package.json: one import path per file of lib/entries. Prints nothing.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,7 +16,7 @@ const target = (system, entry) => ({
   default: `./dist/${system}/entries/${entry}.js`,
 });
 
-/** `module-sync`: what require() gets on a Node that can require ES modules, so that a program has one copy. */
+/** `module-sync` is what require() loads on a Node that can require ES modules, so that a program has only one copy. */
 export const exportsOf = (entries) => ({
   ...Object.fromEntries(
     entries.map((entry) => [

@@ -1,6 +1,6 @@
 /**
- * What is mutated, and by which specs it is judged. Left out are specs that wait for real time or draw at random: a mutant
- * must cost well under a second, and the same mutant must fare the same tomorrow.
+ * What is mutated, and which specs judge it. Specs that wait for real time or use randomness are left out: a mutant
+ * must cost well under a second, and its result must be reproducible.
  *
  * @type {Record<string, { in: string, but: RegExp }[]>}
  */
@@ -13,7 +13,7 @@ const FOLDERS = {
 
 export const FOLDER_NAMES = Object.keys(FOLDERS);
 
-/** @param {string | undefined} name where its specs are */
+/** @param {string | undefined} name the folder of its specs */
 export function folderOf(name) {
   const folder = FOLDERS[name];
   if (!folder) throw new Error(`--folder must be one of ${FOLDER_NAMES.join(', ')}, got "${name}"`);

@@ -1,4 +1,4 @@
-// Mutation testing: does a test fail for each small change of the code? `npm run mutation -- --help` tells how.
+// Mutation testing: does a test fail for each small change of the code? See `npm run mutation -- --help`.
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,12 +9,12 @@ import { FOLDER_NAMES, folderOf } from './mutation-folders.mjs';
 const HELP = `npm run mutation -- --folder ${FOLDER_NAMES.join('|')} [options]
 
   --file TEXT       only the files of that name, without .ts (may be repeated); options/keys:1-40 for some lines
-  --workers N       how many mutants at once (default 2)
-  --minutes N       stop after so long; the next run goes on
-  --force           also the mutants whose fate an earlier run has found
+  --workers N       how many mutants run at once (default 2)
+  --minutes N       stop after N minutes; the next run continues
+  --force           also run the mutants that an earlier run has judged
   --help
 
-Results are kept in .stryker, also as a page: .stryker/FOLDER.html.
+Results are stored in .stryker; .stryker/FOLDER.html shows them as a page.
 `;
 
 const { values: options } = parseArgs({

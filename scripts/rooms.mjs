@@ -9,10 +9,10 @@ const [OPEN, CLOSE] = ['<!-- rooms: written by `npm run rooms` -->', '<!-- /room
 
 const list = (names) => names.join(', ') || '–';
 
-/** `backends` for `backends/dflockd/lanes`. */
+/** The top folder of a room: `backends` for `backends/dflockd/lanes`. */
 const topOf = (room) => room.split('/')[0];
 
-/** What the rooms of each folder of lib import from other folders, but for what they reach by way of these anyway. */
+/** The imports between the top folders of lib, without those that follow from others. */
 const summary = () => {
   const tops = [...new Set(Object.keys(ROOMS).map(topOf))];
   const imported = (top) => {
@@ -39,7 +39,7 @@ const table = () =>
     ),
   ].join('\n');
 
-/** The page with the rooms as they are. @throws Error if it has no section for them */
+/** The page with the current rooms. @throws Error if it has no section for them */
 export function withRooms(page) {
   const [before, rest] = page.split(OPEN);
   const after = rest?.split(CLOSE)[1];

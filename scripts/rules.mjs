@@ -1,5 +1,5 @@
-// Takes each part of each rule of the client out of a copy of lib, one at a time, and runs the test that must notice.
-// `npm run rules [-- --rule N] [-- --write]`: the latter writes the list into docs/reliability.md.
+// Removes each part of each rule of the client from a copy of lib, one at a time, and runs the test that must notice.
+// `npm run rules [-- --rule N] [-- --write]`; `--write` writes the list into docs/reliability.md.
 import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ function copyTree() {
   return tree;
 }
 
-/** How many tests of these names passed and failed, one process for all specs. */
+/** Runs the tests with these names, in one process for all specs; returns how many passed and failed. */
 async function run(tree, specs, names) {
   const report = join(tree, 'report.json');
   const pattern = names.map(escaped).join('|');

@@ -2,7 +2,7 @@ import { perSecond, timeOf, times } from '../support/goals.mjs';
 import { slice } from '../support/stage.mjs';
 import { rawPing, rawPipelined } from './raw-ping.mjs';
 
-/** Callers with keys of their own. @param {(stage: Stage) => object} where what the locker's `open` gets */
+/** Callers, each with its own key. @param {(stage: Stage) => object} where the argument of the locker's `open` */
 const callersOf = (locker, callers, server, where) => ({
   unit: 'pairs',
   async start(stage) {
@@ -30,7 +30,7 @@ const REDLOCK = 'redlock, 100 callers';
 const REDIS_SEMAPHORE = 'redis-semaphore, 100 callers';
 const ASYNC_MUTEX = 'async-mutex, 100 callers';
 
-/** A plain client without any pool. It must be fast enough to compare with. */
+/** A plain client without a pool, fast enough for a comparison. */
 export const connectionEach = (server) => ({
   name: eachName(server),
   goals: [perSecond(2500, ', or it is a straw man')],

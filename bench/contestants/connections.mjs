@@ -5,7 +5,7 @@ const ECHO_GOAL = 0.8;
 
 const echoName = (connections) => `echo server, ${connections} connections`;
 
-/** As many connections to a bare echo server, with as many round trips and as many bytes up. */
+/** The same number of connections to a bare echo server, with as many round trips and bytes sent. */
 export const echoConnections = (connections) => ({
   name: echoName(connections),
   unit: 'pairs',
@@ -18,7 +18,7 @@ export const echoConnections = (connections) => ({
   },
 });
 
-/** Connections that acquire and release a key of their own, one request at a time. */
+/** Connections, each of which acquires and releases its own key, one request at a time. */
 export const lockConnections = (connections) => ({
   name: `daemon, ${connections} connections`,
   unit: 'pairs',

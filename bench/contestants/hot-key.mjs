@@ -9,7 +9,7 @@ const START_MS = 20;
 export const P99 = 'p99 wait in ms';
 export const TURNS = 'fewest turns / most turns of a caller';
 
-/** The least that a turn can take: the work, and one round trip for the hand-over. */
+/** The least that a turn can take: the work, and one round trip to hand the lock over. */
 export const pacedEcho = {
   name: LIMIT,
   unit: 'turns',
@@ -22,7 +22,7 @@ export const pacedEcho = {
   },
 };
 
-/** This package's client: all want one key, and have 1 ms of work under it. */
+/** This package's client: all callers want one key, and work for 1 ms under it. */
 export const hotKey = (processes, server) => ({
   name: `one key, ${WAITERS} callers in ${processes === 1 ? 'one process' : `${processes} processes`}${server.label}`,
   unit: 'turns',

@@ -17,5 +17,5 @@ const methodOf = (name, method, goals = []) => ({
 
 export const openMethod = methodOf('a method without a lock', 'open');
 
-/** What @WithLock adds where nobody else wants the lock. */
+/** The cost that @WithLock adds without contention. */
 export const lockedMethod = methodOf('the same under @WithLock, embedded', 'locked', [measureAtMost(8, 'µs added')]);

@@ -1,7 +1,7 @@
 import { slice } from '../support/stage.mjs';
 
 /**
- * A minimal pipelining client: one connection, `depth` keys of its own.
+ * A minimal pipelining client: one connection with `depth` keys.
  *
  * @param {number} depth @param {import('../support/goals.mjs').Goal[]} [goals]
  */

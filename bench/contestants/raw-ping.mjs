@@ -8,7 +8,7 @@ async function echo(stage, name, depth) {
   return (ms) => slice(client, server, ms);
 }
 
-/** One connection to an echo server, one message under way. */
+/** One connection to an echo server, one message in flight. */
 export const rawPing = {
   name: 'raw TCP ping-pong',
   unit: 'round trips',
@@ -23,7 +23,7 @@ export const rawPing = {
   },
 };
 
-/** One connection to an echo server, `depth` messages under way. */
+/** One connection to an echo server, `depth` messages in flight. */
 export const rawPipelined = (depth) => ({
   name: `raw TCP, pipelined, depth ${depth}`,
   unit: 'pairs',

@@ -1,7 +1,7 @@
 import { times } from '../support/goals.mjs';
 import { slice } from '../support/stage.mjs';
 
-/** Each on a daemon of its own: what one publishes is no affair of the others. */
+/** Each on a daemon of its own, so that no contestant gets the signals of another. */
 const signalsTo = (name, { listeners, slow = 0, counted = listeners }, more = {}) => ({
   name,
   unit: 'deliveries',

@@ -1,5 +1,5 @@
-// A connection for each lock, as a lean program makes it: no delay, no timers, no queue, nothing checked but `ok`. It waits for
-// what the drop-in waits for: the answers to its two requests, and not for the end of the connection, which it closes.
+// One connection per lock, as lean as possible: no delay, no timers, no queue, and only `ok` is checked. Like the
+// drop-in, it waits for the replies to its two requests, and not for the end of the connection, which it closes itself.
 import { connect } from 'node:net';
 import { acquireOf, releaseWith } from '../support/requests.mjs';
 

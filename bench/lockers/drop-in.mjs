@@ -1,4 +1,4 @@
-// The drop-in of this package: an object for each caller, and a connection for each of its holds.
+// The drop-in of this package: one object per caller, and one connection per hold.
 
 /** @param {{ entry: string, host: string, port: number }} where `entry`: URL of the build's entries/client.js */
 export async function open({ entry, host, port }) {

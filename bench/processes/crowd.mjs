@@ -19,7 +19,7 @@ answer({
     );
   },
   connections: async () => (await client.stats())[0].connections,
-  /** One after the other has its turn. */
+  /** The callers take turns. */
   serve: () =>
     measured(async () => {
       await owned.release();

@@ -1,4 +1,4 @@
-// The daemon of the build that is measured, with the options it has by default unless others are given.
+// The daemon of the measured build, with its default options unless others are given.
 import { answer } from '../support/child.mjs';
 
 const { DflockdServer } = await import(process.argv[2]);

@@ -1,4 +1,4 @@
-// The load on an echo server: as many bytes up as an acquire and a release have, in turn.
+// The load on an echo server: alternately as many bytes as an acquire and a release have.
 import { answer, measured } from '../support/child.mjs';
 import { EchoLane } from '../support/echo-lane.mjs';
 import { EchoPipeLane } from '../support/echo-pipe-lane.mjs';

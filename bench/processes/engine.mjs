@@ -1,4 +1,4 @@
-// The engine alone: no sockets, no parsing. Keys of its own, one session, requests made beforehand.
+// The engine alone: no sockets, no parsing. Distinct keys, one session, requests created beforehand.
 import { answer, measured } from '../support/child.mjs';
 
 const [, , engineUrl, tokensUrl, systemUrl, typesUrl] = process.argv;
@@ -19,7 +19,7 @@ const acquires = keys.map((key) => ({ t: 'acquire', kind: 'lock', key, limit: 1,
 const releases = keys.map((key) => ({ t: 'release', kind: 'lock', key, token: '' }));
 let op = 0;
 
-/** All keys are acquired, then all are released: the way a pipelining client at this depth asks. */
+/** Acquires all keys, then releases all, like a pipelining client of this depth. */
 function round() {
   const time = performance.now();
   for (let i = 0; i < KEYS; i++) {

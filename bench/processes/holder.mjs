@@ -13,7 +13,7 @@ answer({
     client = await LockClient.connect(options);
     client.lockLost$.subscribe(() => lost++);
   },
-  /** Acquires so many locks, which are renewed from then on. */
+  /** Acquires that many locks, which are renewed from then on. */
   async hold({ locks, leaseTtlS }) {
     const keys = Array.from({ length: locks }, (_, i) => `bench:held:${String(i).padStart(6, '0')}`);
     for (let i = 0; i < locks; i += AT_ONCE) {

@@ -36,7 +36,7 @@ answer({
       throw new Error(`redis-server has exited with code ${code}`);
     });
     asking = new Redis({ host: HOST, port, retryStrategy: () => 20 });
-    // While it is not there yet, ioredis tries again.
+    // ioredis retries until the server is up.
     asking.on('error', () => {});
     await asking.ping();
     return { host: HOST, port };

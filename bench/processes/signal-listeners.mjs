@@ -1,4 +1,4 @@
-// Listeners on connections of their own, and one who emits: the next signals leave when all listeners have the last ones.
+// Listeners on separate connections, and an emitter, which continues when all listeners have the last signals.
 import { connect } from 'node:net';
 import { answer, measured } from '../support/child.mjs';
 import { Deadline } from '../support/lanes.mjs';
@@ -14,7 +14,7 @@ let counted;
 let owed = 0;
 let served;
 
-/** One that listens and never reads. It comes back when it has been thrown out. */
+/** A listener that never reads. It reconnects when the server has disconnected it. */
 function ignore(host, port) {
   const socket = connect({ host, port, noDelay: true });
   socket.pause();

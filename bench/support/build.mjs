@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The folder of the ESM build; the package is built if it has not been. @param {string} [given] another build */
+/** The folder of the ESM build; builds the package if necessary. @param {string} [given] another build */
 export function buildFolder(given) {
   if (given !== undefined) return resolve(given);
   const folder = join(root, 'dist/esm');

@@ -1,6 +1,6 @@
 /**
- * Processes that answer questions over IPC. Each contestant has its client and its server in processes of their own;
- * the parent only conducts, so that it costs nothing while a slice runs.
+ * Processes that answer questions over IPC. Each contestant has its client and its server in separate processes; the
+ * parent only coordinates, so that it costs nothing while a slice runs.
  */
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ const cpuMs = () => {
   return (user + system) / 1000;
 };
 
-/** Bytes that are in use; after a collection where there is one to be had. */
+/** Bytes in use, after a garbage collection if one can be forced. */
 const memory = () => {
   globalThis.gc?.();
   const { heapUsed, external } = process.memoryUsage();
@@ -36,9 +36,9 @@ export function answer(handlers) {
 }
 
 /**
- * In the child: runs a measured piece of work and says what it cost.
+ * In the child: runs a measured piece of work and returns its cost.
  *
- * @param {() => number | Promise<number>} work what has been counted
+ * @param {() => number | Promise<number>} work returns what it has counted
  */
 export async function measured(work) {
   const cpuBefore = cpuMs();
@@ -60,7 +60,7 @@ export class Child {
   ended;
 
   /**
-   * @param {string | URL} name a file of bench/processes, or where another file is
+   * @param {string | URL} name a file of bench/processes, or the URL of another file
    * @param {string[]} [args] @param {string[]} [execArgv]
    */
   constructor(name, args = [], execArgv = []) {

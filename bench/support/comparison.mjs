@@ -1,5 +1,5 @@
-// Whether a build is as fast as another one. The control, a second build of the base's source, shows how large a difference
-// is measured where there is none; a smaller one means nothing.
+// Decides whether a build is as fast as another one. The control, a second build of the base's source, shows how large
+// a measured difference is when there is none; a smaller one means nothing.
 import { finePercent, whole } from './format.mjs';
 import { rateOf, rateRatios } from './measure.mjs';
 import { line } from './report.mjs';
@@ -11,8 +11,8 @@ import { medianInterval, spread } from './statistics.mjs';
  */
 
 /**
- * Another order in each round, so that no item always comes first or after the same neighbour. Three items have all of
- * their six orders in six rounds.
+ * A different order in each round, so that no item always comes first or follows the same neighbour. Three items go
+ * through all of their six orders in six rounds.
  *
  * @template T @param {T[]} items @param {number} round may be negative @returns {T[]}
  */
@@ -23,13 +23,14 @@ export function variedOrder(items, round) {
 }
 
 /**
- * Whether the candidate is slower than the base by more than the bound. A faster one is within any bound.
+ * Whether the candidate is slower than the base by more than the bound. A faster candidate is within any bound.
  *
  * @param {Interval} candidate its rate divided by that of the base
  * @param {Interval} control the same for the control
  * @param {number} bound 0–1
- * @returns {{ verdict: Verdict, noise: number }} `noise` is how far the control may be from the base, in either direction.
- *   Where it exceeds the bound, it replaces the bound: a candidate that is slower still is outside, any other is undecided.
+ * @returns {{ verdict: Verdict, noise: number }} `noise` is how far the control may be from the base, in either
+ *   direction. If it exceeds the bound, it replaces the bound: a candidate that is slower still is outside, any other
+ *   is undecided.
  */
 export function judge(candidate, control, bound) {
   const noise = Math.max(1 - control.low, control.high - 1);
@@ -46,11 +47,11 @@ export const BY_CPU = {
   label: 's of CPU',
   rate: cpuRate(({ clientCpuMs, serverCpuMs = 0 }) => clientCpuMs + serverCpuMs),
 };
-/** Per second of the server's CPU time, where the client is not part of the package. */
+/** Per second of the server's CPU time, if the client is not part of the package. */
 export const BY_SERVER_CPU = { label: 's of CPU, server', rate: cpuRate(({ serverCpuMs }) => serverCpuMs) };
 
 /**
- * Rounds of one start are not independent: its processes keep a speed of their own for as long as they live. So each start
+ * Rounds of one start are not independent: each process keeps its own speed for as long as it lives. So each start
  * counts once, with the median of its rounds.
  *
  * @param {Record<'base' | 'candidate' | 'control', import('../contestants/index.mjs').Slice[]>[]} starts

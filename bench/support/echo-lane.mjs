@@ -3,9 +3,9 @@ import { acquireOf, releaseOf } from './requests.mjs';
 const ACQUIRE = Buffer.from(acquireOf('bench:0000:0000'), 'latin1');
 const RELEASE = Buffer.from(releaseOf('bench:0000:0000'), 'latin1');
 
-/** One connection to an echo server: the bytes of an acquire and back, the bytes of a release and back, and again. */
+/** One connection to an echo server: sends the bytes of an acquire and of a release in turn, and awaits each echo. */
 export class EchoLane {
-  /** Set by whoever opens and runs the lane. */
+  /** Set by the code that opens and runs the lane. */
   socket;
   done;
   fail;

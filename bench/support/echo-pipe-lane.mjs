@@ -1,21 +1,21 @@
 import { acquireOf, releaseOf } from './requests.mjs';
 
 /**
- * One connection to an echo server with `depth` messages under way: what a pipelining client sends, acquires and
- * releases by turns of `depth`. Each message that is back makes room for the next.
+ * One connection to an echo server with `depth` messages in flight. Like a pipelining client, it sends `depth` acquires
+ * and `depth` releases in turn. Each echo makes room for the next message.
  */
 export class EchoPipeLane {
-  /** Set by whoever opens and runs the lane. */
+  /** Set by the code that opens and runs the lane. */
   socket;
   done;
   fail;
 
   #depth;
   #messages;
-  /** Beginning of each message, and the end of the last. */
+  /** The offset of each message, and the end of the last. */
   #offsets;
   #deadline;
-  /** The message that is coming back, and how much of it has. */
+  /** The message being received, and how much of it has arrived. */
   #reading = 0;
   #read = 0;
   #next = 0;
@@ -52,7 +52,7 @@ export class EchoPipeLane {
     this.#goOn(back);
   }
 
-  /** At the deadline what is under way still comes back. */
+  /** At the deadline, messages in flight are still received. */
   #goOn(room) {
     if (this.#next !== 0) {
       const ahead = Math.min(room, 2 * this.#depth - this.#next);

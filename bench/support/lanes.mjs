@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 
-/** The end of a slice. Lanes look at it themselves: a timer would come late under load. */
+/** The end of a slice. Lanes check it themselves: under load, a timer would be late. */
 export class Deadline {
   constructor(ms) {
     this.at = performance.now() + ms;
@@ -11,11 +11,11 @@ export class Deadline {
   }
 }
 
-/** Bytes taken from a socket at once, into one buffer for all lanes: nothing is allocated for each read. */
+/** Most bytes read from a socket at once, into one buffer for all lanes: a read allocates nothing. */
 const INPUT = Buffer.allocUnsafeSlow(256 * 1024);
 
 /**
- * Connects lanes: whatever has `onBytes(count, bytes)`, and writes to the `socket` it is given.
+ * Connects lanes: objects with `onBytes(count, bytes)` that write to the `socket` they are given.
  *
  * @template T @param {(index: number) => T} make @returns {Promise<T[]>}
  */
@@ -50,9 +50,9 @@ function open(host, port, lane) {
 }
 
 /**
- * One slice: starts all lanes, which stop by themselves at the deadline, when what they have begun is complete.
+ * One slice: starts all lanes, which stop at the deadline, once the operations they have begun are complete.
  *
- * @returns {Promise<number>} what they have done together
+ * @returns {Promise<number>} the number of operations of all lanes
  */
 export function runAll(lanes, deadline) {
   return new Promise((resolve, reject) => {

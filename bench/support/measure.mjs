@@ -1,7 +1,7 @@
 import { spread, sum } from './statistics.mjs';
 
 /**
- * Slices of all contestants in turn, round after round: whatever else the machine does meets them all alike.
+ * Slices of all contestants in turn, round after round, so that other load on the machine affects all of them alike.
  *
  * @param {import('../contestants/index.mjs').Contestant[]} contestants
  * @param {{ rounds: number, warmUp: number, sliceMs: number, order?: <T>(items: T[], round: number) => T[] }} plan
@@ -23,10 +23,10 @@ export async function measureAll(contestants, stage, plan, onRound) {
   return slices;
 }
 
-/** Forwards and backwards in turn, so that nobody always comes after the same neighbour. */
+/** Alternates the direction, so that no contestant always follows the same neighbour. */
 const forthAndBack = (items, round) => (round % 2 === 0 ? items : [...items].reverse());
 
-/** A second. */
+/** Operations per second. */
 export const rateOf = ({ count, ms }) => (count / ms) * 1000;
 
 /**
@@ -74,11 +74,11 @@ function judge({ text, of, met, shown }, figures) {
   return { text, value, shown, met: value && met?.(value.median) };
 }
 
-/** Milliseconds of the server's CPU for each thing counted; NaN if unknown. */
+/** Milliseconds of the server's CPU per operation; NaN if unknown. */
 const cpuPerCount = (slices) =>
   sum(slices.map(({ serverCpuMs }) => serverCpuMs ?? NaN)) / sum(slices.map(({ count }) => count));
 
-/** Shares of one core, and what one thing counted costs. */
+/** Shares of one core, and the cost of one operation. */
 function cpuOf(slices) {
   const total = sum(slices.map(({ ms }) => ms));
   const count = sum(slices.map((slice) => slice.count));

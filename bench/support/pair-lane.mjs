@@ -3,34 +3,34 @@ import { acquireOf, releaseOf, TOKEN_LENGTH } from './requests.mjs';
 const LF = 0x0a;
 const O = 0x6f;
 const K = 0x6b;
-/** Where the token stands in `ok <token> <seconds>`. */
+/** The position of the token in `ok <token> <seconds>`. */
 const TOKEN_COLUMN = 3;
 
 /**
- * One connection that acquires and releases keys of its own, each key in turn, with one request of each key under way.
+ * One connection that acquires and releases its own keys in turn, with one request per key in flight.
  *
- * It is as lean as it can be made, so that the daemon is what is measured. Replies come in the order of the requests,
- * so the order never changes: all keys are acquired, then all are released. All requests therefore lie in one buffer, written once; only
- * the tokens in the releases are filled in, straight from the bytes received. What is sent next is a piece of it.
- * (A release is written over only after its reply has come: the socket is done with it by then.)
+ * It is as lean as possible, so that the daemon is what is measured. Replies come in the order of the requests, so the
+ * order never changes: all keys are acquired, then all are released. All requests therefore lie in one buffer, written
+ * once; only the tokens in the releases are filled in, directly from the bytes received. Each write sends a slice of
+ * it. (A release is overwritten only after its reply has arrived: by then, the socket no longer needs it.)
  */
 export class PairLane {
-  /** Set by whoever opens and runs the lane. */
+  /** Set by the code that opens and runs the lane. */
   socket;
   done;
   fail;
 
   #count;
   #requests;
-  /** Beginning of each request, and the end of the last. */
+  /** The offset of each request, and the end of the last. */
   #offsets;
-  /** Where the token of each key belongs. */
+  /** The offset of the token of each key. */
   #tokens;
   #deadline;
   /** The request whose reply is being read, and the column of the line. */
   #reading = 0;
   #column = 0;
-  /** The request that is sent next. */
+  /** The next request to send. */
   #next = 0;
   #underWay = 0;
   #pairs = 0;
@@ -81,7 +81,7 @@ export class PairLane {
     this.#goOn(replies);
   }
 
-  /** Each reply makes room for one request. At the deadline the keys that are held are still released. */
+  /** Each reply makes room for one request. After the deadline, held keys are still released. */
   #goOn(room) {
     if (this.#stopping) {
       if (this.#underWay === 0) this.done(this.#pairs);

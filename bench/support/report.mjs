@@ -1,7 +1,7 @@
 import { cpus, loadavg } from 'node:os';
 import { percent, ratio, whole, withSpread } from './format.mjs';
 
-/** Where and when it was measured. */
+/** Where and when the figures were measured. */
 export const circumstances = () => ({
   date: new Date().toISOString(),
   node: process.version,
@@ -11,11 +11,11 @@ export const circumstances = () => ({
   loadAverage: loadavg().map((load) => Number(load.toFixed(2))),
 });
 
-/** The circumstances, above all tables. */
+/** The line with the circumstances, above all tables. */
 export const headline = ({ date, node, platform, cpu, cores, loadAverage }) =>
   `${date}, node ${node}, ${platform}, ${cores} × ${cpu}, load average ${loadAverage.join(' ')}\n`;
 
-/** One group. @param {ReturnType<import('./measure.mjs').summarize>} figures */
+/** The table of a group. @param {ReturnType<import('./measure.mjs').summarize>} figures */
 export function markdown({ title, notes = [] }, figures, plan) {
   const header = [
     'contestant',

@@ -1,5 +1,5 @@
 /**
- * Lock servers that contestants name. `label` tells those apart that have the same contestants.
+ * The lock servers that contestants use. `label` distinguishes servers with the same contestants.
  *
  * @typedef {{ label: string, reach(stage: import('./stage.mjs').Stage): Promise<object> }} Server
  */
@@ -10,7 +10,7 @@ export const ownDaemon = { label: '', reach: (stage) => stage.server('daemon.mjs
 /** @param {string} file path of redis-server @returns {Server} */
 export const redisAt = (file) => ({ label: '', reach: (stage) => stage.server('redis.mjs', 'redis', file) });
 
-/** A daemon that runs already, which DFLOCKD_BENCH_ADDR names. @returns {Server[]} */
+/** The running daemon that DFLOCKD_BENCH_ADDR names, if any. @returns {Server[]} */
 export function givenDaemon(address = process.env.DFLOCKD_BENCH_ADDR) {
   if (!address) return [];
   const [, host, port] = /^(.+):(\d+)$/.exec(address) ?? [];

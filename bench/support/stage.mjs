@@ -1,15 +1,14 @@
 import { pathToFileURL } from 'node:url';
 import { Child } from './child.mjs';
 
-/**
- * What contestants stand on: the build that is measured, and servers, each started once and shared by all contestants
- * that name it.
- */
+/** What contestants run on: the measured build, and servers, each started once and shared by its contestants. */
 export class Stage {
   #servers = new Map();
   #children = [];
 
-  /** @param {string} build folder of the built package @param {string[]} nodeFlags for the processes that are measured */
+  /**
+   * @param {string} build folder of the built package @param {string[]} nodeFlags for the processes that are measured
+   */
   constructor(build, nodeFlags = []) {
     this.build = build;
     this.nodeFlags = nodeFlags;
@@ -28,9 +27,10 @@ export class Stage {
   }
 
   /**
-   * A server of ours in a process of its own.
+   * One of our servers, in a process of its own.
    *
-   * @param {'echo-server.mjs' | 'daemon.mjs' | 'redis.mjs'} file @param {string} name servers of one name are one
+   * @param {'echo-server.mjs' | 'daemon.mjs' | 'redis.mjs'} file @param {string} name contestants share a server by its
+   *   name
    * @param {string | object} [argument] for the process; the daemon gets its module and these options
    */
   server(file, name, argument) {
@@ -56,7 +56,7 @@ export class Stage {
 }
 
 /**
- * A slice of a client against a server.
+ * Runs one slice of a client against a server.
  *
  * @param {Child} client @param {{ cpu?: () => Promise<number> } | undefined} server without `cpu`: not ours
  */

@@ -15,8 +15,8 @@ export function spread(values) {
 const CONFIDENCE = 0.95;
 
 /**
- * The median, and an interval that contains the true median with a confidence of at least 95 %, whatever the distribution:
- * two of the values, whose ranks come from the sign test.
+ * The median, and an interval that contains the true median with a confidence of at least 95 %, whatever the
+ * distribution: two of the values, whose ranks come from the sign test.
  *
  * @param {number[]} values at least 6
  */
@@ -27,9 +27,9 @@ export function medianInterval(values) {
   return { median: quantile(sorted, 0.5), low: sorted[rank - 1], high: sorted[sorted.length - rank] };
 }
 
-/** The highest rank, from 1, whose value is above the true median with a probability of at most 2.5 %; 0 if there is none. */
+/** The highest rank, from 1, whose value is above the true median with a probability of at most 2.5 %; else 0. */
 function lowRank(count) {
-  // The number of values below the median is binomial; in logarithms, because 2 ** -count may be less than any number.
+  // The number of values below the median is binomial. Computed in logarithms, because 2 ** -count may underflow.
   let log = -count * Math.LN2;
   let below = Math.exp(log);
   let rank = 0;

@@ -19,14 +19,14 @@ export async function commitOf(root, revision) {
 
 /**
  * Copies of the source in a temporary folder, each built there by its own script, with the node_modules of the working
- * tree. The working tree itself and its `dist` stay as they are.
+ * tree. The working tree and its `dist` do not change.
  */
 export class SourceTrees {
   folder = mkdtempSync(join(realpathSync(tmpdir()), 'bench-trees-'));
   #root;
   #signal;
 
-  /** @param {string} root of the repository @param {AbortSignal} signal stops a build that is under way */
+  /** @param {string} root of the repository @param {AbortSignal} signal stops a running build */
   constructor(root, signal) {
     this.#root = root;
     this.#signal = signal;
@@ -38,7 +38,7 @@ export class SourceTrees {
     return this.#build(name);
   }
 
-  /** Copies the working tree, with what has not been committed. @returns {Promise<string>} the folder of its ESM build */
+  /** Copies the working tree, uncommitted changes included. @returns {Promise<string>} the folder of its ESM build */
   async copy(name) {
     const listed = await this.#git('ls-files', '-z', '--cached', '--others', '--exclude-standard');
     for (const file of listed.split('\0')) {
@@ -48,7 +48,7 @@ export class SourceTrees {
     return this.#build(name);
   }
 
-  /** Removes all copies, and what git knows of them. May be called again. */
+  /** Removes all copies, and their entries in git. Idempotent. */
   async remove() {
     try {
       const listed = await this.#git('worktree', 'list', '--porcelain', '-z');
@@ -72,7 +72,7 @@ export class SourceTrees {
     return join(tree, 'dist/esm');
   }
 
-  /** Resolves when the process and all that it has started have ended. A compiler left running would write on. */
+  /** Resolves when the process and its children have exited. A compiler left running would keep writing files. */
   async #runAll(file, args, cwd) {
     this.#signal.throwIfAborted();
     const child = spawn(file, args, { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -81,7 +81,7 @@ export class SourceTrees {
     const stop = () => process.kill(-child.pid, 'SIGKILL');
     this.#signal.addEventListener('abort', stop, { once: true });
     try {
-      // Their output has been closed by then.
+      // By then, their output has been closed.
       const [code] = await once(child, 'close');
       return { code, said };
     } finally {

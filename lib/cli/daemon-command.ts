@@ -6,7 +6,7 @@ import { DAEMON_FLAGS, daemonOptions, flagOf } from './daemon-flags.js';
 import { FlagSyntaxError, parseFlags, readEnv, usage } from './flags.js';
 import { slog } from './slog.js';
 
-/** What a command gets from the process it runs in. */
+/** What a command uses of the process it runs in. */
 export interface CommandIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   out(text: string): void;
@@ -17,8 +17,8 @@ export interface CommandIo {
 }
 
 /**
- * Runs a daemon until it is told to stop (spec 7, 8). Resolves with the exit code: 0, or 1 for wrong flags, a wrong
- * configuration or a port that cannot be opened.
+ * Runs a daemon until the process is asked to stop (spec 7, 8). Resolves with the exit code: 0, or 1 for wrong flags, a
+ * wrong configuration or a port that cannot be opened.
  */
 export async function daemonCommand(args: readonly string[], around: CommandIo): Promise<number> {
   try {
@@ -46,7 +46,7 @@ export async function daemonCommand(args: readonly string[], around: CommandIo):
   }
 }
 
-/** Wrong options, told in the words of the command line. */
+/** Checks the options; the error names flags instead of options. */
 function check(options: DflockdServerOptions): void {
   try {
     resolveServerOptions(options, (option) => `flag -${flagOf(option)}`);

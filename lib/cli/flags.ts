@@ -5,14 +5,14 @@ export interface FlagSpec {
   readonly name: string;
   readonly type: 'int' | 'bool' | 'string';
   readonly env?: string;
-  /** An older variable, still read; `name` is told. */
+  /** An older variable, still read, with a deprecation warning. */
   readonly alias?: string;
   readonly help: string;
 }
 
 export type FlagValue = number | boolean | string;
 
-/** The flags or an environment as they cannot be understood. */
+/** Flags that cannot be parsed. */
 export class FlagSyntaxError extends Error {}
 
 const TRUE = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
@@ -34,13 +34,13 @@ function parse(spec: FlagSpec, text: string): FlagValue | undefined {
   return TRUE.has(text) ? true : FALSE.has(text) ? false : undefined;
 }
 
-/** An argument as it was given, but for the value of a flag that may hold a secret. */
+/** An argument for messages, without the value of a flag that may hold a secret. */
 export function withoutSecret(arg: string): string {
   const [name] = arg.split('=', 1);
   return isSecretName(name!) ? name! : arg;
 }
 
-/** An unknown flag, without a value that stands right behind a known name. */
+/** The name of an unknown flag for messages, without a value appended directly to a known name. */
 function nameIn(name: string, specs: readonly FlagSpec[]): string {
   const known = specs.filter((s) => s.type === 'string' && name.startsWith(s.name)).map((s) => s.name);
   const longest = known.sort((a, b) => b.length - a.length)[0];
@@ -48,8 +48,8 @@ function nameIn(name: string, specs: readonly FlagSpec[]): string {
 }
 
 /**
- * Flags in the manner of Go's flag package (spec 8): one dash or two, the value after `=` or, unless boolean, as the next
- * argument; `--` or the first argument that is no flag ends them.
+ * Parses flags like Go's flag package (spec 8): one or two dashes, the value after `=` or, unless the flag is boolean,
+ * as the next argument; `--` or the first argument that is not a flag ends them.
  * @throws FlagSyntaxError
  */
 export function parseFlags(specs: readonly FlagSpec[], args: readonly string[]): Map<string, FlagValue> {
@@ -73,7 +73,7 @@ export function parseFlags(specs: readonly FlagSpec[], args: readonly string[]):
   return values;
 }
 
-/** Of an environment variable: plain decimal, words for booleans. What cannot be parsed is ignored (spec 8). */
+/** Parses an environment variable: plain decimal, words for booleans; undefined, to be ignored, for others (spec 8). */
 function parseEnv(spec: FlagSpec, text: string): FlagValue | undefined {
   if (spec.type === 'string') return text;
   if (spec.type === 'int') return /^[+-]?\d+$/.test(text) ? Number(text) : undefined;
@@ -81,7 +81,7 @@ function parseEnv(spec: FlagSpec, text: string): FlagValue | undefined {
   return /^(0|no|false)$/i.test(text) ? false : undefined;
 }
 
-/** What the environment says, for flags with a variable; an empty one counts as unset. */
+/** The values of the environment variables of flags; an empty variable counts as unset. */
 export function readEnv(
   specs: readonly FlagSpec[],
   env: Readonly<Record<string, string | undefined>>,

@@ -1,21 +1,21 @@
 import type { Writable } from 'node:stream';
 
-/** Bytes of lines that the reader of a log has not taken yet. */
+/** Most bytes of log lines that may wait for a reader. */
 const UNREAD_CAP = 1024 * 1024;
 
 /**
- * Writes the lines of a log to a stream that may fail: the disk is full, or whoever read it has gone or stands still. Lines
- * that cannot be written are dropped and counted; the next one that can be is followed by their number.
+ * Writes log lines to a stream that may fail: the disk is full, or the reader has exited or stopped reading. Lines that
+ * cannot be written are dropped and counted; a line with their number follows the next one that can be written.
  */
 export class LogSink {
   private dropped = 0;
 
-  /** @param lost a line that tells how many have been dropped */
+  /** @param lost makes the line that reports how many lines were dropped */
   constructor(
     private readonly stream: Writable,
     private readonly lost: (count: number) => string,
   ) {
-    // Each failed write is told by its callback as well.
+    // The callback of each failed write reports the error too.
     stream.on('error', () => {});
   }
 
@@ -25,7 +25,7 @@ export class LogSink {
     else this.put(line, 1);
   };
 
-  /** @param lines how many are lost if it cannot be written */
+  /** @param lines how many lines are lost if the text cannot be written */
   private put(text: string, lines: number): void {
     try {
       this.stream.write(text, (error) => (error ? (this.dropped += lines) : this.written()));

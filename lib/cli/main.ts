@@ -10,14 +10,14 @@ Usage:
   nestjs-dflockd --help
 `;
 
-/** Of the package; this file is three folders below its root, in either build. */
+/** The version of the package, whose root is three folders above this file in either build. */
 const version = (): string =>
   (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 
 async function daemon(args: readonly string[]): Promise<number> {
   const { keepCollectionsShort } = await import('./short-collections.js');
   keepCollectionsShort(process.execArgv, process.env.NODE_OPTIONS);
-  // After that, because the heap grows while a program is loaded.
+  // Loaded afterwards, because loading a program grows the heap.
   const [{ daemonCommand }, { standardStreams }] = await Promise.all([
     import('./daemon-command.js'),
     import('./standard-streams.js'),

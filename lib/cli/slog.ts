@@ -6,7 +6,7 @@ const quote = (value: unknown): string => {
   return text === '' || /[\s"=]/.test(text) ? JSON.stringify(text) : text;
 };
 
-/** Lines as Go's text handler writes them (spec 7): `time=… level=INFO msg=listening addr=…`. */
+/** Writes lines in the format of Go's text handler (spec 7): `time=… level=INFO msg=listening addr=…`. */
 export function slog(clock: Clock, debug: boolean, write: (line: string) => void): DaemonLogger {
   return (level, message, attributes = {}) => {
     if (level === 'debug' && !debug) return;

@@ -3,21 +3,21 @@ import { type Ms, systemClock } from '../common/system.js';
 import { LogSink } from './log-sink.js';
 import { slog } from './slog.js';
 
-/** How long the end of a command waits for whoever reads what it has said. */
+/** How long a command that ends waits for its output to be read. */
 const LAST_WORDS_MS: Ms = 1000;
 
-/** The part of `process` that is needed. */
+/** The part of `process` that is used. */
 export interface Host {
   readonly stdout: Writable;
   readonly stderr: Writable;
   exit(code: number): void;
 }
 
-/** What a command says, and its end; neither depends on anybody who reads it. */
+/** The output of a command, and its exit; neither blocks if the output is not read. */
 export function standardStreams(host: Host): {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
-  /** Ends the process soon, also where something that has been said is not read. */
+  /** Exits soon, even if some output is never read. */
   readonly leave: (code: number) => void;
 } {
   let note = '';

@@ -1,5 +1,5 @@
-// main.ts imports this first, before anything else is loaded: a signal that comes while nobody listens is lost, where this
-// is process 1, or kills.
+// main.ts imports this first, before anything else is loaded: without a listener, a signal kills the process or, if it is
+// process 1, is lost.
 let stopped = false;
 let stop = (): void => {};
 const stopNow = (): void => {
@@ -8,7 +8,7 @@ const stopNow = (): void => {
 };
 process.on('SIGINT', stopNow);
 process.on('SIGTERM', stopNow);
-// Node would open its inspector, through which anybody on this machine could run code here.
+// On this signal Node would open its inspector, which would let anyone on this machine run code here.
 process.on('SIGUSR1', () => {});
 
 /** Calls back at SIGINT and SIGTERM; at once if one has come already. */

@@ -1,19 +1,19 @@
-/** Who is to be told of a signal's abort. */
+/** The callbacks that run when a signal aborts, and the listener that runs them. */
 interface Listening {
   readonly callbacks: Set<() => void>;
   readonly tell: () => void;
 }
 
 /**
- * One listener for each signal, however many wait under it: Node warns of a leak from the eleventh on, and looks through all
- * of them whenever one comes or goes.
+ * One listener per signal, however many callers wait on it. Node warns of a leak from the eleventh listener on, and
+ * walks the whole list whenever one is added or removed.
  */
 const listening = new WeakMap<AbortSignal, Listening>();
 
-/** Calls back once when the signal aborts; one that has aborted already never does. Returns how to stop that. */
+/** Calls back once when the signal aborts; never if it has aborted already. Returns a function that unsubscribes. */
 export function whenAborted(signal: AbortSignal, callback: () => void): () => void {
   const { callbacks } = listening.get(signal) ?? listen(signal);
-  // Of its own: the same function may be given twice.
+  // Wrapped, because the same function may be registered twice.
   const own = (): void => callback();
   callbacks.add(own);
   return () => {
@@ -40,7 +40,7 @@ function forget(signal: AbortSignal): void {
   signal.removeEventListener('abort', all.tell);
 }
 
-/** A signal that aborts with the first of two, until it is forgotten. */
+/** A signal that aborts as soon as either of two does. `forget` detaches it from both. */
 export function eitherSignal(a: AbortSignal, b: AbortSignal): { readonly signal: AbortSignal; forget(): void } {
   const controller = new AbortController();
   const ends = [a, b].map((one) => whenAborted(one, () => controller.abort(one.reason)));

@@ -2,20 +2,20 @@ import { isIPv6 } from 'node:net';
 import { ConfigError } from './errors.js';
 import { show } from './shown.js';
 
-/** What no host name has, and no address. */
+/** Characters that occur in no host name and no IP address. */
 const NO_HOST = /[\s[\]/\\@?#,;"'<>{}|^`]/;
 
-/** Why that is no host; undefined if it may be one. */
+/** Why `host` is not a valid host; undefined if it may be one. */
 export function hostFault(host: string): string | undefined {
   if (host.includes('://')) return 'an address has no scheme';
   if (host.includes('@')) return 'an address has no user or password';
-  if (/\S[\s,;]+\S/.test(host)) return 'give one address each';
+  if (/\S[\s,;]+\S/.test(host)) return 'give one address per entry';
   if (host === '' || NO_HOST.test(host)) return 'this is not a host name or address';
   if (host.includes(':') && !isIPv6(host)) return 'only an IPv6 address has more than one colon';
   return undefined;
 }
 
-/** For messages: nobody's user and password, whether there is a scheme before them or not. */
+/** An address for messages, with user and password hidden, whether or not a scheme precedes them. */
 export function showAddress(value: unknown): string {
   if (Array.isArray(value)) {
     const parts = value.slice(0, 3).map((part: unknown) => (typeof part === 'string' ? hidden(part) : part));
@@ -26,7 +26,7 @@ export function showAddress(value: unknown): string {
 
 const hidden = (text: string): string => text.replace(/^((?:[^/]*\/\/)?)[\s\S]*@/, '$1***@');
 
-/** An address, and how people write it. */
+/** An address, and its text for messages and logs. */
 export interface HostAndPort {
   readonly host: string;
   readonly port: number;
@@ -38,8 +38,8 @@ const hostAndPort = (host: string, port: number): HostAndPort =>
 
 /**
  * `host`, `host:port`, `[v6]:port`, `[host, port]`.
- * @param otherwise the port of an address that names none
- * @param least 0 if port 0 means something
+ * @param otherwise the port if the address names none
+ * @param least 0 if port 0 is allowed
  * @throws ConfigError
  */
 export function parseAddress(
@@ -60,7 +60,7 @@ export function parseAddress(
   return hostAndPort(host, Number(number));
 }
 
-/** Of all that was given before its parts: a scheme has a colon, and so has a list of addresses. */
+/** Checks the whole text before its parts: a scheme contains a colon, and so may a list of addresses. */
 function addressFault(value: unknown, host: unknown): string | undefined {
   const whole =
     typeof value === 'string' || value instanceof URL ? hostFault(String(value).replace(/[[\]]/g, '')) : undefined;

@@ -1,22 +1,22 @@
 import { type Expiring, ExpiryHeap } from './expiry-heap.js';
 import type { Clock, Ms, Timer } from './system.js';
 
-/** Something that is to happen at a time which moves. */
+/** A callback that is due at a time, which may be moved. */
 export interface Alarm extends Expiring {
-  /** Must not throw. May set alarms, itself included, but not for now or earlier. */
+  /** Must not throw. May set alarms, including this one, but only for a later time. */
   ring(now: Ms): void;
 }
 
 export const newAlarm = (ring: (now: Ms) => void): Alarm => ({ due: Infinity, slot: -1, ring });
 
-/** Any number of alarms on one timer of the clock. Setting and cancelling cost no timer in the usual case. */
+/** Any number of alarms on one timer of the clock. Setting or cancelling an alarm usually touches no timer. */
 export class Alarms {
   private readonly heap = new ExpiryHeap<Alarm>();
   private timer: Timer | undefined;
   private armedFor: Ms = Infinity;
   private ringing = false;
 
-  /** @param keepAlive whether alarms that are set keep the process alive */
+  /** @param keepAlive whether pending alarms keep the process alive */
   constructor(
     private readonly clock: Clock,
     private readonly keepAlive = false,
@@ -35,11 +35,11 @@ export class Alarms {
 
   cancel(alarm: Alarm): void {
     this.heap.remove(alarm);
-    // Otherwise the timer stays: one idle ring is cheaper than a timer for each alarm.
+    // Otherwise the timer stays: one idle ring is cheaper than a timer per alarm.
     if (this.keepAlive && this.heap.size === 0) this.disarm();
   }
 
-  /** Forgets all alarms. */
+  /** Cancels all alarms. */
   clear(): void {
     for (let first = this.heap.first; first; first = this.heap.first) this.heap.remove(first);
     this.disarm();
@@ -70,7 +70,7 @@ export class Alarms {
         first.ring(now);
       }
     } finally {
-      // Where what one has thrown does not end the process, the others ring all the same: holders wait for them.
+      // If an alarm throws and the process survives, the others still ring: holders depend on them.
       this.ringing = false;
       this.arm();
     }

@@ -4,7 +4,7 @@ type Class = abstract new (...args: any[]) => object;
 
 const ordinary = Function.prototype[Symbol.hasInstance];
 
-/** Whether the value inherits the mark. An own one says nothing, as with `instanceof`. */
+/** Whether the value inherits the mark. As with `instanceof`, an own property does not count. */
 function inherits(value: unknown, mark: symbol): boolean {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null || !(mark in value)) return false;
   for (let p = Object.getPrototypeOf(value) as object | null; p; p = Object.getPrototypeOf(p) as object | null) {
@@ -13,15 +13,15 @@ function inherits(value: unknown, mark: symbol): boolean {
   return false;
 }
 
-/** Keeps a class's name in bundles that are minified: errors, loggers and Nest show it. */
+/** Keeps the name of a class in minified bundles: errors, loggers and Nest show it. */
 export function named(type: Class, name: string): void {
   Object.defineProperty(type, 'name', { value: name, configurable: true });
 }
 
 /**
- * Makes `instanceof` of this class also true for instances of the same class of another copy of this package. Subclasses
- * of the package are branded themselves; one of a user inherits this, and answers by its prototype as any other class.
- * The class keeps its name in minified bundles.
+ * Makes `instanceof` also accept instances of the same class from another copy of this package. The package brands its
+ * own subclasses separately; a user's subclass inherits this check, which then compares prototypes as for any other
+ * class. The class keeps its name in minified bundles.
  */
 export function brand(type: Class, name: string): void {
   named(type, name);
@@ -32,7 +32,7 @@ export function brand(type: Class, name: string): void {
       try {
         return ordinary.call(this as never, value) || (this === type && inherits(value, mark));
       } catch {
-        // A proxy that is revoked, or that will not be looked at.
+        // A revoked proxy, or one whose traps throw.
         return false;
       }
     },

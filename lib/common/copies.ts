@@ -3,7 +3,7 @@ import { LAYOUT, otherLayout } from './shared-state.js';
 import { VERSION } from './version.js';
 
 /**
- * To be called where the package is used, not where it is loaded: who only imports it may never use it.
+ * Call it where the package is used, not where it is loaded: an application may import the package and never use it.
  * @throws ConfigError if a copy is loaded that would not see the locks of this one
  */
 export function refuseOtherLayouts(): void {

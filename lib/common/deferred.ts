@@ -11,7 +11,7 @@ export class Deferred<T> {
     });
   }
 
-  /** For promises that nobody may look at: a rejection counts as handled. Whoever awaits it is told all the same. */
+  /** Marks a rejection as handled, for a promise that may never be awaited. Awaiting it still throws the error. */
   quiet(): this {
     this.promise.catch(() => undefined);
     return this;

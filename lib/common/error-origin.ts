@@ -1,7 +1,7 @@
 import { LockError } from './errors.js';
 import { shared } from './shared-state.js';
 
-/** Not a field of the errors: these may be frozen, and print whatever they carry. */
+/** Not a field of the error: an error may be frozen, and prints every field that it carries. */
 const origins = shared('error-origins', () => new WeakMap<LockError, object>());
 
 /**
@@ -13,5 +13,5 @@ export function withOrigin<E>(error: E, origin: object): E {
   return error;
 }
 
-/** Undefined for errors that no client has thrown. */
+/** The client that threw the error; undefined if none did. */
 export const originOf = (error: LockError): object | undefined => origins.get(error);

@@ -8,16 +8,16 @@ import { nameKey, shown } from './shown.js';
 import { brand } from './brand.js';
 import { plainFields } from './plain.js';
 
-/** What an error may know about its circumstances. */
+/** The context that an error may carry. */
 export interface LockErrorDetails {
-  /** Stable, upper-case; by default that of the class. */
+  /** Stable, upper-case. Default: the code of the class. */
   code?: string | undefined;
   /** The key as the caller wrote it, without namespace. Messages show the beginning of a long one. */
   key?: string | undefined;
   /** `host:port`, or `embedded`. */
   server?: string | undefined;
   cause?: unknown;
-  /** Where it is not as for all errors of the class, see `LockError.isTransient`. */
+  /** Overrides the default of the class, see `LockError.isTransient`. */
   isTransient?: boolean | undefined;
 }
 
@@ -32,34 +32,34 @@ export class LockError extends Error {
     this.code = details.code ?? 'LOCK_ERROR';
     if (details.key !== undefined) nameKey(this, details.key);
     if (details.server !== undefined) this.server = details.server;
-    // Not enumerable: it is not shown where the error is printed.
+    // Not enumerable, so that it does not show when the error is printed.
     if (details.isTransient !== undefined) Object.defineProperty(this, 'isTransient', { value: details.isTransient });
   }
 
   /**
-   * Whether another attempt may succeed although nobody changes anything: what waits for a lock tries again until its
-   * deadline. Set by the class. An exception is the server that refuses a client (AuthError; ConfigError of its
-   * certificate or token): that is transient if the server has accepted the client before.
+   * Whether another attempt may succeed without anyone changing anything. A waiting acquire retries such errors until
+   * its deadline. Determined by the class, with one exception: when the server refuses a client (AuthError, or
+   * ConfigError for its certificate or token), the error is transient if the server has accepted the client before.
    */
   get isTransient(): boolean {
     return false;
   }
 
-  /** Plain data: what it says and knows, without stack, cause, and the result of a locked function. */
+  /** Plain data: name, message and fields, without stack, cause and the result of a locked function. */
   toJSON(): object {
     const { settled: _, ...known } = this as LockError & { settled?: unknown };
     return { ...plainFields(known), name: this.name, message: this.message };
   }
 }
 
-/** What a class of errors knows by itself, where it was not told otherwise. */
+/** The details, with the defaults of an error class filled in. */
 const withDefaults = (details: LockErrorDetails, code: string, key?: string): LockErrorDetails => ({
   ...details,
   code: details.code ?? code,
   key: details.key ?? key,
 });
 
-/** The lock was not granted within `acquireTimeoutS`: somebody else has it. */
+/** The lock was not granted within `acquireTimeoutS`: another holder has it. */
 export class AcquireTimeoutError extends LockError {
   constructor(key: string, details: LockErrorDetails = {}) {
     super(`could not acquire "${shown(key)}" in time`, withDefaults(details, 'ACQUIRE_TIMEOUT', key));
@@ -67,8 +67,9 @@ export class AcquireTimeoutError extends LockError {
 }
 
 /**
- * The server refused the auth token, or requires one. It is final only at the first start. If the server has accepted the
- * client before, the error is transient: the client goes on connecting, and a waiting acquire gets it at its deadline.
+ * The server refused the auth token, or requires one. Final only at the first start: if the server has accepted the
+ * client before, the error is transient. The client then keeps reconnecting, and a waiting acquire gets the error at
+ * its deadline.
  */
 export class AuthError extends LockError {
   constructor(details: LockErrorDetails = {}, message = 'authentication failed') {
@@ -76,13 +77,13 @@ export class AuthError extends LockError {
   }
 }
 
-/** Why a hold ended before its release. `overdue`: its body ran for longer than `maxHoldS`. */
+/** Why a hold ended before its release. `overdue`: the body ran for longer than `maxHoldS`. */
 export type LossReason = 'expired' | 'disconnected' | 'rejected' | 'draining' | 'shutdown' | 'overdue';
 
-/** The lock was lost while it was held; what ran under it must be taken as unprotected since then. */
+/** The lock was lost while it was held. Treat whatever ran under it as unprotected from then on. */
 export class LockLostError extends LockError {
   readonly reason: LossReason;
-  /** What the locked function returned all the same; set where a result had to be withheld (`onLost: 'throw'`). */
+  /** What the locked function returned nevertheless; set if a result was withheld (`onLost: 'throw'`). */
   settled?: { value: unknown };
 
   constructor(key: string, reason: LossReason, details: LockErrorDetails = {}) {
@@ -90,7 +91,7 @@ export class LockLostError extends LockError {
     this.reason = reason;
   }
 
-  /** Notes what the locked function returned. Who was told of the loss before may have frozen it. @internal */
+  /** Records what the locked function returned. A listener that got the error earlier may have frozen it. @internal */
   settle(settled: { value: unknown }): void {
     Reflect.set(this, 'settled', settled);
   }
@@ -108,8 +109,8 @@ export class LockUnavailableError extends LockError {
 }
 
 /**
- * There is no connection to wait on: all wait lanes (`remote.maxWaitLanes`) are in use, or the server takes no more
- * connections (its flag `--max-connections`). Polling did not succeed within the deadline.
+ * There was no connection to wait on: all wait lanes (`remote.maxWaitLanes`) are in use, or the server accepts no more
+ * connections (its flag `--max-connections`). Polling did not get the lock within the deadline.
  */
 export class PoolExhaustedError extends LockError {
   constructor(message: string, details: LockErrorDetails = {}) {
@@ -124,7 +125,7 @@ export class PoolExhaustedError extends LockError {
 /** The server's `max-locks` is reached (released keys count until they are collected). */
 export class MaxLocksError extends LockError {
   constructor(details: LockErrorDetails = {}) {
-    super('the server holds as many keys as its flag --max-locks allows', withDefaults(details, 'MAX_LOCKS'));
+    super('the server has reached its limit of keys (flag --max-locks)', withDefaults(details, 'MAX_LOCKS'));
   }
 
   override get isTransient(): boolean {
@@ -135,10 +136,7 @@ export class MaxLocksError extends LockError {
 /** The queue of this key is as long as the server's `max-waiters` allows. */
 export class MaxWaitersError extends LockError {
   constructor(details: LockErrorDetails = {}) {
-    super(
-      'the queue of this key is as long as the server flag --max-waiters allows',
-      withDefaults(details, 'MAX_WAITERS'),
-    );
+    super('the queue of this key is full (server flag --max-waiters)', withDefaults(details, 'MAX_WAITERS'));
   }
 
   override get isTransient(): boolean {
@@ -146,29 +144,29 @@ export class MaxWaitersError extends LockError {
   }
 }
 
-/** The semaphore has another limit on the server: it is in use, or was within about the last minute. */
+/** The semaphore has a different limit on the server: it is in use, or was within about the last minute. */
 export class LimitMismatchError extends LockError {
   constructor(details: LockErrorDetails = {}) {
-    const text = 'the server has another limit for this key, and keeps it until about a minute after its last use';
+    const text = 'the server has a different limit for this key, and keeps it until about a minute after its last use';
     super(`${text}; to change a limit, use another key`, withDefaults(details, 'LIMIT_MISMATCH'));
   }
 }
 
-/** Two-phase: wait without a place in the queue. */
+/** Two-phase: `wait` without a place in the queue. */
 export class NotEnqueuedError extends LockError {
   constructor(details: LockErrorDetails = {}) {
     super('not enqueued', withDefaults(details, 'NOT_ENQUEUED'));
   }
 }
 
-/** Two-phase: the connection has a place in the queue of this key already. */
+/** Two-phase: the connection already has a place in the queue of this key. */
 export class AlreadyEnqueuedError extends LockError {
   constructor(details: LockErrorDetails = {}) {
     super('already enqueued', withDefaults(details, 'ALREADY_ENQUEUED'));
   }
 }
 
-/** The grant lapsed before anybody claimed it. */
+/** The lease of the grant ran out before the grant was claimed. */
 export class LeaseExpiredError extends LockError {
   constructor(details: LockErrorDetails = {}) {
     super('the lease ran out before the grant was claimed', withDefaults(details, 'LEASE_EXPIRED'));
@@ -190,7 +188,7 @@ export class ServerDrainingError extends LockError {
   }
 }
 
-/** A follower of a cluster was asked; `leader` is the address it named, if any. */
+/** The request went to a follower of a cluster; `leader` is the address it named, if any. */
 export class NotLeaderError extends LockError {
   readonly leader?: string;
   constructor(leader?: string, details: LockErrorDetails = {}) {
@@ -203,13 +201,13 @@ export class NotLeaderError extends LockError {
   }
 }
 
-/** The calling code, judged by its async context, runs under a lock that holds the key: it would wait for itself. */
+/** A lock of the caller's async context already holds the key: the caller would wait for itself. */
 export class NestedLockError extends LockError {
   constructor(key: string, details: LockErrorDetails = {}) {
     const message =
-      `"${shown(key)}" is held by a lock of the current async context, so waiting for it could wait for itself. ` +
-      'To run under that lock, pass its handle (onNested: lock). If this is a task that a shared queue runs in the ' +
-      'context of other code, bind it to its own context with AsyncResource.bind';
+      `"${shown(key)}" is already held by a lock of the current async context, so waiting for it could deadlock. ` +
+      'To run under that lock, pass its handle (onNested: lock). If a shared queue runs this task in the context of ' +
+      'other code, bind the task to its own context with AsyncResource.bind';
     super(message, withDefaults(details, 'NESTED', key));
   }
 }
@@ -221,7 +219,7 @@ export class ShuttingDownError extends LockError {
   }
 }
 
-/** The backend cannot do what was asked. */
+/** The backend does not support the operation. */
 export class UnsupportedError extends LockError {
   constructor(message: string, details: LockErrorDetails = {}) {
     super(message, withDefaults(details, 'UNSUPPORTED'));
@@ -238,8 +236,8 @@ export class ConfigError extends LockError {
 /** A key (or a value inside one) that cannot name a lock, or too many keys for one call; the message names them. */
 export class LockKeyError extends LockError {
   /**
-   * True if a decorator made the key from the arguments of a call: the fault is then in the request, and the exception filter
-   * answers 400. Otherwise it is in the application.
+   * True if a decorator built the key from the arguments of a call. The fault is then in the request, and the exception
+   * filter answers 400; otherwise it is in the application.
    */
   readonly fromArguments?: true;
 
@@ -248,7 +246,7 @@ export class LockKeyError extends LockError {
   }
 }
 
-/** The peer said something that the protocol does not allow, or a plain `error`. */
+/** The peer sent something that the protocol does not allow, or a plain `error`. */
 export class ProtocolError extends LockError {
   constructor(message: string, details: LockErrorDetails = {}) {
     super(message, withDefaults(details, 'PROTOCOL'));
@@ -260,8 +258,8 @@ export class ProtocolError extends LockError {
 }
 
 /**
- * A backend of somebody else threw what is no LockError, or does not keep to its interface: a mistake in the backend. `cause`
- * is what it threw.
+ * A third-party backend threw something other than a LockError, or violated its interface: a bug in the backend.
+ * `cause` is what it threw.
  */
 export class BackendError extends LockError {
   constructor(message: string, details: LockErrorDetails = {}) {
@@ -269,7 +267,7 @@ export class BackendError extends LockError {
   }
 }
 
-// An error of another copy of this package is one of these as well.
+// With this, `instanceof` also accepts errors of another copy of this package.
 for (const [name, type] of Object.entries({
   LockError,
   AcquireTimeoutError,

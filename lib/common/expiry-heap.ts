@@ -1,12 +1,12 @@
 import type { Ms } from './system.js';
 
-/** An element of an ExpiryHeap. `slot` is the heap's affair: -1 while not in one. */
+/** An element of an ExpiryHeap. The heap maintains `slot`: -1 while the element is in no heap. */
 export interface Expiring {
   due: Ms;
   slot: number;
 }
 
-/** A binary heap ordered by `due` that knows where its elements are: insert, move and remove in O(log n). */
+/** A binary heap ordered by `due` that tracks where its elements are: insert, move and remove take O(log n). */
 export class ExpiryHeap<T extends Expiring> {
   private readonly items: T[] = [];
 
@@ -29,7 +29,7 @@ export class ExpiryHeap<T extends Expiring> {
     return this.items.length > 0 ? this.items[0]!.due : Infinity;
   }
 
-  /** Inserts the element, or moves it when it is in the heap already. */
+  /** Inserts the element, or moves it if it is already in the heap. */
   set(item: T, due: Ms): void {
     const { slot } = item;
     if (slot < 0) {

@@ -7,7 +7,7 @@ interface Plain {
   toJSON(): object;
 }
 
-/** Has instances of the class printed as plain data under a name, whatever else is in them. */
+/** Makes instances of the class print as a name and their `toJSON()` data, and nothing else that they hold. */
 export function printAs(name: string, type: { readonly prototype: Plain }): void {
   Object.defineProperty(type.prototype, INSPECT, {
     value(this: Plain, depth: number, options: InspectOptionsStylized, print: typeof inspect): string {

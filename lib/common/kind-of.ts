@@ -1,10 +1,10 @@
-/** Characters of a class's name that a message shows. */
+/** Most characters of a class name in a message. */
 const MAX_CHARACTERS = 64;
 
-/** The class of an object; undefined for plain ones and for those that will not say. */
+/** The class name of an object; undefined for a plain object and for one that does not reveal it. */
 function classOf(value: object): string | undefined {
   try {
-    // Of the prototype: what was sent as JSON may have a `constructor` of its own.
+    // From the prototype: an object parsed from JSON may have a `constructor` of its own.
     const name: unknown = (Object.getPrototypeOf(value) as { constructor?: { name?: unknown } } | null)?.constructor
       ?.name;
     return typeof name === 'string' && /^[\p{L}\p{N}_$]+$/u.test(name) && name !== 'Object'
@@ -30,22 +30,22 @@ export function kindOf(value: unknown): string {
 const asVariable = (name: string): string =>
   name.replace(/^\p{Lu}+(?!\p{Ll})|^\p{Lu}/u, (start) => start.toLowerCase());
 
-/** What to write instead of a key that JavaScript made from an object, as the end of a message; empty for others. */
+/** What to use instead of a key that JavaScript made from an object, to end a message with; empty for other keys. */
 export function insteadOfText(key: string): string {
   const type = /\[object (\w+)\]/.exec(key)?.[1];
   if (type === undefined) return '';
   return type === 'Promise'
     ? '; it was made from a promise; await it first'
-    : '; it was made from an object; name a property of that';
+    : '; it was made from an object; use a property of it';
 }
 
 /**
- * What to write instead of an object that was meant to be a key or a part of one, as the end of a message; empty for others.
- * @param member how a property of the value is written there; default: as of a variable
+ * What to use instead of an object given as a key or as part of one, to end a message with; empty for other values.
+ * @param member how to write a property of the value; default: as that of a variable
  */
 export function insteadOf(value: unknown, member?: (property: string) => string): string {
   if (typeof value !== 'object' || value === null) return '';
   if (value instanceof Promise) return '; await it first';
-  if (Array.isArray(value)) return `; name an element of it, such as ${member?.('0') ?? 'list[0]'}`;
-  return `; name a property of it, such as ${member?.('id') ?? `${asVariable(classOf(value) ?? 'object')}.id`}`;
+  if (Array.isArray(value)) return `; use an element of it, such as ${member?.('0') ?? 'list[0]'}`;
+  return `; use a property of it, such as ${member?.('id') ?? `${asVariable(classOf(value) ?? 'object')}.id`}`;
 }

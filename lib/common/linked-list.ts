@@ -4,7 +4,7 @@ export interface Linked<T> {
   next: T | undefined;
 }
 
-/** A place in a list, for what must not show the others by fields of its own. */
+/** A list entry for an item that must not reveal its neighbours through fields of its own. */
 export class Listed<T> implements Linked<Listed<T>> {
   prev: Listed<T> | undefined = undefined;
   next: Listed<T> | undefined = undefined;
@@ -12,7 +12,7 @@ export class Listed<T> implements Linked<Listed<T>> {
   constructor(readonly item: T) {}
 }
 
-/** A doubly linked list through its own elements: append, and removal of any member, in constant time. */
+/** An intrusive doubly linked list: appending, and removing any member, takes constant time. */
 export class LinkedList<T extends Linked<T>> {
   head: T | undefined = undefined;
   private tail: T | undefined = undefined;
@@ -27,7 +27,7 @@ export class LinkedList<T extends Linked<T>> {
     this.size++;
   }
 
-  /** @param next a member; undefined: the item comes last */
+  /** @param next a member; if undefined, the item is appended */
   insertBefore(next: T | undefined, item: T): void {
     if (!next) return this.push(item);
     item.prev = next.prev;
@@ -38,7 +38,7 @@ export class LinkedList<T extends Linked<T>> {
     this.size++;
   }
 
-  /** Nothing happens if `item` is in no list; it must not be in another one. */
+  /** Does nothing if `item` is in no list. It must not be in another list. */
   remove(item: T): void {
     if (!item.prev && this.head !== item) return;
     if (item.prev) item.prev.next = item.next;

@@ -1,7 +1,7 @@
 import { ConfigError } from './errors.js';
 import { isSecretName, show } from './shown.js';
 
-/** Longest lease and wait: what a signed 32-bit count of milliseconds holds is enough for anybody and safe for timers. */
+/** Longest lease and wait: in milliseconds it fits into 31 bits, the longest that Node's timers can wait. */
 export const MAX_TIMER_SECONDS = 2_147_483;
 
 export const wrong = (option: string, expected: string, value: unknown): ConfigError =>
@@ -21,7 +21,7 @@ function describe({ min = -Infinity, max = Infinity, open = false, integer = fal
   return `${kind} ${open ? 'above' : 'of at least'} ${min}`;
 }
 
-/** A number within the range, or undefined where none was given. @throws ConfigError */
+/** A number within the range, or undefined if none was given. @throws ConfigError */
 export function checkNumber(option: string, value: unknown, range: Range): number | undefined {
   if (value === undefined) return undefined;
   const { min = -Infinity, max = Infinity, open, integer } = range;
@@ -39,7 +39,7 @@ export function checkObject(option: string, value: unknown): Readonly<Record<str
   return value as Record<string, unknown>;
 }
 
-/** Refuses names that are not options, and those that this version does not know yet. @throws ConfigError */
+/** Refuses names that are not options, and those that this version does not support yet. @throws ConfigError */
 export function checkNames(
   where: string,
   options: Readonly<Record<string, unknown>>,
@@ -51,6 +51,6 @@ export function checkNames(
     const option = where === '' ? name : `${where}.${name}`;
     const got = isSecretName(option) ? '' : `, got ${show(value)}`;
     if (later.includes(name)) throw new ConfigError(`option ${option} is not supported yet${got}`);
-    throw new ConfigError(`option ${option} is unknown${got}; known are ${known.join(', ')}`);
+    throw new ConfigError(`option ${option} is unknown${got}; known options: ${known.join(', ')}`);
   }
 }

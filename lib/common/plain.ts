@@ -1,4 +1,4 @@
-/** A value for JSON: an error by what it says, a bigint as text. */
+/** A value for JSON: an error as name, message and code, a bigint as text. */
 function plainValue(value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString();
   if (!(value instanceof Error) || 'toJSON' in value) return value;
@@ -6,6 +6,6 @@ function plainValue(value: unknown): unknown {
   return { name, message, code };
 }
 
-/** The fields of an object as plain data: `JSON.stringify` neither fails over them nor loses one. */
+/** The fields of an object as plain data: `JSON.stringify` neither fails on them nor drops one. */
 export const plainFields = (object: object): Record<string, unknown> =>
   Object.fromEntries(Object.entries(object).map(([name, value]) => [name, plainValue(value)]));

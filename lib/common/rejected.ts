@@ -1,4 +1,4 @@
-/** A promise that is rejected with whatever it is: what an AbortSignal gives as its reason need not be an Error. */
+/** A promise rejected with any value: the reason of an AbortSignal need not be an Error. */
 export const rejected = async (reason: unknown): Promise<never> => {
   throw reason;
 };

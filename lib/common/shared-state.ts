@@ -2,21 +2,21 @@ import { types } from 'node:util';
 import { VERSION } from './version.js';
 
 /**
- * What all copies of this package in one process have in common: its ESM and its CommonJS build, or two versions. A copy
- * finds by a global symbol what another has put there.
+ * State that all copies of this package in one process share, be they its ESM and CommonJS builds or two versions. Each
+ * copy finds it by a global symbol.
  */
 
 /**
- * Names the shape of everything that copies share: this state, the brands of classes, metadata, injection tokens, and the
- * interfaces between decorators, holders, runners and scopes. Raise it whenever one of these changes: copies of another
- * layout share nothing with this one, see `refuseOtherLayouts`.
+ * Identifies the shape of everything that copies share: this state, the brands of classes, metadata, injection tokens,
+ * and the interfaces between decorators, holders, runners and scopes. Increment it whenever one of these changes:
+ * copies with different layouts share nothing, see `refuseOtherLayouts`.
  */
 export const LAYOUT = 1;
 
-/** A global symbol that copies of this layout, and no others, mean the same thing by. */
+/** A global symbol that only copies of this layout share. */
 export const sharedSymbol = (name: string): symbol => Symbol.for(`nestjs-dflockd@${LAYOUT}:${name}`);
 
-/** The layouts of all copies, each with a version that has it. Its name and its shape never change. */
+/** The layouts of all copies, each with a package version that has it. Its name and shape never change. */
 const LAYOUTS = Symbol.for('nestjs-dflockd:layouts');
 const STATE = sharedSymbol('state');
 
@@ -25,8 +25,8 @@ type Slots = Record<PropertyKey, unknown>;
 const isState = (value: unknown): value is Slots => typeof value === 'object' && value !== null;
 
 /**
- * What `home` keeps under that name, made if need be. Undefined where nothing can be put: it is frozen, or the name is
- * taken by something else.
+ * What `home` stores under `name`, created if necessary. Undefined if nothing can be stored: `home` is frozen, or
+ * something else has taken the name.
  */
 function keptIn<T>(home: object, name: symbol, fits: (value: unknown) => value is T, make: () => T): T | undefined {
   try {
@@ -40,13 +40,13 @@ function keptIn<T>(home: object, name: symbol, fits: (value: unknown) => value i
   }
 }
 
-/** Where even `process` is frozen, each copy is on its own. */
+/** If even `process` is frozen, each copy has a value of its own. */
 const kept = <T>(name: symbol, fits: (value: unknown) => value is T, make: () => T): T =>
   keptIn(globalThis, name, fits, make) ?? keptIn(process, name, fits, make) ?? make();
 
 const state = kept(STATE, isState, () => Object.create(null) as Slots);
 
-/** The one thing of that name for all copies. The first of them makes it. */
+/** The object that all copies share under that name. The first copy that asks for it creates it. */
 export function shared<T extends object>(name: string, make: () => T): T {
   return keptIn(state, Symbol.for(name), (value): value is T => isState(value), make) ?? make();
 }

@@ -1,17 +1,17 @@
 import { kindOf } from './kind-of.js';
 
-/** What messages and logs may show of values that came from outside. */
+/** What messages and logs may show of values that come from outside. */
 
-/** Characters of a key that a message shows. */
+/** Most characters of a key in a message. */
 const MAX_SHOWN = 128;
-/** Keys of a list that a message shows. */
+/** Most keys of a list in a message. */
 const MAX_LISTED = 3;
 
 const isLong = (key: string): boolean => key.length > MAX_SHOWN;
 
 /**
- * A key for a message or a log: without line breaks, control characters and open quotes, and cut, because remote users may
- * have chosen it. Of an object it says only what it is.
+ * A key for a message or a log. Line breaks, control characters and quotes are escaped and long keys are cut, because
+ * remote users may have chosen them. An object is shown only as its kind.
  */
 export function shown(key: unknown): string {
   if ((typeof key === 'object' && key !== null) || typeof key === 'function') return kindOf(key);
@@ -27,7 +27,7 @@ export function shownList(keys: readonly unknown[]): string {
   return keys.length > MAX_LISTED ? `${first} and ${keys.length - MAX_LISTED} more` : first;
 }
 
-/** Gives an error its key. One that messages cut is not written out by loggers, `inspect` and JSON either. */
+/** Sets the key of an error. A key too long for messages does not show in loggers, `inspect` and JSON either. */
 export function nameKey(error: object, key: string): void {
   // A backend may have frozen it.
   Reflect.defineProperty(error, 'key', { value: key, enumerable: !isLong(key), configurable: true, writable: true });
@@ -35,26 +35,26 @@ export function nameKey(error: object, key: string): void {
 
 const escaped = (text: string): string => JSON.stringify(text).slice(1, -1);
 
-/** Characters of any other value that a message shows. */
+/** Most characters of any other value in a message. */
 const MAX_CHARACTERS = 80;
 
-/** Whoever has these names the value a secret. */
+/** Matches names of options whose values are secrets. */
 const SECRET_NAME = /auth|token|secret|pass|pwd|key|pfx|cred|cert/i;
 /** A certificate or a private key in text form. */
 const PEM = /-----BEGIN /;
 
-/** Whether an option of that name may hold a secret, misspelt as it may be. */
+/** Whether an option of that name may hold a secret, even if the name is misspelt. */
 export const isSecretName = (name: string): boolean => SECRET_NAME.test(name);
 
-/** Without user and password of a URL, wherever in the text it stands. */
+/** The text without user and password of a URL, wherever the URL stands in it. */
 const withoutUserInfo = (text: string): string => text.replace(/\/\/[\s\S]*@/g, '//***@');
 
 /** A line of the protocol without the token that releases a lock. */
 export const withoutToken = (line: string): string => line.replace(/^(ok|acquired) (?!\{)\S+ /, '$1 *** ');
 
-/** In one line, not too long, and without user and password of a URL. */
+/** A value on one line, cut if it is long, and without user and password of a URL. */
 export function show(value: unknown): string {
-  // A key, as often as not.
+  // Often a private key.
   if (ArrayBuffer.isView(value)) return 'bytes';
   const text = withoutUserInfo(typeof value === 'string' ? value : textOf(value));
   if (PEM.test(text)) return 'PEM text';
@@ -67,15 +67,12 @@ function textOf(value: unknown): string {
     const text = String(value);
     return text === '[object Object]' ? kindOf(value) : text;
   } catch {
-    // It has no way to become a string.
+    // It cannot be converted to a string.
     return kindOf(value);
   }
 }
 
-/**
- * What Node says of options that it refuses, without their values: those of TLS are secrets, and Node repeats what it was
- * given.
- */
+/** Node's error for options that it refuses, without the values: TLS options are secrets, and Node repeats them. */
 export function withoutValues(error: unknown): Error {
   const { message, code } = error as NodeJS.ErrnoException;
   if (!code?.startsWith('ERR_INVALID_ARG')) return error as Error;

@@ -1,6 +1,6 @@
 /**
- * The one place where lib touches the machine's clocks, timers and randomness. Everything else has them passed in,
- * so that it can be run on virtual time (the lint rules keep it so).
+ * The only place in lib that touches the machine's clocks, timers and randomness. Everything else has them passed in,
+ * so that it can run on virtual time (lint enforces this).
  */
 import { randomFillSync } from 'node:crypto';
 import { uptime } from 'node:os';
@@ -10,7 +10,7 @@ import * as nodeTimers from 'node:timers';
 /** Milliseconds. Points in time are those of a monotonic clock unless said otherwise. */
 export type Ms = number;
 
-/** Opaque; made by `Clock.setTimer`. */
+/** Opaque; returned by `Clock.setTimer`. */
 export type Timer = object;
 
 export interface Clock {
@@ -20,29 +20,29 @@ export interface Clock {
   setTimer(fn: () => void, delay: Ms, keepAlive?: boolean): Timer;
   clearTimer(timer: Timer): void;
   /**
-   * Runs `fn` after the host has polled its sockets once more. What arrived before the call has been read by then:
-   * the way to look again before a deadline destroys something.
+   * Runs `fn` after the host has polled its sockets once more. By then, everything that arrived before the call has
+   * been read. Use it to look once more before a deadline ends something.
    */
   afterPoll(fn: () => void): void;
-  /** Runs `fn` when what the host has found to be read has been read, before it waits for more. */
+  /** Runs `fn` at the end of this turn of the event loop: after the input found by this poll, before the next poll. */
   endOfTurn(fn: () => void): void;
-  /** Milliseconds of the machine's life, suspended time included. */
+  /** Milliseconds since the machine booted, time in suspension included. */
   uptime(): Ms;
   /** Milliseconds since the epoch; may jump. For display and for seeding fences only. */
   wall(): Ms;
 }
 
 export interface Entropy {
-  /** Fills with bytes nobody can guess. */
+  /** Fills the array with unpredictable bytes. */
   fill(bytes: Uint8Array): void;
   /** Evenly distributed in [0, 1); for jitter. */
   unit(): number;
 }
 
-/** Node's timers overflow above this and would fire at once. */
+/** Node's timers overflow above this and fire at once. */
 export const LONGEST_TIMER: Ms = 2 ** 31 - 1;
 
-/** What a fake function of @sinonjs/fake-timers, on which jest, vitest and sinon build, has replaced. */
+/** What a fake function of @sinonjs/fake-timers has replaced; jest, vitest and sinon build on that library. */
 function original<F>(name: string, fn: F): F {
   const { clock } = fn as { clock?: Readonly<Record<string, unknown>> };
   return (clock?.[`_${name}`] as F | undefined) ?? fn;
@@ -50,17 +50,17 @@ function original<F>(name: string, fn: F): F {
 
 /**
  * The queues of the event loop as they were when this module was loaded. Test frameworks replace them together with the
- * timers; a client whose turns come only when a test advances time would send nothing.
+ * timers, and a client whose turns came only when a test advanced time would send nothing.
  */
 const turn = original('setImmediate', nodeTimers.setImmediate);
 
-/** Runs `fn` after the microtasks that are queued. What it throws is an uncaught exception. */
+/** Runs `fn` after the microtasks queued so far. If it throws, the exception is uncaught. */
 export const microtask: (fn: () => void) => void = original('queueMicrotask', queueMicrotask);
 
-/** Runs `fn` after all microtasks, those that they queue included. */
+/** Runs `fn` after all microtasks, including those that they queue. */
 export const afterMicrotasks: (fn: () => void) => void = original('nextTick', Reflect.get(process, 'nextTick'));
 
-/** What a reading of the uptime rests on. */
+/** The sources of an uptime reading. */
 export interface UptimeSources {
   /** Costs about 2 µs: it reads a file. */
   readonly read: () => Ms;
@@ -68,12 +68,12 @@ export interface UptimeSources {
   readonly wall: () => Ms;
 }
 
-/** A reading is used for so long. */
+/** How long a reading is used. */
 const UPTIME_FRESH_MS: Ms = 1000;
-/** Whoever sleeps wakes with a wall clock that is ahead. Well below what counts as a sleep anywhere. */
+/** After a sleep the wall clock is ahead of the monotonic one. Well below anything that counts as a sleep. */
 const UPTIME_PARTED_MS: Ms = 100;
 
-/** The uptime, read again when the wall clock has parted from the monotonic one, or a second has passed. */
+/** The uptime, read again once the wall clock has parted from the monotonic one, or after a second. */
 export function frugalUptime({ read, now, wall }: UptimeSources): () => Ms {
   let at = -Infinity;
   let lead = 0;
@@ -93,14 +93,14 @@ export function frugalUptime({ read, now, wall }: UptimeSources): () => Ms {
 export const systemClock: Clock = {
   now: () => performance.now(),
   setTimer(fn, delay, keepAlive = false) {
-    // Node truncates fractions, and counts from the whole millisecond that has passed last: without one more, timers
-    // would fire early, and their owners would have to arm them again.
+    // Node truncates fractions and counts from the last whole millisecond. Without the extra millisecond timers would
+    // fire early, and their owners would have to arm them again.
     const whole = delay > 0 ? Math.ceil(delay) + 1 : 0;
     const timer = setTimeout(fn, Math.min(whole, LONGEST_TIMER));
     return keepAlive ? timer : timer.unref();
   },
   clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout),
-  // Asked from the handler of a socket, the first of the two still belongs to the poll that is under way.
+  // If a socket handler calls this, the first of the two still belongs to the poll in progress.
   afterPoll: (fn) => void turn(() => turn(fn)),
   endOfTurn: (fn) => void turn(fn),
   uptime: frugalUptime({ read: () => uptime() * 1000, now: () => performance.now(), wall: () => Date.now() }),
@@ -112,14 +112,14 @@ export const systemEntropy: Entropy = {
   unit: () => Math.random(),
 };
 
-/** One turn of the event loop, also where a test framework has stopped the timers. */
+/** Resolves after one turn of the event loop, even if a test framework has stopped the timers. */
 export const nextTurn = (): Promise<void> => new Promise((resolve) => void turn(resolve));
 
-/** The timers that the process has at this moment, and the time by which they fire. */
+/** The timers that the process has at the moment, and the time by which they fire. */
 export interface HostTimers {
-  /** Whether they fire when a test says so. */
+  /** Whether a test decides when they fire. */
   readonly isFake: boolean;
-  /** What `now` was when these timers came into use, as far as that is known. */
+  /** What `now` was when these timers came into use, as far as is known. */
   readonly origin: Ms;
   /** Whether `Date` follows the same time. */
   readonly movesDate: boolean;
@@ -127,11 +127,11 @@ export interface HostTimers {
   now(): Ms;
   setTimeout(fn: () => void, delay: Ms): unknown;
   clearTimeout(handle: unknown): void;
-  /** False if timers are being run one by one, as `runAllTimers` does, for as long as there are any. */
+  /** False while timers are run one by one until none is left, as `runAllTimers` does. */
   isAdvancing(): boolean;
 }
 
-/** What lib needs to know of the clock of @sinonjs/fake-timers, on which the fake timers of jest and vitest are built. */
+/** What lib uses of the clock of @sinonjs/fake-timers, on which the fake timers of jest and vitest are built. */
 interface SinonClock {
   setTimeout(fn: () => void, delay: Ms): unknown;
   clearTimeout(handle: unknown): void;
@@ -143,7 +143,7 @@ interface SinonClock {
 const isSinonClock = (value: unknown): value is SinonClock =>
   typeof value === 'object' && value !== null && 'hrtime' in value && 'setTimeout' in value;
 
-/** The clock that a faked function of the host belongs to. */
+/** The fake clock that replaced one of these host functions. */
 function sinonClockOf(...functions: unknown[]): SinonClock | undefined {
   return functions.map((fn) => (fn as { clock?: unknown } | undefined)?.clock).find(isSinonClock);
 }
@@ -153,7 +153,7 @@ const originals = {
   clearTimeout: original('clearTimeout', clearTimeout),
   Date: original('Date', Date),
 };
-/** Node's own and those of the environment that a test runner has made. */
+/** Node's own timers, and those of the environment that a test runner created. */
 const REAL: readonly unknown[] = [
   original('setTimeout', nodeTimers.setTimeout),
   original('clearTimeout', nodeTimers.clearTimeout),
@@ -161,7 +161,7 @@ const REAL: readonly unknown[] = [
   originals.clearTimeout,
 ];
 
-/** Fakes hide it on the object itself. */
+/** From the prototype: fakes replace it on the object itself. */
 const realNow = Reflect.get(Object.getPrototypeOf(hostPerformance) as object, 'now') as () => Ms;
 
 const realTimers: HostTimers = {
@@ -174,7 +174,7 @@ const realTimers: HostTimers = {
   isAdvancing: () => true,
 };
 
-/** Those of jest, vitest and sinon, whichever of `Date`, `performance` and `process.hrtime` they replace. */
+/** The timers of jest, vitest and sinon, whichever of `Date`, `performance` and `process.hrtime` they replace. */
 function sinonTimers(clock: SinonClock): HostTimers {
   return {
     isFake: true,
@@ -192,7 +192,7 @@ function sinonTimers(clock: SinonClock): HostTimers {
   };
 }
 
-/** Those of node:test, whose timers tell when they are due, and others, which have to be believed when they fire. */
+/** The timers of node:test, which show when they are due, and any others, which are trusted when they fire. */
 function otherTimers(): HostTimers {
   const { setTimeout: set, clearTimeout: clear } = globalThis;
   const movesDate = Date !== originals.Date;
@@ -213,13 +213,13 @@ function otherTimers(): HostTimers {
   };
 }
 
-/** Whoever spies on one of the two has not replaced the timers. */
+/** A test that only spies on one of the two has not replaced the timers. */
 const areReal = (): boolean => REAL.includes(setTimeout) || REAL.includes(clearTimeout);
 
-/** What the timers were recognised by, for as long as nobody replaces them. */
+/** The current timers, and the functions that they were recognised by. */
 let recognised: { readonly by: readonly unknown[]; readonly timers: HostTimers } | undefined;
 
-/** Always the same object for the same timers. */
+/** The current timers: always the same object until they are replaced. */
 export function hostTimers(): HostTimers {
   const clock = sinonClockOf(setTimeout, clearTimeout);
   const by = clock ? [clock] : areReal() ? [] : [setTimeout, clearTimeout, Date];

@@ -1,4 +1,4 @@
 import { LockError } from './errors.js';
 
-/** Whether another attempt may succeed although nobody changes anything. What is no LockError is a mistake, and stays one. */
+/** Whether another attempt may succeed without any change. Anything but a LockError is a bug, and stays one. */
 export const isTransient = (error: unknown): boolean => error instanceof LockError && error.isTransient;

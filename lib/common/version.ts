@@ -1,2 +1,2 @@
-/** Of the package, as its package.json says. */
+/** The version of the package, as in package.json. */
 export const VERSION = '0.1.0';

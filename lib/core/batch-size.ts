@@ -1,6 +1,6 @@
 /**
- * How much of something is done in one call, so that a host's other clients do not wait for a million keys that end at once.
- * In proportion to what there is, so that the rest is bounded however fast more is added: of a million, 2,000 at once, which
- * take a millisecond or two.
+ * How many items one call processes, so that other clients do not wait while a million keys expire at once.
+ * Proportional to the backlog, which therefore stays bounded however fast it grows: 2,000 of a million, which take a
+ * millisecond or two.
  */
 export const batchSize = (size: number, least = 512): number => Math.max(least, size >> 9);

@@ -4,24 +4,24 @@ import { Granting } from './granting.js';
 import type { Session } from './session.js';
 import type { SignalHub } from './signal-hub.js';
 
-/** At once of a session that ends: about as much as costs what the end of a connection costs by itself. */
+/** Holds, places and subscriptions freed at once when a session ends: about the cost of closing the connection. */
 const CLOSED_AT_ONCE = 64;
 
-/** A session that has ended, and of which something is left. */
+/** A session that has ended but still has holds or places to free. */
 interface ClosingSession {
   readonly session: Session;
   readonly releaseHeld: boolean;
 }
 
-/** What becomes of a session that ends: of its places, its locks and its subscriptions (spec 4.6). */
+/** What happens when a session ends: its places, holds and subscriptions are freed (spec 4.6). */
 export abstract class Disconnecting extends Granting {
   protected readonly sessions = new Set<Session>();
   protected readonly leaving = new Set<ClosingSession>();
   protected abstract readonly signals: SignalHub;
 
   /**
-   * The connection is gone (spec 4.6): no reply to its open operations. `releaseHeld`: auto-release. Of a session that has
-   * much, a part is left for `advance`, and stays held or queued until then.
+   * The connection is closed (spec 4.6): its open operations get no reply. `releaseHeld`: auto-release. If the session
+   * has many holds, `advance` frees the rest; until then they stay held or queued.
    */
   close(session: Session, now: Ms, releaseHeld: boolean): void {
     if (session.closed) return;
@@ -32,7 +32,7 @@ export abstract class Disconnecting extends Granting {
     if (this.clearAll(rest, CLOSED_AT_ONCE, now) === CLOSED_AT_ONCE) this.leaving.add(rest);
   }
 
-  /** Goes on with sessions that ended earlier. */
+  /** Continues to free what ended sessions still hold. */
   protected clearLeft(now: Ms): void {
     for (const rest of this.leaving) {
       const { tickets, holds } = rest.session;
@@ -42,13 +42,13 @@ export abstract class Disconnecting extends Granting {
     }
   }
 
-  /** Locks first: others wait for them. */
+  /** Frees locks first, because other sessions wait for them. */
   private clearAll(rest: ClosingSession, most: number, now: Ms): number {
     const cleared = this.clear(rest, most, now);
     return cleared + this.signals.drop(rest.session, most - cleared);
   }
 
-  /** Takes up to `most` from a session that has ended; returns how many it took. */
+  /** Frees up to `most` places and holds of a session that has ended; returns how many. */
   private clear({ session, releaseHeld }: ClosingSession, most: number, now: Ms): number {
     let taken = 0;
     for (const { waiter, hold } of session.tickets.values()) {

@@ -1,18 +1,18 @@
 import type { Clock, Ms, Timer } from '../common/system.js';
 import type { Engine } from './engine.js';
 
-/** Longest time between two looks at the engine; Node's timers cannot be longer than 2^31 - 1 ms. */
+/** Longest time between two checks of the engine; Node's timers cannot exceed 2^31 - 1 ms. */
 const LONGEST: Ms = 2 ** 31 - 1;
 
-/** A session that has something to do because the engine answered it in the middle of somebody else's request. */
+/** A session with work to do, because the engine answered it while it executed another session's request. */
 export interface Woken {
   resume(now: Ms): void;
 }
 
 /**
- * What the hosts of one engine share: its time, and the sessions that its answers have woken. After the timer fires, the
- * host reads its sockets once more before the engine judges: a process that stalled has renewals and releases waiting
- * in its buffers, and they came first.
+ * What the hosts of one engine share: its timer, and the sessions that its answers have woken. After the timer fires,
+ * the host reads its sockets once more before the engine expires anything: after a stall, renewals and releases that
+ * came in time wait in the buffers.
  */
 export class EngineDriver {
   private timer: Timer | undefined;
@@ -27,20 +27,20 @@ export class EngineDriver {
     readonly clock: Clock,
   ) {}
 
-  /** May be called from a sink: the session is resumed by the next touch. */
+  /** The next `touch` resumes the session. May be called from a sink. */
   wake(session: Woken): void {
     this.woken.push(session);
   }
 
   /**
-   * Resumes those who have been woken, without waiting for the next touch: they have waited long enough. Not to be called
+   * Resumes the woken sessions now instead of at the next `touch`: they have waited long enough. Must not be called
    * from a sink.
    */
   resumeWoken(): void {
     if (this.resuming || this.woken.length === 0) return;
     const now = this.clock.now();
     this.resuming = true;
-    // Who is resumed may wake others: the list grows while it is walked.
+    // A resumed session may wake others: the list grows while it is walked.
     for (let i = 0; i < this.woken.length; i++) {
       try {
         this.woken[i]!.resume(now);
@@ -52,26 +52,26 @@ export class EngineDriver {
     this.resuming = false;
   }
 
-  /** What somebody who is resumed throws is thrown where it stops nobody else. */
+  /** Rethrows an error of a resumed session where it stops no other session. */
   private tell(error: unknown): void {
     this.clock.endOfTurn(() => {
       throw error;
     });
   }
 
-  /** To be called by a host whenever it has used the engine. Not to be called from a sink. */
+  /** A host must call this after it has used the engine. Must not be called from a sink. */
   touch(): void {
     if (this.resuming) return;
     this.resumeWoken();
     if (this.judging || this.closed) return;
     const wake = this.engine.nextWake();
-    // What was left over need not wait for a timer.
+    // Left-over work need not wait for a timer.
     if (wake === -Infinity) this.fired();
-    // A timer that fires too early costs less than moving it with each renewal and release.
+    // A timer that fires too early costs less than moving it at each renewal and release.
     else if (wake < this.armedFor) this.arm(wake);
   }
 
-  /** The engine's time stops. */
+  /** Stops the engine's time. */
   close(): void {
     this.closed = true;
     this.disarm();
@@ -96,7 +96,7 @@ export class EngineDriver {
     this.clock.afterPoll(() => this.judge(seen));
   }
 
-  /** As many turns as the engine has portions: whoever speaks meanwhile is heard in between. */
+  /** Takes one turn of the event loop per portion of work, so that requests are served in between. */
   private judge(seen: Ms): void {
     if (this.closed) return;
     this.engine.advance(this.clock.now(), seen);

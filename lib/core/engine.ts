@@ -14,7 +14,7 @@ import type { Answer, Command, EngineOptions, OpId, SessionSink, TokenSource } f
 
 type Of<T extends Command['t']> = Extract<Command, { t: T }>;
 
-/** Answers without fields, made once. */
+/** Answers without fields, created once. */
 const plain = (s: PlainStatus): Answer => Object.freeze({ s });
 const refusal = (s: Refusal) => Object.freeze({ s }) satisfies Answer;
 const OK = plain('ok');
@@ -28,20 +28,20 @@ const LIMIT_MISMATCH = refusal('limit_mismatch');
 const ALREADY_ENQUEUED = refusal('already_enqueued');
 const CANCELLED: Answer = Object.freeze({ s: 'cancelled' });
 
-/** Each of these is an answer, which the host has to write. */
+/** Lower than for other work, because the host has to write an answer for each. */
 const MIN_TIMEOUTS = 128;
 
 /**
  * The lock engine (spec 4): a state machine without I/O. Time, tokens and the sinks of its sessions are passed in. The
- * host calls `advance` with its clock, exec for each request, and wakes it at `nextWake`; requests of one session
- * come one at a time, except where the host knows better (cancel).
+ * host calls `exec` for each request, and `advance` with its clock, at `nextWake` at the latest. Requests of one
+ * session come one at a time, unless the host keeps track of them by their operation ids (see `cancel`).
  */
 export class Engine extends Disconnecting {
   protected readonly signals: SignalHub;
   private readonly publisher: Publisher;
   private lastSession = 0;
 
-  /** @param now the ticks of sweep and garbage collection count from here */
+  /** @param now the origin of the sweep and garbage collection ticks */
   constructor(options: EngineOptions, tokens: TokenSource, now: Ms) {
     super(options, tokens, new ResourceTable(options, now), new LeaseExpiry(options.sweepIntervalMs, now));
     this.signals = new SignalHub(options.maxSubscriptions);
@@ -50,7 +50,7 @@ export class Engine extends Disconnecting {
     });
   }
 
-  /** @param peer who it is, for logs and inspection */
+  /** @param peer the address of the client, for logs and inspection */
   open(sink: SessionSink, peer: string): Session {
     const session = new Session(++this.lastSession, sink, peer);
     this.sessions.add(session);
@@ -81,8 +81,8 @@ export class Engine extends Disconnecting {
   }
 
   /**
-   * The caller of a waiting operation has gone: it leaves the queue and is answered `cancelled`. False if the operation
-   * does not wait (any more): a grant it may have been given is the caller's to release.
+   * Cancels a waiting operation: it leaves the queue and is answered `cancelled`. Returns false if the operation does
+   * not wait, or no longer does; if it was granted, the caller must release the grant.
    */
   cancel(session: Session, op: OpId, now: Ms): boolean {
     const waiter = session.waiting.get(op);
@@ -93,10 +93,9 @@ export class Engine extends Disconnecting {
   }
 
   /**
-   * Lets time pass. Every judgement that a lease or a wait is over uses `inputSeen`: the time until which the
-   * host has read and executed what its peers sent. `now` is never before it. Each kind of work has a share of its own, so
-   * that none keeps another waiting; where that is not enough, `nextWake` stays in the past, and the host calls again
-   * when it has served others.
+   * Lets time pass. Leases and waits expire by `inputSeen`, the time up to which the host has read and executed what
+   * its peers sent; `now` is never before it. Each kind of work has a share of its own, so that none delays another. If
+   * work is left over, `nextWake` stays in the past, and the host calls again after it has served other sessions.
    */
   advance(now: Ms, inputSeen: Ms): void {
     this.clearLeft(now);
@@ -114,7 +113,7 @@ export class Engine extends Disconnecting {
     this.table.collect(inputSeen);
   }
 
-  /** When `advance` has something to do, -Infinity for something that was left over; Infinity if nothing is to come. */
+  /** When `advance` next has something to do; -Infinity if work was left over, Infinity if there is none. */
   nextWake(): Ms {
     if (this.leaving.size > 0) return -Infinity;
     if (this.publisher.isBusy) return -Infinity;
@@ -122,7 +121,7 @@ export class Engine extends Disconnecting {
     return Math.min(this.waits.firstDue, this.leases.nextWake, this.table.nextCollection);
   }
 
-  /** Shutdown (spec 7): open waits are answered `error`, whatever comes later `draining`; nothing is granted any more. */
+  /** Shutdown (spec 7): open waits are answered `error`, later requests `draining`, and nothing is granted any more. */
   drain(now: Ms): void {
     this.draining = true;
     for (const session of this.sessions) {
@@ -133,22 +132,22 @@ export class Engine extends Disconnecting {
     }
   }
 
-  /** At most so many entries a `stats` reply has. */
+  /** An upper bound for the entries of a `stats` reply. */
   get statsSize(): number {
     return this.table.size + this.signals.size;
   }
 
-  /** The object of a `stats` reply (spec 5), made in one go: for few entries. @param connections as the host counts them */
+  /** The object of a `stats` reply (spec 5), built at once: for few entries. @param connections counted by the host */
   stats(connections: number, now: Ms): string {
     return statsJson(connections, (take) => this.statsWalk(take), now);
   }
 
-  /** The same in portions. */
+  /** The same, built in portions. */
   statsWalk(take: StatsTaker): StatsWalk {
     return new StatsWalk(this.table.walk(), this.signals.walk(), take);
   }
 
-  /** Whether a key is held at the moment. */
+  /** Whether a key is currently held. */
   isHeld(kind: Resource['kind'], key: string): boolean {
     return (this.table.get(kind, key)?.holders.size ?? 0) > 0;
   }
@@ -178,7 +177,7 @@ export class Engine extends Disconnecting {
     session.sink.reply(op, OK);
   }
 
-  /** Sets the end of the lease to now + the given lease or the server's default, not that of the acquire (spec 4.4). */
+  /** The new lease is the given one or the server's default, not the lease of the acquire (spec 4.4). */
   private renew(session: Session, op: OpId, cmd: Of<'renew'>, now: Ms): void {
     const hold = this.table.get(cmd.kind, cmd.key)?.holders.get(cmd.token);
     if (!hold || hold.lapsed) {
@@ -234,7 +233,7 @@ export class Engine extends Disconnecting {
     this.await(waiter!, op, now + cmd.waitMs);
   }
 
-  /** The first two checks of an acquire or enqueue (spec 4.2); undefined if it has been refused. */
+  /** The first two steps of an acquire or enqueue (spec 4.2); undefined if it was refused. */
   private enter(session: Session, op: OpId, cmd: Of<'acquire' | 'enqueue'>, now: Ms): Resource | undefined {
     const res = this.table.open(cmd.kind, cmd.key, cmd.limit);
     if (typeof res === 'string') {

@@ -7,10 +7,10 @@ import type { ResourceTable } from './resource-table.js';
 import type { Session } from './session.js';
 import type { EngineOptions, OpId, TokenSource } from './types.js';
 
-/** Of one resource. */
+/** Lapsed leases of one resource that are taken away at once. */
 const LAPSED_AT_ONCE = 512;
 
-/** Who holds and who waits: how slots go from one session to the next (spec 4.2, 4.3). Knows no commands. */
+/** Holders and waiters: how a slot passes from one session to the next (spec 4.2, 4.3). Knows no commands. */
 export abstract class Granting {
   protected readonly waits = new ExpiryHeap<Waiter>();
   /** Nothing is granted any more. */
@@ -35,7 +35,7 @@ export abstract class Granting {
     return this.options.maxWaiters > 0 && res.queue.size >= this.options.maxWaiters;
   }
 
-  /** @param waiter who was queued for it */
+  /** @param waiter the waiter that was queued for it, if any */
   protected grant(res: Resource, session: Session, leaseMs: Ms, now: Ms, waiter: Waiter | undefined): Hold {
     const hold = new Hold(res, session, this.tokens.next(), now + leaseMs);
     res.holders.add(hold);
@@ -52,32 +52,32 @@ export abstract class Granting {
     if (this.observer) this.observer.extended(hold.res.kind, hold.res.key, hold);
   }
 
-  /** The `enqueue` behind this hold has been answered: it is an ordinary hold from now on. */
+  /** Ends the two-phase state of a hold: from now on it is an ordinary hold. */
   protected consume(session: Session, hold: Hold): void {
     session.tickets.delete(hold.res);
     hold.ticket = undefined;
   }
 
-  /** Takes a place at the end of the queue. */
+  /** Adds the waiter to the end of the queue. */
   protected queueUp(waiter: Waiter, now: Ms): void {
     waiter.res.queue.push(waiter);
     if (this.observer) this.tellQueued(this.observer, waiter, now);
   }
 
-  /** An operation waits until it is granted or `due`. */
+  /** Lets an operation wait until it is granted, at most until `due`. */
   protected await(waiter: Waiter, op: OpId, due: Ms): void {
     waiter.op = op;
     waiter.session.waiting.set(op, waiter);
     if (due !== Infinity) this.waits.set(waiter, due);
   }
 
-  /** The hold ends, whatever the reason, and the slot goes on. */
+  /** Ends the hold, for whatever reason, and passes its slot on. */
   protected free(hold: Hold, now: Ms, by: FreedBy): void {
     this.takeAway(hold, now, by);
     this.serve(hold.res, now);
   }
 
-  /** Of a semaphore with very many, a portion. */
+  /** Takes lapsed leases away, a portion of them if a semaphore has very many. */
   protected evictLapsed(res: Resource, now: Ms): void {
     for (const hold of res.holders.lapsed(LAPSED_AT_ONCE)) this.takeAway(hold, now, 'expiry');
     this.serve(res, now);
@@ -107,7 +107,7 @@ export abstract class Granting {
         if (ticket) session.tickets.delete(res);
         session.sink.reply(op, { s: 'granted', token: hold.token, leaseMs });
       } else {
-        // Enqueued and nobody waits yet: the lease runs already (spec 4.5).
+        // Enqueued, but no `wait` has come yet: the lease already runs (spec 4.5).
         ticket!.waiter = undefined;
         ticket!.hold = hold;
         hold.ticket = ticket;
@@ -116,7 +116,7 @@ export abstract class Granting {
     this.table.settle(res, now);
   }
 
-  /** A waiter goes without a grant; the order of the others stays. */
+  /** Removes a waiter that gets no grant; the order of the others does not change. */
   protected leaveQueue(waiter: Waiter, now: Ms, by: LeftBy): void {
     this.unqueue(waiter);
     if (waiter.ticket) waiter.session.tickets.delete(waiter.res);
@@ -130,7 +130,7 @@ export abstract class Granting {
     if (waiter.op !== undefined) waiter.session.waiting.delete(waiter.op);
   }
 
-  // Apart from the code above, which V8 inlines better while it is short.
+  // Kept apart from the code above, which V8 inlines better while it is short.
 
   private tellQueued(observer: EngineObserver, waiter: Waiter, now: Ms): void {
     waiter.since = now;

@@ -2,10 +2,10 @@ import { ExpiryHeap, type Expiring } from '../common/expiry-heap.js';
 import type { Ms } from '../common/system.js';
 import { KeyMap } from './key-map.js';
 
-/** What a set of holders knows of each. */
+/** What a set of holders knows of each member. */
 export interface Holder extends Expiring {
   readonly token: string;
-  /** Judged to be over, and not yet taken away. */
+  /** The lease has expired but has not been taken away yet. */
   lapsed: boolean;
 }
 
@@ -19,7 +19,7 @@ export interface HolderSet<Hold extends Holder = Holder> {
   extend(hold: Hold, due: Ms): void;
   /** The earliest end of a lease that has not lapsed; Infinity if there is none. */
   readonly nextDue: Ms;
-  /** Marks up to `most` of what is due at `seen` as lapsed; returns how many. */
+  /** Marks up to `most` leases that are due at `seen` as lapsed; returns how many. */
   lapse(seen: Ms, most: number): number;
   readonly hasLapsed: boolean;
   /** Up to `most` of those that have lapsed. */
@@ -27,7 +27,7 @@ export interface HolderSet<Hold extends Holder = Holder> {
   [Symbol.iterator](): Iterator<Hold>;
 }
 
-/** A lock has at most one holder; no map and no heap for it. */
+/** A lock has at most one holder, so it needs neither map nor heap. */
 export class OneHolder<Hold extends Holder = Holder> implements HolderSet<Hold> {
   private hold: Hold | undefined = undefined;
 
@@ -74,7 +74,7 @@ export class OneHolder<Hold extends Holder = Holder> implements HolderSet<Hold> 
   }
 }
 
-/** The holders of a semaphore; its limit may be large, so nothing here looks at all of them. */
+/** The holders of a semaphore. The limit may be large, so no operation here visits all of them. */
 export class ManyHolders<Hold extends Holder = Holder> implements HolderSet<Hold> {
   private readonly byToken = new KeyMap<Hold>();
   private readonly leases = new ExpiryHeap<Hold>();

@@ -1,4 +1,4 @@
-/** What must not stand in JSON text as it is, found in bytes: the escapes of Go's encoder, and UTF-8 to tell from what is none. */
+/** Bytes to escape in JSON text, as Go's encoder does. Also matches valid UTF-8, to tell it from other bytes. */
 const SPECIAL =
   /[\x00-\x1f"\\<>&]|\xE2\x80[\xA8\xA9]|[\xC2-\xDF][\x80-\xBF]|\xE0[\xA0-\xBF][\x80-\xBF]|\xED[\x80-\x9F][\x80-\xBF]|[\xE1-\xEC\xEE\xEF][\x80-\xBF]{2}|\xF0[\x90-\xBF][\x80-\xBF]{2}|[\xF1-\xF3][\x80-\xBF]{3}|\xF4[\x80-\x8F][\x80-\xBF]{2}|[\x80-\xFF]/g;
 
@@ -14,7 +14,7 @@ function escape(found: string): string {
 }
 
 /**
- * A byte string as JSON text, itself a byte string, the way Go's encoder writes it (spec 5): HTML characters and the line
- * separators of JavaScript escaped, a byte that is not UTF-8 as an escaped U+FFFD, everything else raw.
+ * A byte string as JSON text, itself a byte string, as Go's encoder writes it (spec 5): HTML characters and
+ * JavaScript's line separators are escaped, a byte that is not UTF-8 becomes an escaped U+FFFD, everything else is raw.
  */
 export const quoteBytes = (bytes: string): string => `"${bytes.replace(SPECIAL, escape)}"`;

@@ -1,9 +1,9 @@
-/** So many keys are in one map, which has room for them in a millisecond. */
+/** Keys in the first map, which grows to this size within a millisecond. */
 const IN_FIRST = 8192;
-/** How many more maps there are; a power of two. With five million keys, each has 20,000. */
+/** The number of further maps; a power of two. With five million keys, each has 20,000. */
 const SHARDS = 256;
 
-/** Any hash does that is not even for usual keys: who makes up keys for one shard makes that one as slow as a single map. */
+/** Any hash that spreads ordinary keys evenly will do: crafted keys can only make one shard as slow as one `Map`. */
 function shardOf(key: string): number {
   let hash = 0;
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash, 31) + key.charCodeAt(i);
@@ -11,8 +11,8 @@ function shardOf(key: string): number {
 }
 
 /**
- * A map that never grows or shrinks in one go: a `Map` moves all its entries when it doubles or halves, 30 to 60 ms with
- * a million of them, in which nobody is served. The first thousands cost no more than there.
+ * A map that never grows or shrinks all at once. A `Map` moves all its entries when it doubles or halves, which blocks
+ * the process for 30 to 60 ms with a million entries. The first few thousand keys cost no more than in a `Map`.
  */
 export class KeyMap<V extends object> {
   private readonly first = new Map<string, V>();
@@ -24,7 +24,7 @@ export class KeyMap<V extends object> {
     return value === undefined && this.shards ? this.shards[shardOf(key)]!.get(key) : value;
   }
 
-  /** @param key one that is not in the map */
+  /** @param key must not be in the map yet */
   add(key: string, value: V): void {
     this.size++;
     if (this.first.size < IN_FIRST) {

@@ -4,10 +4,10 @@ import { batchSize } from './batch-size.js';
 import type { Resource } from './resource.js';
 
 /**
- * When leases end. A lease goes through three states: it runs; it has lapsed (its end was noticed, from then on it
- * cannot be renewed); it has been taken away, by the sweep on its next tick or earlier by whoever asks for the key
- * (spec 4.4). Only `notice` judges by time, and it is told how far the host has read its input: a host that stalled must not
- * end leases whose renewals lie unread in its buffers.
+ * When leases end. A lease has three states: it runs; it has lapsed (its end was noticed, and it can no longer be
+ * renewed); it has been taken away, by the next sweep or by an earlier request for the key (spec 4.4). Only `notice`
+ * judges by time, and it gets the time up to which the host has read its input: a host that stalled must not end leases
+ * whose renewals lie unread in its buffers.
  */
 export class LeaseExpiry {
   private readonly running = new ExpiryHeap<Resource>();
@@ -19,7 +19,7 @@ export class LeaseExpiry {
     private readonly start: Ms,
   ) {}
 
-  /** To be called after the holders of a resource or their leases changed. */
+  /** Must be called after the holders of a resource or their leases have changed. */
   track(res: Resource): void {
     const due = res.holders.nextDue;
     if (due === Infinity) this.running.remove(res);
@@ -33,8 +33,8 @@ export class LeaseExpiry {
   }
 
   /**
-   * Everything that arrived until `seen` has been executed: leases that end by then have lapsed. If they are more than a
-   * portion, `nextWake` stays in the past.
+   * Marks leases that end by `seen` as lapsed; everything that arrived until then has been executed. If there are more
+   * than a portion, `nextWake` stays in the past.
    */
   notice(seen: Ms): void {
     for (let left = batchSize(this.running.size); left > 0 && this.running.firstDue <= seen;) {
@@ -48,8 +48,9 @@ export class LeaseExpiry {
   }
 
   /**
-   * Resources with lapsed leases, the oldest first, when the sweep is due, until a portion of leases has been taken away from them.
-   * One that still has lapsed leases then gets in line again. A host that was late sweeps several ticks at once.
+   * Once the sweep is due, yields resources with lapsed leases, the oldest first, until the caller has taken away a
+   * portion of leases. A resource that still has lapsed leases goes to the end. A host that was late sweeps several
+   * ticks at once.
    */
   *takeSwept(seen: Ms): Generator<Resource, void> {
     if (this.sweepAt > seen) return;

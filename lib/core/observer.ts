@@ -25,33 +25,34 @@ export interface ObservedWaiter {
   readonly since: Ms;
 }
 
-/** Why a hold ended: its holder released it, its lease was over, or its connection ended. */
+/** Why a hold ended: it was released, its lease expired, or its connection was closed. */
 export type FreedBy = 'release' | 'expiry' | 'disconnect';
 
 /**
- * Why a waiter left the queue without a grant: its time was over, its caller gave up or the engine drains, or its connection
- * ended.
+ * Why a waiter left the queue without a grant: it timed out, its caller cancelled it or the engine drains, or its
+ * connection was closed.
  */
 export type LeftBy = 'timeout' | 'cancel' | 'disconnect';
 
-/** Why a request was turned down without looking at who holds the lock. */
+/** Why a request was refused regardless of whether the lock is held. */
 export type Refusal = 'max_locks' | 'max_waiters' | 'limit_mismatch' | 'draining' | 'already_enqueued';
 
 /**
- * Is told what an engine does, for metrics and tests. The engine calls it in the middle of its work: an implementation
- * counts or writes down, never calls the engine, never throws, and does not change what it is given. Keys are bytes.
+ * Receives the events of an engine, for metrics and tests. The engine calls it in the middle of its work: an
+ * implementation must only count or record. It must not call the engine, throw, or change its arguments. Keys are
+ * bytes.
  *
- * At any moment, `granted` minus `freed` is the number of slots held, and `queued` minus `left` minus those `granted` to
- * a waiter is the number of waiters.
+ * At any moment, `granted` minus `freed` is the number of slots held, and `queued` minus `left` minus those `granted`
+ * to a waiter is the number of waiters.
  */
 export interface EngineObserver {
-  /** @param waitedMs 0 if it was free @param waiter who had been queued for it; undefined if it was free */
+  /** @param waitedMs 0 if the slot was free @param waiter the waiter that was queued; undefined if the slot was free */
   granted(kind: Kind, key: string, waitedMs: Ms, hold: ObservedHold, waiter: ObservedWaiter | undefined): void;
   freed(kind: Kind, key: string, heldMs: Ms, by: FreedBy, hold: ObservedHold): void;
-  /** @param length of the key's queue, with the newcomer */
+  /** @param length of the key's queue, the new waiter included */
   queued(kind: Kind, key: string, length: number, waiter: ObservedWaiter): void;
   left(kind: Kind, key: string, waitedMs: Ms, by: LeftBy, waiter: ObservedWaiter): void;
   refused(status: Refusal): void;
-  /** The lease begins anew: by a renewal, or by the `wait` that returns an enqueued grant. */
+  /** The lease starts again: by a renewal, or by the `wait` that returns an enqueued grant. */
   extended(kind: Kind, key: string, hold: ObservedHold): void;
 }

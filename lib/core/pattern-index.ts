@@ -2,14 +2,15 @@ import { WILDCARDS } from '../protocol/patterns.js';
 import { KeyMap } from './key-map.js';
 import type { Topic } from './topic.js';
 
-/** Topics in no order. */
+/** Topics, in no particular order. */
 interface Shelf {
   readonly topics: Topic[];
 }
 
 /**
- * Topics whose patterns have wildcards, found by the first token that is none: a channel meets the patterns that have the
- * same token in the same place, and the few without any. Adding and removing one never moves the others.
+ * Topics whose patterns have wildcards, indexed by their first literal token: a channel is compared only with patterns
+ * that have the same token in the same position, and with the few that have no literal token. Adding or removing a
+ * topic never moves more than one other.
  */
 export class PatternIndex {
   private readonly byPattern = new KeyMap<Topic>();
@@ -35,7 +36,7 @@ export class PatternIndex {
     this.byPattern.delete(topic.pattern);
     const place = placeOf(topic.pattern);
     const { topics } = this.shelves.get(place)!;
-    // The last one takes its slot.
+    // The last topic moves into the free slot.
     const last = topics.pop()!;
     if (last !== topic) {
       topics[topic.slot] = last;
@@ -49,8 +50,8 @@ export class PatternIndex {
   }
 
   /**
-   * Lists in which all topics are that a channel may match, and others. To be read from their ends to their beginnings, if
-   * topics may come and go meanwhile: each is met at least once then.
+   * Lists that contain every topic a channel may match, and others. If topics may come and go meanwhile, read the lists
+   * from the end to the beginning: each topic is then visited at least once.
    */
   candidates(channel: string): (readonly Topic[])[] {
     const found: (readonly Topic[])[] = [];
@@ -68,7 +69,7 @@ export class PatternIndex {
   }
 }
 
-/** The number of the first token without wildcard, and the token; empty if all are wildcards. */
+/** The position of the first literal token, and the token; empty if all tokens are wildcards. */
 function placeOf(pattern: string): string {
   const tokens = pattern.split('.');
   const at = tokens.findIndex((token) => !WILDCARDS.has(token));

@@ -3,7 +3,7 @@ import type { Session } from './session.js';
 import type { Delivery, SignalHub } from './signal-hub.js';
 import type { OpId } from './types.js';
 
-/** Is told how many copies there were of a signal. */
+/** Called with the number of copies of a signal. */
 type Told = (session: Session, op: OpId, copies: number) => void;
 
 interface Publication {
@@ -13,8 +13,8 @@ interface Publication {
 }
 
 /**
- * Delivers signals in portions, so that one to thousands of listeners keeps nobody waiting. Signals on one channel are
- * delivered one after the other, so that all listeners get them in the same order; channels take turns.
+ * Delivers signals in portions, so that a signal to thousands of listeners delays nobody else. Signals on one channel
+ * are delivered one after the other, so that all listeners get them in the same order; channels take turns.
  */
 export class Publisher {
   /** By channel, in the order of their turns. */
@@ -32,11 +32,11 @@ export class Publisher {
     return this.waiting.size > 0;
   }
 
-  /** The publisher is told at once if nothing stands in the way. */
+  /** Calls `told` at once if the signal need not wait. */
   publish(session: Session, op: OpId, channel: string, payload: string): void {
     const { hub, waiting } = this;
-    const line = waiting.get(channel);
-    if (line) return void line.push({ session, op, delivery: hub.publish(channel, payload) });
+    const queue = waiting.get(channel);
+    if (queue) return void queue.push({ session, op, delivery: hub.publish(channel, payload) });
     if (hub.allowance > 0) {
       const copies = hub.publishAtOnce(channel, payload);
       if (copies !== undefined) return this.told(session, op, copies);
@@ -45,18 +45,18 @@ export class Publisher {
     if (hub.allowance <= 0 || !this.step(publication)) waiting.set(channel, [publication]);
   }
 
-  /** A portion of what waits. */
+  /** Delivers a portion of what waits. */
   proceed(): void {
     const { hub, waiting } = this;
     hub.allowance = ALLOWANCE;
-    for (const [channel, line] of waiting) {
-      while (hub.allowance > 0 && line.length > 0 && this.step(line[0]!)) line.shift();
-      if (line.length === 0) waiting.delete(channel);
+    for (const [channel, queue] of waiting) {
+      while (hub.allowance > 0 && queue.length > 0 && this.step(queue[0]!)) queue.shift();
+      if (queue.length === 0) waiting.delete(channel);
       if (hub.allowance > 0) continue;
-      if (line.length === 0) return;
+      if (queue.length === 0) return;
       // It has had its turn.
       waiting.delete(channel);
-      waiting.set(channel, line);
+      waiting.set(channel, queue);
       return;
     }
   }

@@ -7,7 +7,7 @@ import { batchSize } from './batch-size.js';
 import { Resource } from './resource.js';
 import type { EngineOptions } from './types.js';
 
-/** All resources by kind and key, and the collection of those that lie idle (spec 4.1, 4.7). */
+/** All resources by kind and key, and the garbage collection of idle ones (spec 4.1, 4.7). */
 export class ResourceTable {
   private nearlyFull = false;
   private readonly byKey: Readonly<Record<Kind, KeyMap<Resource>>> = { lock: new KeyMap(), sem: new KeyMap() };
@@ -28,7 +28,7 @@ export class ResourceTable {
     return this.byKey[kind].get(key);
   }
 
-  /** The resource of a key, made if need be; or why there is none. */
+  /** The resource of a key, created if necessary, or the reason for a refusal. */
   open(kind: Kind, key: string, limit: Limit): Resource | 'limit_mismatch' | 'max_locks' {
     const known = this.byKey[kind].get(key);
     if (known) return known.limit === limit ? known : 'limit_mismatch';
@@ -42,7 +42,7 @@ export class ResourceTable {
     return made;
   }
 
-  /** To be called after holders or waiters of a resource changed: it becomes idle, or is idle no more. */
+  /** Must be called after holders or waiters of a resource have changed: it may become idle, or busy again. */
   settle(res: Resource, now: Ms): void {
     const empty = res.holders.size === 0 && res.queue.size === 0;
     if (empty === (res.idleSince !== undefined)) return;
@@ -55,7 +55,7 @@ export class ResourceTable {
     }
   }
 
-  /** The first tick at which the longest idle resource may be forgotten: its idle time must exceed the maximum. */
+  /** The first tick at which the longest idle resource may be removed: its idle time must exceed the maximum. */
   get nextCollection(): Ms {
     const oldest = this.idle.head;
     if (!oldest) return Infinity;
@@ -64,7 +64,7 @@ export class ResourceTable {
     return this.start + tick * gcIntervalMs;
   }
 
-  /** Forgets a portion; if more are due, `nextCollection` stays in the past. */
+  /** Removes a portion of idle resources; if more are due, `nextCollection` stays in the past. */
   collect(now: Ms): void {
     for (let left = batchSize(this.idle.size); left > 0 && this.nextCollection <= now; left--) {
       const oldest = this.idle.head!;
@@ -75,8 +75,8 @@ export class ResourceTable {
   }
 
   /**
-   * Each resource that is there now, unless it is forgotten before its turn comes: resources may come and go between two steps.
-   * For one that came later, undefined: its key may have been met before.
+   * Yields each resource that exists now, unless it is removed before its turn: resources may come and go between two
+   * steps. Yields undefined for one created later, because its key may have been visited before.
    */
   walk(): Generator<Resource | undefined, void> {
     return this.olderThan(++this.walks);

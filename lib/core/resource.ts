@@ -6,16 +6,16 @@ import { type HolderSet, ManyHolders, OneHolder } from './holders.js';
 import type { Session } from './session.js';
 import type { OpId } from './types.js';
 
-/** A slot of a resource in somebody's hands. Member of its session's list, and of its resource's holders. */
+/** A held slot of a resource. Member of the list of its session, and of the holders of its resource. */
 export class Hold implements Linked<Hold>, Expiring {
   prev: Hold | undefined = undefined;
   next: Hold | undefined = undefined;
   slot = -1;
-  /** Judged to be over, and not yet taken away. */
+  /** The lease has expired but has not been taken away yet. */
   lapsed = false;
-  /** While an `enqueue` that led to this hold has not been answered by a `wait`. */
+  /** Set while an `enqueue` got this hold and no `wait` has returned it yet. */
   ticket: Ticket | undefined = undefined;
-  /** When it was granted. Only an engine with an observer sets it: for others, holds are a field smaller. */
+  /** When it was granted. Set only if the engine has an observer; otherwise holds are a field smaller. */
   declare since: Ms;
 
   constructor(
@@ -32,11 +32,11 @@ export class Waiter implements Linked<Waiter>, Expiring {
   prev: Waiter | undefined = undefined;
   next: Waiter | undefined = undefined;
   slot = -1;
-  /** End of the wait; Infinity while nobody waits on an enqueued place. */
+  /** End of the wait; Infinity for an enqueued place without a `wait`. */
   due: Ms = Infinity;
-  /** To be answered when granted; undefined while enqueued without a `wait`. */
+  /** The operation to answer on a grant; undefined for an enqueued place without a `wait`. */
   op: OpId | undefined = undefined;
-  /** When it joined the queue; set as that of a hold. */
+  /** When it joined the queue. Set only if the engine has an observer. */
   declare since: Ms;
 
   constructor(
@@ -63,14 +63,14 @@ export class Resource implements Linked<Resource>, Expiring {
   due: Ms = Infinity;
   readonly queue = new LinkedList<Waiter>();
   readonly holders: HolderSet<Hold>;
-  /** Since when there has been neither holder nor waiter; undefined while there is one. */
+  /** When the last holder or waiter left; undefined while there is one. */
   idleSince: Ms | undefined = undefined;
 
   constructor(
     readonly kind: Kind,
     readonly key: string,
     readonly limit: Limit,
-    /** How many walks through the table had begun when it was made. */
+    /** How many walks through the table had begun when it was created. */
     readonly born = 0,
   ) {
     this.holders = limit === 1 ? new OneHolder<Hold>() : new ManyHolders<Hold>();

@@ -3,12 +3,12 @@ import type { Hold, Resource, Ticket, Waiter } from './resource.js';
 import type { OpId, SessionSink } from './types.js';
 
 /**
- * One connection, as the engine knows it: what it holds, what it waits for, its two-phase states. Ends when its connection
- * does: Engine.close, which is in disconnect.ts.
+ * One connection, as the engine sees it: its holds, its waiting operations, its two-phase states. It ends with its
+ * connection: Engine.close, which is in disconnect.ts.
  */
 export class Session {
   readonly holds = new LinkedList<Hold>();
-  /** Open operations that stand in a queue. */
+  /** Operations that wait in a queue. */
   readonly waiting = new Map<OpId, Waiter>();
   readonly tickets = new Map<Resource, Ticket>();
   closed = false;

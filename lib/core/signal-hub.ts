@@ -7,29 +7,29 @@ import type { Session } from './session.js';
 import { type Group, Topic } from './topic.js';
 import { WEIGHT } from './signal-weight.js';
 
-/** A line of `signal_channels` (spec 5). */
+/** An entry of `signal_channels` (spec 5). */
 export interface ChannelCount {
   readonly pattern: string;
-  /** Empty for those who listen without one. */
+  /** Empty for listeners without a group. */
   readonly group: string;
   readonly listeners: number;
 }
 
-/** A signal on its way: a step each time that it has used up what it was allowed, in the end the number of copies. */
+/** A signal being delivered: yields whenever the allowance is used up, and returns the number of copies. */
 export type Delivery = Generator<undefined, number>;
 
-/** Publish and subscribe (spec 6). Nothing is stored: who does not listen at that moment gets nothing. */
+/** Publish and subscribe (spec 6). Nothing is stored: a session that does not listen at that moment gets nothing. */
 export class SignalHub {
-  /** What may still be done before others have their turn. Whoever sets it goes on with deliveries that wait for it. */
+  /** How much work may be done before other sessions get a turn. The code that resets it also resumes deliveries. */
   allowance = 0;
-  /** How many subscriptions there are. */
+  /** The number of subscriptions. */
   size = 0;
   private readonly exact = new KeyMap<Topic>();
   private readonly wild = new PatternIndex();
-  /** Subscriptions of a session: the pattern, or pattern LF group. */
+  /** The subscriptions of each session: the pattern, or pattern LF group. */
   private readonly bySession = new Map<Session, Set<string>>();
   private readonly most: number;
-  /** Counts signals and walks, so that what came after one began can be told from what came before. */
+  /** Counts signals and walks, to tell subscriptions made after the start of one from those made before. */
   private moment = 0;
 
   /** @param maxSubscriptions of a session; 0 = 10,000 */
@@ -37,7 +37,7 @@ export class SignalHub {
     this.most = maxSubscriptions || DEFAULT_MAX_SUBSCRIPTIONS;
   }
 
-  /** False: the session has as many subscriptions as it may. Saying the same twice is no second one. */
+  /** Returns false if the session has reached its limit of subscriptions. Repeating one does not count. */
   listen(session: Session, pattern: string, group: string): boolean {
     const mine = this.bySession.get(session) ?? new Set();
     const said = nameOf(pattern, group);
@@ -64,7 +64,7 @@ export class SignalHub {
     this.leave(session, pattern, group);
   }
 
-  /** Of a session that is gone, forgets up to `most` subscriptions; returns how many. */
+  /** Removes up to `most` subscriptions of a session that has ended; returns how many. */
   drop(session: Session, most: number): number {
     const mine = this.bySession.get(session);
     if (!mine) return 0;
@@ -81,7 +81,7 @@ export class SignalHub {
     return dropped;
   }
 
-  /** The number of copies of a signal that need not wait for one another: none, or a few to one pattern; else undefined. */
+  /** Delivers a signal with no listeners, or few on one pattern; returns the number of copies, or else undefined. */
   publishAtOnce(channel: string, payload: string): number | undefined {
     if (this.wild.size > 0) return undefined;
     const topic = this.exact.get(channel);
@@ -94,12 +94,12 @@ export class SignalHub {
     return copies;
   }
 
-  /** To be stepped on until it is done; its value is the number of copies that were put into buffers (spec 6.3). */
+  /** A delivery for the caller to step through. It returns the number of copies put into buffers (spec 6.3). */
   publish(channel: string, payload: string): Delivery {
     return this.deliver(channel, payload, ++this.moment);
   }
 
-  /** Listeners of each pattern and of each of its groups; undefined for what came after the walk began. */
+  /** Yields the listeners of each pattern and of each of its groups; undefined for those added after the walk began. */
   walk(): Generator<ChannelCount | undefined, void> {
     return this.countsBefore(++this.moment);
   }
@@ -119,7 +119,7 @@ export class SignalHub {
 
   private *deliver(channel: string, payload: string, moment: number): Delivery {
     const exact = this.exact.get(channel);
-    // Where there are no wildcards, nobody can be met twice.
+    // Without wildcards no session can match twice.
     const served = this.wild.size > 0 ? new Set<Session>() : undefined;
     let copies = 0;
     if (exact) {
@@ -147,7 +147,7 @@ export class SignalHub {
     return found;
   }
 
-  /** At most one copy for a session, however many of its patterns match; who cannot take it is evicted (spec 6.4). */
+  /** At most one copy per session, however many of its patterns match; evicts one that cannot take it (spec 6.4). */
   private *toEveryone(
     topic: Topic,
     channel: string,
@@ -158,7 +158,7 @@ export class SignalHub {
     let copies = 0;
     if (this.spend(WEIGHT.pattern)) yield;
     for (const [session, since] of topic.everyone) {
-      // Listeners are in the order in which they came.
+      // Listeners are in the order in which they were added.
       if (since >= moment) break;
       if (this.allowance <= 0) yield;
       if (served?.has(session)) {
@@ -183,7 +183,7 @@ export class SignalHub {
     return copies;
   }
 
-  /** To the member whose turn it is, or the next that can take it. */
+  /** Sends to the member whose turn it is, or to the next that can take it. */
   private toMember(members: readonly Session[], first: number, channel: string, payload: string): boolean {
     for (let i = 0; i < members.length; i++) {
       if (this.push(members[(first + i) % members.length]!, channel, payload)) return true;
@@ -210,7 +210,7 @@ export class SignalHub {
     if (!session.closed) session.sink.evict();
   }
 
-  /** Whether others have their turn now. */
+  /** Returns whether other sessions must get a turn now. */
   private spend(weight: number): boolean {
     this.allowance -= weight;
     return this.allowance <= 0;

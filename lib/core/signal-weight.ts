@@ -1,18 +1,18 @@
-/** What the parts of a delivery cost, in units of about a tenth of a microsecond. */
+/** The cost of the parts of a delivery, in units of about a tenth of a microsecond. */
 export const WEIGHT = {
-  /** A pattern that is looked at. */
+  /** A pattern that is compared. */
   pattern: 2,
-  /** A byte of the channel when patterns are looked for. */
+  /** A byte of the channel, in the search for patterns. */
   byte: 1,
-  /** A listener that has its copy already, because of another pattern. */
+  /** A listener that already has its copy, through another pattern. */
   skip: 1,
-  /** A copy. When it is written is the host's affair. */
+  /** A copy. The host decides when it is written. */
   copy: 4,
   /** The end of a connection. */
   eviction: 1024,
-  /** On top of each copy. */
+  /** Added to each copy. */
   of: (payload: string): number => payload.length >> 7,
 };
 
-/** About a millisecond: what is done in a turn of the event loop. */
+/** The work done in one turn of the event loop: about a millisecond. */
 export const ALLOWANCE = 8192;

@@ -8,24 +8,24 @@ import type { ChannelCount } from './signal-hub.js';
 export const STATS_LISTS = ['locks', 'semaphores', 'idle_locks', 'idle_semaphores', 'signal_channels'] as const;
 export type StatsList = (typeof STATS_LISTS)[number];
 
-/** Is handed JSON of one or more entries of a list, with commas between them, as a byte string. */
+/** Receives one or more entries of a list as JSON separated by commas, as a byte string. */
 export type StatsTaker = (list: StatsList, entries: string) => void;
 
-/** Entries are handed on when there is so much of them. */
+/** Entries are handed on when they reach this many bytes. */
 const HANDED_ON = 64 * 1024;
-/** Most of one portion: a millisecond or two, whatever the keys are. */
+/** The limits of one portion: a millisecond or two, whatever the keys are. */
 const PORTION_BYTES = 64 * 1024;
 const PORTION_VISITS = 1024;
-/** After so many visits the clock is looked at. */
+/** How many visits pass between two checks of the clock. */
 const LOOK_AFTER = 16;
 
-/** To the nanosecond, as the original's clock counts. */
+/** Rounded to the nanosecond, the resolution of the original's clock. */
 const seconds = (ms: Ms): number => Math.round(Math.max(ms, 0) * 1e6) / 1e9;
 
-/** A lock, or a semaphore of limit 1: classified by limit alone (spec 5). Without holder: owner 0, lease 0. */
+/** A lock or a semaphore of limit 1: only the limit counts (spec 5). Without a holder, owner and lease are 0. */
 function heldLock(res: Resource, now: Ms): string {
   const [hold] = res.holders;
-  // A lease without end, which only a user of the engine in this process can have, is the longest the wire knows.
+  // An infinite lease, which only a user of the engine in this process can have, is shown as the longest on the wire.
   const lease = hold ? Math.min(seconds(hold.due - now), MAX_SECONDS) : 0;
   return `{"key":${quote(res.key)},"owner_conn_id":${hold?.session.id ?? 0},"lease_expires_in_s":${lease},"waiters":${res.queue.size}}`;
 }
@@ -39,8 +39,8 @@ const channel = (c: ChannelCount): string =>
   `{"pattern":${quote(c.pattern)},${c.group === '' ? '' : `"group":${quote(c.group)},`}"listeners":${c.listeners}}`;
 
 /**
- * Walks in portions through all that `stats` tells, so that nobody waits while a million keys are written down. What changes
- * meanwhile is told as it is when the walk passes by, or not at all; nothing is told twice.
+ * Walks in portions through everything that `stats` lists, so that nobody waits while a million keys are written. What
+ * changes meanwhile is listed as it is when the walk reaches it, or not at all; nothing is listed twice.
  */
 export class StatsWalk {
   private readonly entries: Record<StatsList, string> = {
@@ -54,8 +54,8 @@ export class StatsWalk {
   private resourcesLeft = true;
 
   /**
-   * @param resources undefined for one that came after the walk began
-   * @param channels as `resources`
+   * @param resources yields undefined for one created after the walk began
+   * @param channels likewise
    */
   constructor(
     private readonly resources: Iterator<Resource | undefined>,
@@ -64,7 +64,7 @@ export class StatsWalk {
   ) {}
 
   /**
-   * Goes on for one portion.
+   * Continues for one portion.
    * @param isOver whether the caller's time is up
    * @returns whether everything has been handed on
    */
@@ -112,7 +112,7 @@ export class StatsWalk {
   }
 }
 
-/** Everything in one go, for few keys: the object of a `stats` reply as a byte string. */
+/** The object of a `stats` reply as a byte string, built at once: for few keys. */
 export function statsJson(connections: number, walkWith: (take: StatsTaker) => StatsWalk, now: Ms): string {
   const told = new Map<StatsList, string>();
   const walk = walkWith((list, entries) => told.set(list, told.has(list) ? `${told.get(list)},${entries}` : entries));

@@ -5,18 +5,18 @@ const TOKEN_BYTES = 16;
 const POOLED = 512;
 
 /**
- * Tokens with a fence (spec 10): 16 hex digits of a number that rises with every grant of this process, then 16 of
- * randomness. Seeded with the wall clock in nanoseconds, the fence also rises over restarts as long as the clock does
- * not go back.
+ * Tokens with a fence (spec 10): 16 hex digits of a number that rises with every grant of this process, then 16 random
+ * ones. The fence is seeded with the wall clock in nanoseconds, so it also rises across restarts unless the clock
+ * goes back.
  */
 export class FencedTokens implements TokenSource {
-  /** Tokens in the making: randomness is drawn for many at a time, because a call for each is slow. */
+  /** Random bytes for many tokens at a time, because a call for each token is slow. */
   private readonly pool = Buffer.alloc(TOKEN_BYTES * POOLED);
   private at = this.pool.length;
   private high: number;
   private low: number;
 
-  /** @param last the highest fence that may have been given out before */
+  /** @param last the highest fence that may have been issued before */
   constructor(
     private readonly entropy: Entropy,
     last: bigint,

@@ -1,8 +1,8 @@
 import type { Session } from './session.js';
 
 /**
- * Those who listen to a pattern without a group, each with the moment at which it began to. Most patterns have one listener,
- * which needs no map.
+ * The listeners of a pattern that are in no group, each with the moment at which it was added. Most patterns have one
+ * listener, which needs no map.
  */
 export class Listeners {
   private one: Session | undefined = undefined;
@@ -13,7 +13,7 @@ export class Listeners {
     return this.many ? this.many.size : this.one ? 1 : 0;
   }
 
-  /** @param session one that does not listen yet */
+  /** @param session must not be in the set yet */
   add(session: Session, since: number): void {
     if (this.many) {
       this.many.set(session, since);
@@ -34,21 +34,21 @@ export class Listeners {
     else if (this.one === session) this.one = undefined;
   }
 
-  /** In the order in which they came. Listeners may come and go between two steps. */
+  /** In the order of addition. Listeners may come and go between two steps. */
   [Symbol.iterator](): Iterator<readonly [Session, number]> {
     if (this.many) return this.many.entries();
     return (this.one ? [[this.one, this.oneSince] as const] : [])[Symbol.iterator]();
   }
 }
 
-/** The members of one (pattern, group) pair; each signal goes to one of them, in turn (spec 6.3). */
+/** The members of one (pattern, group) pair; they take turns, and each signal goes to one of them (spec 6.3). */
 export interface Group {
   readonly members: Session[];
   turn: number;
   readonly since: number;
 }
 
-/** A pattern, and who listens to it. */
+/** A pattern and its listeners. */
 export class Topic {
   readonly everyone = new Listeners();
   groups: Map<string, Group> | undefined = undefined;

@@ -5,48 +5,48 @@ import type { EngineObserver } from './observer.js';
 /** Chosen by the host; unique in its session while the operation is open. */
 export type OpId = number;
 
-/** What the engine executes: the requests of the protocol but those that are the host's own affair. */
+/** What the engine executes: the requests of the protocol, except those that the host answers itself. */
 export type Command = Exclude<Request, { t: 'auth' | 'ping' | 'stats' }>;
 
-/** `cancelled`: by Engine.cancel; never on a wire. */
+/** `cancelled`: by `Engine.cancel`; never sent on the wire. */
 export type Answer = Reply | { s: 'cancelled' };
 
 /**
- * Where a session's answers go. The engine calls it in the middle of its work: an implementation only notes what it
- * is told and does not call the engine back.
+ * Receives the answers for a session. The engine calls it in the middle of its work: an implementation must only record
+ * the answer, and not call the engine back.
  */
 export interface SessionSink {
-  /** Exactly once for each exec, at once or later: a wait when it is over, a signal when it has been delivered. */
+  /** Called exactly once per `exec`, at once or later: when a wait is over, when a signal has been delivered. */
   reply(op: OpId, answer: Answer): void;
-  /** A signal; false when the session cannot take one more (it is then skipped, or evicted). */
+  /** Delivers a signal. Returns false if the session cannot take another one; it is then skipped or evicted. */
   push(channel: string, payload: string): boolean;
-  /** The session does not keep up; the host closes it and calls Engine.close. */
+  /** The session does not keep up; the host closes it and calls `Engine.close`. */
   evict(): void;
 }
 
-/** Names grants. */
+/** Issues the tokens of grants. */
 export interface TokenSource {
-  /** 32 lowercase hex digits, the first 16 a number greater than that of every token before (spec 10). */
+  /** 32 lowercase hex digits; the first 16 are a number greater than in every earlier token (spec 10). */
   next(): string;
 }
 
 export interface EngineOptions {
   /** Lease of requests that name none. */
   defaultLeaseMs: Ms;
-  /** Expired leases are taken away on ticks of this length, counted from the start (spec 4.4). */
+  /** Expired leases are freed at this interval, counted from the start (spec 4.4). */
   sweepIntervalMs: Ms;
   gcIntervalMs: Ms;
-  /** Resources idle for longer than this are forgotten at the next GC tick (spec 4.7). */
+  /** Resources idle for longer than this are removed at the next GC tick (spec 4.7). */
   gcMaxIdleMs: Ms;
-  /** Resources of both kinds, idle ones included. */
+  /** Most resources of both kinds, idle ones included. */
   maxLocks: number;
-  /** Length of a resource's queue; 0 = unlimited. */
+  /** Longest queue of a resource; 0 = unlimited. */
   maxWaiters: number;
-  /** Distinct subscriptions of a session; 0 = 10,000. */
+  /** Most distinct subscriptions of a session; 0 = 10,000. */
   maxSubscriptions: number;
-  /** Called when four fifths of `maxLocks` are reached, and again only after half of them had been free. */
+  /** Called when 80 % of `maxLocks` are reached, and again only after usage has fallen below half. */
   onNearlyFull?: (resources: number) => void;
-  /** Is told what the engine does. Default: nobody is, which costs a comparison for each event. */
+  /** Receives the events of the engine. Default: none, which costs a comparison per event. */
   observer?: EngineObserver | undefined;
 }
 

@@ -1,15 +1,15 @@
-/** How many connections there are, in all and from each address, and whether one more may come (spec 4.7). */
+/** Counts connections, in total and per address, and decides whether another is admitted (spec 4.7). */
 export class Admission {
   private readonly byAddress = new Map<string, number>();
   count = 0;
 
-  /** @param most @param mostPerAddress 0 = unlimited */
+  /** @param most 0 = unlimited @param mostPerAddress 0 = unlimited */
   constructor(
     private readonly most: number,
     private readonly mostPerAddress: number,
   ) {}
 
-  /** Counts a connection in, unless it is one too many. */
+  /** Counts a connection and returns true, unless a limit is reached. */
   admit(address: string): boolean {
     const here = this.byAddress.get(address) ?? 0;
     if (this.most > 0 && this.count >= this.most) return false;
@@ -27,5 +27,5 @@ export class Admission {
   }
 }
 
-/** An IPv4 address is the same whether the socket is a dual-stack one or not. */
+/** The address of a peer; an IPv4 address is the same whether or not the socket is dual-stack. */
 export const plainAddress = (address: string | undefined): string => (address ?? '').replace(/^::ffff:(?=[\d.]+$)/, '');

@@ -11,8 +11,8 @@ import { TimedSession } from './timed-session.js';
 import type { DeferredWriter } from './reply-batch.js';
 
 /**
- * Every entry point of a session. An error in its work ends this session and is logged: no input of one client may end the
- * daemon, or the application that the daemon is part of.
+ * Every entry point of a session. An error ends only this session and is logged: no input of a client may end the
+ * daemon, or the application that embeds it.
  */
 export abstract class ContainedSession
   extends TimedSession
@@ -20,9 +20,9 @@ export abstract class ContainedSession
 {
   due: Ms = Infinity;
   slot = -1;
-  /** The driver resumes it soon. */
+  /** Whether the driver is going to resume it. */
   private woken = false;
-  /** A signal waits to be written to it. */
+  /** Whether a signal waits to be written to it. */
   private hears = false;
 
   constructor(
@@ -46,7 +46,7 @@ export abstract class ContainedSession
     stream.on('close', this.ends);
   }
 
-  /** Woken: the engine had something to say. */
+  /** Woken: the engine has answered. */
   resume(now: Ms): void {
     this.woken = false;
     try {
@@ -80,8 +80,8 @@ export abstract class ContainedSession
   }
 
   /**
-   * Alarm. Deadlines are lazy: a session that lives on does not move its alarm with every line, but looks again when it
-   * rings. Before anything is judged, the sockets are read once more.
+   * Alarm. Deadlines are lazy: a session does not move its alarm with every line, but checks its deadlines when the
+   * alarm rings. Before it does, the sockets are read once more.
    */
   ring(seen: Ms): void {
     const { driver, endings } = this.host;
@@ -92,7 +92,7 @@ export abstract class ContainedSession
     driver.clock.afterPoll(() => endings.do(judge));
   }
 
-  /** Ends the connection without a word. */
+  /** Closes the connection without a reply. */
   abstract drop(): void;
   protected abstract onData(chunk: Buffer): void;
   protected abstract onEnd(): void;
@@ -109,14 +109,14 @@ export abstract class ContainedSession
     this.host.driver.wake(this);
   }
 
-  /** Wakes the session when its turn to be sent signals has come. */
+  /** Wakes the session when it is its turn to receive signals. */
   protected wakeForPush(): void {
     if (this.hears) return;
     this.hears = true;
     this.host.pushes.do(this.heard);
   }
 
-  /** Ends the session, whatever is under way. */
+  /** Ends the session, whatever it is doing. */
   protected readonly ends = (): void => this.contain(() => this.drop());
 
   private readonly heard = (): void => {
@@ -130,7 +130,7 @@ export abstract class ContainedSession
     this.host.scheduler.add(this);
   }
 
-  /** Makes sure that deadlines are looked at by `due`. */
+  /** Makes sure that deadlines are checked by `due`. */
   protected lookBy(due: Ms): void {
     if (due === Infinity || (this.slot >= 0 && this.due <= due)) return;
     this.host.alarms.set(this, due);

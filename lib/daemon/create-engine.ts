@@ -7,7 +7,7 @@ import type { EngineOptions } from '../core/types.js';
 import type { DaemonLogger } from './logger.js';
 import type { ResolvedServerOptions } from './options.js';
 
-/** The options of a server that are its engine's. */
+/** The options of a server that concern its engine. */
 export type EngineSettings = Pick<
   ResolvedServerOptions,
   'defaultLeaseTtl' | 'leaseSweepInterval' | 'gcInterval' | 'gcMaxIdle' | 'maxLocks' | 'maxWaiters' | 'maxSubscriptions'
@@ -15,7 +15,7 @@ export type EngineSettings = Pick<
 
 const seconds = (s: number): number => s * 1000;
 
-/** The same in the engine's units. */
+/** The options of the engine, in its units. */
 export const engineOptionsOf = (options: EngineSettings): EngineOptions => ({
   defaultLeaseMs: seconds(options.defaultLeaseTtl),
   sweepIntervalMs: seconds(options.leaseSweepInterval),
@@ -26,7 +26,7 @@ export const engineOptionsOf = (options: EngineSettings): EngineOptions => ({
   maxSubscriptions: options.maxSubscriptions,
 });
 
-/** The engine that a server's options describe, and its time: the only place of lib where one is put together. */
+/** Creates an engine from a server's options, and its driver: the only place in lib that does. */
 export function createEngine(
   options: EngineSettings,
   clock: Clock,
@@ -38,7 +38,7 @@ export function createEngine(
     {
       ...engineOptionsOf(options),
       onNearlyFull: (keys) =>
-        log('warn', 'many keys: released keys count for about a minute; raise max-locks', {
+        log('warn', 'close to max-locks: released keys count for about a minute; raise the limit', {
           keys,
           maxLocks: options.maxLocks,
         }),

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Request } from '../protocol/messages.js';
 
-/** Whether a request is an `auth` with the token. Takes the same time wherever the first difference is (spec 2). */
+/** Whether a request is an `auth` with the right token. Compares in constant time (spec 2). */
 export function isLogin(frame: Request | string, secret: Buffer): boolean {
   const said = typeof frame === 'object' && frame.t === 'auth' ? frame.token : undefined;
   const token = Buffer.from(said ?? '', 'latin1');

@@ -6,7 +6,7 @@ const LOOK_MS: Ms = 1000;
 
 /**
  * Checks once a second whether this process can open another file. While it cannot (EMFILE, ENFILE), libuv accepts
- * connections and closes them without telling anybody.
+ * connections and closes them silently.
  */
 export class DescriptorWatch {
   private timer: Timer | undefined;

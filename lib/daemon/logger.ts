@@ -3,27 +3,27 @@ import { isThenable } from '../common/thenables.js';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** Where a daemon tells what happens to it; a library prints nothing by itself. What the logger throws is ignored. */
+/** Receives the log of a daemon; the library itself prints nothing. Errors that the logger throws are ignored. */
 export type DaemonLogger = (level: LogLevel, message: string, attributes?: Readonly<Record<string, unknown>>) => void;
 
 export const silent: DaemonLogger = () => {};
 
 const ignore = (): void => {};
 
-/** Never throws, and leaves no rejection unhandled: a daemon outlives its log. */
+/** A logger that never throws and leaves no rejection unhandled: a daemon must survive a failing log. */
 export const harmless =
   (logger: DaemonLogger): DaemonLogger =>
   (level, message, attributes) => {
     try {
       const outcome: unknown = logger(level, message, attributes);
-      // Not every promise is one of this realm.
+      // It may be a promise of another realm.
       if (isThenable(outcome)) outcome.then(ignore, ignore);
     } catch {
-      // Nobody is left to be told.
+      // There is nowhere left to report it.
     }
   };
 
-/** Between two lines with the same message. */
+/** The least time between two lines with the same message. */
 const QUIET_MS: Ms = 1000;
 
 interface Quiet {
@@ -33,7 +33,7 @@ interface Quiet {
   timer: Timer;
 }
 
-/** For messages that peers can cause as often as they like: at most one line a second for each message, with a count. */
+/** For messages that peers can trigger at will: at most one line a second per message, with a count. */
 export class SparseLog {
   private readonly quiet = new Map<string, Quiet>();
 
@@ -42,14 +42,14 @@ export class SparseLog {
     private readonly clock: Clock,
   ) {}
 
-  /** A line for the first, and one with the newest attributes for all that follow within a second. */
+  /** Logs the first occurrence at once, and those of the following second as one line with the newest attributes. */
   tell(level: LogLevel, message: string, attributes: Readonly<Record<string, unknown>> = {}): void {
     const quiet = this.quiet.get(message);
     if (quiet) Object.assign(quiet, { count: quiet.count + 1, level, attributes });
     else this.say(level, message, attributes, 1);
   }
 
-  /** Tells what has been counted. */
+  /** Logs what has been counted. */
   flush(): void {
     for (const [message, quiet] of this.quiet) {
       this.clock.clearTimer(quiet.timer);

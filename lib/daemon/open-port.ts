@@ -12,21 +12,21 @@ export interface ListeningAddress {
 
 /** What a test may replace. */
 export interface Network {
-  /** The addresses that a name stands for. */
+  /** The addresses that a name resolves to. */
   lookup(host: string): Promise<readonly string[]>;
-  /** Rejects with the error of the system. */
+  /** Rejects with the system error. */
   listen(server: Server, host: string, port: number, ipv6Only: boolean): Promise<void>;
-  /** Whether somebody accepts connections there. */
+  /** Whether something accepts connections there. */
   isServed(host: string, port: number): Promise<boolean>;
 }
 
 const LOOPBACKS = ['127.0.0.1', '::1'];
-/** How often another port is looked for, where any will do and the one taken is in use on another address. */
+/** How many ports are tried if any will do and the one chosen is in use on another address. */
 const ATTEMPTS = 20;
-/** A connection within one machine takes far less. */
+/** Far more than a connection within one machine takes. */
 const PROBE_MS: Ms = 500;
 
-/** One port on all addresses of a host. */
+/** A port, open on all addresses of a host. */
 export class OpenPort {
   constructor(
     private readonly servers: readonly Server[],
@@ -39,12 +39,12 @@ export class OpenPort {
 }
 
 /**
- * Opens a port on every address that a host stands for, or on none. Once it is open, nobody else on this machine serves
- * any of them: the listeners are exclusive, also between the workers of a cluster, and the loopback addresses of both
- * families count as one.
- * @param port 0 takes any free one, the same for all addresses
+ * Opens a port on every address that a host resolves to, or on none. While it is open, no other listener on this
+ * machine serves any of them: the listeners are exclusive, even between the workers of a cluster, and the loopback
+ * addresses of both families count as one.
+ * @param port 0 takes any free port, the same for all addresses
  * @param accept gets the connections, once all addresses are open
- * @param failed is told when a connection could not be accepted
+ * @param failed called when a connection could not be accepted
  * @throws ConfigError if the port is in use or an address is not this machine's
  */
 export async function openPort(
@@ -71,7 +71,7 @@ export async function openPort(
 /** One attempt to open all addresses. */
 class Opening {
   private readonly servers: Server[] = [];
-  /** Connections that came before the last address was open. */
+  /** Connections that arrived before the last address was open. */
   private early: Socket[] | undefined = [];
 
   constructor(
@@ -83,11 +83,11 @@ class Opening {
 
   async open(port: number): Promise<OpenPort> {
     try {
-      // Not every system refuses a specific address beside a wildcard, and the other way round.
+      // Not every system refuses a specific address beside a wildcard, or a wildcard beside a specific address.
       if (port !== 0) await this.assertFree(this.addresses.flatMap(reachedBy), port);
       let open = port;
       for (const address of this.addresses) open = await this.listen(address, open);
-      // Only after that: of two who open different addresses at once, at least one sees the other.
+      // Only now: of two processes that open different addresses at once, at least one then sees the other.
       await this.assertFree(this.loopbacksOfOthers(), open);
     } catch (error) {
       for (const server of this.servers) server.close();
@@ -109,7 +109,7 @@ class Opening {
       await this.network.listen(server, address, port, this.addresses.length > 1);
     } catch (error) {
       server.close();
-      // Where the machine has no IPv6, nobody can serve or reach its loopback address.
+      // On a machine without IPv6 nothing can serve or reach the IPv6 loopback address.
       const isMissing = ['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes(codeOf(error) ?? '');
       if (isMissing && address === '::1' && this.addresses.length > 1) return port;
       throw error;
@@ -125,7 +125,7 @@ class Opening {
     this.early.push(socket);
   }
 
-  /** `localhost` may lead there from where these addresses are opened. */
+  /** Loopback addresses that `localhost` may also resolve to, if any of these addresses is a loopback or a wildcard. */
   private loopbacksOfOthers(): string[] {
     const { addresses } = this;
     if (!addresses.some((address) => LOOPBACKS.includes(address) || isWildcard(address))) return [];
@@ -137,11 +137,11 @@ class Opening {
     const served = await Promise.all(addresses.map((address) => this.network.isServed(address, port)));
     const taken = addresses[served.indexOf(true)];
     if (taken === undefined) return;
-    throw Object.assign(new Error(`${hostPort(taken, port)} is served by another`), { code: 'EADDRINUSE' });
+    throw Object.assign(new Error(`${hostPort(taken, port)} has another listener`), { code: 'EADDRINUSE' });
   }
 }
 
-/** The addresses that a host stands for, each once. */
+/** The addresses that a host resolves to, each once. */
 async function addressesOf(host: string, network: Network): Promise<string[]> {
   if (isIP(host)) return [plain(host)];
   const isLocalhost = /(^|\.)localhost\.?$/i.test(host);
@@ -152,17 +152,17 @@ async function addressesOf(host: string, network: Network): Promise<string[]> {
     if (!isLocalhost) throw error;
     found = [];
   }
-  // Names for this machine have both, whatever the hosts file says (RFC 6761): clients ask other resolvers.
+  // Names of this machine have both, whatever the hosts file says (RFC 6761): clients may use other resolvers.
   return [...new Set([...found.map(plain), ...(isLocalhost ? LOOPBACKS : [])])];
 }
 
-/** An IPv4 address as such. */
+/** An IPv4-mapped IPv6 address as plain IPv4. */
 const plain = (address: string): string => address.replace(/^::ffff:(?=[\d.]+$)/i, '');
 
 const isWildcard = (address: string): boolean => address === '0.0.0.0' || address === '::';
 const isLoopback = (address: string): boolean => address === '::1' || address.startsWith('127.');
 
-/** Addresses of this machine at which a listener on that address answers; none for one that may be another machine's. */
+/** The addresses of this machine that reach a listener on `address`; none if it may belong to another machine. */
 function reachedBy(address: string): string[] {
   if (isLoopback(address)) return [address];
   const here = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
@@ -212,9 +212,9 @@ function listenError(host: string, port: number, error: NodeJS.ErrnoException): 
   let text = `cannot listen on ${where}: ${error.message}`;
   if (error.code === 'EADDRINUSE') {
     text = cluster.isWorker
-      ? `${where} is in use already. Each worker of a cluster would have locks of its own: run the daemon in the ` +
-        `primary or as a process of its own, and give the workers the option servers: ['${where}']`
-      : `${where} is in use already. If a dflockd runs there, connect to it with the option servers: ['${where}']`;
+      ? `${where} is already in use. Each worker of a cluster would have locks of its own: run the daemon in the ` +
+        `primary or in a separate process, and give the workers the option servers: ['${where}']`
+      : `${where} is already in use. If a dflockd runs there, connect to it with the option servers: ['${where}']`;
   }
   return new ConfigError(text, { cause: error, server: where });
 }

@@ -17,17 +17,17 @@ import {
 export interface DflockdServerOptions {
   /** Default 127.0.0.1. */
   host?: string | undefined;
-  /** 0 takes any free one. Default 6388. */
+  /** 0 takes any free port. Default 6388. */
   port?: number | undefined;
-  /** Lease of requests that name none; a whole number, as on the wire. Default 33. */
+  /** Lease of requests that specify none; a whole number, as on the wire. Default 33. */
   defaultLeaseTtl?: number | undefined;
-  /** Expired leases are taken away on ticks of this length. Default 1. */
+  /** How often expired leases are freed. Default 1. */
   leaseSweepInterval?: number | undefined;
-  /** Default 5. */
+  /** How often idle keys are removed. Default 5. */
   gcInterval?: number | undefined;
-  /** Keys that lie idle for longer are forgotten. Default 60. */
+  /** Keys idle for longer than this are removed. Default 60. */
   gcMaxIdle?: number | undefined;
-  /** Most keys, released ones included until they are forgotten. Default 1024. */
+  /** Most keys, including released ones until they are removed. Default 1024. */
   maxLocks?: number | undefined;
   /** 0 = unlimited, the default. */
   maxConnections?: number | undefined;
@@ -37,42 +37,43 @@ export interface DflockdServerOptions {
   maxWaiters?: number | undefined;
   /** Most signal patterns of a connection; 0, the default, = 10,000. The next `listen` is answered `error`. */
   maxSubscriptions?: number | undefined;
-  /** A connection that is silent for so long is closed. Default 23. */
+  /** A connection that is silent for this long is closed. Default 23. */
   readTimeout?: number | undefined;
   /**
-   * A connection that does not take what was written within this time is closed; 0 = never. A long `stats` reply is written
-   * in pieces: each has this time, and all of them together have four times as much (20 s if 0). Default 5.
+   * A connection that does not read what was written within this time is closed; 0 = never. A long `stats` reply is
+   * written in pieces: each piece has this time, and all of them together have four times as much (20 s if 0).
+   * Default 5.
    */
   writeTimeout?: number | undefined;
   /** How long `close` waits for clients to leave; 0 = for ever. Default 30. */
   shutdownTimeout?: number | undefined;
-  /** The end of a connection frees what it holds. Default true. */
+  /** Whether closing a connection frees what it holds. Default true. */
   autoReleaseOnDisconnect?: boolean | undefined;
-  /** Files in PEM format; both or none. */
+  /** Files in PEM format; give both or neither. */
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
   authToken?: string | undefined;
-  /** A file whose bytes, without surrounding white space, are the token. `authToken` takes precedence. */
+  /** A file that contains the token; surrounding white space is ignored. `authToken` takes precedence. */
   authTokenFile?: string | undefined;
 }
 
-/** Checked, complete and unchangeable, without those that are read from files or secret. */
+/** Checked, complete and immutable, without options that are secret or name files. */
 export type ResolvedServerSettings = {
-  // Required<…> would leave the undefined in, where the compiler tells it from an absent option.
+  // Required<…> would leave `undefined` in, if the compiler distinguishes it from an absent option.
   readonly [K in Exclude<keyof DflockdServerOptions, 'tlsCert' | 'tlsKey' | 'authToken' | 'authTokenFile'>]-?: Exclude<
     DflockdServerOptions[K],
     undefined
   >;
 };
 
-/** Checked, complete and unchangeable. */
+/** Checked, complete and immutable. */
 export interface ResolvedServerOptions extends ResolvedServerSettings {
   readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined;
   /** Bytes, trimmed. */
   readonly authToken: string | undefined;
 }
 
-/** The options of a server without its secrets: `tls` and `authToken` only tell whether they were given. */
+/** The options of a server without its secrets: `tls` and `authToken` only show whether they were given. */
 export interface ShownServerOptions extends ResolvedServerSettings {
   readonly tls: boolean;
   readonly authToken: boolean;
@@ -106,7 +107,7 @@ export type NumberOption = {
   [K in keyof typeof DEFAULTS]: (typeof DEFAULTS)[K] extends number ? K : never;
 }[keyof typeof DEFAULTS];
 
-/** least: inclusive. Durations may have fractions, counts may not. */
+/** Durations may have fractions, counts may not. */
 export const NUMBERS: Readonly<Record<NumberOption, NumberBounds>> = {
   port: { least: 0, most: 65_535, whole: true },
   defaultLeaseTtl: { least: 1, most: MAX_SECONDS, whole: true },
@@ -123,10 +124,10 @@ export const NUMBERS: Readonly<Record<NumberOption, NumberBounds>> = {
   shutdownTimeout: { least: 0, most: MAX_SECONDS },
 };
 
-/** Whether a text can only be meant as the path of a file. */
+/** Whether a text can only be a file path. */
 const isPath = (text: string): boolean => !/[\r\n]/.test(text) && (isAbsolute(text) || /^\.{1,2}[\\/]/.test(text));
 
-/** The least and the most that a numeric option may be. `above`: the least itself is refused. */
+/** The range of a numeric option, bounds included. `above`: `least` itself is refused. */
 export interface NumberBounds {
   readonly least: number;
   readonly above?: true;
@@ -134,10 +135,10 @@ export interface NumberBounds {
   readonly whole?: true;
 }
 
-/** What `resolveServerOptions` has returned: it is not checked again, nor are its files read again. */
+/** Results of `resolveServerOptions`, which are not checked again, nor are their files read again. */
 const RESOLVED = new WeakSet<object>();
 
-/** How an option is called where it was given. */
+/** The name of an option for messages, as the user wrote it: a property or a flag. */
 export type NameOfOption = (option: string) => string;
 
 /** @throws ConfigError naming the option and the value */
@@ -210,10 +211,8 @@ class Resolution {
 
   private tls(cert: string | undefined, key: string | undefined): ResolvedServerOptions['tls'] {
     if (!cert && !key) return undefined;
-    if (!cert)
-      throw new ConfigError(`${this.nameOf('tlsKey')} (${show(key)}) needs ${this.nameOf('tlsCert')} beside it`);
-    if (!key)
-      throw new ConfigError(`${this.nameOf('tlsCert')} (${show(cert)}) needs ${this.nameOf('tlsKey')} beside it`);
+    if (!cert) throw new ConfigError(`${this.nameOf('tlsKey')} (${show(key)}) requires ${this.nameOf('tlsCert')}`);
+    if (!key) throw new ConfigError(`${this.nameOf('tlsCert')} (${show(cert)}) requires ${this.nameOf('tlsKey')}`);
     return { cert: this.file('tlsCert', cert), key: this.file('tlsKey', key) };
   }
 
@@ -222,13 +221,13 @@ class Resolution {
       return readFileSync(path);
     } catch (error) {
       const { message, code } = error as NodeJS.ErrnoException;
-      // What is no path may be the secret itself.
+      // A text that is not a path may be the secret itself.
       if (!isPath(path)) throw new ConfigError(`${this.nameOf(option)}: cannot read the file: ${code}`);
       throw new ConfigError(`${this.nameOf(option)}: cannot read ${show(path)}: ${message}`, { cause: error });
     }
   }
 
-  /** An empty token counts as none given; a blank one is a mistake. */
+  /** An empty token counts as none; a blank one is refused. */
   private token(token: string | undefined, file: string | undefined): string | undefined {
     if (token) return this.checkToken('authToken', toBytes(token));
     if (file) return this.checkToken('authTokenFile', this.file('authTokenFile', file).toString('latin1'));
@@ -237,9 +236,9 @@ class Resolution {
 
   private checkToken(option: Text, bytes: string): string {
     const token = trimBytes(bytes);
-    // The value is a secret: it is not repeated.
+    // The value is a secret, so the message does not show it.
     if (token === '') throw new ConfigError(`${this.nameOf(option)} must not be blank`);
-    if (/[\r\n]/.test(token)) throw new ConfigError(`${this.nameOf(option)} must not hold a line break`);
+    if (/[\r\n]/.test(token)) throw new ConfigError(`${this.nameOf(option)} must not contain a line break`);
     if (token.length > LONG_LINE_CAP) {
       throw new ConfigError(`${this.nameOf(option)} must have at most ${LONG_LINE_CAP} bytes, has ${token.length}`);
     }

@@ -4,32 +4,32 @@ import { SIGNAL_BUFFER_FRAMES, SIGNAL_LINE_CAP } from '../protocol/limits.js';
 import type { SignalMemory } from './signal-memory.js';
 import type { SharedText } from './stats-pieces.js';
 
-/** Bytes that may wait for a peer before nothing more is executed for it. */
+/** While this many bytes wait for a peer, no more of its requests are executed. */
 const FULL = 256 * 1024;
-/** The reader of a long text may keep it waiting for so many write timeouts in all. */
+/** How many write timeouts in total the reader of a long text may keep it waiting. */
 const PATIENCE = 4;
-/** In place of a write timeout, where there is none: long texts are not kept for ever. */
+/** Used for long texts if there is no write timeout: they are not kept for ever. */
 const USUAL_TIMEOUT_MS: Ms = 5_000;
 
-/** What became of a long text: all is written, the peer must read first, or there is more to write at once. */
+/** The progress of a long text: all is written, the peer must read first, or more can be written at once. */
 export type Poured = 'done' | 'waits' | 'more';
 
-/** What is to be said to one peer: collected while requests run, written at once, and watched until the peer took it. */
+/** The output for one peer: collected while requests run, written at once, and watched until the peer has read it. */
 export class Outbox {
   private text = '';
-  /** Pushed frames in `text`, and those handed to the stream which it has not passed on, with their bytes. */
+  /** The number of pushed frames in `text`, and of those still in the stream, with their bytes. */
   private fresh = 0;
   private waiting = 0;
   private waitingBytes = 0;
-  /** Bytes handed to the stream so far; and of those, how many must be gone by `due`. */
+  /** Bytes handed to the stream so far, and how many of them must be gone by `due`. */
   private handed = 0;
   private mark = 0;
   /** When the write timeout of the oldest waiting bytes ends; Infinity when nothing waits (spec 1.5). */
   due: Ms = Infinity;
-  /** A text that is written piece by piece, and the index of the next piece; everything else is written after it. */
+  /** A text being written piece by piece, and the index of the next piece; everything else is written after it. */
   private long: SharedText | undefined = undefined;
   private next = 0;
-  /** How much longer its reader may keep it waiting, and since when it has done so. */
+  /** How much longer the peer may keep the long text waiting, and since when it does. */
   private patienceMs: Ms = 0;
   private waitsSince: Ms = Infinity;
 
@@ -45,8 +45,8 @@ export class Outbox {
   }
 
   /**
-   * A pushed line, unless so many are waiting already (spec 6.4). Those of the turn that is under way do not count, unless a long
-   * text stands before them: a peer cannot have read them.
+   * Adds a pushed line, unless too many are already waiting (spec 6.4). Lines of the current turn do not count, because
+   * the peer cannot have read them yet, unless a long text precedes them.
    */
   addFrame(line: string): boolean {
     const waiting = this.long ? this.waiting + this.fresh : this.waiting;
@@ -57,7 +57,7 @@ export class Outbox {
     return true;
   }
 
-  /** So much waits, here or in the stream, that the peer must read first. */
+  /** Whether so much waits, here or in the stream, that the peer must read first. */
   get isFull(): boolean {
     return this.backlog >= FULL;
   }
@@ -66,12 +66,12 @@ export class Outbox {
     return this.text.length + this.stream.writableLength;
   }
 
-  /** Whether a long text is under way. */
+  /** Whether a long text is being written. */
   get isPouring(): boolean {
     return this.long !== undefined;
   }
 
-  /** A long text is next; `pour` writes it. */
+  /** Starts a long text, which `pour` writes. */
   begin(text: SharedText): void {
     text.open();
     this.long = text;
@@ -80,7 +80,7 @@ export class Outbox {
     this.waitsSince = Infinity;
   }
 
-  /** Writes as much of the long text as the peer takes, until `end` at most. */
+  /** Writes as much of the long text as the peer reads, until `end` at most. */
   pour(clock: Clock, end: Ms): Poured {
     const { stream, long } = this;
     let now = clock.now();
@@ -111,7 +111,7 @@ export class Outbox {
     this.watch(now);
   }
 
-  /** At `due`: whether what waited then has been taken. If so, what waits now gets its own time. */
+  /** Called at `due`: whether the peer has read what it had to. If so, what waits now gets a deadline of its own. */
   progress(now: Ms): boolean {
     if (now - this.waitsSince >= this.patienceMs) return false;
     if (this.handed - this.stream.writableLength < this.mark) return false;
@@ -162,7 +162,7 @@ export class Outbox {
 
   private passedOn(frames: number, length: number): void {
     this.waiting -= frames;
-    // Nothing, if it has been given up meanwhile.
+    // Zero if the outbox has been abandoned meanwhile.
     const freed = Math.min(length, this.waitingBytes);
     this.waitingBytes -= freed;
     this.memory.free(freed);

@@ -1,52 +1,52 @@
 import type { Clock, Ms } from '../common/system.js';
 import type { Request } from '../protocol/messages.js';
 
-/** What may be executed in a turn of the event loop by sessions that flood the daemon. */
+/** How long sessions that flood the daemon may execute in one turn of the event loop. */
 interface Allowance {
-  /** By all sessions that are served directly, if none is queued. */
+  /** All sessions served directly, if none is queued. */
   readonly heardMs: Ms;
-  /** By all queued sessions together, and by each of them at a time. */
+  /** All queued sessions together, and each of them at a time. */
   readonly queuedMs: Ms;
   readonly sliceMs: Ms;
 }
 
-/** A window of 1,000 pipelined requests passes in one go. */
+/** With no other session active, a window of 1,000 pipelined requests passes at once. */
 const ALONE: Allowance = { heardMs: 1.5, queuedMs: 0.75, sliceMs: 0.5 };
-/** Whoever else is there waits for a few turns with each request. */
+/** With other sessions active, which wait a few turns per request. */
 const AMONG_OTHERS: Allowance = { heardMs: 0.4, queuedMs: 0.3, sliceMs: 0.15 };
 
-/** After so many requests a session looks whether its time is over. */
+/** How many requests a session executes between two checks of its time. */
 export const REQUESTS_AT_ONCE = 16;
 
-/** So much of a session may wait to be executed before no more of it is read. */
+/** While this many bytes of a session wait to be executed, no more are read from it. */
 export const UNREAD_BYTES = 64 * 1024;
 
-/** In requests: the cost of stats grows with the number of keys. */
+/** The weight of a request: the cost of `stats` grows with the number of keys. */
 export const weightOf = (frame: Request | string): number =>
   typeof frame === 'object' && frame.t === 'stats' ? REQUESTS_AT_ONCE : 1;
 
-/** A session that has more to execute than fits into its slice of a turn. */
+/** A session with more to execute than fits into its slice of a turn. */
 export interface ScheduledWork {
-  /** Executes for so long, and joins the queue again if there is still more. */
+  /** Executes for `sliceMs`, and joins the queue again if there is more. */
   proceed(now: Ms, sliceMs: Ms): void;
 }
 
 /**
- * Sessions that flood the daemon with requests, queued for what is left of each turn. Who asks for little is heard as it
- * comes, and waits for a turn at most, however much others have asked for.
+ * Queues sessions that flood the daemon with requests, and lets them share what is left of each turn. A session with
+ * few requests is served as they arrive, and waits one turn at most, however much others request.
  */
 export class RequestScheduler {
   private readonly queue: ScheduledWork[] = [];
   private proceeding = false;
-  /** By those who have been heard in this turn and had much to say; and when the last of them looked at the clock. */
+  /** Time spent in this turn by sessions served directly that flood, and when the last of them checked the clock. */
   private spentMs: Ms = 0;
   private looked: Ms = -Infinity;
   private allowance = ALONE;
   private changesBefore = 0;
 
   /**
-   * @param heard runs when some have proceeded
-   * @param changes how often another session was heard than before
+   * @param heard runs when queued sessions have executed requests
+   * @param changes how often the active session has changed
    */
   constructor(
     private readonly clock: Clock,
@@ -55,10 +55,10 @@ export class RequestScheduler {
   ) {}
 
   /**
-   * Whether a session that executes since `began` must join the queue. Who is heard shares the turn with the others who are, and
-   * has the less of it, the more are queued.
+   * Whether a session that has executed since `began` must join the queue. Sessions served directly share the turn; the
+   * longer the queue, the smaller their share.
    *
-   * @param sliceMs what a queued session has for itself
+   * @param sliceMs the slice of a queued session
    */
   isOver(began: Ms, sliceMs?: Ms): boolean {
     const now = this.clock.now();
@@ -78,7 +78,7 @@ export class RequestScheduler {
     this.lookAround();
   };
 
-  /** Whether others were heard since it was asked last: more than the one that floods, which may have been heard in between. */
+  /** Checks whether other sessions were active since the last turn, besides the one that floods. */
   private lookAround(): void {
     const changes = this.changes();
     this.allowance = changes - this.changesBefore > 1 ? AMONG_OTHERS : ALONE;
@@ -91,7 +91,7 @@ export class RequestScheduler {
     const { queuedMs, sliceMs } = this.allowance;
     const end = now + queuedMs;
     this.proceeding = true;
-    // Each at most once in a turn; who is not done goes to the end of the queue.
+    // Each session runs at most once per turn; one that is not done goes to the end of the queue.
     for (let left = queue.length; left > 0 && now < end; left--) {
       queue.shift()!.proceed(now, sliceMs);
       now = clock.now();

@@ -28,28 +28,29 @@ import { StatsDesk } from './stats-desk.js';
 import { TcpSession } from './tcp-session.js';
 import { ReplyBatch } from './reply-batch.js';
 
-/** What a server may be given instead of its own. */
+/** Replacements for a server's own clock, randomness, log and engine. */
 export interface ServerDependencies {
   clock?: Clock | undefined;
   entropy?: Entropy | undefined;
   logger?: DaemonLogger | undefined;
   /**
-   * An engine that lives elsewhere (in-process locks): the server is one more host of its sessions and does not stop its time.
+   * An engine that another component owns (in-process locks): the server is one more host of its sessions, and does not
+   * stop its time.
    * @internal
    */
   driver?: EngineDriver | undefined;
-  /** Is told what the engine does; without effect on an engine that lives elsewhere. @internal */
+  /** Receives the events of the engine; ignored if `driver` is given. @internal */
   observer?: EngineObserver | undefined;
 }
 
-/** Each costs some 50 to 100 µs, with what is written and closed. */
+/** Each costs some 50 to 100 µs, including what is written and closed. */
 const ENDINGS_PER_TURN = 8;
-/** Each listener that is written to costs some 15 µs. Signals that come for one while it waits are written together. */
+/** Each listener written to costs some 15 µs. Signals that arrive for it while it waits are written together. */
 const PUSHES_PER_TURN = 32;
 
 const seconds = (s: number): number => s * 1000;
 
-/** A lock daemon that speaks dflockd's protocol: on a TCP port, and on any byte stream that it is handed. */
+/** A lock daemon that speaks dflockd's protocol, on a TCP port and on any byte stream passed to `handle`. */
 export class DflockdServer {
   readonly #options: ResolvedServerOptions;
   readonly #driver: EngineDriver;
@@ -59,7 +60,7 @@ export class DflockdServer {
   readonly #host: SessionHost;
   readonly #admission: Admission;
   readonly #ownsEngine: boolean;
-  /** Connections from their acceptance on, before and after a TLS handshake. */
+  /** Accepted connections, before and after the TLS handshake. */
   readonly #open = new Set<Duplex>();
   #port: OpenPort | undefined;
   #opening: Promise<OpenPort> | undefined;
@@ -67,7 +68,7 @@ export class DflockdServer {
   #closing: Promise<void> | undefined;
   #whenEmpty: (() => void) | undefined;
 
-  /** @throws ConfigError naming option and value */
+  /** @throws ConfigError that names option and value */
   constructor(options: DflockdServerOptions = {}, deps: ServerDependencies = {}) {
     this.#options = resolveServerOptions(options);
     this.#log = deps.logger ? harmless(deps.logger) : silent;
@@ -81,12 +82,12 @@ export class DflockdServer {
   }
 
   /**
-   * Opens the port on every address that the host stands for, or on none.
-   * @throws ConfigError if the port is in use on one of them, or an address is not this machine's
+   * Opens the port on every address that the host resolves to, or on none.
+   * @throws ConfigError if the port is in use on one of them, or an address does not belong to this machine
    */
   async listen(): Promise<ListeningAddress> {
     if (this.#closing) throw new ConfigError('the server is closed');
-    if (this.#opening) throw new ConfigError('the server is listening already');
+    if (this.#opening) throw new ConfigError('the server is already listening');
     if (this.#options.tls) this.#tls = this.createTls(this.#options.tls);
     const { host, port } = this.#options;
     this.#opening = openPort(
@@ -110,33 +111,33 @@ export class DflockdServer {
     return address;
   }
 
-  /** Where it listens; undefined while it does not. */
+  /** The address it listens on; undefined while it does not listen. */
   address(): ListeningAddress | undefined {
     return this.isClosing ? undefined : this.#port?.address;
   }
 
-  /** The options, checked and complete. Of the token and of TLS it tells only whether they were given. */
+  /** The options, checked and complete. For the token and TLS, only whether they were given. */
   get options(): ShownServerOptions {
     return shownServerOptions(this.#options);
   }
 
-  /** Plain data, without secrets: where it listens, how many are connected, and whether it is closed. */
+  /** Plain data, without secrets: address, number of connections, and whether it is closed. */
   toJSON(): object {
     const address = this.address();
     const listens = address === undefined ? undefined : hostPort(address.host, address.port);
     return { address: listens, connections: this.connections, state: this.#closing ? 'closed' : 'open' };
   }
 
-  /** Open connections, those in a TLS handshake included. */
+  /** The number of open connections, including those in a TLS handshake. */
   get connections(): number {
     return this.#admission.count;
   }
 
   /** Serves one client on a stream: an accepted socket, a TLS socket, one half of a pair. */
   handle(stream: Duplex, peer: string): void {
-    // Without a listener an error would be thrown; the session, if there is one yet, listens as well.
+    // Without a listener an error event would throw. The session, once there is one, has a listener too.
     stream.on('error', () => {});
-    // Its `close` event may have been emitted already: it would be counted for ever.
+    // Its `close` event may already have been emitted, so the connection would be counted for ever.
     if (stream.destroyed) return;
     if (this.#closing || !this.admits(peer)) {
       stream.destroy();
@@ -147,8 +148,8 @@ export class DflockdServer {
   }
 
   /**
-   * Shutdown (spec 7): the port closes, blocked waits get `error`, the next request on each connection `error_draining`.
-   * Resolves when all clients have gone; after `shutdownTimeout` they are cut off.
+   * Drains and shuts down (spec 7): the port closes, blocked waits get `error`, the next request on each connection
+   * gets `error_draining`. Resolves when all connections are closed; after `shutdownTimeout` the server closes them.
    */
   close(): Promise<void> {
     this.#closing ??= this.shutDown();
@@ -200,7 +201,7 @@ export class DflockdServer {
     if (this.#closing || !this.admits(peer)) return void socket.destroy();
     this.track(socket, peer);
     if (this.#tls) {
-      // Who closes inside the handshake is gone; half-open, nobody would notice.
+      // A client that closes during the handshake is gone; a half-open socket would not show it.
       socket.allowHalfOpen = false;
       this.#tls.emit('connection', socket);
     } else {
@@ -210,7 +211,7 @@ export class DflockdServer {
 
   private admits(peer: string): boolean {
     if (this.#admission.admit(peer)) return true;
-    this.#sparse.tell('warn', 'connection refused: too many', { peer, connections: this.#admission.count });
+    this.#sparse.tell('warn', 'connection refused: too many connections', { peer, connections: this.#admission.count });
     return false;
   }
 
@@ -262,7 +263,7 @@ export class DflockdServer {
     const driver = this.#driver;
     const admission = this.#admission;
     const sparse = this.#sparse;
-    // For what clients cause.
+    // For events that clients cause.
     const log: DaemonLogger = (level, message, attributes) => sparse.tell(level, message, attributes);
     const touch = (): void => driver.touch();
     const replyBatch = new ReplyBatch(driver.clock, touch);

@@ -14,13 +14,13 @@ export interface SessionHost {
   readonly alarms: Alarms;
   readonly replyBatch: ReplyBatch;
   readonly scheduler: RequestScheduler;
-  /** Of sessions, by their peers or by deadlines. */
+  /** Limits sessions ended per turn, by their peers or by deadlines. */
   readonly endings: TurnLimiter;
-  /** Of signals, to those who listen. */
+  /** Limits listeners written to per turn. */
   readonly pushes: TurnLimiter;
   readonly stats: StatsDesk;
   readonly signalMemory: SignalMemory;
-  /** What clients bring about: at most one line a second for each message. */
+  /** For events that clients cause: at most one line a second per message. */
   readonly log: DaemonLogger;
   readonly readTimeoutMs: Ms;
   /** 0 = none. */

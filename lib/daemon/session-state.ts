@@ -1,17 +1,17 @@
 import { transitions } from '../common/transitions.js';
 
 /**
- * auth: the first request must be the token. ready: requests are executed. choked: ready, but the peer does not read, so
- * nothing is executed until it does. busy: ready, but an answer is made or written in portions, and nothing is executed
- * until it is given. blocked: a command waits in a queue. leaving: the locks are released, and the last line is on its
- * way. closed.
+ * auth: the first request must be the token. ready: requests are executed. choked: the peer does not read, and no
+ * request is executed until it does. busy: a reply is built or written in portions, and no request is executed until it
+ * is complete. blocked: a command waits in a queue. leaving: the locks are released, and the last line is being sent.
+ * closed.
  */
 export type SessionState = 'auth' | 'ready' | 'choked' | 'busy' | 'blocked' | 'leaving' | 'closed';
 
 /**
- * login: the token was right. block: a command waits. work: an answer takes several portions. answer: the command that
- * waited, or the portions, are answered. choke, drain: the outbox is full, is empty again. leave: the last line has been
- * written. end: the connection is over.
+ * login: the token was right. block: a command has to wait. work: a reply takes several portions. answer: the waiting
+ * command was answered, or the reply is complete. choke: the outbox is full. drain: it is empty again. leave: the last
+ * line was written. end: the connection is closed.
  */
 export type SessionEvent = 'login' | 'block' | 'work' | 'answer' | 'choke' | 'drain' | 'leave' | 'end';
 

@@ -1,15 +1,15 @@
-/** What signals may take that wait for listeners, all together. */
+/** Most bytes of all signals that wait for listeners. */
 const MAX_BYTES = 256 * 2 ** 20;
-/** A listener for which no more waits is never cut off for what waits for others. */
+/** A listener with fewer bytes waiting is never disconnected because of what waits for others. */
 const FAIR_BYTES = 64 * 1024;
 
-/** Counts the bytes of signals that wait for listeners, so that thousands who do not read cannot use up the memory. */
+/** Counts the bytes of signals that wait for listeners: thousands that do not read must not exhaust the memory. */
 export class SignalMemory {
   private used = 0;
 
   constructor(private readonly most = MAX_BYTES) {}
 
-  /** Whether a listener for which so much waits may be sent more. */
+  /** Whether a listener with `waiting` bytes may be sent more. */
   allows(waiting: number): boolean {
     return this.used < this.most || waiting < FAIR_BYTES;
   }

@@ -5,17 +5,17 @@ import { REPLY_LINE_CAP } from '../protocol/limits.js';
 import type { RequestScheduler, ScheduledWork } from './request-scheduler.js';
 import { SharedText, StatsPieces } from './stats-pieces.js';
 
-/** A session that has asked for `stats`, and does nothing else until it is answered. */
+/** A session that has requested `stats` and executes nothing else until it is answered. */
 export interface Asker {
-  /** @param text undefined if it would be longer than clients take */
+  /** @param text undefined if it would be longer than clients accept */
   tell(text: SharedText | undefined): void;
 }
 
-/** With so few entries a reply is made at once. */
+/** Up to this many entries, a reply is built at once. */
 const FEW_ENTRIES = 256;
-/** A text for all askers may take as long as so many slices of a single session. */
+/** A text for all askers may take this many slices of a single session. */
 const SLICES = 6;
-/** For the names of the lists, and the number of connections. */
+/** Bytes for the names of the lists and the number of connections. */
 const FRAME = 256;
 
 interface Making {
@@ -26,20 +26,20 @@ interface Making {
 }
 
 /**
- * Makes the replies to `stats` where there are many keys: in portions, in line with the sessions that flood the daemon, and one text
- * for all who asked before it was begun. Whoever asks later shares the next one. No more memory is used than for two texts of
- * the largest size, however many ask and however slowly they read.
+ * Builds the replies to `stats` if there are many keys: in portions, in the queue of the sessions that flood the
+ * daemon, and one text for all sessions that asked before it was begun. Later ones share the next text. At most two
+ * texts of the largest size are in memory, however many sessions ask and however slowly they read.
  */
 export class StatsDesk implements ScheduledWork {
   private waiting = new Set<Asker>();
   private making: Making | undefined;
   private inLine = false;
-  /** Bytes of texts that somebody still reads. */
+  /** Bytes of texts that are still being read. */
   private unread = 0;
 
   /**
-   * @param connections as `stats` tells them
-   * @param failed is told why no answer could be made
+   * @param connections the number that `stats` reports
+   * @param failed called with the error if no reply could be built
    */
   constructor(
     private readonly engine: Engine,
@@ -49,7 +49,7 @@ export class StatsDesk implements ScheduledWork {
     private readonly failed: (error: unknown) => void,
   ) {}
 
-  /** The object of the reply, if it is short; otherwise the asker is told later, but never from inside this call. */
+  /** Returns the object of the reply if it is short; otherwise the asker gets it later, never during this call. */
   ask(asker: Asker, now: Ms): string | undefined {
     if (this.engine.statsSize <= FEW_ENTRIES) return this.engine.stats(this.connections(), now);
     this.waiting.add(asker);
@@ -57,7 +57,7 @@ export class StatsDesk implements ScheduledWork {
     return undefined;
   }
 
-  /** The asker has gone. */
+  /** Forgets an asker whose session has ended. */
   leave(asker: Asker): void {
     this.waiting.delete(asker);
     this.making?.askers.delete(asker);
@@ -106,7 +106,7 @@ export class StatsDesk implements ScheduledWork {
   private finish(text: SharedText | undefined): void {
     const askers = this.making?.askers ?? [];
     this.making = undefined;
-    // Held open until all askers have it: one that closes it at once must not be the last.
+    // Kept open until all askers have it: otherwise the first to close it could be its last reader.
     text?.open();
     for (const asker of askers) asker.tell(text);
     text?.close();

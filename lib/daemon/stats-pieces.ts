@@ -2,7 +2,7 @@ import { STATS_LISTS, type StatsList, type StatsTaker } from '../core/stats-json
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
-/** Collects what a walk hands on, and makes the reply from it, in pieces: nobody needs the whole at once. */
+/** Collects what a walk hands on, and builds the reply in pieces: the whole is never needed at once. */
 export class StatsPieces {
   private readonly pieces = new Map<StatsList, Buffer[]>();
   /** Bytes of all entries so far, commas included. */
@@ -28,7 +28,7 @@ export class StatsPieces {
   }
 }
 
-/** A text that many read at their own pace, and that is kept until the last has read it. */
+/** A text that several sessions read, each at its own pace; kept until the last has read it. */
 export class SharedText {
   private readers = 0;
 

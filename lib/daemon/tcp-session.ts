@@ -24,11 +24,11 @@ export class TcpSession extends ContainedSession implements SessionSink {
   private op: OpId = 0;
   private answered = false;
   private evicted = false;
-  /** The peer has said that it will send no more. */
+  /** The peer has closed its side and will send no more. */
   private ended = false;
-  /** Its replies are written at the end of this turn. */
+  /** Whether its replies are written at the end of this turn. */
   private talks = false;
-  /** Nothing is read, because enough waits to be executed. */
+  /** Whether reading is paused, because enough waits to be executed. */
   private held = false;
 
   constructor(stream: Duplex, host: SessionHost, peer: string) {
@@ -38,7 +38,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
     this.lookBy(this.nextDeadline());
   }
 
-  /** SessionSink. A reply to a command that took its time: later requests are taken up by `onWake`. */
+  /** SessionSink. After the reply to a command that waited, `onWake` executes later requests. */
   reply(_op: OpId, answer: Answer): void {
     this.answered = true;
     this.outbox.add(encodeReply(answer as Reply));
@@ -54,7 +54,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
       this.wakeForPush();
       return true;
     } catch {
-      return false; // The publisher has nothing to do with it.
+      return false; // The publisher must not fail.
     }
   }
 
@@ -91,7 +91,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
     if (this.state === 'blocked') this.watchTail(now);
     else this.execute(now);
     const { driver, replyBatch } = this.host;
-    // Those first who have waited for what this one has just released.
+    // Sessions that waited for what this one has just released come first.
     driver.resumeWoken();
     if ((this.continued || this.state === 'busy') && this.decoder.unread >= UNREAD_BYTES) {
       this.held = true;
@@ -135,7 +135,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
     this.settle(now);
   }
 
-  /** Nobody is written to before all that has come is executed, or the outbox is full. */
+  /** Writes nothing before all received requests are executed, or the outbox is full. */
   protected onSlice(now: Ms, sliceMs: Ms): void {
     this.continued = false;
     if (this.state === 'closed' || this.state === 'leaving') return;
@@ -150,7 +150,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
     this.getInLine();
   }
 
-  /** Whether all is said, and requests are executed again. */
+  /** Returns whether the long text is written, and requests are executed again. */
   private pour(now: Ms, sliceMs: Ms): boolean {
     const poured = this.outbox.pour(this.host.driver.clock, now + sliceMs);
     if (poured === 'more') this.getInLine();
@@ -207,7 +207,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
         this.answered = false;
         engine.exec(this.session, ++this.op, frame, now);
         if (this.answered) return;
-        // A signal that is delivered in portions is no wait, for which a client may be gone.
+        // Delivering a signal in portions is not a wait, in which a client may leave.
         if (frame.t === 'signal') this.to('work');
         else this.block(now);
     }
@@ -219,7 +219,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
     else this.outbox.add(encodeReply({ s: 'stats', json }));
   }
 
-  /** The first request must be `auth`; whatever else it is, the comparison takes its time (spec 2). */
+  /** The first request must be `auth`; any other takes the same time to compare (spec 2). */
   private authenticate(frame: Request | 'malformed' | 'too_long', now: Ms): void {
     if (!isLogin(frame, this.host.authToken!)) return this.refuse('auth', now);
     this.to('login');
@@ -227,21 +227,21 @@ export class TcpSession extends ContainedSession implements SessionSink {
   }
 
   private block(now: Ms): void {
-    // The peer closed before this was its turn; no other `end` will come.
+    // The peer closed before this request was executed; there will be no other `end` event.
     if (this.ended) return this.drop();
     this.to('block');
     this.blockedSince = now;
     this.watchTail(now);
   }
 
-  /** Too much behind a command that really blocks kills the connection (spec 1.7). */
+  /** Closes the connection if too many bytes follow a command that really blocks (spec 1.7). */
   private watchTail(now: Ms): void {
     if (this.decoder.unread < BLOCKED_TAIL_CAP) return;
     if (now >= this.graceEnd) this.drop();
     else this.lookBy(this.graceEnd);
   }
 
-  /** The peer will send no more, and all it asked has been answered. */
+  /** Ends the session: the peer will send no more, and all its requests have been answered. */
   private farewell(now: Ms): void {
     if (this.state === 'auth') this.refuse('auth', now);
     else if (this.decoder.overlong) this.refuse('error', now);
@@ -249,7 +249,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
   }
 
   private refuse(status: 'error' | 'auth' | 'draining', now: Ms): void {
-    // Who only looks whether the port is open is no intruder.
+    // A client that only checks whether the port is open is not an intruder.
     if (status === 'auth' && (!this.ended || this.decoder.completed > 0)) {
       this.host.log('warn', 'authentication failed', { peer: this.peer });
     }
@@ -257,13 +257,13 @@ export class TcpSession extends ContainedSession implements SessionSink {
     this.leave(now, status === 'auth' ? AUTH_CLOSE_DELAY_MS : 0);
   }
 
-  /** What is in the outbox is the last word. The locks go at once; nothing more is read. */
+  /** Releases the locks at once, sends what is in the outbox, and reads nothing more. */
   private leave(now: Ms, delayMs: Ms): void {
     this.release(now);
     this.to('leave');
     this.leaveAt = this.lastLineDue(now, delayMs, this.host.writeTimeoutMs);
     this.write(now);
-    // Nothing of the peer's is unread then, which would turn the end into a reset.
+    // Nothing from the peer is unread then; unread data would turn the close into a reset.
     if (this.ended && delayMs === 0 && closesCleanly(this.stream)) return this.drop();
     if (delayMs === 0) this.stream.end(() => this.drop());
     this.lookBy(this.leaveAt);

@@ -2,16 +2,16 @@ import type { Ms } from '../common/system.js';
 import { BLOCKED_GRACE_MS, BLOCKED_TAIL_CAP } from '../protocol/limits.js';
 import { nextSessionState, type SessionEvent, type SessionState } from './session-state.js';
 
-/** How long a peer may take to read the last line where no write timeout is set. */
+/** How long a peer may take to read the last line if there is no write timeout. */
 const LAST_LINE_MS: Ms = 5_000;
 
-/** By when a session is over unless something happens. A base class, because it is looked at with every request. */
+/** The deadlines of a session. A base class, because they are checked with every request. */
 export abstract class TimedSession {
-  /** When the line that is being read began (spec 1.5). */
+  /** When the line being read began (spec 1.5). */
   protected lineSince: Ms;
   protected blockedSince: Ms = 0;
   protected leaveAt: Ms = 0;
-  /** Lines are there, and wait to be executed. */
+  /** Whether received requests wait to be executed. */
   protected continued = false;
 
   constructor(
@@ -26,7 +26,7 @@ export abstract class TimedSession {
     this.state = nextSessionState(this.state, event);
   }
 
-  /** When too much may be behind a command that blocks (spec 1.7). */
+  /** From then on, too many bytes behind a blocked command close the connection (spec 1.7). */
   protected get graceEnd(): Ms {
     return this.blockedSince + BLOCKED_GRACE_MS;
   }
@@ -39,12 +39,12 @@ export abstract class TimedSession {
     return this.isOpen && !this.continued ? this.lineSince + this.readTimeoutMs : Infinity;
   }
 
-  /** When the last line must be on its way; 0 stands for no delay and for no write timeout. */
+  /** When the last line must have been sent. @param delayMs 0: none @param writeTimeoutMs 0: none */
   protected lastLineDue(now: Ms, delayMs: Ms, writeTimeoutMs: Ms): Ms {
     return now + (delayMs || writeTimeoutMs || LAST_LINE_MS);
   }
 
-  /** @param writeDue when the peer must have taken what was written @param unread bytes that wait to be executed */
+  /** @param writeDue when the peer must have read what was written @param unread bytes that wait to be executed */
   protected dueBy(writeDue: Ms, unread: number): Ms {
     switch (this.state) {
       case 'auth':

@@ -1,16 +1,16 @@
 import type { Clock } from '../common/system.js';
 
 /**
- * Bounds what a turn of the event loop does of one kind: so much is done at once, the rest in later turns, first come first
- * served. A crowd that comes or goes in one moment then waits for itself, and not everybody else for the crowd.
+ * Limits work of one kind per turn of the event loop; the rest is done in later turns, first come, first served. When a
+ * crowd of clients arrives or leaves at once, its members wait for each other, and other clients do not wait for them.
  */
 export class TurnLimiter {
   private readonly waiting: (() => void)[] = [];
-  /** In this turn. */
+  /** Work done in this turn. */
   private done = 0;
   private turning = false;
 
-  /** @param later runs when some has been done that had to wait */
+  /** @param later runs after work that had to wait has been done */
   constructor(
     private readonly clock: Clock,
     private readonly perTurn: number,

@@ -3,7 +3,7 @@
  * character U+0000–U+00FF for each byte ("latin1"): it compares as bytes do, and nothing is ever normalised.
  */
 
-/** Whether each byte, or character, stands for itself in UTF-8. */
+/** Whether every byte, or character, is ASCII and so stands for itself in UTF-8. */
 export const isAscii = (text: string): boolean => {
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false;
   return true;
@@ -17,8 +17,8 @@ export const fromBytes = (bytes: string): string =>
   isAscii(bytes) ? bytes : Buffer.from(bytes, 'latin1').toString('utf8');
 
 /**
- * A copy with memory of its own. A slice of a received chunk keeps the whole chunk alive; what is kept for long
- * (a key) must not.
+ * A copy with memory of its own. A slice of a received chunk keeps the whole chunk alive, so text that is stored, such
+ * as a key, must be copied.
  */
 export const ownBytes = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('latin1');
 
@@ -31,7 +31,7 @@ const SPACE =
 const LEADING = new RegExp(`^${SPACE}+`);
 const SPACES = new RegExp(`${SPACE}+`);
 
-/** Whether a byte may be white space or begin it; almost every argument has none. */
+/** Whether a byte may be or begin white space; almost no argument has such a byte. */
 export const maySpace = (code: number): boolean => code <= 0x20 || code >= 0xc2;
 
 const plain = (bytes: string): boolean => {
@@ -41,7 +41,7 @@ const plain = (bytes: string): boolean => {
 
 const isSpace = new RegExp(`^${SPACE}$`);
 
-/** Without white space at both ends. Linear in the length, also for hostile input. */
+/** Removes white space at both ends, in linear time even for hostile input. */
 export function trimBytes(bytes: string): string {
   if (plain(bytes)) return bytes;
   const text = bytes.replace(LEADING, '');
@@ -54,7 +54,7 @@ export function trimBytes(bytes: string): string {
   }
 }
 
-/** Words with one space between each two: what well-behaved clients send. */
+/** Words separated by single spaces: what well-behaved clients send. */
 const WORDS = /^[!-\x7f]+(?: [!-\x7f]+)*$/;
 
 /** The fields between runs of white space; none for a blank line. */

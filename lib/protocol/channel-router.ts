@@ -5,7 +5,7 @@ interface Route<T> {
   readonly takers: Set<T>;
 }
 
-/** Who wants what channel, on this side of a connection: pushes do not say to which pattern they are owed (spec 6.2). */
+/** Routes signals to subscribers on the client side: a push does not say which pattern it matched (spec 6.2). */
 export class ChannelRouter<T> {
   private readonly exact = new Map<string, Route<T>>();
   private readonly wild = new Map<string, Route<T>>();
@@ -14,7 +14,7 @@ export class ChannelRouter<T> {
     return this.exact.size + this.wild.size;
   }
 
-  /** True for the first taker of a pattern. */
+  /** Returns whether it is the first taker of the pattern. */
   add(pattern: string, taker: T): boolean {
     const routes = this.routesOf(pattern);
     const known = routes.get(pattern);
@@ -23,7 +23,7 @@ export class ChannelRouter<T> {
     return !known;
   }
 
-  /** True when the pattern has no takers any more. */
+  /** Returns whether it was the last taker of the pattern. */
   remove(pattern: string, taker: T): boolean {
     const routes = this.routesOf(pattern);
     const route = routes.get(pattern);
@@ -36,7 +36,7 @@ export class ChannelRouter<T> {
     return [...(this.routesOf(pattern).get(pattern)?.takers ?? [])];
   }
 
-  /** Everybody who wants this channel, once for each of their patterns. */
+  /** The takers of a channel, once for each of their patterns that match. */
   route(channel: string): T[] {
     const found = [...(this.exact.get(channel)?.takers ?? [])];
     if (this.wild.size === 0) return found;
@@ -45,7 +45,7 @@ export class ChannelRouter<T> {
     return found;
   }
 
-  /** Everybody, once for each of their patterns. */
+  /** All takers, once for each of their patterns. */
   all(): T[] {
     return [...this.exact.values(), ...this.wild.values()].flatMap(({ takers }) => [...takers]);
   }

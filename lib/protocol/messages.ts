@@ -1,22 +1,22 @@
 import type { Ms } from '../common/system.js';
 
 /**
- * What is said between a client and a lock server, as data. The same words go to the engine when it is in this
- * process. Keys, tokens, patterns, channels and payloads are byte strings (bytes.ts). Durations are milliseconds;
- * on the wire they are whole seconds.
+ * The messages between a client and a lock server, as data. An engine in this process takes the same messages. Keys,
+ * tokens, patterns, channels and payloads are byte strings (bytes.ts). Durations are milliseconds here, and whole
+ * seconds on the wire.
  */
 
 /** Locks and semaphores live in separate namespaces (spec 4.1). */
 export type Kind = 'lock' | 'sem';
 
-/** Slots of a resource; 1 for a lock. A bigint only beyond 2^53: the wire has 64 bits. */
+/** The number of slots; 1 for a lock. A bigint only above 2^53: the wire has 64 bits. */
 export type Limit = number | bigint;
 
 export type Request =
   | { t: 'auth'; token: string }
   | { t: 'ping' }
   | { t: 'stats' }
-  /** `waitMs` 0 tries once; `leaseMs` 0 is the server's default. */
+  /** `waitMs` 0 tries once; `leaseMs` 0 means the server's default. */
   | { t: 'acquire'; kind: Kind; key: string; limit: Limit; waitMs: Ms; leaseMs: Ms }
   | { t: 'enqueue'; kind: Kind; key: string; limit: Limit; leaseMs: Ms }
   | { t: 'wait'; kind: Kind; key: string; waitMs: Ms }
@@ -26,7 +26,7 @@ export type Request =
   | { t: 'unlisten'; pattern: string; group: string }
   | { t: 'signal'; channel: string; payload: string };
 
-/** Replies without fields, under their names here; STATUS_WORDS has the words. */
+/** Replies without fields. STATUS_WORDS has their words on the wire. */
 export type PlainStatus =
   | 'ok'
   | 'queued'
@@ -43,7 +43,7 @@ export type PlainStatus =
 
 export type Reply =
   | { s: 'granted'; token: string; leaseMs: Ms }
-  /** A slot at once, in answer to `enqueue`. */
+  /** The answer to an `enqueue` that got a slot at once. */
   | { s: 'acquired'; token: string; leaseMs: Ms }
   | { s: 'renewed'; leaseMs: Ms }
   | { s: 'delivered'; count: number }

@@ -7,16 +7,16 @@ export function isPattern(pattern: string): boolean {
   return tokens.every((token, i) => !/[*>]/.test(token) || token === '*' || (token === '>' && i === tokens.length - 1));
 }
 
-/** A channel to publish on names no wildcard. */
+/** Whether a channel can be published on: it has no wildcard. */
 export const isChannel = (channel: string): boolean => !/[*>]/.test(channel);
 
-/** Whether a valid pattern holds a wildcard. */
+/** Whether a valid pattern has a wildcard. */
 export const isWildcard = (pattern: string): boolean => /[*>]/.test(pattern);
 
-/** Tokens of valid patterns that match more than themselves. */
+/** The tokens that match more than themselves. */
 export const WILDCARDS: ReadonlySet<string> = new Set(['*', '>']);
 
-/** Whether a valid pattern matches a channel; keeps and makes nothing. */
+/** Whether a valid pattern matches a channel; allocates nothing. */
 export function matchesChannel(pattern: string, channel: string): boolean {
   for (let p = 0, c = 0; ;) {
     const pEnd = tokenEnd(pattern, p);
@@ -42,7 +42,7 @@ function tokenEnd(text: string, from: number): number {
 /** The tokens of a channel. */
 export const tokensOf = (channel: string): string[] => channel.split('.');
 
-/** A predicate for a valid pattern, on the tokens of a channel: `*` is exactly one token, `>` one or more. */
+/** Compiles a valid pattern to a predicate on the tokens of a channel: `*` matches one token, `>` one or more. */
 export function tokenMatcher(pattern: string): (tokens: readonly string[]) => boolean {
   const want = pattern.split('.');
   const open = want.at(-1) === '>';

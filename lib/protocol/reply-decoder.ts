@@ -4,12 +4,12 @@ import { STATUS_BY_WORD } from './status.js';
 
 const INTEGER = /^[0-9]+$/;
 
-/** What has no fields, made once. */
+/** Has no fields, so one object serves all. */
 const OK: Reply = Object.freeze({ s: 'ok' });
 
 /**
- * A lease on the wire, from `at` to the end of the line, in milliseconds; undefined for anything but a whole number of
- * seconds above zero.
+ * The lease between `at` and the end of the line, in milliseconds; undefined for anything but a positive whole number
+ * of seconds.
  */
 function leaseOf(line: string, at: number): number | undefined {
   let seconds = 0;
@@ -22,11 +22,11 @@ function leaseOf(line: string, at: number): number | undefined {
 }
 
 /**
- * The meaning of one reply line (LF removed) to a request of kind `to`. Unknown words, and fields that make no sense,
- * are undefined: a violation of the protocol.
+ * Parses one reply line (without LF) to a request of kind `to`. Returns undefined for unknown words and malformed
+ * fields, which violate the protocol.
  */
 export function parseReply(line: string, to: Request['t']): Reply | undefined {
-  // Almost every reply, without a look into the table.
+  // Almost all replies, without a table lookup.
   if (line.startsWith('ok ')) return okWithFields(line.slice(3), to);
   if (line === 'ok' && to === 'release') return OK;
   const plain = STATUS_BY_WORD.get(line);
@@ -41,7 +41,7 @@ export function parseReply(line: string, to: Request['t']): Reply | undefined {
   return undefined;
 }
 
-/** Bare words that answer some requests only; errors answer all. */
+/** Words without fields that answer only some requests; errors answer all. */
 const ONLY_TO: Partial<Record<PlainStatus, ReadonlySet<Request['t']>>> = {
   ok: new Set<Request['t']>(['auth', 'ping', 'release', 'listen', 'unlisten']),
   queued: new Set<Request['t']>(['enqueue']),
@@ -71,14 +71,14 @@ function renewed(rest: string): Reply | undefined {
   return leaseMs === undefined ? undefined : { s: 'renewed', leaseMs };
 }
 
-/** Token and lease, both always there (spec 3): an answer out of turn must not be taken for a lock. */
+/** Both token and lease are required (spec 3), so that a reply to another request is never taken for a grant. */
 function grant(s: 'granted' | 'acquired', rest: string): Reply | undefined {
   const space = rest.indexOf(' ');
   const leaseMs = space > 0 ? leaseOf(rest, space + 1) : undefined;
   return leaseMs === undefined ? undefined : { s, token: rest.slice(0, space), leaseMs };
 }
 
-/** `sig <channel> <payload>` (spec 6.2), undefined if the line is no push or has no payload. */
+/** Parses `sig <channel> <payload>` (spec 6.2); undefined if the line is not a push or has no payload. */
 export function parsePush(line: string): Push | undefined {
   if (!line.startsWith('sig ')) return undefined;
   const space = line.indexOf(' ', 4);
@@ -86,8 +86,8 @@ export function parsePush(line: string): Push | undefined {
 }
 
 /**
- * The client's side of the framing: lines from byte strings split anywhere. `onLine` gets each line without LF and
- * trailing CR.
+ * The client side of the framing: splits byte strings that arrive in arbitrary chunks into lines. `onLine` gets each
+ * line without LF and trailing CR.
  */
 export class LineDecoder {
   private partial = '';
@@ -98,7 +98,7 @@ export class LineDecoder {
     private readonly cap = REPLY_LINE_CAP,
   ) {}
 
-  /** False when a line has grown over the cap: the connection is of no more use. */
+  /** Returns false when a line exceeds the cap: the connection is then unusable. */
   push(text: string): boolean {
     let at = 0;
     for (;;) {

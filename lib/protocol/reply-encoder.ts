@@ -1,7 +1,7 @@
 import type { Reply } from './messages.js';
 import { STATUS_WORDS } from './status.js';
 
-/** The last lease that was written out: most are like the one before. */
+/** The last lease written, kept because most leases equal the one before. */
 let lastMs = -1;
 let lastField = '';
 
@@ -37,7 +37,7 @@ export function encodeReply(r: Reply): string {
   }
 }
 
-/** The last signal that was written out: most go to more than one listener. */
+/** The last signal written, kept because most signals go to more than one listener. */
 let lastChannel = '';
 let lastPayload = '';
 let lastFrame = '';

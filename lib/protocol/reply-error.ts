@@ -3,7 +3,7 @@ import { fromBytes } from './bytes.js';
 import type { Reply } from './messages.js';
 import { errorOfStatus } from './status.js';
 
-/** The error that stands for a reply which is not what was asked for. `key`: as bytes. */
+/** The error for a reply other than the expected one. @param key as bytes */
 export function replyError(reply: Reply, operation: string, key: string | undefined, server: string): LockError {
   const details = { server, ...(key === undefined ? undefined : { key: fromBytes(key) }) };
   switch (reply.s) {
@@ -14,7 +14,7 @@ export function replyError(reply: Reply, operation: string, key: string | undefi
     case 'renewed':
     case 'delivered':
     case 'stats':
-      return new ProtocolError(`${operation}: the answer "${reply.s}" makes no sense`, details);
+      return new ProtocolError(`${operation}: unexpected reply "${reply.s}"`, details);
     default:
       return errorOfStatus(reply.s, operation, details);
   }

@@ -3,7 +3,7 @@ import { LINE_CAP, LONG_LINE_CAP } from './limits.js';
 import type { Request } from './messages.js';
 import { parseRequest, parseUsual } from './request-parser.js';
 
-/** Instead of a request: `more` bytes are needed; three lines without meaning; a line over its cap has ended. */
+/** `more`: more bytes are needed. `malformed`: three lines that are no request. `too_long`: a line exceeded its cap. */
 export type NotARequest = 'more' | 'malformed' | 'too_long';
 
 const LF = '\n';
@@ -11,7 +11,7 @@ const LF_CODE = 0x0a;
 const CR = 0x0d;
 const SP = 0x20;
 
-/** The third lines that may be long (spec 1.2); the cap is chosen by an exact match of the first. */
+/** The cap of the third line (spec 1.2), chosen by an exact match of the first. */
 const capOfArgument = (command: string): number =>
   command === 'auth' || command === 'signal' ? LONG_LINE_CAP : LINE_CAP;
 
@@ -21,34 +21,34 @@ const withoutTrailingCr = (line: string): string => {
   return end === line.length ? line : line.slice(0, end);
 };
 
-/** The first byte from `at` on that may be white space, LF and CR included; -1 if none comes within a line's cap. */
+/** The index of the first byte that may be white space, LF or CR, from `at` on; -1 if there is none within LINE_CAP. */
 function nextSpace(text: string, at: number): number {
   const most = Math.min(text.length, at + LINE_CAP + 1);
   for (let i = at; i < most; i++) if (maySpace(text.charCodeAt(i))) return i;
   return -1;
 }
 
-/** The same, if it is the LF of the line that begins at `at`. */
+/** The index of the LF of the line that begins at `at`; -1 if other white space comes first. */
 function plainLineEnd(text: string, at: number): number {
   const end = nextSpace(text, at);
   return end >= 0 && text.charCodeAt(end) === LF_CODE ? end : -1;
 }
 
 /**
- * The server's side of the framing (spec 1.1, 1.2): bytes are pushed as they come, split anywhere, and requests are
- * taken one at a time, so that whoever executes them can stop in between. Memory: one chunk and one line.
+ * The server side of the framing (spec 1.1, 1.2). Chunks are pushed as they arrive, split anywhere; requests are taken
+ * one at a time, so that the caller can stop in between. Buffers at most one chunk and one line.
  */
 export class RequestDecoder {
   /** Unread bytes, from `at` on. */
   private text = '';
   private at = 0;
-  /** The beginning of a line whose end has not come, which is not in `text` any more. */
+  /** The beginning of an incomplete line, already removed from `text`. */
   private partial = '';
   private lines = 0;
   private command = '';
   private key = '';
   private cap = LINE_CAP;
-  /** Lines completed since the beginning: shows whether a read deadline starts anew (spec 1.5). */
+  /** Lines completed so far. The read deadline restarts when it changes (spec 1.5). */
   completed = 0;
   private skipping: 'no' | 'to-its-end' | 'done' = 'no';
 
@@ -57,12 +57,12 @@ export class RequestDecoder {
     this.at = 0;
   }
 
-  /** Bytes behind the request that was taken last. */
+  /** Bytes after the request taken last. */
   get unread(): number {
     return this.text.length - this.at;
   }
 
-  /** A line has grown over its cap; nothing is interpreted any more (spec 1.2). */
+  /** Whether a line has exceeded its cap; nothing after it is interpreted (spec 1.2). */
   get overlong(): boolean {
     return this.skipping !== 'no';
   }
@@ -92,8 +92,9 @@ export class RequestDecoder {
   }
 
   /**
-   * Nearly all requests are three whole short lines with at most one space, in the third: one pass over their bytes finds that
-   * out and where they end. Undefined for all others; nothing has been taken then.
+   * Takes a request of the usual shape: three complete short lines with no white space but at most one space in the
+   * third. One pass over the bytes checks the shape and finds the line ends. Undefined for any other request, which is
+   * not taken.
    */
   private nextUsual(): Request | 'malformed' | undefined {
     const { text, at } = this;
@@ -131,7 +132,7 @@ export class RequestDecoder {
     return withoutTrailingCr(line);
   }
 
-  /** What is left of an over-long line is dropped, and whatever comes after it. */
+  /** Drops the rest of an over-long line, and everything after it. */
   private skip(lineEnds: boolean): undefined {
     if (lineEnds) this.skipping = 'done';
     else if (this.skipping === 'no') this.skipping = 'to-its-end';

@@ -1,7 +1,7 @@
 import type { Ms } from '../common/system.js';
 import type { Kind, Limit, Request } from './messages.js';
 
-/** Durations go out as whole seconds, rounded up (spec 14.1). */
+/** Durations are sent as whole seconds, rounded up (spec 14.1). */
 const seconds = (ms: Ms): number => Math.ceil(ms / 1000);
 
 const prefix = (kind: Kind): string => (kind === 'sem' ? 's' : '');
@@ -10,7 +10,7 @@ const optionalLease = (leaseMs: Ms): string => (leaseMs === 0 ? '' : ` ${seconds
 
 const optionalLimit = (kind: Kind, limit: Limit): string => (kind === 'sem' ? ` ${limit}` : '');
 
-/** The three lines of a request (spec 3). Its fields must have been validated: nothing is escaped on this wire. */
+/** The three lines of a request (spec 3). The caller must have validated its fields: the protocol escapes nothing. */
 export function encodeRequest(r: Request): string {
   switch (r.t) {
     case 'acquire':

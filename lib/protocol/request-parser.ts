@@ -3,7 +3,7 @@ import { MAX_SECONDS, SIGNAL_LINE_CAP } from './limits.js';
 import type { Kind, Limit, Request } from './messages.js';
 import { isChannel, isPattern } from './patterns.js';
 
-/** The meaning of three lines (trailing CRs removed), or undefined for what is answered `error` (spec 1.4, 3). */
+/** Parses three lines (trailing CRs removed); undefined if the answer is `error` (spec 1.4, 3). */
 export function parseRequest(command: string, key: string, argument: string): Request | undefined {
   switch (command) {
     case 'l':
@@ -43,8 +43,8 @@ export function parseRequest(command: string, key: string, argument: string): Re
 }
 
 /**
- * The same for the usual shape of a request: no white space in `command` and `key`, and in `argument` at most one, a space
- * between two fields, at `space` (-1: none). Nothing is searched twice.
+ * The same for a request of the usual shape: `command` and `key` have no white space, and `argument` has at most one
+ * space, between two fields, at `space` (-1: none). Nothing is scanned twice.
  */
 export function parseUsual(command: string, key: string, argument: string, space: number): Request | undefined {
   if (key === '' || argument === '') return parseRequest(command, key, argument);
@@ -67,7 +67,7 @@ export function parseUsual(command: string, key: string, argument: string, space
   }
 }
 
-/** Not empty, no SP, HT, LF, CR; every other byte is legal (spec 1.3). */
+/** Whether a key is not empty and has no SP, HT, LF or CR; all other bytes are legal (spec 1.3). */
 export function isKey(key: string): boolean {
   for (let i = 0; i < key.length; i++) {
     const code = key.charCodeAt(i);
@@ -79,7 +79,7 @@ export function isKey(key: string): boolean {
 const INTEGER = /^[+-]?[0-9]+$/;
 const INT64_MAX = 2n ** 63n - 1n;
 
-/** ASCII decimal in the range of int64 (spec 1.3); undefined if it is none or not above zero. */
+/** A positive ASCII decimal in the range of int64 (spec 1.3); undefined for anything else. */
 function positive(field: string | undefined): Limit | undefined {
   if (field === undefined || !INTEGER.test(field)) return undefined;
   const value = Number(field);
@@ -88,7 +88,7 @@ function positive(field: string | undefined): Limit | undefined {
   return exact > 0n && exact <= INT64_MAX ? exact : undefined;
 }
 
-/** The number that up to nine digits are; -1 for any other text. */
+/** The value of up to nine digits; -1 for any other text. */
 function fewDigits(field: string): number {
   if (field.length === 0 || field.length > 9) return -1;
   let value = 0;
@@ -109,7 +109,7 @@ function seconds(field: string | undefined, least: 0 | 1): number | undefined {
   return value >= least && value <= MAX_SECONDS ? value * 1000 : undefined;
 }
 
-/** An optional last field: absent means the server's default, 0 here. */
+/** The optional last field; 0 if absent, which means the server's default. */
 const lease = (fields: readonly string[], at: number): number | undefined =>
   fields.length === at ? 0 : fields.length === at + 1 ? seconds(fields[at], 1) : undefined;
 
@@ -146,7 +146,7 @@ function renew(kind: Kind, key: string, argument: string): Request | undefined {
   return { t: 'renew', kind, key, token, leaseMs };
 }
 
-/** The whole line is the token: inner spaces are kept and never match (spec 3). */
+/** The token is the whole line: inner spaces are kept, so such a token never matches (spec 3). */
 function release(kind: Kind, key: string, argument: string): Request | undefined {
   const token = trimBytes(argument);
   return isKey(key) && token !== '' ? { t: 'release', kind, key, token } : undefined;

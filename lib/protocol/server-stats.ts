@@ -1,9 +1,9 @@
-/** What a server says about itself (spec 5). Keys are shown as they are on the wire, namespace included. */
+/** The `stats` of a server (spec 5). Keys appear as on the wire, namespace included. */
 export interface ServerStats {
   /** `host:port`, or `embedded`. */
   readonly server: string;
   readonly connections: number;
-  /** Held locks, locks that are only waited for (owner 0), and semaphores with one slot. */
+  /** Held locks, locks with waiters but no holder (owner 0), and semaphores with one slot. */
   readonly locks: readonly { key: string; owner_conn_id: number; lease_expires_in_s: number; waiters: number }[];
   readonly semaphores: readonly { key: string; limit: number; holders: number; waiters: number }[];
   readonly idle_locks: readonly { key: string; idle_s: number }[];

@@ -6,12 +6,12 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, i) => {
   return c;
 });
 
-/** CRC-32 (IEEE, as zlib) of a byte string, unsigned. */
+/** The CRC-32 (IEEE, as in zlib) of a byte string, unsigned. */
 export function crc32(bytes: string): number {
   let c = 0xffffffff;
   for (let i = 0; i < bytes.length; i++) c = (c >>> 8) ^ TABLE[(c ^ bytes.charCodeAt(i)) & 0xff]!;
   return (c ^ 0xffffffff) >>> 0;
 }
 
-/** Which of `servers` servers has a key: CRC-32 of its UTF-8 bytes, modulo (spec 11). */
+/** The index of the server for a key: the CRC-32 of its UTF-8 bytes modulo the number of servers (spec 11). */
 export const shardOf = (key: string, servers: number): number => crc32(toBytes(key)) % servers;

@@ -45,7 +45,7 @@ const ERRORS: Partial<Record<PlainStatus, new (details?: LockErrorDetails) => Lo
   draining: ServerDrainingError,
 };
 
-/** The error that stands for a refusal; `operation` names what was asked. */
+/** The error for a refusal. @param operation the name of the request */
 export function errorOfStatus(status: PlainStatus, operation: string, details: LockErrorDetails = {}): LockError {
   const Typed = ERRORS[status];
   if (Typed) return new Typed(details);

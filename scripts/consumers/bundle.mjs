@@ -6,7 +6,7 @@ import { run } from './commands.mjs';
 
 const program = fileURLToPath(new URL('bundled/main.mjs', import.meta.url));
 
-/** Nest asks for packages that are not there, and does without. */
+/** Optional packages that Nest tries to load and works without. */
 const BUNDLE = `
 import { createRequire } from 'node:module';
 import webpack from 'webpack';

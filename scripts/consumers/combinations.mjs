@@ -1,4 +1,4 @@
-// The consumers: every Nest, module system, HTTP platform and Node that the package is for.
+// The consumers: every Nest, module system, HTTP platform and Node that the package supports.
 const NESTS = [
   { nest: '10', schedule: '4' },
   { nest: '11', schedule: '6' },
@@ -10,7 +10,7 @@ export const NODES = ['20', '22', '24'];
 
 export const nests = NESTS;
 
-/** Of one Nest: all twelve, or the four that have every module system, platform and Node among them. */
+/** The combinations of one Nest: all twelve, or the four that cover every module system, platform and Node. */
 export function combinationsOf({ nest }, all) {
   const pairs = SYSTEMS.flatMap((system) => PLATFORMS.map((platform) => ({ nest, system, platform })));
   if (all) return pairs.flatMap((pair) => NODES.map((node) => ({ ...pair, node })));

@@ -1,7 +1,7 @@
-// Running programs.
+// Runs programs.
 import { execFile } from 'node:child_process';
 
-/** Resolves to what it printed; fails, with all that it said, if it ends otherwise than well, or not in time. */
+/** Resolves with what the program printed; rejects, with its whole output, if it fails or does not exit in time. */
 export function run(cwd, command, args, { env = {}, timeout = 300_000 } = {}) {
   return new Promise((resolve, reject) => {
     execFile(command, args, { cwd, env: { ...process.env, ...env }, timeout }, (error, stdout, stderr) => {
@@ -12,7 +12,7 @@ export function run(cwd, command, args, { env = {}, timeout = 300_000 } = {}) {
   });
 }
 
-/** As many at a time as `width`. */
+/** Runs up to `width` at a time. */
 export async function forAll(items, width, work) {
   const queue = [...items];
   await Promise.all(

@@ -1,17 +1,17 @@
-// Compiles a user's code against the packed declarations, with each TypeScript that the package is for: `declaration`,
-// `skipLibCheck: false`, `exactOptionalPropertyTypes`, all ways to resolve.
+// Compiles user code against the packed declarations with each TypeScript that the package supports: `declaration`,
+// `skipLibCheck: false`, `exactOptionalPropertyTypes`, all module resolutions.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { forAll, run } from './commands.mjs';
 
 const EVERY = ['5.0', '5.1', '5.2', '5.3', '5.4', '5.5', '5.6', '5.7', '5.8', '5.9', '6.0', '7.0'];
-/** Each takes 4 s of CPU; the last one, which is not JavaScript, half a second. */
+/** Each takes 4 s of CPU; the last one, which is native code, half a second. */
 const SOME = ['5.0', '5.4', '5.9', '6.0', '7.0'];
 const ENDS = ['5.0', '7.0'];
 
 const USER = readFileSync(fileURLToPath(new URL('types/user.ts', import.meta.url)), 'utf8');
-/** Without `experimentalDecorators`, as programs outside Nest are compiled: the decorators refuse to work, and nothing else does. */
+/** Without `experimentalDecorators`, as programs outside Nest are compiled: only the decorators fail to compile. */
 const STANDARD = `
   import { CronLock, WithLock } from 'nestjs-dflockd';
 
@@ -29,9 +29,9 @@ const STANDARD = `
 const NODENEXT = { module: 'nodenext', moduleResolution: 'nodenext' };
 const BUNDLER = { module: 'esnext', moduleResolution: 'bundler' };
 
-/** One program each: the files of it, and how they are resolved. */
+/** The programs: their files, and their module resolution. */
 function programsOf(nest, all) {
-  // Nest 12 is ESM, which the compilers before 5.8 do not let CommonJS require.
+  // Nest 12 is ESM; before 5.8, the compiler does not let CommonJS require it.
   const both = { 'user.mts': USER, 'user.cts': USER };
   const either = { name: 'ESM and CommonJS', files: both, options: NODENEXT };
   if (nest === '10') return [{ ...either, versions: ['7.0'] }];
@@ -44,7 +44,7 @@ function programsOf(nest, all) {
   ];
 }
 
-/** @returns the folder with a `typescript-5.0` and so on */
+/** @returns the folder with `typescript-5.0` and so on */
 export async function installCompilers(work, all) {
   const folder = join(work, 'compilers');
   mkdirSync(folder);
@@ -55,7 +55,7 @@ export async function installCompilers(work, all) {
   return folder;
 }
 
-/** @returns what went wrong, program by program; says on the way what the files of others are guilty of */
+/** Prints diagnostics in the files of other packages. @returns the failures, program by program */
 export async function checkDeclarations(project, nest, compilers, all) {
   const failures = [];
   const strangers = new Map();
@@ -75,7 +75,7 @@ export async function checkDeclarations(project, nest, compilers, all) {
     for (const [path] of said.filter((error) => !isOurs(error)).map((error) => error.split('('))) {
       strangers.set(path, (strangers.get(path) ?? new Set()).add(version));
     }
-    // It fails, and not because of a file: an option that it does not know, a crash.
+    // A failure outside any file: an option that the compiler does not know, or a crash.
     if (said.length === 0) own.push('the compiler has failed');
     if (own.length > 0) failures.push(`${what}\n${own.join('\n')}`);
     else console.log(`${what}: no diagnostic but ${said.length} in files of others`);
@@ -105,10 +105,10 @@ function write(folder, files, options) {
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: Object.keys(files) }));
 }
 
-/** With the lines that continue them. */
+/** The diagnostics, with their continuation lines. */
 const errorsIn = (text) => text.match(/^\S+\(\d+,\d+\): error TS\d+: .*(?:\n[ \t].*)*/gm) ?? [];
 
-/** Of the user's code or the package. */
+/** Whether a diagnostic concerns the user's code or the package. */
 const isOurs = (error) => {
   const [path] = error.split('(');
   return !path.includes('node_modules/') || path.includes('node_modules/nestjs-dflockd/');

@@ -1,4 +1,4 @@
-// NestJS Observe, which wraps whatever Nest injects in proxies and traces the calls of its methods. Needs Nest 11.
+// NestJS Observe, which wraps everything that Nest injects in proxies and traces calls of its methods. Needs Nest 11.
 import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ export async function runObserved(project, node) {
   await run(project, 'npm', ['install', ...quietly, '@nestjs/observe@0.3']);
   const compilerOptions = {
     module: 'nodenext',
-    // Observe looks for private names in the source of classes, so these must be left in it.
+    // Observe looks for private names in the source of classes, so the compiler must keep them.
     target: 'es2022',
     types: ['node'],
     strict: true,

@@ -9,7 +9,7 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export async function pack(folder) {
   const options = ['--json', '--ignore-scripts', '--loglevel=error', '--pack-destination', folder];
   const packed = JSON.parse(await run(root, 'npm', ['pack', ...options]));
-  // npm before 12 prints an array, later ones an object by name.
+  // npm before 12 prints an array, later versions an object by name.
   const [{ filename }] = Array.isArray(packed) ? packed : Object.values(packed);
   return join(folder, filename);
 }

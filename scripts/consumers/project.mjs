@@ -1,4 +1,4 @@
-// A consumer's project: one installation for each Nest, with the application compiled for either module system.
+// A consumer's project: one installation per Nest, with the application compiled for both module systems.
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ const application = fileURLToPath(new URL('application', import.meta.url));
 const copies = fileURLToPath(new URL('copies', import.meta.url));
 const backend = fileURLToPath(new URL('../../test/support/memory-backend.ts', import.meta.url));
 
-/** A backend as somebody else would write it, with the exported tests. */
+/** A third-party backend, with the exported tests. */
 export const BACKEND_FILES = {
   'memory-backend.ts': readFileSync(backend, 'utf8').replace('../../lib/entries/client.js', 'nestjs-dflockd/client'),
   'backend.ts': `
@@ -22,10 +22,10 @@ export const BACKEND_FILES = {
 
 const json = (path, value) => writeFileSync(path, JSON.stringify(value));
 
-/** As `nest new` writes them: for ESM, and for CommonJS before and since Nest 12, whose own packages are ESM. */
+/** As in `nest new`: for ESM, and for CommonJS before and since Nest 12, whose own packages are ESM. */
 function compilerFor(system, nest) {
   if (system === 'esm' || nest === '12') return { module: 'nodenext', moduleResolution: 'nodenext', target: 'es2023' };
-  // Old resolution: no `exports`, so `types` and `typesVersions` have to do.
+  // Old resolution ignores `exports` and uses `types` and `typesVersions`.
   return { module: 'commonjs', moduleResolution: 'node10', ignoreDeprecations: '5.0', target: 'es2021' };
 }
 
@@ -43,7 +43,7 @@ export async function makeProject(work, tarball, { nest, schedule }) {
     '@types/node@20',
     'tsx@4',
   ];
-  // The fifth of the one needs Node 24.
+  // Version 5 of that package needs Node 24.
   const serverless = ['@codegenie/serverless-express@4', '@fastify/aws-lambda@6'];
   const quietly = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
   await run(project, 'npm', ['install', ...quietly, tarball, ...parts, ...others, ...serverless]);
@@ -53,7 +53,7 @@ export async function makeProject(work, tarball, { nest, schedule }) {
   return project;
 }
 
-/** An ESM application with a CommonJS library under tsx, where each loads a build of its own. @returns what it printed */
+/** An ESM application with a CommonJS library under tsx, each of which loads its own build. @returns what it printed */
 export async function runTwoCopies(project, node) {
   const folder = join(project, 'copies');
   cpSync(copies, folder, { recursive: true });
@@ -73,7 +73,7 @@ async function compile(folder, system, nest) {
       strict: true,
       experimentalDecorators: true,
       emitDecoratorMetadata: true,
-      // What Nest's own packages say about each other is not for us to judge.
+      // The declarations of Nest's own packages are not under test.
       skipLibCheck: true,
       outDir: 'out',
     },

@@ -1,4 +1,4 @@
-// The fake timers of other test runners than ours: vitest 2 to 4, and node:test.
+// The fake timers of test runners other than ours: vitest 2 to 4, and node:test.
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,11 +6,11 @@ import { forAll, run } from './commands.mjs';
 
 const files = fileURLToPath(new URL('runners', import.meta.url));
 const VITESTS = ['2', '3', '4'];
-/** Half of the time goes into starting, and waiting for the registry. */
+/** Half of the time is start-up, and waiting for the registry. */
 const AT_ONCE = 3;
 const LONGEST_RUN_MS = 60_000;
 
-/** The example of docs/testing.md for a test runner; it has no types that would have to be removed. */
+/** The example in docs/testing.md for a test runner; it has no types to strip. */
 const page = readFileSync(new URL('../../docs/testing.md', import.meta.url), 'utf8');
 const exampleFor = (runner) =>
   [...page.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code).find((code) => code.includes(`from '${runner}'`));
@@ -21,7 +21,7 @@ const manifest = (folder, name) =>
 
 /**
  * @param nodes the Node binaries by version
- * @returns the names of those that failed
+ * @returns the names of the runners that failed
  */
 export async function checkTestRunners(work, tarball, nodes) {
   const project = join(work, 'test-runners');

@@ -1,4 +1,4 @@
-// Lets node import TypeScript as jest does, by the options of jest.config.mjs.
+// Lets Node import TypeScript as jest does, with the options of jest.config.mjs.
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import config from '../../jest.config.mjs';
 const [[, [, options]]] = Object.entries(config.transform);
 const GLOBALS = new URL('./jest-globals.mjs', import.meta.url).href;
 
-/** Transformed once, however often they are loaded. */
+/** Sources, transformed once however often they are loaded. */
 const codes = new Map();
 
 async function codeOf(filename) {
@@ -17,7 +17,7 @@ async function codeOf(filename) {
   return code;
 }
 
-/** What a module imports is loaded as often as the module itself is: `?load=N` is handed on. */
+/** The imports of a module are loaded as often as the module itself: `?load=N` is passed on. */
 export async function resolve(specifier, context, next) {
   if (specifier === '@jest/globals') return { url: GLOBALS, shortCircuit: true };
   const { parentURL } = context;

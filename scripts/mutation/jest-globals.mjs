@@ -1,12 +1,13 @@
-// What specs take from '@jest/globals', for the runner beside this: the same words, and jest's own expect and tables.
+// What specs import from '@jest/globals', for the runner beside this file: the same functions, with jest's own `expect`
+// and `each` tables.
 import { expect } from 'expect';
 import { ModuleMocker } from 'jest-mock';
 import { bind } from 'jest-each';
 
-/** Node's own; a test may replace the global ones. */
+/** Node's own timers; a test may replace the global ones. */
 const { setTimeout, clearTimeout } = globalThis;
 const HOOK_TIMEOUT_MS = 5000;
-/** So much longer a test that seems to hang may take the second time. */
+/** How many times longer a test that seems to hang may take at the second attempt. */
 const CONFIRM_TIMES = 3;
 const HOOKS = ['beforeAll', 'beforeEach', 'afterEach', 'afterAll'];
 
@@ -25,7 +26,7 @@ let current = root;
 
 export const forgetTests = () => void (root.children = []);
 
-/** What is registered meanwhile belongs to this file: hooks outside of a describe() are for its tests alone. */
+/** Loads a file and collects what it registers: hooks outside of describe() apply only to the tests of that file. */
 export async function inFile(load) {
   current = newBlock('', root, false);
   root.children.push(current);
@@ -50,7 +51,7 @@ const hookAs = (kind) => (body) => void current[kind].push(body);
 const withTables = (make) => Object.assign(make(false), { each: bind(make(false)), skip: make(true) });
 
 export { expect };
-/** The part of it that specs use. */
+/** The part of the API that specs use. */
 export const jest = new ModuleMocker(globalThis);
 export const describe = withTables(describeAs);
 export const it = withTables(itAs);
@@ -66,7 +67,7 @@ const blocksOf = (node) => (node.parent ? [...blocksOf(node.parent), node.parent
 const hasWanted = (node, wanted) =>
   node.children ? node.children.some((child) => hasWanted(child, wanted)) : wanted(node);
 
-/** Waits for what a hook or a test has begun, but not for ever. */
+/** Waits for a hook or a test, up to its timeout. */
 async function inTime(body, ms) {
   let timer;
   const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new TimedOut(`took ${ms} ms`)), ms)));
@@ -77,7 +78,7 @@ async function inTime(body, ms) {
   }
 }
 
-/** The error of a test, or undefined. */
+/** Runs a test; returns its failure, or undefined. */
 async function runTest(test, timeout) {
   const blocks = blocksOf(test);
   let failure;
@@ -95,7 +96,8 @@ async function runTest(test, timeout) {
 }
 
 /**
- * Runs tests one after the other. `told` is called with each and its failure if it had one, and ends the run with false.
+ * Runs tests one after the other. Calls `told` with each test and its failure, if any; if it returns false, the run
+ * ends.
  */
 export async function runTests({ wanted, timeoutOf, begins, told }) {
   let goesOn = true;
@@ -109,7 +111,7 @@ export async function runTests({ wanted, timeoutOf, begins, told }) {
         begins(child);
         const start = performance.now();
         let failure = await runTest(child, timeoutOf(child));
-        // A machine that is busy with other things is not a test that hangs.
+        // It may be a busy machine instead of a hanging test.
         if (failure?.error instanceof TimedOut) failure = await runTest(child, CONFIRM_TIMES * timeoutOf(child));
         goesOn = told(child, failure, performance.now() - start);
       }

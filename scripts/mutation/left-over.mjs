@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
-/** What StrykerJS is told of a mutant that there was no time for. (After an error it would start a new process.) */
+/** The result that StrykerJS gets for a mutant that ran out of time. (After an error it would start a new process.) */
 export const NOT_RUN = { status: 'survived', nrOfTests: 0 };
 
-/** Takes them out of the results, so that the next run tries them. Returns how many there were. */
+/** Removes such mutants from the results, so that the next run tries them. Returns how many there were. */
 export function forgetLeftOver(file) {
   if (!existsSync(file)) return 0;
   const results = JSON.parse(readFileSync(file, 'utf8'));

@@ -1,5 +1,5 @@
-// A test runner for StrykerJS: all specs of a folder in one process, loaded once. Jest loads every module again for each
-// mutant, which costs a second; most mutants need a few tests of a millisecond.
+// A test runner for StrykerJS: all specs of a folder in one process, loaded once. Jest loads every module again for
+// each mutant, which costs a second; most mutants need a few tests of a millisecond.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { register } from 'node:module';
 import { join, resolve } from 'node:path';
@@ -15,12 +15,12 @@ import fc from 'fast-check';
 import { folderOf } from '../mutation-folders.mjs';
 import { NOT_RUN } from './left-over.mjs';
 
-/** What waits for ever is no longer waited for than this, or than eight times what the test takes without a mutant. */
+/** A test counts as hanging after this time, or after eight times its duration without a mutant. */
 const MIN_TIMEOUT_MS = 300;
-/** In the sandbox, for all workers: what each test took. */
+/** In the sandbox, for all workers: the duration of each test. */
 const TIMES = '.test-times.json';
 
-/** After this time mutants are left for the next run. */
+/** After this time, mutants are left for the next run. */
 const UNTIL = Number(process.env.MUTATION_UNTIL ?? Infinity);
 
 /** Shared with the mutated code. */
@@ -63,11 +63,11 @@ class InProcessRunner {
   async #load() {
     if (this.#tests) return;
     if (++this.#loads === 1) {
-      // What a broken program leaves behind must not end the process; a test that should notice fails by itself.
+      // Errors that a mutant leaves behind must not end the process; a test that should notice them fails by itself.
       process.on('uncaughtException', () => undefined);
       process.on('unhandledRejection', () => undefined);
       register('./hooks.mjs', import.meta.url);
-      // The same mutant fares the same tomorrow.
+      // Makes results reproducible.
       fc.configureGlobal({ seed: 1 });
     }
     const tests = await import('./jest-globals.mjs');
@@ -78,7 +78,7 @@ class InProcessRunner {
       );
       for (const spec of specs.sort()) {
         const { href } = pathToFileURL(resolve(join(folder.in, spec)));
-        // Whatever it imports is loaded again too.
+        // Its imports are loaded again too.
         await tests.inFile(() => import(`${href}?load=${this.#loads}`));
       }
     }

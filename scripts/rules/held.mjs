@@ -1,4 +1,4 @@
-// Removals (see removals.mjs): when a lock is held, and when it is lost.
+// Removals (see removals.mjs) for when a lock is held and when it is lost.
 
 export const HELD = [
   // 1

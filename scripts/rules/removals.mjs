@@ -4,8 +4,8 @@ import { STALLS } from './stalls.mjs';
 import { TALK } from './talk.mjs';
 
 /**
- * What the rules of the client say, and for each part of a rule the text of lib that keeps it: `from` occurs once in
- * `file`; with `to` in its place the part is gone, and the tests of `spec` whose names contain `test` must fail.
+ * The rules of the client, and below, for each part of a rule, the text of lib that implements it: `from` occurs once
+ * in `file`. If `to` replaces it, the part is gone, and the tests of `spec` whose names contain `test` must fail.
  */
 export const RULES = [
   'The connection that brought a lock owns it: all requests about the lock are sent on it, and when it ends, the lock is lost in the same turn',

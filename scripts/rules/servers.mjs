@@ -1,4 +1,4 @@
-// Removals (see removals.mjs): servers that go, keep, or refuse.
+// Removals (see removals.mjs) for servers that shut down, keep locks of closed connections, or refuse clients.
 
 export const SERVERS = [
   // 9

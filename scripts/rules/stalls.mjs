@@ -1,4 +1,4 @@
-// Removals (see removals.mjs): stalls, losses, and what nobody waits for.
+// Removals (see removals.mjs) for stalls, losses, and locks that no caller waits for.
 
 export const STALLS = [
   // 4

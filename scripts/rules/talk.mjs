@@ -1,4 +1,4 @@
-// Removals (see removals.mjs): renewals, releases, bare errors.
+// Removals (see removals.mjs) for renewals, releases and bare errors.
 
 export const TALK = [
   // 6

@@ -1,4 +1,4 @@
-// Builds the package, and compiles a sample, where sources are newer than what was made of them.
+// Builds the package and compiles a sample, if their sources are newer than the output.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -19,7 +19,7 @@ function outdated(made, sources) {
   return sources.some(newer);
 }
 
-/** @param sample its folder */
+/** @param sample the folder of the sample */
 export function compile(sample) {
   const built = join(root, 'dist/cjs/package.json');
   if (outdated(built, [join(root, 'lib')])) {
@@ -27,7 +27,7 @@ export function compile(sample) {
     node(join(root, 'scripts/build.mjs'));
   }
   const made = join(sample, 'dist/app.module.js');
-  // With tsc: Nest needs the decorator metadata that other compilers leave out.
+  // With tsc: Nest needs decorator metadata, which other compilers omit.
   if (outdated(made, [sample, built])) {
     console.log(`compiling ${sample.slice(root.length + 1)}`);
     node(tsc, '-p', sample);

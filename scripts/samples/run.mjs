@@ -1,14 +1,14 @@
-// Runs a sample other than the first.
+// Runs any sample but the first.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { needsRedis, startRedis } from './redis.mjs';
 
 const LONGEST_CHECK_MS = 60_000;
-/** Of checks that are tests. */
+/** The reporter for checks that are tests. */
 const REPORTING = ['--test-reporter=spec'];
 
-/** Resolves to whether it ended well. With `once` it checks itself. */
+/** Resolves with whether the sample succeeded. With `once` it checks itself and exits. */
 export async function run(folder, once) {
   const main = join(folder, 'dist/main.js');
   const checks = once || !existsSync(main);
@@ -18,11 +18,11 @@ export async function run(folder, once) {
     stdio: 'inherit',
     env,
   });
-  // Who is asked to end asks the sample, which ends in order.
+  // Passes signals on to the sample, which then shuts down cleanly.
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
   const late = checks
     ? setTimeout(() => {
-        console.error(`has not ended within ${LONGEST_CHECK_MS / 1000} s`);
+        console.error(`has not exited within ${LONGEST_CHECK_MS / 1000} s`);
         child.kill('SIGKILL');
       }, LONGEST_CHECK_MS)
     : undefined;

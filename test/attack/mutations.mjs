@@ -117,8 +117,8 @@ export const MUTATIONS = [
   {
     name: 'what a client is granted is freed 10 s later',
     file: 'core/engine.js',
-    from: 'this.free(hold, now);\n        session.sink.reply(op, OK);',
-    to: 'setTimeout(() => this.free(hold, now), 10_000);\n        session.sink.reply(op, OK);',
+    from: "this.free(hold, now, 'release');\n        session.sink.reply(op, OK);",
+    to: "setTimeout(() => this.free(hold, now, 'release'), 10_000);\n        session.sink.reply(op, OK);",
     attack: 'SIGKILL',
     finding: /the other clients did not come back|AcquireTimeoutError after the restart/,
   },

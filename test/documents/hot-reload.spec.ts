@@ -76,7 +76,7 @@ describe('hot module replacement with embedded.listen', () => {
     const old = await load();
     const work = await busy(old.app);
     old.replace();
-    await expect((await load()).app).rejects.toThrow('is in use already');
+    await expect((await load()).app).rejects.toThrow('is already in use');
     work.open();
   });
 });

@@ -97,7 +97,7 @@ describe('an ESM application with a CommonJS library that brings its own copy', 
       observable: ['instead'],
       generator: ['instead'],
       now: ['free', 'free', 'free', 'free'],
-      nested: expect.stringMatching(/^NestedLockError: "free" is held by a lock of the current async context/),
+      nested: expect.stringMatching(/^NestedLockError: "free" is already held by a lock of the current async context/),
       instanceOf: [
         [true, true, false],
         [true, true, false],

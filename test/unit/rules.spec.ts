@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
+import ts from 'typescript';
 // @ts-expect-error -- plain JavaScript, for a script
 import { REMOVALS } from '../../scripts/rules/removals.mjs';
+// @ts-expect-error -- plain JavaScript, for a script
+import { MUTATIONS as ATTACK_MUTATIONS } from '../attack/mutations.mjs';
 import { MUTATIONS } from '../faults/mutations.js';
 
 interface Replacement {
@@ -9,15 +12,34 @@ interface Replacement {
   readonly from: string;
 }
 
-const timesIn = ({ file, from }: Replacement): number => readFileSync(`lib/${file}`, 'utf8').split(from).length - 1;
+const compilerOptions: ts.CompilerOptions = {
+  ...ts.convertCompilerOptionsFromJson(ts.readConfigFile('tsconfig.json', ts.sys.readFile).config.compilerOptions, '.')
+    .options,
+  module: ts.ModuleKind.ESNext,
+  noEmit: false,
+};
+
+const texts = new Map<string, string>();
+
+/** A file of lib or, if its name ends with .js, of the ESM build, without building the package. */
+function textOf(file: string): string {
+  const source = readFileSync(`lib/${file.replace(/\.js$/, '.ts')}`, 'utf8');
+  const text =
+    texts.get(file) ?? (file.endsWith('.js') ? ts.transpileModule(source, { compilerOptions }).outputText : source);
+  texts.set(file, text);
+  return text;
+}
+
+const timesIn = ({ file, from }: Replacement): number => textOf(file).split(from).length - 1;
 const name = ({ file, from }: Replacement): string => `${file}: ${from}`;
 
-/** Those scripts take minutes and run seldom: that lib has moved on under them is seen here. */
-describe('what is taken out of lib to see a test or the lab notice', () => {
+/** These scripts take minutes and run rarely: this test notices when lib has changed under them. */
+describe('the text that a script replaces in lib, to see a test, the lab or an attack notice', () => {
   it.each([
     ['npm run rules', REMOVALS as Replacement[]],
     ['npm run faults -- --mutants', MUTATIONS],
-  ])('is there exactly once: %s', (_script, all) => {
+    ['npm run attack -- --mutants', ATTACK_MUTATIONS as Replacement[]],
+  ])('occurs exactly once: %s', (_script, all) => {
     expect(all.filter((one) => timesIn(one) !== 1).map(name)).toEqual([]);
     expect(all.length).toBeGreaterThan(10);
   });

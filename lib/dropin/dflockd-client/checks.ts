@@ -3,11 +3,11 @@ import { insteadOf, kindOf } from '../../common/kind-of.js';
 import { show } from '../../common/shown.js';
 
 /**
- * What the original checks, and no more: spaces, lengths and characters beyond these are left to the server. Its errors are
- * plain LockErrors.
+ * The checks of the original, and no more: the server checks spaces, lengths and other characters. As in the original,
+ * the errors are plain LockErrors.
  */
 
-/** They would end a line, or the text of a C program. */
+/** LF and CR would end the line. NUL is refused too, as in the original. */
 const BREAKS = /[\0\n\r]/;
 
 const shown = (value: unknown): string => {
@@ -15,7 +15,7 @@ const shown = (value: unknown): string => {
   return typeof value === 'object' ? kindOf(value) : show(value);
 };
 
-/** The token of a server, and that of a hold: whoever has it can release the lock. */
+/** The auth token of a server, and the token of a hold, which is enough to release the lock. */
 const SECRETS = ['auth', 'token'];
 
 function got(name: string, value: unknown): string {
@@ -23,13 +23,13 @@ function got(name: string, value: unknown): string {
   return `, got ${shown(value)}${name === 'key' ? insteadOf(value) : ''}`;
 }
 
-/** May be empty: `auth`, a group. */
+/** Checks text that may be empty: `auth`, a group. */
 export function checkText(name: string, value: unknown): void {
   if (typeof value !== 'string') throw new LockError(`${name} must be a string${got(name, value)}`);
   if (BREAKS.test(value)) throw new LockError(`${name} must not contain NUL, LF or CR${got(name, value)}`);
 }
 
-/** A key, channel, pattern, token or payload. */
+/** Checks text that must not be empty: a key, channel, pattern, token or payload. */
 export function checkName(name: string, value: unknown): void {
   if (value === '') throw new LockError(`${name} must not be empty`);
   checkText(name, value);
@@ -37,12 +37,12 @@ export function checkName(name: string, value: unknown): void {
 
 const isWhole = (value: unknown, least: number): boolean => Number.isInteger(value) && (value as number) >= least;
 
-/** Seconds to wait. */
+/** Checks seconds to wait. */
 export function checkWait(name: string, value: unknown): void {
   if (!isWhole(value, 0)) throw new LockError(`${name} must be an integer >= 0, got ${shown(value)}`);
 }
 
-/** A lease in seconds, or a limit. */
+/** Checks a lease in seconds, or a limit. */
 export function checkCount(name: string, value: unknown): void {
   if (!isWhole(value, 1)) throw new LockError(`${name} must be an integer >= 1, got ${shown(value)}`);
 }

@@ -11,27 +11,27 @@ import { openSocket } from './open-socket.js';
 import { refused } from './replies.js';
 import { ANSWER_MS, SocketLines } from './socket-lines.js';
 
-/** Where a connection goes, and how. */
+/** Where to connect, and how. */
 export interface Destination {
   readonly host: string;
   readonly port: number;
   readonly tls: ConnectionOptions | undefined;
-  /** Empty: none. */
+  /** Empty or undefined: no token. */
   readonly auth: string | undefined;
-  /** For TCP and TLS; undefined: as long as the machine tries. */
+  /** For TCP and TLS; undefined: as long as the operating system tries. */
   readonly connectTimeoutMs: Ms | undefined;
 }
 
-/** Begins to connect. Who is no longer interested stops the lines. @throws what Node says of a port or of TLS options */
+/** Starts to connect; to give up, stop the lines. @throws Node's errors for a port or for TLS options */
 export function dial({ host, port, tls }: Destination): SocketLines {
   refuseOtherLayouts();
-  // Node would repeat it, with the password that may stand in it.
+  // Node's error would repeat the host, with a password that it may contain.
   if (/[/@]/.test(host)) throw new LockError(`host ${showAddress(host)} is not a host name or address`);
   const socket = openSocket(host, port, tls, SocketLines.readerOf);
   return SocketLines.fedBy(socket);
 }
 
-/** Resolves when requests can be sent; auth goes before anything else. Rejects with the socket's own error, AuthError, or LockError. */
+/** Resolves when connected and authenticated. Rejects with the socket's own error, AuthError or LockError. */
 export async function ready(lines: SocketLines, to: Destination): Promise<void> {
   const { tls, auth, connectTimeoutMs } = to;
   const connected = lines.connected(tls ? 'secureConnect' : 'connect');
@@ -48,11 +48,11 @@ async function greet(lines: SocketLines, auth: string): Promise<void> {
   lines.expect(ANSWER_MS, 'auth');
   const reply = await asked;
   if (reply === 'error_auth') throw new AuthError();
-  // Who is no dflockd may send back what it was sent.
+  // A server that is not a dflockd may echo what it was sent.
   if (reply !== 'ok') throw refused('auth', reply.replaceAll(auth, '<token>'));
 }
 
-/** Where to go, for those who are not a lock. */
+/** Where to connect, for clients other than locks. */
 export interface ConnectOptions {
   /** Default 127.0.0.1. */
   host?: string | undefined;
@@ -60,13 +60,13 @@ export interface ConnectOptions {
   port?: number | undefined;
   /** `{}` is TLS with the system's certificate authorities. Default: none. */
   tls?: ConnectionOptions | undefined;
-  /** Sent first. Default: none. */
+  /** The auth token, sent first. Default: none. */
   auth?: string | undefined;
-  /** Milliseconds for TCP and TLS. Default: as long as the machine tries. */
+  /** Milliseconds for TCP and TLS. Default: as long as the operating system tries. */
   connectTimeoutMs?: number | undefined;
 }
 
-/** A connection that is ready for requests. @throws LockError, AuthError, or the socket's own error */
+/** Opens a connection that is ready for requests. @throws LockError, AuthError, or the error of the socket */
 export async function dialAt(options: ConnectOptions, host: string, port: number): Promise<Socket> {
   const { tls, auth, connectTimeoutMs } = options;
   if (auth !== undefined) checkText('auth', auth);

@@ -19,19 +19,19 @@ const READ_TIMEOUT_MS = DEFAULT_READ_TIMEOUT_S * 1000;
 const newKeeper = (renewRatio: number, readTimeoutMs: number): HoldKeeper =>
   new HoldKeeper(HoldSession.GRANTS, systemClock, renewRatio, readTimeoutMs);
 
-/** Almost all locks want the same. */
+/** The keeper that almost all locks share. */
 const usual = newKeeper(DEFAULT_RATIO, READ_TIMEOUT_MS);
 
 const keeperFor = (renewRatio: number, readTimeoutMs: number): HoldKeeper =>
   renewRatio === DEFAULT_RATIO && readTimeoutMs === READ_TIMEOUT_MS ? usual : newKeeper(renewRatio, readTimeoutMs);
 
-/** What a test may set. */
+/** What a test may replace. */
 export interface HoldSurroundings {
-  /** The server's. Default 23 s. */
+  /** The read timeout of the server. Default 23 s. */
   readTimeoutMs?: number | undefined;
 }
 
-/** What locks and semaphores have in common: at most one connection at a time, with at most one hold on it. */
+/** The base class of locks and semaphores: at most one connection at a time, with at most one hold on it. */
 export abstract class DistributedHold {
   readonly key: string;
   readonly acquireTimeoutS: number;
@@ -42,15 +42,15 @@ export abstract class DistributedHold {
   readonly onLockLost: ((key: string, token: string) => void) | undefined;
   readonly connectTimeoutMs: number | undefined;
   readonly socketTimeoutMs: number | undefined;
-  /** The lease of the present hold in seconds, as the server answered it last; 0 while nothing is held. */
+  /** The lease of the current hold in seconds, as the server last granted it; 0 while nothing is held. */
   lease = 0;
-  // Private: whoever prints a lock would print them.
+  // Private, so that printing a lock does not print them.
   readonly #tls: ConnectionOptions | undefined;
   readonly #auth: string | undefined;
   #session: HoldSession | undefined;
-  /** The session in which enqueue() brought, or will bring, the hold. */
+  /** The session whose `enqueue()` brought the hold, or whose `wait()` will bring it. */
   #enqueued: HoldSession | undefined;
-  /** Whether there was a connection, which has been closed. */
+  /** Whether a connection was made and has been closed. */
   #closed = false;
   readonly #readTimeoutMs: number;
   readonly #keeper: HoldKeeper;
@@ -84,7 +84,7 @@ export abstract class DistributedHold {
     return this.#auth;
   }
 
-  /** The token of the present hold; null while nothing is held. */
+  /** The token of the current hold; null while nothing is held. */
   get token(): string | null {
     return this.#session?.grantedToken ?? null;
   }
@@ -101,9 +101,10 @@ export abstract class DistributedHold {
   }
 
   /**
-   * Connects, waits up to `acquireTimeoutS`, and keeps what it got renewed. False on timeout; the connection is closed then.
-   * @param options.force closes a connection there is; without it that is an error
-   * @throws LockError, AuthError, or the error of the socket; the connection is closed then
+   * Connects, waits up to `acquireTimeoutS`, and keeps the lock renewed. Returns false on timeout, and closes the
+   * connection.
+   * @param options.force closes an existing connection, which is an error otherwise
+   * @throws LockError, AuthError, or the error of the socket; the connection is then closed
    */
   async acquire({ force = false }: { force?: boolean | undefined } = {}): Promise<boolean> {
     const session = this.open(force);
@@ -111,7 +112,8 @@ export abstract class DistributedHold {
   }
 
   /**
-   * Connects and takes a place in the queue: `'acquired'` is a hold, renewed from now on; after `'queued'`, `wait()` waits.
+   * Connects and takes a place in the queue. `'acquired'`: the lock is held, and renewed from now on. `'queued'`: call
+   * `wait()` next.
    * @throws as acquire
    */
   async enqueue({ force = false }: { force?: boolean | undefined } = {}): Promise<'acquired' | 'queued'> {
@@ -129,9 +131,9 @@ export abstract class DistributedHold {
   }
 
   /**
-   * Waits in the place that `enqueue()` took. False on timeout; the connection is closed then.
+   * Waits in the place that `enqueue()` took. Returns false on timeout, and closes the connection.
    * @param timeoutS seconds, a whole number; default `acquireTimeoutS`
-   * @throws as acquire, and LockError without a place
+   * @throws as acquire, and LockError if there is no place
    */
   async wait(timeoutS: number = this.acquireTimeoutS): Promise<boolean> {
     checkWait('timeoutS', timeoutS);
@@ -142,14 +144,15 @@ export abstract class DistributedHold {
       if (await session.check()) return true;
       throw new LockError('the lock is lost');
     }
-    if (!session.isQueued) throw new LockError('there is no place to wait in: call enqueue() first');
+    if (!session.isQueued) throw new LockError('not enqueued: call enqueue() first');
     this.#enqueued = session;
     return this.granted(session, session.wait(timeoutS));
   }
 
   /**
-   * Releases and closes. What the server says to it is ignored: the end of the connection releases as well.
-   * @throws LockError after a release or close
+   * Releases the lock and closes the connection. The server's reply is ignored: closing the connection releases as
+   * well.
+   * @throws LockError if already released or closed
    */
   async release(): Promise<void> {
     if (this.#closed) throw new LockError('already released or closed');
@@ -164,9 +167,9 @@ export abstract class DistributedHold {
   }
 
   /**
-   * Runs `fn` under the lock and releases it afterwards. An error of `fn` wins over one of the release.
-   * @throws AcquireTimeoutError, as acquire, what `fn` throws, and ConfigError if `fn` returned what would go on without the
-   *   lock (an Observable, a generator, an async iterator, a stream that can be read)
+   * Runs `fn` under the lock and releases it afterwards. An error of `fn` takes precedence over one of the release.
+   * @throws AcquireTimeoutError, as acquire, what `fn` throws, and ConfigError if `fn` returned something that would
+   *   keep running without the lock (an Observable, a generator, an async iterator, a readable stream)
    */
   async withLock<T>(fn: () => T | Promise<T>): Promise<T> {
     if (!(await this.acquire())) throw new AcquireTimeoutError(this.key);
@@ -182,15 +185,15 @@ export abstract class DistributedHold {
     return result;
   }
 
-  /** Ends the connection without a release; the server frees then what it owned. Idempotent. */
+  /** Closes the connection without a release; the server then frees the lock. Idempotent. */
   close(): void {
     this.#closed = true;
     if (this.#session) this.drop(this.#session);
-    // A program may have set it.
+    // A program may have set this public field.
     this.lease = 0;
   }
 
-  /** @internal The present connection. */
+  /** @internal The current connection. */
   protected get sock(): Socket | null {
     return this.#session?.connection ?? null;
   }
@@ -234,7 +237,7 @@ export abstract class DistributedHold {
     }
   }
 
-  /** It may have been closed, or lost, before the caller could be told that it was granted. */
+  /** The session may have been closed, or the lock lost, before the caller gets its result. */
   private assertOpen(session: HoldSession): void {
     if (this.#session !== session) throw new LockError('connection closed');
   }
@@ -243,7 +246,7 @@ export abstract class DistributedHold {
     this.lease = lease;
   }
 
-  /** A session that has been replaced by another changes nothing any more. */
+  /** Ends a session. If another one has replaced it, nothing else changes. */
   private drop(session: HoldSession): void {
     session.end();
     if (this.#session !== session) return;

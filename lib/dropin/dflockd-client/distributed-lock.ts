@@ -5,7 +5,7 @@ import type { DistributedLockOptions } from './options.js';
 import type { Subject } from './requests.js';
 
 /**
- * A lock on a connection of its own, which is made for each hold and closed after it.
+ * A lock on a connection of its own, opened for each hold and closed after it.
  *
  * @example
  * ```ts

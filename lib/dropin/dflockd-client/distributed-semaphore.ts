@@ -4,7 +4,7 @@ import { DistributedHold, type HoldSurroundings } from './distributed-hold.js';
 import { checkLimit, type DistributedSemaphoreOptions } from './options.js';
 import type { Subject } from './requests.js';
 
-/** One of `limit` slots, as DistributedLock: on a connection of its own, which is made for each hold and closed after it. */
+/** One of `limit` slots. Like DistributedLock, it opens a connection for each hold and closes it after the hold. */
 export class DistributedSemaphore extends DistributedHold {
   readonly limit: number;
 

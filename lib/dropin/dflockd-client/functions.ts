@@ -3,13 +3,14 @@ import type { Granted } from './replies.js';
 import { acquireOn, enqueueOn, publishOn, releaseOn, renewOn, type Subject, waitOn } from './requests.js';
 
 /**
- * One request on a socket of the caller's: connected, authenticated if need be, and not asked anything else meanwhile.
- * Seconds are whole numbers. All reject with LockError for arguments that cannot be sent, for what the server refuses, and
- * when the connection ends; with the socket's own error when that fails. A grant that lay unread because the process stood
- * still is renewed before it is handed over; where that is refused, they reject with LeaseExpiredError.
+ * Each function sends one request on the caller's socket, which must be connected, authenticated if necessary, and not
+ * used for anything else meanwhile. Seconds are whole numbers. The functions reject with LockError if an argument
+ * cannot be sent, the server refuses the request or the connection ends, and with the socket's error if the socket
+ * fails. A grant that lay unread because the process was stalled is renewed before it is returned; if the server
+ * refuses that, they reject with LeaseExpiredError.
  */
 
-/** What `enqueue` answers: `token` and `lease` are null while queued. */
+/** The result of `enqueue`; `token` and `lease` are null while queued. */
 export interface EnqueueResult {
   status: 'acquired' | 'queued';
   token: string | null;
@@ -34,7 +35,7 @@ export async function acquire(
   return told(await acquireOn(sock, lock(key), acquireTimeoutS, leaseTtlS));
 }
 
-/** Sets the lease anew, to the server's default unless `leaseTtlS` is given; returns it in seconds. */
+/** Renews the lease, for the server's default unless `leaseTtlS` is given; returns the new lease in seconds. */
 export async function renew(sock: Socket, key: string, token: string, leaseTtlS?: number): Promise<number> {
   return renewOn(sock, lock(key), token, leaseTtlS);
 }
@@ -69,17 +70,17 @@ export async function semAcquire(
   return told(await acquireOn(sock, slot(key, limit), acquireTimeoutS, leaseTtlS));
 }
 
-/** As `renew`, for a slot. */
+/** Like `renew`, for a slot. */
 export async function semRenew(sock: Socket, key: string, token: string, leaseTtlS?: number): Promise<number> {
   return renewOn(sock, slot(key), token, leaseTtlS);
 }
 
-/** As `enqueue`, for one of `limit` slots. */
+/** Like `enqueue`, for one of `limit` slots. */
 export async function semEnqueue(sock: Socket, key: string, limit: number, leaseTtlS?: number): Promise<EnqueueResult> {
   return placed(await enqueueOn(sock, slot(key, limit), leaseTtlS));
 }
 
-/** As `waitForLock`, for a slot. @throws AcquireTimeoutError */
+/** Like `waitForLock`, for a slot. @throws AcquireTimeoutError */
 export async function semWaitForLock(
   sock: Socket,
   key: string,
@@ -88,12 +89,12 @@ export async function semWaitForLock(
   return told(await waitOn(sock, slot(key), waitTimeoutS));
 }
 
-/** As `release`, for a slot. */
+/** Like `release`, for a slot. */
 export async function semRelease(sock: Socket, key: string, token: string): Promise<void> {
   return releaseOn(sock, slot(key), token);
 }
 
-/** Sends a signal; returns how many copies the server put into buffers of listeners. */
+/** Sends a signal; returns how many copies the server put into the buffers of listeners. */
 export async function publish(sock: Socket, channel: string, payload: string): Promise<number> {
   return publishOn(sock, channel, payload);
 }

@@ -15,28 +15,28 @@ import { grantOf, placeOn } from './regrant.js';
 import { acquireOn, type FreshGrant, releaseOn, renewOn, type Subject, waitOn } from './requests.js';
 import { closedByServer, type SocketLines } from './socket-lines.js';
 
-/** What a session has to know of its lock. */
+/** What a session needs to know about its lock. */
 export interface HoldPlan {
   readonly subject: Subject;
   readonly to: Destination;
   readonly leaseTtlS: number | undefined;
   readonly socketTimeoutMs: Ms | undefined;
-  /** The server's. */
+  /** The read timeout of the server. */
   readonly readTimeoutMs: Ms;
 }
 
-/** Told in the turn in which it happens, and never after the end. */
+/** Called in the turn of the event loop in which the event happens, and never after the end of the session. */
 export interface HoldObserver {
   held(granted: Granted): void;
   renewed(leaseS: number): void;
-  /** The session has ended with it. */
+  /** The session has ended too. */
   lost(token: string): void;
 }
 
-/** How long a release waits for a renewal that is under way, and then for its own answer. */
+/** How long a release waits for a pending renewal, and then for its own reply. */
 const RELEASE_PATIENCE_MS: Ms = 5000;
 
-/** Whether the promise settles within so long. */
+/** Whether the promise settles within `ms`. */
 const settles = (promise: Promise<unknown>, ms: Ms): Promise<boolean> =>
   new Promise((resolve) => {
     const timer = systemClock.setTimer(() => resolve(false), ms);
@@ -47,20 +47,20 @@ const settles = (promise: Promise<unknown>, ms: Ms): Promise<boolean> =>
     promise.then(over, over);
   });
 
-/** Heartbeats of places in queues; one timer for all. */
+/** The heartbeats of all queued sessions, on a single timer. */
 const beats = new Alarms(systemClock);
 
-/** One connection, and the one hold, or place in a queue, that lives and dies with it (spec 4.1). */
+/** One connection and the hold, or the place in a queue, that lives and dies with it (spec 4.1). */
 export class HoldSession implements Owner, LeaseHolder {
   readonly id = 'connection';
   private state: HoldState = 'new';
   private lines: SocketLines | undefined;
-  /** Of what was granted, whether it is held or not any more. */
+  /** The token of the grant; kept when it is no longer held. */
   grantedToken: string | null = null;
   private leaseS = 0;
   private lease: Lease | undefined;
   private renewing: Promise<unknown> | undefined;
-  /** When the newest request that was answered was sent. */
+  /** When the latest request that was answered was sent. */
   private lastAcked: Ms = 0;
   private whenLost: ((reason: LossReason, error?: Error) => void) | undefined;
   private readonly clock: Clock = systemClock;
@@ -72,7 +72,7 @@ export class HoldSession implements Owner, LeaseHolder {
     private readonly keeper: HoldKeeper,
   ) {}
 
-  /** What a keeper of sessions' leases needs: each grant is owned by its session. */
+  /** The backend of the lease keeper: each grant is owned by its session. */
   static readonly GRANTS: LeaseBackend = Object.freeze({
     renew: (grant: Grant) => (grant.owner as HoldSession).renew(),
     abandon: (grant: Grant) => (grant.owner as HoldSession).end(),
@@ -99,7 +99,7 @@ export class HoldSession implements Owner, LeaseHolder {
     return this.blocking(waitS, 'acquire', acquireOn(socket, subject, waitS, leaseTtlS));
   }
 
-  /** Connects and takes a place; undefined if it is not its turn yet. */
+  /** Connects and takes a place in the queue; undefined if it was not granted at once. */
   async enqueue(): Promise<Granted | undefined> {
     this.to('ask');
     await this.connect();
@@ -126,7 +126,7 @@ export class HoldSession implements Owner, LeaseHolder {
     return this.isHeld && (await this.lease!.check());
   }
 
-  /** Ends the hold in good order. Never rejects: the end of the connection frees it in any case. */
+  /** Releases the hold and closes the connection. Never rejects: closing the connection frees the hold anyway. */
   async release(): Promise<void> {
     const { lines, renewing } = this;
     const wasHeld = this.state === 'held';
@@ -136,7 +136,7 @@ export class HoldSession implements Owner, LeaseHolder {
       if (!wasHeld || !lines) return;
       const answers = !renewing || (await settles(renewing, RELEASE_PATIENCE_MS));
       const released = releaseOn(lines.socket, this.plan.subject, this.grantedToken!);
-      // The answer would come behind that of the renewal, for which enough time has been given.
+      // The reply would follow that of the renewal, which has had enough time.
       if (!answers) return void released.catch(() => undefined);
       lines.expect(RELEASE_PATIENCE_MS, 'release');
       await released;
@@ -147,7 +147,7 @@ export class HoldSession implements Owner, LeaseHolder {
     }
   }
 
-  /** Closes the connection; whoever waits for it is rejected. */
+  /** Closes the connection; pending requests reject. */
   end(why = 'connection closed'): void {
     if (this.state === 'over') return;
     this.to('end');
@@ -178,7 +178,7 @@ export class HoldSession implements Owner, LeaseHolder {
 
   /** LeaseHolder */
   draining(): void {
-    // Nobody asks such a server beforehand here: it says so in answer to a renewal, which has failed then.
+    // A draining server is noticed only here by its reply to a renewal, which has then failed.
   }
 
   /** LeaseHolder */
@@ -197,7 +197,7 @@ export class HoldSession implements Owner, LeaseHolder {
     return lines.socket;
   }
 
-  /** Something that the server may take its time for. */
+  /** Awaits a request that the server may answer late. */
   private async blocking(waitS: number, what: string, asked: Promise<FreshGrant>): Promise<Granted> {
     const { subject, leaseTtlS } = this.plan;
     const granted = await grantOf(asked, what, this.lines!, subject, waitS, leaseTtlS);
@@ -242,14 +242,14 @@ export class HoldSession implements Owner, LeaseHolder {
     try {
       this.leaseS = await renewOn(this.lines!.socket, subject, this.grantedToken!, leaseTtlS);
     } catch (error) {
-      // No second try, as in the original.
+      // No retry, as in the original.
       throw new LockLostError(subject.key, 'rejected', { cause: error });
     }
     this.lastAcked = validFrom;
     return { validFrom, leaseMs: this.leaseMs };
   }
 
-  /** The server takes silence for death, and the place would be gone. 1.10 answers `error`, which is as good. */
+  /** Without pings the server closes a silent connection, and the place is lost. 1.10 answers `error`, which will do. */
   private ping(): void {
     if (this.state !== 'queued') return;
     this.lines!.ask(encodeRequest({ t: 'ping' })).catch(() => undefined);

@@ -1,12 +1,12 @@
 import { transitions } from '../../common/transitions.js';
 
 /**
- * new. asking: a request that may bring the lock is on its way. queued: it has a place in the queue. held. releasing: the
- * release is on its way. over: the connection is closed.
+ * new: nothing was sent. asking: a request for the lock is pending. queued: it has a place in the queue. held: it has
+ * the lock. releasing: the release is pending. over: the connection is closed.
  */
 export type HoldState = 'new' | 'asking' | 'queued' | 'held' | 'releasing' | 'over';
 
-/** queue, hold: the answer was a place in the queue, or the lock. */
+/** queue: the reply was a place in the queue. hold: the reply was the lock. */
 export type HoldEvent = 'ask' | 'queue' | 'hold' | 'release' | 'end';
 
 export const nextHoldState = transitions<HoldState, HoldEvent>('a hold', {

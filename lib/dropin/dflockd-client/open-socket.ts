@@ -3,18 +3,18 @@ import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { withoutValues } from '../../common/shown.js';
 
 /**
- * What is received is taken out of it before anything else can be read, so all connections share it: nothing is allocated
- * for a read, and no stream machinery runs for it.
+ * The read buffer. All connections share it, because its content is copied before anything else can be read: a read
+ * allocates no buffer and bypasses the stream machinery.
  */
 const INPUT = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** Gets what a socket receives, until it says that it is for somebody else. */
+/** Gets what a socket receives, until something else takes the socket over. */
 export interface Receiver {
   /** @param bytes as latin1 */
   receive(bytes: string): void;
 }
 
-/** A socket that is being connected, without delay; TLS if asked for. @throws what Node says of options it refuses */
+/** Opens a socket without delay (Nagle), over TLS if `tls` is given. @throws Node's errors for options it refuses */
 export function openSocket(
   host: string,
   port: number,
@@ -26,13 +26,13 @@ export function openSocket(
     callback: (count: number): boolean => {
       const receiver = receiverOf(socket);
       if (receiver) receiver.receive(INPUT.toString('latin1', 0, count));
-      // Whoever has the socket now listens as on any other.
+      // The new owner of the socket listens to it as to any other.
       else socket.emit('data', Buffer.from(INPUT.subarray(0, count)));
       return true;
     },
   };
-  // The first four are what Node sets on its copy of any options. Where they are not there yet, the copy changes its shape
-  // with each, which takes V8 longer than all the rest of a connection's set-up in JavaScript.
+  // Node sets the first four on its copy of the options. If they were missing, each would change the shape of the copy,
+  // which takes V8 longer than the rest of the JavaScript that sets up a connection.
   const options = {
     allowHalfOpen: false,
     emitClose: false,
@@ -55,7 +55,7 @@ function overTls(options: ConnectionOptions): Socket {
   }
 }
 
-/** Addresses have no server name (RFC 6066). */
+/** The options for TLS. An IP address has no server name (RFC 6066). */
 const secured = (host: string, tls: ConnectionOptions, options: ConnectionOptions): ConnectionOptions => ({
   ...(isIP(host) ? {} : { servername: host }),
   minVersion: 'TLSv1.2',

@@ -6,15 +6,15 @@ import { DEFAULT_HOST, DEFAULT_PORT } from '../../protocol/limits.js';
 import { shardOf } from '../../protocol/shard.js';
 import { checkCount, checkLease, checkName, checkRatio, checkText, checkWait } from './checks.js';
 
-/** Of a lock of one's own connection. */
+/** The options of a lock. */
 export interface DistributedLockOptions {
-  /** Not empty, without NUL, LF and CR. */
+  /** Must not be empty, or contain NUL, LF or CR. */
   key: string;
   /** Seconds to wait for the lock, a whole number; 0 tries once. Default 10. */
   acquireTimeoutS?: number | undefined;
-  /** Seconds a lock outlives its holder's silence, a whole number of 1 or more. Default: the server's. */
+  /** Seconds that a lock stays held without a renewal, a whole number of 1 or more. Default: the server's. */
   leaseTtlS?: number | undefined;
-  /** Shards: a key lives on one of them. Default: the one of `host` and `port`. */
+  /** Shards: each key lives on one of them. Default: the server at `host` and `port`. */
   servers?: Array<[host: string, port: number]> | undefined;
   /** @deprecated Use `servers`. Default 127.0.0.1. */
   host?: string | undefined;
@@ -22,26 +22,26 @@ export interface DistributedLockOptions {
   port?: number | undefined;
   /** Which of the servers has the key. Default `stableHashShard`. */
   shardingStrategy?: ShardingStrategy | undefined;
-  /** Part of the lease after which it is renewed, strictly between 0 and 1. Default 0.5. */
+  /** The part of the lease after which it is renewed, strictly between 0 and 1. Default 0.5. */
   renewRatio?: number | undefined;
   /** `{}` is TLS with the system's certificate authorities. Default: none. */
   tls?: ConnectionOptions | undefined;
-  /** Sent first on every connection; empty: none. */
+  /** The auth token, sent first on every connection; empty: none. */
   auth?: string | undefined;
-  /** Called once when a lock that was held has been lost. What it throws or rejects with is swallowed. */
+  /** Called once when a held lock is lost. Errors that it throws or rejects with are ignored. */
   onLockLost?: ((key: string, token: string) => void) | undefined;
-  /** Milliseconds for TCP and TLS. Default: as long as the machine tries. */
+  /** Milliseconds for TCP and TLS. Default: as long as the operating system tries. */
   connectTimeoutMs?: number | undefined;
-  /** Milliseconds without data after which the connection is given up; not while waiting for a lock. Default: none. */
+  /** Milliseconds without data after which the connection is closed; not while waiting for a lock. Default: none. */
   socketTimeoutMs?: number | undefined;
 }
 
 export interface DistributedSemaphoreOptions extends DistributedLockOptions {
-  /** Slots, a whole number of 1 or more; the same for all who use the key. */
+  /** Slots, a whole number of 1 or more; the same for all users of the key. */
   limit: number;
 }
 
-/** CRC-32 of the key, modulo: which of `numServers` servers has it. @throws LockError if `numServers` is not above 0 */
+/** The index of the server for a key: its CRC-32 modulo `numServers`. @throws LockError if that is not above 0 */
 export const stableHashShard: ShardingStrategy = (key, numServers) => {
   if (!(numServers > 0)) throw new LockError(`numServers must be greater than 0, got ${numServers}`);
   return shardOf(key, numServers);
@@ -59,11 +59,11 @@ export function checkOptions(options: DistributedLockOptions): void {
 
 export const checkLimit = (limit: unknown): void => checkCount('limit', limit);
 
-/** A copy. */
+/** The servers, copied. */
 export const serversOf = ({ servers, host, port }: DistributedLockOptions): Array<[string, number]> =>
   servers ? servers.map(([name, at]) => [name, at]) : [[host ?? DEFAULT_HOST, port ?? DEFAULT_PORT]];
 
-/** The server of the key, as the strategy says. @throws LockError */
+/** The server that the strategy chooses for the key. @throws LockError if its result is not an index */
 export function chooseServer(
   key: string,
   servers: ReadonlyArray<[string, number]>,

@@ -4,8 +4,8 @@ import { acquireOn, enqueueOn, type FreshGrant, type Subject } from './requests.
 import { ANSWER_MS, type SocketLines } from './socket-lines.js';
 
 /**
- * Takes a place in the queue, again if the lease was over before its grant was read.
- * @returns undefined while others are ahead
+ * Takes a place in the queue; takes another if the lease had expired before the grant was read.
+ * @returns undefined if queued
  */
 export async function placeOn(
   lines: SocketLines,
@@ -24,9 +24,9 @@ export async function placeOn(
 }
 
 /**
- * The grant that a request brings. If its lease was over before it was read, the lock is asked for again in the time left.
+ * The grant of a request. If its lease had expired before the grant was read, requests the lock again in the time left.
  * @param what the name of the request
- * @param waitS within so many seconds
+ * @param waitS seconds to wait in total
  * @throws AcquireTimeoutError
  */
 export async function grantOf(

@@ -1,10 +1,10 @@
 import { AcquireTimeoutError, LockError } from '../../common/errors.js';
 import { withoutToken } from '../../common/shown.js';
 
-/** The lease of a reply that names none which makes sense. */
+/** The lease of a reply with a missing or malformed lease. */
 const FALLBACK_LEASE_S = 30;
 
-/** As the error messages name what was asked. */
+/** The names of requests in error messages. */
 export type Operation =
   | 'acquire'
   | 'renew'
@@ -37,7 +37,7 @@ const leaseOf = (field: string | undefined, otherwise: number): number => {
   return Number.isFinite(lease) && lease >= 0 ? lease : otherwise;
 };
 
-/** `<word> <token> <lease>`; undefined for another word. */
+/** Parses `<word> <token> <lease>`; undefined for another word. */
 function grantAfter(word: string, reply: string, operation: Operation): Granted | undefined {
   const [first, token, lease] = reply.split(' ');
   if (first !== word) return undefined;
@@ -53,7 +53,7 @@ export function readGrant(reply: string, operation: Operation, key: string): Gra
   return granted;
 }
 
-/** Undefined: queued. */
+/** Returns undefined if queued. */
 export function readPlace(reply: string, operation: Operation): Granted | undefined {
   if (reply === 'queued') return undefined;
   const granted = grantAfter('acquired', reply, operation);
@@ -61,7 +61,7 @@ export function readPlace(reply: string, operation: Operation): Granted | undefi
   return granted;
 }
 
-/** Seconds. */
+/** Returns the new lease in seconds. */
 export function readRenewal(reply: string, operation: Operation, asked: number | undefined): number {
   const [word, lease] = reply.split(' ');
   if (word !== 'ok') throw refused(operation, reply);
@@ -72,11 +72,11 @@ export function readOk(reply: string, operation: Operation): void {
   if (reply.split(' ', 1)[0] !== 'ok') throw refused(operation, reply);
 }
 
-/** Copies delivered. */
+/** Returns the number of copies delivered. */
 export function readCount(reply: string): number {
   const [word, count = ''] = reply.split(' ');
   if (word !== 'ok') throw refused('signal', reply);
-  if (!/^\d+$/.test(count)) throw new LockError(`signal failed: the count is no number in '${reply}'`);
+  if (!/^\d+$/.test(count)) throw new LockError(`signal failed: the count is not a number in '${reply}'`);
   return Number(count);
 }
 

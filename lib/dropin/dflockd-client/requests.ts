@@ -10,7 +10,7 @@ import { BEAT_MS, readWatch } from './read-watch.js';
 import { type Granted, type Operation, readCount, readGrant, readOk, readPlace, readRenewal } from './replies.js';
 import { ANSWER_MS, SocketLines } from './socket-lines.js';
 
-/** What is asked for: a lock, or a slot of a semaphore. */
+/** What is requested: a lock, or a slot of a semaphore. */
 export interface Subject {
   readonly kind: Kind;
   readonly key: string;
@@ -18,7 +18,7 @@ export interface Subject {
   readonly limit: number;
 }
 
-/** A grant that counts at least from `validFrom`. */
+/** A grant whose lease runs from `validFrom` or later. */
 export interface FreshGrant extends Granted {
   readonly validFrom: Ms;
 }
@@ -29,7 +29,7 @@ const named = (kind: Kind, name: Name): Operation => (kind === 'sem' ? `sem_${na
 
 const ask = (sock: Socket, request: Request): Promise<string> => SocketLines.of(sock).ask(encodeRequest(request));
 
-/** As `ask`; also tells since when a lease that the answer grants may have run. */
+/** Like `ask`; also returns the earliest time at which a lease that the reply grants can have started. */
 async function askTimed(sock: Socket, request: Request): Promise<[reply: string, validFrom: Ms]> {
   const sentAt = readWatch.sent();
   let reply: string;
@@ -42,13 +42,13 @@ async function askTimed(sock: Socket, request: Request): Promise<[reply: string,
   return [reply, readWatch.read(sentAt)];
 }
 
-/** Renewals of grants that lay unread, of which the last may have lain unread as well. */
+/** Most renewals of a grant that lay unread; their replies may lie unread as well. */
 const RENEWALS = 3;
 
 /**
- * A grant as it may be handed over. One that may have lain unread for a tenth of its lease, since the process stood still, is
- * renewed first: its holder would believe in it for longer than the server does.
- * @throws LeaseExpiredError if it is not held any more
+ * A grant that can be returned to the caller. If it may have lain unread for a tenth of its lease, because the process
+ * was stalled, it is renewed first: otherwise the holder would rely on it for longer than the server does.
+ * @throws LeaseExpiredError if it is no longer held
  */
 async function fresh(
   sock: Socket,
@@ -67,7 +67,7 @@ async function fresh(
   };
   const age = (): Ms => systemClock.now() - validFrom;
   for (let i = 0; i < RENEWALS && lease > 0 && age() > Math.max(lease * 100, 2 * BEAT_MS); i++) {
-    // A renewal counts from its request on, at least.
+    // A renewed lease runs from its request or later.
     validFrom = systemClock.now();
     const asked = ask(sock, request);
     SocketLines.of(sock).expect(ANSWER_MS, 'renew');
@@ -108,7 +108,7 @@ export async function renewOn(
   return readRenewal(reply, named(kind, 'renew'), leaseS);
 }
 
-/** Takes a place in the queue; undefined if it is not its turn yet. @throws LeaseExpiredError */
+/** Takes a place in the queue; undefined if it was not granted at once. @throws LeaseExpiredError */
 export async function enqueueOn(sock: Socket, subject: Subject, leaseS?: number): Promise<FreshGrant | undefined> {
   const { kind, key, limit } = subject;
   checkName('key', key);
@@ -122,7 +122,7 @@ export async function enqueueOn(sock: Socket, subject: Subject, leaseS?: number)
 
 /**
  * Waits up to `waitS` seconds in the place that `enqueueOn` took.
- * @param leaseS what a grant that lay unread is renewed for; undefined: as long as it was granted for
+ * @param leaseS the lease for renewing a grant that lay unread; undefined: the lease that was granted
  * @throws AcquireTimeoutError, LeaseExpiredError
  */
 export async function waitOn(sock: Socket, subject: Subject, waitS: number, leaseS?: number): Promise<FreshGrant> {

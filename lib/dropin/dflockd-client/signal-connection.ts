@@ -22,7 +22,7 @@ export interface SignalConnectionOptions extends ConnectOptions {
   heartbeatIntervalMs?: number | undefined;
 }
 
-/** UTF-16 units without an end. */
+/** Most UTF-16 units of a line. */
 const LINE_CAP = 2 * 1024 * 1024;
 const HEARTBEAT_MS = 15_000;
 
@@ -32,20 +32,20 @@ interface Command {
   readonly fail: (error: Error) => void;
 }
 
-/** Publishes and listens on one connection. Signals come between the answers to what it asks. */
+/** Publishes and listens on one connection. Signals arrive between the replies to its requests. */
 export class SignalConnection implements AsyncIterable<Signal> {
   readonly #sock: Socket;
   readonly #lines: TextLines;
   readonly #listeners: ((signal: Signal) => unknown)[] = [];
   readonly #streams = new Set<SignalStream>();
-  /** In the order of the calls; the first has been sent. */
+  /** Pending commands in the order of the calls; only the first has been sent. */
   readonly #commands: Command[] = [];
   #closed = false;
   #timer: Timer | undefined;
   #pinging = false;
 
   /**
-   * @param sock connected, and authenticated if need be; what earlier calls on it left unread is taken over
+   * @param sock connected, and authenticated if necessary; takes over what earlier calls on it left unread
    * @param heartbeatIntervalMs milliseconds; 0: no heartbeats
    */
   constructor(
@@ -62,7 +62,7 @@ export class SignalConnection implements AsyncIterable<Signal> {
     sock.on('error', this.#onEnd);
     sock.resume();
     if (sock.destroyed || sock.readableEnded) this.end('server closed connection');
-    // What has been taken over is for listeners, which the caller has still to add.
+    // Read what was taken over later: the caller has yet to add its listeners.
     else microtask(() => this.#closed || this.read());
     this.rearm();
   }
@@ -86,7 +86,7 @@ export class SignalConnection implements AsyncIterable<Signal> {
     return this.#closed;
   }
 
-  /** Signals on channels that match come from now on; with `group`, each to one member of the group. @throws LockError */
+  /** Subscribes to channels that match; with `group`, each signal goes to one member of the group. @throws LockError */
   async listen(pattern: string, group = ''): Promise<void> {
     checkName('pattern', pattern);
     checkText('group', group);
@@ -102,14 +102,14 @@ export class SignalConnection implements AsyncIterable<Signal> {
     return readOk(await this.command(request), 'unlisten');
   }
 
-  /** Sends a signal; returns how many copies the server put into buffers of listeners. @throws LockError */
+  /** Sends a signal; returns how many copies the server put into the buffers of listeners. @throws LockError */
   async emit(channel: string, payload: string): Promise<number> {
     checkName('channel', channel);
     checkName('payload', payload);
     return readCount(await this.command({ t: 'signal', channel: toBytes(channel), payload: toBytes(payload) }));
   }
 
-  /** Called with each signal. What it throws or rejects with is swallowed. */
+  /** Calls the listener with each signal. Errors that it throws or rejects with are ignored. */
   onSignal(listener: (signal: Signal) => void): void {
     this.#listeners.push(listener);
   }
@@ -127,12 +127,12 @@ export class SignalConnection implements AsyncIterable<Signal> {
     return stream;
   }
 
-  /** Idempotent. Calls that wait are rejected. */
+  /** Closes the connection; pending calls reject. Idempotent. */
   close(): void {
     this.end('connection closed');
   }
 
-  /** The line that answers it. */
+  /** Sends the request when its turn comes; resolves with the line of the reply. */
   private command(request: Request): Promise<string> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(new LockError('connection closed'));
@@ -149,7 +149,7 @@ export class SignalConnection implements AsyncIterable<Signal> {
     if (this.#closed) return;
     const fits = this.#lines.push(chunk);
     this.read();
-    if (!fits) this.end(`response too long: more than ${LINE_CAP} characters without an end`);
+    if (!fits) this.end(`response too long: more than ${LINE_CAP} characters without a line break`);
   };
 
   private read(): void {
@@ -159,7 +159,7 @@ export class SignalConnection implements AsyncIterable<Signal> {
     }
   }
 
-  /** What nobody asked for announces the end of a connection that was idle for too long (spec 1.1). */
+  /** A reply without a request announces that the server closes an idle connection (spec 1.1). */
   private answer(line: string): void {
     const command = this.#commands.shift();
     if (!command) return;

@@ -1,12 +1,12 @@
 import type { Signal } from '../../locks/signals/signals.js';
 
-/** The signals from one moment on, until the connection closes. What nobody has taken yet is kept. */
+/** The signals from its creation until the connection closes. Signals that have not been read yet are kept. */
 export class SignalStream implements AsyncIterableIterator<Signal> {
   private readonly kept: Signal[] = [];
   private readonly waiting: ((result: IteratorResult<Signal, undefined>) => void)[] = [];
   private ended = false;
 
-  /** @param left told when nobody reads any more */
+  /** @param left called when the reader has stopped */
   constructor(private readonly left: (stream: SignalStream) => void) {}
 
   push(signal: Signal): void {
@@ -15,7 +15,7 @@ export class SignalStream implements AsyncIterableIterator<Signal> {
     else this.kept.push(signal);
   }
 
-  /** Nothing more comes; what is kept can still be read. */
+  /** No more signals will come; those kept can still be read. */
   end(): void {
     this.ended = true;
     for (const next of this.waiting.splice(0)) next({ value: undefined, done: true });

@@ -9,12 +9,12 @@ import { DEFAULT_READ_TIMEOUT_S } from '../../protocol/limits.js';
 import type { Receiver } from './open-socket.js';
 import { TextLines } from './text-lines.js';
 
-/** UTF-16 units of a reply. */
+/** Most UTF-16 units of a reply. */
 const REPLY_CAP = 1024 * 1024;
-/** What is kept for the next call while nobody asks. */
+/** Most UTF-16 units kept for the next call while no request is pending. */
 const LEFT_OVER_CAP = 2 * REPLY_CAP;
 
-/** How long an answer may take that waits for nothing. The server would have given us up by then. */
+/** How long a reply that need not wait may take. By then, the server would have closed the connection. */
 export const ANSWER_MS: Ms = DEFAULT_READ_TIMEOUT_S * 1000;
 
 interface Waiting {
@@ -22,32 +22,32 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** Where a socket keeps its reader; all copies of this package find it there, and a WeakMap is slower. */
+/** The property of a socket that holds its reader: all copies of this package find it. A WeakMap is slower. */
 const READER: unique symbol = sharedSymbol('socket-lines') as never;
 
 type Read = Socket & { [READER]?: SocketLines };
 
 const CLOSED = 'server closed connection';
 
-/** For what is expected from all servers; one timer. The sockets keep the process alive. */
+/** The deadlines of all sockets, on a single timer. The sockets keep the process alive. */
 const patience = new Alarms(systemClock);
 
 export const closedByServer = (): LockError => new LockError(CLOSED);
 
 /**
- * Requests and reply lines on one socket. There is one of these for each socket, from the first call on: what a call left
- * unread, and what comes between calls, serves the next one.
+ * Requests and reply lines on one socket. Each socket has one of these from the first call on: the next call reads what
+ * a call left unread, and what arrived between calls.
  */
 export class SocketLines implements Receiver, Alarm {
   due: Ms = Infinity;
   slot = -1;
-  /** Told once, when nothing more will come. */
+  /** Called once, when nothing more will be received. */
   whenEnded: ((error?: Error) => void) | undefined;
   private text = new TextLines(REPLY_CAP);
   private readonly waiting: Waiting[] = [];
-  /** Why nothing more can be asked. */
+  /** Why no more requests can be sent; undefined while they can. */
   private over: string | undefined;
-  /** What does not come in time. */
+  /** The error message if the expected reply does not arrive in time; empty if none is expected. */
   private expected = '';
 
   private constructor(readonly socket: Socket) {
@@ -58,12 +58,12 @@ export class SocketLines implements Receiver, Alarm {
     (socket as Read)[READER] = this;
   }
 
-  /** Of any socket. */
+  /** The reader of any socket. */
   static of(socket: Socket): SocketLines {
     return SocketLines.readerOf(socket) ?? SocketLines.listeningTo(socket);
   }
 
-  /** Of a socket that `receive`s into `readerOf` it. */
+  /** The reader of a socket that passes its input to `receive` of `readerOf` it. */
   static fedBy(socket: Socket): SocketLines {
     return new SocketLines(socket);
   }
@@ -77,7 +77,7 @@ export class SocketLines implements Receiver, Alarm {
     return lines;
   }
 
-  /** Stops reading from a socket; what has been left unread goes to whoever reads on. */
+  /** Stops reading from a socket, and returns what was left unread to the next reader. */
   static takeOver(socket: Socket): TextLines | undefined {
     const lines = (socket as Read)[READER];
     if (!lines) return undefined;
@@ -90,17 +90,17 @@ export class SocketLines implements Receiver, Alarm {
     return lines.text;
   }
 
-  /** Plain data: what it has read may have tokens. */
+  /** Plain data, without what was read, which may contain tokens. */
   toJSON(): object {
     return { waiting: this.waiting.length, isOver: this.isOver };
   }
 
-  /** Nothing more will come. */
+  /** Whether nothing more will be received. */
   get isOver(): boolean {
     return this.over !== undefined;
   }
 
-  /** Resolves when the socket is connected: what is waited for first. @param event of this kind of socket */
+  /** Resolves when the socket is connected; call it before any request. @param event that of this kind of socket */
   connected(event: 'connect' | 'secureConnect'): Promise<string> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ resolve, reject });
@@ -112,8 +112,8 @@ export class SocketLines implements Receiver, Alarm {
   }
 
   /**
-   * What has been asked last must be answered in time, or the lines end.
-   * @param what was asked, or a message that says it all
+   * Sets the deadline of the last request. If its reply is late, the lines end.
+   * @param what the name of the request, or a complete error message
    */
   expect(ms: Ms, what: string): void {
     if (this.waiting.length === 0) return;
@@ -121,14 +121,14 @@ export class SocketLines implements Receiver, Alarm {
     patience.set(this, systemClock.now() + ms);
   }
 
-  /** Alarm. After a stall timers run before input: the answer may lie there. */
+  /** Alarm. After a stall, timers run before input is read: the reply may already have arrived. */
   ring(): void {
     systemClock.afterPoll(() => {
       if (this.expected !== '') this.stop(this.expected);
     });
   }
 
-  /** One request in one write, and the next line. Replies come in the order of the requests. */
+  /** Sends a request in one write; resolves with the line of its reply. Replies come in the order of the requests. */
   ask(request: string): Promise<string> {
     return new Promise((resolve, reject) => {
       const { socket } = this;
@@ -140,14 +140,14 @@ export class SocketLines implements Receiver, Alarm {
     });
   }
 
-  /** Nothing more is asked or read. Whoever waits is rejected. */
+  /** Sends and reads nothing more; pending requests reject. */
   stop(why: string): void {
     if (this.over !== undefined) return;
     this.over = why;
     this.tell();
   }
 
-  /** The socket's own error is for those whom it hit; who comes later learns that it is over. */
+  /** Only pending requests get the socket's error; later ones are rejected because the socket is closed. */
   private readonly onError = (error: Error): void => {
     if (this.over !== undefined) return;
     this.over = CLOSED;
@@ -156,7 +156,7 @@ export class SocketLines implements Receiver, Alarm {
 
   private readonly onClose = (): void => this.stop(CLOSED);
 
-  /** Errors are made for those who get them: their stacks cost more than all the rest. */
+  /** Creates an error only if a request gets it: capturing its stack costs more than everything else here. */
   private tell(error?: Error): void {
     const { waiting, over } = this;
     this.relax();
@@ -165,7 +165,7 @@ export class SocketLines implements Receiver, Alarm {
   }
 
   private readonly onData = (chunk: Buffer | string): void => {
-    // Between calls the socket is the caller's: where it listens itself, what comes is not for the next call.
+    // Between calls the socket belongs to the caller: if the caller listens to it, its input is not for the next call.
     if (this.waiting.length === 0 && this.socket.listenerCount('data') > 1) return;
     if (this.over === undefined) this.took(this.text.push(chunk));
   };
@@ -179,7 +179,7 @@ export class SocketLines implements Receiver, Alarm {
     this.serve();
     if (!fits || (this.waiting.length === 0 && this.text.unread > LEFT_OVER_CAP)) {
       this.text = new TextLines(REPLY_CAP);
-      this.stop(`response too long: more than ${REPLY_CAP} characters without an end`);
+      this.stop(`response too long: more than ${REPLY_CAP} characters without a line break`);
     }
   }
 

@@ -4,7 +4,7 @@ import { type ConnectOptions, dialAt } from './dial.js';
 import { readStats } from './replies.js';
 import { ANSWER_MS, SocketLines } from './socket-lines.js';
 
-/** A lock that is held, or waited for. */
+/** A lock with a holder or waiters. */
 export interface StatsLock {
   key: string;
   owner_conn_id: number;
@@ -19,19 +19,19 @@ export interface StatsSemaphore {
   waiters: number;
 }
 
-/** A key that nobody uses, not yet forgotten. */
+/** An unused key that has not been removed yet. */
 export interface StatsIdleLock {
   key: string;
   idle_s: number;
 }
 
-/** As StatsIdleLock. */
+/** Like StatsIdleLock. */
 export interface StatsIdleSemaphore {
   key: string;
   idle_s: number;
 }
 
-/** What a server tells about itself. */
+/** The statistics of a server. */
 export interface Stats {
   connections: number;
   locks: StatsLock[];
@@ -40,7 +40,7 @@ export interface Stats {
   idle_semaphores: StatsIdleSemaphore[];
 }
 
-/** Asks a server over a connection of its own. @throws LockError, AuthError, or the error of the socket */
+/** Requests the statistics over a separate connection. @throws LockError, AuthError, or the error of the socket */
 export async function stats(options: ConnectOptions = {}): Promise<Stats> {
   const socket = await dialAt(options, DEFAULT_HOST, DEFAULT_PORT);
   try {

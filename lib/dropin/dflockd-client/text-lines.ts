@@ -2,31 +2,31 @@ import { StringDecoder } from 'node:string_decoder';
 import { isAscii } from '../../protocol/bytes.js';
 
 /**
- * Lines of text from chunks split anywhere, inside a character too. Its cap counts UTF-16 units, as the original's does,
- * where the protocol's own decoder counts bytes.
+ * Splits chunks into lines of text; a chunk may end anywhere, even inside a character. The cap counts UTF-16 units, as
+ * in the original; the decoder in `protocol` counts bytes.
  */
 export class TextLines {
-  /** Complete lines that nobody has taken. */
+  /** Complete lines that have not been taken yet. */
   private readonly lines: string[] = [];
   private partial = '';
   private waiting = 0;
-  /** From the first character on that is not ASCII: almost no connection ever needs one. */
+  /** Created at the first non-ASCII character; almost no connection ever needs one. */
   private decoder: StringDecoder | undefined;
 
   /** @param cap most UTF-16 units of a line */
   constructor(public cap: number) {}
 
-  /** UTF-16 units that nobody has taken. */
+  /** UTF-16 units that have not been taken yet. */
   get unread(): number {
     return this.partial.length + this.waiting;
   }
 
-  /** False when a line has grown over the cap. */
+  /** Returns false when a line exceeds the cap. */
   push(chunk: Buffer | string): boolean {
     return this.add(typeof chunk === 'string' ? chunk : this.decode(chunk));
   }
 
-  /** As `push`. @param bytes as latin1 */
+  /** Like `push`. @param bytes as latin1 */
   pushBytes(bytes: string): boolean {
     return this.add(this.decoder || !isAscii(bytes) ? this.decode(Buffer.from(bytes, 'latin1')) : bytes);
   }
@@ -51,7 +51,7 @@ export class TextLines {
     return this.partial.length <= this.cap;
   }
 
-  /** The oldest complete line. */
+  /** Takes the oldest complete line. */
   take(): string | undefined {
     const line = this.lines.shift();
     if (line !== undefined) this.waiting -= line.length;

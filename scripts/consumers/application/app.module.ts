@@ -17,8 +17,8 @@ import { of, type Observable } from 'rxjs';
 import { Journal } from './journal.js';
 
 /**
- * The lock is released when the response is over, so the next request may reach the daemon before the release. It waits for less
- * than the second after which a response without events counts as over.
+ * The lock is released when the response has finished, so the next request may reach the daemon before the release. It
+ * waits for less than the second after which a response without events counts as finished.
  */
 const SOON = { acquireTimeoutS: 0.7 };
 
@@ -69,7 +69,7 @@ class Jobs {
   }
 }
 
-/** The application: each instance has a module of its own. */
+/** The application. Each instance has a module of its own. */
 export function moduleOf(locks: DynamicModule, journal: Journal): new () => object {
   @Module({
     imports: [ScheduleModule.forRoot(), locks],

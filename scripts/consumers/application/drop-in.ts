@@ -1,4 +1,4 @@
-// A program written for dflockd-client: every export of it.
+// A program written for dflockd-client that uses each of its exports.
 import { connect } from 'node:net';
 import {
   acquire,

@@ -1,4 +1,4 @@
-// Who answers a lock error, in every arrangement of exception filters.
+// Which filter answers a lock error, in every arrangement of exception filters.
 import 'reflect-metadata';
 import { strict as assert } from 'node:assert';
 import {
@@ -121,7 +121,7 @@ function beside(providers: Provider[] = []): DynamicModule {
   return { module: Beside, providers };
 }
 
-/** The statuses of /busy, /other and /lost; and how many filters the log names. */
+/** The statuses of /busy, /other and /lost, and how many filters the log names. */
 const TABLE: [name: string, arrangement: Arrangement, statuses: number[], warnings: number][] = [
   ['none', {}, [423, 409, 503], 0],
   ['useGlobalFilters', { globally: () => [new Own()] }, [418, 418, 418], 0],

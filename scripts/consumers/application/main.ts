@@ -1,4 +1,4 @@
-// What every consumer does: two instances of an application over one daemon, checked from outside.
+// What every consumer runs: two instances of an application on one daemon, checked from outside.
 import 'reflect-metadata';
 import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
@@ -26,7 +26,7 @@ async function start(server: readonly [string, number], journal: Journal) {
   return { app, url: (await app.getUrl()) as string };
 }
 
-/** Twice at once, on either instance: one after the other. */
+/** Two requests at once, one to each instance, run one after the other. */
 async function requests(urls: readonly string[], journal: Journal): Promise<void> {
   const answers = await Promise.all(urls.map((url) => fetch(`${url}/orders/7/charge`, { method: 'POST' })));
   assert.deepEqual(
@@ -49,14 +49,14 @@ async function busyLock(url: string, locks: LockClient): Promise<void> {
   assert.equal((await fetch(`${url}/report`, { method: 'POST' })).status, 201);
 }
 
-/** Every tick on one of the two instances. */
+/** Each tick runs on one of the two instances. */
 async function cronTicks(journal: Journal): Promise<void> {
   while (journal.ticks.length < 2) await once(journal, 'tick');
   const seconds = journal.ticks.map((tick) => Math.round(tick / 1000));
   assert.equal(new Set(seconds).size, seconds.length, `ticks ${String(journal.ticks)}`);
 }
 
-/** The headers are out when it turns out that the lock is busy: an event tells. */
+/** The headers have been sent by the time the lock turns out to be busy: an event reports it. */
 async function busyStream(url: string, locks: LockClient): Promise<void> {
   const held = await locks.acquire('feed:news');
   const answer = await fetch(`${url}/feed/news`);
@@ -64,13 +64,13 @@ async function busyStream(url: string, locks: LockClient): Promise<void> {
   assert.equal(answer.status, 200);
   assert.match(events, /^event: error$/m);
   const data = /^data: (.*)$/m.exec(events)?.[1] ?? '';
-  // Nest 10 sends the message of whatever error it is.
+  // Nest 10 sends the message of any error.
   assert.equal(data.includes('feed:news'), Number(NEST) < 11, events);
   await held.release();
   assert.match(await (await fetch(`${url}/feed/news`)).text(), /^data: first$/m);
 }
 
-/** The same application in a test. */
+/** Runs the same application as a test would. */
 async function withoutServer(): Promise<void> {
   const locks = new TestLocks();
   const app = await NestFactory.createApplicationContext(moduleOf(locks.module(), new Journal()), { logger: ['warn'] });
@@ -100,7 +100,7 @@ async function main(): Promise<void> {
   await locks.close();
   for (const { app } of instances) await app.close();
   await server.close();
-  // With nothing left open, the process ends by itself; who runs it waits for that.
+  // With nothing left open, the process exits by itself, which its parent waits for.
   console.log(`${process.version}: all as it should be`);
 }
 

@@ -1,4 +1,4 @@
-// Requests that come over no socket: from a serverless adapter, whose responses are never closed, and from inject().
+// Requests without a socket: from a serverless adapter, whose responses are never closed, and from inject().
 import { strict as assert } from 'node:assert';
 import type { INestApplication } from '@nestjs/common';
 
@@ -8,7 +8,7 @@ interface Answer {
   readonly isBase64Encoded?: boolean;
 }
 
-/** What API Gateway hands to a function. */
+/** The event that API Gateway passes to a function. */
 const eventFor = (path: string) => ({
   version: '2.0',
   routeKey: '$default',
@@ -22,7 +22,7 @@ const eventFor = (path: string) => ({
   isBase64Encoded: false,
 });
 
-/** @param name not known to the compiler: the types of the adapters do not fit every module resolution */
+/** @param name hidden from the compiler: the types of the adapters do not fit every module resolution */
 async function load(
   name: string,
 ): Promise<(...args: unknown[]) => (event: object, context: object) => Promise<Answer>> {
@@ -30,7 +30,7 @@ async function load(
   return typeof loaded === 'function' ? loaded : loaded.default;
 }
 
-/** One request after the other: the lock of each must be free when it has been answered. */
+/** Sends one request after the other: each lock must be free once its request has been answered. */
 async function inTurn(ask: (path: string) => Promise<readonly [status: number, text: string]>): Promise<void> {
   for (const path of ['/file', '/export']) {
     for (let i = 0; i < 4; i++) assert.deepEqual(await ask(path), [200, 'ab'], `${path}, request ${i}`);

@@ -1,4 +1,4 @@
-// An application in one minified file: its locks hold, and its errors have the names that logs and filters go by.
+// An application in one minified file: its locks work, and its errors keep the names that logs and filters use.
 import 'reflect-metadata';
 import { strict as assert } from 'node:assert';
 import { NestFactory } from '@nestjs/core';
@@ -15,7 +15,7 @@ class Orders {
     return `shipped ${id}`;
   }
 }
-// As a compiler does it: the bundler knows no decorators.
+// What a compiler generates: the bundler does not support decorators.
 const ship = Object.getOwnPropertyDescriptor(Orders.prototype, 'ship');
 WithLock('order:{0}')(Orders.prototype, 'ship', ship);
 Object.defineProperty(Orders.prototype, 'ship', ship);
@@ -44,6 +44,6 @@ assert(
   lines.some((line) => line.includes('DflockdModule dependencies initialized')),
   lines.join('\n'),
 );
-// The names of classes are gone indeed.
+// The names of classes have indeed been minified.
 assert.notEqual(Orders.name, 'Orders');
 console.log(`${busy.name}, ${busy.code}`);

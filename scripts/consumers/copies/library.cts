@@ -1,4 +1,4 @@
-// A CommonJS library, which brings the CommonJS build: its methods take their locks from the module of the application.
+// A CommonJS library, which loads the CommonJS build: its methods get their locks from the module of the application.
 import { CronLock, currentLock, LockError, WithLock } from 'nestjs-dflockd';
 
 export class Jobs {

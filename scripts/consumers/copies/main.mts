@@ -1,4 +1,4 @@
-// An ESM application with a CommonJS library, run by tsx, which loads a build of the package for each.
+// An ESM application with a CommonJS library, run by tsx, which loads a separate build of the package for each.
 import 'reflect-metadata';
 import { strict as assert } from 'node:assert';
 import { createRequire } from 'node:module';
@@ -7,7 +7,7 @@ import { NestFactory } from '@nestjs/core';
 import { AcquireTimeoutError, currentLock, DflockdModule, DflockdService, LockError } from 'nestjs-dflockd';
 import type * as Library from './library.cjs';
 
-// By `import`, Node 20 does not let tsx compile it.
+// With `import`, Node 20 does not let tsx compile it.
 const { CommonJsLockError, Jobs } = createRequire(import.meta.url)('./library.cjs') as typeof Library;
 
 @Module({ imports: [DflockdModule.forRoot({ embedded: true })], providers: [Jobs] })

@@ -1,4 +1,4 @@
-// Everything that is injected is a proxy of NestJS Observe, and requests are traced. Its reports go to a server of our own.
+// Everything injected is a proxy of NestJS Observe, and requests are traced. Its reports go to a server of our own.
 import 'reflect-metadata';
 import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
@@ -87,7 +87,7 @@ class Job extends Base {
   }
 }
 
-/** Observe calls the methods of such a class on the object itself, not on the proxy. */
+/** Observe calls methods of such a class on the object itself, not on the proxy. */
 @Injectable()
 class Private {
   #secret = 'secret';

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { describe, it, mock } from 'node:test';
 import { play, scenarios } from './scenarios.mjs';
 
-/** What a test may have asked for. */
+/** The timers that a test may have mocked. */
 const CONFIGURATIONS = {
   'the defaults': undefined,
   'timers only': { apis: ['setTimeout'] },

@@ -1,9 +1,9 @@
-// What locks do under fake timers, whichever test runner they come from.
+// How locks behave under the fake timers of any test runner.
 import assert from 'node:assert/strict';
 import { AcquireTimeoutError, LockLostError } from 'nestjs-dflockd';
 import { TestLocks } from 'nestjs-dflockd/testing';
 
-/** What has become of a promise. */
+/** The state of a promise. */
 function watch(promise) {
   const seen = { state: 'pending' };
   promise.then(
@@ -13,7 +13,7 @@ function watch(promise) {
   return seen;
 }
 
-/** Each gets locks, and a function that advances the fake timers and lets everything happen that is due. */
+/** Each scenario gets locks, and a function that advances the fake timers and runs everything that is due. */
 export const scenarios = {
   async 'a wait ends at its very time'(locks, advance) {
     await locks.occupy('a');
@@ -111,7 +111,7 @@ export const scenarios = {
   },
 };
 
-/** Runs one, with locks that are made before or after the timers are replaced. */
+/** Runs a scenario, with locks created before or after the timers are replaced. */
 export async function play(name, { install, uninstall, advance, runAll }, when) {
   if (when === 'before') install();
   const locks = new TestLocks();

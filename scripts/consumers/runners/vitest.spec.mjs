@@ -1,7 +1,7 @@
 import { describe, it, vi } from 'vitest';
 import { play, scenarios } from './scenarios.mjs';
 
-/** What a project may have configured. */
+/** The timers that a project may have configured. */
 const CONFIGURATIONS = {
   'the defaults': undefined,
   'timers only': { toFake: ['setTimeout', 'clearTimeout'] },

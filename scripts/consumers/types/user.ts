@@ -1,4 +1,4 @@
-// What a user's own code says of the package: compiled with declarations, by every TypeScript that the package is for.
+// User code that uses the types of the package: compiled with declarations, by every TypeScript that is supported.
 import { applyDecorators, Module, SetMetadata } from '@nestjs/common';
 import * as root from 'nestjs-dflockd';
 import { CronLock, DflockdModule, DflockdService, InjectDflockd, lockKey, LockRequest, WithLock } from 'nestjs-dflockd';
@@ -19,7 +19,7 @@ import * as daemon from 'nestjs-dflockd/daemon';
 import * as testing from 'nestjs-dflockd/testing';
 import type { Observable } from 'rxjs';
 
-// Decorators of the user's own, whose types the compiler infers and writes down.
+// Custom decorators, whose types the compiler infers and writes into the declarations.
 export const OrderLock = () => WithLock('order:{0}');
 export const PatientLock = (acquireTimeoutS: number | undefined) =>
   WithLock('order:{0}', { acquireTimeoutS, onBusy: 'throw' });
@@ -31,7 +31,7 @@ export function LockedBy<const S extends string>(template: S) {
   return WithLock<object, (id: string) => Promise<void>, S>(template);
 }
 
-// Whatever a function of the package returns, or a class of it has.
+// Types of what functions of the package return, and of members of its classes.
 export const moduleOf = (options: DflockdModuleOptions) => DflockdModule.forRoot(options);
 export const moduleLater = (options: DflockdModuleAsyncOptions) => DflockdModule.forRootAsync(options);
 export const capabilities = (locks: DflockdService) => locks.capabilities;
@@ -57,7 +57,7 @@ export const heldInTests = (locks: testing.TestLocks) => ({ held: locks.held(), 
 export const testModule = (locks: testing.TestLocks) => locks.module();
 export const everything = { root, client, daemon, testing };
 
-// Options that may not be there.
+// Options that may be undefined.
 const none = undefined;
 export const seconds = { acquireTimeoutS: none, leaseTtlS: none };
 export const remote: RemoteOptions = {
@@ -137,7 +137,7 @@ export class Orders {
   }
 }
 
-// Mistakes are found.
+// The compiler reports mistakes.
 export class Mistakes {
   // @ts-expect-error there is no second argument
   @WithLock('order:{1}') async beyond(_id: string): Promise<void> {}

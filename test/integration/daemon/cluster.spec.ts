@@ -57,7 +57,7 @@ describe('two workers of a cluster', () => {
 
   const times = (text: string, what: RegExp): number => text.match(what)?.length ?? 0;
   const CURE =
-    /in use already\. Each worker of a cluster would have locks of its own:.*primary.*servers: \['127\.0\.0\.1:\d+'\]/g;
+    /already in use\. Each worker of a cluster would have locks of its own:.*primary.*servers: \['127\.0\.0\.1:\d+'\]/g;
 
   it.each(['rr', 'none'])('do not both serve with embedded.listen (%s)', async (policy) => {
     const port = await freePort();

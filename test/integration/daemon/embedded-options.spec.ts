@@ -96,7 +96,7 @@ describe('the options of connections, of an engine in the process', () => {
     const second = await open(port);
     await once(second, 'close');
     await until(() => told.length > 0);
-    expect(told[0]).toMatch(/^connection refused: too many: peer 127\.0\.0\.1, connections 1/);
+    expect(told[0]).toMatch(/^connection refused: too many connections: peer 127\.0\.0\.1, connections 1/);
   });
 
   it('a wrong token is told', async () => {

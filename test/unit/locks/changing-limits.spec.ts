@@ -24,7 +24,7 @@ it('the limit of a semaphore that nobody uses can be changed after a minute, as 
   expect(error).toMatchObject({
     key: 'gpu',
     message:
-      'the server has another limit for this key, and keeps it until about a minute after its last use; to change a limit, use another key',
+      'the server has a different limit for this key, and keeps it until about a minute after its last use; to change a limit, use another key',
   });
   await clock.advanceAsync(59_000);
   await expect(use('gpu', 8)).rejects.toBeInstanceOf(LimitMismatchError);

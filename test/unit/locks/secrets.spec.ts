@@ -36,8 +36,8 @@ const PEM = `-----BEGIN PRIVATE KEY-----\n${S}\n-----END PRIVATE KEY-----`;
 
 describe('the value of an option whose name says that it is secret', () => {
   const cases: [string, () => unknown, RegExp][] = [
-    ['remote.authToken', client({ remote: { authToken: S } }), /option remote\.authToken is unknown; known are tls, auth/],
-    ['auth at the top', client({ auth: S }), /^option auth is unknown; known are servers/],
+    ['remote.authToken', client({ remote: { authToken: S } }), /option remote\.authToken is unknown; known options: tls, auth/],
+    ['auth at the top', client({ auth: S }), /^option auth is unknown; known options: servers/],
     ['authToken at the top', client({ authToken: S }), /^option authToken is unknown/],
     ['token', client({ token: S }), /^option token is unknown/],
     ['remote.password', client({ remote: { password: S } }), /^option remote\.password is unknown/],
@@ -54,7 +54,7 @@ describe('the value of an option whose name says that it is secret', () => {
     ['authTokn of a daemon', server({ authTokn: S }), /^unknown daemon option authTokn$/],
     ['authToken of a daemon, of another type', server({ authToken: [S] }), /^daemon option authToken must be a string$/],
     ['tlsKey with the key itself', server({ tlsKey: PEM, tlsCert: 'x' }), /tls(Key|Cert)/],
-    ['tlsKey alone, with the key itself', server({ tlsKey: PEM }), /daemon option tlsKey .*needs daemon option tlsCert/],
+    ['tlsKey alone, with the key itself', server({ tlsKey: PEM }), /daemon option tlsKey .*requires daemon option tlsCert/],
     ['authTokenFile with the token itself', server({ authTokenFile: S }), /authTokenFile: cannot read the file: ENOENT$/],
     ['auth of the drop-in, with a line break', () => new DistributedLock({ key: 'k', auth: `${S}\n` }), /^auth must not contain NUL, LF or CR$/],
     ['auth of the drop-in, of another type', () => new DistributedLock({ key: 'k', auth: [S] as never }), /^auth must be a string$/],
@@ -81,7 +81,7 @@ describe('the value of an option whose name says that it is secret', () => {
 
   it('is shown for other names', async () => {
     const said = await refusal(client({ acquireTimeout: 5 }));
-    expect(said.message).toMatch(/^option acquireTimeout is unknown, got 5; known are/);
+    expect(said.message).toMatch(/^option acquireTimeout is unknown, got 5; known options:/);
   });
 
   it('a file of a token that lies at a path is named', async () => {
@@ -101,7 +101,7 @@ describe('the value of an option whose name says that it is secret', () => {
 
 describe('an address that is none', () => {
   const SCHEME = /an address has no scheme/;
-  const SEVERAL = /one address each/;
+  const SEVERAL = /one address per entry/;
   const COLONS = /only an IPv6 address has more than one colon/;
   const USER = /an address has no user or password/;
   const NAME = /not a host name/;

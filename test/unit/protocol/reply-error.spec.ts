@@ -40,9 +40,9 @@ describe('a reply that is not what was asked for', () => {
     { s: 'renewed', leaseMs: 1 },
     { s: 'delivered', count: 1 },
     { s: 'stats', json: '{}' },
-  ])('%j makes no sense where something else was asked for', (reply) => {
+  ])('%j is unexpected where something else was asked for', (reply) => {
     const { message } = replyError(reply, 'release', 'key', 'host:6388');
-    expect(message).toBe(`release: the answer "${reply.s}" makes no sense`);
+    expect(message).toBe(`release: unexpected reply "${reply.s}"`);
   });
 
   it('of a follower names the leader, if it knows one', () => {

@@ -151,7 +151,9 @@ describe('the options of the daemon, in this process', () => {
     const { clock, backend } = make({ maxLocks: 5 });
     const details = degraded(backend);
     for (let i = 0; i < 4; i++) await backend.tryAcquire(request(clock, { key: `k${i}` }));
-    expect(details).toEqual(['many keys: released keys count for about a minute; raise max-locks: keys 4, maxLocks 5']);
+    expect(details).toEqual([
+      'close to max-locks: released keys count for about a minute; raise the limit: keys 4, maxLocks 5',
+    ]);
   });
 });
 

@@ -100,7 +100,7 @@ describe.each(KINDS)('options of a %s', (_name, make) => {
   it('say what a key is that is none', () => {
     class User {}
     const key = new User() as never;
-    expect(() => make({ key })).toThrow('key must be a string, got a User; name a property of it, such as user.id');
+    expect(() => make({ key })).toThrow('key must be a string, got a User; use a property of it, such as user.id');
   });
 
   it.each(['close', 'release'] as const)('have no lease after %s(), even without a connection', async (end) => {

@@ -105,17 +105,17 @@ describe('wireKey', () => {
     ['a number', 7, 'must be a string, got number', undefined],
     ['undefined', undefined, 'got undefined', undefined],
     ['null', null, 'got null', undefined],
-    ['an object', {}, 'got an object; name a property of it, such as object.id', undefined],
-    ['an object of a class', new User(), 'got a User; name a property of it, such as user.id', undefined],
+    ['an object', {}, 'got an object; use a property of it, such as object.id', undefined],
+    ['an object of a class', new User(), 'got a User; use a property of it, such as user.id', undefined],
     ['an object of a class in capitals', new URL('a:b'), 'such as url.id', undefined],
     [
       'text made of an object',
       'user:[object Object]',
-      'was made from an object; name a property',
+      'was made from an object; use a property',
       'user:[object Object]',
     ],
     ['text made of a promise', '[object Promise]:a', 'from a promise; await it', '[object Promise]:a'],
-    ['a list in a list', ['a'], 'got an array; name an element of it, such as list[0]', undefined],
+    ['a list in a list', ['a'], 'got an array; use an element of it, such as list[0]', undefined],
     ['a promise', Promise.resolve('k'), 'got a Promise; await it first', undefined],
   ])('refuses %s, and names it', (_, key, text, named) => {
     const error = thrownBy(() => wireKey('n', key)) as LockKeyError;
@@ -147,13 +147,13 @@ describe('lockKey', () => {
   it.each([
     ['undefined', () => lockKey`a:${undefined as any}`, 'got undefined'],
     ['null', () => lockKey`a:${null as any}`, 'got null'],
-    ['an object', () => lockKey`a:${{} as any}`, 'got an object; name a property of it, such as object.id'],
+    ['an object', () => lockKey`a:${{} as any}`, 'got an object; use a property of it, such as object.id'],
     [
       'an object of a class',
       () => lockKey`a:${new Order() as any}`,
-      'got an Order; name a property of it, such as order.id',
+      'got an Order; use a property of it, such as order.id',
     ],
-    ['an array', () => lockKey`a:${[1] as any}`, 'got an array; name an element of it, such as list[0]'],
+    ['an array', () => lockKey`a:${[1] as any}`, 'got an array; use an element of it, such as list[0]'],
     ['a promise', () => lockKey`a:${Promise.resolve(1) as any}`, 'got a Promise; await it first'],
     ['a function', () => lockKey`a:${(() => 1) as any}`, 'got a function'],
     ['what calls itself something', () => lockKey`a:${{ constructor: { name: 'Evil' } } as any}`, 'got an object;'],

@@ -59,10 +59,10 @@ describe('a key template', () => {
   });
 
   it.each<[string, string, unknown, string]>([
-    ['an object of a class', '{0}', new User(), 'got a User; name a property of it, such as {0.id}'],
-    ['an object within', '{0.owner}', { owner: new User() }, 'got a User; name a property of it, such as {0.owner.id}'],
-    ['a plain object', '{0}', {}, 'got an object; name a property of it, such as {0.id}'],
-    ['an array', '{0}', ['a'], 'got an array; name an element of it, such as {0.0}'],
+    ['an object of a class', '{0}', new User(), 'got a User; use a property of it, such as {0.id}'],
+    ['an object within', '{0.owner}', { owner: new User() }, 'got a User; use a property of it, such as {0.owner.id}'],
+    ['a plain object', '{0}', {}, 'got an object; use a property of it, such as {0.id}'],
+    ['an array', '{0}', ['a'], 'got an array; use an element of it, such as {0.0}'],
     ['a promise', '{0}', Promise.resolve('a'), 'got a Promise; await it first'],
   ])('says what to write instead of %s', (_, template, value, text) => {
     const error = thrownBy(() => make(`order:${template}`, value)) as LockKeyError;
@@ -75,7 +75,7 @@ describe('a key template', () => {
     const error = thrownBy(() => make((user: User) => user, new User())) as Error;
     expect(error.message).toBe(
       '@WithLock on A.m: the key function returned a User, expected a non-empty string, or a list of them' +
-        '; name a property of it, such as user.id',
+        '; use a property of it, such as user.id',
     );
     expect(() => compileKey('@WithLock on A.m', new User())).toThrow('the key is a User, expected a string');
   });
