@@ -12,7 +12,7 @@ const TOO_LONG = /a turn of the daemon took|p99|for other clients/;
 export const MUTATIONS = [
   {
     name: 'sessions are remembered after their end',
-    file: 'core/engine.js',
+    file: 'core/disconnect.js',
     from: 'this.sessions.delete(session);',
     to: '',
     attack: 'idle',
