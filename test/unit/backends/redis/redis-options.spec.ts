@@ -38,7 +38,7 @@ describe('the options of the Redis backend', () => {
     [{ reconnect: { minDelayMs: 10, maxDelayMs: 5 } }, /maxDelayMs: expected at least minDelayMs \(10\), got 5/],
     [{ reconnect: { delay: 5 } }, /redisBackend\.reconnect\.delay is unknown/],
     [{ watch: 'yes' }, /redisBackend\.watch: expected true or false, got "yes"/],
-    [{ lease: 5 }, /redisBackend\.lease is unknown, got 5; known are prefix/],
+    [{ lease: 5 }, /redisBackend\.lease is unknown, got 5; known options: prefix/],
   ])('%j is refused', (options, message) => {
     const client = new Redis({ lazyConnect: true });
     expect(() => redisBackend(client, options as RedisBackendOptions)).toThrow(message);

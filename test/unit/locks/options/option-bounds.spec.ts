@@ -108,8 +108,10 @@ describe('what was given', () => {
 
   it('under a name that is no option is refused with those that are, or as one to come', () => {
     expect(messageOf(() => checkNames('', { a: undefined, b: 1 }, ['b']))).toBe('taken');
-    expect(messageOf(() => checkNames('', { c: 1 }, ['a', 'b']))).toBe('option c is unknown, got 1; known are a, b');
-    expect(messageOf(() => checkNames('x', { c: 1 }, ['a']))).toBe('option x.c is unknown, got 1; known are a');
+    expect(messageOf(() => checkNames('', { c: 1 }, ['a', 'b']))).toBe(
+      'option c is unknown, got 1; known options: a, b',
+    );
+    expect(messageOf(() => checkNames('x', { c: 1 }, ['a']))).toBe('option x.c is unknown, got 1; known options: a');
     expect(messageOf(() => checkNames('x', { c: 1 }, ['a'], ['c']))).toBe('option x.c is not supported yet, got 1');
   });
 });
@@ -269,13 +271,13 @@ describe('remote options', () => {
 
   it('name what is wrong', () => {
     expect(messageOf(() => remote({ nope: 1 }))).toMatch(
-      /^option remote.nope is unknown, got 1; known are tls, auth, sh/,
+      /^option remote.nope is unknown, got 1; known options: tls, auth, sh/,
     );
     expect(messageOf(() => remote({ tls: 7 }))).toBe('option remote.tls: expected an object, got 7');
     expect(messageOf(() => remote({ tls: [] }))).toBe('option remote.tls: expected an object, got ');
     expect(messageOf(() => remote({ fencing: 7 }))).toBe("option remote.fencing: expected 'none' or 'token', got 7");
     expect(messageOf(() => remote({ reconnect: { a: 1 } }))).toBe(
-      'option remote.reconnect.a is unknown, got 1; known are minDelayMs, maxDelayMs',
+      'option remote.reconnect.a is unknown, got 1; known options: minDelayMs, maxDelayMs',
     );
     expect(messageOf(() => remote({ reconnect: null }))).toBe('option remote.reconnect: expected an object, got null');
   });
@@ -374,7 +376,7 @@ describe('places where locks live', () => {
   it('are told what is wrong with files and tokens, by the names they gave', () => {
     const embedded = (options: object): string => messageOf(() => client({ embedded: { listen: 'a', ...options } }));
     expect(embedded({ tlsCert: '/cert.pem' })).toBe(
-      'option embedded.tlsCert ("/cert.pem") needs option embedded.tlsKey beside it',
+      'option embedded.tlsCert ("/cert.pem") requires option embedded.tlsKey',
     );
     expect(embedded({ tlsCert: '/no/cert.pem', tlsKey: '/no/key.pem' })).toMatch(
       /^option embedded\.tlsCert: cannot read "\/no\/cert\.pem": ENOENT/,
@@ -382,7 +384,7 @@ describe('places where locks live', () => {
     expect(embedded({ authTokenFile: '/no/token' })).toMatch(
       /^option embedded\.authTokenFile: cannot read "\/no\/token"/,
     );
-    expect(embedded({ authToken: 'a\nb' })).toBe('option embedded.authToken must not hold a line break');
+    expect(embedded({ authToken: 'a\nb' })).toBe('option embedded.authToken must not contain a line break');
   });
 });
 
@@ -408,7 +410,7 @@ describe('the options of a client', () => {
       /^option namespace: expected text that is allowed in a key \(the key "a b" has white space.*\), got "a b"$/,
     );
     expect(messageOf(() => client({ nope: 1 }))).toMatch(
-      /^option nope is unknown, got 1; known are servers, remote, emb/,
+      /^option nope is unknown, got 1; known options: servers, remote, emb/,
     );
     expect(messageOf(() => client([]))).toBe('option options: expected an object, got ');
   });
@@ -464,7 +466,7 @@ describe('the options of an acquire', () => {
 
   it('name what is wrong', () => {
     expect(messageOf(() => request({ ttl: 1 }))).toBe(
-      'option ttl is unknown, got 1; known are acquireTimeoutS, leaseTtlS, limit, signal, autoRenew, requireFence, onNested',
+      'option ttl is unknown, got 1; known options: acquireTimeoutS, leaseTtlS, limit, signal, autoRenew, requireFence, onNested',
     );
     expect(messageOf(() => request({ onNested: null }))).toBe(
       "option onNested: expected 'throw', 'wait' or the handle of a lock, got null",
