@@ -138,7 +138,7 @@ local function poke(K, queue, alive, member)
   redis.call('PEXPIRE', queue, 2 * live)
   redis.call('ZADD', alive, now + live, me)
   redis.call('PEXPIRE', alive, 2 * live)
-  if redis.call('EXISTS', K) == 0 and redis.call('EXISTS', queue) == 1 and not pass(K, queue, alive, true) then
+  if redis.call('EXISTS', K) == 0 and redis.call('EXISTS', queue) == 1 and pass(K, queue, alive, true) == false then
     -- It is further back than those who were skipped.
     if redis.call('ZREM', queue, member) == 1 then
       take(K, string.sub(member, 11, 26), tonumber(string.sub(member, 27)))
