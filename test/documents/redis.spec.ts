@@ -10,20 +10,15 @@ import { RedisCluster } from '../support/redis/cluster.js';
 import { ALL_OF_REDIS, describeRedis } from '../support/redis/describe-redis.js';
 import { RedisServer } from '../support/redis/server.js';
 import { inTime, until } from '../support/until.js';
-import { blocksOf, readPage } from './pages.js';
+import { readPage } from './pages.js';
+import { userOfPage } from './redis-rights.js';
 
 const PAGE = 'docs/redis.md';
 const page = readPage(PAGE);
 const USER = { username: 'app', password: 'secret' };
 
 /** The rules of the page for a user. @param more rows of the table below them */
-function rules(...more: string[]): string {
-  const line = blocksOf(PAGE)
-    .find(({ code }) => code.startsWith('on resetkeys'))!
-    .code.replaceAll('\n', ' ');
-  const added = more.map((name) => new RegExp(`^\\| ${name} \\| \`(.*)\` \\|$`, 'm').exec(page)![1]!);
-  return [line, ...added].join(' ').replaceAll('\\|', '|').replace(/^on/, `on >${USER.password}`);
-}
+const rules = (...more: string[]): string => userOfPage(USER.password, ...more);
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -29,7 +29,10 @@ export interface RedisBackendOptions {
   foreignPollMs?: number | undefined;
   /** A request without an answer fails after this time, and its connection is replaced. Default 5,000, at least 50. */
   requestTimeoutMs?: number | undefined;
-  /** Delays between attempts to connect: any number of milliseconds up to a bound that doubles from one limit to the other. */
+  /**
+   * Delays between attempts to connect: random, up to a bound that doubles from `minDelayMs` (default 50) to `maxDelayMs`
+   * (default 1,000). A holder whose lock was lost in a failover hears of it when the connection is back.
+   */
   reconnect?: { minDelayMs?: number | undefined; maxDelayMs?: number | undefined } | undefined;
   /**
    * `true`: a holder hears within milliseconds that somebody deleted its key, instead of at the next renewal. Needs
@@ -106,7 +109,7 @@ function resolveReconnect(value: unknown = {}): RedisConfig['reconnect'] {
   const delay = (name: string): number | undefined =>
     checkNumber(`redisBackend.reconnect.${name}`, options[name], { min: 1, max: MAX_MS });
   const minDelayMs = delay('minDelayMs') ?? Math.min(50, delay('maxDelayMs') ?? Infinity);
-  const maxDelayMs = delay('maxDelayMs') ?? Math.max(5000, minDelayMs);
+  const maxDelayMs = delay('maxDelayMs') ?? Math.max(1000, minDelayMs);
   if (maxDelayMs < minDelayMs) {
     throw wrong('redisBackend.reconnect.maxDelayMs', `at least minDelayMs (${minDelayMs})`, maxDelayMs);
   }

@@ -64,8 +64,14 @@ const request = (change: Partial<AcquireRequest> = {}): AcquireRequest => ({
 
   const serve = async (backend: LockBackend, waits: readonly Waiting[], held: Grant): Promise<void> => {
     let last = held.fence!;
-    for (const { grant } of waits) {
-      const given = await inTime(grant, 'the grant', LONG_MS);
+    const order: Waiting[] = [];
+    for (const waiting of waits) {
+      const note = (): unknown => order.push(waiting);
+      waiting.grant.then(note, () => undefined);
+    }
+    for (const waiting of waits) {
+      const given = await inTime(waiting.grant, 'the grant', LONG_MS);
+      expect(order.at(-1)).toBe(waiting);
       expect(given.fence!).toBeGreaterThan(last);
       last = given.fence!;
       expect(await release(backend, given)).toBe('released');
@@ -101,6 +107,9 @@ const request = (change: Partial<AcquireRequest> = {}): AcquireRequest => ({
     const client = (): RedisClient => new Redis({ sentinels: pair.addresses, name: pair.name, lazyConnect: true });
     const [a, b] = [await connect(client()), await connect(client(), { pokeMs: 300 })];
     const [master, replica] = [await pair.master(), await pair.replica()];
+    // What is written from now on does not reach the replica.
+    replica.pause();
+    await master.command('CLIENT', 'KILL', 'TYPE', 'replica');
     const held = (await a.tryAcquire(request()))!;
     const waits = await queue(b, 'a');
     await master.kill();

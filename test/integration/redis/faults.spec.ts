@@ -165,6 +165,32 @@ describeRedis('those who wait on Redis', () => {
       await until(() => !lock.isHeld, 'the news');
     },
 
+    'keep their places when Redis has killed all subscriptions just before the lock is released': async (world) => {
+      // None of them has subscribed again before the release.
+      const options = { reconnect: { minDelayMs: 500, maxDelayMs: 500 } };
+      const holder = await world.client(options);
+      const clients = [await world.client(options), await world.client(options)];
+      const lock = await holder.acquire('key', { leaseTtlS: 30 });
+      const served: number[] = [];
+      const waiting: Promise<unknown>[] = [];
+      // By turns, the two of each client one after the other.
+      for (const [n, at] of [0, 0, 1, 1, 0, 1].entries()) {
+        const enter = (): unknown => served.push(n);
+        waiting.push(clients[at]!.withLock('key', { acquireTimeoutS: 20 }, enter));
+        await queued(world, 'key', n + 1);
+      }
+      await world.server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      expect(await lock.release()).toBe(true);
+      await inTime(Promise.all(waiting), 'the waiters', PATIENCE_MS);
+      // Whoever has subscribed again first may go before the other client.
+      const of = (numbers: readonly number[]): number[] => served.filter((n) => numbers.includes(n));
+      expect([of([0, 1, 4]), of([2, 3, 5])]).toEqual([
+        [0, 1, 4],
+        [2, 3, 5],
+      ]);
+      for (const client of clients) expect((await client.stats())[0].lostPlaces).toBe(0);
+    },
+
     'are served when a stranger deletes the key of their holder': async (world) => {
       const [holder, waiter] = [await world.client(), await world.client()];
       const lock = await holder.acquire('key', { leaseTtlS: 30 });

@@ -8,7 +8,7 @@ import { script } from './script.js';
  *
  * | op | x, y | reply |
  * |---|---|---|
- * | `t` try | salt, lease | 16 digits: held, the fence of it; a whole number: busy, remaining ms of the holder, -1: no end |
+ * | `t` try | salt, lease | 16 digits: held, the fence of it; a whole number: busy, remaining ms of the holder, -1: no end, -2: free, but for those who wait |
  * | `q` take or queue | salt, lease | 16 digits · `[rank, PTTL, value of K]`: queued |
  * | `r` release | token, keepMs | 1: released, or with keepMs > 0 kept for so long · 0: not held with this token · 32 characters: released, and this waiter of the calling client holds it |
  * | `c` cancel | member, '' | 1: left the queue · 2: had been granted, is released · a token, as with `r` · 0: unknown |
@@ -16,9 +16,10 @@ import { script } from './script.js';
  * | any | | `['E', message]`: this op has failed, with the message that Redis gave |
  *
  * What it promises: a lock is given only while K does not exist or is released in the same op, and never past a living
- * waiter. Waiters get it in the order in which they were queued. Whoever is served is told by a message, the calling client
- * by the reply; a client that nobody can reach (0 receivers) or that has not poked for livenessMs loses its places. The
- * fence of a grant is higher than all before it that were counted by the same counter, and never below the server's clock
+ * waiter that can be reached. Waiters get it in the order in which they were queued. Whoever is served is told by a message,
+ * the calling client by the reply. A client that cannot be reached now (0 receivers), as after a failover until it has
+ * subscribed again, is passed over and keeps its places; one that has not poked for livenessMs loses them. Where nobody can
+ * be reached, K is free, and whoever pokes takes it for the first of its waiters. The fence of a grant is higher than all before it that were counted by the same counter, and never below the server's clock
  * in microseconds. An acquire for which Redis has no memory fails before it has written anything;
  * renewals, releases, hand-overs and pokes need none. Values of K are cut off
  * after 33 characters in replies: a longer one is no token.
@@ -52,14 +53,16 @@ if #KEYS == 4 then
   end
 end
 ${PRELUDE}
--- Gives K, which is free or about to be overwritten, to the next waiter that can be told. Returns nil if there is none, and
--- then K does not exist; the token if it is one of the calling client and 'direct' is set; otherwise 1.
+-- Gives K, which is free or about to be overwritten, to the next waiter that can be told. Returns the token if it is one of the
+-- calling client and 'direct' is set, otherwise 1. If there is none, K does not exist then: nil if a new caller may take it,
+-- otherwise false.
 local function pass(K, queue, alive, direct)
+  local walk = walk_of(direct)
   while true do
-    local member = head(queue, alive)
+    local member, score = head(queue, alive, walk)
     if not member then
       redis.call('DEL', K)
-      return nil
+      return member
     end
     local token = up() .. string.sub(member, 11, 26)
     local lease = tonumber(string.sub(member, 27))
@@ -79,6 +82,7 @@ local function pass(K, queue, alive, direct)
       return 1
     end
     if count > 0 then return 1 end
+    skip(queue, alive, walk, member, score)
   end
 end
 
@@ -96,7 +100,7 @@ local function acquire(K, queue, alive, salt, lease, wait)
   if redis.call('EXISTS', K, queue) == 0 then return take(K, salt, lease) end
   local value = redis.call('GET', K)
   if not value then
-    if not pass(K, queue, alive, false) then return take(K, salt, lease) end
+    if pass(K, queue, alive, false) == nil then return take(K, salt, lease) end
     value = redis.call('GET', K)
   end
   if not wait then return redis.call('PTTL', K) end
@@ -134,7 +138,12 @@ local function poke(K, queue, alive, member)
   redis.call('PEXPIRE', queue, 2 * live)
   redis.call('ZADD', alive, now + live, me)
   redis.call('PEXPIRE', alive, 2 * live)
-  if redis.call('EXISTS', K) == 0 and redis.call('EXISTS', queue) == 1 then pass(K, queue, alive, true) end
+  if redis.call('EXISTS', K) == 0 and redis.call('EXISTS', queue) == 1 and pass(K, queue, alive, true) == false then
+    -- It is further back than those who were skipped.
+    if redis.call('ZREM', queue, member) == 1 then
+      take(K, string.sub(member, 11, 26), tonumber(string.sub(member, 27)))
+    end
+  end
   local rank = redis.call('ZRANK', queue, member)
   return { rank or -1, redis.call('PTTL', K), shown(redis.call('GET', K)) }
 end

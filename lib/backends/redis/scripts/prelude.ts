@@ -1,6 +1,13 @@
 import { FENCE } from './fence.js';
 
 /**
+ * How many waiters one hand-over skips because nobody received what was published to them, so that a long queue of theirs
+ * does not block Redis. Those behind them are not overtaken by a new caller, and hold up nobody: whoever pokes takes a free
+ * lock for itself, and every waiter pokes each pokeMs or is dropped after livenessMs.
+ */
+const MAX_SKIPPED = 100;
+
+/**
  * What the scripts of locks and semaphores share. They are written for Lua 5.1 without `unpack`, `math.pow` and `setfenv`,
  * so that 5.4 runs them too. Time is the server's, read once per call. Every key is declared.
  *
@@ -20,22 +27,57 @@ end
 
 ${FENCE}
 
--- The next living waiter, taken from the queue. Whoever calls is alive.
-local function head(queue, alive)
-  while true do
-    local member = redis.call('ZPOPMIN', queue)[1]
-    if not member then
-      redis.call('DEL', alive)
-      return nil
-    end
-    local client = string.sub(member, 1, 10)
-    if client == me then return member end
-    local till = redis.call('ZSCORE', alive, client)
-    if till and tonumber(till) >= now then return member end
-  end
+-- The clients that have not received what this call published to them: they are skipped from then on.
+local unreachable = {}
+
+-- A walk through a queue. 'direct': waiters of the calling client are told by the reply.
+local function walk_of(direct)
+  return { direct = direct, skipped = 0, own = false }
 end
 
--- Publishes to the client of a waiter. Returns how many received it, or nil if that cannot be known.
+-- Leaves a waiter that was taken from the queue in its place: it cannot be reached now, but may be the next time.
+local function skip(queue, alive, walk, member, score)
+  redis.call('ZADD', queue, score, member)
+  -- It may have been the only one.
+  redis.call('PEXPIRE', queue, math.max(redis.call('PTTL', alive), live))
+  walk.skipped = walk.skipped + 1
+  if string.sub(member, 1, 10) == me then walk.own = true end
+end
+
+-- Takes the next waiter that is alive and may be reached from the queue, and drops the dead. Whoever calls is alive. Returns the
+-- waiter and its score; nil if there is none; false if those who are left must not be overtaken: too many were skipped to know
+-- who is behind them, or waiters of the calling client were.
+local function head(queue, alive, walk)
+  while walk.skipped < ${MAX_SKIPPED} do
+    local at, first = walk.skipped, nil
+    if at == 0 then
+      first = redis.call('ZPOPMIN', queue)
+    else
+      first = redis.call('ZRANGE', queue, at, at, 'WITHSCORES')
+    end
+    local member, score = first[1], first[2]
+    if not member then
+      if at == 0 then redis.call('DEL', alive) end
+      if walk.own then return false end
+      return nil
+    end
+    if at > 0 then redis.call('ZREM', queue, member) end
+    local client = string.sub(member, 1, 10)
+    local lives = client == me
+    if not lives then
+      local till = redis.call('ZSCORE', alive, client)
+      lives = till and tonumber(till) >= now
+    end
+    if lives then
+      if not unreachable[client] or (walk.direct and client == me) then return member, score end
+      skip(queue, alive, walk, member, score)
+    end
+  end
+  return false
+end
+
+-- Publishes to the client of a waiter. Returns how many received it, or nil if that cannot be known. A client that did not is
+-- unreachable for the rest of the call.
 local function tell(member, text)
   local client = string.sub(member, 1, 10)
   local flag = string.sub(client, 1, 1)
@@ -46,6 +88,7 @@ local function tell(member, text)
     count = redis.pcall('PUBLISH', 'dfl:' .. client, text)
   end
   if flag == 'u' or type(count) ~= 'number' then return nil end
+  if count == 0 then unreachable[client] = true end
   return count
 end
 

@@ -9,7 +9,7 @@ import { script } from './script.js';
  *
  * | op | x, y | reply |
  * |---|---|---|
- * | `t` try | salt, lease | 16 digits: held, the fence of it · a whole number: full, ms until the next holder expires |
+ * | `t` try | salt, lease | 16 digits: held, the fence of it · a whole number: full, ms until the next holder expires, -2: nobody holds it, but others wait |
  * | `q` take or queue | salt, lease | 16 digits · `[rank, ms until the next holder expires, '']`: queued |
  * | `r` release | token, keepMs | 1: released, or kept for so long · 0: not held · `['G', token…]`: released, and these waiters of the calling client hold it |
  * | `c` cancel | member, '' | 1: left the queue · 2: had been granted, is released · `['G', token…]`, as with `r` · 0: unknown |
@@ -75,11 +75,13 @@ local function remember(Z, N, limit, ms)
 end
 
 -- Gives the free places to the waiters that can be told. Puts the tokens of the calling client into 'own', where there is one.
+-- Returns true if none is left, nil if a new caller may take what is left, otherwise false.
 local function fill(Z, queue, alive, N, limit, own)
   local free = limit - redis.call('ZCARD', Z)
+  local walk = walk_of(own)
   while free > 0 do
-    local member = head(queue, alive)
-    if not member then return end
+    local member, score = head(queue, alive, walk)
+    if not member then return member end
     local token = up() .. string.sub(member, 11, 26)
     local lease = tonumber(string.sub(member, 27))
     free = free - 1
@@ -97,9 +99,11 @@ local function fill(Z, queue, alive, N, limit, own)
       elseif count == 0 then
         redis.call('ZREM', Z, token)
         free = free + 1
+        skip(queue, alive, walk, member, score)
       end
     end
   end
+  return true
 end
 
 -- Ms until the next holder expires, -2 if nobody holds it.
@@ -126,12 +130,12 @@ local function acquire(Z, queue, alive, N, salt, lease, asked, wait)
     if redis.call('EXISTS', Z, queue) > 0 then return { 'L', limit } end
     waits, limit = false, nil
   end
+  local kept = false
   if waits then
-    fill(Z, queue, alive, N, tonumber(asked), nil)
+    kept = fill(Z, queue, alive, N, tonumber(asked), nil) == false
     held = redis.call('ZCARD', Z)
   end
-  -- Who still waits now waits because it is full.
-  if held < tonumber(asked) then
+  if held < tonumber(asked) and not kept then
     local digits = up()
     if not limit then remember(Z, N, asked, lease) end
     hold(Z, N, digits .. salt, tonumber(lease))
@@ -181,7 +185,13 @@ local function poke(Z, queue, alive, N, member, limit)
   redis.call('PEXPIRE', alive, 2 * live)
   keep(N, 2 * live)
   local own = {}
-  if redis.call('EXISTS', queue) == 1 then fill(Z, queue, alive, N, limit, own) end
+  if redis.call('EXISTS', queue) == 1 and fill(Z, queue, alive, N, limit, own) == false then
+    -- It is further back than those who were skipped.
+    if redis.call('ZREM', queue, member) == 1 then
+      own[#own + 1] = up() .. string.sub(member, 11, 26)
+      hold(Z, N, own[#own], tonumber(string.sub(member, 27)))
+    end
+  end
   local rank = redis.call('ZRANK', queue, member)
   local token, ms
   if not rank then token, ms = find(Z, member) end

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { LockClient } from '../../../../lib/entries/client.js';
 import { Lock, redisBackend, type RedisStats } from '../../../../lib/entries/redis.js';
 import { RedisCluster } from '../../../support/redis/cluster.js';
-import { describeRedis } from '../../../support/redis/describe-redis.js';
+import { ALL_OF_REDIS, describeRedis } from '../../../support/redis/describe-redis.js';
 import { RedisServer } from '../../../support/redis/server.js';
 import { until } from '../../../support/until.js';
 import { connectTo, connectToCluster, LIBRARIES, type Connected } from './support.js';
@@ -108,7 +108,7 @@ describeRedis('Lock and the backend on one client', () => {
     });
   });
 
-  describe('of a cluster', () => {
+  (ALL_OF_REDIS ? describe : describe.skip)('of a cluster', () => {
     let cluster: RedisCluster;
     beforeAll(async () => {
       cluster = await RedisCluster.start();

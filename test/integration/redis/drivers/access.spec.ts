@@ -4,17 +4,12 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { ConfigError } from '../../../../lib/common/errors.js';
 import { selfSigned, type Certificate } from '../../../support/certificates.js';
+import { userOfPage } from '../../../documents/redis-rights.js';
 import { describeRedis } from '../../../support/redis/describe-redis.js';
 import { freePort } from '../../../support/redis/ports.js';
 import { RedisServer } from '../../../support/redis/server.js';
 import { until } from '../../../support/until.js';
 import { closeAll, driverOf, LIBRARIES, Listener, scriptOf, type Library } from './support.js';
-
-/** What docs/redis.md asks for. */
-const LEAST =
-  '~lock:* ~{lock:* ~sem:* ~{sem:* ~dflockd:* &dfl:* &__redis__:invalidate +hello +auth +ping +client|setname +client|id ' +
-  '+client|tracking +client|caching +info +select +evalsha +eval +subscribe +unsubscribe +publish +time +get +set +del ' +
-  '+exists +pexpire +pttl +zadd +zrem +zpopmin +zrange +zrank +zcard +zscore +zremrangebyscore';
 
 const PUBLISH = scriptOf(`return redis.call('PUBLISH', ARGV[1], ARGV[2])`);
 
@@ -31,7 +26,7 @@ describeRedis('drivers: rights and TLS', () => {
     await writeFile(join(folder, 'key'), certificate.key);
     await writeFile(join(folder, 'cert'), certificate.cert);
     server = await RedisServer.start({
-      users: { least: `on >hunter2 resetchannels -@all ${LEAST}` },
+      users: { least: userOfPage('hunter2', '`watch`') },
       config: [
         `tls-port ${tlsPort}`,
         `tls-cert-file ${join(folder, 'cert')}`,

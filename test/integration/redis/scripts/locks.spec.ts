@@ -37,6 +37,7 @@ describeRedis('the script of locks', () => {
     await command('PEXPIRE', K, 1);
     await until(async () => (await command('EXISTS', K)) === 0, 'the end of the lease');
   };
+  const queue = (): Promise<unknown> => command('ZRANGE', scripts.keys(K).queue, 0, -1);
   const member = (client: string, ofSalt: string): string => waiter(client, ofSalt);
 
   beforeAll(async () => {
@@ -184,17 +185,30 @@ describeRedis('the script of locks', () => {
       ]);
     });
 
-    it(`${op} after an expiry takes it where those who wait are dead or cannot be reached`, async () => {
+    it(`${op} after an expiry takes it where those who wait are dead or cannot be reached, who keep their places`, async () => {
       await scripts.take(A, K);
       await scripts.queue(B, K);
       await scripts.die(B, scripts.keys(K));
-      await scripts.queue('xddddddddd', K);
+      const left = await scripts.queue('xddddddddd', K);
       await expire();
       const own = salt();
       const digits = await scripts.lock(A, K, op, own, LEASE_MS);
       expect(digits).toMatch(FENCE);
       await expect(value()).resolves.toBe(`${digits as string}${own}`);
-      await expect(command('EXISTS', scripts.keys(K).queue, scripts.keys(K).alive)).resolves.toBe(0);
+      await expect(queue()).resolves.toEqual([member('xddddddddd', left)]);
+      await expect(command('PTTL', scripts.keys(K).queue)).resolves.toEqual(about(2 * LIVE_MS));
+    });
+
+    it(`${op} does not overtake waiters of its own client that no message reaches: its next poke serves them`, async () => {
+      await scripts.take(B, K);
+      const first = await scripts.queue(A, K);
+      await expire();
+      const own = salt();
+      const reply = await scripts.lock(A, K, op, own, LEASE_MS);
+      expect(reply).toEqual(op === 't' ? -2 : [1, -2, '']);
+      await expect(value()).resolves.toBeNull();
+      const poked = (await scripts.lock(A, K, 'p', member(A, first))) as [number, number, string];
+      expect(saltOf(poked[2])).toBe(first);
     });
 
     it(`${op} after an expiry tells a waiter of its own client by a message`, async () => {
@@ -258,11 +272,51 @@ describeRedis('the script of locks', () => {
     await expect(command('PTTL', K)).resolves.toEqual(about(LEASE_MS));
   });
 
-  it('r frees it where nobody of those who wait can be told', async () => {
+  it('r frees it where nobody of those who wait can be told, and they are served in order afterwards', async () => {
+    const token = await scripts.take(A, K);
+    const waits = [await scripts.queue(B, K), await scripts.queue(U.replace('u', 'x'), K), await scripts.queue(B, K)];
+    await expect(scripts.lock(A, K, 'r', token, 0)).resolves.toBe(1);
+    await expect(value()).resolves.toBeNull();
+    const listener = await listen(B);
+    // Whoever pokes first takes it, whichever of its waiters it asks for.
+    let [, , held] = (await scripts.lock(B, K, 'p', member(B, waits[2]!))) as [number, number, string];
+    expect(saltOf(held)).toBe(waits[0]);
+    const other = await listen(U.replace('u', 'x'));
+    await scripts.lock(B, K, 'r', held, 0);
+    [held] = [(await value()) as string];
+    expect(saltOf(held)).toBe(waits[1]);
+    await expect(other.next()).resolves.toMatchObject([{ token: held }]);
+    await scripts.lock(U.replace('u', 'x'), K, 'r', held, 0);
+    expect(saltOf((await value()) as string)).toBe(waits[2]);
+    await expect(listener.next()).resolves.toHaveLength(1);
+  });
+
+  it('the places of those who could not be told end with their liveness', async () => {
     const token = await scripts.take(A, K);
     await scripts.queue('xddddddddd', K);
-    await expect(scripts.lock(A, K, 'r', token, 0)).resolves.toBe(1);
-    await expect(command('EXISTS', K, scripts.keys(K).queue, scripts.keys(K).alive)).resolves.toBe(0);
+    await scripts.lock(A, K, 'r', token, 0);
+    await scripts.die('xddddddddd', scripts.keys(K));
+    const next = await scripts.take(A, K);
+    await expect(value()).resolves.toBe(next);
+    await expect(command('EXISTS', scripts.keys(K).queue, scripts.keys(K).alive)).resolves.toBe(0);
+  });
+
+  it('no more than a hundred are skipped at once; nobody overtakes who is behind them, and a poke takes it', async () => {
+    const token = await scripts.take(A, K);
+    const crowd = Array.from({ length: 150 }, () => [K, 'q', salt(), LEASE_MS] as const);
+    for (let i = 0; i < 3; i++) await scripts.locks(`xddddddd0${i}`, crowd.slice(50 * i, 50 * (i + 1)));
+    const listener = await listen(B);
+    const last = await scripts.queue(B, K);
+    await scripts.lock(A, K, 'r', token, 0);
+    await expect(value()).resolves.toBeNull();
+    await expect(scripts.lock(A, K, 't', salt(), LEASE_MS)).resolves.toBe(-2);
+    await expect(scripts.lock(A, K, 'q', salt(), LEASE_MS)).resolves.toEqual([151, -2, '']);
+    const reply = (await scripts.lock(B, K, 'p', member(B, last))) as [number, number, string];
+    expect(reply).toEqual([-1, about(LEASE_MS), expect.stringMatching(TOKEN)]);
+    expect(saltOf(reply[2])).toBe(last);
+    await expect(value()).resolves.toBe(reply[2]);
+    await expect(command('ZCARD', scripts.keys(K).queue)).resolves.toBe(151);
+    await expect(listener.all()).resolves.toEqual([]);
   });
 
   it('r has a waiter confirm whose receivers cannot be counted, and holds it for a short while until then', async () => {

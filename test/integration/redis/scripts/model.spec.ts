@@ -95,6 +95,8 @@ describeRedis('the scripts and a naive model', () => {
 
   async function play<M extends LockModel | SemaphoreModel>(kind: Kind<M>, run: readonly Batch[]): Promise<void> {
     await server.command('FLUSHALL');
+    // Of a run that failed.
+    await published();
     const models = [kind.model(), kind.model()];
     const waiters: { client: string; salt: string }[] = [];
     const tokens = new Map<string, string>();

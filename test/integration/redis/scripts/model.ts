@@ -10,8 +10,14 @@ export interface ModelWaiter {
 /** A message: to whom, which letter, which salt. */
 export type ModelMessage = readonly [client: string, letter: string, salt: string];
 
-/** The salt of who was served, 1 or nobody. */
-type Served = string | 1 | undefined;
+/** The salt of who was served, or 1; nobody, and a new caller may take it (undefined) or not (false). */
+type Served = string | 1 | undefined | false;
+
+/** A walk through the queue: how many were skipped, and whether one of them is of the calling client. */
+interface Walk {
+  skipped: number;
+  own: boolean;
+}
 
 abstract class Model {
   readonly messages: ModelMessage[] = [];
@@ -44,17 +50,30 @@ abstract class Model {
     return this.queue.findIndex((waiter) => waiter.salt === salt);
   }
 
-  /** The next waiter that is alive. */
-  protected head(caller: string): ModelWaiter | undefined {
+  /** Takes the next waiter that is alive and is told, and says whether by the reply. Those who cannot be told keep their places. */
+  protected next(
+    caller: string,
+    direct: boolean,
+    walk: Walk,
+    sure: string,
+    unsure: string,
+  ): [ModelWaiter, boolean] | undefined {
     for (;;) {
-      const waiter = this.queue.shift();
-      if (!waiter) this.alive.clear();
-      if (!waiter || waiter.client === caller || this.alive.has(waiter.client)) return waiter;
+      const waiter = this.queue[walk.skipped];
+      if (this.queue.length === 0) this.alive.clear();
+      if (!waiter) return undefined;
+      const isOwn = waiter.client === caller;
+      const lives = isOwn || this.alive.has(waiter.client);
+      const isTold = lives && ((isOwn && direct) || this.tell(waiter, sure, unsure));
+      if (isTold || !lives) this.queue.splice(walk.skipped, 1);
+      else walk.skipped++;
+      if (isTold) return [waiter, isOwn && direct];
+      if (lives && isOwn) walk.own = true;
     }
   }
 
   /** Whether the waiter may keep it. */
-  protected tell({ client, salt }: ModelWaiter, sure: string, unsure: string): boolean {
+  private tell({ client, salt }: ModelWaiter, sure: string, unsure: string): boolean {
     const letter = client.startsWith('u') ? unsure : sure;
     if (this.listens(client)) this.messages.push([client, letter, salt]);
     return client.startsWith('u') || this.listens(client);
@@ -86,7 +105,7 @@ export class LockModel extends Model {
 
   release(client: string, salt: string, keeps: boolean): unknown {
     if (this.salt !== salt) return 0;
-    if (!keeps) return this.pass(client, true) ?? 1;
+    if (!keeps) return this.pass(client, true) || 1;
     this.look();
     return 1;
   }
@@ -104,19 +123,17 @@ export class LockModel extends Model {
   }
 
   private acquire(client: string, salt: string): boolean {
-    if (this.salt !== undefined || (this.queue.length > 0 && this.pass(client, false) !== undefined)) return false;
+    if (this.salt !== undefined || this.pass(client, false) !== undefined) return false;
     this.salt = salt;
     return true;
   }
 
   private pass(caller: string, direct: boolean): Served {
-    for (;;) {
-      const waiter = this.head(caller);
-      this.salt = waiter?.salt;
-      if (!waiter) return undefined;
-      if (direct && waiter.client === caller) return waiter.salt;
-      if (this.tell(waiter, 'g', 'c')) return 1;
-    }
+    const walk = { skipped: 0, own: false };
+    const [waiter, isReply] = this.next(caller, direct, walk, 'g', 'c') ?? [];
+    this.salt = waiter?.salt;
+    if (waiter) return isReply ? waiter.salt : 1;
+    return walk.own ? false : undefined;
   }
 }
 
@@ -154,7 +171,7 @@ export class SemaphoreModel extends Model {
 
   poke(client: string, salt: string): unknown {
     this.lives(client);
-    const own = this.queue.length > 0 ? this.fill(client, true) : [];
+    const own = this.fill(client, true).served;
     return [this.rank(salt), this.holders.includes(salt) ? salt : '', ...own];
   }
 
@@ -172,27 +189,27 @@ export class SemaphoreModel extends Model {
       if (this.isUsed) return ['L', this.limit];
     }
     this.limit = limit;
-    if (this.queue.length > 0) this.fill(client, false);
-    if (this.queue.length > 0 || this.holders.length >= limit) return full();
+    if (this.fill(client, false).keeps || this.holders.length >= limit) return full();
     this.holders.push(salt);
     return 'held';
   }
 
   private free(client: string, salt: string): unknown {
     this.holders.splice(this.holders.indexOf(salt), 1);
-    const own = this.queue.length > 0 ? this.fill(client, true) : [];
+    const own = this.fill(client, true).served;
     return own.length > 0 ? ['G', ...own] : 1;
   }
 
-  private fill(caller: string, direct: boolean): string[] {
-    const own: string[] = [];
+  /** Whom the reply serves, and whether what is free is kept for others. */
+  private fill(caller: string, direct: boolean): { served: string[]; keeps: boolean } {
+    const served: string[] = [];
+    const walk = { skipped: 0, own: false };
     while (this.holders.length < this.limit) {
-      const waiter = this.head(caller);
-      if (!waiter) break;
-      const isOwn = direct && waiter.client === caller;
-      if (isOwn) own.push(waiter.salt);
-      if (isOwn || this.tell(waiter, 's', 'd')) this.holders.push(waiter.salt);
+      const [waiter, isReply] = this.next(caller, direct, walk, 's', 'd') ?? [];
+      if (!waiter) return { served, keeps: walk.own && !direct };
+      if (isReply) served.push(waiter.salt);
+      this.holders.push(waiter.salt);
     }
-    return own;
+    return { served, keeps: false };
   }
 }

@@ -139,15 +139,43 @@ describeRedis('the script of semaphores', () => {
       ]);
     });
 
-    it(`${op} passes over waiters who are dead or cannot be reached`, async () => {
+    it(`${op} passes over waiters who are dead or cannot be reached, who keep their places`, async () => {
       const one = await scripts.takeSlot(A, Z, 1);
       await scripts.queueForSlot(B, Z, 1);
       await scripts.die(B, keys);
-      await scripts.queueForSlot('xeeeeeeeee', Z, 1);
+      const left = await scripts.queueForSlot('xeeeeeeeee', Z, 1);
       await expire(one);
       const own = salt();
       await expect(scripts.semaphore(A, Z, 1, op, own, LEASE_MS)).resolves.toMatch(FENCE);
       expect((await holders()).map(saltOf)).toEqual([own]);
+      await expect(command('ZRANGE', keys.queue, 0, -1)).resolves.toEqual([waiter('xeeeeeeeee', left)]);
+    });
+
+    it(`${op} does not overtake waiters of its own client that no message reaches: its next poke serves them`, async () => {
+      const one = await scripts.takeSlot(B, Z, 1);
+      const first = await scripts.queueForSlot(A, Z, 1);
+      await expire(one);
+      const reply = await scripts.semaphore(A, Z, 1, op, salt(), LEASE_MS);
+      expect(reply).toEqual(op === 't' ? -2 : [1, -2, '']);
+      const poked = (await scripts.semaphore(A, Z, 1, 'p', waiter(A, first))) as [number, number, string];
+      expect(saltOf(poked[2])).toBe(first);
+      expect((await holders()).map(saltOf)).toEqual([first]);
+    });
+
+    it(`${op} after a hundred who cannot be reached overtakes nobody, and a poke takes the place`, async () => {
+      const one = await scripts.takeSlot(A, Z, 1);
+      await scripts.semaphores(
+        'xeeeeeeeee',
+        Array.from({ length: 100 }, () => [Z, 1, 'q', salt(), LEASE_MS] as const),
+      );
+      await scripts.semaphore(A, Z, 1, 'r', one, 0);
+      const last = await scripts.queueForSlot(B, Z, 1);
+      const reply = await scripts.semaphore(A, Z, 1, op, salt(), LEASE_MS);
+      expect(reply).toEqual(op === 't' ? -2 : [101, -2, '']);
+      const poked = (await scripts.semaphore(B, Z, 1, 'p', waiter(B, last))) as [number, number, string];
+      expect(poked[0]).toBe(-1);
+      expect(saltOf(poked[2])).toBe(last);
+      expect((await holders()).map(saltOf)).toEqual([last]);
     });
 
     it(`${op} refuses another limit while anybody holds or waits`, async () => {
@@ -168,6 +196,9 @@ describeRedis('the script of semaphores', () => {
       const one = await scripts.takeSlot(A, Z, 1);
       await scripts.queueForSlot(B, Z, 1);
       await expire(one);
+      // It may only have lost its subscription.
+      await expect(scripts.semaphore(A, Z, 2, op, salt(), LEASE_MS)).resolves.toEqual(['L', 1]);
+      await scripts.die(B, keys);
       await expect(scripts.semaphore(A, Z, 2, op, salt(), LEASE_MS)).resolves.toMatch(FENCE);
       await expect(command('GET', keys.limit)).resolves.toBe('2');
       await expect(command('EXISTS', keys.queue)).resolves.toBe(0);

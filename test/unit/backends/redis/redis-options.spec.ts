@@ -14,7 +14,7 @@ describe('the options of the Redis backend', () => {
       livenessMs: 5000,
       foreignPollMs: 100,
       requestTimeoutMs: 5000,
-      reconnect: { minDelayMs: 50, maxDelayMs: 5000 },
+      reconnect: { minDelayMs: 50, maxDelayMs: 1000 },
       watch: false,
     });
     expect(resolveRedis({ pokeMs: 200 }).livenessMs).toBe(1000);

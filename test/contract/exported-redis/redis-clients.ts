@@ -3,7 +3,7 @@ import * as ioredis5 from 'ioredis5';
 import * as redis6 from 'redis';
 import * as redis4 from 'redis4';
 import * as redis5 from 'redis5';
-import type { RedisClient } from '../../lib/entries/redis.js';
+import type { RedisClient } from '../../../lib/entries/redis.js';
 
 export interface Address {
   readonly host: string;
