@@ -138,7 +138,7 @@ export class RedisCore implements RedisSite {
       // What has just been asked for leaves in this turn.
       clock.endOfTurn(() => calls.idle(idle));
     });
-    link.close();
+    link.close(error);
     this.waits.clear();
     this.alarms.clear();
     await this.driver.close();

@@ -28,9 +28,9 @@ abstract class Repeated implements Op, Retried {
 
   start(): void {
     const { site } = this;
-    if (site.ended) this.refused(site.ended);
-    else if (site.outage) this.wait();
-    else site.send(this);
+    if (!site.outage) site.send(this);
+    else if (site.ended) this.refused(site.ended);
+    else this.wait();
   }
 
   /** Retried */

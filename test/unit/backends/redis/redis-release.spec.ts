@@ -236,6 +236,20 @@ describe('what is held', () => {
       expect(await redis.sent()).toEqual([]);
     });
 
+    it('frees what a try is granted meanwhile, before it drops the connections', async () => {
+      const pending = backend.tryAcquire(request(redis.clock));
+      const call = await redis.call();
+      const closing = backend.close(1000);
+      void pending.then((grant) => backend.abandon(grant!));
+      await call.answer(DIGITS);
+      const freed = await redis.call();
+      expect(freed.ops).toMatchObject([{ op: 'r', x: DIGITS + call.ops[0]!.x }]);
+      expect(redis.isClosed).toBe(false);
+      await freed.answer(1);
+      await closing;
+      expect(redis.isClosed).toBe(true);
+    });
+
     it('ends releases that wait for a connection', async () => {
       const grant = await take();
       redis.listener.down(lost());
