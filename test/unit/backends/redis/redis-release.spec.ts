@@ -194,6 +194,12 @@ describe('what is held', () => {
     expect(await redis.sent()).toEqual([]);
   });
 
+  it('is gone when its key holds something else, as its renewal would say', async () => {
+    const said = release(await take());
+    await (await redis.call()).answer(['E', 'WRONGTYPE Operation against a key holding the wrong kind of value']);
+    expect(said).toEqual(['gone']);
+  });
+
   describe('at the close', () => {
     it('is left to its lease; waiters are refused and leave the queue, in one call', async () => {
       await take();
