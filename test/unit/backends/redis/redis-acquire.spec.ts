@@ -337,10 +337,10 @@ describe('an acquire', () => {
     expect(caller.grant).toBeDefined();
   });
 
-  it('has the connections replaced where the server is no master any more', async () => {
+  it('has the connections to the server of its key replaced where that is no master any more', async () => {
     wait();
     await (await redis.call()).answer(['E', "READONLY You can't write against a read only replica."]);
-    expect(redis.kicks).toBe(1);
+    expect(redis.kicked).toEqual(['lock:a']);
   });
 
   it('refuses another limit than the semaphore has', async () => {
