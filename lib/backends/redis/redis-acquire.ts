@@ -106,7 +106,10 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
 
   /** Op */
   answered(reply: unknown): void {
-    if (typeof reply === 'string') {
+    if (this.isDropped) {
+      // A request for which Redis lacked the script is sent once more, and what took it back may have been quicker.
+      if (typeof reply === 'string' || Array.isArray(reply)) this.site.withdraw(this, this.member);
+    } else if (typeof reply === 'string') {
       const { sentAt, leaseMs } = this;
       // Nothing more will be told of it: it has not been in the queue.
       if (this.state === 'asked') this.grant(tokenOf(reply, this.x), sentAt, leaseMs);

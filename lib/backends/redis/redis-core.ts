@@ -138,7 +138,7 @@ export class RedisCore implements RedisSite {
       // What has just been asked for leaves in this turn.
       clock.endOfTurn(() => calls.idle(idle));
     });
-    link.close();
+    link.close(error);
     this.waits.clear();
     this.alarms.clear();
     await this.driver.close();
@@ -276,7 +276,7 @@ export class RedisCore implements RedisSite {
   private opError(text: string, { key }: LockKeys): LockError {
     const { server, driver } = this;
     const error = typedError(text, { server, key: this.names.withoutPrefix(key) });
-    if (isNoMaster(error)) driver.kick();
+    if (isNoMaster(error)) driver.kick(key);
     const why = degradation(error);
     if (why) this.degraded(why);
     return error;

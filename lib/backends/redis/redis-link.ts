@@ -56,8 +56,10 @@ export class RedisLink implements DriverListener {
     );
   }
 
-  close(): void {
+  /** @param error why nothing can be sent any more */
+  close(error: LockError): void {
     this.isClosed = true;
+    this.outage = error;
     this.alarms.cancel(this.alarm);
   }
 

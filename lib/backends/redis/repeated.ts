@@ -1,4 +1,4 @@
-import { type LockError, LockUnavailableError } from '../../common/errors.js';
+import { type LockError, LockKeyError, LockUnavailableError } from '../../common/errors.js';
 import type { Alarm } from '../../common/alarms.js';
 import type { Ms } from '../../common/system.js';
 import type { LockKind, Released } from '../backend.js';
@@ -28,9 +28,9 @@ abstract class Repeated implements Op, Retried {
 
   start(): void {
     const { site } = this;
-    if (site.ended) this.refused(site.ended);
-    else if (site.outage) this.wait();
-    else site.send(this);
+    if (!site.outage) site.send(this);
+    else if (site.ended) this.refused(site.ended);
+    else this.wait();
   }
 
   /** Retried */
@@ -99,7 +99,8 @@ export class Release extends Repeated implements Alarm {
   }
 
   refused(error: LockError): void {
-    this.end(error);
+    // What holds something else is not held with this token.
+    this.end(error instanceof LockKeyError ? 'gone' : error);
   }
 
   /** Alarm: the lease has ended. */

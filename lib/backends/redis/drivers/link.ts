@@ -35,6 +35,9 @@ export class Link {
   /** Who waits for the first attempt, or for the one that is under way. */
   private waiting: Call[] = [];
   private preparing = false;
+  private upAt: Ms = -Infinity;
+  /** No connection has lasted since one was dropped on purpose: that has not helped. */
+  private wasKicked = false;
   wasAccepted = false;
   /** How many connections have been up so far: tells one from the next. */
   connections = 0;
@@ -83,7 +86,10 @@ export class Link {
       this.ask((connection) => connection.unsubscribe(channel, isSharded)).catch(() => undefined);
   }
 
-  /** Drops the connection and makes a new one at once. One that is being made is left alone: it is new. */
+  /**
+   * Drops the connection and makes a new one: at once, or after the usual delay where the last one was made in this way and has
+   * not lasted. One that is being made is left alone: it is new.
+   */
   kick(error: LockError = this.unavailable('the connection was dropped')): void {
     if (this.state === 'up') this.lost(error, true);
   }
@@ -180,7 +186,8 @@ export class Link {
     this.wasAccepted = true;
     this.connections++;
     this.lastError = undefined;
-    this.bound = this.settings.minDelayMs;
+    this.upAt = this.settings.clock.now();
+    if (!this.wasKicked) this.bound = this.settings.minDelayMs;
     this.listener.up();
     for (const call of this.waiting.splice(0)) call.resolve(undefined);
   }
@@ -190,10 +197,16 @@ export class Link {
     this.dialing = undefined;
   }
 
-  private lost(error: LockError, atOnce: boolean): void {
+  private lost(error: LockError, isKick: boolean): void {
+    const { clock, entropy, minDelayMs, maxDelayMs } = this.settings;
+    if (this.state === 'up' && clock.now() - this.upAt >= maxDelayMs) {
+      this.wasKicked = false;
+      this.bound = minDelayMs;
+    }
+    const atOnce = isKick && !this.wasKicked;
+    this.wasKicked ||= isKick;
     this.lastError = error;
     this.state = 'waiting';
-    const { clock, entropy, maxDelayMs } = this.settings;
     const delay = atOnce ? 0 : this.bound * entropy.unit();
     if (!atOnce) this.bound = Math.min(this.bound * 2, maxDelayMs);
     this.retry = clock.setTimer(() => {

@@ -213,6 +213,31 @@ describe('a link to Redis', () => {
     expect(line.isDestroyed).toBe(false);
   });
 
+  it('waits longer and longer where dropping the connection does not help, until one lasts', async () => {
+    unit = 1;
+    await open();
+    const delays: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      const count = lines.length;
+      link.kick();
+      let waited = 0;
+      for (; lines.length === count; waited++) {
+        clock.advance(waited === 0 ? 0 : 1);
+        await nextTurn();
+      }
+      delays.push(waited - 1);
+      last().accept();
+      await nextTurn();
+    }
+    expect(delays.map((delay) => Math.round(delay / 50) * 50)).toEqual([0, 50, 100, 200, 400, 400]);
+    clock.advance(400);
+    const count = lines.length;
+    link.kick();
+    clock.advance(1);
+    await nextTurn();
+    expect(lines).toHaveLength(count + 1);
+  });
+
   it('kicks no connection that is being made', async () => {
     link.opened().catch(() => undefined);
     link.kick();

@@ -270,14 +270,31 @@ describe('an acquire', () => {
     expect(cancel.ops).toMatchObject([{ op: 'c' }]);
     if (by === 'an answer') {
       await call.answer(DIGITS);
-      // What was sent behind it frees it.
-      expect(await redis.sent()).toEqual([]);
-      return cancel.answer(2);
+      await cancel.answer(2);
+      return;
     }
     redis.publish(`g${DIGITS}${call.ops[0]!.x}lock:a`);
     expect((await redis.call()).ops).toMatchObject([{ op: 'r', x: DIGITS + call.ops[0]!.x, y: '0' }]);
     expect(caller.grant).toBeUndefined();
     expect(await backend.stats()).toMatchObject([{ orphans: 1 }]);
+  });
+
+  it.each([
+    ['has been granted', DIGITS],
+    ['has a place', [0, 9000, TOKEN]],
+  ])('takes back a request that %s after its withdrawal has found nothing', async (_what, reply) => {
+    const caller = wait();
+    const call = await redis.call();
+    caller.cancel();
+    const cancel = await redis.call();
+    // As where Redis lacks the script for the request, and somebody else has loaded it before the withdrawal comes.
+    await cancel.answer(0);
+    await call.answer(reply);
+    const again = await redis.call();
+    expect(again.ops).toEqual(cancel.ops);
+    await again.answer(2);
+    expect(await redis.sent()).toEqual([]);
+    expect(caller.grant).toBeUndefined();
   });
 
   it('repeats that it has left until that is answered', async () => {
@@ -320,10 +337,10 @@ describe('an acquire', () => {
     expect(caller.grant).toBeDefined();
   });
 
-  it('has the connections replaced where the server is no master any more', async () => {
+  it('has the connections to the server of its key replaced where that is no master any more', async () => {
     wait();
     await (await redis.call()).answer(['E', "READONLY You can't write against a read only replica."]);
-    expect(redis.kicks).toBe(1);
+    expect(redis.kicked).toEqual(['lock:a']);
   });
 
   it('refuses another limit than the semaphore has', async () => {

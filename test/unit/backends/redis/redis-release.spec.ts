@@ -208,6 +208,12 @@ describe('what is held', () => {
     expect(await redis.sent()).toEqual([]);
   });
 
+  it('is gone when its key holds something else, as its renewal would say', async () => {
+    const said = release(await take());
+    await (await redis.call()).answer(['E', 'WRONGTYPE Operation against a key holding the wrong kind of value']);
+    expect(said).toEqual(['gone']);
+  });
+
   describe('at the close', () => {
     it('is left to its lease; waiters are refused and leave the queue, in one call', async () => {
       await take();
@@ -248,6 +254,20 @@ describe('what is held', () => {
       await expect(backend.renew(grant, 1000)).rejects.toThrow(ShuttingDownError);
       await expect(backend.start()).rejects.toThrow(ShuttingDownError);
       expect(await redis.sent()).toEqual([]);
+    });
+
+    it('frees what a try is granted meanwhile, before it drops the connections', async () => {
+      const pending = backend.tryAcquire(request(redis.clock));
+      const call = await redis.call();
+      const closing = backend.close(1000);
+      void pending.then((grant) => backend.abandon(grant!));
+      await call.answer(DIGITS);
+      const freed = await redis.call();
+      expect(freed.ops).toMatchObject([{ op: 'r', x: DIGITS + call.ops[0]!.x }]);
+      expect(redis.isClosed).toBe(false);
+      await freed.answer(1);
+      await closing;
+      expect(redis.isClosed).toBe(true);
     });
 
     it('ends releases that wait for a connection', async () => {

@@ -49,7 +49,8 @@ export class ScriptedRedis implements RedisDriver {
   info = INFO;
   /** How many heard the message of the probe. */
   receivers = 1;
-  kicks = 0;
+  /** Whose connections were dropped. */
+  readonly kicked: (string | undefined)[] = [];
   /** The scripts for the usual case are for the test to answer. */
   withSingles = false;
   isClosed = false;
@@ -148,8 +149,8 @@ export class ScriptedRedis implements RedisDriver {
     this.unsubscribed.push(channel);
   }
 
-  kick(): void {
-    this.kicks++;
+  kick(key?: string): void {
+    this.kicked.push(key);
   }
 
   async watch(keys: readonly string[]): Promise<number> {
