@@ -107,9 +107,9 @@ const request = (change: Partial<AcquireRequest> = {}): AcquireRequest => ({
     const client = (): RedisClient => new Redis({ sentinels: pair.addresses, name: pair.name, lazyConnect: true });
     const [a, b] = [await connect(client()), await connect(client(), { pokeMs: 300 })];
     const [master, replica] = [await pair.master(), await pair.replica()];
-    // What is written from now on does not reach the replica.
+    // What is written from here on dies with the master: none of it waits in a socket of the replica.
     replica.pause();
-    await master.command('CLIENT', 'KILL', 'TYPE', 'replica');
+    await master.command('CLIENT', 'KILL', 'TYPE', 'REPLICA');
     const held = (await a.tryAcquire(request()))!;
     const waits = await queue(b, 'a');
     await master.kill();
