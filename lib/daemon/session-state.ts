@@ -1,4 +1,4 @@
-import { transitions } from '../common/transitions.js';
+import { impossible, type Transitions } from '../common/transitions.js';
 
 /**
  * auth: the first request must be the token. ready: requests are executed. choked: the peer does not read, and no
@@ -15,7 +15,7 @@ export type SessionState = 'auth' | 'ready' | 'choked' | 'busy' | 'blocked' | 'l
  */
 export type SessionEvent = 'login' | 'block' | 'work' | 'answer' | 'choke' | 'drain' | 'leave' | 'end';
 
-export const nextSessionState = transitions<SessionState, SessionEvent>('a session', {
+const TABLE: Transitions<SessionState, SessionEvent> = {
   auth: { login: 'ready', leave: 'leaving', end: 'closed' },
   ready: { block: 'blocked', work: 'busy', choke: 'choked', leave: 'leaving', end: 'closed' },
   choked: { drain: 'ready', end: 'closed' },
@@ -23,4 +23,7 @@ export const nextSessionState = transitions<SessionState, SessionEvent>('a sessi
   blocked: { answer: 'ready', end: 'closed' },
   leaving: { end: 'closed' },
   closed: {},
-});
+};
+
+export const nextSessionState = (state: SessionState, event: SessionEvent): SessionState =>
+  TABLE[state][event] ?? impossible('a session', state, event);

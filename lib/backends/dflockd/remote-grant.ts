@@ -4,7 +4,7 @@ import type { Lane } from './lanes/lane.js';
 import type { ServerPool } from './server-pool.js';
 import { LockError, LockLostError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
-import { transitions } from '../../common/transitions.js';
+import { impossible, type Transitions } from '../../common/transitions.js';
 import { replyError } from '../../protocol/reply-error.js';
 import type { AcquireRequest, Proof, Released } from '../backend.js';
 import { RemoteHold } from './remote-hold.js';
@@ -12,12 +12,15 @@ import { RemoteHold } from './remote-hold.js';
 /** owned: its connection owns it. releasing: the release is on its way. over. */
 export type GrantState = 'owned' | 'releasing' | 'over';
 
-export const nextGrantState = transitions<GrantState, 'release' | 'end'>('a grant', {
+const TABLE: Transitions<GrantState, 'release' | 'end'> = {
   owned: { release: 'releasing', end: 'over' },
   releasing: { release: 'releasing', end: 'over' },
   // The connection knows already that it no longer owns the lock.
   over: { release: 'over' },
-});
+};
+
+export const nextGrantState = (state: GrantState, event: 'release' | 'end'): GrantState =>
+  TABLE[state][event] ?? impossible('a grant', state, event);
 
 /** A lock owned by one of our connections (spec 4.1). Every request about it is sent on that connection. */
 export class RemoteGrant extends RemoteHold {

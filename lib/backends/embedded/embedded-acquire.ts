@@ -1,7 +1,7 @@
 import type { Alarm, Alarms } from '../../common/alarms.js';
 import { AcquireTimeoutError, ShuttingDownError } from '../../common/errors.js';
 import type { Clock, Ms } from '../../common/system.js';
-import { transitions } from '../../common/transitions.js';
+import { impossible, type Transitions } from '../../common/transitions.js';
 import type { Answer, OpId } from '../../core/types.js';
 import { toBytes } from '../../protocol/bytes.js';
 import { replyError } from '../../protocol/reply-error.js';
@@ -16,11 +16,14 @@ const LATE_MS = 1000;
 /** asking: the engine may answer at once. queued: it has not. over. */
 export type AcquireState = 'asking' | 'queued' | 'over';
 
-export const nextAcquireState = transitions<AcquireState, 'queue' | 'end'>('an acquire', {
+const TABLE: Transitions<AcquireState, 'queue' | 'end'> = {
   asking: { queue: 'queued', end: 'over' },
   queued: { end: 'over' },
   over: {},
-});
+};
+
+export const nextAcquireState = (state: AcquireState, event: 'queue' | 'end'): AcquireState =>
+  TABLE[state][event] ?? impossible('an acquire', state, event);
 
 /**
  * One acquire on the engine in this process; it waits in the engine's queue. Its alarm only keeps the process alive
