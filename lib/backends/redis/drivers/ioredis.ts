@@ -24,6 +24,10 @@ export interface Ioredis {
   on(event: string, listener: (...args: any[]) => void): unknown;
 }
 
+interface Streaming {
+  readonly stream: { on(event: 'error', listener: () => void): unknown };
+}
+
 interface IoredisOptions {
   readonly host?: string;
   readonly port?: number;
@@ -149,7 +153,11 @@ class IoredisConnection implements Connection {
     private readonly client: Ioredis,
     private readonly events: ConnectionEvents,
   ) {
-    client.on('error', (error) => (this.cause ??= error));
+    client.on('error', (error) => {
+      this.cause ??= error;
+      // ioredis listens for the first error of a socket only; another one would be an uncaught exception.
+      (client as Partial<Streaming>).stream?.on('error', () => undefined);
+    });
     this.ended = new Promise((resolve) => client.on('end', () => resolve()));
     client.on('end', () => this.closed());
     // The slot of a sharded channel is another node's now; ioredis 5 leaves the promise of its SSUBSCRIBE pending.
