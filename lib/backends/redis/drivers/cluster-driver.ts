@@ -1,4 +1,4 @@
-import { LockUnavailableError, ShuttingDownError, UnsupportedError, type LockError } from '../../../common/errors.js';
+import { ShuttingDownError, UnsupportedError, type LockError } from '../../../common/errors.js';
 import type { Timer } from '../../../common/system.js';
 import { slotOf } from '../scripts/keys.js';
 import type { Script } from '../scripts/script.js';
@@ -8,7 +8,7 @@ import { ClusterNode } from './cluster-node.js';
 import { addressOf, type ClusterDialer, type ClusterNodes, type Endpoint } from './connection.js';
 import type { DriverListener, RedisDriver } from './driver.js';
 import type { Link } from './link.js';
-import { redirectionOf, replyCode, typedError } from './redis-errors.js';
+import { redirectionOf, replyCode, typedError, unavailable } from './redis-errors.js';
 import { runScript } from './run-script.js';
 import { isAtLeast, parseInfo } from './server-info.js';
 import type { DriverSettings } from './settings.js';
@@ -279,7 +279,7 @@ export class ClusterDriver implements RedisDriver {
   }
 
   private unavailable(text: string): LockError {
-    return new LockUnavailableError(`Redis (cluster) is not available: ${text}`, { server: this.server });
+    return unavailable(this.server, text, '(cluster)');
   }
 }
 

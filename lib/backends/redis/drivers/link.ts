@@ -1,7 +1,7 @@
-import { LockUnavailableError, type LockError } from '../../../common/errors.js';
+import type { LockError } from '../../../common/errors.js';
 import type { Ms, Timer } from '../../../common/system.js';
 import type { Connection, ConnectionEvents, Dialer } from './connection.js';
-import { typedError } from './redis-errors.js';
+import { typedError, unavailable } from './redis-errors.js';
 import type { DriverSettings } from './settings.js';
 
 export interface LinkListener {
@@ -239,6 +239,6 @@ export class Link {
   }
 
   private unavailable(text: string): LockError {
-    return new LockUnavailableError(`Redis at ${this.server} is not available: ${text}`, { server: this.server });
+    return unavailable(this.server, text);
   }
 }

@@ -1,9 +1,9 @@
-import { LockUnavailableError, ShuttingDownError, type LockError } from '../../../common/errors.js';
+import { ShuttingDownError, type LockError } from '../../../common/errors.js';
 import type { Script } from '../scripts/script.js';
 import type { Dialer } from './connection.js';
 import type { DriverListener, RedisDriver } from './driver.js';
 import { Link } from './link.js';
-import { isNoMaster } from './redis-errors.js';
+import { isNoMaster, unavailable } from './redis-errors.js';
 import { runScript } from './run-script.js';
 import { parseInfo } from './server-info.js';
 import type { DriverSettings } from './settings.js';
@@ -124,6 +124,6 @@ export class PairDriver implements RedisDriver {
   }
 
   private unavailable(text: string): LockError {
-    return new LockUnavailableError(`Redis at ${this.server} is not available: ${text}`, { server: this.server });
+    return unavailable(this.server, text);
   }
 }

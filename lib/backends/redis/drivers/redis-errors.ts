@@ -29,6 +29,10 @@ const RIGHTS =
 
 const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_(?:VERIFY|GET_ISSUER)|ERR_SSL|ERR_TLS/;
 
+/** @param where in a message: `at host:port`, or `(cluster)` */
+export const unavailable = (server: string, text: string, where = `at ${server}`): LockUnavailableError =>
+  new LockUnavailableError(`Redis ${where} is not available: ${text}`, { server });
+
 export interface Circumstances {
   readonly server: string;
   /** The server has accepted this client before: that it does not now may come right again. */

@@ -5,6 +5,11 @@ import { RedisServer } from '../../../support/redis/server.js';
 import { inTime, until } from '../../../support/until.js';
 import { closeAll, driverOf, ECHO, LIBRARIES, Listener, scriptOf } from './support.js';
 
+/** A client of ioredis, with the socket that it has opened. */
+interface Made {
+  readonly stream: { emit(event: 'error', error: Error): boolean };
+}
+
 const NO_EVAL = '~* &* +@all -eval -evalsha';
 
 describeRedis('drivers: one server', () => {
@@ -46,6 +51,26 @@ describeRedis('drivers: one server', () => {
       await until(async () => (await connections()).length === 0);
       await expect(driver.eval(ECHO, ['key'], ['late'])).rejects.toThrow(ShuttingDownError);
     });
+
+    // node-redis listens once as well, but its sockets cannot be reached.
+    if (library.name.startsWith('io')) {
+      it(`${library.name}: a second error of a socket is no uncaught exception`, async () => {
+        const users = client();
+        const type = Object.getPrototypeOf(users) as { duplicate(override: object): Made };
+        const made: Made[] = [];
+        const duplicate = function (this: object, override: object): Made {
+          made.push(type.duplicate.call(this, override));
+          return made.at(-1)!;
+        };
+        Object.setPrototypeOf(users, Object.assign(Object.create(type) as object, { duplicate }));
+        await driverOf(users).open(new Listener());
+        expect(made.length).toBeGreaterThanOrEqual(2);
+        for (const { stream } of made) {
+          stream.emit('error', new Error('first'));
+          expect(() => stream.emit('error', new Error('second'))).not.toThrow();
+        }
+      });
+    }
 
     it(`${library.name}: options of the user's client change nothing`, async () => {
       const driver = driverOf(
