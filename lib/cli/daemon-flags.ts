@@ -1,4 +1,4 @@
-import type { DflockdServerOptions } from '../daemon/options.js';
+import type { DflockdServerOptions } from '../daemon/shared/options.js';
 import type { FlagSpec, FlagValue } from './flags.js';
 
 /** The option of a flag, in camelCase. */

@@ -5,7 +5,7 @@ import {
   type ShownServerOptions,
   shownServerOptions,
   TEXTS,
-} from '../../daemon/options.js';
+} from '../../daemon/shared/options.js';
 import type { EmbeddedOptions } from './embedded-options.js';
 
 /** The engine in this process: checked, complete, frozen. */

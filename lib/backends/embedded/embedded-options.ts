@@ -1,4 +1,4 @@
-import type { DflockdServerOptions } from '../../daemon/options.js';
+import type { DflockdServerOptions } from '../../daemon/shared/options.js';
 
 /**
  * Options of the engine in this process. Names and bounds are the daemon's; all durations are in seconds. The options

@@ -1,5 +1,5 @@
-import type { Clock, Ms, Timer } from '../common/system.js';
-import { isThenable } from '../common/thenables.js';
+import type { Clock, Ms, Timer } from '../../common/system.js';
+import { isThenable } from '../../common/thenables.js';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 

@@ -1,5 +1,5 @@
-import type { Clock, Ms } from '../common/system.js';
-import type { Request } from '../protocol/messages.js';
+import type { Clock, Ms } from '../../common/system.js';
+import type { Request } from '../../protocol/messages.js';
 
 /** How long sessions that flood the daemon may execute in one turn of the event loop. */
 interface Allowance {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { systemClock, type Clock, type Ms } from '../../../lib/common/system.js';
-import { RequestScheduler } from '../../../lib/daemon/request-scheduler.js';
+import { systemClock, type Clock, type Ms } from '../../../../lib/common/system.js';
+import { RequestScheduler } from '../../../../lib/daemon/fairness/request-scheduler.js';
 
 const nextPoll = (): Promise<void> => new Promise((resolve) => systemClock.afterPoll(resolve));
 

@@ -1,6 +1,6 @@
 import { describe, it } from '@jest/globals';
-import { nextSessionState } from '../../../lib/daemon/session-state.js';
-import { everyTransition } from '../../support/transition-table.js';
+import { nextSessionState } from '../../../../lib/daemon/tcp/session-state.js';
+import { everyTransition } from '../../../support/transition-table.js';
 
 describe('every event in every state of a session of the daemon', () => {
   const table = `

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { Request } from '../protocol/messages.js';
+import type { Request } from '../../protocol/messages.js';
 
 /** Whether a request is an `auth` with the right token. Compares in constant time (spec 2). */
 export function isLogin(frame: Request | string, secret: Buffer): boolean {

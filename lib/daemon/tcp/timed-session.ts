@@ -1,5 +1,5 @@
-import type { Ms } from '../common/system.js';
-import { BLOCKED_GRACE_MS, BLOCKED_TAIL_CAP } from '../protocol/limits.js';
+import type { Ms } from '../../common/system.js';
+import { BLOCKED_GRACE_MS, BLOCKED_TAIL_CAP } from '../../protocol/limits.js';
 import { nextSessionState, type SessionEvent, type SessionState } from './session-state.js';
 
 /** How long a peer may take to read the last line if there is no write timeout. */

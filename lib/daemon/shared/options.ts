@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import { hostFault, showAddress } from '../common/address.js';
-import { ConfigError } from '../common/errors.js';
-import { isSecretName, show } from '../common/shown.js';
-import { trimBytes, toBytes } from '../protocol/bytes.js';
+import { hostFault, showAddress } from '../../common/address.js';
+import { ConfigError } from '../../common/errors.js';
+import { isSecretName, show } from '../../common/shown.js';
+import { trimBytes, toBytes } from '../../protocol/bytes.js';
 import {
   DEFAULT_HOST,
   DEFAULT_LEASE_TTL_S,
@@ -11,7 +11,7 @@ import {
   DEFAULT_READ_TIMEOUT_S,
   LONG_LINE_CAP,
   MAX_SECONDS,
-} from '../protocol/limits.js';
+} from '../../protocol/limits.js';
 
 /** dflockd's flags in camelCase, with its defaults (spec 8). Durations are seconds, at most 9,223,372,036. */
 export interface DflockdServerOptions {

@@ -1,12 +1,12 @@
-import type { Alarms } from '../common/alarms.js';
-import type { Ms } from '../common/system.js';
-import type { EngineDriver } from '../core/driver.js';
-import type { RequestScheduler } from './request-scheduler.js';
-import type { DaemonLogger } from './logger.js';
-import type { TurnLimiter } from './turn-limiter.js';
-import type { SignalMemory } from './signal-memory.js';
-import type { StatsDesk } from './stats-desk.js';
-import type { ReplyBatch } from './reply-batch.js';
+import type { Alarms } from '../../common/alarms.js';
+import type { Ms } from '../../common/system.js';
+import type { EngineDriver } from '../../core/driver.js';
+import type { RequestScheduler } from '../fairness/request-scheduler.js';
+import type { DaemonLogger } from '../shared/logger.js';
+import type { TurnLimiter } from '../fairness/turn-limiter.js';
+import type { SignalMemory } from '../fairness/signal-memory.js';
+import type { StatsDesk } from '../fairness/stats-desk.js';
+import type { ReplyBatch } from '../fairness/reply-batch.js';
 
 /** What all sessions of a listener share. */
 export interface SessionHost {

@@ -1,7 +1,7 @@
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
-import { type DaemonLogger, harmless, SparseLog } from '../../../lib/daemon/logger.js';
-import { FakeClock } from '../../support/fake-clock.js';
+import { type DaemonLogger, harmless, SparseLog } from '../../../../lib/daemon/shared/logger.js';
+import { FakeClock } from '../../../support/fake-clock.js';
 
 describe('what peers can have logged as often as they like', () => {
   function setUp(): { clock: FakeClock; lines: string[]; sparse: SparseLog } {

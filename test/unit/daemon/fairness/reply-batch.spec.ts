@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { ReplyBatch } from '../../../lib/daemon/reply-batch.js';
-import { systemClock } from '../../../lib/common/system.js';
+import { ReplyBatch } from '../../../../lib/daemon/fairness/reply-batch.js';
+import { systemClock } from '../../../../lib/common/system.js';
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

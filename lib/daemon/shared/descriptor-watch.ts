@@ -1,6 +1,6 @@
 import { close, open } from 'node:fs';
 import { devNull } from 'node:os';
-import type { Clock, Ms, Timer } from '../common/system.js';
+import type { Clock, Ms, Timer } from '../../common/system.js';
 
 const LOOK_MS: Ms = 1000;
 

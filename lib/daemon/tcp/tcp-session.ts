@@ -1,18 +1,18 @@
 import type { Duplex } from 'node:stream';
-import type { Ms } from '../common/system.js';
-import type { Session } from '../core/session.js';
-import type { Answer, OpId, SessionSink } from '../core/types.js';
-import { AUTH_CLOSE_DELAY_MS, BLOCKED_TAIL_CAP } from '../protocol/limits.js';
-import type { Reply, Request } from '../protocol/messages.js';
-import { encodePush, encodeReply } from '../protocol/reply-encoder.js';
-import { RequestDecoder } from '../protocol/request-decoder.js';
+import type { Ms } from '../../common/system.js';
+import type { Session } from '../../core/session.js';
+import type { Answer, OpId, SessionSink } from '../../core/types.js';
+import { AUTH_CLOSE_DELAY_MS, BLOCKED_TAIL_CAP } from '../../protocol/limits.js';
+import type { Reply, Request } from '../../protocol/messages.js';
+import { encodePush, encodeReply } from '../../protocol/reply-encoder.js';
+import { RequestDecoder } from '../../protocol/request-decoder.js';
 import { ContainedSession } from './contained-session.js';
-import { REQUESTS_AT_ONCE, UNREAD_BYTES, weightOf } from './request-scheduler.js';
-import { isLogin } from './credentials.js';
+import { REQUESTS_AT_ONCE, UNREAD_BYTES, weightOf } from '../fairness/request-scheduler.js';
+import { isLogin } from '../shared/credentials.js';
 import { Outbox } from './outbox.js';
 import { closesCleanly } from './plain-tcp.js';
 import type { SessionHost } from './session-host.js';
-import type { SharedText } from './stats-pieces.js';
+import type { SharedText } from '../fairness/stats-pieces.js';
 
 const ERROR: Answer = { s: 'error' };
 

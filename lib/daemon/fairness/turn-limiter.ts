@@ -1,4 +1,4 @@
-import type { Clock } from '../common/system.js';
+import type { Clock } from '../../common/system.js';
 
 /**
  * Limits work of one kind per turn of the event loop; the rest is done in later turns, first come, first served. When a

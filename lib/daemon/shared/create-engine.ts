@@ -1,9 +1,9 @@
-import type { Clock, Entropy } from '../common/system.js';
-import { EngineDriver } from '../core/driver.js';
-import { Engine } from '../core/engine.js';
-import type { EngineObserver } from '../core/observer.js';
-import { FencedTokens, fenceSeed } from '../core/tokens.js';
-import type { EngineOptions } from '../core/types.js';
+import type { Clock, Entropy } from '../../common/system.js';
+import { EngineDriver } from '../../core/driver.js';
+import { Engine } from '../../core/engine.js';
+import type { EngineObserver } from '../../core/observer.js';
+import { FencedTokens, fenceSeed } from '../../core/tokens.js';
+import type { EngineOptions } from '../../core/types.js';
 import type { DaemonLogger } from './logger.js';
 import type { ResolvedServerOptions } from './options.js';
 

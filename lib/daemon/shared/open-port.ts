@@ -2,8 +2,8 @@ import cluster from 'node:cluster';
 import { lookup } from 'node:dns/promises';
 import { connect, createServer, isIP, type AddressInfo, type Server, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { ConfigError } from '../common/errors.js';
-import { type Clock, type Ms, systemClock } from '../common/system.js';
+import { ConfigError } from '../../common/errors.js';
+import { type Clock, type Ms, systemClock } from '../../common/system.js';
 
 export interface ListeningAddress {
   readonly host: string;

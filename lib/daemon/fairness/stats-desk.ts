@@ -1,7 +1,7 @@
-import type { Clock, Ms } from '../common/system.js';
-import type { Engine } from '../core/engine.js';
-import type { StatsWalk } from '../core/stats-json.js';
-import { REPLY_LINE_CAP } from '../protocol/limits.js';
+import type { Clock, Ms } from '../../common/system.js';
+import type { Engine } from '../../core/engine.js';
+import type { StatsWalk } from '../../core/stats-json.js';
+import { REPLY_LINE_CAP } from '../../protocol/limits.js';
 import type { RequestScheduler, ScheduledWork } from './request-scheduler.js';
 import { SharedText, StatsPieces } from './stats-pieces.js';
 

@@ -1,4 +1,4 @@
-import { STATS_LISTS, type StatsList, type StatsTaker } from '../core/stats-json.js';
+import { STATS_LISTS, type StatsList, type StatsTaker } from '../../core/stats-json.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 

@@ -1,14 +1,14 @@
 import type { Duplex } from 'node:stream';
-import type { Alarm } from '../common/alarms.js';
-import type { Ms } from '../common/system.js';
-import type { Woken } from '../core/driver.js';
-import type { ScheduledWork } from './request-scheduler.js';
+import type { Alarm } from '../../common/alarms.js';
+import type { Ms } from '../../common/system.js';
+import type { Woken } from '../../core/driver.js';
+import type { ScheduledWork } from '../fairness/request-scheduler.js';
 import type { SessionHost } from './session-host.js';
 import type { SessionState } from './session-state.js';
-import type { Asker } from './stats-desk.js';
-import type { SharedText } from './stats-pieces.js';
+import type { Asker } from '../fairness/stats-desk.js';
+import type { SharedText } from '../fairness/stats-pieces.js';
 import { TimedSession } from './timed-session.js';
-import type { DeferredWriter } from './reply-batch.js';
+import type { DeferredWriter } from '../fairness/reply-batch.js';
 
 /**
  * Every entry point of a session. An error ends only this session and is logged: no input of a client may end the

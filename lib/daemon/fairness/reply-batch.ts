@@ -1,4 +1,4 @@
-import type { Clock, Ms } from '../common/system.js';
+import type { Clock, Ms } from '../../common/system.js';
 
 /** A session that may have replies to write. */
 export interface DeferredWriter {

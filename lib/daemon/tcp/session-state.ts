@@ -1,4 +1,4 @@
-import { impossible, type Transitions } from '../common/transitions.js';
+import { impossible, type Transitions } from '../../common/transitions.js';
 
 /**
  * auth: the first request must be the token. ready: requests are executed. choked: the peer does not read, and no

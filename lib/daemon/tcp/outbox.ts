@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
-import type { Clock, Ms } from '../common/system.js';
-import { SIGNAL_BUFFER_FRAMES, SIGNAL_LINE_CAP } from '../protocol/limits.js';
-import type { SignalMemory } from './signal-memory.js';
-import type { SharedText } from './stats-pieces.js';
+import type { Clock, Ms } from '../../common/system.js';
+import { SIGNAL_BUFFER_FRAMES, SIGNAL_LINE_CAP } from '../../protocol/limits.js';
+import type { SignalMemory } from '../fairness/signal-memory.js';
+import type { SharedText } from '../fairness/stats-pieces.js';
 
 /** While this many bytes wait for a peer, no more of its requests are executed. */
 const FULL = 256 * 1024;

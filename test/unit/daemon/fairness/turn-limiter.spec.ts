@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { systemClock } from '../../../lib/common/system.js';
-import { TurnLimiter } from '../../../lib/daemon/turn-limiter.js';
+import { systemClock } from '../../../../lib/common/system.js';
+import { TurnLimiter } from '../../../../lib/daemon/fairness/turn-limiter.js';
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
