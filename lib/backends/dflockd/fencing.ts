@@ -1,7 +1,16 @@
 import { fenceOf } from '../../protocol/token.js';
+import type { RemoteConfig } from './lanes/config.js';
 
 /** Number of keys whose last fence is remembered. The keys granted longest ago are forgotten first. */
 const MAX_KEYS = 4096;
+
+/**
+ * Acts on the option `remote.fencing`: only with `'token'` does a lock have a fence. Each server has a tracker of its own.
+ * @param degraded called once, when a fence did not rise
+ */
+export function fencesOf({ fencing }: RemoteConfig, degraded: (detail: string) => void): FenceTracker | undefined {
+  return fencing === 'token' ? new FenceTracker(degraded) : undefined;
+}
 
 /**
  * Reads fences from tokens and checks that they rise. Old servers use random tokens (spec 10), which shows when a fence
@@ -11,7 +20,6 @@ export class FenceTracker {
   private readonly last = new Map<string, bigint>();
   private isTrusted = true;
 
-  /** @param degraded called once, when a fence did not rise */
   constructor(private readonly degraded: (detail: string) => void) {}
 
   /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { FenceTracker } from '../../../../lib/backends/dflockd/fence-tracker.js';
+import { FenceTracker } from '../../../../lib/backends/dflockd/fencing.js';
 
 const token = (fence: number): string => `${fence.toString(16).padStart(16, '0')}${'ab'.repeat(8)}`;
 
