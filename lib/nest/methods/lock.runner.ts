@@ -5,7 +5,7 @@ import type { LockClient } from '../../locks/lock-client.js';
 import { isSignal } from '../../locks/acquire/checked-acquire.js';
 import { holdTimes } from '../../locks/handle/minimum-hold.js';
 import type { LockKey } from '../../locks/options/options.js';
-import { blameArguments } from './key-template.js';
+import { blameArguments } from './compile-key.js';
 import type { LockPlan } from './lock-plan.js';
 import { type CallScope, BusyResult, type PlanRunner } from './service-ref.js';
 

@@ -86,7 +86,7 @@ function compileTemplate(where: string, key: string): TemplateMaker {
   return blaming((_, args) =>
     literals.reduce((made, literal, index) => {
       const { steps, name, member } = fields[index - 1]!;
-      // Undefined or null where an argument or a property is missing; encodeKeyValue refuses that by the name of the path.
+      // If an argument or a property is missing, the value is undefined; encodeKeyValue refuses it and names the path.
       const value = steps.reduce<any>((at, step) => at?.[step], args);
       return made + encodeKeyValue(value, delimiters, name, member) + literal;
     }),
