@@ -16,7 +16,7 @@ import type { LockEvent, LockLostEvent, LockNotice } from './events/events.js';
 import type { Hold, LockedCall } from './handle/hold.js';
 import { Holds } from './handle/holds.js';
 import { LeaseKeeper } from './lease/lease-keeper.js';
-import { refuseLiveBody } from './handle/live-result.js';
+import { refuseLiveBody } from './handle/refuse-live-result.js';
 import type { LockHandle } from './handle/lock-handle.js';
 import { checkRequest, checkTicketNesting, type CheckedAcquire, NO_OPTIONS } from './acquire/checked-acquire.js';
 import { orderedKeys } from './acquire/key-order.js';

@@ -1,7 +1,10 @@
-import { type Cures, refuseLive } from '../../locks/handle/live-result.js';
+import { type Cures, refuseLive } from '../../locks/handle/refuse-live-result.js';
 import { MESSAGES } from '../shared/dflockd.messages.js';
 
-/** Excludes Node's streams and files, which hold the lock until they end, and iterators of GraphQL subscriptions. */
+/**
+ * Not listed, and so not refused: Node's streams and files, whose lock `holdWhileRead` keeps until they end, and the
+ * iterators of GraphQL subscriptions.
+ */
 const CURES: Cures = {
   observable: "add the option returns: 'observable'",
   asyncGenerator: 'make the method itself an async generator',
