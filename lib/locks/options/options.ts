@@ -36,7 +36,7 @@ export type LockClientOptions<S = ServerStats> = LockTimes & {
   /** Prefixed to every key, with a colon. Default: none. */
   namespace?: string | undefined;
   /**
-   * When to connect. `connect` (default): at start; if no server answers, warn and keep retrying, but fail on wrong
+   * When to connect. `connect` (default): at startup; if no server answers, warn and keep retrying, but fail on wrong
    * auth, TLS or options. `require`: fail unless the server answers within `remote.connectTimeoutMs`. `lazy`: connect
    * on first use.
    */
