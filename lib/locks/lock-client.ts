@@ -27,7 +27,7 @@ import type { LockTicket } from './tickets/ticket.js';
 import { checkObject } from '../common/option-checks.js';
 import type { AcquireOptions, TicketOptions } from './acquire/acquire-options.js';
 import type { LockClientDeps, LockClientOptions, LockKey } from './options/options.js';
-import { leaseWarning, limitsOf } from './options/limits.js';
+import { leaseWarning, limitsOf } from './options/backend-limits.js';
 import { resolveOptions, type ResolvedOptions } from './options/resolve-options.js';
 import { type ShownOptions, shownOptions } from './options/resolve-options.js';
 import { Queries } from './queries.js';

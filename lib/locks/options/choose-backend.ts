@@ -11,7 +11,7 @@ import { wrong } from '../../common/option-checks.js';
 import { shared } from '../../common/shared-state.js';
 import { shown } from '../../common/shown.js';
 import { isThenable } from '../../common/thenables.js';
-import { limitsOf } from './limits.js';
+import { limitsOf } from './backend-limits.js';
 
 /** Where the locks live. Only this file distinguishes the cases. */
 export type BackendChoice =
