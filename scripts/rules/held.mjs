@@ -144,8 +144,8 @@ export const HELD = [
     spec: 'test/integration/dflockd/read-timeout.spec.ts',
     test: 'costs the locks that are held when the client notices',
     out: 'learning a shorter read timeout',
-    file: 'backends/dflockd/server-pool.ts',
-    from: 'context.readTimeoutMs = Math.min(context.readTimeoutMs, seen);',
+    file: 'backends/dflockd/read-timeout.ts',
+    from: 'assumed.readTimeoutMs = Math.min(assumed.readTimeoutMs, seen);',
     to: '',
   },
   // 13
