@@ -15,7 +15,7 @@ export const HELD = [
     rule: 1,
     spec: 'test/unit/backends/dflockd/lanes/lane.spec.ts',
     test: 'notifies owners first, then the pool, then the callers that wait for answers, in the turn in which it ends',
-    out: 'owners are told in the turn of the end',
+    out: 'owners learn of the end in its turn',
     file: 'backends/dflockd/lanes/lane.ts',
     from: 'this.owners.tell(reason, error);',
     to: 'this.context.clock.setTimer(() => this.owners.tell(reason, error), 1000);',
