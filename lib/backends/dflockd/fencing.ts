@@ -8,7 +8,10 @@ const MAX_KEYS = 4096;
  * Acts on the option `remote.fencing`: only with `'token'` does a lock have a fence. Each server has a tracker of its own.
  * @param degraded called once, when a fence did not rise
  */
-export function fencesOf({ fencing }: RemoteConfig, degraded: (detail: string) => void): FenceTracker | undefined {
+export function fencesOf(
+  { fencing }: Pick<RemoteConfig, 'fencing'>,
+  degraded: (detail: string) => void,
+): FenceTracker | undefined {
   return fencing === 'token' ? new FenceTracker(degraded) : undefined;
 }
 

@@ -1,9 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import { FenceTracker } from '../../../../lib/backends/dflockd/fencing.js';
+import { fencesOf, FenceTracker } from '../../../../lib/backends/dflockd/fencing.js';
 
 const token = (fence: number): string => `${fence.toString(16).padStart(16, '0')}${'ab'.repeat(8)}`;
 
 describe('the fences of a server', () => {
+  it.each(['none', 'token'] as const)('are read with the option remote.fencing: %s, if that is "token"', (fencing) => {
+    const fences = fencesOf({ fencing }, () => undefined);
+    expect(fences?.read('a', token(2), true)).toBe(fencing === 'token' ? 2n : undefined);
+  });
+
   it('are those of its tokens, as long as they rise for each lock', () => {
     const told: string[] = [];
     const book = new FenceTracker((detail) => told.push(detail));
