@@ -1,10 +1,7 @@
 import { relative } from 'node:path';
 import TestSequencer from '@jest/test-sequencer';
 
-/**
- * The slow spec files, the longest first. Jest remembers how long each one took, but not in a clean checkout, where it
- * would start small files last, however long they wait.
- */
+/** The spec files that take more than five seconds, the longest first. Most of them wait. */
 export const SLOW = [
   'integration/daemon/command-line',
   'contract/clients',
@@ -37,13 +34,22 @@ export const SLOW = [
   'unit/core/engine.portions',
 ].map((name) => `test/${name}.spec.ts`);
 
-/** Starts the longest spec files first, also where Jest does not know yet how long they take. */
+/** By when the last slow one starts. */
+const SHARE = 0.8;
+
+/**
+ * Starts the slow spec files one after another among the others. Jest would start them together, first or last: many
+ * workers would wait at the same time, with nothing to do for the cores.
+ */
 export default class Sequencer extends TestSequencer {
-  time(test) {
-    const { config, hasteFS } = test.context;
-    const place = SLOW.indexOf(relative(config.rootDir, test.path).replaceAll('\\', '/'));
-    // In ms, as the measured times are; only the order counts.
-    const guess = place < 0 ? hasteFS.getSize(test.path) / 100 : 30_000 - place * 500;
-    return super.time(test) ?? guess;
+  sort(tests) {
+    const places = new Map(tests.map((test) => [test, SLOW.indexOf(nameOf(test))]));
+    const slow = tests.filter((test) => places.get(test) >= 0).sort((a, b) => places.get(a) - places.get(b));
+    const sorted = super.sort(tests.filter((test) => places.get(test) < 0));
+    const step = (sorted.length * SHARE) / slow.length + 1;
+    for (const [i, test] of slow.entries()) sorted.splice(Math.round(i * step), 0, test);
+    return sorted;
   }
 }
+
+const nameOf = ({ path, context }) => relative(context.config.rootDir, path).replaceAll('\\', '/');

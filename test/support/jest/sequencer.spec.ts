@@ -10,20 +10,21 @@ const { SLOW, default: Sequencer } = sequencer as {
 };
 
 const sorted = (rootDir: string, names: string[]): string[] => {
-  const hasteFS = { getSize: (path: string) => (path.includes('large') ? 9000 : 100) };
-  const context = { config: { rootDir, cache: false }, hasteFS };
+  const context = { config: { rootDir, cache: false }, hasteFS: { getSize: (path: string) => path.length } };
   const tests = names.map((name) => ({ path: join(rootDir, name), context }));
   return new Sequencer().sort(tests).map(({ path }) => path.slice(rootDir.length + 1));
 };
 
-it('starts the slow spec files first in a clean checkout, the longest before all', () => {
-  const [first, second] = SLOW;
-  expect(sorted('/checkout', ['test/unit/large.spec.ts', second!, 'test/a.spec.ts', first!])).toEqual([
-    first,
-    second,
-    'test/unit/large.spec.ts',
-    'test/a.spec.ts',
-  ]);
+it('spreads the slow spec files among the others, the longest first', () => {
+  const [first, second] = SLOW as [string, string];
+  const others = Array.from({ length: 10 }, (_, i) => `test/${'x'.repeat(10 - i)}.spec.ts`);
+  const order = sorted('/checkout', [...others.slice(5), second, ...others.slice(0, 5), first]);
+  expect(order).toEqual([first, ...others.slice(0, 4), second, ...others.slice(4)]);
+});
+
+it('keeps the slow ones in order where nothing else runs', () => {
+  expect(sorted('/checkout', [...SLOW].reverse())).toEqual(SLOW);
+  expect(sorted('/checkout', ['test/a.spec.ts'])).toEqual(['test/a.spec.ts']);
 });
 
 it('names spec files that exist', () => {
