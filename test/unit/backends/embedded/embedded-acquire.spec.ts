@@ -51,7 +51,7 @@ class Subject {
 describe('an acquire from the engine of this process that is asking', () => {
   it.each([
     ['granted', GRANTED],
-    ['refused', { s: 'timeout' } as Answer],
+    ['refused', { s: 'timeout' }],
   ])('is over when it is %s at once: it is in no queue, and sets no alarm', (outcome, direct) => {
     const subject = new Subject(direct);
     expect([subject.state, subject.outcomes, subject.waits.size]).toEqual(['over', [outcome], 0]);
