@@ -44,7 +44,7 @@ export const TALK = [
     test: 'tries failed renewals again, sooner and sooner, as long as it is sure',
     out: 'again when they fail',
     file: 'locks/lease/lease.ts',
-    from: 'if (this.renews) this.renewAt = nextAttempt(now, this.sureUntil);',
+    from: 'if (this.renews) this.renewAt = nextAttempt(this.keeper.clock.now(), this.sureUntil);',
     to: 'if (this.renews) this.renewAt = Infinity;',
   },
   {

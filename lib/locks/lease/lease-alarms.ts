@@ -12,7 +12,7 @@ const MIN_DELAY: Ms = 128;
 /** A longer delay has no logarithm here. */
 const MAX_DELAY: Ms = 2 ** 31;
 
-/** When leases are looked at: at times of their own, or in groups, a little early. */
+/** When leases are looked at: at times of their own, or for their renewals, in groups, a little early. */
 export class LeaseAlarms {
   /** By the length of their slots, each made when it is first needed. */
   private readonly wheels: (RenewalWheel | undefined)[] = [];

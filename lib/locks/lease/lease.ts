@@ -112,7 +112,7 @@ export class Lease implements Alarm, Planned, Proof, Renewable {
       // Sent, which has set the alarm.
       if (this.renewal !== 'due') return;
     }
-    this.arm(now);
+    this.arm();
   }
 
   /**
@@ -209,7 +209,7 @@ export class Lease implements Alarm, Planned, Proof, Renewable {
   private confirm(seen: Ms): boolean {
     if (this.state !== 'live') return false;
     if (seen < this.sureUntil) {
-      this.arm(seen);
+      this.arm();
       return true;
     }
     this.lose(reasonOfLoss(this, this.grant.owner));
@@ -226,14 +226,14 @@ export class Lease implements Alarm, Planned, Proof, Renewable {
     this.renewAt = this.renews
       ? plannedRenewal(validFrom, keeper.renewAfter(leaseMs), keeper.entropy) - keeper.watch.sleptSince(validFrom)
       : Infinity;
-    this.arm(validFrom);
+    const { renewAt } = this;
+    if (this.renewal === 'idle' && renewAt < this.sureUntil) keeper.times.plan(this, renewAt, renewAt - validFrom);
+    else this.arm();
   }
 
-  /** @param since about the current time */
-  private arm(since: Ms): void {
+  private arm(): void {
     const { sureUntil } = this;
-    const due = this.renewal === 'idle' ? Math.min(this.renewAt, sureUntil) : sureUntil;
-    this.keeper.times.plan(this, due, due - since);
+    this.keeper.times.set(this, this.renewal === 'idle' ? Math.min(this.renewAt, sureUntil) : sureUntil);
   }
 
   /** @param now at most the current time @param told of the renewal; default: the holder @param asked settled with the outcome */
@@ -243,7 +243,9 @@ export class Lease implements Alarm, Planned, Proof, Renewable {
     const proof = this.ask();
     if (this.state === 'live') {
       this.leaseMs = shortened(this, now, this.askMs);
-      this.arm(now);
+      // Hardly any is still under way when its time comes. A first one, in its short lease, is alone.
+      if (told) this.arm();
+      else this.keeper.times.plan(this, this.sureUntil, this.sureUntil - now);
     }
     void proof.then(
       (proof) => this.renewed(proof, told, asked),
@@ -282,9 +284,8 @@ export class Lease implements Alarm, Planned, Proof, Renewable {
       if (error instanceof LockLostError) {
         this.lose(error.reason, error);
       } else {
-        const now = this.keeper.clock.now();
-        if (this.renews) this.renewAt = nextAttempt(now, this.sureUntil);
-        this.arm(now);
+        if (this.renews) this.renewAt = nextAttempt(this.keeper.clock.now(), this.sureUntil);
+        this.arm();
       }
     }
     asked?.reject(error);

@@ -49,7 +49,7 @@ class Subject {
 }
 
 describe('an acquire from the engine of this process that is asking', () => {
-  it.each([
+  it.each<[string, Answer]>([
     ['granted', GRANTED],
     ['refused', { s: 'timeout' }],
   ])('is over when it is %s at once: it is in no queue, and sets no alarm', (outcome, direct) => {
