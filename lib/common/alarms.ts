@@ -34,6 +34,7 @@ export class Alarms {
   }
 
   cancel(alarm: Alarm): void {
+    if (alarm.slot < 0) return;
     this.heap.remove(alarm);
     // Otherwise the timer stays: one idle ring is cheaper than a timer per alarm.
     if (this.keepAlive && this.heap.size === 0) this.disarm();

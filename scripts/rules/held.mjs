@@ -99,8 +99,8 @@ export const HELD = [
     test: 'is renewed to the longer lease before a caller gets it; until the answer, only the granted lease counts',
     out: 'a lease that was asked for counts when that is answered',
     file: 'locks/lease/lease.ts',
-    from: 'this.proof = shortened(this.proof, this.keeper.clock.now(), this.askMs);',
-    to: 'this.proof = { validFrom: this.keeper.clock.now(), leaseMs: this.askMs };',
+    from: 'this.leaseMs = shortened(this, now, this.askMs);',
+    to: '[this.validFrom, this.leaseMs] = [now, this.askMs];',
   },
   {
     rule: 2,
@@ -108,7 +108,7 @@ export const HELD = [
     test: 'counts as shortened from the request on, because the answer may get lost',
     out: 'a shorter one counts when it is asked for',
     file: 'locks/lease/lease.ts',
-    from: 'this.proof = shortened(this.proof, this.keeper.clock.now(), this.askMs);',
+    from: 'this.leaseMs = shortened(this, now, this.askMs);',
     to: '',
   },
   {
@@ -173,7 +173,7 @@ export const HELD = [
     test: 'notices the sleep by itself when it is due',
     out: 'so does the keeper',
     file: 'locks/lease/lease.ts',
-    from: 'this.keeper.watch.sampleIfStale();\n    if (now',
+    from: 'keeper.watch.sampleIfStale(now);\n    if (now',
     to: 'if (now',
   },
   {

@@ -8,7 +8,7 @@ export const STALLS = [
     test: 'is not lost if the proof lay in the buffers',
     out: 'a look at the sockets before a loss',
     file: 'locks/lease/lease.ts',
-    from: 'this.keeper.clock.afterPoll(() => this.confirm(now));',
+    from: 'keeper.clock.afterPoll(() => this.confirm(now));',
     to: 'this.confirm(now);',
   },
   {
@@ -54,8 +54,8 @@ export const STALLS = [
     test: 'is lost, and abandoned, in the turn in which its owner ends',
     out: 'the loss ends the lease',
     file: 'locks/lease/lease.ts',
-    from: "this.leave('lose');",
-    to: "this.leave('lose');\n    this.state = 'live';",
+    from: "this.leave('lost');",
+    to: "this.leave('lost');\n    this.state = 'live';",
   },
   {
     rule: 5,
@@ -63,8 +63,8 @@ export const STALLS = [
     test: 'ignores an answer that comes when it has been lost',
     out: 'an answer that comes after the loss brings nothing back',
     file: 'locks/lease/lease.ts',
-    from: "this.answered();\n      if (this.state !== 'live') return;",
-    to: 'this.answered();',
+    from: "if (this.state === 'live') {\n        this.validFrom",
+    to: '{\n        this.validFrom',
   },
   {
     rule: 5,

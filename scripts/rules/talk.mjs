@@ -44,8 +44,8 @@ export const TALK = [
     test: 'retries failed renewals, sooner and sooner, as long as it is sure',
     out: 'again when they fail',
     file: 'locks/lease/lease.ts',
-    from: 'if (this.renewAt !== Infinity) this.renewAt = nextAttempt(now, this.sureUntil);',
-    to: 'if (this.renewAt !== Infinity) this.renewAt = Infinity;',
+    from: 'if (this.renews) this.renewAt = nextAttempt(this.keeper.clock.now(), this.sureUntil);',
+    to: 'if (this.renews) this.renewAt = Infinity;',
   },
   {
     rule: 6,
@@ -53,8 +53,8 @@ export const TALK = [
     test: 'ignores an answer that comes when it has been released',
     out: 'nothing after the release has begun',
     file: 'locks/lease/lease.ts',
-    from: "this.answered();\n      if (this.state !== 'live') return;",
-    to: 'this.answered();',
+    from: "if (this.state === 'live') {\n        this.validFrom",
+    to: '{\n        this.validFrom',
   },
   {
     rule: 6,

@@ -100,8 +100,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a renewal to a longer lease counts before it is answered',
     file: 'locks/lease/lease.ts',
-    from: 'this.proof = shortened(this.proof, this.keeper.clock.now(), this.askMs);',
-    to: 'this.proof = { validFrom: this.keeper.clock.now(), leaseMs: this.askMs };',
+    from: 'this.leaseMs = shortened(this, now, this.askMs);',
+    to: '[this.validFrom, this.leaseMs] = [now, this.askMs];',
     shows: { row: 'lostRenewals' },
     check: 'window',
   },

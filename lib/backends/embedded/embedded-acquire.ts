@@ -1,7 +1,6 @@
 import type { Alarm, Alarms } from '../../common/alarms.js';
 import { AcquireTimeoutError, ShuttingDownError } from '../../common/errors.js';
 import type { Clock, Ms } from '../../common/system.js';
-import { impossible, type Transitions } from '../../common/transitions.js';
 import type { Answer, OpId } from '../../core/types.js';
 import { toBytes } from '../../protocol/bytes.js';
 import { replyError } from '../../protocol/reply-error.js';
@@ -14,20 +13,12 @@ import { engineKind } from './engine-kind.js';
 const LATE_MS = 1000;
 
 /** asking: the engine may answer at once. queued: it has not. over. */
-export type AcquireState = 'asking' | 'queued' | 'over';
-
-const TABLE: Transitions<AcquireState, 'queue' | 'end'> = {
-  asking: { queue: 'queued', end: 'over' },
-  queued: { end: 'over' },
-  over: {},
-};
-
-export const nextAcquireState = (state: AcquireState, event: 'queue' | 'end'): AcquireState =>
-  TABLE[state][event] ?? impossible('an acquire', state, event);
+type AcquireState = 'asking' | 'queued' | 'over';
 
 /**
  * One acquire on the engine in this process; it waits in the engine's queue. Its alarm only keeps the process alive
- * while a caller waits, which the engine's own timer does not.
+ * while a caller waits, which the engine's own timer does not. Its state is assigned in place, because there is one for each
+ * lock; the table is in its spec.
  */
 export class EmbeddedAcquire implements Pending, Alarm {
   due: Ms = Infinity;
@@ -53,7 +44,7 @@ export class EmbeddedAcquire implements Pending, Alarm {
     const waitMs = Math.max(deadline - now, 0);
     this.op = session.exec({ t: 'acquire', kind, key, limit, waitMs, leaseMs }, (answer) => this.answered(answer), now);
     if (this.isOver) return;
-    this.to('queue');
+    this.state = 'queued';
     waits.set(this, deadline + LATE_MS);
     waiter.onPlaced('queued');
   }
@@ -65,16 +56,13 @@ export class EmbeddedAcquire implements Pending, Alarm {
 
   cancel(): void {
     if (this.isOver) return;
-    this.finish();
+    this.state = 'over';
+    this.waits.cancel(this);
     this.session.cancel(this.op);
   }
 
   private get isOver(): boolean {
     return this.state === 'over';
-  }
-
-  private to(event: 'queue' | 'end'): void {
-    this.state = nextAcquireState(this.state, event);
   }
 
   private answered(answer: Answer): void {
@@ -85,16 +73,12 @@ export class EmbeddedAcquire implements Pending, Alarm {
       return;
     }
     const wasQueued = this.state === 'queued';
-    this.finish();
+    this.state = 'over';
+    if (wasQueued) this.waits.cancel(this);
     if (answer.s !== 'granted') return waiter.refused(acquireError(answer, req));
     // A queued request is granted later than it was made, and its lease starts with the grant.
     const validFrom = wasQueued ? this.clock.now() : this.since;
     waiter.granted(new EmbeddedGrant(req, key, answer.token, validFrom, answer.leaseMs));
-  }
-
-  private finish(): void {
-    this.to('end');
-    this.waits.cancel(this);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Clock, Entropy, Ms } from '../../common/system.js';
-import type { LeaseBackend } from '../../locks/lease/lease.js';
+import type { LeaseBackend } from '../../locks/lease/lease-host.js';
 import { LeaseKeeper } from '../../locks/lease/lease-keeper.js';
 
 /** The least time between renewals, however short the lease. */

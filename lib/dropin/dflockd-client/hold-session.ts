@@ -4,7 +4,7 @@ import { type Alarm, Alarms, newAlarm } from '../../common/alarms.js';
 import { LockError, LockLostError, type LossReason } from '../../common/errors.js';
 import { safetyMargin } from '../../common/safety-margin.js';
 import { type Clock, type Ms, systemClock } from '../../common/system.js';
-import type { LeaseBackend } from '../../locks/lease/lease.js';
+import type { LeaseBackend } from '../../locks/lease/lease-host.js';
 import type { Lease, LeaseHolder } from '../../locks/lease/lease.js';
 import { encodeRequest } from '../../protocol/request-encoder.js';
 import { type Destination, dial, ready } from './dial.js';

@@ -1,7 +1,7 @@
 import type { AcquireRequest } from '../../backends/backend.js';
 import type { LockLostError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
-import type { Renewals } from '../lease/lease.js';
+import type { Renewals } from '../lease/lease-host.js';
 import type { LockEvent, LockNotice } from '../events/events.js';
 import type { LockHandle } from './lock-handle.js';
 

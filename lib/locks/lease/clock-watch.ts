@@ -68,6 +68,8 @@ export class ClockWatch {
 
   /** How long the machine may have been suspended since then, as of the last sample. */
   sleptSince(time: Ms): Ms {
+    // Almost always.
+    if (this.sleeps.length === 0) return 0;
     let total = 0;
     for (const { noticedAt, ms } of this.sleeps) if (noticedAt > time) total += ms;
     return total;

@@ -5,16 +5,19 @@ import { ServerDrainingError } from '../../common/errors.js';
 import { LinkedList } from '../../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import { ClockWatch } from './clock-watch.js';
-import { Lease, type LeaseBackend, type LeaseHost, type Renewals } from './lease.js';
+import { LeaseAlarms } from './lease-alarms.js';
+import { Lease } from './lease.js';
+import type { HostOf, LeaseBackend, Renewals } from './lease-host.js';
 import { type Bunch, stopListening } from './owners.js';
 import { RenewalQueue } from './renewal-queue.js';
 import { renewalDelay } from './renewal-times.js';
 
 /** Keeps all leases of a client with one timer, which does not keep the process alive. */
-export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseHost {
+export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements HostOf<Lease> {
   readonly alarms: Alarms;
   readonly watch: ClockWatch;
   readonly renewals: RenewalQueue;
+  readonly times: LeaseAlarms;
   private readonly bunches = new Map<Owner, Bunch<Lease>>();
 
   /** @param renewRatio fraction of a lease after which it is renewed */
@@ -26,6 +29,7 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
   ) {
     this.alarms = new Alarms(clock);
     this.renewals = new RenewalQueue(clock);
+    this.times = new LeaseAlarms(this.alarms);
     // Renew everything: anything may have happened while the machine was suspended or its clock was set (rule 13).
     this.watch = new ClockWatch(clock, () => this.hurry());
     backend.onSuspect?.((grant) => this.hurry(grant));
@@ -46,13 +50,14 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements LeaseH
     const lease = new Lease(this, grant, wantedMs ?? (askMs || grant.leaseMs), renewals);
     lease.bunch = bunch;
     bunch.leases.push(lease);
-    if (wantedMs !== undefined) lease.complete();
+    if (wantedMs === undefined) lease.begin();
+    else lease.complete();
     return lease;
   }
 
   /** Called by the lease itself when it has ended. */
   forget(lease: Lease): void {
-    this.alarms.cancel(lease);
+    this.times.cancel(lease);
     const { bunch } = lease;
     if (!bunch) return;
     lease.bunch = undefined;

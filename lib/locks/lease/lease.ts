@@ -1,80 +1,67 @@
-import type { Grant, LockBackend, Proof } from '../../backends/backend.js';
-import type { Alarm, Alarms } from '../../common/alarms.js';
-import { LockLostError, type LossReason, ServerDrainingError } from '../../common/errors.js';
+import type { Grant, Proof } from '../../backends/backend.js';
+import type { Alarm } from '../../common/alarms.js';
+import { Deferred } from '../../common/deferred.js';
+import { LockLostError, type LossReason, type ServerDrainingError } from '../../common/errors.js';
 import { rejected } from '../../common/rejected.js';
-import type { Clock, Entropy, Ms } from '../../common/system.js';
-import type { ClockWatch } from './clock-watch.js';
-import { type LeaseState, nextLeaseState } from './lease-state.js';
+import type { Ms } from '../../common/system.js';
+import { type HolderOf, type HostOf, NOBODY, type Renewals } from './lease-host.js';
 import type { Bunch } from './owners.js';
-import type { Renewable, RenewalQueue } from './renewal-queue.js';
+import type { Renewable } from './renewal-queue.js';
 import { nextAttempt, plannedRenewal, shortened } from './renewal-times.js';
+import type { Planned, RenewalGroup } from './renewal-wheel.js';
 import { reasonOfLoss, sureUntil } from './sure-until.js';
 import { WhileLive } from './while-live.js';
 
-/** Receives the events of a lease, in the turn in which they happen. */
-export interface LeaseHolder {
-  renewed(leaseMs: Ms): void;
-  /** The server drains: there are no more renewals, and the lock lasts until its lease or connection ends (rule 9). */
-  draining(error: ServerDrainingError): void;
-  /** Final. The grant has been abandoned. */
-  lost(lease: Lease, reason: LossReason, cause: Error | undefined): void;
-}
+export type LeaseHolder = HolderOf<Lease>;
 
-/** The operations that a lease uses. */
-export type LeaseBackend = Pick<LockBackend, 'renew' | 'abandon' | 'onSuspect'>;
+/** live. ended: released, or given up. lost. Assigned in place, because there is one for each lock; the table is in the spec. */
+type LeaseState = 'live' | 'ended' | 'lost';
 
-/** Shared by all leases of a client. */
-export interface LeaseHost {
-  readonly backend: LeaseBackend;
-  readonly clock: Clock;
-  readonly entropy: Entropy;
-  readonly alarms: Alarms;
-  readonly watch: ClockWatch;
-  readonly renewals: RenewalQueue;
-  /** How long after its start a lease is renewed. */
-  renewAfter(leaseMs: Ms): Ms;
-  /** Called by the lease itself when it has ended. */
-  forget(lease: Lease): void;
-}
-
-/** Whether a lease renews itself, or only on request. */
-export type Renewals = 'auto' | 'manual';
-
-/** idle. due: queued for its turn. Otherwise the renewal under way, which never rejects. */
-type Renewal = 'idle' | 'due' | Promise<void>;
-
-const NOBODY: LeaseHolder = { renewed: () => undefined, draining: () => undefined, lost: () => undefined };
+/** idle. due: queued for its turn. sent: not answered yet. */
+type Renewal = 'idle' | 'due' | 'sent';
 
 /**
  * Keeps one grant: renews it, and knows at any time until when it is certainly held. Whether it is held is computed
  * when read; the alarm only ensures that the holder is told.
  */
-export class Lease implements Alarm, Renewable {
+export class Lease implements Alarm, Planned, Proof, Renewable {
   due: Ms = Infinity;
   slot = -1;
   prev: Lease | undefined = undefined;
   next: Lease | undefined = undefined;
   /** Set by its keeper. */
   bunch: Bunch<Lease> | undefined = undefined;
+  /** Set while it is on a wheel, and has no alarm of its own. */
+  group: RenewalGroup | undefined = undefined;
+  place = 0;
   private state: LeaseState = 'live';
   private renewal: Renewal = 'idle';
-  private proof: Proof;
+  /** The proof, copied: one that is replaced at every renewal would cost more, as it grows old. */
+  validFrom: Ms;
+  leaseMs: Ms;
   private renewAt: Ms = Infinity;
   private holder: LeaseHolder = NOBODY;
-  private drained: ServerDrainingError | undefined;
-  private waits: WhileLive | undefined;
+  private drained: ServerDrainingError | undefined = undefined;
+  private waits: WhileLive | undefined = undefined;
+  /** Resolved when the renewal under way is answered. Created when it is first needed. */
+  private answer: Deferred<void> | undefined = undefined;
 
   /**
    * @param askMs the lease to request at every renewal, because the server would apply its default otherwise (spec
    * 4.4). 0: the default is wanted, and the reply tells its length
    */
   constructor(
-    private readonly keeper: LeaseHost,
+    private readonly keeper: HostOf<Lease>,
     readonly grant: Grant,
     private askMs: Ms,
     private renewals: Renewals,
   ) {
-    this.proof = grant;
+    this.validFrom = grant.validFrom;
+    this.leaseMs = grant.leaseMs;
+  }
+
+  /** Called once: from now on, the lease is renewed and its loss is told. */
+  begin(): void {
     this.planRenewal();
   }
 
@@ -90,7 +77,7 @@ export class Lease implements Alarm, Renewable {
 
   /** Time until which the lock is certainly held if nothing more is heard. */
   get sureUntil(): Ms {
-    return sureUntil(this.proof, this.grant.owner, this.keeper.watch);
+    return sureUntil(this, this.grant.owner, this.keeper.watch);
   }
 
   get isHeld(): boolean {
@@ -110,17 +97,22 @@ export class Lease implements Alarm, Renewable {
     return this.state !== 'live';
   }
 
-  ring(now: Ms): void {
+  /** Alarm, Planned: its time has come. @param earlyMs how much earlier than planned it may be renewed */
+  ring(now: Ms, earlyMs: Ms = 0): void {
     if (this.state !== 'live') return;
-    this.keeper.watch.sampleIfStale();
+    const { keeper } = this;
+    keeper.watch.sampleIfStale(now);
     if (now >= this.sureUntil) {
-      this.keeper.clock.afterPoll(() => this.confirm(now));
+      keeper.clock.afterPoll(() => this.confirm(now));
       return;
     }
-    const renew = now >= this.renewAt && this.renewal === 'idle';
-    if (renew) this.renewal = 'due';
+    if (now + earlyMs >= this.renewAt && this.renewal === 'idle') {
+      this.renewal = 'due';
+      keeper.renewals.push(this, now);
+      // Sent, which has set the alarm.
+      if (this.renewal !== 'due') return;
+    }
     this.arm();
-    if (renew) this.keeper.renewals.push(this);
   }
 
   /**
@@ -140,7 +132,7 @@ export class Lease implements Alarm, Renewable {
    * lease counts. No event is sent, as no holder has seen the shorter lease.
    */
   complete(): void {
-    this.send(NOBODY).catch(() => undefined);
+    this.send(this.keeper.clock.now(), NOBODY);
   }
 
   /** Renews now, after a renewal under way. @throws LockLostError, LockUnavailableError, ServerDrainingError */
@@ -151,22 +143,24 @@ export class Lease implements Alarm, Renewable {
     // On a draining server, the request itself would end the connection and everything it owns (rule 9).
     if (this.drained) throw this.drained;
     if (leaseMs !== undefined) this.askMs = leaseMs;
-    await waits.wait(this.send());
+    const answer = new Deferred<void>();
+    this.send(this.keeper.clock.now(), undefined, answer);
+    await waits.wait(answer.promise);
     this.assertLive();
     return this.remainingMs;
   }
 
   /** RenewalQueue: the turn of this lease has come. */
-  renewNow(): void {
-    if (this.state === 'live' && this.renewal === 'due' && !this.drained) this.send().catch(() => undefined);
+  renewNow(now: Ms): void {
+    if (this.state === 'live' && this.renewal === 'due' && !this.drained) this.send(now);
   }
 
   /** Renews as soon as possible, because fresh proof is wanted. */
   hurry(): void {
     if (this.state !== 'live') return;
     const now = this.keeper.clock.now();
-    if (this.renewals === 'auto' && !this.drained) this.renewAt = now;
-    this.keeper.alarms.set(this, now);
+    if (this.renews) this.renewAt = now;
+    this.keeper.times.set(this, now);
   }
 
   get isDraining(): boolean {
@@ -175,7 +169,7 @@ export class Lease implements Alarm, Renewable {
 
   /** The renewal under way. Never rejects. */
   get underWay(): Promise<void> | undefined {
-    return typeof this.renewal === 'string' ? undefined : this.renewal;
+    return this.renewal === 'sent' ? (this.answer ??= new Deferred()).promise : undefined;
   }
 
   /** The server drains (rule 9). */
@@ -188,21 +182,21 @@ export class Lease implements Alarm, Renewable {
 
   /** Stops renewals; the loss of the owner does not matter any more. */
   end(): void {
-    if (this.state === 'live') this.leave('end');
+    if (this.state === 'live') this.leave('ended');
   }
 
   /** Declares the loss. */
   lose(reason: LossReason, cause?: Error): void {
     if (this.state !== 'live') return;
-    this.leave('lose');
+    this.leave('lost');
     // Tell the holder before the server can grant the lock to another.
     this.holder.lost(this, this.drained ? 'draining' : reason, cause);
     // A renewal in flight may have extended a lock that nobody holds (rule 5).
     this.keeper.backend.abandon(this.grant);
   }
 
-  private leave(event: 'end' | 'lose'): void {
-    this.state = nextLeaseState(this.state, event);
+  private leave(state: 'ended' | 'lost'): void {
+    this.state = state;
     this.keeper.forget(this);
     this.waits?.end();
   }
@@ -218,73 +212,88 @@ export class Lease implements Alarm, Renewable {
       this.arm();
       return true;
     }
-    this.lose(reasonOfLoss(this.proof, this.grant.owner));
+    this.lose(reasonOfLoss(this, this.grant.owner));
     return false;
   }
 
+  /** Whether it is renewed without being asked to. */
+  private get renews(): boolean {
+    return this.renewals === 'auto' && !this.drained;
+  }
+
   private planRenewal(): void {
-    const { keeper } = this;
-    const { validFrom, leaseMs } = this.proof;
-    if (this.renewals === 'auto' && !this.drained) {
-      const planned = plannedRenewal(validFrom, keeper.renewAfter(leaseMs), keeper.entropy);
-      this.renewAt = planned - keeper.watch.sleptSince(validFrom);
-    } else {
-      this.renewAt = Infinity;
-    }
-    this.arm();
+    const { keeper, validFrom, leaseMs } = this;
+    this.renewAt = this.renews
+      ? plannedRenewal(validFrom, keeper.renewAfter(leaseMs), keeper.entropy) - keeper.watch.sleptSince(validFrom)
+      : Infinity;
+    const { renewAt } = this;
+    if (this.renewal === 'idle' && renewAt < this.sureUntil) keeper.times.plan(this, renewAt, renewAt - validFrom);
+    else this.arm();
   }
 
   private arm(): void {
     const { sureUntil } = this;
-    this.keeper.alarms.set(this, this.renewal === 'idle' ? Math.min(this.renewAt, sureUntil) : sureUntil);
+    this.keeper.times.set(this, this.renewal === 'idle' ? Math.min(this.renewAt, sureUntil) : sureUntil);
   }
 
-  /** @param told receives the renewal event; default: the holder */
-  private send(told?: LeaseHolder): Promise<void> {
-    this.keeper.watch.sampleIfStale();
-    const attempt = this.attempt(told);
-    this.renewal = attempt.catch(() => undefined);
-    this.proof = shortened(this.proof, this.keeper.clock.now(), this.askMs);
-    this.arm();
-    return attempt;
-  }
-
-  private async attempt(told?: LeaseHolder): Promise<void> {
-    try {
-      const proof = await this.ask();
-      this.answered();
-      if (this.state !== 'live') return;
-      this.proof = proof;
-      this.askMs ||= proof.leaseMs;
-      this.planRenewal();
-      (told ?? this.holder).renewed(proof.leaseMs);
-    } catch (error) {
-      this.answered();
-      if (this.state === 'live') this.failed(error as Error);
-      throw error;
+  /** @param now at most the current time @param told of the renewal; default: the holder @param asked settled with the outcome */
+  private send(now: Ms, told?: LeaseHolder, asked?: Deferred<void>): void {
+    this.keeper.watch.sampleIfStale(now);
+    this.renewal = 'sent';
+    const proof = this.ask();
+    if (this.state === 'live') {
+      this.leaseMs = shortened(this, now, this.askMs);
+      // Hardly any is still under way when its time comes. A first one, in its short lease, is alone.
+      if (told) this.arm();
+      else this.keeper.times.plan(this, this.sureUntil, this.sureUntil - now);
     }
+    void proof.then(
+      (proof) => this.renewed(proof, told, asked),
+      (error: Error) => this.failed(error, asked),
+    );
   }
 
   /** An error thrown by the backend takes effect no earlier than a reply would. */
   private ask(): Promise<Proof> {
     try {
-      return this.keeper.backend.renew(this.grant, this.askMs);
+      return Promise.resolve(this.keeper.backend.renew(this.grant, this.askMs));
     } catch (error) {
       return rejected(error);
     }
   }
 
-  private answered(): void {
-    this.renewal = 'idle';
+  private renewed(proof: Proof, told: LeaseHolder | undefined, asked: Deferred<void> | undefined): void {
+    try {
+      this.answered();
+      if (this.state === 'live') {
+        this.validFrom = proof.validFrom;
+        this.leaseMs = proof.leaseMs;
+        this.askMs ||= proof.leaseMs;
+        this.planRenewal();
+        (told ?? this.holder).renewed(proof.leaseMs);
+      }
+      asked?.resolve();
+    } catch (error) {
+      this.failed(error as Error, asked);
+    }
   }
 
-  private failed(error: Error): void {
-    if (error instanceof LockLostError) {
-      this.lose(error.reason, error);
-      return;
+  private failed(error: Error, asked: Deferred<void> | undefined): void {
+    this.answered();
+    if (this.state === 'live') {
+      if (error instanceof LockLostError) {
+        this.lose(error.reason, error);
+      } else {
+        if (this.renews) this.renewAt = nextAttempt(this.keeper.clock.now(), this.sureUntil);
+        this.arm();
+      }
     }
-    const now = this.keeper.clock.now();
-    if (this.renewAt !== Infinity) this.renewAt = nextAttempt(now, this.sureUntil);
-    this.arm();
+    asked?.reject(error);
+  }
+
+  private answered(): void {
+    this.renewal = 'idle';
+    this.answer?.resolve();
+    this.answer = undefined;
   }
 }

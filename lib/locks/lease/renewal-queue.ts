@@ -1,8 +1,9 @@
-import type { Clock } from '../../common/system.js';
+import type { Clock, Ms } from '../../common/system.js';
 
 /** Sends one renewal when told to. */
 export interface Renewable {
-  renewNow(): void;
+  /** @param now not later than the current time */
+  renewNow(now: Ms): void;
 }
 
 /** Number of renewals sent in one turn of the event loop, and so in one write (rule 6). */
@@ -21,17 +22,19 @@ export class RenewalQueue {
   }
 
   /** Sends in this turn if there is room, otherwise in one of the next. */
-  push(renewable: Renewable): void {
+  push(renewable: Renewable, now: Ms): void {
     if (this.sent === RENEWALS_PER_TURN) {
       this.waiting.push(renewable);
       return;
     }
     if (this.sent++ === 0) this.clock.endOfTurn(this.nextTurn);
-    renewable.renewNow();
+    renewable.renewNow(now);
   }
 
   private readonly nextTurn = (): void => {
     this.sent = 0;
-    for (const renewable of this.waiting.splice(0, RENEWALS_PER_TURN)) this.push(renewable);
+    if (this.waiting.length === 0) return;
+    const now = this.clock.now();
+    for (const renewable of this.waiting.splice(0, RENEWALS_PER_TURN)) this.push(renewable, now);
   };
 }

@@ -24,11 +24,9 @@ export function plannedRenewal(validFrom: Ms, after: Ms, entropy: Entropy): Ms {
 export const nextAttempt = (now: Ms, sureUntil: Ms): Ms => now + Math.max(MIN_RETRY_MS, (sureUntil - now) / 4);
 
 /**
- * What is certain once a lease of `askMs` (0: the default) has been requested. If it is shorter than what remains, it
+ * The lease that is certain once one of `askMs` (0: the default) has been requested. If that is shorter than what remains, it
  * counts from now on: the server may have applied it even if its reply is lost.
  */
-export function shortened(proof: Proof, now: Ms, askMs: Ms): Proof {
-  const { validFrom, leaseMs } = proof;
-  const least = now + (askMs || MIN_DEFAULT_MS) - validFrom;
-  return least < leaseMs ? { validFrom, leaseMs: least } : proof;
+export function shortened({ validFrom, leaseMs }: Proof, now: Ms, askMs: Ms): Ms {
+  return Math.min(leaseMs, now + (askMs || MIN_DEFAULT_MS) - validFrom);
 }

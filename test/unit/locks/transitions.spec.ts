@@ -1,7 +1,6 @@
 import { describe, it } from '@jest/globals';
 import { nextClientState } from '../../../lib/locks/client-state.js';
 import { nextLimitState } from '../../../lib/locks/handle/hold-limit.js';
-import { nextLeaseState } from '../../../lib/locks/lease/lease-state.js';
 import { everyTransition } from '../../support/transition-table.js';
 
 describe('every event in every state', () => {
@@ -11,13 +10,6 @@ describe('every event in every state', () => {
     lapsing -       over
     over    -       over`;
   it.each(everyTransition('a hold limit', nextLimitState, limits))('of a hold limit that is %s', (_, check) => check());
-
-  const leases = `
-          end   lose
-    live  ended lost
-    ended -     -
-    lost  -     -`;
-  it.each(everyTransition('a lease', nextLeaseState, leases))('of a lease that is %s', (_, check) => check());
 
   const clients = `
             close   end

@@ -3,10 +3,12 @@ import type { Proof } from '../../../../lib/backends/backend.js';
 import { LockLostError, LockUnavailableError, ServerDrainingError } from '../../../../lib/common/errors.js';
 import { safetyMargin } from '../../../../lib/common/safety-margin.js';
 import type { Ms } from '../../../../lib/common/system.js';
-import type { Lease, LeaseHolder, Renewals } from '../../../../lib/locks/lease/lease.js';
+import type { Lease, LeaseHolder } from '../../../../lib/locks/lease/lease.js';
+import type { Renewals } from '../../../../lib/locks/lease/lease-host.js';
 import { isOver } from '../../../../lib/locks/acquire/acquire-attempts.js';
 import { LeaseKeeper } from '../../../../lib/locks/lease/lease-keeper.js';
 import { RENEWALS_PER_TURN } from '../../../../lib/locks/lease/renewal-queue.js';
+import { transitionTable } from '../../../support/transition-table.js';
 import { FakeClock, settlePromises } from '../../../support/fake-clock.js';
 import { FakeBackend, rejected } from '../support/fake-backend.js';
 
@@ -631,6 +633,155 @@ describe('a lease on a machine that sleeps (rule 13)', () => {
     l.end();
     expect(l.isHeld).toBe(false);
     expect(reads).toBe(1);
+  });
+});
+
+describe('every event in every state of a lease', () => {
+  const { events, rows } = transitionTable(`
+          end   lose
+    live  ended lost
+    ended ended ended
+    lost  lost  lost`);
+  const ways: Record<string, (l: Lease) => void> = {
+    live: () => undefined,
+    ended: (l) => l.end(),
+    lost: (l) => l.lose('expired'),
+  };
+  const cases = rows.flatMap(({ state, next }) => events.map((event, at) => [state, event, next[at]!] as const));
+
+  it.each(cases)('%s: %s → %s', (from, event, to) => {
+    const l = lease();
+    const state = (): unknown => Reflect.get(l, 'state');
+    ways[from]!(l);
+    expect(state()).toBe(from);
+    const before = told.length + backend.log.length;
+    if (event === 'end') l.end();
+    else l.lose('expired');
+    expect(state()).toBe(to);
+    // A loss is told once, and its grant abandoned.
+    expect(told.length + backend.log.length - before).toBe(from === 'live' && event === 'lose' ? 2 : 0);
+    expect(keeper.alarms.size).toBe(to === 'live' ? 1 : 0);
+  });
+});
+
+describe('leases that are due at nearly the same time', () => {
+  /** Renewals by the time at which they were sent. */
+  const sent = (): Map<Ms, number> => {
+    const at = new Map<Ms, number>();
+    backend.onRenew = async (_, leaseMs) => {
+      at.set(clock.now(), (at.get(clock.now()) ?? 0) + 1);
+      return { validFrom: clock.now(), leaseMs };
+    };
+    return at;
+  };
+
+  it('are renewed together, with the first of them', async () => {
+    const at = sent();
+    lease(30_000);
+    clock.advance(5);
+    lease(30_000);
+    clock.advance(60);
+    lease(30_000);
+    clock.advance(935);
+    lease(30_000);
+    await clock.advanceAsync(13_999);
+    expect([...at]).toEqual([]);
+    await clock.advanceAsync(1001);
+    expect([...at]).toEqual([
+      [16_000, 3],
+      [17_000, 1],
+    ]);
+  });
+
+  it('are renewed in few turns and never later than planned, although each was planned for a time of its own', async () => {
+    const plans = Array.from({ length: 1000 }, (_, i) => {
+      unit = i / 1000;
+      lease(30_000);
+      return 1000 + 15_000 * (1 - 0.1 * unit);
+    }).sort((a, b) => a - b);
+    const at = sent();
+    await clock.advanceAsync(15_000);
+    const times = [...at].flatMap(([time, count]) => Array.from({ length: count }, () => time));
+    expect(times).toHaveLength(1000);
+    expect(times.every((time, i) => time <= plans[i]! && plans[i]! - time < 15_000 / 32)).toBe(true);
+    expect(at.size).toBeLessThan(10);
+  });
+
+  it('are lost each at its own time when their renewals are not answered', async () => {
+    const at: Ms[] = [];
+    backend.onRenew = () => new Promise(() => undefined);
+    for (let i = 0; i < 4; i++) {
+      lease(30_000).handTo({ ...holder, lost: () => at.push(clock.now()) }, 'auto');
+      clock.advance(5);
+    }
+    await clock.advanceAsync(40_000);
+    expect(at).toEqual([0, 5, 10, 15].map((ms) => 1000 + ms + 29_400));
+  });
+
+  it('do not renew one that only its caller renews', async () => {
+    const at = sent();
+    lease(30_000);
+    const own = lease(30_000, 'manual');
+    clock.advance(14_400);
+    lease(30_000);
+    await clock.advanceAsync(14_999);
+    expect([at.get(16_000), own.isHeld]).toEqual([1, true]);
+    await clock.advanceAsync(1);
+    expect([own.isHeld, told.filter((line) => line.startsWith('lost'))]).toEqual([false, ['lost expired']]);
+  });
+
+  it('stay in step with their group no longer than until the next renewal', async () => {
+    const at = sent();
+    const draws = [0, 0, 0.5, 0.9];
+    keeper = new LeaseKeeper(backend, clock, { unit: () => draws.shift() ?? 0, fill: () => undefined }, 0.5);
+    lease(30_000);
+    lease(30_000);
+    await clock.advanceAsync(15_000);
+    expect([...at.values()]).toEqual([2]);
+    await clock.advanceAsync(15_000);
+    expect([...at.values()]).toEqual([2, 1, 1]);
+  });
+});
+
+describe('a renewal', () => {
+  it('whose holder throws when it is told is asked for again; nothing is left unhandled', async () => {
+    const l = lease();
+    const renewed = (): void => {
+      throw new Error('broken');
+    };
+    l.handTo({ ...holder, renewed }, 'auto');
+    await clock.advanceAsync(5000);
+    expect(renewals()).toBe(1);
+    await clock.advanceAsync(2500);
+    expect(renewals()).toBe(2);
+    expect(l.isHeld).toBe(true);
+  });
+
+  it('that costs the lock while it is being sent sets no alarm', async () => {
+    backend.onRenew = (grant) => {
+      backend.owner.cut();
+      return Promise.reject(rejected(grant.req.key));
+    };
+    lease();
+    await clock.advanceAsync(5000);
+    expect([told, backend.log]).toEqual([['lost disconnected'], ['renew 1 10000', 'abandon 1']]);
+    expect(keeper.alarms.size).toBe(0);
+  });
+
+  it('is under way until it is answered, also when its lease has ended', async () => {
+    let answer!: (proof: Proof) => void;
+    backend.onRenew = () => new Promise((resolve) => (answer = resolve));
+    const l = lease();
+    expect(l.underWay).toBeUndefined();
+    await clock.advanceAsync(5000);
+    const order: string[] = [];
+    void l.underWay!.then(() => order.push('answered'));
+    l.end();
+    await settlePromises();
+    order.push('ended');
+    answer({ validFrom: clock.now(), leaseMs: 10_000 });
+    await settlePromises();
+    expect([order, l.underWay]).toEqual([['ended', 'answered'], undefined]);
   });
 });
 
