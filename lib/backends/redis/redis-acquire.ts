@@ -69,7 +69,8 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
 
   start(): void {
     const { site, req } = this;
-    if (!this.isTry) site.waits.set(this, req.deadline);
+    // Without time to wait, it takes as long as one request may.
+    site.waits.set(this, this.isTry ? site.clock.now() + site.config.requestTimeoutMs : req.deadline);
     site.open.push(this);
     this.x = site.salts.next();
     const { outage } = site;

@@ -35,6 +35,7 @@ const TOLD_MS: Ms = 10_000;
 export class RedisCore implements RedisSite {
   readonly clock: Clock;
   readonly waits: Alarms;
+  readonly alarms: Alarms;
   readonly salts: Salts;
   readonly counts: RedisCounts = { pokes: 0, lostPlaces: 0, confirmations: 0, orphans: 0 };
   readonly retries: Retries;
@@ -47,7 +48,6 @@ export class RedisCore implements RedisSite {
   driver: RedisDriver;
   client = '';
   ended: LockError | undefined;
-  private readonly alarms: Alarms;
   private readonly calls: Calls;
   private readonly link: RedisLink;
   private readonly queues = new Map<string, LocalQueue>();

@@ -66,7 +66,7 @@ export class RedisBackend implements LockBackend<RedisStats> {
       core.assertUsable();
       const leaseMs = this.leaseOf(req.leaseMs);
       const keys = core.names.of(req.kind, req.key);
-      return new Promise((resolve, reject) => core.send(new TryAcquire(core, req, keys, leaseMs, resolve, reject)));
+      return new Promise((resolve, reject) => new TryAcquire(core, req, keys, leaseMs, resolve, reject).start());
     } catch (error) {
       return rejected(error);
     }

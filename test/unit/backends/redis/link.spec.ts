@@ -200,16 +200,51 @@ describe('a link to Redis', () => {
     expect(lines).toHaveLength(2);
   });
 
-  it('has patience with a server that answers slowly, one after the other', async () => {
+  it('has patience with a server that answers each request in time, although it never answers all of them', async () => {
     const line = await open();
-    const calls = [link.call(['A']), link.call(['B']), link.call(['C'])];
-    for (const i of [0, 1, 2]) {
-      clock.advance(400);
-      line.sent[i]!.answer(i);
+    const calls = [link.call(['0'])];
+    for (let i = 1; i <= 10; i++) {
+      clock.advance(160);
+      calls.push(link.call([`${i}`]));
+      clock.advance(160);
+      line.sent[i - 1]!.answer(i - 1);
       await nextTurn();
     }
-    expect(await Promise.all(calls)).toEqual([0, 1, 2]);
+    line.sent[10]!.answer(10);
+    expect(await Promise.all(calls)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     clock.advance(10_000);
+    expect(line.isDestroyed).toBe(false);
+  });
+
+  it('fails a request without an answer after the request timeout, although others were answered before it', async () => {
+    const line = await open();
+    const [first, second] = [link.call(['A']), link.call(['B'])];
+    const third = failure(link.call(['C']));
+    clock.advance(300);
+    line.sent[0]!.answer(1);
+    await nextTurn();
+    clock.advance(199);
+    line.sent[1]!.answer(2);
+    await nextTurn();
+    expect(line.isDestroyed).toBe(false);
+    clock.advance(1);
+    await nextTurn();
+    expect(await Promise.all([first, second])).toEqual([1, 2]);
+    expect((await third).message).toContain('no answer for 500 ms');
+    expect(line.isDestroyed).toBe(true);
+  });
+
+  it('reads what has arrived before it fails a request: the process may have been stopped', async () => {
+    const line = await open();
+    const call = link.call(['A']);
+    // The answer is in the socket when the process goes on.
+    clock.afterPoll = (fn) => {
+      line.sent[0]!.answer('in time');
+      setImmediate(fn);
+    };
+    clock.advance(5_000);
+    expect(await call).toBe('in time');
+    await nextTurn();
     expect(line.isDestroyed).toBe(false);
   });
 

@@ -255,6 +255,22 @@ describe('an acquire', () => {
     expect((await redis.call()).ops).toMatchObject([{ op: 'c' }]);
   });
 
+  it('is over after the request timeout where such a try needs several requests', async () => {
+    redis.withSingles = true;
+    const caller = wait({ deadline: redis.clock.now() });
+    const first = await redis.call();
+    redis.clock.advance(3_000);
+    await first.reply(null);
+    const second = await redis.call();
+    redis.clock.advance(1_999);
+    expect(caller.error).toBeUndefined();
+    redis.clock.advance(1);
+    expect(caller.error).toBeInstanceOf(LockUnavailableError);
+    expect((await redis.call()).ops).toMatchObject([{ op: 'c' }]);
+    await second.answer(DIGITS);
+    expect(caller.grant).toBeUndefined();
+  });
+
   it('is not sent at all when its caller leaves in the same turn', async () => {
     const caller = wait();
     caller.cancel();
@@ -393,6 +409,36 @@ describe('an acquire', () => {
     const cancel = await redis.call();
     expect(cancel.ops).toMatchObject([{ op: 'c' }]);
     expect(cancel.ops[0]!.x).toContain(call.ops[0]!.x);
+  });
+
+  it('of a try takes no longer than the request timeout, however many requests it needs', async () => {
+    redis.withSingles = true;
+    const one = backend.tryAcquire(request(redis.clock)).catch((error: unknown) => error);
+    const first = await redis.call();
+    redis.clock.advance(3_000);
+    await first.reply(null);
+    const second = await redis.call();
+    redis.clock.advance(2_000);
+    expect(await one).toBeInstanceOf(LockUnavailableError);
+    const cancel = await redis.call();
+    expect(cancel.ops).toMatchObject([{ op: 'c', x: expect.stringContaining(second.ops[0]!.x) }]);
+    await cancel.answer(0);
+    // The cancel has overtaken it, and is sent once more.
+    await second.answer(DIGITS);
+    expect((await redis.call()).ops).toMatchObject([{ op: 'c', x: cancel.ops[0]!.x }]);
+  });
+
+  it('of a try that waits behind another one is not sent when its time is over', async () => {
+    redis.withSingles = true;
+    const one = backend.tryAcquire(request(redis.clock)).catch((error: unknown) => error);
+    const first = await redis.call();
+    const two = backend.tryAcquire(request(redis.clock)).catch((error: unknown) => error);
+    expect(await redis.sent()).toEqual([]);
+    redis.clock.advance(5_000);
+    expect(await one).toBeInstanceOf(LockUnavailableError);
+    expect(await two).toBeInstanceOf(LockUnavailableError);
+    await first.fail();
+    expect((await redis.call()).ops).toMatchObject([{ op: 'c', x: expect.stringContaining(first.ops[0]!.x) }]);
   });
 
   it('of a key whose holder uses something else waits all the same', async () => {
