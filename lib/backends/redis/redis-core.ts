@@ -73,7 +73,7 @@ export class RedisCore implements RedisSite {
     const prefixes = { lock: keyPrefix + config.prefix, sem: keyPrefix + config.semaphorePrefix };
     this.names = new KeyNames(prefixes, isCluster);
     this.retries = new Retries(clock, entropy, this.alarms, () => !this.link.outage);
-    this.link = new RedisLink(clock, this.alarms, {
+    this.link = new RedisLink(clock, this.alarms, config.requestTimeoutMs, {
       probe: () => this.probe(),
       up: (isFirst) => this.up(isFirst),
       down: (error) => this.tellLink({ server: this.server, state: 'down', error }),

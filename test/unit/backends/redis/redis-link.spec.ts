@@ -103,6 +103,22 @@ describe('the start of the Redis backend', () => {
     expect(await backend.start()).toBe(backend.capabilities);
   });
 
+  it('takes no longer than the request timeout once it is connected, however many requests that needs', async () => {
+    const redis = new ScriptedRedis();
+    const backend = redis.newBackend();
+    let drop!: (error: Error) => void;
+    redis.subscribe = () => new Promise((_, reject) => (drop = reject));
+    redis.kick = () => drop(lost());
+    const starting = expect(backend.start()).rejects.toThrow(LockUnavailableError);
+    await turn();
+    redis.clock.advance(5_000);
+    await starting;
+    expect(redis.events).toEqual([]);
+    redis.subscribe = async () => undefined;
+    redis.listener.up();
+    expect(await backend.start()).toBe(backend.capabilities);
+  });
+
   it('ends with an error that is final, and refuses those who wait', async () => {
     const redis = new Unreachable();
     redis.error = new AuthError();
