@@ -40,6 +40,8 @@ export class Link {
   /** No connection has lasted since one was dropped on purpose: that has not helped. */
   private wasKicked = false;
   wasAccepted = false;
+  /** What scripts the server has been given on this connection, by their sha1. */
+  readonly scripts = new Set<string>();
   /** How many connections have been up so far: tells one from the next. */
   connections = 0;
 
@@ -221,6 +223,7 @@ export class Link {
     if (this.watchdog) this.settings.clock.clearTimer(this.watchdog);
     this.watchdog = undefined;
     this.preparing = false;
+    this.scripts.clear();
     const { connection } = this;
     this.connection = undefined;
     if (connection) {

@@ -4,7 +4,7 @@ import type { Dialer } from './connection.js';
 import type { DriverListener, RedisDriver } from './driver.js';
 import { Link } from './link.js';
 import { isNoMaster, unavailable } from './redis-errors.js';
-import { runScript } from './run-script.js';
+import { runOn } from './run-script.js';
 import { parseInfo } from './server-info.js';
 import type { DriverSettings } from './settings.js';
 import { Subscriptions } from './subscriptions.js';
@@ -66,7 +66,7 @@ export class PairDriver implements RedisDriver {
   }
 
   eval(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    return runScript((words) => this.commands.call(words), script, keys, args).catch((error: unknown) => {
+    return runOn(this.commands, script, keys, args).catch((error: unknown) => {
       // A replica now, or one that was found by an old answer of a Sentinel.
       if (isNoMaster(error)) this.kick();
       throw error;

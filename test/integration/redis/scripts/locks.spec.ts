@@ -118,7 +118,17 @@ describeRedis('the script of locks', () => {
     it(`r ${way} with a time keeps the lock for so long`, async () => {
       const token = await scripts.take(A, K);
       await expect(lock(A, 'r', token, 4000)).resolves.toBe(1);
-      await expect(value()).resolves.toBe(token);
+      await expect(command('PTTL', K)).resolves.toEqual(about(4000));
+    });
+
+    it(`r ${way} with a time keeps it from what its holder sent before, and arrives after`, async () => {
+      const token = await scripts.take(A, K);
+      await lock(A, 'r', token, 4000);
+      await expect(value()).resolves.toBe(`${token.slice(0, 16)}${'0'.repeat(16)}`);
+      await expect(scripts.renew([K, token, LEASE_MS])).resolves.toEqual([0]);
+      await expect(lock(A, 'r', token, 0)).resolves.toBe(0);
+      await expect(lock(A, 'r', token, 9000)).resolves.toBe(0);
+      await expect(lock(A, 'c', waiter(A, saltOf(token)))).resolves.toBe(0);
       await expect(command('PTTL', K)).resolves.toEqual(about(4000));
     });
   }

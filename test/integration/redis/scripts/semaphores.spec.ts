@@ -289,8 +289,19 @@ describeRedis('the script of semaphores', () => {
     await expect(listener.next()).resolves.toEqual([{ type: 'look', key: Z }]);
     await expect(scripts.semaphore(A, Z, 1, 't', salt(), 1)).resolves.toEqual(about(4000));
     await expect(scripts.semaphore(A, Z, 1, 'r', `${token.slice(0, 16)}${salt()}`, 4000)).resolves.toBe(0);
-    await scripts.semaphore(A, Z, 1, 'r', token, 50_000);
-    for (const key of [Z, keys.limit]) await expect(command('PTTL', key)).resolves.toEqual(about(50_000));
+    const { key, limit } = scripts.semaphoreKeys('sem:other');
+    await scripts.semaphore(A, key, 1, 'r', await scripts.takeSlot(A, key, 1), 50_000);
+    for (const each of [key, limit]) await expect(command('PTTL', each)).resolves.toEqual(about(50_000));
+  });
+
+  it('r with a time keeps the place from what its holder sent before, and arrives after', async () => {
+    const token = await scripts.takeSlot(A, Z, 1);
+    await scripts.semaphore(A, Z, 1, 'r', token, 4000);
+    await expect(holders()).resolves.toEqual([`${token.slice(0, 16)}${'0'.repeat(16)}`]);
+    await expect(scripts.semaphore(A, Z, 1, 'n', token, 30_000)).resolves.toBe(0);
+    await expect(scripts.semaphore(A, Z, 1, 'r', token, 0)).resolves.toBe(0);
+    await expect(scripts.semaphore(A, Z, 1, 'c', waiter(A, saltOf(token)))).resolves.toBe(0);
+    await expect(scripts.semaphore(A, Z, 1, 't', salt(), 1)).resolves.toEqual(about(4000));
   });
 
   it('c leaves the queue, or frees what had been granted already', async () => {
