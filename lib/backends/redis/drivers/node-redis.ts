@@ -41,18 +41,27 @@ export const connectTimeoutOf = (socket: NodeRedisSocket | undefined): number =>
   socket?.connectTimeout !== undefined && socket.connectTimeout > 0 ? socket.connectTimeout : CONNECT_TIMEOUT_MS;
 
 /**
+ * Options of a socket whose errors are never uncaught exceptions. node-redis listens for the first one only, and keeps its
+ * sockets to itself; with a signal, Node listens as well, for as long as the socket exists.
+ */
+export const quietSocket = <T extends object>(socket: T): T & { readonly signal: AbortSignal } => ({
+  ...socket,
+  signal: new AbortController().signal,
+});
+
+/**
  * Whatever the user's client says of prefixes, reply types, retries and queues is not for these connections: they are dropped
  * when they fail, and all that was asked fails with them. The socket options of the client have the parts of its URL already.
  */
 const ownOptions = (socket: NodeRedisSocket | undefined, node: Endpoint | undefined): object => ({
   url: undefined,
-  socket: {
+  socket: quietSocket({
     ...socket,
     ...(node && { host: node.host, port: node.port, path: undefined }),
     reconnectStrategy: false,
     connectTimeout: connectTimeoutOf(socket),
     socketTimeout: undefined,
-  },
+  }),
   name: 'nestjs-dflockd',
   RESP: 2,
   keyPrefix: undefined,
