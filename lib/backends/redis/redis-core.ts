@@ -42,8 +42,8 @@ export class RedisCore implements RedisSite {
   readonly names: KeyNames;
   readonly open = new LinkedList<QueuedWaiter>();
   readonly bySalt = new Map<string, Asker>();
-  readonly watchers = new Set<(event: LinkEvent) => void>();
-  readonly suspects = new Set<(grant?: Grant) => void>();
+  readonly linkListeners = new Set<(event: LinkEvent) => void>();
+  readonly suspectListeners = new Set<(grant?: Grant) => void>();
   channels: ChannelUse = ONE_CHANNEL;
   driver: RedisDriver;
   client = '';
@@ -55,7 +55,7 @@ export class RedisCore implements RedisSite {
   private readonly locks: Outbox;
   private readonly semaphores: Outbox;
   private readonly renewals: Renewals;
-  private readonly watch: KeyWatch | undefined;
+  private readonly keyWatch: KeyWatch | undefined;
 
   constructor(
     readonly config: RedisConfig,
@@ -79,7 +79,7 @@ export class RedisCore implements RedisSite {
       down: (error) => this.tellLink({ server: this.server, state: 'down', error }),
       subscribed: () => this.pokeAll(),
       message: (_channel, text) => this.heard(text),
-      invalidated: (keys) => this.watch?.invalidated(keys),
+      invalidated: (keys) => this.keyWatch?.invalidated(keys),
       ended: (error) => this.end(error),
     });
     const context: OutboxContext = {
@@ -97,10 +97,10 @@ export class RedisCore implements RedisSite {
       ...context,
       opError: (text, keys) => this.opError(text, keys),
       send: (op) => this.semaphores.push(op),
-      renewed: (renewals) => this.watch?.renewed(renewals),
+      renewed: (renewals) => this.keyWatch?.renewed(renewals),
     });
     if (config.watch) {
-      this.watch = new KeyWatch(
+      this.keyWatch = new KeyWatch(
         (keys) => this.driver.watch(keys),
         (grant) => this.suspect(grant),
         (error) => this.degraded(error.message),
@@ -208,7 +208,7 @@ export class RedisCore implements RedisSite {
   forget(grant: RedisGrant): void {
     grant.isReleased = true;
     if (grant.isKnown) this.bySalt.delete(grant.salt);
-    this.watch?.delete(grant);
+    this.keyWatch?.delete(grant);
   }
 
   degraded(detail: string): void {
@@ -256,8 +256,8 @@ export class RedisCore implements RedisSite {
   }
 
   private refuseAll(error: LockError): void {
-    for (const { waiters } of [...this.queues.values()]) for (const one of [...waiters]) one.refuse(error);
-    for (const one of [...this.open]) one.refuse(error);
+    for (const { waiters } of [...this.queues.values()]) for (const one of [...waiters]) one.giveUp(error);
+    for (const one of [...this.open]) one.giveUp(error);
     this.ended = error;
     this.retries.flush();
   }
@@ -283,10 +283,10 @@ export class RedisCore implements RedisSite {
   }
 
   private suspect(grant?: RedisGrant): void {
-    for (const told of [...this.suspects]) told(grant);
+    for (const told of [...this.suspectListeners]) told(grant);
   }
 
   private tellLink(event: LinkEvent): void {
-    for (const told of [...this.watchers]) told(event);
+    for (const told of [...this.linkListeners]) told(event);
   }
 }

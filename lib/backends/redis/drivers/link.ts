@@ -4,6 +4,7 @@ import type { Connection, ConnectionEvents, Dialer } from './connection.js';
 import { typedError, unavailable } from './redis-errors.js';
 import type { DriverSettings } from './settings.js';
 
+/** What a link tells its owner. Called in the turn in which it happens; must not throw. */
 export interface LinkListener {
   up(): void;
   down(error: LockError): void;

@@ -1,5 +1,12 @@
 import { ConfigError } from '../../../common/errors.js';
-import { addressOf, type Connection, type ConnectionEvents, type Dialer, type Endpoint } from './connection.js';
+import {
+  addressOf,
+  type Connection,
+  type ConnectionEvents,
+  connectTimeoutOr,
+  type Dialer,
+  type Endpoint,
+} from './connection.js';
 import { INVALIDATE, invalidatedKeys } from './invalidation.js';
 
 type Listener = (message: unknown, channel: string) => void;
@@ -35,10 +42,10 @@ export interface NodeRedisSocket {
 }
 
 /** node-redis's own default. */
-const CONNECT_TIMEOUT_MS = 5_000;
+const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 
 export const connectTimeoutOf = (socket: NodeRedisSocket | undefined): number =>
-  socket?.connectTimeout !== undefined && socket.connectTimeout > 0 ? socket.connectTimeout : CONNECT_TIMEOUT_MS;
+  connectTimeoutOr(socket?.connectTimeout, DEFAULT_CONNECT_TIMEOUT_MS);
 
 /**
  * Options of a socket whose errors are never uncaught exceptions. node-redis listens for the first one only, and keeps its

@@ -1,5 +1,6 @@
 import type { Clock, Entropy, Ms } from '../../../common/system.js';
 
+/** What the connections of a driver have in common: the host's clock and randomness, and what the user has set. */
 export interface DriverSettings {
   readonly clock: Clock;
   readonly entropy: Entropy;

@@ -1,7 +1,6 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import { saltOf } from '../../../../lib/backends/redis/scripts/token.js';
 import { describeRedis } from '../../../support/redis/describe-redis.js';
-import { RedisServer } from '../../../support/redis/server.js';
 import { until } from '../../../support/until.js';
 import {
   A,
@@ -9,10 +8,10 @@ import {
   B,
   FENCE,
   LEASE_MS,
-  Listener,
   LIVE_MS,
   salt,
-  Scripts,
+  scriptServer,
+  type Scripts,
   TOKEN,
   U,
   waiter,
@@ -22,35 +21,11 @@ import {
 const Z = 'sem:a';
 
 describeRedis('the script of semaphores', () => {
-  let server: RedisServer;
-  let scripts: Scripts;
-  const open: Listener[] = [];
-
-  const command: RedisServer['command'] = (...args) => server.command(...args);
-  const keys = new Scripts({} as RedisServer).semaphoreKeys(Z);
-  const listen = async (client: string): Promise<Listener> => {
-    const listener = await Listener.on(server, client);
-    open.push(listener);
-    return listener;
-  };
+  const { scripts, command, listen } = scriptServer();
+  const keys = scripts.semaphoreKeys(Z);
   const holders = async (): Promise<string[]> => (await command('ZRANGE', Z, 0, -1)) as string[];
   /** The holder's lease ends now. */
   const expire = (token: string): Promise<unknown> => command('ZADD', Z, 1, token);
-
-  beforeAll(async () => {
-    server = await RedisServer.start();
-    scripts = new Scripts(server);
-  });
-
-  beforeEach(async () => {
-    await Promise.all(open.splice(0).map((listener) => listener.close()));
-    await command('FLUSHALL');
-  });
-
-  afterAll(async () => {
-    await Promise.all(open.map((listener) => listener.close()));
-    await server.stop();
-  });
 
   // The short cut of a call with one op, and the way of all others, must not differ.
   const ways: readonly (readonly [string, Scripts['semaphore']])[] = [
