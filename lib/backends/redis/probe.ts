@@ -10,8 +10,8 @@ export const serverInfo = async (driver: RedisDriver): Promise<ServerInfo> =>
   parseInfo(await driver.command(undefined, ['INFO']));
 
 /**
- * Joins the clients of the server: returns the id of this client, which begins with how messages to it are delivered; its channel is subscribed, where it has only one. A
- * proxy may keep subscribers elsewhere: then the number of receivers says nothing.
+ * Makes this client reachable, and returns its id, which begins with how messages to it are delivered. Its channel is subscribed
+ * where it has only one. Behind a proxy that keeps subscribers elsewhere, the number of receivers says nothing.
  */
 export async function joinAs(driver: RedisDriver, entropy: Entropy): Promise<string> {
   if (driver.isSharded) return clientId('s', entropy);
