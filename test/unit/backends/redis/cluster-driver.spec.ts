@@ -162,6 +162,29 @@ describe('the connections to a cluster', () => {
     expect(await driver.eval(ONE, [HIGH], [])).toBe('OK');
   });
 
+  it('read the map again soon when a node says that the cluster is down, and not after any other refusal', async () => {
+    await opened();
+    const reads = (): number =>
+      at(1)
+        .heard()
+        .filter((words) => words.includes('CLUSTER SLOTS')).length;
+    answerOnce(1, new Error('OOM command not allowed'));
+    await failure(driver.eval(ONE, [LOW], []));
+    await clock.advanceAsync(5_000);
+    expect(reads()).toBe(0);
+    answerOnce(1, new Error('CLUSTERDOWN Hash slot not served'));
+    expect((await failure(driver.eval(ONE, [LOW], []))).isTransient).toBe(true);
+    await clock.advanceAsync(5_000);
+    expect(reads()).toBe(1);
+  });
+
+  it('are waited for where a slot has moved to a node that is not connected yet', async () => {
+    await opened();
+    answerOnce(1, new Error(`MOVED ${slotOf(LOW)} db:3`));
+    expect(await driver.eval(ONE, [LOW], [])).toBe('OK');
+    expect(heard(3)).toEqual([`commands: EVAL return 1 1 ${LOW}`]);
+  });
+
   it('are down once while one of them is, and up when all are again', async () => {
     await opened();
     at(1).refusal = new Error('connect ECONNREFUSED');
@@ -260,6 +283,7 @@ describe('the connections to a cluster', () => {
     await clock.advanceAsync(10_000);
     expect(told.take()).toEqual([]);
     expect([at(1).live, at(2).live]).toEqual([[], []]);
+    expect(clock.pendingTimers).toBe(0);
   });
 
   describe('their channels', () => {
