@@ -11,7 +11,7 @@ export default {
   plugins: ['./scripts/mutation/runner.mjs'],
   coverageAnalysis: 'perTest',
   // A mutant that takes longer counts as hanging; long enough for a slow machine.
-  timeoutMS: 4000,
+  timeoutMS: Number(process.env.MUTATION_TIMEOUT_MS ?? 4000),
   concurrency: Number(process.env.MUTATION_WORKERS ?? 2),
   incremental: true,
   incrementalFile: `${results}.json`,

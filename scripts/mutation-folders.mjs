@@ -9,6 +9,7 @@ const FOLDERS = {
   core: [{ in: 'test/unit/core', but: /^(engine\.property|mutants|signal-hub\.property)\.spec/ }],
   locks: [{ in: 'test/unit/locks', but: /\.scale\.spec/ }],
   'backends/dflockd': [{ in: 'test/unit/backends/dflockd', but: NONE }],
+  'backends/redis': [{ in: 'test/unit/backends/redis', but: /^scripts\/tokens\.spec/ }],
 };
 
 export const FOLDER_NAMES = Object.keys(FOLDERS);

@@ -145,7 +145,8 @@ export class LocalQueue implements Alarm, Op {
     const { site } = this;
     const now = site.clock.now();
     let due = this.due;
-    if ((leftMs as Ms) >= 0) due = Math.min(due, now + (leftMs as Ms) + LATER_MS);
+    const left = leftMs as Ms;
+    if (left >= 0) due = Math.min(due, now + left + LATER_MS);
     const isForeign = this.kind === 'lock' && holder !== '' && !isToken(String(holder));
     if (isForeign) due = Math.min(due, now + site.config.foreignPollMs * (0.75 + 0.75 * site.unit()));
     if (due < this.due) site.waits.set(this, due);

@@ -27,7 +27,10 @@ export interface RedisBackendOptions {
    * Default 100, at least 10.
    */
   foreignPollMs?: number | undefined;
-  /** A request without an answer fails after this time, and its connection is replaced. Default 5,000, at least 50. */
+  /**
+   * A request without an answer fails after this time, and its connection is replaced, even if it still answers others. A
+   * `tryAcquire` takes no longer. Default 5,000, at least 50.
+   */
   requestTimeoutMs?: number | undefined;
   /**
    * Delays between attempts to connect: random, up to a bound that doubles from `minDelayMs` (default 50) to `maxDelayMs`

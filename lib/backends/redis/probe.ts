@@ -10,8 +10,8 @@ export const serverInfo = async (driver: RedisDriver): Promise<ServerInfo> =>
   parseInfo(await driver.command(undefined, ['INFO']));
 
 /**
- * The id of this client, which begins with how messages to it are delivered; its channel is subscribed, where it has only one. A
- * proxy may keep subscribers elsewhere: then the number of receivers says nothing.
+ * Makes this client reachable, and returns its id, which begins with how messages to it are delivered. Its channel is subscribed
+ * where it has only one. Behind a proxy that keeps subscribers elsewhere, the number of receivers says nothing.
  */
 export async function joinAs(driver: RedisDriver, entropy: Entropy): Promise<string> {
   if (driver.isSharded) return clientId('s', entropy);
@@ -20,7 +20,10 @@ export async function joinAs(driver: RedisDriver, entropy: Entropy): Promise<str
     const channel = channelOf(sure, '');
     await driver.subscribe(channel);
     const { fence } = lockKeys('', false);
-    if ((await driver.eval(probeScript, [fence], ['PUBLISH', channel, 'probe'])) === 1) return sure;
+    const ask = (): Promise<unknown> => driver.eval(probeScript, [fence], ['PUBLISH', channel, 'probe']);
+    // Twice: the first brings the script, the second one shows that it may be run by its name as well.
+    const [receivers] = await Promise.all([ask(), ask()]);
+    if (receivers === 1) return sure;
     driver.unsubscribe(channel);
   }
   const unsure = clientId('u', entropy);

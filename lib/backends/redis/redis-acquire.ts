@@ -69,7 +69,8 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
 
   start(): void {
     const { site, req } = this;
-    if (!this.isTry) site.waits.set(this, req.deadline);
+    // Without time to wait, it takes as long as one request may.
+    site.waits.set(this, this.isTry ? site.clock.now() + site.config.requestTimeoutMs : req.deadline);
     site.open.push(this);
     this.x = site.salts.next();
     const { outage } = site;
@@ -82,8 +83,8 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
     this.leave();
   }
 
-  /** Nothing will come any more. */
-  refuse(error: LockError): void {
+  /** QueuedWaiter */
+  giveUp(error: LockError): void {
     if (this.leave()) this.waiter.refused(error);
   }
 
@@ -140,7 +141,7 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
     if (!this.step('unanswered')) return;
     const { ended, retries } = this.site;
     this.lastError = error;
-    if (ended || this.isTry) return this.refuse(ended ?? error);
+    if (ended || this.isTry) return this.giveUp(ended ?? error);
     retries.add(this);
     this.tellEarly();
   }
@@ -251,9 +252,9 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
   private timeOut(): void {
     const { state, site, lastError, req } = this;
     const details = { key: req.key, server: site.server };
-    if (state === 'paused' && lastError) this.refuse(lastError);
-    else if (state === 'queued' || state === 'confirming') this.refuse(new AcquireTimeoutError(req.key, details));
-    else this.refuse(new LockUnavailableError('no answer in time', details));
+    if (state === 'paused' && lastError) this.giveUp(lastError);
+    else if (state === 'queued' || state === 'confirming') this.giveUp(new AcquireTimeoutError(req.key, details));
+    else this.giveUp(new LockUnavailableError('no answer in time', details));
   }
 
   private leave(): boolean {

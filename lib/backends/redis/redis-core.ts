@@ -35,19 +35,19 @@ const TOLD_MS: Ms = 10_000;
 export class RedisCore implements RedisSite {
   readonly clock: Clock;
   readonly waits: Alarms;
+  readonly alarms: Alarms;
   readonly salts: Salts;
   readonly counts: RedisCounts = { pokes: 0, lostPlaces: 0, confirmations: 0, orphans: 0 };
   readonly retries: Retries;
   readonly names: KeyNames;
   readonly open = new LinkedList<QueuedWaiter>();
   readonly bySalt = new Map<string, Asker>();
-  readonly watchers = new Set<(event: LinkEvent) => void>();
-  readonly suspects = new Set<(grant?: Grant) => void>();
+  readonly linkListeners = new Set<(event: LinkEvent) => void>();
+  readonly suspectListeners = new Set<(grant?: Grant) => void>();
   channels: ChannelUse = ONE_CHANNEL;
   driver: RedisDriver;
   client = '';
   ended: LockError | undefined;
-  private readonly alarms: Alarms;
   private readonly calls: Calls;
   private readonly link: RedisLink;
   private readonly queues = new Map<string, LocalQueue>();
@@ -55,7 +55,7 @@ export class RedisCore implements RedisSite {
   private readonly locks: Outbox;
   private readonly semaphores: Outbox;
   private readonly renewals: Renewals;
-  private readonly watch: KeyWatch | undefined;
+  private readonly keyWatch: KeyWatch | undefined;
 
   constructor(
     readonly config: RedisConfig,
@@ -73,13 +73,13 @@ export class RedisCore implements RedisSite {
     const prefixes = { lock: keyPrefix + config.prefix, sem: keyPrefix + config.semaphorePrefix };
     this.names = new KeyNames(prefixes, isCluster);
     this.retries = new Retries(clock, entropy, this.alarms, () => !this.link.outage);
-    this.link = new RedisLink(clock, this.alarms, {
+    this.link = new RedisLink(clock, this.alarms, config.requestTimeoutMs, {
       probe: () => this.probe(),
       up: (isFirst) => this.up(isFirst),
       down: (error) => this.tellLink({ server: this.server, state: 'down', error }),
       subscribed: () => this.pokeAll(),
       message: (_channel, text) => this.heard(text),
-      invalidated: (keys) => this.watch?.invalidated(keys),
+      invalidated: (keys) => this.keyWatch?.invalidated(keys),
       ended: (error) => this.end(error),
     });
     const context: OutboxContext = {
@@ -97,10 +97,10 @@ export class RedisCore implements RedisSite {
       ...context,
       opError: (text, keys) => this.opError(text, keys),
       send: (op) => this.semaphores.push(op),
-      renewed: (renewals) => this.watch?.renewed(renewals),
+      renewed: (renewals) => this.keyWatch?.renewed(renewals),
     });
     if (config.watch) {
-      this.watch = new KeyWatch(
+      this.keyWatch = new KeyWatch(
         (keys) => this.driver.watch(keys),
         (grant) => this.suspect(grant),
         (error) => this.degraded(error.message),
@@ -208,7 +208,7 @@ export class RedisCore implements RedisSite {
   forget(grant: RedisGrant): void {
     grant.isReleased = true;
     if (grant.isKnown) this.bySalt.delete(grant.salt);
-    this.watch?.delete(grant);
+    this.keyWatch?.delete(grant);
   }
 
   degraded(detail: string): void {
@@ -256,8 +256,8 @@ export class RedisCore implements RedisSite {
   }
 
   private refuseAll(error: LockError): void {
-    for (const { waiters } of [...this.queues.values()]) for (const one of [...waiters]) one.refuse(error);
-    for (const one of [...this.open]) one.refuse(error);
+    for (const { waiters } of [...this.queues.values()]) for (const one of [...waiters]) one.giveUp(error);
+    for (const one of [...this.open]) one.giveUp(error);
     this.ended = error;
     this.retries.flush();
   }
@@ -283,10 +283,10 @@ export class RedisCore implements RedisSite {
   }
 
   private suspect(grant?: RedisGrant): void {
-    for (const told of [...this.suspects]) told(grant);
+    for (const told of [...this.suspectListeners]) told(grant);
   }
 
   private tellLink(event: LinkEvent): void {
-    for (const told of [...this.watchers]) told(event);
+    for (const told of [...this.linkListeners]) told(event);
   }
 }

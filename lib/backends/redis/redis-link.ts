@@ -34,6 +34,7 @@ export class RedisLink implements DriverListener {
   constructor(
     private readonly clock: Clock,
     private readonly alarms: Alarms,
+    private readonly requestTimeoutMs: Ms,
     private readonly hooks: LinkHooks,
   ) {
     this.outage = new LockUnavailableError('the Redis backend has not been started');
@@ -98,7 +99,7 @@ export class RedisLink implements DriverListener {
     return (this.starting ??= connected
       .then(() => {
         isConnected = true;
-        return this.hooks.probe();
+        return this.probe();
       })
       .then(
         () => {
@@ -113,6 +114,17 @@ export class RedisLink implements DriverListener {
       .finally(() => {
         this.starting = undefined;
       }));
+  }
+
+  /** All of its requests together may take as long as one. */
+  private async probe(): Promise<void> {
+    const { clock, driver } = this;
+    const timer = clock.setTimer(() => driver?.kick(), this.requestTimeoutMs);
+    try {
+      await this.hooks.probe();
+    } finally {
+      clock.clearTimer(timer);
+    }
   }
 
   private usable(isFirst: boolean): void {

@@ -31,6 +31,8 @@ export interface RedisSite {
   readonly server: string;
   /** Of those who wait: they keep the process alive. */
   readonly waits: Alarms;
+  /** Of everything else: they do not. */
+  readonly alarms: Alarms;
   readonly salts: Salts;
   readonly counts: RedisCounts;
   readonly retries: Retries;

@@ -66,7 +66,7 @@ export class RedisBackend implements LockBackend<RedisStats> {
       core.assertUsable();
       const leaseMs = this.leaseOf(req.leaseMs);
       const keys = core.names.of(req.kind, req.key);
-      return new Promise((resolve, reject) => core.send(new TryAcquire(core, req, keys, leaseMs, resolve, reject)));
+      return new Promise((resolve, reject) => new TryAcquire(core, req, keys, leaseMs, resolve, reject).start());
     } catch (error) {
       return rejected(error);
     }
@@ -134,16 +134,16 @@ export class RedisBackend implements LockBackend<RedisStats> {
   }
 
   onLink(callback: (event: LinkEvent) => void): () => void {
-    const { watchers } = this.core;
-    watchers.add(callback);
-    return () => watchers.delete(callback);
+    const { linkListeners } = this.core;
+    linkListeners.add(callback);
+    return () => linkListeners.delete(callback);
   }
 
   /** Told of a key that was deleted, with the option `watch`; of all, when there is a connection again. */
   onSuspect(callback: (grant?: Grant) => void): () => void {
-    const { suspects } = this.core;
-    suspects.add(callback);
-    return () => suspects.delete(callback);
+    const { suspectListeners } = this.core;
+    suspectListeners.add(callback);
+    return () => suspectListeners.delete(callback);
   }
 
   close(graceMs: Ms): Promise<void> {

@@ -41,6 +41,6 @@ export interface QueuedWaiter extends Asker, Linked<QueuedWaiter> {
   displaced(): void;
   /** Its key is no lock. */
   refused(error: LockError): void;
-  /** Nothing will come any more. */
-  refuse(error: LockError): void;
+  /** Nothing will come any more: leaves, and tells its caller why. */
+  giveUp(error: LockError): void;
 }

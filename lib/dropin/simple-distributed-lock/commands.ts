@@ -1,4 +1,5 @@
 import { type KnownClient, recognise } from '../../backends/redis/drivers/recognise.js';
+import { withoutSecrets } from '../../backends/redis/drivers/without-secrets.js';
 
 /** What is asked of the client of the user, whichever library it is made with. */
 export interface Commands {
@@ -7,7 +8,7 @@ export interface Commands {
   readonly isCluster: boolean;
   /**
    * Sends one command as it stands, without the prefix of the client: the companion keys of a lock have it inside their braces.
-   * In a cluster `key` chooses the node.
+   * In a cluster `key` chooses the node. Rejects with what the client rejects with, without what is secret in it.
    */
   send(key: string, command: readonly string[]): Promise<unknown>;
 }
@@ -39,6 +40,20 @@ interface NodeRedisCluster extends Pick<NodeRedis, '_keyPrefix'> {
 
 /** @throws ConfigError where the client is none that is known */
 export function commandsOf(given: unknown): Commands {
+  const commands = commandsOn(given);
+  return {
+    ...commands,
+    async send(key, command) {
+      try {
+        return await commands.send(key, command);
+      } catch (error) {
+        throw withoutSecrets(error);
+      }
+    },
+  };
+}
+
+function commandsOn(given: unknown): Commands {
   const { shape, client } = recognise('Lock', given) as { shape: KnownClient['shape']; client: unknown };
   switch (shape) {
     case 'ioredis':

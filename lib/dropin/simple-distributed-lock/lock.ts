@@ -49,7 +49,7 @@ export class Lock {
 
   /**
    * Takes the lock. Resolves with its token, or with null if somebody else has it after all tries. Rejects with what the client
-   * rejects with, at any of the tries.
+   * rejects with, at any of the tries, but without the arguments of commands, which may be secret.
    * @throws ConfigError, LockKeyError before anything is sent
    */
   async acquire(resource: string, options?: AcquireOptions): Promise<string | null> {

@@ -23,11 +23,13 @@ export interface AcquireOptions {
   retryDelay?: number | undefined;
 }
 
+/** The options of a `Lock`, checked and complete. */
 export interface LockConfig {
   readonly ttl: Ms;
   readonly prefix: string;
 }
 
+/** The options of one `acquire` or `using`, checked and complete. */
 export interface AcquireConfig {
   readonly ttl: Ms;
   readonly autoExtend: boolean;

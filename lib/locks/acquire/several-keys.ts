@@ -14,6 +14,9 @@ import type { Lease, LeaseHolder } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { CheckedAcquire } from './checked-acquire.js';
 
+/** How long a caller that does not wait for its locks is kept waiting for the release of those that it got. */
+const GIVE_BACK_MS: Ms = 250;
+
 /** Grants that will form one hold; they are renewed while the remaining keys are waited for. */
 class Collection implements LeaseHolder {
   private readonly byKey: (Lease | undefined)[] = [];
@@ -105,8 +108,9 @@ export class SeveralKeys {
     const failed = tries.find((one) => one.status === 'rejected');
     if (failed) throw failed.reason;
     // A refused caller will try again, so the grants should be free by then. The releases are on their way whatever the
-    // outcome.
-    await this.acquirer.until(returned, patience, signal).catch((error: unknown) => {
+    // outcome; without an answer, they may go on until the leases end.
+    const until = Math.min(patience, this.keeper.clock.now() + GIVE_BACK_MS);
+    await this.acquirer.until(returned, until, signal).catch((error: unknown) => {
       if (!(error instanceof LockUnavailableError)) throw error;
     });
     return null;

@@ -2,8 +2,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/gl
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import type { AcquireRequest, Grant, LockBackend } from '../../../lib/backends/backend.js';
-import { AcquireTimeoutError, LockLostError } from '../../../lib/common/errors.js';
-import { systemClock, systemEntropy } from '../../../lib/common/system.js';
+import { lockScript } from '../../../lib/backends/redis/scripts/lock-script.js';
+import { AcquireTimeoutError, ConfigError, LockLostError } from '../../../lib/common/errors.js';
+import { nextTurn, systemClock, systemEntropy } from '../../../lib/common/system.js';
 import { redisBackend, type RedisBackendOptions, type RedisStats } from '../../../lib/entries/redis.js';
 import { enqueue, release } from '../../support/lock-backend.js';
 import { describeRedis } from '../../support/redis/describe-redis.js';
@@ -188,6 +189,44 @@ describeRedis('the Redis backend on a server', () => {
     expect(order).toEqual([0, 1, 2, 3, 4, 5]);
     await expect(a.renew(held, 1000)).rejects.toThrow(LockLostError);
     await until(async () => (await leftOver()).length === 0, 'nothing to be left');
+  });
+
+  it('keeps a lock no longer than it says at its release, although Redis had forgotten the script of a renewal', async () => {
+    for (const backend of [await connect(), await connect()]) {
+      const held = await take(backend);
+      const other = await take(backend, request({ key: 'b' }));
+      // The server knows all scripts on this connection.
+      await backend.renew(held, 30_000);
+      await release(backend, other, 1);
+      await server.command('SCRIPT', 'FLUSH');
+      await server.command('SCRIPT', 'LOAD', lockScript.source);
+      server.pause();
+      const renewal = backend.renew(held, 30_000).catch((error: unknown) => error);
+      await nextTurn();
+      const released = release(backend, held, 4_000);
+      await nextTurn();
+      server.resume();
+      expect(await inTime(released, 'the release')).toBe('released');
+      await inTime(renewal, 'the renewal');
+      const left = await server.command('PTTL', 'lock:a');
+      expect(left).toBeGreaterThan(0);
+      expect(left).toBeLessThanOrEqual(4_000);
+      await server.command('FLUSHALL');
+    }
+  });
+
+  it('does not start where one of the two ways to run a script is denied', async () => {
+    await server.command('ACL', 'SETUSER', 'named', 'on', 'nopass', '~*', '&*', '+@all', '-evalsha');
+    await server.command('ACL', 'SETUSER', 'whole', 'on', 'nopass', '~*', '&*', '+@all', '-eval');
+    for (const username of ['named', 'whole']) {
+      const client = new Redis({ host: server.host, port: server.port, username, password: 'x', lazyConnect: true });
+      const error: unknown = await redisBackend(client)(host)
+        .start()
+        .catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(ConfigError);
+      expect(String(error)).toContain(username === 'named' ? "'evalsha'" : "'eval'");
+    }
+    await server.command('ACL', 'DELUSER', 'named', 'whole');
   });
 
   it('takes a silent server for lost, and goes on when it speaks', async () => {

@@ -9,7 +9,7 @@ import { addressOf, type ClusterDialer, type ClusterNodes, type Endpoint } from 
 import type { DriverListener, RedisDriver } from './driver.js';
 import type { Link } from './link.js';
 import { redirectionOf, replyCode, typedError, unavailable } from './redis-errors.js';
-import { runScript } from './run-script.js';
+import { isUnknownScript, scriptWords } from './run-script.js';
 import { isAtLeast, parseInfo } from './server-info.js';
 import type { DriverSettings } from './settings.js';
 import type { SubscriptionsListener } from './subscriptions.js';
@@ -69,11 +69,16 @@ export class ClusterDriver implements RedisDriver {
   }
 
   eval(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    return runScript((words) => this.send(slotOf(keys[0]!), words), script, keys, args);
+    const slot = slotOf(keys[0]!);
+    const words = (link: Link): readonly string[] => scriptWords(link, script, keys, args);
+    return this.send(slot, words).catch((error: unknown) => {
+      if (!isUnknownScript(error)) throw error;
+      return this.send(slot, words);
+    });
   }
 
   command(key: string | undefined, args: readonly string[]): Promise<unknown> {
-    if (key !== undefined) return this.send(slotOf(key), args);
+    if (key !== undefined) return this.send(slotOf(key), () => args);
     const node = this.map.nodes().find(({ commands }) => commands.isUp);
     return node ? node.commands.call(args) : Promise.reject(this.unavailable('no node is connected'));
   }
@@ -116,7 +121,8 @@ export class ClusterDriver implements RedisDriver {
     await Promise.all([...ends, ...this.ending]);
   }
 
-  private async send(slot: number, words: readonly string[]): Promise<unknown> {
+  /** @param words what is sent on a connection */
+  private async send(slot: number, words: (link: Link) => readonly string[]): Promise<unknown> {
     let link = this.linkOf(slot);
     let isAsking = false;
     for (let redirections = 0; ; redirections++) {
@@ -125,10 +131,12 @@ export class ClusterDriver implements RedisDriver {
       try {
         // In one turn, so that nothing is sent between the two.
         const asking = isAsking ? link.call(['ASKING']) : undefined;
-        const reply = link.call(words);
+        const reply = link.call(words(link));
         asking?.catch(() => undefined);
         return await reply;
       } catch (error) {
+        // A script that came with it has not been read, or the node has forgotten all of them.
+        link.scripts.clear();
         const redirection = redirectionOf(error);
         if (replyCode(error) === 'CLUSTERDOWN') this.refreshSoon();
         if (!redirection || redirections === MAX_REDIRECTIONS) throw error;

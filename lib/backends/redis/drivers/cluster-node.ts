@@ -1,7 +1,7 @@
-import { LockUnavailableError, type LockError } from '../../../common/errors.js';
+import type { LockError } from '../../../common/errors.js';
 import type { Dialer, Endpoint } from './connection.js';
 import { Link } from './link.js';
-import { parseInfo } from './server-info.js';
+import { infoWhenLoaded } from './server-info.js';
 import type { DriverSettings } from './settings.js';
 import { Subscriptions, type SubscriptionsListener } from './subscriptions.js';
 
@@ -22,10 +22,7 @@ export class ClusterNode {
       'commands',
       settings,
       { ...listener, message: () => undefined, invalidated: () => undefined },
-      async (link) => {
-        if (!parseInfo(await link.call(['INFO'])).isLoading) return;
-        throw new LockUnavailableError(`Redis at ${dialer.server} is loading its data`, { server: dialer.server });
-      },
+      async (link) => void (await infoWhenLoaded(link)),
     );
   }
 

@@ -53,5 +53,9 @@ export interface ClusterNodes {
   dialer(node: Endpoint): Dialer;
 }
 
+/** What a client has as its connect timeout; zero means none there, which these connections cannot do with. */
+export const connectTimeoutOr = (given: unknown, otherwise: number): number =>
+  typeof given === 'number' && given > 0 ? given : otherwise;
+
 export const addressOf = ({ host, port }: Endpoint): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

@@ -32,10 +32,11 @@ export interface RedisDriver {
    */
   open(listener: DriverListener): Promise<void>;
   /**
-   * EVALSHA, and EVAL after NOSCRIPT. In a cluster all keys are in one slot, and there is at least one. Always settles: rejects
-   * with a transient error when the connection ends or is kicked, at once when there is none, and when the server is silent
-   * for longer than the request timeout, after which the driver drops that connection by itself. Never sent twice, except
-   * where a node of a cluster has refused it (MOVED, ASK).
+   * EVAL the first time on a connection and after NOSCRIPT, otherwise EVALSHA: what is asked is executed in the order in which
+   * it was asked, except after SCRIPT FLUSH. In a cluster all keys are in one slot, and there is at least one. Always settles:
+   * rejects with a transient error when the connection ends or is kicked, at once when there is none, and when there is no
+   * answer within the request timeout, after which the driver drops that connection by itself. Never sent twice, except
+   * where the server has refused it (NOSCRIPT, MOVED, ASK).
    */
   eval(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown>;
   /** One plain command, such as INFO or EXISTS. In a cluster `key` chooses the node; without one, any master. */

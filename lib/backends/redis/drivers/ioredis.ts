@@ -4,6 +4,7 @@ import {
   type ClusterNodes,
   type Connection,
   type ConnectionEvents,
+  connectTimeoutOr,
   type Dialer,
   type Endpoint,
 } from './connection.js';
@@ -56,7 +57,7 @@ export interface IoredisCluster {
 type NatMap = ((address: string) => Endpoint | null | undefined) | Readonly<Record<string, Endpoint>>;
 
 /** ioredis's own default. */
-const CONNECT_TIMEOUT_MS = 10_000;
+const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 
 /**
  * Whatever the user's client says of prefixes, reply types, retries and queues is not for these connections: they are dropped
@@ -94,7 +95,7 @@ const ownOptions = (timeoutMs: number): object => ({
 });
 
 const connectTimeoutOf = ({ connectTimeout }: IoredisOptions): number =>
-  typeof connectTimeout === 'number' && connectTimeout > 0 ? connectTimeout : CONNECT_TIMEOUT_MS;
+  connectTimeoutOr(connectTimeout, DEFAULT_CONNECT_TIMEOUT_MS);
 
 /**
  * Another client with other options, by the method of its class: BullMQ puts a proxy around clients, whose own method knows

@@ -4,6 +4,7 @@ import type { Connection, ConnectionEvents, Dialer } from './connection.js';
 import { typedError, unavailable } from './redis-errors.js';
 import type { DriverSettings } from './settings.js';
 
+/** What a link tells its owner. Called in the turn in which it happens; must not throw. */
 export interface LinkListener {
   up(): void;
   down(error: LockError): void;
@@ -12,33 +13,36 @@ export interface LinkListener {
 }
 
 interface Call {
+  readonly sentAt: Ms;
   resolve(reply: unknown): void;
   reject(error: LockError): void;
 }
 
 /**
  * A connection that is made again whenever it is lost, with one purpose. What is asked of it settles: with an answer, or with
- * an error when the connection is lost, dropped, or silent for longer than the request timeout.
+ * an error when the connection is lost or dropped. It is dropped when a request is not answered within the request timeout,
+ * even if others are: on a connection that slow, requests would pile up, and renewals would come too late.
  */
 export class Link {
   private connection: Connection | undefined;
+  /** In the order in which they were sent, which is that of the answers. */
   private readonly calls = new Set<Call>();
   private readonly ending = new Set<Promise<void>>();
   private bound: Ms;
   private retry: Timer | undefined;
   private dialing: Timer | undefined;
   private watchdog: Timer | undefined;
-  /** When the server last answered, or was first asked after it had answered everything. */
-  private heardAt: Ms = 0;
   private state: 'new' | 'dialing' | 'up' | 'waiting' | 'closed' = 'new';
   private lastError: LockError | undefined;
   /** Who waits for the first attempt, or for the one that is under way. */
-  private waiting: Call[] = [];
+  private waiting: Pick<Call, 'resolve' | 'reject'>[] = [];
   private preparing = false;
   private upAt: Ms = -Infinity;
   /** No connection has lasted since one was dropped on purpose: that has not helped. */
   private wasKicked = false;
   wasAccepted = false;
+  /** What scripts the server has been given on this connection, by their sha1. */
+  readonly scripts = new Set<string>();
   /** How many connections have been up so far: tells one from the next. */
   connections = 0;
 
@@ -110,41 +114,38 @@ export class Link {
       return Promise.reject(this.lastError ?? this.unavailable('not connected'));
     }
     return new Promise((resolve, reject) => {
-      const call = { resolve, reject };
-      if (this.calls.size === 0) this.expectAnswer();
+      const { clock, requestTimeoutMs } = this.settings;
+      const call: Call = { sentAt: clock.now(), resolve, reject };
+      this.watchdog ??= clock.setTimer(() => this.checkAnswers(), requestTimeoutMs);
       this.calls.add(call);
-      const settled = (): boolean => {
-        if (!this.calls.delete(call)) return false;
-        this.heardAt = this.settings.clock.now();
-        return true;
-      };
       send(connection).then(
-        (reply) => settled() && resolve(reply),
-        (error: unknown) => settled() && reject(this.typed(error)),
+        (reply) => this.calls.delete(call) && resolve(reply),
+        (error: unknown) => this.calls.delete(call) && reject(this.typed(error)),
       );
     });
   }
 
-  private expectAnswer(): void {
-    this.heardAt = this.settings.clock.now();
-    this.watchdog ??= this.settings.clock.setTimer(() => this.checkSilence(), this.settings.requestTimeoutMs);
-  }
-
-  private checkSilence(): void {
-    const { clock, requestTimeoutMs } = this.settings;
+  private checkAnswers(): void {
+    const { clock } = this.settings;
     this.watchdog = undefined;
     if (this.calls.size === 0) return;
-    const left = this.heardAt + requestTimeoutMs - clock.now();
-    if (left > 0) this.watchdog = clock.setTimer(() => this.checkSilence(), left);
+    const left = this.patience();
+    if (left > 0) this.watchdog = clock.setTimer(() => this.checkAnswers(), left);
     // The process may have been stopped: what has arrived meanwhile is read first.
-    else clock.afterPoll(() => this.giveUpIfSilent());
+    else clock.afterPoll(() => this.giveUpIfLate());
   }
 
-  private giveUpIfSilent(): void {
-    const { clock, requestTimeoutMs } = this.settings;
+  private giveUpIfLate(): void {
     if (this.calls.size === 0 || this.watchdog || !this.connection) return;
-    if (this.heardAt + requestTimeoutMs > clock.now()) return this.checkSilence();
-    this.kick(this.unavailable(`no answer for ${requestTimeoutMs} ms`));
+    if (this.patience() > 0) return this.checkAnswers();
+    this.kick(this.unavailable(`no answer for ${this.settings.requestTimeoutMs} ms`));
+  }
+
+  /** How long the oldest request may still take. */
+  private patience(): Ms {
+    const { clock, requestTimeoutMs } = this.settings;
+    const [oldest] = this.calls;
+    return oldest!.sentAt + requestTimeoutMs - clock.now();
   }
 
   private dial(): void {
@@ -223,6 +224,7 @@ export class Link {
     if (this.watchdog) this.settings.clock.clearTimer(this.watchdog);
     this.watchdog = undefined;
     this.preparing = false;
+    this.scripts.clear();
     const { connection } = this;
     this.connection = undefined;
     if (connection) {

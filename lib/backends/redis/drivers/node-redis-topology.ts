@@ -12,6 +12,7 @@ import {
   NodeRedisConnection,
   NodeRedisDialer,
   notConnected,
+  quietSocket,
   type NodeRedis,
   type NodeRedisOptions,
   type Source,
@@ -89,8 +90,8 @@ function optionsOf<T extends object>(client: object): T | undefined {
 /** For clients that only ask: they give up when nothing can be reached, or nobody answers. */
 const forQuestions = (options: NodeRedisOptions | undefined): object => {
   const timeoutMs = connectTimeoutOf(options?.socket);
-  const socket = { ...options?.socket, reconnectStrategy: false, connectTimeout: timeoutMs, socketTimeout: timeoutMs };
-  return { ...options, socket };
+  const timeouts = { connectTimeout: timeoutMs, socketTimeout: timeoutMs };
+  return { ...options, socket: quietSocket({ ...options?.socket, reconnectStrategy: false, ...timeouts }) };
 };
 
 /** The pool has its clients made with its own options; one of them is duplicated. */

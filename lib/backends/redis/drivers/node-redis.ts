@@ -1,5 +1,12 @@
 import { ConfigError } from '../../../common/errors.js';
-import { addressOf, type Connection, type ConnectionEvents, type Dialer, type Endpoint } from './connection.js';
+import {
+  addressOf,
+  type Connection,
+  type ConnectionEvents,
+  connectTimeoutOr,
+  type Dialer,
+  type Endpoint,
+} from './connection.js';
 import { INVALIDATE, invalidatedKeys } from './invalidation.js';
 
 type Listener = (message: unknown, channel: string) => void;
@@ -35,10 +42,19 @@ export interface NodeRedisSocket {
 }
 
 /** node-redis's own default. */
-const CONNECT_TIMEOUT_MS = 5_000;
+const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 
 export const connectTimeoutOf = (socket: NodeRedisSocket | undefined): number =>
-  socket?.connectTimeout !== undefined && socket.connectTimeout > 0 ? socket.connectTimeout : CONNECT_TIMEOUT_MS;
+  connectTimeoutOr(socket?.connectTimeout, DEFAULT_CONNECT_TIMEOUT_MS);
+
+/**
+ * Options of a socket whose errors are never uncaught exceptions. node-redis listens for the first one only, and keeps its
+ * sockets to itself; with a signal, Node listens as well, for as long as the socket exists.
+ */
+export const quietSocket = <T extends object>(socket: T): T & { readonly signal: AbortSignal } => ({
+  ...socket,
+  signal: new AbortController().signal,
+});
 
 /**
  * Whatever the user's client says of prefixes, reply types, retries and queues is not for these connections: they are dropped
@@ -46,13 +62,13 @@ export const connectTimeoutOf = (socket: NodeRedisSocket | undefined): number =>
  */
 const ownOptions = (socket: NodeRedisSocket | undefined, node: Endpoint | undefined): object => ({
   url: undefined,
-  socket: {
+  socket: quietSocket({
     ...socket,
     ...(node && { host: node.host, port: node.port, path: undefined }),
     reconnectStrategy: false,
     connectTimeout: connectTimeoutOf(socket),
     socketTimeout: undefined,
-  },
+  }),
   name: 'nestjs-dflockd',
   RESP: 2,
   keyPrefix: undefined,

@@ -4,8 +4,8 @@ import type { Dialer } from './connection.js';
 import type { DriverListener, RedisDriver } from './driver.js';
 import { Link } from './link.js';
 import { isNoMaster, unavailable } from './redis-errors.js';
-import { runScript } from './run-script.js';
-import { parseInfo } from './server-info.js';
+import { runOn } from './run-script.js';
+import { infoWhenLoaded } from './server-info.js';
 import type { DriverSettings } from './settings.js';
 import { Subscriptions } from './subscriptions.js';
 import { Tracking } from './tracking.js';
@@ -66,7 +66,7 @@ export class PairDriver implements RedisDriver {
   }
 
   eval(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    return runScript((words) => this.commands.call(words), script, keys, args).catch((error: unknown) => {
+    return runOn(this.commands, script, keys, args).catch((error: unknown) => {
       // A replica now, or one that was found by an old answer of a Sentinel.
       if (isNoMaster(error)) this.kick();
       throw error;
@@ -102,9 +102,8 @@ export class PairDriver implements RedisDriver {
 
   /** The server may be reading its data from disk, and Sentinels may name a master that has become a replica. */
   private async checkReady(link: Link): Promise<void> {
-    const { isLoading, role } = parseInfo(await link.call(['INFO']));
-    if (isLoading) throw this.unavailable('it is loading its data');
-    if (this.dialer.isSentinel && role === 'slave') throw this.unavailable('the Sentinels name a replica');
+    const { role } = await infoWhenLoaded(link);
+    if (this.dialer.isSentinel && role === 'slave') throw unavailable(this.server, 'the Sentinels name a replica');
   }
 
   private up(): void {
@@ -121,9 +120,5 @@ export class PairDriver implements RedisDriver {
     if (this.said === error.code || this.isClosed) return;
     this.said = error.code;
     this.listener.down(error);
-  }
-
-  private unavailable(text: string): LockError {
-    return unavailable(this.server, text);
   }
 }

@@ -8,6 +8,7 @@ import {
   type LockErrorDetails,
 } from '../../../common/errors.js';
 import { kindOf } from '../../../common/kind-of.js';
+import { framesOf, isError, scrubbed } from './without-secrets.js';
 
 /** Characters of a text of Redis or of a client library that a message shows. */
 const MAX_CHARACTERS = 200;
@@ -107,11 +108,8 @@ export function typedError(error: unknown, circumstances: Circumstances): LockEr
   return new ProtocolError(`Redis at ${server} answered: ${text}`, { ...details, isTransient: false });
 }
 
-/** Without credentials in a URL, and without the arguments that Redis repeats of a command that it does not know. */
 function textOf(error: unknown): string {
-  const text = messageOf(error)
-    .replace(/,? with args beginning with:[\s\S]*/, '')
-    .replace(/\/\/[^\s/]*@/g, '//***@')
+  const text = scrubbed(messageOf(error))
     .replace(/[\r\n]+/g, ' ')
     .replace(/^(?:ReplyError|Error): /, '');
   return text.length > MAX_CHARACTERS ? `${text.slice(0, MAX_CHARACTERS)}…` : text;
@@ -131,10 +129,6 @@ function messageOf(error: unknown, depth = 0): string {
   return inner !== undefined && depth < 5 ? messageOf(inner, depth + 1) : error.message || codeOf(error) || error.name;
 }
 
-/** Also one of another realm: of Node itself where a test framework runs code in a context of its own. */
-const isError = (value: unknown): value is Error =>
-  typeof value === 'object' && value !== null && typeof (value as { message?: unknown }).message === 'string';
-
 const codeOf = (error: unknown): string | undefined => {
   const { code } = (error ?? {}) as { code?: unknown };
   return typeof code === 'string' ? code : undefined;
@@ -148,9 +142,4 @@ function causeOf(error: unknown, text: string, code: string | undefined): Error 
     if (error.stack !== undefined) cause.stack = `${error.name}: ${text}${framesOf(error.stack)}`;
   }
   return Object.assign(cause, { code: code ?? codeOf(error) });
-}
-
-function framesOf(stack: string): string {
-  const at = stack.search(/\n\s+at /);
-  return at < 0 ? '' : stack.slice(at);
 }

@@ -1,4 +1,5 @@
 import { ConfigError } from '../../../common/errors.js';
+import { unavailable } from './redis-errors.js';
 
 /** What INFO says of a server. */
 export interface ServerInfo {
@@ -35,6 +36,16 @@ export function parseInfo(text: unknown): ServerInfo {
     isLoading: fields.get('loading') === '1' || fields.get('async_loading') === '1',
     isCluster: fields.get('cluster_enabled') === '1' || fields.get('redis_mode') === 'cluster',
   };
+}
+
+/** Asks a server whether it can be used yet. @throws LockUnavailableError while it reads its data from disk */
+export async function infoWhenLoaded(link: {
+  readonly server: string;
+  call(args: readonly string[]): Promise<unknown>;
+}): Promise<ServerInfo> {
+  const info = parseInfo(await link.call(['INFO']));
+  if (info.isLoading) throw unavailable(link.server, 'it is loading its data');
+  return info;
 }
 
 /** Whether a version is at least `major.minor`. One that cannot be read is taken for new. */

@@ -21,7 +21,8 @@ import { script } from './script.js';
  * subscribed again, is passed over and keeps its places; one that has not poked for livenessMs loses them. Where nobody can
  * be reached, K is free, and whoever pokes takes it for the first of its waiters. The fence of a grant is higher than all before it that were counted by the same counter, and never below the server's clock
  * in microseconds. An acquire for which Redis has no memory fails before it has written anything;
- * renewals, releases, hand-overs and pokes need none. Values of K are cut off
+ * renewals, releases, hand-overs and pokes need none. A lock that is kept after its release has another token: what its holder
+ * sent before, and arrives after, does not touch it. Values of K are cut off
  * after 33 characters in replies: a longer one is no token.
  */
 export const lockScript = script(
@@ -116,6 +117,8 @@ local function release(K, queue, alive, token, keep)
   if redis.call('GET', K) ~= token then return 0 end
   if keep > 0 then
     redis.call('PEXPIRE', K, keep)
+    -- Without memory, it keeps its token.
+    redis.pcall('SET', K, kept(token), 'PX', keep)
     local first = redis.call('ZRANGE', queue, 0, 0)[1]
     if first then tell(first, '!' .. K) end
     return 1

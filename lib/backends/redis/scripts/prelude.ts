@@ -97,6 +97,11 @@ local function must_confirm(member)
   return string.sub(member, 1, 1) == 'u'
 end
 
+-- The token of what is kept after its release: the same fence, and the salt of nobody.
+local function kept(token)
+  return string.sub(token, 1, 16) .. '0000000000000000'
+end
+
 local function message_of(err)
   if type(err) == 'table' then err = err.err or err[1] end
   err = string.gsub(tostring(err), '^@?user_script:%s*%d+:%s*', '')

@@ -161,7 +161,8 @@ end
 local function release(Z, queue, alive, N, token, keepMs, limit)
   if keepMs > 0 then
     if not redis.call('ZSCORE', Z, token) then return 0 end
-    hold_on(Z, N, token, keepMs)
+    hold_on(Z, N, kept(token), keepMs)
+    redis.call('ZREM', Z, token)
     local first = redis.call('ZRANGE', queue, 0, 0)[1]
     if first then tell(first, '!' .. Z) end
     return 1

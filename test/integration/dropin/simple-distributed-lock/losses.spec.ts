@@ -1,5 +1,7 @@
+import { inspect } from 'node:util';
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
+import { Redis as Redis5 } from 'ioredis5';
 import { Lock } from '../../../../lib/entries/redis.js';
 import { ALL_OF_REDIS, describeRedis } from '../../../support/redis/describe-redis.js';
 import { RedisServer } from '../../../support/redis/server.js';
@@ -16,6 +18,10 @@ function withCommands(redis: Redis, handle: (sent: Sent, send: () => Promise<unk
   layer.sendCommand = (command) => handle(command, () => redis.sendCommand(command) as Promise<unknown>);
   return layer;
 }
+
+const fail = (): never => {
+  throw new Error('it was answered');
+};
 
 /** Extensions take their time; test/unit/dropin has them on the fake clock. */
 const dear = ALL_OF_REDIS ? it : it.skip;
@@ -59,6 +65,30 @@ describeRedis('Lock when something fails', () => {
     });
     await expect(new Lock(client).acquire('k', { retryCount: 5 })).rejects.toThrow('NOPERM');
     expect(sent).toEqual(['evalsha']);
+  });
+
+  it.each([
+    ['ioredis 5', Redis5 as unknown as typeof Redis],
+    ['ioredis 6', Redis],
+  ])('the password of a client of %s is in no error', async (_name, Client) => {
+    await command('ACL', 'SETUSER', 'app', 'on', '>right', '~*', '&*', '+@all');
+    const errors: Error[] = [];
+    for (const ask of [
+      (lock: Lock) => lock.acquire('k'),
+      (lock: Lock) => lock.release('k', 'token'),
+      (lock: Lock) => lock.isLocked('k'),
+    ]) {
+      const client = new Client({ port: server.port, username: 'app', password: 'hunter2', retryStrategy: () => null });
+      client.on('error', () => undefined);
+      errors.push(await ask(new Lock(client)).then(fail, (error: Error) => error));
+      client.disconnect();
+    }
+    for (const error of errors) {
+      expect(error.message).toMatch(/WRONGPASS/);
+      expect(error.name).toBe('ReplyError');
+      expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('hunter2');
+      expect(JSON.stringify(error)).not.toContain('hunter2');
+    }
   });
 
   it('what Redis has no memory for rejects', async () => {

@@ -3,7 +3,7 @@ import { slotOf } from '../../../../lib/backends/redis/scripts/keys.js';
 import { RedisCluster } from '../../../support/redis/cluster.js';
 import { describeRedis } from '../../../support/redis/describe-redis.js';
 import { inTime, until } from '../../../support/until.js';
-import { closeAll, driverOf, ECHO, Listener, scriptOf, TRIED } from './support.js';
+import { APPEND, APPEND_TOO, closeAll, driverOf, ECHO, Listener, scriptOf, TRIED } from './support.js';
 
 const PUBLISH = scriptOf(`return redis.call('SPUBLISH', ARGV[1], ARGV[2])`);
 
@@ -64,6 +64,19 @@ describeRedis('drivers: a cluster', () => {
       expect(await driver.eval(ECHO, ['{moving}key'], ['x'])).toEqual(['{moving}key', 'x', 7]);
       await until(async () => (await driver.eval(PUBLISH, ['{moving}'], ['dfl:{moving}x', 'there'])) === 1);
       await until(() => listener.count('dfl:{moving}x: there') === 1);
+    });
+
+    it(`${library.name}: a script that a node does not know yet is not overtaken by what is asked after it`, async () => {
+      const driver = driverOf(library.cluster(cluster.addresses, { password: 'hunter2' }));
+      await driver.open(new Listener());
+      const node = await cluster.masterOf('order');
+      await node.command('SCRIPT', 'FLUSH');
+      await node.command('SCRIPT', 'LOAD', APPEND_TOO.source);
+      await Promise.all([driver.eval(APPEND, ['order'], ['1']), driver.eval(APPEND_TOO, ['order'], ['2'])]);
+      await node.command('SCRIPT', 'FLUSH');
+      await driver.eval(APPEND, ['order'], ['3']);
+      expect(await node.command('GET', 'order')).toBe('123');
+      await node.command('DEL', 'order');
     });
 
     it(`${library.name}: one silent node is dropped alone`, async () => {

@@ -87,6 +87,10 @@ export const scriptOf = (source: string): Script => ({
 
 export const ECHO = scriptOf('return {KEYS[1], ARGV[1], 7}');
 
+export const APPEND = scriptOf(`return redis.call('APPEND', KEYS[1], ARGV[1])`);
+/** The same, as another script. */
+export const APPEND_TOO = scriptOf(`return redis.call('APPEND', KEYS[1], ARGV[1]) + 0`);
+
 /** Says what it was told, in order. */
 export class Listener implements DriverListener {
   readonly events: string[] = [];

@@ -1,59 +1,20 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import { singleAcquireScript, singleReleaseScript } from '../../../../lib/backends/redis/scripts/single-scripts.js';
 import { saltOf } from '../../../../lib/backends/redis/scripts/token.js';
 import { describeRedis } from '../../../support/redis/describe-redis.js';
-import { RedisServer } from '../../../support/redis/server.js';
 import { until } from '../../../support/until.js';
-import {
-  A,
-  about,
-  B,
-  FENCE,
-  LEASE_MS,
-  Listener,
-  LIVE_MS,
-  salt,
-  Scripts,
-  TOKEN,
-  U,
-  waiter,
-  WRONGTYPE,
-} from './support.js';
+import { A, about, B, FENCE, LEASE_MS, LIVE_MS, salt, scriptServer, TOKEN, U, waiter, WRONGTYPE } from './support.js';
 
 const K = 'lock:a';
 describeRedis('the script of locks', () => {
-  let server: RedisServer;
-  let scripts: Scripts;
-  const open: Listener[] = [];
-
-  const command: RedisServer['command'] = (...args) => server.command(...args);
+  const { scripts, command, listen } = scriptServer();
   const value = (): Promise<unknown> => command('GET', K);
-  const listen = async (client: string): Promise<Listener> => {
-    const listener = await Listener.on(server, client);
-    open.push(listener);
-    return listener;
-  };
   const expire = async (): Promise<void> => {
     await command('PEXPIRE', K, 1);
     await until(async () => (await command('EXISTS', K)) === 0, 'the end of the lease');
   };
   const queue = (): Promise<unknown> => command('ZRANGE', scripts.keys(K).queue, 0, -1);
   const member = (client: string, ofSalt: string): string => waiter(client, ofSalt);
-
-  beforeAll(async () => {
-    server = await RedisServer.start();
-    scripts = new Scripts(server);
-  });
-
-  beforeEach(async () => {
-    await Promise.all(open.splice(0).map((listener) => listener.close()));
-    await command('FLUSHALL');
-  });
-
-  afterAll(async () => {
-    await Promise.all(open.map((listener) => listener.close()));
-    await server.stop();
-  });
 
   // The short cuts of a call with one op, and the way of all others, must not differ.
   const ways = [
@@ -118,7 +79,17 @@ describeRedis('the script of locks', () => {
     it(`r ${way} with a time keeps the lock for so long`, async () => {
       const token = await scripts.take(A, K);
       await expect(lock(A, 'r', token, 4000)).resolves.toBe(1);
-      await expect(value()).resolves.toBe(token);
+      await expect(command('PTTL', K)).resolves.toEqual(about(4000));
+    });
+
+    it(`r ${way} with a time keeps it from what its holder sent before, and arrives after`, async () => {
+      const token = await scripts.take(A, K);
+      await lock(A, 'r', token, 4000);
+      await expect(value()).resolves.toBe(`${token.slice(0, 16)}${'0'.repeat(16)}`);
+      await expect(scripts.renew([K, token, LEASE_MS])).resolves.toEqual([0]);
+      await expect(lock(A, 'r', token, 0)).resolves.toBe(0);
+      await expect(lock(A, 'r', token, 9000)).resolves.toBe(0);
+      await expect(lock(A, 'c', waiter(A, saltOf(token)))).resolves.toBe(0);
       await expect(command('PTTL', K)).resolves.toEqual(about(4000));
     });
   }

@@ -85,6 +85,9 @@ abstract class Model {
   }
 }
 
+/** The salt of a lock that is kept after its release. */
+const KEPT = '0'.repeat(16);
+
 export class LockModel extends Model {
   /** Of the holder. */
   salt: string | undefined;
@@ -106,6 +109,7 @@ export class LockModel extends Model {
   release(client: string, salt: string, keeps: boolean): unknown {
     if (this.salt !== salt) return 0;
     if (!keeps) return this.pass(client, true) || 1;
+    this.salt = KEPT;
     this.look();
     return 1;
   }

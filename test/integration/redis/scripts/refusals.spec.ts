@@ -53,10 +53,14 @@ describeRedis('where Redis refuses', () => {
 
   it('memory: a renewal and a release work, and who waits is served', async () => {
     const token = await scripts.take(A, K);
+    const other = await scripts.take(A, 'lock:kept');
     const first = await scripts.queue(A, K);
     const second = await scripts.queue(U, K);
     await fill();
     await expect(scripts.renew([K, token, 20_000])).resolves.toEqual([1]);
+    await expect(scripts.lock(A, 'lock:kept', 'r', other, 4000)).resolves.toBe(1);
+    await expect(command('GET', 'lock:kept')).resolves.toBe(`${other.slice(0, 16)}${'0'.repeat(16)}`);
+    await expect(command('PTTL', 'lock:kept')).resolves.toEqual(about(4000));
     const next = (await scripts.lock(A, K, 'r', token, 0)) as string;
     expect(saltOf(next)).toBe(first);
     await expect(scripts.lock(A, K, 'c', waiter(A, first))).resolves.toBe(2);

@@ -1,7 +1,6 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import { saltOf } from '../../../../lib/backends/redis/scripts/token.js';
 import { describeRedis } from '../../../support/redis/describe-redis.js';
-import { RedisServer } from '../../../support/redis/server.js';
 import { until } from '../../../support/until.js';
 import {
   A,
@@ -9,10 +8,10 @@ import {
   B,
   FENCE,
   LEASE_MS,
-  Listener,
   LIVE_MS,
   salt,
-  Scripts,
+  scriptServer,
+  type Scripts,
   TOKEN,
   U,
   waiter,
@@ -22,35 +21,11 @@ import {
 const Z = 'sem:a';
 
 describeRedis('the script of semaphores', () => {
-  let server: RedisServer;
-  let scripts: Scripts;
-  const open: Listener[] = [];
-
-  const command: RedisServer['command'] = (...args) => server.command(...args);
-  const keys = new Scripts({} as RedisServer).semaphoreKeys(Z);
-  const listen = async (client: string): Promise<Listener> => {
-    const listener = await Listener.on(server, client);
-    open.push(listener);
-    return listener;
-  };
+  const { scripts, command, listen } = scriptServer();
+  const keys = scripts.semaphoreKeys(Z);
   const holders = async (): Promise<string[]> => (await command('ZRANGE', Z, 0, -1)) as string[];
   /** The holder's lease ends now. */
   const expire = (token: string): Promise<unknown> => command('ZADD', Z, 1, token);
-
-  beforeAll(async () => {
-    server = await RedisServer.start();
-    scripts = new Scripts(server);
-  });
-
-  beforeEach(async () => {
-    await Promise.all(open.splice(0).map((listener) => listener.close()));
-    await command('FLUSHALL');
-  });
-
-  afterAll(async () => {
-    await Promise.all(open.map((listener) => listener.close()));
-    await server.stop();
-  });
 
   // The short cut of a call with one op, and the way of all others, must not differ.
   const ways: readonly (readonly [string, Scripts['semaphore']])[] = [
@@ -289,8 +264,19 @@ describeRedis('the script of semaphores', () => {
     await expect(listener.next()).resolves.toEqual([{ type: 'look', key: Z }]);
     await expect(scripts.semaphore(A, Z, 1, 't', salt(), 1)).resolves.toEqual(about(4000));
     await expect(scripts.semaphore(A, Z, 1, 'r', `${token.slice(0, 16)}${salt()}`, 4000)).resolves.toBe(0);
-    await scripts.semaphore(A, Z, 1, 'r', token, 50_000);
-    for (const key of [Z, keys.limit]) await expect(command('PTTL', key)).resolves.toEqual(about(50_000));
+    const { key, limit } = scripts.semaphoreKeys('sem:other');
+    await scripts.semaphore(A, key, 1, 'r', await scripts.takeSlot(A, key, 1), 50_000);
+    for (const each of [key, limit]) await expect(command('PTTL', each)).resolves.toEqual(about(50_000));
+  });
+
+  it('r with a time keeps the place from what its holder sent before, and arrives after', async () => {
+    const token = await scripts.takeSlot(A, Z, 1);
+    await scripts.semaphore(A, Z, 1, 'r', token, 4000);
+    await expect(holders()).resolves.toEqual([`${token.slice(0, 16)}${'0'.repeat(16)}`]);
+    await expect(scripts.semaphore(A, Z, 1, 'n', token, 30_000)).resolves.toBe(0);
+    await expect(scripts.semaphore(A, Z, 1, 'r', token, 0)).resolves.toBe(0);
+    await expect(scripts.semaphore(A, Z, 1, 'c', waiter(A, saltOf(token)))).resolves.toBe(0);
+    await expect(scripts.semaphore(A, Z, 1, 't', salt(), 1)).resolves.toEqual(about(4000));
   });
 
   it('c leaves the queue, or frees what had been granted already', async () => {

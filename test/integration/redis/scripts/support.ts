@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { expect } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect } from '@jest/globals';
 import { Redis } from 'ioredis';
 import {
   lockKeys,
@@ -15,6 +15,7 @@ import type { Script } from '../../../../lib/backends/redis/scripts/script.js';
 import { semaphoreScript } from '../../../../lib/backends/redis/scripts/semaphore-script.js';
 import { memberOf } from '../../../../lib/backends/redis/scripts/token.js';
 import type { Reply } from '../../../support/redis/connection.js';
+import { RedisServer } from '../../../support/redis/server.js';
 import { until } from '../../../support/until.js';
 
 export type Word = string | number;
@@ -197,4 +198,42 @@ export class Listener {
     if (id === undefined) return;
     await until(async () => (await this.server.command('CLIENT', 'LIST', 'ID', id)) === '', 'the end of a connection');
   }
+}
+
+/** What a spec about one script needs: a server of its own, empty before each test. */
+export function scriptServer(): {
+  readonly scripts: Scripts;
+  readonly command: Server['command'];
+  /** Until the end of the test. */
+  readonly listen: (client: string) => Promise<Listener>;
+} {
+  let server: RedisServer;
+  const open: Listener[] = [];
+  const closeListeners = (): Promise<unknown> => Promise.all(open.splice(0).map((listener) => listener.close()));
+  const command: Server['command'] = (...args) => server.command(...args);
+  beforeAll(async () => {
+    server = await RedisServer.start();
+  });
+  beforeEach(async () => {
+    await closeListeners();
+    await command('FLUSHALL');
+  });
+  afterAll(async () => {
+    await closeListeners();
+    await server.stop();
+  });
+  return {
+    scripts: new Scripts({
+      get port() {
+        return server.port;
+      },
+      command,
+    }),
+    command,
+    async listen(client) {
+      const listener = await Listener.on(server, client);
+      open.push(listener);
+      return listener;
+    },
+  };
 }

@@ -73,6 +73,37 @@ describe('in a cluster with sharded channels, an acquire', () => {
     expect(redis.clock.nextDue).toBeGreaterThan(redis.clock.now() + 10_000);
   });
 
+  it('keeps the channel for as long as somebody waits there, and ten seconds longer', async () => {
+    const first = await queued();
+    const second = wait();
+    await (await redis.call()).answer([1, 9000, TOKEN]);
+    first.cancel();
+    await (await redis.call()).answer(1);
+    await redis.clock.advanceAsync(15_000);
+    expect(redis.unsubscribed).toEqual([]);
+    second.cancel();
+    await redis.clock.advanceAsync(9_999);
+    expect(redis.unsubscribed).toEqual([]);
+    await redis.clock.advanceAsync(1);
+    expect(redis.unsubscribed).toEqual([expect.stringMatching(CHANNEL)]);
+  });
+
+  it('gives channels up one after the other', async () => {
+    const a = await queued();
+    a.cancel();
+    await (await redis.call()).answer(1);
+    await redis.clock.advanceAsync(4_000);
+    const b = await queued({ key: 'b' });
+    b.cancel();
+    await (await redis.call()).answer(1);
+    await redis.clock.advanceAsync(6_000);
+    expect(redis.unsubscribed).toHaveLength(1);
+    await redis.clock.advanceAsync(3_999);
+    expect(redis.unsubscribed).toHaveLength(1);
+    await redis.clock.advanceAsync(1);
+    expect(redis.unsubscribed).toHaveLength(2);
+  });
+
   it('shares the subscription with those that join meanwhile, in order', async () => {
     wait({ leaseMs: 1000 });
     wait({ leaseMs: 1001 });

@@ -43,6 +43,7 @@ describe('a link to Redis', () => {
   let unit: number;
   let prepare: (link: Link) => Promise<void>;
   let link: Link;
+  let dialer: { -readonly [name in keyof Dialer]: Dialer[name] };
 
   beforeEach(() => {
     clock = new FakeClock();
@@ -50,7 +51,7 @@ describe('a link to Redis', () => {
     said = [];
     unit = 0.5;
     prepare = async () => undefined;
-    const dialer: Dialer = {
+    dialer = {
       server: 'db:1',
       keyPrefix: '',
       isSentinel: false,
@@ -200,17 +201,125 @@ describe('a link to Redis', () => {
     expect(lines).toHaveLength(2);
   });
 
-  it('has patience with a server that answers slowly, one after the other', async () => {
+  it('has patience with a server that answers each request in time, although it never answers all of them', async () => {
     const line = await open();
-    const calls = [link.call(['A']), link.call(['B']), link.call(['C'])];
-    for (const i of [0, 1, 2]) {
-      clock.advance(400);
-      line.sent[i]!.answer(i);
+    const calls = [link.call(['0'])];
+    for (let i = 1; i <= 10; i++) {
+      clock.advance(160);
+      calls.push(link.call([`${i}`]));
+      clock.advance(160);
+      line.sent[i - 1]!.answer(i - 1);
       await nextTurn();
     }
-    expect(await Promise.all(calls)).toEqual([0, 1, 2]);
+    line.sent[10]!.answer(10);
+    expect(await Promise.all(calls)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     clock.advance(10_000);
     expect(line.isDestroyed).toBe(false);
+  });
+
+  it('fails a request without an answer after the request timeout, although others were answered before it', async () => {
+    const line = await open();
+    const [first, second] = [link.call(['A']), link.call(['B'])];
+    const third = failure(link.call(['C']));
+    clock.advance(300);
+    line.sent[0]!.answer(1);
+    await nextTurn();
+    clock.advance(199);
+    line.sent[1]!.answer(2);
+    await nextTurn();
+    expect(line.isDestroyed).toBe(false);
+    clock.advance(1);
+    await nextTurn();
+    expect(await Promise.all([first, second])).toEqual([1, 2]);
+    expect((await third).message).toContain('no answer for 500 ms');
+    expect(line.isDestroyed).toBe(true);
+  });
+
+  it('reads what has arrived before it fails a request: the process may have been stopped', async () => {
+    const line = await open();
+    const call = link.call(['A']);
+    // The answer is in the socket when the process goes on.
+    clock.afterPoll = (fn) => {
+      line.sent[0]!.answer('in time');
+      setImmediate(fn);
+    };
+    clock.advance(5_000);
+    expect(await call).toBe('in time');
+    await nextTurn();
+    expect(line.isDestroyed).toBe(false);
+  });
+
+  it('looks again when the next request would be late', async () => {
+    const line = await open();
+    const first = link.call(['A']);
+    clock.advance(200);
+    const second = failure(link.call(['B']));
+    clock.advance(200);
+    line.sent[0]!.answer(1);
+    expect(await first).toBe(1);
+    clock.advance(299);
+    expect(line.isDestroyed).toBe(false);
+    clock.advance(1);
+    expect((await second).message).toContain('no answer for 500 ms');
+  });
+
+  it('has patience with what was sent later, where the answer to the oldest arrives at the last moment', async () => {
+    const line = await open();
+    const first = link.call(['A']);
+    clock.advance(400);
+    const second = link.call(['B']);
+    clock.afterPoll = (fn) => {
+      line.sent[0]!.answer(1);
+      setImmediate(fn);
+    };
+    clock.advance(100);
+    expect(await first).toBe(1);
+    await nextTurn();
+    expect(line.isDestroyed).toBe(false);
+    line.sent[1]!.answer(2);
+    expect(await second).toBe(2);
+  });
+
+  it('tries again where not even an attempt can be made', async () => {
+    const { dial } = dialer;
+    dialer.dial = () => {
+      throw new Error('no such option');
+    };
+    expect((await failure(link.opened())).message).toContain('no such option');
+    dialer.dial = dial;
+    clock.advance(50);
+    expect(lines).toHaveLength(1);
+  });
+
+  it('takes no request while it is being made, and no word from a connection that is given up', async () => {
+    const opened = failure(link.opened());
+    expect((await failure(link.call(['A']))).message).toContain('not connected');
+    link.unsubscribe('c', false);
+    expect(last().sent).toEqual([]);
+    clock.advance(1_000);
+    await opened;
+    lines[0]!.accept();
+    await nextTurn();
+    expect(said).toEqual([expect.stringContaining('down')]);
+  });
+
+  it('takes what is refused to a client that is connected for final', async () => {
+    const line = await open();
+    const refused = failure(link.call(['A']));
+    line.sent[0]!.fail(new Error("NOPERM this user has no permissions to run the 'a' command"));
+    expect(await refused).toMatchObject({ code: 'CONFIG', isTransient: false });
+  });
+
+  it('says why it was dropped or closed', async () => {
+    const line = await open();
+    const dropped = failure(link.call(['A']));
+    link.kick();
+    expect((await dropped).message).toContain('the connection was dropped');
+    line.endDestroy();
+    expect(link.isClosed).toBe(false);
+    await link.close();
+    expect(link.isClosed).toBe(true);
+    expect((await failure(link.opened())).message).toContain('the connection is closed');
   });
 
   it('waits longer and longer where dropping the connection does not help, until one lasts', async () => {

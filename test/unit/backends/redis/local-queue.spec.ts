@@ -91,6 +91,39 @@ describe('the queue of a key in this process', () => {
     }
   });
 
+  it('looks soon and often for a holder that does not use these scripts, and at its usual pace for all others', async () => {
+    const pokedWithin = async (ms: number): Promise<boolean> => {
+      await redis.clock.advanceAsync(ms);
+      return (await redis.sent()).some(({ ops }) => ops.some(({ op }) => op === 'p'));
+    };
+    backend = await redis.backend({ foreignPollMs: 200 });
+    await queued({ key: 'foreign' }, [0, -1, 'somebody']);
+    expect(await pokedWithin(149)).toBe(false);
+    expect(await pokedWithin(151)).toBe(true);
+    for (const [key, reply] of [
+      ['ours', [0, -1, TOKEN]],
+      ['free', [0, -1, '']],
+      ['second', [1, -1, 'somebody']],
+    ] as const) {
+      redis = new ScriptedRedis();
+      backend = await redis.backend({ foreignPollMs: 200 });
+      await queued({ key }, reply);
+      expect([key, await pokedWithin(850)]).toEqual([key, false]);
+    }
+    redis = new ScriptedRedis();
+    backend = await redis.backend({ foreignPollMs: 200 });
+    await queued({ kind: 'sem', limit: 2 }, [0, -1, 'somebody']);
+    expect(await pokedWithin(850)).toBe(false);
+  });
+
+  it('asks nothing for those who left before their poke was sent', async () => {
+    const { caller } = await queued();
+    redis.publish('!lock:a');
+    caller.cancel();
+    const ops = (await redis.sent()).flatMap((call) => call.ops.map(({ op }) => op));
+    expect(ops).toEqual(['c']);
+  });
+
   it('pokes at once when told to look, and once more if it was on its way', async () => {
     await queued();
     redis.publish('!lock:b');

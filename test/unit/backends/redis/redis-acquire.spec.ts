@@ -196,10 +196,11 @@ describe('an acquire', () => {
   });
 
   it('tells at the deadline what was in the way', async () => {
-    redis.listener.down(lost());
+    const error = lost();
+    redis.listener.down(error);
     const caller = wait({ deadline: redis.clock.now() + 300 });
     await redis.clock.advanceAsync(300);
-    expect(caller.error).toBeInstanceOf(LockUnavailableError);
+    expect(caller.error).toBe(error);
     redis.listener.up();
     expect(await redis.sent()).toEqual([]);
   });
@@ -210,6 +211,7 @@ describe('an acquire', () => {
     expect(caller.error).toBeUndefined();
     await redis.clock.advanceAsync(1);
     expect(caller.error).toBeInstanceOf(AcquireTimeoutError);
+    expect(caller.error).toMatchObject({ key: 'a', server: 'here:6379' });
     const cancel = await redis.call();
     expect(cancel.ops).toMatchObject([{ op: 'c' }]);
     expect(cancel.ops[0]!.x).toContain(salt);
@@ -223,6 +225,7 @@ describe('an acquire', () => {
     const call = await redis.call();
     await redis.clock.advanceAsync(300);
     expect(caller.error).toBeInstanceOf(LockUnavailableError);
+    expect(caller.error).toMatchObject({ message: 'no answer in time', key: 'a', server: 'here:6379' });
     expect((await redis.call()).ops).toMatchObject([{ op: 'c' }]);
     await call.answer(DIGITS);
     expect(caller.grant).toBeUndefined();
@@ -232,7 +235,11 @@ describe('an acquire', () => {
     const caller = wait({ deadline: redis.clock.now() + 300 });
     const call = await redis.call();
     redis.clock.stall(300);
-    redis.clock.afterPoll(() => redis.publish(`g${DIGITS}${call.ops[0]!.x}lock:a`));
+    // The message is in the socket when the process goes on.
+    redis.clock.afterPoll = (fn) => {
+      redis.publish(`g${DIGITS}${call.ops[0]!.x}lock:a`);
+      fn();
+    };
     await redis.clock.advanceAsync(0);
     expect(caller.error).toBeUndefined();
     expect(caller.grant).toBeDefined();
@@ -246,6 +253,7 @@ describe('an acquire', () => {
     await call.answer(DIGITS, 500);
     expect(free.grant).toBeDefined();
     expect(taken.error).toBeInstanceOf(AcquireTimeoutError);
+    expect(taken.error).toMatchObject({ key: 'taken', server: 'here:6379' });
   });
 
   it('takes such a try back when nobody knows what came of it', async () => {
@@ -253,6 +261,22 @@ describe('an acquire', () => {
     await (await redis.call()).fail();
     expect(caller.error).toBeInstanceOf(LockUnavailableError);
     expect((await redis.call()).ops).toMatchObject([{ op: 'c' }]);
+  });
+
+  it('is over after the request timeout where such a try needs several requests', async () => {
+    redis.withSingles = true;
+    const caller = wait({ deadline: redis.clock.now() });
+    const first = await redis.call();
+    redis.clock.advance(3_000);
+    await first.reply(null);
+    const second = await redis.call();
+    redis.clock.advance(1_999);
+    expect(caller.error).toBeUndefined();
+    redis.clock.advance(1);
+    expect(caller.error).toBeInstanceOf(LockUnavailableError);
+    expect((await redis.call()).ops).toMatchObject([{ op: 'c' }]);
+    await second.answer(DIGITS);
+    expect(caller.grant).toBeUndefined();
   });
 
   it('is not sent at all when its caller leaves in the same turn', async () => {
@@ -349,6 +373,14 @@ describe('an acquire', () => {
     expect(call.script).toBe('semaphore');
     await call.answer(['L', 3]);
     expect(caller.error).toBeInstanceOf(LimitMismatchError);
+    expect(caller.error).toMatchObject({ key: 'a', server: 'here:6379' });
+  });
+
+  it('of a try refuses another limit than the semaphore has', async () => {
+    const one = backend.tryAcquire(request(redis.clock, { kind: 'sem', limit: 2 })).catch((error: unknown) => error);
+    await (await redis.call()).answer(['L', 3]);
+    expect(await one).toBeInstanceOf(LimitMismatchError);
+    expect(await one).toMatchObject({ key: 'a', server: 'here:6379' });
   });
 
   it('fails where the script answers something else', async () => {
@@ -393,6 +425,59 @@ describe('an acquire', () => {
     const cancel = await redis.call();
     expect(cancel.ops).toMatchObject([{ op: 'c' }]);
     expect(cancel.ops[0]!.x).toContain(call.ops[0]!.x);
+  });
+
+  it('of a try takes no longer than the request timeout, however many requests it needs', async () => {
+    redis.withSingles = true;
+    const one = backend.tryAcquire(request(redis.clock)).catch((error: unknown) => error);
+    const first = await redis.call();
+    redis.clock.advance(3_000);
+    await first.reply(null);
+    const second = await redis.call();
+    redis.clock.advance(2_000);
+    expect(await one).toBeInstanceOf(LockUnavailableError);
+    const cancel = await redis.call();
+    expect(cancel.ops).toMatchObject([{ op: 'c', x: expect.stringContaining(second.ops[0]!.x) }]);
+    await cancel.answer(0);
+    // The cancel has overtaken it, and is sent once more.
+    await second.answer(DIGITS);
+    expect((await redis.call()).ops).toMatchObject([{ op: 'c', x: cancel.ops[0]!.x }]);
+    expect(await one).toMatchObject({ message: 'no answer in time', key: 'a', server: 'here:6379' });
+  });
+
+  it('of a try that was busy, but too late, has nothing to take back', async () => {
+    const one = backend.tryAcquire(request(redis.clock)).catch((error: unknown) => error);
+    const call = await redis.call();
+    redis.clock.advance(5_000);
+    expect(await one).toBeInstanceOf(LockUnavailableError);
+    await (await redis.call()).answer(0);
+    await call.answer(300);
+    expect(await redis.sent()).toEqual([]);
+  });
+
+  it('of a try is answered once: by what arrives while its time is over', async () => {
+    const one = backend.tryAcquire(request(redis.clock));
+    const call = await redis.call();
+    let judge!: () => void;
+    redis.clock.afterPoll = (fn) => (judge = fn);
+    redis.clock.advance(5_000);
+    await call.answer(DIGITS);
+    judge();
+    expect(await one).not.toBeNull();
+    expect(await redis.sent()).toEqual([]);
+  });
+
+  it('of a try that waits behind another one is not sent when its time is over', async () => {
+    redis.withSingles = true;
+    const one = backend.tryAcquire(request(redis.clock)).catch((error: unknown) => error);
+    const first = await redis.call();
+    const two = backend.tryAcquire(request(redis.clock)).catch((error: unknown) => error);
+    expect(await redis.sent()).toEqual([]);
+    redis.clock.advance(5_000);
+    expect(await one).toBeInstanceOf(LockUnavailableError);
+    expect(await two).toBeInstanceOf(LockUnavailableError);
+    await first.fail();
+    expect((await redis.call()).ops).toMatchObject([{ op: 'c', x: expect.stringContaining(first.ops[0]!.x) }]);
   });
 
   it('of a key whose holder uses something else waits all the same', async () => {

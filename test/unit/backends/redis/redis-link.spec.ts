@@ -21,6 +21,55 @@ describe('the start of the Redis backend', () => {
     expect(redis.listener).toBeUndefined();
   });
 
+  it('is what a try misses before it', async () => {
+    const redis = new ScriptedRedis();
+    const error: unknown = await redis
+      .newBackend()
+      .tryAcquire(request(redis.clock))
+      .catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', message: 'the Redis backend has not been started' });
+  });
+
+  it('probes once, although the driver is up before it says that it is open', async () => {
+    const redis = new ScriptedRedis();
+    let probes = 0;
+    const command = redis.command.bind(redis);
+    redis.command = (...args) => (probes++, command(...args));
+    redis.open = async (listener) => {
+      redis.listener = listener;
+      listener.up();
+    };
+    await redis.backend();
+    expect(probes).toBe(1);
+    expect(redis.events.map(({ state }) => state)).toEqual(['up']);
+  });
+
+  it('says nothing of a probe that ends after the close', async () => {
+    const redis = new ScriptedRedis();
+    let answer!: () => void;
+    redis.subscribe = () => new Promise((resolve) => (answer = resolve));
+    const backend = redis.newBackend();
+    const starting = backend.start().catch(() => undefined);
+    await turn();
+    const closing = backend.close(0);
+    redis.clock.advance(0);
+    await closing;
+    answer();
+    await starting;
+    expect(redis.events).toEqual([]);
+  });
+
+  it('opens no second connection where it has failed, and may still succeed', async () => {
+    const redis = new Unreachable();
+    let opened = 0;
+    const open = redis.open.bind(redis);
+    redis.open = (listener) => (opened++, open(listener));
+    const backend = redis.newBackend();
+    await expect(backend.start()).rejects.toThrow(LockUnavailableError);
+    await expect(backend.start()).rejects.toThrow(LockUnavailableError);
+    expect(opened).toBe(1);
+  });
+
   it('says what it can do, and that the link is up', async () => {
     const redis = new ScriptedRedis();
     const backend = redis.newBackend();
@@ -98,8 +147,27 @@ describe('the start of the Redis backend', () => {
     };
     await expect(backend.start()).rejects.toThrow(LockUnavailableError);
     redis.command = command;
-    await redis.clock.advanceAsync(500);
+    await redis.clock.advanceAsync(499);
     await turn();
+    await expect(backend.start()).rejects.toThrow(LockUnavailableError);
+    await redis.clock.advanceAsync(1);
+    await turn();
+    expect(await backend.start()).toBe(backend.capabilities);
+  });
+
+  it('takes no longer than the request timeout once it is connected, however many requests that needs', async () => {
+    const redis = new ScriptedRedis();
+    const backend = redis.newBackend();
+    let drop!: (error: Error) => void;
+    redis.subscribe = () => new Promise((_, reject) => (drop = reject));
+    redis.kick = () => drop(lost());
+    const starting = expect(backend.start()).rejects.toThrow(LockUnavailableError);
+    await turn();
+    redis.clock.advance(5_000);
+    await starting;
+    expect(redis.events).toEqual([]);
+    redis.subscribe = async () => undefined;
+    redis.listener.up();
     expect(await backend.start()).toBe(backend.capabilities);
   });
 
@@ -140,15 +208,16 @@ describe('the start of the Redis backend', () => {
     const backend = await redis.backend();
     const error = lost();
     redis.listener.down(error);
-    redis.listener.down(error);
+    redis.listener.down(lost());
     redis.listener.up();
     expect(redis.events.map(({ state }) => state)).toEqual(['up', 'down', 'up']);
     expect(redis.events[1]!.error).toBe(error);
     await backend.close(100);
     redis.listener.down(error);
     redis.listener.up();
-    redis.publish('!lock:a');
+    redis.publish(`g${DIGITS}aaaaaaaaaa000001lock:a`);
     expect(redis.events).toHaveLength(3);
+    expect(await redis.sent()).toEqual([]);
   });
 
   it('can be closed before it, and while it lasts', async () => {

@@ -310,6 +310,26 @@ describe('several keys', () => {
     await expect(trying).rejects.toBe('enough');
   });
 
+  it('of which one is busy are answered soon, although what was taken cannot be given back', async () => {
+    busy('b');
+    world.backend.onRelease = forever;
+    const answers: unknown[] = [];
+    void world.client.tryAcquire(['a', 'b']).then((lock) => answers.push(lock));
+    await world.clock.advanceAsync(249);
+    expect(answers).toEqual([]);
+    await world.clock.advanceAsync(1);
+    expect(answers).toEqual([null]);
+  });
+
+  it('whose release is not answered are queued for all the same', async () => {
+    const { grant } = busy('b');
+    world.backend.onRelease = forever;
+    const waiting = world.client.acquire(['a', 'b'], { acquireTimeoutS: 5 });
+    await world.clock.advanceAsync(250);
+    grant('b');
+    expect((await waiting).isHeld).toBe(true);
+  });
+
   it('are tried once for as long as the server takes to answer', async () => {
     const { backend, clock } = world;
     backend.onTry = (req) => new Promise((resolve) => clock.setTimer(() => resolve(backend.grantFor(req)), 100));

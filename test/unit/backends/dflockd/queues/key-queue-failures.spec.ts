@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { KeyQueue } from '../../../../../lib/backends/dflockd/queues/key-queue.js';
 import {
   AuthError,
   ConfigError,
@@ -8,30 +7,13 @@ import {
   ShuttingDownError,
   UnsupportedError,
 } from '../../../../../lib/common/errors.js';
-import { FakeWaiter, FakeLane } from '../support/fake-lane.js';
-import { FakeQueuePool } from '../support/fake-queue-pool.js';
+import { FakeLane } from '../support/fake-lane.js';
+import { join, make, pool, queue, TAKE } from '../support/made-key-queue.js';
 
-const resource = { kind: 'lock', key: 'k', limit: 1 } as const;
-const TAKE = { t: 'acquire', kind: 'lock', key: 'k', limit: 1, leaseMs: 10_000 };
 /** Pauses are three quarters of their bounds: 25 ms at first, 250 ms at most. */
 const PAUSE = 0.75 * 25;
 
-let pool: FakeQueuePool;
-let queue: KeyQueue;
-let changes: string[];
-
-function make(state: 'trying' | 'pausing'): void {
-  changes = [];
-  pool = new FakeQueuePool();
-  queue = new KeyQueue(resource, pool, { changed: (of, from) => changes.push(`${from} → ${of.state}`) }, state);
-}
-
 beforeEach(() => make('pausing'));
-
-const join = (waiter = new FakeWaiter()): FakeWaiter => {
-  queue.join(waiter);
-  return waiter;
-};
 
 describe('a key queue in trouble', () => {
   const lose = (at: number): void => pool.asked[at]!.taken(new LockUnavailableError('gone'));

@@ -1,29 +1,11 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { KeyQueue } from '../../../../../lib/backends/dflockd/queues/key-queue.js';
 import { nextTurn } from '../../../../../lib/common/system.js';
 import { FakeWaiter, FakeLane } from '../support/fake-lane.js';
-import { FakeQueuePool } from '../support/fake-queue-pool.js';
+import { changes, join, make, pool, queue, TAKE } from '../support/made-key-queue.js';
 
-const resource = { kind: 'lock', key: 'k', limit: 1 } as const;
 const granted = { s: 'granted', token: 'x', leaseMs: 10_000 } as const;
-const TAKE = { t: 'acquire', kind: 'lock', key: 'k', limit: 1, leaseMs: 10_000 };
-
-let pool: FakeQueuePool;
-let queue: KeyQueue;
-let changes: string[];
-
-function make(state: 'trying' | 'pausing'): void {
-  changes = [];
-  pool = new FakeQueuePool();
-  queue = new KeyQueue(resource, pool, { changed: (of, from) => changes.push(`${from} → ${of.state}`) }, state);
-}
 
 beforeEach(() => make('pausing'));
-
-const join = (waiter = new FakeWaiter()): FakeWaiter => {
-  queue.join(waiter);
-  return waiter;
-};
 
 describe('the places of a key queue', () => {
   it('are as many as its waiters, and no more than waitersPerKey', () => {

@@ -1,0 +1,141 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { LinkEvent } from '../../../../lib/backends/backend.js';
+import type { RedisBackend } from '../../../../lib/backends/redis/redis.js';
+import { LockKeyError, LockLostError, LockUnavailableError, ShuttingDownError } from '../../../../lib/common/errors.js';
+import { Caller, DIGITS, lost, request, ScriptedRedis } from './scripted-redis.js';
+
+const TOKEN = '1700000000000000aaaaaaaaaa000001';
+
+describe('the Redis backend', () => {
+  let redis: ScriptedRedis;
+  let backend: RedisBackend;
+  let asked: string[];
+  let reply: unknown;
+
+  beforeEach(async () => {
+    redis = new ScriptedRedis();
+    backend = await redis.backend();
+    asked = [];
+    const { info } = redis;
+    redis.command = async (key, args) => {
+      asked.push(`${key ?? 'any'}: ${args.join(' ')}`);
+      return args[0] === 'INFO' ? info : reply;
+    };
+  });
+
+  it('finds a lock held where its key exists', async () => {
+    reply = 1;
+    expect(await backend.isLocked('a', 'lock')).toBe(true);
+    reply = '0';
+    expect(await backend.isLocked('a', 'lock')).toBe(false);
+    expect(asked).toEqual(['lock:a: EXISTS lock:a', 'lock:a: EXISTS lock:a']);
+  });
+
+  it('finds a semaphore held where it has holders', async () => {
+    const answers = [backend.isLocked('a', 'sem'), backend.isLocked('b', 'sem')];
+    const call = await redis.call();
+    expect(call.ops).toMatchObject([
+      { key: 'sem:a', op: 'i' },
+      { key: 'sem:b', op: 'i' },
+    ]);
+    await call.answer(2, 0);
+    expect(await Promise.all(answers)).toEqual([true, false]);
+    const failed = backend.isLocked('a', 'sem');
+    const failing = expect(failed).rejects.toBeInstanceOf(LockUnavailableError);
+    await (await redis.call()).fail();
+    await failing;
+    const refused = expect(backend.isLocked('a', 'sem')).rejects.toBeInstanceOf(LockKeyError);
+    await (await redis.call()).answer(['E', 'WRONGTYPE x']);
+    await refused;
+  });
+
+  it('asks whether the server is there', async () => {
+    await backend.ping();
+    expect(asked).toEqual(['any: PING']);
+    redis.listener.down(lost());
+    await expect(backend.ping()).rejects.toBeInstanceOf(LockUnavailableError);
+    await expect(backend.isLocked('a', 'lock')).rejects.toBeInstanceOf(LockUnavailableError);
+    await expect(backend.stats()).rejects.toBeInstanceOf(LockUnavailableError);
+    expect(asked).toHaveLength(1);
+  });
+
+  it('counts what has happened', async () => {
+    for (const key of ['a', 'a', 'b']) Caller.wait(backend, redis.clock, { key });
+    await (await redis.call()).answer([0, 9000, TOKEN], [1, 9000, TOKEN], [0, 9000, TOKEN]);
+    const slot = backend.tryAcquire(request(redis.clock, { kind: 'sem' }));
+    await (await redis.call()).answer(DIGITS);
+    await slot;
+    redis.publish(`g${DIGITS}bbbbbbbbbb000001lock:z`);
+    expect((await redis.call()).ops).toMatchObject([{ key: 'lock:z', op: 'r' }]);
+    expect(await backend.stats()).toEqual([
+      {
+        ...{ server: 'here:6379', version: '7.0.15', role: 'master', memoryPolicy: 'noeviction', connectedReplicas: 0 },
+        ...{ pokes: 0, lostPlaces: 0, confirmations: 0, orphans: 1, queues: 2, waiters: 3, calls: 4, ops: 5 },
+      },
+    ]);
+  });
+
+  it('tells of its link until nobody wants to hear it', () => {
+    const events: LinkEvent[] = [];
+    const stop = backend.onLink((event) => events.push(event));
+    let suspicions = 0;
+    const forget = backend.onSuspect(() => suspicions++);
+    redis.listener.down(lost());
+    redis.listener.up();
+    expect([events.length, suspicions]).toEqual([2, 1]);
+    stop();
+    forget();
+    redis.listener.down(lost());
+    redis.listener.up();
+    expect([events.length, suspicions]).toEqual([2, 1]);
+  });
+
+  it('renews a slot of a semaphore by an op of its script', async () => {
+    const slot = backend.tryAcquire(request(redis.clock, { kind: 'sem', limit: 3 }));
+    await (await redis.call()).answer(DIGITS);
+    const grant = (await slot)!;
+    const renew = (): Promise<unknown> => backend.renew(grant, 20_000).catch((error: unknown) => error);
+    const outcomes = [];
+    for (const answer of [1, 0, ['E', 'WRONGTYPE x']]) {
+      const outcome = renew();
+      const call = await redis.call();
+      expect(call.ops).toEqual([{ key: 'sem:a', op: 'n', x: grant.token, y: '20000' }]);
+      await call.answer(answer);
+      outcomes.push(await outcome);
+    }
+    const last = renew();
+    await (await redis.call()).fail();
+    outcomes.push(await last);
+    expect(outcomes[0]).toEqual({ validFrom: 1000, leaseMs: 20_000 });
+    expect(outcomes[1]).toBeInstanceOf(LockLostError);
+    expect(outcomes[2]).toBeInstanceOf(LockKeyError);
+    expect(outcomes[3]).toBeInstanceOf(LockUnavailableError);
+  });
+
+  it('says the same trouble again only after ten seconds', async () => {
+    const trouble = async (): Promise<void> => {
+      const one = backend.tryAcquire(request(redis.clock)).catch(() => undefined);
+      await (await redis.call()).answer(['E', 'OOM command not allowed']);
+      await one;
+      await (await redis.call()).answer(0);
+    };
+    const told = (): number => redis.events.filter(({ state }) => state === 'degraded').length;
+    await trouble();
+    await redis.clock.advanceAsync(9_999);
+    await trouble();
+    expect(told()).toBe(1);
+    await redis.clock.advanceAsync(1);
+    await trouble();
+    expect(told()).toBe(2);
+  });
+
+  it('refuses those who wait when it is closed, naming the server', async () => {
+    const caller = Caller.wait(backend, redis.clock);
+    await (await redis.call()).answer([0, 9000, TOKEN]);
+    const closing = backend.close(0);
+    await redis.clock.advanceAsync(0);
+    await closing;
+    expect(caller.error).toBeInstanceOf(ShuttingDownError);
+    expect(caller.error).toMatchObject({ server: 'here:6379' });
+  });
+});
