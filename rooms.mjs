@@ -22,7 +22,7 @@ export const ROOMS = {
   'backends/dflockd/queues': room('common protocol backends/dflockd/lanes'),
   'backends/dflockd': room('common protocol backends backends/dflockd/lanes backends/dflockd/queues', 'node:tls'),
   'backends/embedded': room('common protocol core daemon backends'),
-  'backends/postgres/ids': room('backends', 'node:crypto'),
+  'backends/postgres/ids': room('common backends', 'node:crypto'),
   'backends/redis/scripts': room('common backends', 'node:crypto'),
   'backends/redis/drivers': room('common backends/redis/scripts'),
   'backends/redis': room('common backends backends/redis/scripts backends/redis/drivers'),
@@ -41,6 +41,8 @@ export const ROOMS = {
       'locks/tickets locks/signals',
     'rxjs',
   ),
+  sql: room('common'),
+  transactions: room('common backends backends/postgres/ids locks/options sql'),
   'dropin/dflockd-client': room(
     'common protocol backends locks/lease locks/options locks/handle locks/signals',
     'node:net node:string_decoder node:tls',
@@ -75,7 +77,7 @@ export const ROOMS = {
   cli: room('common daemon', 'node:fs node:stream node:v8'),
   entries: room(
     'common protocol daemon backends backends/dflockd/lanes backends/embedded ' +
-      'backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks dropin/dflockd-client ' +
+      'backends/postgres/ids backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks sql transactions dropin/dflockd-client ' +
       'dropin/simple-distributed-lock nest/errors nest/methods nest/requests nest nest/decorators testing',
   ),
   'entries/testing': room('testing/backend'),
@@ -108,6 +110,8 @@ export const HOLDS = {
   'locks/tickets': 'tickets: places in a queue that are taken now and waited for later',
   'locks/signals': 'publish and subscribe',
   locks: '`LockClient`, which combines the folders below it',
+  sql: 'transactions of SQL libraries, recognised by their shapes, and whether they are open',
+  transactions: 'locks that a database transaction holds: `lockInTransaction`',
   'dropin/dflockd-client': 'the classes and functions of dflockd-client, under their own names',
   'dropin/simple-distributed-lock':
     'the class `Lock` of simple-distributed-lock, over the scripts of the Redis backend',

@@ -43,7 +43,7 @@ async function isHeard(url: string): Promise<boolean> {
 }
 
 describePostgresVersions('a Postgres server of a test', (version) => {
-  it('answers, runs as an ordinary user, and is gone with its port and its folder when it is stopped', async () => {
+  long('answers, runs as an ordinary user, and is gone with its port and its folder when it is stopped', async () => {
     const server = await start({ version });
     const [row] = await server.query("select current_setting('server_version_num')::int / 10000 as version");
     expect(row).toEqual({ version });
