@@ -20,10 +20,10 @@ export const typeOrm: Library = {
         return isolation ? source.transaction('SERIALIZABLE', run) : source.transaction(run);
       },
       outside: {
-        'data source': source,
+        dataSource: source,
         manager: source.manager,
-        'query runner': runner,
-        'manager of a query runner': runner.manager,
+        runner,
+        managerOfRunner: runner.manager,
         repository: source.getRepository(schema),
       },
       async close() {
@@ -45,7 +45,7 @@ export const prismaLibrary: Library = {
           timeout: PATIENCE_MS,
           ...(isolation && { isolationLevel: 'Serializable' }),
         }),
-      outside: { prisma, 'extended client': prisma.$extends({}) },
+      outside: { prisma, extended: prisma.$extends({}) },
       close: () => prisma.$disconnect(),
     };
   },
@@ -68,7 +68,7 @@ export const mikroOrm: Library = {
             (em) => body({ tx: em, query: (text) => em.execute(text) }),
             isolation ? { isolationLevel: IsolationLevel.SERIALIZABLE } : {},
           ),
-      outside: { 'global em': orm.em, fork: orm.em.fork() },
+      outside: { globalEm: orm.em, em: orm.em.fork() },
       close: () => orm.close(),
     };
   },

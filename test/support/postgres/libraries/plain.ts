@@ -43,7 +43,7 @@ export const postgresJs: Library = {
         sql.begin(isolation ? `isolation level ${isolation}` : '', (tx) =>
           body({ tx, query: async (text) => [...(await tx.unsafe<Record<string, unknown>[]>(text))] }),
         )) as never,
-      outside: { sql, 'reserved connection': reserved },
+      outside: { sql, reserved },
       async close() {
         reserved.release();
         await sql.end();
