@@ -153,6 +153,17 @@ describeLong(describePostgres, 'lockInTransaction', () => {
       }
     });
 
+    it('refuses it also in the callback of a transaction, where it is given by mistake', async () => {
+      // MikroORM finds the transaction of the callback.
+      const mistakes = Object.entries(connected.outside).filter(([name]) => name !== 'globalEm');
+      for (const [name, outside] of mistakes) {
+        const error = await connected.transaction(async () =>
+          lockInTransaction(outside as never, 'a').catch((reason: unknown) => reason),
+        );
+        expect([name, error]).toEqual([name, expect.any(ConfigError)]);
+      }
+    });
+
     it('refuses a transaction that is over', async () => {
       const kept = await connected.transaction(async ({ tx }) => tx);
       await expect(lockInTransaction(kept, 'a')).rejects.toThrow();
