@@ -1,6 +1,7 @@
 import { ConfigError } from '../common/errors.js';
 import { show } from '../common/shown.js';
 import { type RecognisedSql, recogniseSql, type SqlRow } from './recognise.js';
+import { sqlStateOf } from './sql-state.js';
 
 /** A transaction of Postgres that was open a moment ago. */
 export interface OpenTransaction extends RecognisedSql {
@@ -30,12 +31,24 @@ export async function openTransaction(
   const sql = recogniseSql(tx, where);
   const columns = Object.entries({ began: BEGAN, pid: 'pg_backend_pid()', ...facts });
   const list = columns.map(([name, expression]) => `(${expression})::text as ${name}`);
-  const [row = {}] = await sql.query(`select ${list.join(', ')}`);
+  const [row = {}] = await sql.query(`select ${list.join(', ')}`).catch((error: unknown) => {
+    if (!isOtherDialect(error)) throw error;
+    throw new ConfigError(`${where}: the server behind ${sql.library} does not understand SQL of Postgres`, {
+      cause: error,
+    });
+  });
   const { began, pid, ...rest } = row;
   if (!isNumber(began) || !isNumber(pid)) {
     throw new ConfigError(`${where}: ${sql.library} does not answer as Postgres does: ${show(began)}, ${show(pid)}`);
   }
   return { ...sql, guard: `${BEGAN} = ${began} and pg_backend_pid() = ${pid}`, facts: rest };
+}
+
+/** A syntax error, or a function that does not exist: nothing that Postgres could say here, but that a right is missing. */
+function isOtherDialect(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  if (state !== undefined) return state.startsWith('42') && state !== '42501';
+  return /^(SQLITE_|EREQUEST|ORA-)/.test(String((error as { code?: unknown } | null)?.code));
 }
 
 /** The time of now() in µs: text of it depends on settings. */

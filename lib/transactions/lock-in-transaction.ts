@@ -35,8 +35,9 @@ export interface TransactionLock {
  * @param key as everywhere; one that the transaction has already is granted again
  * @throws AcquireTimeoutError if the lock is not free in time. Postgres has then aborted the transaction, unless
  * `timeoutMs` is 0.
- * @throws ConfigError if `tx` is not a transaction, or none is open; for a server that is a standby or has no advisory
- * locks; for wrong options
+ * @throws ConfigError if `tx` is not a transaction, or none is open; for a server without the advisory locks of Postgres;
+ * for wrong options
+ * @throws LockUnavailableError for a server that is a standby
  * @throws LockKeyError for an invalid key. Other errors are those of the library.
  *
  * @example

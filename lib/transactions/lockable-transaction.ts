@@ -9,7 +9,7 @@ const FACTS = {
   standby: 'pg_is_in_recovery()',
 };
 
-const WARNING = 'DFLOCKD_SNAPSHOT_BEFORE_LOCK';
+const WARNING = 'SNAPSHOT_BEFORE_LOCK';
 /** Shared by all copies of this package in the process. */
 const warned = shared('transaction-lock-warnings', () => new Set<string>());
 

@@ -176,7 +176,7 @@ describeLong(describePostgres, 'lockInTransaction', () => {
       }
       const warnings = warn.mock.calls.map(([, options]) => options as unknown);
       warn.mockRestore();
-      const expected = { type: 'DflockdWarning', code: 'DFLOCKD_SNAPSHOT_BEFORE_LOCK' };
+      const expected = { type: 'DflockdWarning', code: 'SNAPSHOT_BEFORE_LOCK' };
       expect(warnings).toEqual(library === libraries[0] ? [expected] : []);
     });
 

@@ -70,6 +70,25 @@ describe('lockInTransaction', () => {
     },
   );
 
+  it.each([
+    ['MySQL', { code: 'ER_PARSE_ERROR', sqlState: '42000' }],
+    ['SQLite', { code: 'SQLITE_ERROR' }],
+    ['SQL Server', { code: 'EREQUEST' }],
+  ])('says that %s does not understand it', async (_name, fields) => {
+    const cause = Object.assign(new Error('syntax'), fields);
+    const refused = lockInTransaction({ query: () => Promise.reject(cause) }, 'a');
+    await expect(refused).rejects.toThrow(expect.objectContaining({ name: 'ConfigError', cause }));
+    await expect(refused).rejects.toThrow('the server behind pg does not understand SQL of Postgres');
+  });
+
+  it.each([{ code: '42501' }, { code: '57P01' }, { code: 'ECONNRESET' }, {}])(
+    'passes on an error with %p of the library',
+    async (fields) => {
+      const error = Object.assign(new Error('the server failed'), fields);
+      await expect(lockInTransaction({ query: () => Promise.reject(error) }, 'a')).rejects.toBe(error);
+    },
+  );
+
   it('locks only in the session and the transaction that answered', async () => {
     const client = clientOf({});
     await expect(lockInTransaction(client, 'a', { timeoutMs: 5.2 })).resolves.toEqual({ fence: 1796002953230000000n });
