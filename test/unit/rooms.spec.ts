@@ -94,7 +94,13 @@ describe('lint', () => {
 /** What must not be loaded with an entry: rooms, with all that is in them, and packages. */
 const KEPT_APART: Record<string, readonly (string | RegExp)[]> = {
   index: [/^(dropin|cli|testing)(\/|$)/, /^backends\/(redis|postgres)/, 'transactions', /^@nestjs\/(?!common$|core$)/],
-  client: [/^(nest|cli|testing)(\/|$)/, /^backends\/(redis|postgres)/, 'transactions', /^@nestjs\//, 'reflect-metadata'],
+  client: [
+    /^(nest|cli|testing)(\/|$)/,
+    /^backends\/(redis|postgres)/,
+    'transactions',
+    /^@nestjs\//,
+    'reflect-metadata',
+  ],
   daemon: [/^(nest|cli|testing|locks|backends|dropin)(\/|$)/, /^@nestjs\//, 'reflect-metadata', 'rxjs'],
   redis: [/^(nest|cli|testing|locks|core|daemon|protocol)(\/|$)/, /^@nestjs\//, 'reflect-metadata', 'rxjs'],
   postgres: [
@@ -103,7 +109,13 @@ const KEPT_APART: Record<string, readonly (string | RegExp)[]> = {
     'reflect-metadata',
     'rxjs',
   ],
-  'testing/backend': [/^(nest|cli|dropin)(\/|$)/, /^backends\/(redis|postgres)/, 'transactions', /^@nestjs\//, 'reflect-metadata'],
+  'testing/backend': [
+    /^(nest|cli|dropin)(\/|$)/,
+    /^backends\/(redis|postgres)/,
+    'transactions',
+    /^@nestjs\//,
+    'reflect-metadata',
+  ],
   testing: [/^(dropin|cli)(\/|$)/, /^backends\/(redis|postgres)/, 'transactions', /^@nestjs\/(?!common$|core$)/],
 };
 /** What users have installed anyway, and what this package asks them to install. */

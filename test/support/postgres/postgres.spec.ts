@@ -128,6 +128,19 @@ describePostgres('what a test does to a Postgres server', () => {
     expect(server.isRunning).toBe(false);
   });
 
+  long('leaves no shared memory behind when it was killed', async () => {
+    const server = await start();
+    const [segment] = await server.query(
+      `select split_part(trim(line), ' ', -1) as id
+       from (select (string_to_array(pg_read_file('postmaster.pid'), E'\\n'))[7] as line) as seventh`,
+    );
+    const segments = (): string => readFileSync('/proc/sysvipc/shm', 'utf8');
+    expect(segments()).toContain(` ${String(segment!['id'])} `);
+    await server.kill();
+    await server.stop();
+    expect(segments()).not.toContain(` ${String(segment!['id'])} `);
+  });
+
   long('shows advisory locks by the ids that JavaScript has', async () => {
     const server = await start();
     const client = await server.connect();

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { freePort } from '../redis/ports.js';
 import { until } from '../until.js';
 import { DEFAULT_VERSION, programOf } from './binary.js';
-import { Child, hand } from './child.js';
+import { Child, hand, runProgram } from './child.js';
 import { fillData, folderFor } from './data-folder.js';
 
 export interface PostgresOptions {
@@ -168,6 +168,7 @@ export class PostgresServer {
   /** Ends it and removes its folder. */
   async stop(): Promise<void> {
     if (this.isRunning) await this.shutDown('immediate');
+    await this.removeSegment();
     await rm(this.folder, { recursive: true, force: true });
   }
 
@@ -189,6 +190,13 @@ export class PostgresServer {
       throw new Error(`${error.message}\n${this.output}`);
     });
     await this.child.ended;
+  }
+
+  /** A killed server leaves a segment of shared memory behind, which its next start would remove. */
+  private async removeSegment(): Promise<void> {
+    const lines = (await readFile(this.data('postmaster.pid'), 'utf8').catch(() => '')).split('\n');
+    const [, id] = /^\s*\d+\s+(\d+)$/.exec(lines[6] ?? '') ?? [];
+    if (id !== undefined) await runProgram('ipcrm', ['-m', id]).catch(() => undefined);
   }
 
   private data(name: string): string {
