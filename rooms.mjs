@@ -13,15 +13,18 @@ export const ROOMS = {
   common: room('', 'node:crypto node:net node:os node:perf_hooks node:timers node:util'),
   protocol: room('common'),
   core: room('common protocol'),
-  daemon: room(
+  'daemon/shared': room(
     'common protocol core',
-    'node:cluster node:crypto node:dns/promises node:fs node:net node:os node:path node:stream node:tls',
+    'node:cluster node:crypto node:dns/promises node:fs node:net node:os node:path',
   ),
+  'daemon/fairness': room('common protocol core'),
+  'daemon/tcp': room('common protocol core daemon/shared daemon/fairness', 'node:net node:stream node:tls'),
+  daemon: room('common core daemon/shared daemon/fairness daemon/tcp', 'node:net node:stream node:tls'),
   backends: room('common'),
   'backends/dflockd/lanes': room('common protocol', 'node:net node:tls'),
   'backends/dflockd/queues': room('common protocol backends/dflockd/lanes'),
   'backends/dflockd': room('common protocol backends backends/dflockd/lanes backends/dflockd/queues', 'node:tls'),
-  'backends/embedded': room('common protocol core daemon backends'),
+  'backends/embedded': room('common protocol core daemon/shared daemon backends'),
   'backends/postgres/ids': room('common backends', 'node:crypto'),
   'backends/redis/scripts': room('common backends', 'node:crypto'),
   'backends/redis/drivers': room('common backends/redis/scripts'),
@@ -74,9 +77,9 @@ export const ROOMS = {
       'nest/shared nest/methods nest',
     '@nestjs/common',
   ),
-  cli: room('common daemon', 'node:fs node:stream node:v8'),
+  cli: room('common daemon/shared daemon', 'node:fs node:stream node:v8'),
   entries: room(
-    'common protocol daemon backends backends/dflockd/lanes backends/embedded ' +
+    'common protocol daemon/shared daemon backends backends/dflockd/lanes backends/embedded ' +
       'backends/postgres/ids backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks sql transactions dropin/dflockd-client ' +
       'dropin/simple-distributed-lock nest/errors nest/methods nest/requests nest nest/decorators testing',
   ),
@@ -92,7 +95,10 @@ export const HOLDS = {
   common: 'errors, clock and timers, alarms, option checks, redaction of messages; knows nothing of locks',
   protocol: 'the dflockd protocol: requests, replies, encoders and decoders, limits, patterns, shards; no I/O',
   core: 'the lock engine: holders, queues, leases, fences, signals, statistics; no I/O, no clock',
-  daemon: 'the server: port, sessions, fairness between clients, shutdown',
+  'daemon/shared': 'options of the server, its log, its ports, its engine, the comparison of tokens',
+  'daemon/fairness': 'what keeps clients from delaying each other: shares, batches, limits',
+  'daemon/tcp': 'sessions of the line protocol, on TCP and TLS',
+  daemon: 'the server: listeners, drain, shutdown',
   backends: 'the interface between locks and the backends that hold them',
   'backends/dflockd/lanes': 'connections to a dflockd server: dialing, pipelining, heartbeats, reconnecting',
   'backends/dflockd/queues': 'the queues of callers in this process, and their places in the queues of the server',

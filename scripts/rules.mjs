@@ -21,16 +21,28 @@ function copyTree() {
   return tree;
 }
 
-/** Runs the tests with these names, in one process for all specs; returns how many passed and failed. */
+/** Runs the tests with these names, in one process for all specs; returns how many passed and failed, and all results. */
 async function run(tree, specs, names) {
   const report = join(tree, 'report.json');
   const pattern = names.map(escaped).join('|');
   const args = [...JEST, '-w', '1', '--json', `--outputFile=${report}`, '-t', pattern, ...new Set(specs)];
   const jest = spawn(process.execPath, args, { cwd: tree, stdio: 'ignore' });
   await new Promise((resolve) => jest.on('close', resolve));
-  const { numPassedTests: passed, numFailedTests: failed } = JSON.parse(readFileSync(report, 'utf8'));
+  const {
+    numPassedTests: passed,
+    numFailedTests: failed,
+    testResults: results,
+  } = JSON.parse(readFileSync(report, 'utf8'));
   rmSync(report);
-  return { passed, failed };
+  return { passed, failed, results };
+}
+
+/** The name of a test with its subject, which is in the titles of the blocks around it. */
+function nameIn(results, { spec, test }) {
+  const all = results.find(({ name }) => name.endsWith(spec)).assertionResults;
+  const [first, ...others] = all.filter(({ fullName, status }) => status === 'passed' && fullName.includes(test));
+  // Of a table of tests, the title without the values of a row.
+  return [...first.ancestorTitles, others.length > 0 ? test : first.title].join(': ');
 }
 
 async function goesRed(tree, { file, from, to, spec, test }) {
@@ -48,11 +60,12 @@ async function goesRed(tree, { file, from, to, spec, test }) {
   }
 }
 
-function writeTable(removals) {
-  const rows = removals.map(({ rule, out, spec, test }, i) => {
+function writeTable(removals, results) {
+  const rows = removals.map((removal, i) => {
+    const { rule, out, spec } = removal;
     const isFirst = removals[i - 1]?.rule !== rule;
     const said = isFirst ? RULES[rule - 1] : '';
-    return `| ${isFirst ? rule : ''} | ${said} | ${out} | ${test.replaceAll('|', '\\|')} (\`${spec}\`) |`;
+    return `| ${isFirst ? rule : ''} | ${said} | ${out} | ${nameIn(results, removal).replaceAll('|', '\\|')} (\`${spec}\`) |`;
   });
   const table = ['| | rule | removed, one at a time | the test that failed |', '|---|---|---|---|', ...rows].join('\n');
   const page = readFileSync(PAGE, 'utf8');
@@ -80,7 +93,7 @@ try {
   console.log(
     `\n${removals.length - unnoticed} of ${removals.length} removals noticed; ${whole.passed} tests green before`,
   );
-  if (args.includes('--write') && unnoticed === 0 && only === undefined) writeTable(removals);
+  if (args.includes('--write') && unnoticed === 0 && only === undefined) writeTable(removals, whole.results);
   process.exitCode = unnoticed > 0 ? 1 : 0;
 } finally {
   rmSync(tree, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 import { ConfigError } from '../common/errors.js';
 import { systemClock } from '../common/system.js';
-import { type DflockdServerOptions, resolveServerOptions } from '../daemon/options.js';
+import { type DflockdServerOptions, resolveServerOptions } from '../daemon/shared/options.js';
 import { DflockdServer } from '../daemon/server.js';
 import { DAEMON_FLAGS, daemonOptions, flagOf } from './daemon-flags.js';
 import { FlagSyntaxError, parseFlags, readEnv, usage } from './flags.js';

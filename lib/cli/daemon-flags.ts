@@ -1,4 +1,4 @@
-import type { DflockdServerOptions } from '../daemon/options.js';
+import type { DflockdServerOptions } from '../daemon/shared/options.js';
 import type { FlagSpec, FlagValue } from './flags.js';
 
 /** The option of a flag, in camelCase. */
@@ -38,7 +38,7 @@ export const DAEMON_FLAGS: readonly FlagSpec[] = [
   flag('max-subscriptions', 'int', 'most signal patterns of a connection, 0 = 10,000 (default 0)'),
   duration('read-timeout', 'a connection silent for this long is closed, default 23'),
   duration('write-timeout', 'a connection that reads no reply for this long is closed, 0 = never, default 5'),
-  duration('shutdown-timeout', 'how long a shutdown waits for clients to leave, 0 = for ever, default 30'),
+  duration('shutdown-timeout', 'how long a shutdown waits for clients to leave, 0 = forever, default 30'),
   flag('auto-release-on-disconnect', 'bool', 'closing a connection frees what it holds (default true)'),
   flag('tls-cert', 'string', 'certificate file (PEM), together with tls-key'),
   flag('tls-key', 'string', 'key file (PEM), together with tls-cert'),

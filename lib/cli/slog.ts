@@ -1,5 +1,5 @@
 import type { Clock } from '../common/system.js';
-import type { DaemonLogger } from '../daemon/logger.js';
+import type { DaemonLogger } from '../daemon/shared/logger.js';
 
 const quote = (value: unknown): string => {
   const text = String(value);

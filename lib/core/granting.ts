@@ -26,15 +26,6 @@ export abstract class Granting {
     this.observer = options.observer;
   }
 
-  /** Newcomers never overtake (spec 4.3). */
-  protected isFree(res: Resource): boolean {
-    return res.queue.size === 0 && res.hasFreeSlot;
-  }
-
-  protected isQueueFull(res: Resource): boolean {
-    return this.options.maxWaiters > 0 && res.queue.size >= this.options.maxWaiters;
-  }
-
   /** @param waiter the waiter that was queued for it, if any */
   protected grant(res: Resource, session: Session, leaseMs: Ms, now: Ms, waiter: Waiter | undefined): Hold {
     const hold = new Hold(res, session, this.tokens.next(), now + leaseMs);
@@ -92,7 +83,7 @@ export abstract class Granting {
     if (this.observer) this.tellFreed(this.observer, hold, now, by);
   }
 
-  /** Free slots go to the heads of the queue (spec 4.3). */
+  /** The FIFO rule: free slots go to the head of the queue, and from there to the next one (spec 4.3). */
   private serve(res: Resource, now: Ms): void {
     while (!this.draining && res.queue.head && res.hasFreeSlot) {
       const waiter = res.queue.head;

@@ -61,6 +61,7 @@ export class Resource implements Linked<Resource>, Expiring {
   next: Resource | undefined = undefined;
   slot = -1;
   due: Ms = Infinity;
+  /** First in, first out: `Granting.serve` grants to its head only, and newcomers join at its end. */
   readonly queue = new LinkedList<Waiter>();
   readonly holders: HolderSet<Hold>;
   /** When the last holder or waiter left; undefined while there is one. */
@@ -76,7 +77,18 @@ export class Resource implements Linked<Resource>, Expiring {
     this.holders = limit === 1 ? new OneHolder<Hold>() : new ManyHolders<Hold>();
   }
 
+  /** A lock has one slot, a semaphore as many as its limit. */
   get hasFreeSlot(): boolean {
     return this.holders.size < this.limit;
+  }
+
+  /** Whether a newcomer is granted at once. Newcomers never overtake waiters (spec 4.3). */
+  get isFree(): boolean {
+    return this.queue.size === 0 && this.hasFreeSlot;
+  }
+
+  /** Whether `maxWaiters` refuses further waiters (spec 4.7). 0: never. */
+  isQueueFull(maxWaiters: number): boolean {
+    return maxWaiters > 0 && this.queue.size >= maxWaiters;
   }
 }

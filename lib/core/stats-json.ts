@@ -55,7 +55,7 @@ export class StatsWalk {
 
   /**
    * @param resources yields undefined for one created after the walk began
-   * @param channels likewise
+   * @param channels the same, for channels
    */
   constructor(
     private readonly resources: Iterator<Resource | undefined>,

@@ -8,25 +8,25 @@ import { printAs } from '../common/inspection.js';
 import { type Clock, type Entropy, systemClock, systemEntropy } from '../common/system.js';
 import type { EngineDriver } from '../core/driver.js';
 import type { EngineObserver } from '../core/observer.js';
-import { Admission, plainAddress } from './admission.js';
-import { RequestScheduler } from './request-scheduler.js';
-import { createEngine } from './create-engine.js';
-import { DescriptorWatch } from './descriptor-watch.js';
-import { type DaemonLogger, harmless, silent, SparseLog } from './logger.js';
-import { hostPort, type ListeningAddress, type OpenPort, openPort } from './open-port.js';
+import { Admission, plainAddress } from './fairness/admission.js';
+import { RequestScheduler } from './fairness/request-scheduler.js';
+import { createEngine } from './shared/create-engine.js';
+import { DescriptorWatch } from './shared/descriptor-watch.js';
+import { type DaemonLogger, harmless, silent, SparseLog } from './shared/logger.js';
+import { hostPort, type ListeningAddress, type OpenPort, openPort } from './shared/open-port.js';
 import {
   type DflockdServerOptions,
   type ResolvedServerOptions,
   resolveServerOptions,
   shownServerOptions,
   type ShownServerOptions,
-} from './options.js';
-import { TurnLimiter } from './turn-limiter.js';
-import type { SessionHost } from './session-host.js';
-import { SignalMemory } from './signal-memory.js';
-import { StatsDesk } from './stats-desk.js';
-import { TcpSession } from './tcp-session.js';
-import { ReplyBatch } from './reply-batch.js';
+} from './shared/options.js';
+import { TurnLimiter } from './fairness/turn-limiter.js';
+import type { SessionHost } from './tcp/session-host.js';
+import { SignalMemory } from './fairness/signal-memory.js';
+import { StatsDesk } from './fairness/stats-desk.js';
+import { TcpSession } from './tcp/tcp-session.js';
+import { ReplyBatch } from './fairness/reply-batch.js';
 
 /** Replacements for a server's own clock, randomness, log and engine. */
 export interface ServerDependencies {

@@ -1,7 +1,7 @@
 /** `nestjs-dflockd/daemon`: the lock daemon, to embed in your own program. */
 export { ConfigError, LockError, type LockErrorDetails } from '../common/errors.js';
 export type { Clock, Entropy, Ms, Timer } from '../common/system.js';
-export type { DaemonLogger, LogLevel } from '../daemon/logger.js';
-export type { DflockdServerOptions, ResolvedServerSettings, ShownServerOptions } from '../daemon/options.js';
-export type { ListeningAddress } from '../daemon/open-port.js';
+export type { DaemonLogger, LogLevel } from '../daemon/shared/logger.js';
+export type { DflockdServerOptions, ResolvedServerSettings, ShownServerOptions } from '../daemon/shared/options.js';
+export type { ListeningAddress } from '../daemon/shared/open-port.js';
 export { DflockdServer, type ServerDependencies } from '../daemon/server.js';

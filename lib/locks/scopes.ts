@@ -4,7 +4,7 @@ import type { AcquireOptions } from './acquire/acquire-options.js';
 import { NO_OPTIONS } from './acquire/checked-acquire.js';
 import type { Hold, LockedCall } from './handle/hold.js';
 import type { Holds } from './handle/holds.js';
-import { refuseLiveBody } from './handle/live-result.js';
+import { refuseLiveBody } from './handle/refuse-live-result.js';
 import type { LockHandle } from './handle/lock-handle.js';
 import { type HoldTimes, holdTimes } from './handle/minimum-hold.js';
 import {

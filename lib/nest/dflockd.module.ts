@@ -76,13 +76,13 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<DflockdModuleO
  */
 @Module({})
 export class DflockdModule extends ConfigurableModuleClass {
-  /** @throws ConfigError at start, for options that are wrong, unknown or contradictory */
+  /** @throws ConfigError at startup, for options that are wrong, unknown or contradictory */
   static override forRoot(options: DflockdModuleOptions & DflockdModuleExtras = {}): DynamicModule {
     located('DflockdModule.forRoot', () => checkObject('options', options));
     return super.forRoot(options);
   }
 
-  /** @throws ConfigError at start, as forRoot; also if an injected provider is request-scoped */
+  /** @throws ConfigError at startup, as forRoot; also if an injected provider is request-scoped */
   static override forRootAsync(options: DflockdModuleAsyncOptions): DynamicModule {
     located('DflockdModule.forRootAsync', () => checkSource(options));
     return super.forRootAsync(options);

@@ -13,5 +13,5 @@ export function crc32(bytes: string): number {
   return (c ^ 0xffffffff) >>> 0;
 }
 
-/** The index of the server for a key: the CRC-32 of its UTF-8 bytes modulo the number of servers (spec 11). */
+/** The index of the server for a key, unless the client has a strategy of its own: the CRC-32 of its UTF-8 bytes modulo the number of servers (spec 11). */
 export const shardOf = (key: string, servers: number): number => crc32(toBytes(key)) % servers;

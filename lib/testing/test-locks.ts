@@ -10,7 +10,7 @@ import { LockClient } from '../locks/lock-client.js';
 import type { LockHandle } from '../locks/handle/lock-handle.js';
 import { orderedKeys } from '../locks/acquire/key-order.js';
 import { checkNames, checkNumber, checkObject, wrong } from '../common/option-checks.js';
-import { type BackendLimits, limitsOf } from '../locks/options/limits.js';
+import { type BackendLimits, limitsOf } from '../locks/options/backend-limits.js';
 import type { LockTimes, LockKey } from '../locks/options/options.js';
 import { resolveEmbedded } from '../backends/embedded/options.js';
 import { DflockdModule } from '../nest/dflockd.module.js';

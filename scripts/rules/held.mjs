@@ -5,7 +5,7 @@ export const HELD = [
   {
     rule: 1,
     spec: 'test/unit/locks/lease/lease.spec.ts',
-    test: 'is lost in the turn in which its owner is, and abandoned',
+    test: 'is lost, and abandoned, in the turn in which its owner ends',
     out: 'the end of a connection loses its leases',
     file: 'locks/lease/lease-keeper.ts',
     from: 'for (const lease of [...leases]) lease.lose(reason, error);',
@@ -14,8 +14,8 @@ export const HELD = [
   {
     rule: 1,
     spec: 'test/unit/backends/dflockd/lanes/lane.spec.ts',
-    test: 'tells owners first, then the pool, then those who wait for answers, in the turn of the end',
-    out: 'owners are told in the turn of the end',
+    test: 'notifies owners first, then the pool, then the callers that wait for answers, in the turn in which it ends',
+    out: 'owners learn of the end in its turn',
     file: 'backends/dflockd/lanes/lane.ts',
     from: 'this.owners.tell(reason, error);',
     to: 'this.context.clock.setTimer(() => this.owners.tell(reason, error), 1000);',
@@ -23,7 +23,7 @@ export const HELD = [
   {
     rule: 1,
     spec: 'test/unit/backends/dflockd/rules.spec.ts',
-    test: 'carries what is said about it, although others are there',
+    test: 'carries all requests about it, although there are other connections',
     out: 'renewals travel on the owner',
     file: 'backends/dflockd/remote-grant.ts',
     from: 'else this.sendRenew(lane, leaseMs, resolve, reject);',
@@ -51,8 +51,8 @@ export const HELD = [
   {
     rule: 2,
     spec: 'test/unit/locks/lease/lease.spec.ts',
-    test: 'is never surer than its owner',
-    out: 'the server’s patience with silence',
+    test: 'is never sure for longer than its owner',
+    out: 'the server’s read timeout',
     file: 'locks/lease/sure-until.ts',
     from: 'const awake = Math.min(leaseIsSureUntil(proof), provenBy(owner));',
     to: 'const awake = leaseIsSureUntil(proof);',
@@ -60,7 +60,7 @@ export const HELD = [
   {
     rule: 2,
     spec: 'test/unit/locks/lease/lease.spec.ts',
-    test: 'is lost at the end of its time, after one look at the sockets',
+    test: 'is lost when its time is over, after one look at the sockets',
     out: 'the lease',
     file: 'locks/lease/sure-until.ts',
     from: 'const awake = Math.min(leaseIsSureUntil(proof), provenBy(owner));',
@@ -69,7 +69,7 @@ export const HELD = [
   {
     rule: 2,
     spec: 'test/unit/backends/dflockd/lanes/lane.spec.ts',
-    test: 'takes an answer for proof of the moment in which its request was sent',
+    test: 'takes an answer as proof for the moment at which its request was sent',
     out: 'a connection is proven as of the send time, not of the answer',
     file: 'backends/dflockd/lanes/lane.ts',
     from: 'this.lastAckedSend = exchange.sentAt;\n    if (isBlocking',
@@ -78,7 +78,7 @@ export const HELD = [
   {
     rule: 2,
     spec: 'test/unit/backends/dflockd/lanes/lane.spec.ts',
-    test: 'takes an answer for proof of the moment in which its request was sent',
+    test: 'takes an answer as proof for the moment at which its request was sent',
     out: 'a lease runs from the send time, not from the answer',
     file: 'backends/dflockd/lanes/lane.ts',
     from: 'if (exchange.done) return exchange.done(reply, exchange.sentAt);',
@@ -87,7 +87,7 @@ export const HELD = [
   {
     rule: 2,
     spec: 'test/unit/backends/dflockd/remote.spec.ts',
-    test: 'does not hand over what may be stale: it renews first',
+    test: 'does not hand over a grant that may be stale: it renews first',
     out: 'a grant that is half over when it comes is renewed first',
     file: 'backends/dflockd/queues/handover.ts',
     from: 'const SURE_PART = 0.5;',
@@ -96,7 +96,7 @@ export const HELD = [
   {
     rule: 2,
     spec: 'test/unit/locks/lease/lease.spec.ts',
-    test: 'is renewed to that before anybody has it, and is as long as it was granted until the answer',
+    test: 'is renewed to the longer lease before a caller gets it; until the answer, only the granted lease counts',
     out: 'a lease that was asked for counts when that is answered',
     file: 'locks/lease/lease.ts',
     from: 'this.proof = shortened(this.proof, this.keeper.clock.now(), this.askMs);',
@@ -105,7 +105,7 @@ export const HELD = [
   {
     rule: 2,
     spec: 'test/unit/locks/lease/lease.spec.ts',
-    test: 'that is being shortened is as short as that from the request on: its answer may get lost',
+    test: 'counts as shortened from the request on, because the answer may get lost',
     out: 'a shorter one counts when it is asked for',
     file: 'locks/lease/lease.ts',
     from: 'this.proof = shortened(this.proof, this.keeper.clock.now(), this.askMs);',
@@ -124,7 +124,7 @@ export const HELD = [
   {
     rule: 3,
     spec: 'test/unit/backends/dflockd/lanes/lane.spec.ts',
-    test: 'come every third of the read timeout on a command lane',
+    test: 'are sent every third of the read timeout on a command lane',
     out: 'heartbeats',
     file: 'backends/dflockd/lanes/lane-timers.ts',
     from: 'this.lane.beat();',
@@ -133,7 +133,7 @@ export const HELD = [
   {
     rule: 3,
     spec: 'test/unit/backends/dflockd/lanes/lane.spec.ts',
-    test: 'come every third of the read timeout on a command lane',
+    test: 'are sent every third of the read timeout on a command lane',
     out: 'three of them per read timeout',
     file: 'backends/dflockd/lanes/lane-timers.ts',
     from: 'const BEATS_PER_READ_TIMEOUT = 3;',
@@ -142,17 +142,17 @@ export const HELD = [
   {
     rule: 3,
     spec: 'test/integration/dflockd/read-timeout.spec.ts',
-    test: 'costs what was held when that was found out',
+    test: 'costs the locks that are held when the client notices',
     out: 'learning a shorter read timeout',
-    file: 'backends/dflockd/server-pool.ts',
-    from: 'context.readTimeoutMs = Math.min(context.readTimeoutMs, seen);',
+    file: 'backends/dflockd/read-timeout.ts',
+    from: 'assumed.readTimeoutMs = Math.min(assumed.readTimeoutMs, seen);',
     to: '',
   },
   // 13
   {
     rule: 13,
     spec: 'test/unit/locks/lease/lease.spec.ts',
-    test: 'is over at the first look after a sleep that was longer than what was left',
+    test: 'is over at the first look after a sleep that was longer than the rest of its time',
     out: 'a sleep counts as time that has passed',
     file: 'locks/lease/clock-watch.ts',
     from: 'if (slept > 0) this.note({ noticedAt: now, ms: slept });',
@@ -161,7 +161,7 @@ export const HELD = [
   {
     rule: 13,
     spec: 'test/unit/locks/lease/lease.spec.ts',
-    test: 'is over at the first look after a sleep that was longer than what was left',
+    test: 'is over at the first look after a sleep that was longer than the rest of its time',
     out: 'isHeld looks at the clocks',
     file: 'locks/lease/lease.ts',
     from: 'if (now < this.sureUntil) this.keeper.watch.sample();',
@@ -170,7 +170,7 @@ export const HELD = [
   {
     rule: 13,
     spec: 'test/unit/locks/lease/lease.spec.ts',
-    test: 'finds out by itself when it is due',
+    test: 'notices the sleep by itself when it is due',
     out: 'so does the keeper',
     file: 'locks/lease/lease.ts',
     from: 'this.keeper.watch.sampleIfStale();\n    if (now',

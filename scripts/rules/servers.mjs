@@ -5,7 +5,7 @@ export const SERVERS = [
   {
     rule: 9,
     spec: 'test/unit/backends/dflockd/rules.spec.ts',
-    test: 'is asked over the control lane before an owner speaks',
+    test: 'is asked over the control lane before anything is sent on a lane that owns locks',
     out: 'the control lane is asked before a renewal',
     file: 'backends/dflockd/remote-grant.ts',
     from: 'pool.drainProbe.beforeOwnerSpeaks((error) => {',
@@ -23,7 +23,7 @@ export const SERVERS = [
   {
     rule: 9,
     spec: 'test/unit/locks/lease/lease.spec.ts',
-    test: 'is not renewed any more, and lasts as long as it lasts',
+    test: 'is no longer renewed, and lasts until its time is over',
     out: 'no renewal any more',
     file: 'locks/lease/lease.ts',
     from: 'this.drained = error;',
@@ -32,7 +32,7 @@ export const SERVERS = [
   {
     rule: 9,
     spec: 'test/unit/locks/handle/holds.spec.ts',
-    test: 'asks holders to stop; what they finish before the end has succeeded',
+    test: 'asks holders to stop; work that they finish before the end has succeeded',
     out: 'the holder is asked to stop',
     file: 'locks/handle/held-lock.ts',
     from: 'this.notify(error);',
@@ -41,7 +41,7 @@ export const SERVERS = [
   {
     rule: 9,
     spec: 'test/unit/backends/dflockd/rules.spec.ts',
-    test: 'keeps its locks: nobody speaks, the draining is told before a loss, and a release closes the lane',
+    test: 'keeps its locks: nothing is sent, holders learn of the draining before a loss, and a release closes the lane',
     out: 'a release is the end of the connection',
     file: 'backends/dflockd/lanes/lane.ts',
     from: "else if (this.state === 'draining' && this.grants === 0) this.end(draining(this.server));",
@@ -50,7 +50,7 @@ export const SERVERS = [
   {
     rule: 9,
     spec: 'test/unit/backends/dflockd/rules.spec.ts',
-    test: 'keeps its locks: nobody speaks, the draining is told before a loss, and a release closes the lane',
+    test: 'keeps its locks: nothing is sent, holders learn of the draining before a loss, and a release closes the lane',
     out: 'and sends nothing',
     file: 'backends/dflockd/remote-grant.ts',
     from: "if (lane.state === 'draining') {",
@@ -125,7 +125,7 @@ export const SERVERS = [
   {
     rule: 12,
     spec: 'test/unit/backends/dflockd/lanes/reconnecting-lane.spec.ts',
-    test: 'goes on with the longest delay where the server has worked before',
+    test: 'is retried with the longest delay if the server has worked before',
     out: 'and not later',
     file: 'backends/dflockd/lanes/reconnecting-lane.ts',
     from: 'this.redialIn(isRefusal(error) ? backoff.longest() : backoff.next())',
@@ -143,7 +143,7 @@ export const SERVERS = [
   {
     rule: 12,
     spec: 'test/unit/backends/dflockd/reconnecting.spec.ts',
-    test: 'greet before they carry what was asked meanwhile',
+    test: 'authenticate before they send requests that were made in the meantime',
     out: 'auth before anything else',
     file: 'backends/dflockd/lanes/connector.ts',
     from: 'if (auth === undefined) return this.prove();',
@@ -152,7 +152,7 @@ export const SERVERS = [
   {
     rule: 12,
     spec: 'test/unit/backends/dflockd/reconnecting.spec.ts',
-    test: 'are tried by an acquire until its own deadline',
+    test: 'are awaited by an acquire until its own deadline',
     out: 'an acquire tries again until its deadline',
     file: 'locks/acquire/acquire-attempts.ts',
     from: 'if (!isTransient(error) || left <= 0) {',

@@ -23,7 +23,7 @@ export const STALLS = [
   {
     rule: 4,
     spec: 'test/unit/backends/dflockd/remote.spec.ts',
-    test: 'that passes while the process stalls takes nothing from who was served before',
+    test: 'that passes while the process stalls takes nothing from a caller that was served before',
     out: 'a look at the sockets before a deadline',
     file: 'backends/dflockd/remote-acquire.ts',
     from: 'this.site.pool.clock.afterPoll(() => this.onDeadline());',
@@ -51,7 +51,7 @@ export const STALLS = [
   {
     rule: 5,
     spec: 'test/unit/locks/lease/lease.spec.ts',
-    test: 'is lost in the turn in which its owner is, and abandoned',
+    test: 'is lost, and abandoned, in the turn in which its owner ends',
     out: 'the loss ends the lease',
     file: 'locks/lease/lease.ts',
     from: "this.leave('lose');",
@@ -60,7 +60,7 @@ export const STALLS = [
   {
     rule: 5,
     spec: 'test/unit/locks/lease/lease.spec.ts',
-    test: 'takes nothing from an answer that comes when it has been lost',
+    test: 'ignores an answer that comes when it has been lost',
     out: 'an answer that comes after the loss brings nothing back',
     file: 'locks/lease/lease.ts',
     from: "this.answered();\n      if (this.state !== 'live') return;",
@@ -69,7 +69,7 @@ export const STALLS = [
   {
     rule: 5,
     spec: 'test/unit/locks/lease/lease.spec.ts',
-    test: 'is lost at the end of its time, after one look at the sockets',
+    test: 'is lost when its time is over, after one look at the sockets',
     out: 'what is lost is abandoned',
     file: 'locks/lease/lease.ts',
     from: 'this.keeper.backend.abandon(this.grant);',
@@ -78,7 +78,7 @@ export const STALLS = [
   {
     rule: 5,
     spec: 'test/unit/backends/dflockd/rules.spec.ts',
-    test: 'is given up with its connection',
+    test: 'is freed by closing its connection',
     out: 'by closing its exclusive connection',
     file: 'backends/dflockd/remote-grant.ts',
     from: "else if (this.lane.role === 'wait') this.hangUp();",
@@ -97,7 +97,7 @@ export const STALLS = [
   {
     rule: 8,
     spec: 'test/unit/backends/dflockd/lanes/lane.spec.ts',
-    test: 'is given back if it is a grant',
+    test: 'is released if it is a grant',
     out: 'a grant in a late answer is released',
     file: 'backends/dflockd/lanes/lane.ts',
     from: 'if (release) this.send(release, nothing);',
@@ -106,7 +106,7 @@ export const STALLS = [
   {
     rule: 8,
     spec: 'test/unit/backends/dflockd/remote.spec.ts',
-    test: 'closes its connection when it is given up, which is the only way',
+    test: 'closes its connection when it is given up, because there is no other way',
     out: 'a wait that is given up closes its connection',
     file: 'backends/dflockd/queues/place.ts',
     from: "if (this.pool.config.autoRelease) lane!.end(gone(lane!.server, 'given up'));\n    else ",
@@ -115,7 +115,7 @@ export const STALLS = [
   {
     rule: 8,
     spec: 'test/unit/backends/dflockd/linking.spec.ts',
-    test: 'gives back what that try brings when nobody comes',
+    test: 'releases what that try brings if no caller comes',
     out: 'a grant for an empty key queue is released',
     file: 'backends/dflockd/queues/delivery.ts',
     from: "lane.send({ t: 'release', kind, key, token }, () => undefined);\n      return;",

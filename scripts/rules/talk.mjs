@@ -41,7 +41,7 @@ export const TALK = [
   {
     rule: 6,
     spec: 'test/unit/locks/lease/lease.spec.ts',
-    test: 'tries failed renewals again, sooner and sooner, as long as it is sure',
+    test: 'retries failed renewals, sooner and sooner, as long as it is sure',
     out: 'again when they fail',
     file: 'locks/lease/lease.ts',
     from: 'if (this.renewAt !== Infinity) this.renewAt = nextAttempt(now, this.sureUntil);',
@@ -50,7 +50,7 @@ export const TALK = [
   {
     rule: 6,
     spec: 'test/unit/locks/lease/lease.spec.ts',
-    test: 'takes nothing from an answer that comes when it has been released',
+    test: 'ignores an answer that comes when it has been released',
     out: 'nothing after the release has begun',
     file: 'locks/lease/lease.ts',
     from: "this.answered();\n      if (this.state !== 'live') return;",
@@ -59,7 +59,7 @@ export const TALK = [
   {
     rule: 6,
     spec: 'test/unit/backends/dflockd/remote.spec.ts',
-    test: 'on a connection that ends has succeeded',
+    test: 'succeeds if its connection ends',
     out: 'the end of the connection is a release',
     file: 'backends/dflockd/remote-grant.ts',
     from: "if (this.lane.isEnded) return done('released');",
@@ -68,7 +68,7 @@ export const TALK = [
   {
     rule: 6,
     spec: 'test/unit/backends/dflockd/remote.spec.ts',
-    test: 'that is not answered goes over another connection, by the token',
+    test: 'is sent over another connection, by the token, if it is not answered',
     out: 'a release without an answer goes elsewhere',
     file: 'backends/dflockd/remote-grant.ts',
     from: 'const other = this.pool.command();',
@@ -78,7 +78,7 @@ export const TALK = [
   {
     rule: 7,
     spec: 'test/unit/backends/dflockd/rules.spec.ts',
-    test: 'is the end of the lane when the end follows, and not before that is known',
+    test: 'ends the lane if the end of the connection follows, and not before that is known',
     out: 'the question on a command lane',
     file: 'backends/dflockd/lanes/lane.ts',
     from: "if (reply.s === 'error' && isAmbiguous(request)) return this.suspectReply(exchange);",
@@ -96,7 +96,7 @@ export const TALK = [
   {
     rule: 7,
     spec: 'test/unit/backends/dflockd/lanes/lane-doubt.spec.ts',
-    test: 'that announces the end is not taken for the answer to a heartbeat: what was lost does not read as held again',
+    test: 'that announces the end is not taken for the answer to a heartbeat: a lost lock does not read as held again',
     out: 'for heartbeats too',
     file: 'backends/dflockd/lanes/exchange.ts',
     from: "r.t === 'ping' || r.t === 'renew'",

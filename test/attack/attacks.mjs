@@ -53,7 +53,7 @@ export function attacks(quick, judged = !quick) {
       force: ({ opened, cut }) => `${few(opened)} opened, ${few(cut)} cut off`,
     },
     {
-      name: `${deaf} readers of a byte a second who ask for 40 MB`,
+      name: `${deaf} readers of a byte a second that ask for 40 MB`,
       kind: 'slow readers',
       during: { count: deaf, requests: 10_000, byteMs: 1000 },
       ...course,

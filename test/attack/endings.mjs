@@ -78,7 +78,7 @@ async function end(build, signal) {
     if (/unhandled|uncaught|at .*\.js:\d+/i.test(daemons[0].said)) violations.push(daemons[0].said.slice(-500));
     const told2 = Object.entries(errors).map(([name, count]) => `${count} × ${name}`);
     const said = [
-      `ended by ${how} after ${endedMs.toFixed(0)} ms`,
+      `${how === 0 ? 'exited with code 0' : `killed by ${how}`} after ${endedMs.toFixed(0)} ms`,
       `the other clients got ${told2.length > 0 ? told2.join(', ') : 'no error'}`,
       `${after.waits.length.toLocaleString('en-US')} calls in the second after the restart`,
     ].join('; ');

@@ -52,7 +52,7 @@ async function overFullDisk(build) {
     const how = await daemon.ended;
     clearTimeout(patience);
     if (how !== 0) violations.push(`ended by ${how}, not 0`);
-    const said = `${opened.toLocaleString('en-US')} connections opened, most of them refused; ${waits.length.toLocaleString('en-US')} calls of others; ended by ${how}`;
+    const said = `${opened.toLocaleString('en-US')} connections opened, most of them refused; ${waits.length.toLocaleString('en-US')} calls of others; exited with code ${how}`;
     return { said, violations };
   } catch (error) {
     // What others saw of it explains less.

@@ -28,7 +28,7 @@ export const MUTATIONS = [
   },
   {
     name: 'silent connections are never cut off',
-    file: 'daemon/timed-session.js',
+    file: 'daemon/tcp/timed-session.js',
     from: 'this.lineSince + this.readTimeoutMs : Infinity',
     to: 'this.lineSince + 3_600_000 : Infinity',
     attack: 'idle',
@@ -36,7 +36,7 @@ export const MUTATIONS = [
   },
   {
     name: 'who writes a byte a second is never cut off',
-    file: 'daemon/timed-session.js',
+    file: 'daemon/tcp/timed-session.js',
     from: 'this.lineSince + this.readTimeoutMs : Infinity',
     to: 'this.lineSince + 3_600_000 : Infinity',
     attack: 'slow writers',
@@ -44,7 +44,7 @@ export const MUTATIONS = [
   },
   {
     name: 'who does not read is never cut off',
-    file: 'daemon/outbox.js',
+    file: 'daemon/tcp/outbox.js',
     from: 'this.due === Infinity && (this.timeoutMs > 0 || this.long)',
     to: 'this.due === Infinity && this.timeoutMs > 3_600_000',
     attack: 'readers of',
@@ -52,7 +52,7 @@ export const MUTATIONS = [
   },
   {
     name: 'a flood of requests is executed in one go',
-    file: 'daemon/request-scheduler.js',
+    file: 'daemon/fairness/request-scheduler.js',
     from: 'return this.spentMs >=',
     to: 'return this.spentMs >= 60_000 +',
     attack: 'readers of',
@@ -60,7 +60,7 @@ export const MUTATIONS = [
   },
   {
     name: 'the end of a connection stops everything for 5 ms',
-    file: 'daemon/tcp-session.js',
+    file: 'daemon/tcp/tcp-session.js',
     from: 'this.outbox.abandon();',
     to: `this.outbox.abandon();${BUSY}`,
     attack: 'storms',
@@ -68,7 +68,7 @@ export const MUTATIONS = [
   },
   {
     name: 'stats are made in one go',
-    file: 'daemon/stats-desk.js',
+    file: 'daemon/fairness/stats-desk.js',
     from: 'const isWhole = walk.proceed(',
     to: 'while (!walk.proceed(this.clock.now(), () => false));\nconst isWhole = true || walk.proceed(',
     attack: '8 ask for stats',
@@ -76,7 +76,7 @@ export const MUTATIONS = [
   },
   {
     name: 'each who asks for stats has a text of its own',
-    file: 'daemon/stats-desk.js',
+    file: 'daemon/fairness/stats-desk.js',
     from: 'this.waiting = new Set();\n        const text',
     to: 'this.waiting = new Set([...askers].slice(1));\nfor (const late of this.waiting) askers.delete(late);\n        const text',
     attack: '200 ask for stats',
@@ -100,7 +100,7 @@ export const MUTATIONS = [
   },
   {
     name: 'the end of the hundredth connection ends the daemon',
-    file: 'daemon/tcp-session.js',
+    file: 'daemon/tcp/tcp-session.js',
     from: 'this.outbox.abandon();',
     to: "this.outbox.abandon();\nif (this.session.id === 100) setImmediate(() => { throw new Error('gone'); });",
     attack: 'storms',

@@ -170,7 +170,7 @@ export async function siege(build, attack) {
     const loud = p99(attacked);
     const against = (rounds) => `${p99(rounds).toFixed(1)} ms (${(loud / p99(rounds)).toFixed(1)} ×)`;
     const compared = attack.judged
-      ? `p99 ${loud.toFixed(1)} ms, ${against(elsewhere)} beside the same attack on another daemon, ${against(calm)} without`
+      ? `p99 ${loud.toFixed(1)} ms; ${against(elsewhere)} during the same attack on another daemon, ${against(calm)} without`
       : `p99 ${loud.toFixed(1)} ms, ${against(calm)} without, which is not judged`;
     if (attack.judged && !(loud <= P99_FACTOR * p99(elsewhere))) violations.push(compared);
     if (!(turns.ownMs <= TURN_BOUND_MS))

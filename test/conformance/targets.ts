@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import type { DflockdServerOptions } from '../../lib/daemon/options.js';
+import type { DflockdServerOptions } from '../../lib/daemon/shared/options.js';
 import { DflockdServer } from '../../lib/daemon/server.js';
 import { optionOf } from '../../lib/cli/daemon-flags.js';
 import type { Command, CommandLine } from '../support/command-line.js';

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { DflockdServerOptions } from '../../lib/daemon/options.js';
+import type { DflockdServerOptions } from '../../lib/daemon/shared/options.js';
 import { DflockdServer } from '../../lib/daemon/server.js';
 import type { RemoteOptions } from '../../lib/locks/options/options.js';
 import { selfSigned } from '../support/certificates.js';

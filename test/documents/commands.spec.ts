@@ -4,7 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import yaml from 'js-yaml';
 import { DAEMON_FLAGS, daemonOptions } from '../../lib/cli/daemon-flags.js';
 import { parseFlags } from '../../lib/cli/flags.js';
-import { resolveServerOptions } from '../../lib/daemon/options.js';
+import { resolveServerOptions } from '../../lib/daemon/shared/options.js';
 import { blocksIn, blocksOf, nameOf, PAGES, readPage } from './pages.js';
 
 const { scripts, bin } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<

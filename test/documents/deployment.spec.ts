@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { DAEMON_FLAGS, daemonOptions } from '../../lib/cli/daemon-flags.js';
 import { parseFlags, readEnv } from '../../lib/cli/flags.js';
-import { resolveServerOptions } from '../../lib/daemon/options.js';
+import { resolveServerOptions } from '../../lib/daemon/shared/options.js';
 import { compose, CONTAINERS, healthCheck, image, of, pod } from './deployment.js';
 
 /** test/integration/daemon/command-line.spec.ts runs these commands. */

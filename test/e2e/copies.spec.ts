@@ -51,11 +51,14 @@ const APPLICATION = `
   Injectable()(Jobs);
 `;
 
+/** Each builds or starts something: `npm run test:copies` runs them. */
+const dear = process.env.COPIES === 'all' ? describe : describe.skip;
+
 let builds: TwoBuilds;
 beforeAll(async () => (builds = await TwoBuilds.make()), 120_000);
 afterAll(() => builds?.remove());
 
-describe('an ESM application with a CommonJS library that brings its own copy', () => {
+dear('an ESM application with a CommonJS library that brings its own copy', () => {
   it('skips, replaces, nests and names errors as with one copy', async () => {
     const said = await builds.run<Record<string, unknown>>(`
       ${BOTH}
@@ -230,7 +233,7 @@ describe('an ESM application with a CommonJS library that brings its own copy', 
   });
 });
 
-describe('two versions of one layout', () => {
+dear('two versions of one layout', () => {
   it('work together', async () => {
     await builds.changed('cjs', 'newer', 'common/version.js', "'0.1.0'", "'0.1.9'");
     const said = await builds.run(`
@@ -244,7 +247,7 @@ describe('two versions of one layout', () => {
   });
 });
 
-describe('two versions of different layouts', () => {
+dear('two versions of different layouts', () => {
   beforeAll(async () => {
     await builds.changed('cjs', 'next', 'common/version.js', "'0.1.0'", "'7.8.9'");
     await builds.changed('next', 'next', 'common/shared-state.js', 'LAYOUT = 1', 'LAYOUT = 2');
@@ -312,7 +315,7 @@ describe('two versions of different layouts', () => {
   });
 });
 
-describe('what is shared', () => {
+dear('what is shared', () => {
   const STRANGE = {
     'a frozen globalThis': 'Object.freeze(globalThis);',
     'a frozen globalThis and a process that takes nothing':

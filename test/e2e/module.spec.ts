@@ -65,10 +65,10 @@ describe('the options of the module', () => {
     }
   });
 
-  it('that belong beside useFactory are refused in its result', async () => {
+  it('that belong next to useFactory are refused in its result', async () => {
     const useFactory = () => ({ embedded: true, instance: 'b' }) as object;
     const error = await bootError({ imports: [DflockdModule.forRootAsync({ useFactory })] });
-    expect(error.message).toMatch(/instance \("b"\) must be set beside useFactory/);
+    expect(error.message).toMatch(/instance \("b"\) must be set next to useFactory/);
     expect(() => DflockdModule.forRoot({ embedded: true, instance: '' })).toThrow(/instance.*""/);
     expect(() => DflockdModule.forRoot({ embedded: true, isGlobal: 1 as never })).toThrow(/isGlobal.*1/);
     expect(() => DflockdModule.forRootAsync({})).toThrow(/useFactory, useClass, useExisting/);

@@ -5,12 +5,12 @@ import { systemClock, systemEntropy } from '../../lib/common/system.js';
 import { EngineDriver } from '../../lib/core/driver.js';
 import { FencedTokens, fenceSeed } from '../../lib/core/tokens.js';
 import type { TokenSource } from '../../lib/core/types.js';
-import { engineOptionsOf } from '../../lib/daemon/create-engine.js';
+import { engineOptionsOf } from '../../lib/daemon/shared/create-engine.js';
 import {
   type DflockdServerOptions,
   resolveServerOptions,
   type ResolvedServerOptions,
-} from '../../lib/daemon/options.js';
+} from '../../lib/daemon/shared/options.js';
 import { DflockdServer } from '../../lib/daemon/server.js';
 import { DuplexEnd } from './duplex-pair.js';
 import { DFLOCKD_1_10, type OlderBehaviour } from './older-behaviour.js';

@@ -1,7 +1,7 @@
 import type { LaneGrant } from './queues/local-waiter.js';
 import type { ServerPool } from './server-pool.js';
 import type { AcquireRequest } from '../backend.js';
-import type { FenceTracker } from './fence-tracker.js';
+import type { FenceTracker } from './fencing.js';
 import { LeasedGrant } from './leased-grant.js';
 import type { RemoteHold } from './remote-hold.js';
 import { statsOf } from './remote-queries.js';

@@ -1,10 +1,8 @@
 import { ServerPool, type PoolStats } from './server-pool.js';
 import type { RemoteConfig } from './lanes/config.js';
-import { ConfigError } from '../../common/errors.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import { LINE_CAP } from '../../protocol/limits.js';
 import type { ServerStats } from '../../protocol/server-stats.js';
-import { shardOf } from '../../protocol/shard.js';
 import type {
   AcquireRequest,
   Capabilities,
@@ -18,7 +16,8 @@ import type {
   Released,
   Waiter,
 } from '../backend.js';
-import { FenceTracker } from './fence-tracker.js';
+import { chooseShard } from './choose-shard.js';
+import { fencesOf } from './fencing.js';
 import { RemoteAcquire, type Trier } from './remote-acquire.js';
 import { isLockedBy, pingOne, statsOf } from './remote-queries.js';
 import type { RemoteHold } from './remote-hold.js';
@@ -72,8 +71,10 @@ export class RemoteBackend implements LockBackend<ServerStats> {
           for (const suspect of [...this.suspecting]) suspect();
         },
       });
-      const hasFences = config.fencing === 'token';
-      return new RemoteSite(pool, hasFences ? new FenceTracker((detail) => degraded(pool.server, detail)) : undefined);
+      return new RemoteSite(
+        pool,
+        fencesOf(config, (detail) => degraded(pool.server, detail)),
+      );
     });
   }
 
@@ -171,19 +172,7 @@ export class RemoteBackend implements LockBackend<ServerStats> {
    */
   private siteOf(key: string): RemoteSite {
     const { sites } = this;
-    const { length } = sites;
-    const { shardingStrategy } = this.config;
-    if (!shardingStrategy) return sites[length === 1 ? 0 : shardOf(key, length)]!;
-    let shard: unknown;
-    try {
-      shard = shardingStrategy(key, length);
-    } catch (cause) {
-      throw new ConfigError(`option remote.shardingStrategy: threw ${String(cause)}`, { cause });
-    }
-    if (Number.isInteger(shard) && (shard as number) >= 0 && (shard as number) < length) return sites[shard as number]!;
-    throw new ConfigError(
-      `option remote.shardingStrategy: expected an index of 0 to ${length - 1}, got ${String(shard)}`,
-    );
+    return sites[chooseShard(key, sites.length, this.config.shardingStrategy)]!;
   }
 
   private tell(event: LinkEvent): void {

@@ -11,6 +11,7 @@ import { LocalUses, type LocalUse } from './queues/local-uses.js';
 import type { Lane } from './lanes/lane.js';
 import type { LaneContext } from './lanes/lane-context.js';
 import type { QueuePool } from './queues/queue-pool.js';
+import { learnReadTimeout } from './read-timeout.js';
 import { Listeners } from './lanes/listeners.js';
 import { KeyQueues } from './queues/key-queues.js';
 import { NO_PROBE, DrainProbe } from './lanes/drain-probe.js';
@@ -18,11 +19,6 @@ import { ServerRecord } from './lanes/server-record.js';
 import { Shortage } from './lanes/shortage.js';
 import { TryLanes } from './queues/try-lanes.js';
 import { type Taken, WaitLanes, type WhyWait } from './lanes/wait-lanes.js';
-
-/** The minimum of the option: a server that closes connections at once must not be flooded with pings. */
-const MIN_READ_TIMEOUT_MS: Ms = 500;
-/** Lanes are rearmed only if the observed read timeout is below this fraction of the assumed one. */
-const NEWS = 0.9;
 
 export interface PoolHooks {
   /**
@@ -99,7 +95,7 @@ export class ServerPool implements QueuePool {
       alarms: this.alarms,
       drainProbe: this.drainProbe,
       drained: () => this.drain(),
-      silenced: (silence: Ms) => this.learnReadTimeout(silence),
+      silenced: (silence: Ms) => this.silenced(silence),
       laneEnded: () => this.whenEmptier?.(),
     });
     const backoff = () => new Backoff(reconnect.minDelayMs, reconnect.maxDelayMs, entropy);
@@ -227,24 +223,13 @@ export class ServerPool implements QueuePool {
     this.control.drain();
   }
 
-  /**
-   * The server closes connections sooner than the option says: all lanes send heartbeats more often from now on (rule
-   * 3).
-   */
-  private learnReadTimeout(silence: Ms): void {
-    const { context, config } = this;
-    const seen = Math.max(silence, MIN_READ_TIMEOUT_MS);
-    const isNews = seen < context.readTimeoutMs * NEWS;
-    context.readTimeoutMs = Math.min(context.readTimeoutMs, seen);
-    // Several connections are closed at nearly the same time; one report is enough.
-    if (!isNews) return;
+  /** The server closed a silent connection. If that was sooner than assumed, all lanes send heartbeats more often. */
+  private silenced(silence: Ms): void {
+    const news = learnReadTimeout(this.context, silence, this.config.readTimeoutMs);
+    if (!news) return;
     for (const lane of this.commandLanes.lanes()) lane.rearm();
     for (const lane of this.waitLanes.lanes) lane.rearm();
-    const [was, is] = [config.readTimeoutMs / 1000, (seen / 1000).toFixed(1)];
-    this.hooks.hastened(
-      this.server,
-      `the server closes connections after ${is} s of silence, not ${was} s (option remote.readTimeoutS): heartbeats are sent more often from now on`,
-    );
+    this.hooks.hastened(this.server, news);
   }
 
   /** A command lane was connected or lost, or the first attempt failed, which loses nothing. */

@@ -3,8 +3,8 @@ import { LockLostError, ShuttingDownError } from '../../common/errors.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { EngineDriver } from '../../core/driver.js';
 import type { Answer, Command } from '../../core/types.js';
-import { createEngine } from '../../daemon/create-engine.js';
-import type { DaemonLogger } from '../../daemon/logger.js';
+import { createEngine } from '../../daemon/shared/create-engine.js';
+import type { DaemonLogger } from '../../daemon/shared/logger.js';
 import { DflockdServer } from '../../daemon/server.js';
 import { toBytes } from '../../protocol/bytes.js';
 import { LINE_CAP } from '../../protocol/limits.js';
@@ -23,7 +23,7 @@ import type {
   Waiter,
 } from '../backend.js';
 import { acquireError, EmbeddedAcquire } from './embedded-acquire.js';
-import type { EmbeddedConfig } from './embedded-config.js';
+import type { EmbeddedConfig } from './options.js';
 import { EmbeddedSession, type OnAnswer } from './embedded-session.js';
 import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
 import { engineKind } from './engine-kind.js';

@@ -3,7 +3,7 @@ import type { ConnectionOptions } from 'node:tls';
 import { showAddress } from '../../common/address.js';
 import { AcquireTimeoutError, LockError } from '../../common/errors.js';
 import { systemClock } from '../../common/system.js';
-import { refuseLiveBody } from '../../locks/handle/live-result.js';
+import { refuseLiveBody } from '../../locks/handle/refuse-live-result.js';
 import type { ShardingStrategy } from '../../locks/options/options.js';
 import { DEFAULT_READ_TIMEOUT_S } from '../../protocol/limits.js';
 import { checkWait } from './checks.js';

@@ -8,7 +8,7 @@ import type { LockHandle } from '../handle/lock-handle.js';
 import { checkNames, checkObject, wrong } from '../../common/option-checks.js';
 import type { AcquireOptions } from './acquire-options.js';
 import { orderedKeys } from './key-order.js';
-import { type BackendLimits, leaseWithin } from '../options/limits.js';
+import { type BackendLimits, leaseWithin } from '../options/backend-limits.js';
 import type { LockKey } from '../options/options.js';
 import { checkAcquireTimeout, checkLease, type ResolvedOptions } from '../options/resolve-options.js';
 

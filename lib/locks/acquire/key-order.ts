@@ -1,6 +1,6 @@
 import { toBytes } from '../../protocol/bytes.js';
 import { checkCount, wireKey } from '../options/keys.js';
-import type { BackendLimits } from '../options/limits.js';
+import type { BackendLimits } from '../options/backend-limits.js';
 import type { LockKey } from '../options/options.js';
 import type { ResolvedOptions } from '../options/resolve-options.js';
 

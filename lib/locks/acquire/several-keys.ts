@@ -160,7 +160,7 @@ export class SeveralKeys {
     const ignoreAbort = signal && whenAborted(signal, () => collection.stop(signal.reason));
     try {
       for (const [index, wire] of wires.entries()) {
-        // A backend takes what is asked for late for a try, which may be answered later still.
+        // After the deadline, a backend treats the request as a try, whose answer may come later still.
         if (this.isLate(request)) throw new AcquireTimeoutError(wire.key);
         const grant = await this.acquirer.acquire(wire, collection.signal, queued, autoRenew);
         collection.put(index, this.keeper.keep(grant, wire.leaseMs, 'auto'));

@@ -17,7 +17,10 @@ export class EventHub<E> {
     return () => this.subscribers.delete(subscriber);
   });
 
-  /** Whether there are subscribers; without any, no event needs to be created. */
+  /**
+   * Whether there are subscribers. Code with a frequent event asks this first, through `ClientEvents.observed`, so that
+   * an event without subscribers is not even built.
+   */
   get observed(): boolean {
     return this.subscribers.size > 0;
   }

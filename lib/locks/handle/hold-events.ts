@@ -4,7 +4,10 @@ import type { LockEvent, LockLostEvent } from '../events/events.js';
 import type { Lease } from '../lease/lease.js';
 import type { LockHandle } from './lock-handle.js';
 
-/** Reports the events of a hold. @param since when the hold began, by the monotonic clock */
+/**
+ * Builds the events of a hold. HeldLock decides when there is one, and ClientEvents emits it. `since`: when the hold
+ * began, by the monotonic clock.
+ */
 
 export const renewedEvent = ({ keys }: LockHandle, leaseMs: Ms, clock: Clock): LockEvent => ({
   type: 'renewed',

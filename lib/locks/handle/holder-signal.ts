@@ -1,6 +1,6 @@
 import type { LockLostError } from '../../common/errors.js';
 
-/** Tells the holder of a lock to stop. Created when it is first needed. */
+/** Tells the holder of a lock to stop, once `HeldLock.lose` has recorded the loss. Created when it is first needed. */
 export class HolderSignal {
   private readonly controller = new AbortController();
   private readonly listeners = new Set<(loss: LockLostError) => void>();

@@ -3,7 +3,7 @@ import { LockKeyError } from '../../common/errors.js';
 import { insteadOf, insteadOfText, kindOf } from '../../common/kind-of.js';
 import { wrong } from '../../common/option-checks.js';
 import { shown, shownList } from '../../common/shown.js';
-import { HASH_BYTES } from './limits.js';
+import { HASH_BYTES } from './backend-limits.js';
 
 /** Forbidden in keys: white space and control characters, including those of Unicode. */
 const FORBIDDEN = /[\p{White_Space}\p{Cc}]/u;

@@ -5,7 +5,7 @@ import { type BackendChoice, chooseBackend, shownBackend, type ShownBackend } fr
 import { checkNamespace } from './keys.js';
 import { checkNames, checkObject, wrong } from '../../common/option-checks.js';
 import { DEFAULT_RENEW_RATIO } from '../lease/renewal-times.js';
-import { type LeaseLimits, leaseWithin } from './limits.js';
+import { type LeaseLimits, leaseWithin } from './backend-limits.js';
 import type { LockClientOptions } from './options.js';
 
 /** The options of a client other than where its locks live: checked and complete. */

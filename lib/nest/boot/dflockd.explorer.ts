@@ -19,7 +19,7 @@ const explored = shared('explored', () => new WeakSet<ModulesContainer>());
 
 /**
  * Scans the application before it starts: connects objects that Nest did not construct (from factories, values, test
- * doubles), and fails the boot for locked methods that could never work.
+ * doubles), and throws for locked methods that could never work.
  */
 @Injectable()
 export class DflockdExplorer {

@@ -46,7 +46,7 @@ const NAME = '@LockRequest';
  * the method are both held. Handlers of one request that ask for the same key share the lock.
  *
  * @param key a function of the ExecutionContext that returns a key or a list; `lockKey` throws for missing values
- * @throws ConfigError when the class is defined, or at start, if it could not work. The request fails with
+ * @throws ConfigError when the class is defined, or at startup, if it could not work. The request fails with
  * AcquireTimeoutError (busy), LockLostError (even if the handler has succeeded), LockKeyError and so on.
  *
  * @example

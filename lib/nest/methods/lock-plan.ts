@@ -8,7 +8,7 @@ import type { ScopeOptions } from '../../locks/lock-scope.js';
 import { checkAcquireTimeout, checkLease } from '../../locks/options/resolve-options.js';
 import { DEFAULT_INSTANCE } from '../shared/dflockd.constants.js';
 import { located, MESSAGES } from '../shared/dflockd.messages.js';
-import { compileKey, type KeyMaker } from './key-template.js';
+import { compileKey, type KeyMaker } from './compile-key.js';
 
 /** What a decorator requests, checked and complete. */
 export interface LockPlan {

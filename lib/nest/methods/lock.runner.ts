@@ -1,22 +1,12 @@
 import { eitherSignal } from '../../common/abort.js';
 import { withOrigin } from '../../common/error-origin.js';
-import { AcquireTimeoutError, MaxWaitersError, NestedLockError } from '../../common/errors.js';
 import type { LockClient } from '../../locks/lock-client.js';
 import { isSignal } from '../../locks/acquire/checked-acquire.js';
 import { holdTimes } from '../../locks/handle/minimum-hold.js';
 import type { LockKey } from '../../locks/options/options.js';
-import { blameArguments } from './key-template.js';
 import type { LockPlan } from './lock-plan.js';
+import { type Call, resultWhenBusy } from './on-busy.js';
 import { type CallScope, BusyResult, type PlanRunner } from './service-ref.js';
-
-const isBusy = (error: unknown): error is AcquireTimeoutError =>
-  error instanceof AcquireTimeoutError || error instanceof MaxWaitersError;
-
-interface Call {
-  readonly self: unknown;
-  readonly args: readonly unknown[];
-  readonly key: LockKey;
-}
 
 /**
  * Acquires the locks of locked methods from a client and applies the options that take effect before the method runs.
@@ -70,17 +60,6 @@ export class LockRunner implements PlanRunner {
         signal === undefined ? plan.scope : { ...plan.scope, signal },
         at && { self: call.self, method: at, joins },
       )
-      .catch(async (error: unknown) => new BusyResult(await this.busy(plan, call, error)));
-  }
-
-  private busy(plan: LockPlan, { self, args, key }: Call, error: unknown): unknown {
-    const { onBusy } = plan;
-    if (onBusy === 'skip' && (isBusy(error) || error instanceof NestedLockError)) {
-      this.client.noteSkipped(key);
-      return undefined;
-    }
-    if (typeof onBusy === 'function' && isBusy(error)) return Reflect.apply(onBusy, self, [error, ...args]);
-    // The key was refused because of the arguments: constant keys were checked before.
-    throw withOrigin(blameArguments(error), this.client.origin);
+      .catch(async (error: unknown) => new BusyResult(await resultWhenBusy(this.client, plan, call, error)));
   }
 }

@@ -1,5 +1,5 @@
 import { finished, type Readable } from 'node:stream';
-import { discardStream, isFile, isReadable } from '../../locks/handle/live-result.js';
+import { discardStream, isFile, isReadable } from '../../locks/handle/refuse-live-result.js';
 import type { LockPlan } from './lock-plan.js';
 import type { CallScope } from './service-ref.js';
 
@@ -14,7 +14,7 @@ export function streamIn(result: unknown): Readable | undefined {
 }
 
 /**
- * Keeps the lock until the stream has ended, failed or been closed. If the lock is lost before that, the stream fails.
+ * Keeps the lock of a method that returned a stream or a StreamableFile until the stream has ended, failed or been closed. If the lock is lost before that, the stream fails.
  * @throws LockLostError if the lock was lost before there was a stream to fail
  */
 export function holdWhileRead(plan: LockPlan, scope: CallScope, stream: Readable, result: unknown): unknown {

@@ -45,7 +45,7 @@ export class ServiceRef {
     this.content = runner ?? 'replaced';
   }
 
-  /** Called at start. @throws ConfigError naming the method, if its plan contradicts the options of the module */
+  /** Called at startup. @throws ConfigError naming the method, if its plan contradicts the options of the module */
   check(plan: LockPlan): void {
     const { content } = this;
     if (typeof content === 'object') located(plan.method, () => content.check(plan));

@@ -78,7 +78,7 @@ export const MESSAGES = {
     `DflockdModule.forRootAsync (instance ${show(instance)}): its dependencies are request-scoped, but locks live as long as the application; inject only singletons`,
   noAsyncSource: 'pass one of useFactory, useClass, useExisting',
   misplacedExtra: (option: string, value: unknown) =>
-    `${option} (${show(value)}) must be set beside useFactory, not in its result`,
+    `${option} (${show(value)}) must be set next to useFactory, not in its result`,
   skipOnResponse: (method: string) =>
     `${method}: onBusy: 'skip' with @Res() would leave the request unanswered; use @Res({ passthrough: true }) or another onBusy`,
   lockOnSse: (method: string) =>

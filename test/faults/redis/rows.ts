@@ -41,7 +41,7 @@ const TOLD_FIRST = { promise: 'told before the rival gets in', judge: toldFirst 
 const FIRST_READ = { promise: 'first read is false', judge: firstReadFalse };
 const NOTHING_LOST = { promise: 'nothing is lost', judge: nothingLost };
 const TAKEN_AWAY = {
-  promise: 'told within a renewal interval and 100 ms; with `watch` within 20 ms (middle)',
+  promise: 'told within a renewal interval plus 100 ms; with `watch`, within 20 ms (median)',
   judge: (outcomes: readonly Outcome[], contestant: Contestant): Judgement =>
     contestant === 'watch'
       ? toldWithin(outcomes, 20e6, 'median')
@@ -134,7 +134,7 @@ const PLAYS: readonly Play[] = [
   },
   {
     name: 'failoverLost',
-    fault: 'failover (Sentinel), the replica had not the write',
+    fault: 'failover (Sentinel), the replica did not have the write',
     promise: 'told at reconnect; the fence of the rival is higher',
     ...onSentinel,
     /** What is written from now on does not reach the replica. */

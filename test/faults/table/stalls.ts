@@ -3,7 +3,7 @@ import type { FirstLook } from '../processes/holder.js';
 import { largest, type Row, Scene } from './row.js';
 
 const SUSPEND_PROMISE = 'first read is false; no success reported';
-const PROMISE = 'first read is false; told within one turn; no success reported';
+const PROMISE = 'first read is false; told by the end of the next whole turn; no success reported';
 const LEASE_S = 1;
 const STALL_MS = 2200;
 /** What is left of the turn that the stall was in, and one whole turn, whose poll might still have brought an answer. */
@@ -26,7 +26,7 @@ function judgeLooks(
     seen.every((look) => look.turns >= 0 && look.turns <= most),
     `lockLost$ told after ${turns} turns`,
   );
-  return `first read false in ${runs} of ${runs}; lockLost$ after ${turns} turns`;
+  return `first read false in ${runs} of ${runs}; lockLost$ in turn ${turns}`;
 }
 
 /** A process stands still for longer than its leases. */

@@ -36,7 +36,7 @@ export function unseenReset(runs: number): Promise<Row> {
       fault: 'reset that only the daemon sees',
       promise: 'nothing: only a fence protects',
       runs,
-      measured: `believed for ${ms(middle(windows))} ms, at most ${ms(largest(windows))} ms, beside a rival with a greater fence`,
+      measured: `believed for ${ms(middle(windows))} ms, at most ${ms(largest(windows))} ms, while a rival held the lock with a higher fence`,
       violations: scene.violations,
       evidence,
     };

@@ -1,5 +1,5 @@
 import { afterEach } from '@jest/globals';
-import type { DflockdServerOptions } from '../../../lib/daemon/options.js';
+import type { DflockdServerOptions } from '../../../lib/daemon/shared/options.js';
 import { DflockdServer, type ServerDependencies } from '../../../lib/daemon/server.js';
 import { Wire } from '../../support/wire.js';
 

@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { networkInterfaces } from 'node:os';
 import { PassThrough } from 'node:stream';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { type Network, openPort } from '../../../lib/daemon/open-port.js';
+import { type Network, openPort } from '../../../lib/daemon/shared/open-port.js';
 import { DflockdServer } from '../../../lib/daemon/server.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
 import { inTime, until } from '../../support/until.js';

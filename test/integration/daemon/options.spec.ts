@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { resolveServerOptions } from '../../../lib/daemon/options.js';
+import { resolveServerOptions } from '../../../lib/daemon/shared/options.js';
 import { DflockdServer } from '../../../lib/daemon/server.js';
 
 const make = (options: Record<string, unknown>) => (): DflockdServer => new DflockdServer(options);

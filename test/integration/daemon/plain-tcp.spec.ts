@@ -2,7 +2,7 @@ import { expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { closesCleanly } from '../../../lib/daemon/plain-tcp.js';
+import { closesCleanly } from '../../../lib/daemon/tcp/plain-tcp.js';
 import { DuplexEnd } from '../../support/duplex-pair.js';
 
 it('a plain socket closes cleanly once the kernel has every byte; others have an end of their own', async () => {

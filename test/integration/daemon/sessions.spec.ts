@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import { systemClock, systemEntropy } from '../../../lib/common/system.js';
-import { createEngine } from '../../../lib/daemon/create-engine.js';
-import { silent } from '../../../lib/daemon/logger.js';
-import { resolveServerOptions } from '../../../lib/daemon/options.js';
+import { createEngine } from '../../../lib/daemon/shared/create-engine.js';
+import { silent } from '../../../lib/daemon/shared/logger.js';
+import { resolveServerOptions } from '../../../lib/daemon/shared/options.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { stopwatch } from '../../support/stopwatch.js';
 import { until } from '../../support/until.js';

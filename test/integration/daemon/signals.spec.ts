@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { SignalMemory } from '../../../lib/daemon/signal-memory.js';
+import { SignalMemory } from '../../../lib/daemon/fairness/signal-memory.js';
 import { GRANT, PING, acquire, useDaemons } from './harness.js';
 
 const signal = (payload: string): string => `signal\na.b\n${payload}\n`;

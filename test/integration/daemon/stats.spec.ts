@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { systemClock, systemEntropy } from '../../../lib/common/system.js';
-import { silent } from '../../../lib/daemon/logger.js';
-import { resolveServerOptions } from '../../../lib/daemon/options.js';
-import { createEngine } from '../../../lib/daemon/create-engine.js';
+import { silent } from '../../../lib/daemon/shared/logger.js';
+import { resolveServerOptions } from '../../../lib/daemon/shared/options.js';
+import { createEngine } from '../../../lib/daemon/shared/create-engine.js';
 import type { Wire } from '../../support/wire.js';
 import { until } from '../../support/until.js';
 import { GRANT, PING, STATS, acquire, statsOf, turns, useDaemons } from './harness.js';

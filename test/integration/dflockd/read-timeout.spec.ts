@@ -28,7 +28,7 @@ describe('a server that answers every heartbeat with a bare error, as before 1.1
 });
 
 describe('a server that closes idle connections sooner than the option readTimeoutS says', () => {
-  it('costs what was held when that was found out; from then on lanes speak often enough, and it is said once', async () => {
+  it('costs the locks that are held when the client notices; from then on lanes send often enough, and one event reports it', async () => {
     world = await World.open(SHORT);
     const client = await world.client();
     const degraded: LockEvent[] = [];

@@ -32,7 +32,10 @@ export interface WatchContext {
 /** Heartbeats of an idle lane per read timeout of the server. */
 const BEATS_PER_READ_TIMEOUT = 3;
 
-/** The one alarm of a lane: for overdue replies, for heartbeats, and for giving up a suspect lane. */
+/**
+ * The one alarm of a lane: decides when a reply is overdue, when a heartbeat is due (`Lane.beat` sends it), and when to
+ * give up a suspect lane.
+ */
 export class LaneTimers implements Alarm {
   due: Ms = Infinity;
   slot = -1;

@@ -6,7 +6,7 @@ import type { Endpoint } from './config.js';
 import { Wire } from './wire.js';
 
 /**
- * Opens a connection with TLS. Node checks the options (certificates, keys, versions) when it makes the socket, not before.
+ * Opens a connection with the option `remote.tls`. Node checks the options (certificates, keys, versions) when it makes the socket, not before.
  * @throws ConfigError for TLS options that Node refuses
  */
 export function dialTls({ host, port, label }: Endpoint, tls: ConnectionOptions): Wire {

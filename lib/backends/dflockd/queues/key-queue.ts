@@ -85,7 +85,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
   }
 
   /**
-   * Whether the lock is held, or on its way to a waiter, so that a try would be in vain. Otherwise only a try can tell.
+   * Whether the lock is held, or on its way to a waiter, so that a try would fail. Otherwise only a try can tell.
    */
   get isContended(): boolean {
     return this.state === 'trying' || this.delivery.isBusy || this.isWaiting;

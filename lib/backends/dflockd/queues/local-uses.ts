@@ -16,7 +16,7 @@ export const semaphoreName = (key: string, limit: Limit): string => `${limit} ${
 /** Up to this many unused entries are kept for reuse, or as many as are in use if these are more. */
 const SPARE_ENTRIES = 2048;
 
-/** What this process itself holds or tries to acquire. Where it holds every slot, a try would be in vain. */
+/** What this process itself holds or tries to acquire. If it holds every slot, a try would fail. */
 export class LocalUses<U extends LocalUse> {
   /**
    * Entries are reused: adding to and deleting from a map for each acquire would cost half as much as the whole

@@ -1,4 +1,4 @@
-import type { DflockdServerOptions } from '../../../../lib/daemon/options.js';
+import type { DflockdServerOptions } from '../../../../lib/daemon/shared/options.js';
 import type { RemoteOptions } from '../../../../lib/locks/options/options.js';
 import { type Direction, Proxy } from '../../../support/proxy.js';
 import { inTime } from '../../../support/until.js';

@@ -1,4 +1,4 @@
-import type { DflockdServerOptions } from '../../../../lib/daemon/options.js';
+import type { DflockdServerOptions } from '../../../../lib/daemon/shared/options.js';
 import { DflockdServer } from '../../../../lib/daemon/server.js';
 import { LockClient } from '../../../../lib/locks/lock-client.js';
 import type { LockClientOptions, RemoteOptions } from '../../../../lib/locks/options/options.js';

@@ -5,7 +5,7 @@ import { RedisCluster } from '../../../support/redis/cluster.js';
 import { ALL_OF_REDIS, describeRedis } from '../../../support/redis/describe-redis.js';
 import { RedisServer } from '../../../support/redis/server.js';
 import { until } from '../../../support/until.js';
-import { connectTo, connectToCluster, LIBRARIES, type Connected } from './support.js';
+import { connectTo, connectToCluster, TRIED, type Connected } from './support.js';
 
 /** The keys of all nodes. */
 const keysOf = async (nodes: readonly RedisServer[]): Promise<string[]> =>
@@ -95,7 +95,7 @@ describeRedis('Lock and the backend on one client', () => {
     });
     afterAll(() => server.stop());
 
-    describe.each(LIBRARIES)('$name', (library) => {
+    describe.each(TRIED)('$name', (library) => {
       const world: World = {
         nodes: () => [server],
         connect: (prefix) => connectTo(library, server, prefix === '' ? {} : { keyPrefix: prefix }),
@@ -115,7 +115,7 @@ describeRedis('Lock and the backend on one client', () => {
     });
     afterAll(() => cluster.stop());
 
-    describe.each(LIBRARIES)('$name', (library) => {
+    describe.each(TRIED)('$name', (library) => {
       const world: World = {
         nodes: () => cluster.masters,
         connect: (prefix) => connectToCluster(library, cluster.addresses, prefix),

@@ -4,9 +4,9 @@ import * as redis6 from 'redis';
 import * as redis4 from 'redis4';
 import * as redis5 from 'redis5';
 import type { RedisClient } from '../../../../lib/backends/redis/drivers/recognise.js';
-import { LIBRARIES, type Library } from '../../redis/drivers/support.js';
+import { LIBRARIES, TRIED, type Library } from '../../redis/drivers/support.js';
 
-export { LIBRARIES };
+export { LIBRARIES, TRIED };
 
 interface Connectable {
   connect(): Promise<unknown>;

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ConnectionOptions } from 'node:tls';
-import type { DflockdServerOptions } from '../../../../lib/daemon/options.js';
+import type { DflockdServerOptions } from '../../../../lib/daemon/shared/options.js';
 import { DflockdServer } from '../../../../lib/daemon/server.js';
 import { selfSigned } from '../../../support/certificates.js';
 import { ScriptedServer, type Script } from './scripted-server.js';

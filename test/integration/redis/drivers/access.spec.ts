@@ -9,7 +9,7 @@ import { describeRedis } from '../../../support/redis/describe-redis.js';
 import { freePort } from '../../../support/redis/ports.js';
 import { RedisServer } from '../../../support/redis/server.js';
 import { until } from '../../../support/until.js';
-import { closeAll, driverOf, LIBRARIES, Listener, scriptOf, type Library } from './support.js';
+import { closeAll, driverOf, Listener, scriptOf, TRIED, type Library } from './support.js';
 
 const PUBLISH = scriptOf(`return redis.call('PUBLISH', ARGV[1], ARGV[2])`);
 
@@ -51,7 +51,7 @@ describeRedis('drivers: rights and TLS', () => {
     );
   };
 
-  it.each(LIBRARIES)('$name: the rights of the page are enough, the watch included', async (library) => {
+  it.each(TRIED)('$name: the rights of the page are enough, the watch included', async (library) => {
     const driver = driverOf(library.client(server, { username: 'least', password: 'hunter2' }), { watch: true });
     const listener = new Listener();
     await driver.open(listener);
@@ -65,7 +65,7 @@ describeRedis('drivers: rights and TLS', () => {
     await expect(driver.command('other', ['GET', 'other'])).rejects.toThrow(/denies a right.*docs\/redis\.md/);
   });
 
-  it.each(LIBRARIES)('$name: TLS as the client has it', async (library) => {
+  it.each(TRIED)('$name: TLS as the client has it', async (library) => {
     const driver = driverOf(overTls(library, { ca: certificate.cert }));
     await driver.open(new Listener());
     expect(await driver.command(undefined, ['PING'])).toBe('PONG');

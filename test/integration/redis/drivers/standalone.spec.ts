@@ -3,7 +3,7 @@ import { AuthError, ConfigError, LockUnavailableError, ShuttingDownError } from 
 import { describeRedis } from '../../../support/redis/describe-redis.js';
 import { RedisServer } from '../../../support/redis/server.js';
 import { inTime, until } from '../../../support/until.js';
-import { closeAll, driverOf, ECHO, LIBRARIES, Listener, scriptOf } from './support.js';
+import { closeAll, driverOf, ECHO, Listener, scriptOf, TRIED } from './support.js';
 
 /** A client of ioredis, with the socket that it has opened. */
 interface Made {
@@ -26,7 +26,7 @@ describeRedis('drivers: one server', () => {
       .split('\n')
       .filter((line) => line.includes('name=nestjs-dflockd'));
 
-  for (const library of LIBRARIES) {
+  for (const library of TRIED) {
     const client = (options: object = {}): object => library.client(server, { password: 'hunter2', ...options });
 
     it(`${library.name}: scripts, messages, two connections, and none after the close`, async () => {

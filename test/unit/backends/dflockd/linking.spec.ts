@@ -97,7 +97,7 @@ describe('a key whose only key queue was given up while its first try was under 
     expect(tries()).toHaveLength(1);
   });
 
-  it('gives back what that try brings when nobody comes', async () => {
+  it('releases what that try brings if no caller comes', async () => {
     await unstarted((r, peer) => (r.t === 'acquire' && r.waitMs === 0 ? undefined : busy(r, peer)));
     await backend.start();
     const given = [join(), join()];

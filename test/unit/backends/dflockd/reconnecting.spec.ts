@@ -118,7 +118,7 @@ describe('rule 12: reconnects', () => {
     expect(clock.nextDue - clock.now()).toBe(50);
   });
 
-  it('never happen by themselves after error_auth, which all who wait or come are told at once', async () => {
+  it('never happen by themselves after error_auth, of which all callers, waiting or new, learn at once', async () => {
     const server = await serve((r) => (r.t === 'auth' ? 'error_auth\n' : 'ok\n'));
     const client = await clientOf(server.port, { auth: 'wrong', reconnect: { minDelayMs: 1 } });
     const began = performance.now();
@@ -133,7 +133,7 @@ describe('rule 12: reconnects', () => {
     expect(attempts).toBe(1);
   });
 
-  it('greet before they carry what was asked meanwhile', async () => {
+  it('authenticate before they send requests that were made in the meantime', async () => {
     const ungreeted: Peer[] = [];
     const server = await serve((r, peer) => {
       if (r.t === 'enqueue') return 'queued\n';
@@ -162,7 +162,7 @@ describe('rule 12: reconnects', () => {
     for (const peer of server.peers) expect(peer.requests.map((r) => r.t).lastIndexOf('auth')).toBe(0);
   });
 
-  it('are tried by an acquire until its own deadline', async () => {
+  it('are awaited by an acquire until its own deadline', async () => {
     const port = await deadPort();
     const client = await clientOf(port, { reconnect: { minDelayMs: 5, maxDelayMs: 20 } });
     const took = stopwatch();

@@ -93,7 +93,7 @@ describe('waiting', () => {
     expect(backend.lanes()).toEqual([{ command: 1, blocked: 0, holding: 0, free: 1, polling: 0 }]);
   });
 
-  it('closes its connection when it is given up, which is the only way', async () => {
+  it('closes its connection when it is given up, because there is no other way', async () => {
     await start();
     const { pending, peer } = await waitOnServer();
     pending.cancel(new Error('enough'));
@@ -102,7 +102,7 @@ describe('waiting', () => {
     expect(backend.lanes()[0]).toMatchObject({ blocked: 0, holding: 0, free: 0 });
   });
 
-  it('does not hand over what may be stale: it renews first', async () => {
+  it('does not hand over a grant that may be stale: it renews first', async () => {
     await start();
     const { pending, peer } = await waitOnServer(request({ leaseMs: 1000 }));
     await new Promise((resolve) => setTimeout(resolve, 600));
@@ -223,7 +223,7 @@ describe('a deadline', () => {
     await expect(pending.grant).rejects.toBeInstanceOf(AcquireTimeoutError);
   });
 
-  it('that passes while the process stalls takes nothing from who was served before: the grant lies in the buffers', async () => {
+  it('that passes while the process stalls takes nothing from a caller that was served before: the grant lies in the buffers', async () => {
     await start();
     for (let round = 0; round < 3; round++) {
       server.script = busy;
@@ -258,7 +258,7 @@ describe('a deadline', () => {
 });
 
 describe('release', () => {
-  it('that is not answered goes over another connection, by the token', async () => {
+  it('is sent over another connection, by the token, if it is not answered', async () => {
     await start({ requestTimeoutMs: 50 });
     const grant = await acquired();
     server.script = (r, peer) => (peer === server.peers[0] ? undefined : obliging(r, peer));
@@ -269,7 +269,7 @@ describe('release', () => {
     expect(speakers('release').at(-1)!.requests).toEqual([{ t: 'release', kind: 'lock', key: 'k', token: TOKEN }]);
   });
 
-  it('on a connection that ends has succeeded', async () => {
+  it('succeeds if its connection ends', async () => {
     await start();
     const grant = await acquired();
     server.script = (_, peer) => {

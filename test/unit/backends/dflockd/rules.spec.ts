@@ -36,7 +36,7 @@ const lossOf = (grant: Grant): { reason?: string } => {
 };
 
 describe('rule 1: the connection that brought a lock', () => {
-  it('carries what is said about it, although others are there', async () => {
+  it('carries all requests about it, although there are other connections', async () => {
     await start({ commandLanes: 2 });
     const waited = await waitedFor('k');
     const others = scripted.server.peers.filter((peer) => peer !== scripted.waiting('k')[0]);
@@ -51,7 +51,7 @@ describe('rule 1: the connection that brought a lock', () => {
 });
 
 describe('rule 5: a lock that is abandoned', () => {
-  it('is given up with its connection, where that is its own', async () => {
+  it('is freed by closing its connection, if that is its own', async () => {
     await start();
     const waited = await waitedFor('k');
     scripted.backend.abandon(waited);
@@ -59,7 +59,7 @@ describe('rule 5: a lock that is abandoned', () => {
     await until(() => scripted.waiting('k')[0]!.ended, 'the end of its connection');
   });
 
-  it('is released where others share the connection', async () => {
+  it('is released if others share the connection', async () => {
     await start();
     const [first, second] = [await acquired('a'), await acquired('b')];
     const loss = lossOf(second);
@@ -82,7 +82,7 @@ describe('rule 7: a bare error on a lane that has locks', () => {
     expect(scripted.backend.lanes()[0]!.command).toBe(1);
   });
 
-  it('is the end of the lane when the end follows, and not before that is known', async () => {
+  it('ends the lane if the end of the connection follows, and not before that is known', async () => {
     await start();
     const grant = await acquired();
     const loss = lossOf(grant);
@@ -146,7 +146,7 @@ describe('rule 9: a server that shuts down', () => {
     return undefined;
   };
 
-  it('is asked over the control lane before an owner speaks', async () => {
+  it('is asked over the control lane before anything is sent on a lane that owns locks', async () => {
     await start({ readTimeoutS: 1.8 });
     const grant = await acquired();
     await scripted.backend.renew(grant, 1000);
@@ -157,7 +157,7 @@ describe('rule 9: a server that shuts down', () => {
     expect(control!.requests.length).toBeGreaterThanOrEqual(2);
   });
 
-  it('keeps its locks: nobody speaks, the draining is told before a loss, and a release closes the lane', async () => {
+  it('keeps its locks: nothing is sent, holders learn of the draining before a loss, and a release closes the lane', async () => {
     await start({ readTimeoutS: 1.5 });
     const [first, second] = [await acquired('a'), await acquired('c')];
     const waited = await waitedFor('b');

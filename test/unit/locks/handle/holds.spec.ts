@@ -123,7 +123,7 @@ describe('requireFence', () => {
 describe('a server that drains (rule 9)', () => {
   const drain = (server = 'fake') => world.backend.link({ server, state: 'draining' });
 
-  it('asks holders to stop; what they finish before the end has succeeded', async () => {
+  it('asks holders to stop; work that they finish before the end has succeeded', async () => {
     const result = await world.client.withLock('a', { leaseTtlS: 10 }, async (lock) => {
       const { signal } = lock;
       drain();

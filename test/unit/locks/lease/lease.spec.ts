@@ -81,7 +81,7 @@ describe('a lease', () => {
       return kept;
     };
 
-    it('is renewed to that before anybody has it, and is as long as it was granted until the answer', async () => {
+    it('is renewed to the longer lease before a caller gets it; until the answer, only the granted lease counts', async () => {
       let answer!: (proof: Proof) => void;
       backend.onRenew = () => new Promise((resolve) => (answer = resolve));
       const l = short();
@@ -142,7 +142,7 @@ describe('a lease', () => {
     });
   });
 
-  it('that is being shortened is as short as that from the request on: its answer may get lost', async () => {
+  it('counts as shortened from the request on, because the answer may get lost', async () => {
     const l = lease();
     await clock.advanceAsync(2000);
     backend.onRenew = () => new Promise(() => undefined);
@@ -153,7 +153,7 @@ describe('a lease', () => {
     expect(told).toEqual(['lost expired']);
   });
 
-  it('is never surer than its owner', () => {
+  it('is never sure for longer than its owner', () => {
     backend.owner.proven = 3000;
     const l = lease();
     expect(l.sureUntil).toBe(3000);
@@ -182,7 +182,7 @@ describe('a lease', () => {
     expect(renewals()).toBe(1);
   });
 
-  it('is lost at the end of its time, after one look at the sockets', async () => {
+  it('is lost when its time is over, after one look at the sockets', async () => {
     backend.onRenew = () => new Promise(() => undefined);
     const l = lease();
     await clock.advanceAsync(9799);
@@ -276,7 +276,7 @@ describe('a lease', () => {
     expect(order).toEqual(['holder', 'server']);
   });
 
-  it('is lost in the turn in which its owner is, and abandoned', () => {
+  it('is lost, and abandoned, in the turn in which its owner ends', () => {
     const l = lease();
     backend.owner.cut('draining');
     expect(told).toEqual(['lost draining']);
@@ -312,7 +312,7 @@ describe('a lease', () => {
     expect(told).toEqual(['lost rejected']);
   });
 
-  it('tries failed renewals again, sooner and sooner, as long as it is sure', async () => {
+  it('retries failed renewals, sooner and sooner, as long as it is sure', async () => {
     const at: number[] = [];
     backend.onRenew = async () => {
       at.push(clock.now() - 1000);
@@ -385,7 +385,7 @@ describe('a lease', () => {
     expect(keeper.alarms.size).toBe(0);
   });
 
-  it.each(['released', 'lost'])('takes nothing from an answer that comes when it has been %s', async (how) => {
+  it.each(['released', 'lost'])('ignores an answer that comes when it has been %s', async (how) => {
     let answer!: (proof: Proof) => void;
     backend.onRenew = () => new Promise((resolve) => (answer = resolve));
     const l = lease();
@@ -487,7 +487,7 @@ describe('a lease', () => {
 describe('a lease on a server that drains (rule 9)', () => {
   const drain = () => keeper.drain('fake');
 
-  it('is not renewed any more, and lasts as long as it lasts', async () => {
+  it('is no longer renewed, and lasts until its time is over', async () => {
     const l = lease();
     keeper.drain('other');
     expect(told).toEqual([]);
@@ -532,7 +532,7 @@ describe('a lease on a server that drains (rule 9)', () => {
 });
 
 describe('a lease on a machine that sleeps (rule 13)', () => {
-  it('is over at the first look after a sleep that was longer than what was left', async () => {
+  it('is over at the first look after a sleep that was longer than the rest of its time', async () => {
     const l = lease();
     await clock.advanceAsync(1000);
     expect(l.isHeld).toBe(true);
@@ -567,7 +567,7 @@ describe('a lease on a machine that sleeps (rule 13)', () => {
     expect(renewals()).toBe(1);
   });
 
-  it('finds out by itself when it is due', async () => {
+  it('notices the sleep by itself when it is due', async () => {
     lease();
     clock.uptimeOffset += 20_000;
     await clock.advanceAsync(5000);

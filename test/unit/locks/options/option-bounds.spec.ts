@@ -4,7 +4,7 @@ import { checkRequest } from '../../../../lib/locks/acquire/checked-acquire.js';
 import { show } from '../../../../lib/common/shown.js';
 import { checkNames, checkNumber } from '../../../../lib/common/option-checks.js';
 import type { LockClientOptions, RemoteOptions } from '../../../../lib/locks/options/options.js';
-import { type DflockdServerOptions, resolveServerOptions } from '../../../../lib/daemon/options.js';
+import { type DflockdServerOptions, resolveServerOptions } from '../../../../lib/daemon/shared/options.js';
 import { resolveOptions } from '../../../../lib/locks/options/resolve-options.js';
 import { defaultsOf } from '../support/defaults.js';
 import { FakeBackend } from '../support/fake-backend.js';

@@ -1,5 +1,5 @@
 import { type RequestDefaults, requestDefaults } from '../../../../lib/locks/acquire/checked-acquire.js';
-import type { BackendLimits } from '../../../../lib/locks/options/limits.js';
+import type { BackendLimits } from '../../../../lib/locks/options/backend-limits.js';
 import type { LockClientOptions } from '../../../../lib/locks/options/options.js';
 import { resolveOptions } from '../../../../lib/locks/options/resolve-options.js';
 

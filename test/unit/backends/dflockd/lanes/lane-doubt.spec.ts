@@ -111,7 +111,7 @@ describe('a bare `error`', () => {
     expect(told).toEqual(['error']);
   });
 
-  it('that announces the end is not taken for the answer to a heartbeat: what was lost does not read as held again', async () => {
+  it('that announces the end is not taken for the answer to a heartbeat: a lost lock does not read as held again', async () => {
     await open();
     lane.adopt();
     // The server has closed the connection for silence while this process stood still; now it speaks again.

@@ -131,7 +131,7 @@ describe('a lane', () => {
     expect(lane.provenUntil()).toBeLessThan(lane.lastAckedSend + 23_000);
   });
 
-  it('takes an answer for proof of the moment in which its request was sent, however late it comes', async () => {
+  it('takes an answer as proof for the moment at which its request was sent, however late it comes', async () => {
     const { lane } = await open();
     server.script = (_, peer) => {
       setTimeout(() => peer.say('ok\n'), 60);
@@ -144,7 +144,7 @@ describe('a lane', () => {
     expect(systemClock.now() - lane.lastAckedSend).toBeGreaterThanOrEqual(55);
   });
 
-  it('tells owners first, then the pool, then those who wait for answers, in the turn of the end', async () => {
+  it('notifies owners first, then the pool, then the callers that wait for answers, in the turn in which it ends', async () => {
     server.script = () => undefined;
     const { lane, log } = await open();
     const all: string[] = [];
@@ -283,7 +283,7 @@ describe('a server that changes its mind about auth', () => {
 });
 
 describe('an answer nobody waits for', () => {
-  it('is given back if it is a grant', async () => {
+  it('is released if it is a grant', async () => {
     const { lane } = await open();
     const exchange = lane.send(acquire('a'), () => {
       throw new Error('must not be called');
@@ -353,7 +353,7 @@ describe('a request without an answer', () => {
 });
 
 describe('heartbeats', () => {
-  it('come every third of the read timeout on a command lane, and an `error` counts as life once the next has come', async () => {
+  it('are sent every third of the read timeout on a command lane, and an `error` counts as a sign of life once the next answer has come', async () => {
     server.script = () => 'error\n';
     const began = systemClock.now();
     const { lane } = await open('command', { readTimeoutMs: 300, requestTimeoutMs: 5000 });

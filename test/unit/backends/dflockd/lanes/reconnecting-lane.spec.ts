@@ -138,7 +138,7 @@ describe('a refusal', () => {
     expect(link.isDialing).toBe(true);
   });
 
-  it('goes on with the longest delay where the server has worked before, and is told once', async () => {
+  it('is retried with the longest delay if the server has worked before, and is reported once', async () => {
     make('x');
     link.open();
     await events(1);

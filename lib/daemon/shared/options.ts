@@ -1,0 +1,247 @@
+import { readFileSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import { hostFault, showAddress } from '../../common/address.js';
+import { ConfigError } from '../../common/errors.js';
+import { isSecretName, show } from '../../common/shown.js';
+import { trimBytes, toBytes } from '../../protocol/bytes.js';
+import {
+  DEFAULT_HOST,
+  DEFAULT_LEASE_TTL_S,
+  DEFAULT_PORT,
+  DEFAULT_READ_TIMEOUT_S,
+  LONG_LINE_CAP,
+  MAX_SECONDS,
+} from '../../protocol/limits.js';
+
+/** dflockd's flags in camelCase, with its defaults (spec 8). Durations are seconds, at most 9,223,372,036. */
+export interface DflockdServerOptions {
+  /** Default 127.0.0.1. */
+  host?: string | undefined;
+  /** 0 takes any free port. Default 6388. */
+  port?: number | undefined;
+  /** Lease of requests that specify none; a whole number, as on the wire. Default 33. */
+  defaultLeaseTtl?: number | undefined;
+  /** How often expired leases are freed. Default 1. */
+  leaseSweepInterval?: number | undefined;
+  /** How often idle keys are removed. Default 5. */
+  gcInterval?: number | undefined;
+  /** Keys idle for longer than this are removed. Default 60. */
+  gcMaxIdle?: number | undefined;
+  /** Most keys, including released ones until they are removed. Default 1024. */
+  maxLocks?: number | undefined;
+  /** 0 = unlimited, the default. */
+  maxConnections?: number | undefined;
+  /** 0 = unlimited, the default. */
+  maxConnectionsPerIp?: number | undefined;
+  /** Longest queue of a key; 0 = unlimited, the default. */
+  maxWaiters?: number | undefined;
+  /** Most signal patterns of a connection; 0, the default, = 10,000. The next `listen` is answered `error`. */
+  maxSubscriptions?: number | undefined;
+  /** A connection that is silent for this long is closed. Default 23. */
+  readTimeout?: number | undefined;
+  /**
+   * A connection that does not read what was written within this time is closed; 0 = never. A long `stats` reply is
+   * written in pieces: each piece has this time, and all of them together have four times as much (20 s if 0).
+   * Default 5.
+   */
+  writeTimeout?: number | undefined;
+  /** How long `close` waits for clients to leave; 0 = for ever. Default 30. */
+  shutdownTimeout?: number | undefined;
+  /** Whether closing a connection frees what it holds. Default true. */
+  autoReleaseOnDisconnect?: boolean | undefined;
+  /** Files in PEM format; give both or neither. */
+  tlsCert?: string | undefined;
+  tlsKey?: string | undefined;
+  authToken?: string | undefined;
+  /** A file that contains the token; surrounding white space is ignored. `authToken` takes precedence. */
+  authTokenFile?: string | undefined;
+}
+
+/** Checked, complete and immutable, without options that are secret or name files. */
+export type ResolvedServerSettings = {
+  // Required<…> would leave `undefined` in, if the compiler distinguishes it from an absent option.
+  readonly [K in Exclude<keyof DflockdServerOptions, 'tlsCert' | 'tlsKey' | 'authToken' | 'authTokenFile'>]-?: Exclude<
+    DflockdServerOptions[K],
+    undefined
+  >;
+};
+
+/** Checked, complete and immutable. */
+export interface ResolvedServerOptions extends ResolvedServerSettings {
+  readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined;
+  /** Bytes, trimmed. */
+  readonly authToken: string | undefined;
+}
+
+/** The options of a server without its secrets: `tls` and `authToken` only show whether they were given. */
+export interface ShownServerOptions extends ResolvedServerSettings {
+  readonly tls: boolean;
+  readonly authToken: boolean;
+}
+
+export const shownServerOptions = (options: ResolvedServerOptions): ShownServerOptions =>
+  Object.freeze({ ...options, tls: options.tls !== undefined, authToken: options.authToken !== undefined });
+
+const DEFAULTS = {
+  host: DEFAULT_HOST,
+  port: DEFAULT_PORT,
+  defaultLeaseTtl: DEFAULT_LEASE_TTL_S,
+  leaseSweepInterval: 1,
+  gcInterval: 5,
+  gcMaxIdle: 60,
+  maxLocks: 1024,
+  maxConnections: 0,
+  maxConnectionsPerIp: 0,
+  maxWaiters: 0,
+  maxSubscriptions: 0,
+  readTimeout: DEFAULT_READ_TIMEOUT_S,
+  writeTimeout: 5,
+  shutdownTimeout: 30,
+  autoReleaseOnDisconnect: true,
+} as const;
+
+export const TEXTS = ['tlsCert', 'tlsKey', 'authToken', 'authTokenFile'] as const;
+type Text = (typeof TEXTS)[number];
+
+export type NumberOption = {
+  [K in keyof typeof DEFAULTS]: (typeof DEFAULTS)[K] extends number ? K : never;
+}[keyof typeof DEFAULTS];
+
+/** Durations may have fractions, counts may not. */
+export const NUMBERS: Readonly<Record<NumberOption, NumberBounds>> = {
+  port: { least: 0, most: 65_535, whole: true },
+  defaultLeaseTtl: { least: 1, most: MAX_SECONDS, whole: true },
+  leaseSweepInterval: { least: 0, above: true, most: MAX_SECONDS },
+  gcInterval: { least: 0, above: true, most: MAX_SECONDS },
+  gcMaxIdle: { least: 0, most: MAX_SECONDS },
+  maxLocks: { least: 1, whole: true },
+  maxConnections: { least: 0, whole: true },
+  maxConnectionsPerIp: { least: 0, whole: true },
+  maxWaiters: { least: 0, whole: true },
+  maxSubscriptions: { least: 0, whole: true },
+  readTimeout: { least: 0, above: true, most: MAX_SECONDS },
+  writeTimeout: { least: 0, most: MAX_SECONDS },
+  shutdownTimeout: { least: 0, most: MAX_SECONDS },
+};
+
+/** Whether a text can only be a file path. */
+const isPath = (text: string): boolean => !/[\r\n]/.test(text) && (isAbsolute(text) || /^\.{1,2}[\\/]/.test(text));
+
+/** The range of a numeric option, bounds included. `above`: `least` itself is refused. */
+export interface NumberBounds {
+  readonly least: number;
+  readonly above?: true;
+  readonly most?: number;
+  readonly whole?: true;
+}
+
+/** Results of `resolveServerOptions`, which are not checked again, nor are their files read again. */
+const RESOLVED = new WeakSet<object>();
+
+/** The name of an option for messages, as the user wrote it: a property or a flag. */
+export type NameOfOption = (option: string) => string;
+
+/** @throws ConfigError naming the option and the value */
+export function resolveServerOptions(
+  options: DflockdServerOptions = {},
+  nameOf: NameOfOption = (option) => `daemon option ${option}`,
+): ResolvedServerOptions {
+  return RESOLVED.has(options) ? (options as ResolvedServerOptions) : resolve(options, nameOf);
+}
+
+function resolve(options: DflockdServerOptions, nameOf: NameOfOption): ResolvedServerOptions {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || Object.hasOwn(DEFAULTS, name) || TEXTS.includes(name as never)) continue;
+    const got = isSecretName(name) ? '' : ` (value ${show(value)})`;
+    throw new ConfigError(`unknown ${nameOf(name)}${got}`);
+  }
+  const resolved = new Resolution(options, nameOf).result();
+  RESOLVED.add(resolved);
+  return resolved;
+}
+
+class Resolution {
+  private readonly all: Required<Omit<DflockdServerOptions, Text>> & Pick<DflockdServerOptions, Text>;
+
+  constructor(
+    options: DflockdServerOptions,
+    private readonly nameOf: NameOfOption,
+  ) {
+    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+    this.all = { ...DEFAULTS, ...given };
+  }
+
+  result(): ResolvedServerOptions {
+    for (const name of Object.keys(NUMBERS) as NumberOption[]) this.checkNumber(name);
+    const { host, autoReleaseOnDisconnect } = this.all;
+    const fault = typeof host === 'string' ? hostFault(host) : 'it is not a string';
+    if (fault !== undefined) {
+      const given = showAddress(host);
+      throw new ConfigError(`${this.nameOf('host')} must be a host name or address, got ${given}; ${fault}`);
+    }
+    if (typeof autoReleaseOnDisconnect !== 'boolean') throw this.wrong('autoReleaseOnDisconnect', 'true or false');
+    for (const name of TEXTS) {
+      const value: unknown = this.all[name];
+      if (value === undefined || typeof value === 'string') continue;
+      if (name === 'authToken') throw new ConfigError(`${this.nameOf(name)} must be a string`);
+      throw this.wrong(name, 'a string');
+    }
+    const { tlsCert, tlsKey, authToken, authTokenFile, ...rest } = this.all;
+    return Object.freeze({ ...rest, tls: this.tls(tlsCert, tlsKey), authToken: this.token(authToken, authTokenFile) });
+  }
+
+  private wrong(option: keyof DflockdServerOptions, want: string): ConfigError {
+    return new ConfigError(`${this.nameOf(option)} must be ${want}, got ${show(this.all[option])}`);
+  }
+
+  private checkNumber(name: NumberOption): void {
+    const value: unknown = this.all[name];
+    const { least, above = false, most = Number.MAX_SAFE_INTEGER, whole = false } = NUMBERS[name];
+    const fits =
+      typeof value === 'number' &&
+      (above ? value > least : value >= least) &&
+      value <= most &&
+      (!whole || Number.isInteger(value));
+    if (fits) return;
+    const bounded = most < Number.MAX_SAFE_INTEGER;
+    const upTo = bounded ? `, at most ${most}` : '';
+    const range = above ? `above ${least}${upTo}` : bounded ? `${least}–${most}` : `${least} or more`;
+    throw this.wrong(name, `${whole ? 'a whole number' : 'a number'}, ${range}`);
+  }
+
+  private tls(cert: string | undefined, key: string | undefined): ResolvedServerOptions['tls'] {
+    if (!cert && !key) return undefined;
+    if (!cert) throw new ConfigError(`${this.nameOf('tlsKey')} (${show(key)}) requires ${this.nameOf('tlsCert')}`);
+    if (!key) throw new ConfigError(`${this.nameOf('tlsCert')} (${show(cert)}) requires ${this.nameOf('tlsKey')}`);
+    return { cert: this.file('tlsCert', cert), key: this.file('tlsKey', key) };
+  }
+
+  private file(option: Text, path: string): Buffer {
+    try {
+      return readFileSync(path);
+    } catch (error) {
+      const { message, code } = error as NodeJS.ErrnoException;
+      // A text that is not a path may be the secret itself.
+      if (!isPath(path)) throw new ConfigError(`${this.nameOf(option)}: cannot read the file: ${code}`);
+      throw new ConfigError(`${this.nameOf(option)}: cannot read ${show(path)}: ${message}`, { cause: error });
+    }
+  }
+
+  /** An empty token counts as none; a blank one is refused. */
+  private token(token: string | undefined, file: string | undefined): string | undefined {
+    if (token) return this.checkToken('authToken', toBytes(token));
+    if (file) return this.checkToken('authTokenFile', this.file('authTokenFile', file).toString('latin1'));
+    return undefined;
+  }
+
+  private checkToken(option: Text, bytes: string): string {
+    const token = trimBytes(bytes);
+    // The value is a secret, so the message does not show it.
+    if (token === '') throw new ConfigError(`${this.nameOf(option)} must not be blank`);
+    if (/[\r\n]/.test(token)) throw new ConfigError(`${this.nameOf(option)} must not contain a line break`);
+    if (token.length > LONG_LINE_CAP) {
+      throw new ConfigError(`${this.nameOf(option)} must have at most ${LONG_LINE_CAP} bytes, has ${token.length}`);
+    }
+    return token;
+  }
+}
