@@ -25,6 +25,7 @@ export const ROOMS = {
   'backends/dflockd/queues': room('common protocol backends/dflockd/lanes'),
   'backends/dflockd': room('common protocol backends backends/dflockd/lanes backends/dflockd/queues', 'node:tls'),
   'backends/embedded': room('common protocol core daemon/shared daemon backends'),
+  'backends/postgres/ids': room('common backends', 'node:crypto'),
   'backends/redis/scripts': room('common backends', 'node:crypto'),
   'backends/redis/drivers': room('common backends/redis/scripts'),
   'backends/redis': room('common backends backends/redis/scripts backends/redis/drivers'),
@@ -43,6 +44,8 @@ export const ROOMS = {
       'locks/tickets locks/signals',
     'rxjs',
   ),
+  sql: room('common'),
+  transactions: room('common backends backends/postgres/ids locks/options sql'),
   'dropin/dflockd-client': room(
     'common protocol backends locks/lease locks/options locks/handle locks/signals',
     'node:net node:string_decoder node:tls',
@@ -77,7 +80,7 @@ export const ROOMS = {
   cli: room('common daemon/shared daemon', 'node:fs node:stream node:v8'),
   entries: room(
     'common protocol daemon/shared daemon backends backends/dflockd/lanes backends/embedded ' +
-      'backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks dropin/dflockd-client ' +
+      'backends/postgres/ids backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks sql transactions dropin/dflockd-client ' +
       'dropin/simple-distributed-lock nest/errors nest/methods nest/requests nest nest/decorators testing',
   ),
   'entries/testing': room('testing/backend'),
@@ -101,6 +104,7 @@ export const HOLDS = {
   'backends/dflockd/queues': 'the queues of callers in this process, and their places in the queues of the server',
   'backends/dflockd': 'the backend for dflockd servers',
   'backends/embedded': 'the backend for the engine in this process',
+  'backends/postgres/ids': 'the ids of the advisory locks that stand for keys',
   'backends/redis/scripts': 'the Lua scripts, the keys they work on, tokens and messages',
   'backends/redis/drivers': 'connections to Redis by ioredis and node-redis, and what its errors mean',
   'backends/redis': 'the backend for Redis',
@@ -112,6 +116,8 @@ export const HOLDS = {
   'locks/tickets': 'tickets: places in a queue that are taken now and waited for later',
   'locks/signals': 'publish and subscribe',
   locks: '`LockClient`, which combines the folders below it',
+  sql: 'transactions of SQL libraries, recognised by their shapes, and whether they are open',
+  transactions: 'locks that a database transaction holds: `lockInTransaction`',
   'dropin/dflockd-client': 'the classes and functions of dflockd-client, under their own names',
   'dropin/simple-distributed-lock':
     'the class `Lock` of simple-distributed-lock, over the scripts of the Redis backend',

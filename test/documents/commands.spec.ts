@@ -94,7 +94,7 @@ describe('the blocks of the pages', () => {
   });
 
   it('are in languages that some test reads', () => {
-    const read = ['ts', 'diff', 'bash', 'sh', 'json', 'yaml', 'dockerfile', 'text'];
+    const read = ['ts', 'diff', 'bash', 'sh', 'json', 'yaml', 'dockerfile', 'text', 'sql'];
     const others = PAGES.flatMap(blocksOf).filter(({ language }) => !read.includes(language));
     // Grammars, transcripts and the like of the protocol, a unit of systemd, a query.
     const known = /protocol|reliability|operations/;

@@ -93,12 +93,30 @@ describe('lint', () => {
 
 /** What must not be loaded with an entry: rooms, with all that is in them, and packages. */
 const KEPT_APART: Record<string, readonly (string | RegExp)[]> = {
-  index: [/^(dropin|cli|testing)(\/|$)/, /^backends\/redis/, /^@nestjs\/(?!common$|core$)/],
-  client: [/^(nest|cli|testing)(\/|$)/, /^backends\/redis/, /^@nestjs\//, 'reflect-metadata'],
+  index: [/^(dropin|cli|testing)(\/|$)/, /^backends\/(redis|postgres)/, 'transactions', /^@nestjs\/(?!common$|core$)/],
+  client: [
+    /^(nest|cli|testing)(\/|$)/,
+    /^backends\/(redis|postgres)/,
+    'transactions',
+    /^@nestjs\//,
+    'reflect-metadata',
+  ],
   daemon: [/^(nest|cli|testing|locks|backends|dropin)(\/|$)/, /^@nestjs\//, 'reflect-metadata', 'rxjs'],
   redis: [/^(nest|cli|testing|locks|core|daemon|protocol)(\/|$)/, /^@nestjs\//, 'reflect-metadata', 'rxjs'],
-  'testing/backend': [/^(nest|cli|dropin)(\/|$)/, /^backends\/redis/, /^@nestjs\//, 'reflect-metadata'],
-  testing: [/^(dropin|cli)(\/|$)/, /^backends\/redis/, /^@nestjs\/(?!common$|core$)/],
+  postgres: [
+    /^(nest|cli|testing|core|daemon|protocol|locks(?!\/options$)|backends\/(?!postgres))(\/|$)/,
+    /^@nestjs\//,
+    'reflect-metadata',
+    'rxjs',
+  ],
+  'testing/backend': [
+    /^(nest|cli|dropin)(\/|$)/,
+    /^backends\/(redis|postgres)/,
+    'transactions',
+    /^@nestjs\//,
+    'reflect-metadata',
+  ],
+  testing: [/^(dropin|cli)(\/|$)/, /^backends\/(redis|postgres)/, 'transactions', /^@nestjs\/(?!common$|core$)/],
 };
 /** What users have installed anyway, and what this package asks them to install. */
 const PEERS = ['@nestjs/common', '@nestjs/core', 'reflect-metadata', 'rxjs'];

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { LockKeyError } from '../../common/errors.js';
 import { insteadOf, insteadOfText, kindOf } from '../../common/kind-of.js';
+import { wrong } from '../../common/option-checks.js';
 import { shown, shownList } from '../../common/shown.js';
 import { HASH_BYTES } from './backend-limits.js';
 
@@ -35,6 +36,17 @@ export function checkCount(keys: readonly unknown[]): void {
   if (keys.length === 0) throw new LockKeyError('an empty list of keys');
   if (keys.length <= MAX_KEYS) return;
   throw new LockKeyError(`a call takes at most ${MAX_KEYS} keys, got ${keys.length}: ${shownList(keys)}`);
+}
+
+/** @throws ConfigError */
+export function checkNamespace(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  try {
+    checkKey(value);
+  } catch (error) {
+    throw wrong('namespace', `text that is allowed in a key (${(error as Error).message})`, value);
+  }
+  return value;
 }
 
 /** Printable ASCII, as almost every key is, needs no further check. */

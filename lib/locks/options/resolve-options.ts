@@ -2,7 +2,7 @@ import { ConfigError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 import { checkBounds } from './bounds.js';
 import { type BackendChoice, chooseBackend, shownBackend, type ShownBackend } from './choose-backend.js';
-import { checkKey } from './keys.js';
+import { checkNamespace } from './keys.js';
 import { checkNames, checkObject, wrong } from '../../common/option-checks.js';
 import { DEFAULT_RENEW_RATIO } from '../lease/renewal-times.js';
 import { type LeaseLimits, leaseWithin } from './backend-limits.js';
@@ -92,14 +92,4 @@ function checkRenewRatio(value: unknown, remote: number | undefined): number {
     );
   }
   return renewRatio ?? remote ?? DEFAULT_RENEW_RATIO;
-}
-
-function checkNamespace(value: unknown): string | undefined {
-  if (value === undefined) return undefined;
-  try {
-    checkKey(value);
-  } catch (error) {
-    throw wrong('namespace', `text that is allowed in a key (${(error as Error).message})`, value);
-  }
-  return value;
 }

@@ -1,0 +1,57 @@
+import { LockKeyError } from '../../../common/errors.js';
+import { wrong } from '../../../common/option-checks.js';
+import { show, shown } from '../../../common/shown.js';
+import type { LockKind } from '../../backend.js';
+import { type AdvisoryId, lockIdOf } from './lock-id.js';
+
+/**
+ * The option `lockId`: how a key becomes the id of an advisory lock, for programs that share locks with others. It must
+ * be the same in all programs.
+ *
+ * - `'sha256'`: 64 bits of a hash
+ * - `'hashtext'`, `'hashtextextended'`: what the server makes of the key with the function of that name, the latter with
+ *   the seed 0. For locks only. `hashtext` has 32 bits: among 77,000 keys, two of the same id are as likely as not.
+ * - a function, which returns a 64-bit id, or two 32-bit ids for the space of `pg_advisory_lock(int, int)`
+ */
+export type LockIds =
+  'sha256' | 'hashtext' | 'hashtextextended' | ((key: string, kind: LockKind) => bigint | readonly [number, number]);
+
+const NAMED: readonly unknown[] = ['sha256', 'hashtext', 'hashtextextended'];
+
+/** @throws ConfigError */
+export function checkLockIds(value: unknown): LockIds {
+  if (value === undefined) return 'sha256';
+  if (typeof value === 'function' || NAMED.includes(value)) return value as LockIds;
+  throw wrong('lockId', `'sha256', 'hashtext', 'hashtextextended' or a function`, value);
+}
+
+/** What the server computes the id with. */
+export interface ServerHash {
+  readonly hash: 'hashtext' | 'hashtextextended';
+}
+
+/**
+ * The id of a key, or the function with which the server computes it.
+ * @param key with its namespace
+ * @throws LockKeyError if a function returns something else, or throws
+ */
+export function advisoryIdOf(ids: LockIds, kind: LockKind, key: string): AdvisoryId | ServerHash {
+  if (ids === 'sha256') return lockIdOf(kind, key);
+  if (typeof ids === 'string') return { hash: ids };
+  let id: unknown;
+  try {
+    id = ids(key, kind);
+  } catch (cause) {
+    throw new LockKeyError(`option lockId threw for the key "${shown(key)}"`, { key, cause });
+  }
+  if (isId(id)) return id;
+  throw new LockKeyError(
+    `option lockId must return a bigint of 64 bits or two integers of 32 bits, got ${show(id)} for the key "${shown(key)}"`,
+    { key },
+  );
+}
+
+function isId(id: unknown): id is AdvisoryId {
+  if (typeof id === 'bigint') return BigInt.asIntN(64, id) === id;
+  return Array.isArray(id) && id.length === 2 && id.every((half) => Number.isInteger(half) && (half | 0) === half);
+}
