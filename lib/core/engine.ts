@@ -1,7 +1,7 @@
 import type { Ms } from '../common/system.js';
 import type { PlainStatus } from '../protocol/messages.js';
 import { LeaseExpiry } from './lease-expiry.js';
-import type { Refusal } from './observer.js';
+import { both, type EngineObserver, type ObservedResource, type Refusal } from './observer.js';
 import { batchSize } from './batch-size.js';
 import { Disconnecting } from './disconnect.js';
 import { type Resource, type Ticket, Waiter } from './resource.js';
@@ -130,6 +130,25 @@ export class Engine extends Disconnecting {
         session.sink.reply(op, ERROR);
       }
     }
+  }
+
+  /**
+   * Attaches an observer, beside the one it may already have. What the engine has already begun is told when it ends.
+   * @param existing called for each key that exists; it must do no more than an observer may
+   */
+  observe(observer: EngineObserver, existing: (res: ObservedResource) => void): void {
+    this.observer = this.observer ? both(this.observer, observer) : observer;
+    for (const res of this.table.walk()) if (res) existing(res);
+  }
+
+  /** The number of keys, idle ones included. */
+  get keys(): number {
+    return this.table.size;
+  }
+
+  /** The number of subscriptions. */
+  get subscriptions(): number {
+    return this.signals.size;
   }
 
   /** An upper bound for the entries of a `stats` reply. */
