@@ -1,0 +1,41 @@
+import { ERRORS, json } from '../answers/answer.js';
+import type { RouteName } from '../routing/routes.js';
+import { inSession, publishing } from './command-endpoints.js';
+import { COMMANDS } from './commands.js';
+import type { Endpoint } from './endpoint.js';
+import { createSession, deleteSession, pingSession } from './session-endpoints.js';
+
+const OK = json('{"status":"ok"}');
+const DRAINING = json('{"status":"draining"}', 503);
+
+const getHealth: Endpoint = (exchange) => exchange.answer(OK);
+
+const getReady: Endpoint = (exchange, { isDraining }) => exchange.answer(isDraining ? DRAINING : OK);
+
+const missing: Endpoint = (exchange) => exchange.answer(ERRORS.notFound);
+
+const command = (name: RouteName): Endpoint => inSession(COMMANDS[name]!);
+
+/** What serves each route. */
+export const ENDPOINTS: Readonly<Record<RouteName, Endpoint>> = {
+  getHealth,
+  getReady,
+  getOpenAPI: missing,
+  getMetrics: missing,
+  getStats: missing,
+  createSession,
+  deleteSession,
+  pingSession,
+  acquireLock: command('acquireLock'),
+  releaseLock: command('releaseLock'),
+  renewLock: command('renewLock'),
+  enqueueLock: command('enqueueLock'),
+  waitLock: command('waitLock'),
+  acquireSemaphore: command('acquireSemaphore'),
+  releaseSemaphore: command('releaseSemaphore'),
+  renewSemaphore: command('renewSemaphore'),
+  enqueueSemaphore: command('enqueueSemaphore'),
+  waitSemaphore: command('waitSemaphore'),
+  publishSignal: publishing(COMMANDS.publishSignal!),
+  subscribeSignals: missing,
+};
