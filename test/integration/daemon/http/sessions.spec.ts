@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { FakeClock } from '../../../support/fake-clock.js';
 import { until } from '../../../support/until.js';
 import { statsOf, turns } from '../harness.js';
-import { error, type HttpDaemon, inSession, request, useHttpDaemons } from './harness.js';
+import { error, type HttpDaemon, type HttpWire, inSession, request, useHttpDaemons } from './harness.js';
 
 const GONE = error('session_gone');
 const TIMEOUT = '{"status":"timeout"}\n';
@@ -145,7 +145,7 @@ describe('sessions (spec http 3.7)', () => {
     const [holder, id] = [await daemon.session(), await daemon.session()];
     await daemon.in(holder, '/v1/locks/k');
     await acquire(daemon, id, 'k');
-    const wires = [];
+    const wires: HttpWire[] = [];
     for (let i = 0; i < 1001; i++) {
       const wire = await daemon.open();
       wires.push(wire.send(request('POST', '/v1/locks/x', '{}', inSession(id))));

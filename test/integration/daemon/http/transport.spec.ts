@@ -86,7 +86,7 @@ describe('the transport (spec http 3.1)', () => {
     const wire = await daemon.open();
     wire.send(request('POST', '/v1/locks/flooded', '{"acquire_timeout_s":1000}', inSession(id)));
     wire.send(request('GET', '/health').repeat(2000));
-    await wire.have(() => (wire.closed ? true : undefined), 'the end');
+    await wire.have(() => (wire.ended ? true : undefined), 'the end');
     await until(async () => {
       const { body } = await daemon.in(id, '/v1/locks/flooded', {});
       return body.includes('timeout');
@@ -325,7 +325,7 @@ describe('TLS', () => {
       await once(wire.socket, 'connect');
       if (bytes !== '') wire.send(bytes);
       wire.socket.end();
-      await wire.have(() => (wire.closed ? true : undefined), 'the end');
+      await wire.have(() => (wire.ended ? true : undefined), 'the end');
     }
   });
 });
