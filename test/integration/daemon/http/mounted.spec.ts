@@ -118,8 +118,8 @@ describe.each(PLATFORMS)('mounted in an application on %s', (platform, start) =>
       .session_id;
 
   it.each([
-    ['app.use', '/mounted/here', { use: true } as Options, {}],
-    ['a route of a controller', '/locks/dflockd', { path: '/locks/dflockd' } as Options, FRIEND],
+    ['app.use', '/mounted/here', { use: true }, {}],
+    ['a route of a controller', '/locks/dflockd', { path: '/locks/dflockd' }, FRIEND],
   ])('by %s, takes keys from the unparsed URL', async (_way, base, options, headers) => {
     const server = newServer();
     const port = await start({ ...options, server });
