@@ -22,7 +22,7 @@ export const ROOMS = {
   'daemon/http/json': room('protocol'),
   'daemon/http/metrics': room('common protocol core'),
   'daemon/http/openapi': room('protocol'),
-  daemon: room('common core daemon/shared daemon/fairness daemon/tcp', 'node:net node:stream node:tls'),
+  daemon: room('common core daemon/shared daemon/fairness daemon/tcp', 'node:stream'),
   backends: room('common'),
   'backends/dflockd/lanes': room('common protocol', 'node:net node:tls'),
   'backends/dflockd/queues': room('common protocol backends/dflockd/lanes'),
