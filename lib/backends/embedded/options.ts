@@ -9,11 +9,13 @@ import {
   EMBEDDED_TEXTS,
   type EmbeddedConfig,
   embeddedConfig,
+  HTTP_OPTIONS,
   OF_CONNECTIONS,
 } from './embedded-config.js';
 
 const KNOWN = [
-  'listen', 'defaultLeaseTtl', ...Object.keys(EMBEDDED_NUMBERS), 'autoReleaseOnDisconnect', ...EMBEDDED_TEXTS,
+  'listen', 'defaultLeaseTtl', ...Object.keys(EMBEDDED_NUMBERS), 'autoReleaseOnDisconnect', ...HTTP_OPTIONS,
+  ...EMBEDDED_TEXTS,
 ]; // prettier-ignore
 
 /** @throws ConfigError that names option and value */
