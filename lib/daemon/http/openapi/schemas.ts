@@ -1,4 +1,5 @@
 import { MAX_SECONDS, SIGNAL_LINE_CAP } from '../../../protocol/limits.js';
+import type { ErrorCode } from '../answers/answer.js';
 
 /** A schema of JSON Schema 2020-12, as OpenAPI 3.1 uses them. */
 export type Schema = Readonly<Record<string, unknown>>;
@@ -60,7 +61,7 @@ const granted = (status: string): Schema =>
 const notGranted = (status: string): Schema => object({ status: word(status) });
 
 /** What the field `error` of an answer may be. */
-const ERROR_CODES = [
+const ERROR_CODES: readonly ErrorCode[] = [
   'bad_request',
   'unauthorized',
   'not_found',
@@ -78,8 +79,7 @@ const ERROR_CODES = [
   'max_sessions_per_ip',
   'draining',
   'session_create_failed',
-  'session_lookup_failed',
-  'streaming_unsupported',
+  'body_consumed',
   'unexpected_protocol_response',
 ];
 

@@ -27,9 +27,11 @@ const START = ':ok\n\n';
 /** As many as the original keeps in its two buffers; at the next one the stream ends (spec http 4.9). */
 const MOST_FRAMES = 2 * SIGNAL_BUFFER_FRAMES;
 const MOST_BYTES = MOST_FRAMES * SIGNAL_LINE_CAP;
-/** A client that does not read what was written within this time is disconnected (spec http 3.10). */
+/** The socket is given no more while it has this much to send: the write timeout is for little at a time. */
+const AHEAD_BYTES = 256 * 1024;
+/** A client that takes nothing for so long is disconnected (spec http 3.10). */
 const WRITE_MS: Ms = 30_000;
-/** The same when the server shuts down. */
+/** All that a client has to read what waits when the server shuts down. */
 const LAST_WRITE_MS: Ms = 500;
 
 /** What all streams share. */
@@ -52,17 +54,23 @@ export class SignalStream implements SessionSink, StreamSession, Awaited, Woken,
   slot = -1;
   readonly peer: string;
   private session: Session | undefined;
-  /** Frames that are not written yet, and their bytes. */
+  /** Frames of this turn. */
   private fresh: string[] = [];
   private freshBytes = 0;
-  /** Frames that the socket has not taken yet, and their bytes. */
+  /** Frames that wait for the socket, and the place of the first. */
+  private queue: string[] = [];
+  private first = 0;
+  /** Bytes that the socket has not taken yet. */
+  private ahead = 0;
+  /** Frames of earlier turns that the socket has not taken yet, and their bytes. */
   private waiting = 0;
   private waitingBytes = 0;
-  /** Frames taken so far, and how many must be by `due`. */
-  private taken = 0;
-  private mark = 0;
+  private lastProgress: Ms = 0;
+  /** When the server no longer waits for the client, although it reads. */
+  private endBy: Ms = Infinity;
   private isAwake = false;
   private isEvicted = false;
+  private isOver = false;
 
   constructor(
     private readonly exchange: Exchange,
@@ -115,24 +123,31 @@ export class SignalStream implements SessionSink, StreamSession, Awaited, Woken,
 
   /** StreamSession: the server shuts down. The caller touches the driver. */
   end(): void {
-    this.finish(LAST_WRITE_MS);
+    this.endBy = this.host.driver.clock.now() + LAST_WRITE_MS;
+    this.finish();
+    if (!this.isOver) this.host.alarms.set(this, this.endBy);
   }
 
   /** Awaited: the client is gone. */
   left(): void {
+    this.isOver = true;
+    this.host.alarms.cancel(this);
+    this.host.memory.free(this.waitingBytes);
+    this.waitingBytes = 0;
+    this.queue = [];
     this.stop();
-    this.forgetWaiting();
     this.host.driver.touch();
   }
 
   /** Alarm */
   ring(): void {
+    const { driver, alarms } = this.host;
     // A process that was stopped has not been told yet what its sockets took meanwhile.
-    this.host.driver.clock.afterPoll(() => {
-      if (this.waiting === 0 || this.slot >= 0) return;
-      if (this.taken >= this.mark && this.session) return this.watch(WRITE_MS);
-      this.exchange.req.socket.destroy();
-      this.forgetWaiting();
+    driver.clock.afterPoll(() => {
+      if (this.isOver || this.waiting === 0 || this.slot >= 0) return;
+      const due = Math.min(this.lastProgress + WRITE_MS, this.endBy);
+      if (driver.clock.now() < due) alarms.set(this, due);
+      else this.exchange.req.socket.destroy();
     });
   }
 
@@ -151,49 +166,61 @@ export class SignalStream implements SessionSink, StreamSession, Awaited, Woken,
   private readonly proceed = (): void => {
     this.isAwake = false;
     if (!this.session) return;
-    this.flush();
-    if (!this.isEvicted) return;
-    this.finish(WRITE_MS);
+    this.takeFresh();
+    if (!this.isEvicted) return this.write();
+    this.finish();
     this.host.driver.touch();
   };
 
-  private flush(): void {
-    const { fresh } = this;
+  private takeFresh(): void {
+    const { fresh, freshBytes, host } = this;
     if (fresh.length === 0) return;
+    if (this.waiting === 0) this.lastProgress = host.driver.clock.now();
+    this.waiting += fresh.length;
+    this.waitingBytes += freshBytes;
+    host.memory.take(freshBytes);
+    this.queue = this.first < this.queue.length ? this.queue.slice(this.first).concat(fresh) : fresh;
+    this.first = 0;
     this.fresh = [];
     this.freshBytes = 0;
-    for (const frame of fresh) {
-      const { length } = frame;
-      this.waiting++;
-      this.waitingBytes += length;
-      this.host.memory.take(length);
-      this.exchange.res.write(frame, 'latin1', () => this.passedOn(length));
+  }
+
+  /** Each frame is a write of its own, as by the original. */
+  private write(): void {
+    const { queue, exchange, host } = this;
+    while (this.first < queue.length && this.ahead < AHEAD_BYTES) {
+      const frame = queue[this.first++]!;
+      this.ahead += frame.length;
+      exchange.res.write(frame, 'latin1', () => this.passedOn(frame.length));
     }
-    if (this.slot < 0) this.watch(WRITE_MS);
+    if (this.waiting > 0 && this.slot < 0) host.alarms.set(this, this.lastProgress + WRITE_MS);
   }
 
   private passedOn(length: number): void {
-    this.taken++;
+    if (this.isOver) return;
+    this.ahead -= length;
     this.waiting--;
-    // Zero if what waited has been given up meanwhile.
-    const freed = Math.min(length, this.waitingBytes);
-    this.waitingBytes -= freed;
-    this.host.memory.free(freed);
+    this.waitingBytes -= length;
+    this.host.memory.free(length);
+    this.lastProgress = this.host.driver.clock.now();
+    if (this.first < this.queue.length) this.write();
+    else this.endIfDone();
   }
 
-  /** Gives the client this long to read what waits now. */
-  private watch(within: Ms): void {
-    this.mark = this.taken + this.waiting;
-    this.host.alarms.set(this, this.host.driver.clock.now() + within);
-  }
-
-  /** Ends the stream cleanly; what is written may still be read for a while. */
-  private finish(within: Ms): void {
+  /** Listens no longer; the stream ends when its client has what waits. */
+  private finish(): void {
     if (!this.session) return;
-    this.flush();
+    this.takeFresh();
     this.stop();
+    this.write();
+    this.endIfDone();
+  }
+
+  private endIfDone(): void {
+    if (this.session || this.isOver || this.waiting > 0) return;
+    this.isOver = true;
+    this.host.alarms.cancel(this);
     this.exchange.finish(200);
-    if (this.waiting > 0) this.watch(within);
   }
 
   private stop(): void {
@@ -201,13 +228,7 @@ export class SignalStream implements SessionSink, StreamSession, Awaited, Woken,
     if (!session) return;
     this.session = undefined;
     this.fresh = [];
-    host.alarms.cancel(this);
     host.driver.engine.close(session, host.driver.clock.now(), false);
     host.sessions.removeStream(this);
-  }
-
-  private forgetWaiting(): void {
-    this.host.memory.free(this.waitingBytes);
-    this.waitingBytes = 0;
   }
 }
