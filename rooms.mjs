@@ -29,11 +29,15 @@ export const ROOMS = {
   ),
   'daemon/http/admission': room('common protocol daemon/shared daemon/http/answers daemon/http/exchange'),
   'daemon/http/sessions': room('common core daemon/fairness daemon/http/answers daemon/http/exchange'),
+  'daemon/http/openapi': room('protocol daemon/http/answers'),
+  'daemon/http/streams': room(
+    'common core protocol daemon/fairness daemon/http/answers daemon/http/exchange daemon/http/sessions',
+  ),
   'daemon/http/endpoints': room(
-    'core protocol daemon/fairness daemon/shared daemon/http/json daemon/http/metrics daemon/http/routing daemon/http/answers daemon/http/exchange daemon/http/sessions',
+    'common core protocol daemon/fairness daemon/shared daemon/http/json daemon/http/metrics daemon/http/routing daemon/http/answers daemon/http/exchange daemon/http/sessions daemon/http/openapi daemon/http/streams',
   ),
   'daemon/http': room(
-    'common protocol core daemon/shared daemon/fairness daemon/http/metrics daemon/http/routing daemon/http/answers daemon/http/exchange daemon/http/admission daemon/http/sessions daemon/http/endpoints',
+    'common protocol core daemon/shared daemon/fairness daemon/http/metrics daemon/http/routing daemon/http/answers daemon/http/exchange daemon/http/admission daemon/http/sessions daemon/http/streams daemon/http/endpoints',
     'node:http node:net node:stream node:tls',
   ),
   daemon: room(
@@ -122,6 +126,8 @@ export const HOLDS = {
   'daemon/http/exchange': 'one request and its answer; connections, and their deadlines',
   'daemon/http/admission': 'who may use the HTTP interface: origins, rates, tokens',
   'daemon/http/sessions': 'sessions over HTTP: virtual connections of the engine',
+  'daemon/http/openapi': 'the OpenAPI document of the routes',
+  'daemon/http/streams': 'signals as server-sent events',
   'daemon/http/endpoints': 'what each route does',
   'daemon/http': 'the HTTP interface: its layers, its port',
   daemon: 'the server: listeners, drain, shutdown',

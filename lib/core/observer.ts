@@ -68,30 +68,16 @@ export interface EngineObserver {
   extended(kind: Kind, key: string, hold: ObservedHold): void;
 }
 
-/** Tells two observers, in this order. */
-export const both = (first: EngineObserver, second: EngineObserver): EngineObserver => ({
-  granted(...event) {
-    first.granted(...event);
-    second.granted(...event);
-  },
-  freed(...event) {
-    first.freed(...event);
-    second.freed(...event);
-  },
-  queued(...event) {
-    first.queued(...event);
-    second.queued(...event);
-  },
-  left(...event) {
-    first.left(...event);
-    second.left(...event);
-  },
-  refused(status) {
-    first.refused(status);
-    second.refused(status);
-  },
-  extended(...event) {
-    first.extended(...event);
-    second.extended(...event);
-  },
-});
+/** Tells several observers, in their order; undefined for none. */
+export function all(observers: readonly EngineObserver[]): EngineObserver | undefined {
+  if (observers.length < 2) return observers[0];
+  const each = [...observers];
+  return {
+    granted: (...event) => each.forEach((one) => one.granted(...event)),
+    freed: (...event) => each.forEach((one) => one.freed(...event)),
+    queued: (...event) => each.forEach((one) => one.queued(...event)),
+    left: (...event) => each.forEach((one) => one.left(...event)),
+    refused: (...event) => each.forEach((one) => one.refused(...event)),
+    extended: (...event) => each.forEach((one) => one.extended(...event)),
+  };
+}

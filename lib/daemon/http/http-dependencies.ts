@@ -2,6 +2,7 @@ import type { Alarms } from '../../common/alarms.js';
 import type { Entropy, Ms } from '../../common/system.js';
 import type { EngineDriver } from '../../core/driver.js';
 import type { RequestScheduler } from '../fairness/request-scheduler.js';
+import type { SignalMemory } from '../fairness/signal-memory.js';
 import type { TurnLimiter } from '../fairness/turn-limiter.js';
 import type { SparseLog } from '../shared/logger.js';
 import type { ResolvedServerOptions } from '../shared/options.js';
@@ -14,6 +15,8 @@ export interface HttpDependencies {
   readonly alarms: Alarms;
   readonly scheduler: RequestScheduler;
   readonly endings: TurnLimiter;
+  readonly pushes: TurnLimiter;
+  readonly signalMemory: SignalMemory;
   /** For events that clients cause. */
   readonly log: SparseLog;
   readonly readTimeoutMs: Ms;

@@ -11,10 +11,13 @@ import { Exchange } from './exchange/exchange.js';
 import { type ConnectionHost, HttpConnection } from './exchange/http-connection.js';
 import { type Swept, Sweep } from './exchange/sweep.js';
 import { type Asked, type Layered, Layers } from './layers.js';
+import { EngineMetrics } from './metrics/engine-metrics.js';
 import { RequestMetrics } from './metrics/request-metrics.js';
 import { Router } from './routing/router.js';
 import { HttpPublisher } from './sessions/http-publisher.js';
 import { SessionTable } from './sessions/session-table.js';
+import { EventFrames } from './streams/event-frames.js';
+import type { StreamHost } from './streams/signal-stream.js';
 import type { HttpDependencies } from './http-dependencies.js';
 import { StatsDesk } from '../fairness/stats-desk.js';
 
@@ -29,20 +32,25 @@ export class HttpService implements EndpointHost, ConnectionHost {
   readonly log;
   readonly bodyTimeoutMs: Ms;
   readonly requests = new RequestMetrics();
+  readonly engineMetrics = new EngineMetrics();
   readonly sessions: SessionTable;
   readonly publisher: HttpPublisher;
   readonly stats: StatsDesk;
+  readonly streams: StreamHost;
+  readonly alarms;
   isDraining = false;
   private readonly layers: Layers;
   private readonly authentication: Authentication;
   private readonly sweep: Sweep;
   private readonly since: Ms;
+  private readonly stopObserving: () => void;
 
   constructor(private readonly deps: HttpDependencies) {
     const { driver, options, log } = deps;
     this.driver = driver;
     this.options = options;
     this.log = log;
+    this.alarms = deps.alarms;
     const { clock } = driver;
     this.since = clock.now();
     this.bodyTimeoutMs = deps.readTimeoutMs;
@@ -61,6 +69,15 @@ export class HttpService implements EndpointHost, ConnectionHost {
       maxSessions: options.httpMaxSessions,
       maxSessionsPerIp: options.httpMaxSessionsPerIp,
     });
+    this.streams = {
+      driver,
+      sessions: this.sessions,
+      alarms: deps.alarms,
+      memory: deps.signalMemory,
+      pushes: deps.pushes,
+      frames: new EventFrames(),
+    };
+    this.stopObserving = driver.engine.observe(this.engineMetrics, (res) => this.engineMetrics.existing(res));
     this.stats = new StatsDesk(
       driver.engine,
       clock,
@@ -149,6 +166,7 @@ export class HttpService implements EndpointHost, ConnectionHost {
     this.authentication.close();
     this.publisher.close(this.now());
     this.sweep.clear();
+    this.stopObserving();
   }
 
   private serveLayered(exchange: Exchange): void {

@@ -1,9 +1,12 @@
-import { ERRORS, json } from '../answers/answer.js';
+import { json } from '../answers/answer.js';
 import type { RouteName } from '../routing/routes.js';
 import { inSession, publishing } from './command-endpoints.js';
 import { COMMANDS } from './commands.js';
 import type { Endpoint } from './endpoint.js';
+import { getMetrics, getOpenAPI } from './page-endpoints.js';
 import { createSession, deleteSession, pingSession } from './session-endpoints.js';
+import { getStats } from './stats-endpoint.js';
+import { subscribeSignals } from './stream-endpoint.js';
 
 const OK = json('{"status":"ok"}');
 const DRAINING = json('{"status":"draining"}', 503);
@@ -12,17 +15,15 @@ const getHealth: Endpoint = (exchange) => exchange.answer(OK);
 
 const getReady: Endpoint = (exchange, { isDraining }) => exchange.answer(isDraining ? DRAINING : OK);
 
-const missing: Endpoint = (exchange) => exchange.answer(ERRORS.notFound);
-
 const command = (name: RouteName): Endpoint => inSession(COMMANDS[name]!);
 
 /** What serves each route. */
 export const ENDPOINTS: Readonly<Record<RouteName, Endpoint>> = {
   getHealth,
   getReady,
-  getOpenAPI: missing,
-  getMetrics: missing,
-  getStats: missing,
+  getOpenAPI,
+  getMetrics,
+  getStats,
   createSession,
   deleteSession,
   pingSession,
@@ -37,5 +38,5 @@ export const ENDPOINTS: Readonly<Record<RouteName, Endpoint>> = {
   enqueueSemaphore: command('enqueueSemaphore'),
   waitSemaphore: command('waitSemaphore'),
   publishSignal: publishing(COMMANDS.publishSignal!),
-  subscribeSignals: missing,
+  subscribeSignals,
 };

@@ -169,12 +169,12 @@ export class Exchange {
     const { awaited } = this;
     this.end();
     awaited?.left(this, now);
+    if (this.res.headersSent) this.owner.ended(this, this.res.statusCode);
   }
 
   /** The body has not arrived in time. */
   refuseLateBody(): void {
-    if (this.isOver) this.req.destroy();
-    else if (this.res.headersSent) this.finish(this.res.statusCode);
+    if (this.isOver || this.res.headersSent) this.req.destroy();
     else this.answer(LATE);
   }
 
