@@ -117,10 +117,11 @@ describe.each(PLATFORMS)('mounted in an application on %s', (platform, start) =>
     (JSON.parse((await ask(port, 'POST', `${base}/v1/sessions`, undefined, headers)).body) as { session_id: string })
       .session_id;
 
-  it.each([
+  const WAYS: [string, string, Options, Record<string, string>][] = [
     ['app.use', '/mounted/here', { use: true }, {}],
     ['a route of a controller', '/locks/dflockd', { path: '/locks/dflockd' }, FRIEND],
-  ])('by %s, takes keys from the unparsed URL', async (_way, base, options, headers) => {
+  ];
+  it.each(WAYS)('by %s, takes keys from the unparsed URL', async (_way, base, options, headers) => {
     const server = newServer();
     const port = await start({ ...options, server });
     const id = await session(port, base, headers);
