@@ -22,6 +22,7 @@ import type { HttpDependencies } from './http-dependencies.js';
 import { StatsDesk } from '../fairness/stats-desk.js';
 
 const NO_HOST = plain(400, '400 Bad Request: missing required Host header');
+const NOT_HTTP_1 = plain(400, '400 Bad Request');
 const INTERNAL = failure(500, 'unexpected_protocol_response');
 
 /** dflockd's HTTP interface: what any listener or mounted handler passes its requests to. */
@@ -170,6 +171,7 @@ export class HttpService implements EndpointHost, ConnectionHost {
 
   private serveLayered(exchange: Exchange): void {
     const { req } = exchange;
+    if (req.httpVersionMajor !== 1) return exchange.answer(NOT_HTTP_1);
     if (req.httpVersionMinor === 1 && req.headers.host === undefined) return exchange.answer(NO_HOST);
     const layered = this.pass(exchange);
     const { answer, match, query, cors, label } = layered;

@@ -78,13 +78,15 @@ export function ssePing(given: number, idleTimeout: number, nameOf: NameOfOption
   throw new ConfigError(`${nameOf('httpSsePingInterval')} must be ${needed}, got ${ping} s`);
 }
 
+/** It becomes a header of answers. */
+export const isOrigin = (origin: unknown): boolean => typeof origin === 'string' && /^[ \t]*[!-~]*[ \t]*$/.test(origin);
+
 /** The origins, trimmed, without empty ones. @throws ConfigError */
 export function originsOf(origins: unknown, nameOf: NameOfOption): readonly string[] {
   const name = nameOf('httpCorsAllowedOrigins');
   if (!Array.isArray(origins)) throw new ConfigError(`${name} must be a list of origins, got ${show(origins)}`);
   for (const origin of origins) {
-    // It becomes a header of answers.
-    if (typeof origin === 'string' && /^[ \t]*[!-~]*[ \t]*$/.test(origin)) continue;
+    if (isOrigin(origin)) continue;
     throw new ConfigError(`${name} must contain origins such as https://example.com, got ${show(origin)}`);
   }
   return Object.freeze((origins as string[]).map((origin) => origin.trim()).filter((origin) => origin !== ''));

@@ -1,4 +1,4 @@
-import { badRequest, ERRORS, failure, plain } from '../answers/answer.js';
+import { badRequest, ERRORS, failure } from '../answers/answer.js';
 import { BODY_CAP, type Exchange } from '../exchange/exchange.js';
 import type { HttpSession } from '../sessions/http-session.js';
 import { type CommandParser, nameFault } from './commands.js';
@@ -7,7 +7,6 @@ import type { Endpoint, EndpointHost } from './endpoint.js';
 const TOO_LONG = Object.freeze({ ...badRequest(`the body is too large: at most ${BODY_CAP} bytes`), closes: true });
 const NO_SESSION = badRequest('the header X-Dflockd-Session is missing or empty');
 const CONSUMED = failure(500, 'body_consumed', 'the application has read the body before this handler');
-const TOO_NEW = plain(505, '505 HTTP Version Not Supported');
 
 /** Reads the body; says how to mount the handler if a body parser was faster. */
 export function readWhole(
@@ -15,7 +14,6 @@ export function readWhole(
   { log }: EndpointHost,
   then: (exchange: Exchange, body: Buffer) => void,
 ): void {
-  if (exchange.req.httpVersionMajor !== 1) return exchange.answer(TOO_NEW);
   if (exchange.req.readableDidRead && !exchange.hasRead) {
     log.tell(
       'error',

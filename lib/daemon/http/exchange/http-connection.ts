@@ -107,10 +107,13 @@ export class HttpConnection implements ExchangeOwner, Swept {
       this.isBroken = true;
       return;
     }
-    this.isClosing = true;
-    this.since = this.host.now();
-    this.lingerMs = LINGER_MS;
-    this.socket.end(text, 'latin1');
+    // Of pipelined requests, the parser may hold back answers.
+    if (this.last && !this.last.res.writableFinished) {
+      this.isBroken = true;
+      this.last.res.once('finish', () => this.end(text));
+    } else {
+      this.end(text);
+    }
   }
 
   /** ExchangeOwner */
@@ -149,7 +152,17 @@ export class HttpConnection implements ExchangeOwner, Swept {
 
   /** The server shuts down: a connection without a request ends now, others with their answers. */
   drain(): void {
-    if (!this.isBusy && this.queue.length === 0) this.socket.destroySoon();
+    if (this.isBusy || this.queue.length > 0) return;
+    this.isClosing = true;
+    if (this.last && !this.last.res.writableFinished) this.last.res.once('finish', () => this.socket.destroySoon());
+    else this.socket.destroySoon();
+  }
+
+  private end(text: string): void {
+    this.isClosing = true;
+    this.since = this.host.now();
+    this.lingerMs = LINGER_MS;
+    this.socket.end(text, 'latin1');
   }
 
   private begin(exchange: Exchange): void {

@@ -65,7 +65,7 @@ export class HttpWire {
         for (;;) {
           const found = look();
           if (found !== undefined) return found;
-          if (this.closed) throw new Error(`closed before ${what}: ${JSON.stringify(this.received)}`);
+          if (this.ended) throw new Error(`closed before ${what}: ${JSON.stringify(this.received)}`);
           await new Promise<void>((resolve) => this.news.push(resolve));
         }
       })(),
@@ -122,6 +122,12 @@ export class HttpWire {
   }
 }
 
+export async function connectTo(port: number): Promise<HttpWire> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  await once(socket, 'connect');
+  return new HttpWire(socket);
+}
+
 /** A request as bytes. */
 export function request(method: string, path: string, body?: string, headers: Record<string, string> = {}): string {
   const fields = { Host: 'x', ...(body === undefined ? {} : { 'Content-Length': String(body.length) }), ...headers };
@@ -154,10 +160,7 @@ export class HttpDaemon {
   }
 
   async open(): Promise<HttpWire> {
-    const socket = connect(this.port, '127.0.0.1');
-    socket.allowHalfOpen = true;
-    await once(socket, 'connect');
-    const wire = new HttpWire(socket);
+    const wire = await connectTo(this.port);
     this.wires.push(wire);
     return wire;
   }

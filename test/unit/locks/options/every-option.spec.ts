@@ -97,7 +97,8 @@ const EMBEDDED: Right<EmbeddedOptions> = {
   writeTimeout: ['zero', ...FRACTIONS],
   autoReleaseOnDisconnect: FLAG,
   httpPort: ['zero', 'seven'],
-  httpHost: ['long'],
+  httpHost: ['empty', 'number', 'long'],
+  // 7 would be less than the interval of pings.
   httpSessionIdleTimeout: ['zero'],
   httpMaxSessions: ['zero', 'seven'],
   httpMaxSessionsPerIp: ['zero', 'seven'],
@@ -105,7 +106,7 @@ const EMBEDDED: Right<EmbeddedOptions> = {
   httpRateLimitPerIp: ['zero', 'seven'],
   httpRateLimitBurst: ['zero', 'seven'],
   httpSsePingInterval: ['zero', ...FRACTIONS],
-  httpCorsAllowedOrigins: [],
+  httpCorsAllowedOrigins: ['list'],
   // Files that are not there.
   tlsCert: [],
   tlsKey: [],
