@@ -9,6 +9,7 @@ import schemathesis
 
 SERVER = os.environ["DFLOCKD_HTTP"]
 TOKEN = {"Authorization": "Bearer " + os.environ["DFLOCKD_HTTP_TOKEN"]}
+MOST = 2**63 - 1
 SECONDS = ("acquire_timeout_s", "timeout_s")
 
 session = None
@@ -30,11 +31,29 @@ def is_live():
         return False
 
 
+@schemathesis.auth()
+class Token:
+    def get(self, case, context):
+        return TOKEN
+
+    def set(self, case, data, context):
+        case.headers = case.headers or {}
+        case.headers.update(data)
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
     global requests, session
     body = case.body
     if isinstance(body, dict):
+        # To JSON Schema 1.0 is an integer, to the server it is not.
+        for name, value in body.items():
+            if isinstance(value, float) and value.is_integer():
+                body[name] = int(value)
+        # What the format int64 says is not generated accordingly.
+        limit = body.get("limit")
+        if isinstance(limit, int) and limit > MOST:
+            body["limit"] = MOST
         for name in SECONDS:
             value = body.get(name)
             # A negative or wrong value is what the server has to refuse.

@@ -46,7 +46,6 @@ const limit: Schema = {
   type: 'integer',
   format: 'int64',
   minimum: 1,
-  maximum: 2 ** 53 - 1,
   description: 'The number of slots. All who use the key must name the same.',
 };
 const timeout = optionalSeconds('How long to wait for the grant; 0 does not wait.');
@@ -89,7 +88,7 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
     idle_timeout_s: fraction('A session that is not used for twice this time is removed; 0: never.'),
   }),
   AcquireRequest: body({}, { acquire_timeout_s: timeout, lease_ttl_s: lease }),
-  SemAcquireRequest: body({ limit }, { acquire_timeout_s: timeout, lease_ttl_s: lease }),
+  SemAcquireRequest: object({ limit }, { acquire_timeout_s: timeout, lease_ttl_s: lease }),
   AcquireResponse: { oneOf: [granted('ok'), notGranted('timeout')] },
   ReleaseRequest: object({ token }),
   RenewRequest: object({ token }, { lease_ttl_s: lease }),
