@@ -188,7 +188,8 @@ export class Exchange {
   private take(chunk: Buffer): void {
     this.size += chunk.length;
     if (this.isOver) return;
-    if (this.size <= BODY_CAP && this.route?.body) {
+    // A request that waits behind others of its connection has no route yet.
+    if (this.size <= BODY_CAP && (!this.route || this.route.body)) {
       if (this.chunks) this.chunks.push(chunk);
       else this.chunks = [chunk];
       return;
