@@ -100,6 +100,11 @@ export class HttpConnection implements ExchangeOwner, Swept {
     this.leaveAll(now);
   }
 
+  /** The next request is the last; nothing is read behind it. */
+  takeLast(): void {
+    this.isBroken = true;
+  }
+
   /** What the client sent is no request: the answer is the last, unless others are still to be given. */
   refuse(text: string): void {
     if (this.isClosing || this.isBroken) return;
