@@ -19,7 +19,7 @@ import type { Asked } from './layers.js';
 import { UnparsedRequest } from './unparsed-request.js';
 
 const HEADER_CAP = 64 * 1024;
-/** How long a shutdown waits for handlers if it may last for ever (spec http 4.14). */
+/** How long a shutdown waits for handlers if it may last for ever (spec 19.1). */
 const LONGEST_SHUTDOWN_MS: Ms = 30_000;
 const HEAD_TOO_LARGE =
   'HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n' +

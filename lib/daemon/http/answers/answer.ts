@@ -1,6 +1,6 @@
 import { quoteBytes } from '../../../core/json-text.js';
 
-/** The codes of errors (spec http 3.5). */
+/** The codes of errors (spec 9.3). */
 export type ErrorCode =
   | 'bad_request'
   | 'unauthorized'

@@ -6,7 +6,7 @@ import { UNMATCHED } from '../metrics/request-metrics.js';
 import type { Route } from '../routing/routes.js';
 import { firstHeader } from './headers.js';
 
-/** Most bytes of a body, white space behind it included (spec http 3.3). */
+/** Most bytes of a body, white space behind it included (spec 9.1). */
 export const BODY_CAP = 1024 * 1024;
 /** So much of a longer body is read and dropped before it is refused: most clients read no answer while they write. */
 const DROPPED_CAP = 4 * BODY_CAP;
