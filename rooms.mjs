@@ -19,7 +19,7 @@ export const ROOMS = {
   ),
   'daemon/fairness': room('common protocol core'),
   'daemon/tcp': room('common protocol core daemon/shared daemon/fairness', 'node:net node:stream node:tls'),
-  daemon: room('common core daemon/shared daemon/fairness daemon/tcp', 'node:net node:stream node:tls'),
+  daemon: room('common core daemon/shared daemon/fairness daemon/tcp', 'node:stream'),
   backends: room('common'),
   'backends/dflockd/lanes': room('common protocol', 'node:net node:tls'),
   'backends/dflockd/queues': room('common protocol backends/dflockd/lanes'),

@@ -1,6 +1,4 @@
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { Alarms } from '../common/alarms.js';
 import { brand } from '../common/brand.js';
 import { ConfigError } from '../common/errors.js';
@@ -8,12 +6,16 @@ import { printAs } from '../common/inspection.js';
 import { type Clock, type Entropy, systemClock, systemEntropy } from '../common/system.js';
 import type { EngineDriver } from '../core/driver.js';
 import type { EngineObserver } from '../core/observer.js';
-import { Admission, plainAddress } from './fairness/admission.js';
+import { ReplyBatch } from './fairness/reply-batch.js';
 import { RequestScheduler } from './fairness/request-scheduler.js';
+import { SignalMemory } from './fairness/signal-memory.js';
+import { StatsDesk } from './fairness/stats-desk.js';
+import { TurnLimiter } from './fairness/turn-limiter.js';
 import { createEngine } from './shared/create-engine.js';
 import { DescriptorWatch } from './shared/descriptor-watch.js';
+import type { Listener } from './shared/listener.js';
 import { type DaemonLogger, harmless, silent, SparseLog } from './shared/logger.js';
-import { hostPort, type ListeningAddress, type OpenPort, openPort } from './shared/open-port.js';
+import { hostPort, type ListeningAddress } from './shared/open-port.js';
 import {
   type DflockdServerOptions,
   type ResolvedServerOptions,
@@ -21,12 +23,8 @@ import {
   shownServerOptions,
   type ShownServerOptions,
 } from './shared/options.js';
-import { TurnLimiter } from './fairness/turn-limiter.js';
 import type { SessionHost } from './tcp/session-host.js';
-import { SignalMemory } from './fairness/signal-memory.js';
-import { StatsDesk } from './fairness/stats-desk.js';
-import { TcpSession } from './tcp/tcp-session.js';
-import { ReplyBatch } from './fairness/reply-batch.js';
+import { TcpListener } from './tcp/tcp-listener.js';
 
 /** Replacements for a server's own clock, randomness, log and engine. */
 export interface ServerDependencies {
@@ -57,16 +55,12 @@ export class DflockdServer {
   readonly #log: DaemonLogger;
   readonly #sparse: SparseLog;
   readonly #descriptors: DescriptorWatch | undefined;
-  readonly #host: SessionHost;
-  readonly #admission: Admission;
+  readonly #tcp: TcpListener;
+  /** In the order in which they are opened. */
+  readonly #listeners: readonly Listener[];
   readonly #ownsEngine: boolean;
-  /** Accepted connections, before and after the TLS handshake. */
-  readonly #open = new Set<Duplex>();
-  #port: OpenPort | undefined;
-  #opening: Promise<OpenPort> | undefined;
-  #tls: TlsServer | undefined;
+  #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
-  #whenEmpty: (() => void) | undefined;
 
   /** @throws ConfigError that names option and value */
   constructor(options: DflockdServerOptions = {}, deps: ServerDependencies = {}) {
@@ -77,8 +71,8 @@ export class DflockdServer {
     this.#driver = deps.driver ?? createEngine(this.#options, clock, entropy, this.#log, observer);
     this.#sparse = new SparseLog(this.#log, this.#driver.clock);
     if (deps.logger) this.#descriptors = new DescriptorWatch(this.#driver.clock, (error) => this.exhausted(error));
-    this.#admission = new Admission(this.#options.maxConnections, this.#options.maxConnectionsPerIp);
-    this.#host = this.sessionHost();
+    this.#tcp = new TcpListener(this.#options, this.sessionHost(), this.#sparse);
+    this.#listeners = [this.#tcp];
   }
 
   /**
@@ -88,32 +82,23 @@ export class DflockdServer {
   async listen(): Promise<ListeningAddress> {
     if (this.#closing) throw new ConfigError('the server is closed');
     if (this.#opening) throw new ConfigError('the server is already listening');
-    if (this.#options.tls) this.#tls = this.createTls(this.#options.tls);
-    const { host, port } = this.#options;
-    this.#opening = openPort(
-      host,
-      port,
-      (socket) => this.accept(socket),
-      (error) => this.#sparse.tell('error', 'accept failed', { err: error.message }),
-    );
-    let opened: OpenPort;
+    this.#opening = this.openAll();
     try {
-      opened = await this.#opening;
+      await this.#opening;
     } catch (error) {
       this.#opening = undefined;
       throw error;
     }
-    if (this.isClosing) throw new ConfigError('the server is closed');
-    this.#port = opened;
+    const address = this.address();
+    if (!address) throw new ConfigError('the server is closed');
     this.#descriptors?.start();
-    const { address } = opened;
     this.#log('info', 'listening', { addr: hostPort(address.host, address.port) });
     return address;
   }
 
   /** The address it listens on; undefined while it does not listen. */
   address(): ListeningAddress | undefined {
-    return this.isClosing ? undefined : this.#port?.address;
+    return this.#tcp.address;
   }
 
   /** The options, checked and complete. For the token and TLS, only whether they were given. */
@@ -130,21 +115,12 @@ export class DflockdServer {
 
   /** The number of open connections, including those in a TLS handshake. */
   get connections(): number {
-    return this.#admission.count;
+    return this.#tcp.count;
   }
 
   /** Serves one client on a stream: an accepted socket, a TLS socket, one half of a pair. */
   handle(stream: Duplex, peer: string): void {
-    // Without a listener an error event would throw. The session, once there is one, has a listener too.
-    stream.on('error', () => {});
-    // Its `close` event may already have been emitted, so the connection would be counted for ever.
-    if (stream.destroyed) return;
-    if (this.#closing || !this.admits(peer)) {
-      stream.destroy();
-      return;
-    }
-    this.track(stream, peer);
-    this.serve(stream, peer);
+    this.#tcp.handle(stream, peer);
   }
 
   /**
@@ -156,112 +132,59 @@ export class DflockdServer {
     return this.#closing;
   }
 
-  private get isClosing(): boolean {
-    return this.#closing !== undefined;
+  private async openAll(): Promise<void> {
+    try {
+      for (const listener of this.#listeners) {
+        if (this.#closing) throw new ConfigError('the server is closed');
+        await listener.open();
+      }
+    } catch (error) {
+      for (const listener of this.#listeners) listener.giveUp();
+      throw error;
+    }
   }
 
   private async shutDown(): Promise<void> {
     const { clock, engine } = this.#driver;
     this.#descriptors?.stop();
-    if (this.#port) this.#port.close();
-    else if (this.#opening) await this.#opening.then((port) => port.close()).catch(() => undefined);
-    this.#log('info', 'shutting down', { connections: this.#open.size });
+    const stopped = this.#listeners.map((listener) => listener.stop()).filter((one) => one !== undefined);
+    if (stopped.length > 0) await Promise.all(stopped);
+    this.#log('info', 'shutting down', { connections: this.openConnections });
     if (this.#ownsEngine) engine.drain(clock.now());
-    else for (const stream of this.#open) stream.destroy();
+    for (const listener of this.#listeners) listener.drain(this.#ownsEngine);
     this.#driver.touch();
-    if (this.#open.size > 0) {
-      const empty = new Promise<void>((resolve) => (this.#whenEmpty = resolve));
+    if (this.openConnections > 0) {
       const { shutdownTimeout } = this.#options;
       const timer =
         shutdownTimeout > 0 ? clock.setTimer(() => this.cutOff(), seconds(shutdownTimeout), true) : undefined;
-      await empty;
+      await Promise.all(this.#listeners.map((listener) => listener.whenEmpty()));
       if (timer) clock.clearTimer(timer);
     }
-    this.#host.alarms.clear();
+    for (const listener of this.#listeners) listener.close();
     if (this.#ownsEngine) this.#driver.close();
     this.#sparse.flush();
     this.#log('info', 'shut down');
   }
 
+  private get openConnections(): number {
+    return this.#listeners.reduce((sum, { openConnections }) => sum + openConnections, 0);
+  }
+
   private exhausted(error: Error): void {
     this.#sparse.tell('error', 'no file descriptors left: new connections are closed; raise the limit (ulimit -n)', {
       err: error.message,
-      connections: this.#admission.count,
+      connections: this.connections,
     });
   }
 
   private cutOff(): void {
-    this.#log('warn', 'shutdown timeout: closing connections', { connections: this.#open.size });
-    for (const stream of this.#open) stream.destroy();
-  }
-
-  private accept(socket: Socket): void {
-    const peer = plainAddress(socket.remoteAddress);
-    socket.on('error', () => {});
-    if (this.#closing || !this.admits(peer)) return void socket.destroy();
-    this.track(socket, peer);
-    if (this.#tls) {
-      // A client that closes during the handshake is gone; a half-open socket would not show it.
-      socket.allowHalfOpen = false;
-      this.#tls.emit('connection', socket);
-    } else {
-      this.serve(socket, peer);
-    }
-  }
-
-  private admits(peer: string): boolean {
-    if (this.#admission.admit(peer)) return true;
-    this.#sparse.tell('warn', 'connection refused: too many connections', { peer, connections: this.#admission.count });
-    return false;
-  }
-
-  private track(stream: Duplex, peer: string): void {
-    this.#open.add(stream);
-    stream.once('close', () => {
-      this.#open.delete(stream);
-      this.#admission.leave(peer);
-      if (this.#open.size === 0) this.#whenEmpty?.();
-    });
-  }
-
-  private serve(stream: Duplex, peer: string): void {
-    try {
-      new TcpSession(stream, this.#host, peer);
-    } catch (error) {
-      this.#host.log('error', 'a connection failed and was closed', {
-        peer,
-        err: String((error as Error).stack ?? error),
-      });
-      stream.destroy();
-    }
-  }
-
-  private createTls(tls: { cert: Buffer; key: Buffer }): TlsServer {
-    const { readTimeout } = this.#options;
-    try {
-      const server = createTlsServer({
-        ...tls,
-        minVersion: 'TLSv1.2',
-        handshakeTimeout: seconds(readTimeout),
-      });
-      server.on('secureConnection', (socket) => {
-        socket.allowHalfOpen = true;
-        this.serve(socket, plainAddress(socket.remoteAddress));
-      });
-      server.on('tlsClientError', (error, socket) => {
-        this.#sparse.tell('debug', 'TLS handshake failed', { err: error.message });
-        socket.destroy();
-      });
-      return server;
-    } catch (error) {
-      throw new ConfigError(`daemon options tlsCert, tlsKey: ${(error as Error).message}`, { cause: error });
-    }
+    this.#log('warn', 'shutdown timeout: closing connections', { connections: this.openConnections });
+    for (const listener of this.#listeners) listener.cutOff();
   }
 
   private sessionHost(): SessionHost {
     const options = this.#options;
     const driver = this.#driver;
-    const admission = this.#admission;
     const sparse = this.#sparse;
     // For events that clients cause.
     const log: DaemonLogger = (level, message, attributes) => sparse.tell(level, message, attributes);
@@ -272,7 +195,7 @@ export class DflockdServer {
     return {
       driver,
       log,
-      stats: new StatsDesk(driver.engine, driver.clock, scheduler, () => admission.count, statsFailed),
+      stats: new StatsDesk(driver.engine, driver.clock, scheduler, () => this.#tcp.count, statsFailed),
       signalMemory: new SignalMemory(),
       alarms: new Alarms(driver.clock),
       replyBatch,

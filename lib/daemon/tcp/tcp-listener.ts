@@ -1,0 +1,172 @@
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import { ConfigError } from '../../common/errors.js';
+import { Admission, plainAddress } from '../fairness/admission.js';
+import type { Listener } from '../shared/listener.js';
+import type { SparseLog } from '../shared/logger.js';
+import { type ListeningAddress, type OpenPort, openPort } from '../shared/open-port.js';
+import type { ResolvedServerOptions } from '../shared/options.js';
+import type { SessionHost } from './session-host.js';
+import { TcpSession } from './tcp-session.js';
+
+/** The port of the line protocol; serves any other byte stream as well. */
+export class TcpListener implements Listener {
+  private readonly admission: Admission;
+  /** Accepted connections, before and after the TLS handshake. */
+  private readonly connections = new Set<Duplex>();
+  private port: OpenPort | undefined;
+  private opening: Promise<OpenPort> | undefined;
+  private tls: TlsServer | undefined;
+  private isStopped = false;
+  private empty: (() => void) | undefined;
+
+  /** @param log for events that clients cause */
+  constructor(
+    private readonly options: ResolvedServerOptions,
+    private readonly host: SessionHost,
+    private readonly log: SparseLog,
+  ) {
+    this.admission = new Admission(options.maxConnections, options.maxConnectionsPerIp);
+  }
+
+  get address(): ListeningAddress | undefined {
+    return this.isStopped ? undefined : this.port?.address;
+  }
+
+  /** Those in a TLS handshake included. */
+  get count(): number {
+    return this.admission.count;
+  }
+
+  get openConnections(): number {
+    return this.connections.size;
+  }
+
+  async open(): Promise<void> {
+    const { host, port, tls } = this.options;
+    if (tls) this.tls = this.createTls(tls);
+    this.opening = openPort(
+      host,
+      port,
+      (socket) => this.accept(socket),
+      (error) => this.log.tell('error', 'accept failed', { err: error.message }),
+    );
+    try {
+      this.port = await this.opening;
+    } finally {
+      this.opening = undefined;
+    }
+  }
+
+  giveUp(): void {
+    this.port?.close();
+    this.port = undefined;
+    this.destroyAll();
+  }
+
+  /** Serves one client on a stream: an accepted socket, a TLS socket, one half of a pair. */
+  handle(stream: Duplex, peer: string): void {
+    // Without a listener an error event would throw. The session, once there is one, has a listener too.
+    stream.on('error', () => {});
+    // Its `close` event may already have been emitted, so the connection would be counted for ever.
+    if (stream.destroyed) return;
+    if (this.isStopped || !this.admits(peer)) {
+      stream.destroy();
+      return;
+    }
+    this.track(stream, peer);
+    this.serve(stream, peer);
+  }
+
+  stop(): Promise<void> | undefined {
+    this.isStopped = true;
+    this.port?.close();
+    return this.opening?.then((port) => port.close()).catch(() => undefined);
+  }
+
+  /** Idle connections stay open: their next requests are answered that the server drains. */
+  drain(isEngineDrained: boolean): void {
+    if (!isEngineDrained) this.destroyAll();
+  }
+
+  whenEmpty(): Promise<void> {
+    if (this.connections.size === 0) return Promise.resolve();
+    return new Promise((resolve) => (this.empty = resolve));
+  }
+
+  cutOff(): void {
+    this.destroyAll();
+  }
+
+  close(): void {
+    this.host.alarms.clear();
+  }
+
+  private destroyAll(): void {
+    for (const stream of this.connections) stream.destroy();
+  }
+
+  private accept(socket: Socket): void {
+    const peer = plainAddress(socket.remoteAddress);
+    socket.on('error', () => {});
+    if (this.isStopped || !this.admits(peer)) return void socket.destroy();
+    this.track(socket, peer);
+    if (this.tls) {
+      // A client that closes during the handshake is gone; a half-open socket would not show it.
+      socket.allowHalfOpen = false;
+      this.tls.emit('connection', socket);
+    } else {
+      this.serve(socket, peer);
+    }
+  }
+
+  private admits(peer: string): boolean {
+    if (this.admission.admit(peer)) return true;
+    this.log.tell('warn', 'connection refused: too many connections', { peer, connections: this.count });
+    return false;
+  }
+
+  private track(stream: Duplex, peer: string): void {
+    this.connections.add(stream);
+    stream.once('close', () => {
+      this.connections.delete(stream);
+      this.admission.leave(peer);
+      if (this.connections.size === 0) this.empty?.();
+    });
+  }
+
+  private serve(stream: Duplex, peer: string): void {
+    try {
+      new TcpSession(stream, this.host, peer);
+    } catch (error) {
+      this.host.log('error', 'a connection failed and was closed', {
+        peer,
+        err: String((error as Error).stack ?? error),
+      });
+      stream.destroy();
+    }
+  }
+
+  private createTls(tls: { cert: Buffer; key: Buffer }): TlsServer {
+    const { readTimeout } = this.options;
+    try {
+      const server = createTlsServer({
+        ...tls,
+        minVersion: 'TLSv1.2',
+        handshakeTimeout: readTimeout * 1000,
+      });
+      server.on('secureConnection', (socket) => {
+        socket.allowHalfOpen = true;
+        this.serve(socket, plainAddress(socket.remoteAddress));
+      });
+      server.on('tlsClientError', (error, socket) => {
+        this.log.tell('debug', 'TLS handshake failed', { err: error.message });
+        socket.destroy();
+      });
+      return server;
+    } catch (error) {
+      throw new ConfigError(`daemon options tlsCert, tlsKey: ${(error as Error).message}`, { cause: error });
+    }
+  }
+}
