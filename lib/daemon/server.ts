@@ -13,6 +13,7 @@ import { StatsDesk } from './fairness/stats-desk.js';
 import { TurnLimiter } from './fairness/turn-limiter.js';
 import { createEngine } from './shared/create-engine.js';
 import { DescriptorWatch } from './shared/descriptor-watch.js';
+import { LateListener } from './shared/late-listener.js';
 import type { Listener } from './shared/listener.js';
 import { type DaemonLogger, harmless, silent, SparseLog } from './shared/logger.js';
 import { hostPort, type ListeningAddress } from './shared/open-port.js';
@@ -56,6 +57,7 @@ export class DflockdServer {
   readonly #sparse: SparseLog;
   readonly #descriptors: DescriptorWatch | undefined;
   readonly #tcp: TcpListener;
+  readonly #lockd: Listener | undefined;
   /** In the order in which they are opened. */
   readonly #listeners: readonly Listener[];
   readonly #ownsEngine: boolean;
@@ -71,8 +73,10 @@ export class DflockdServer {
     this.#driver = deps.driver ?? createEngine(this.#options, clock, entropy, this.#log, observer);
     this.#sparse = new SparseLog(this.#log, this.#driver.clock);
     if (deps.logger) this.#descriptors = new DescriptorWatch(this.#driver.clock, (error) => this.exhausted(error));
-    this.#tcp = new TcpListener(this.#options, this.sessionHost(), this.#sparse);
-    this.#listeners = [this.#tcp];
+    const host = this.sessionHost();
+    this.#tcp = new TcpListener(this.#options, host, this.#sparse);
+    this.#lockd = this.#options.lockdPort === undefined ? undefined : this.lockdListener(host, this.#options.lockdPort);
+    this.#listeners = this.#lockd ? [this.#tcp, this.#lockd] : [this.#tcp];
   }
 
   /**
@@ -93,12 +97,19 @@ export class DflockdServer {
     if (!address) throw new ConfigError('the server is closed');
     this.#descriptors?.start();
     this.#log('info', 'listening', { addr: hostPort(address.host, address.port) });
+    const lockd = this.lockdAddress();
+    if (lockd) this.#log('info', 'listening for clients of lockd', { addr: hostPort(lockd.host, lockd.port) });
     return address;
   }
 
   /** The address it listens on; undefined while it does not listen. */
   address(): ListeningAddress | undefined {
     return this.#tcp.address;
+  }
+
+  /** The address of the port for clients of lockd; undefined while there is none. */
+  lockdAddress(): ListeningAddress | undefined {
+    return this.#lockd?.address;
   }
 
   /** The options, checked and complete. For the token and TLS, only whether they were given. */
@@ -180,6 +191,14 @@ export class DflockdServer {
   private cutOff(): void {
     this.#log('warn', 'shutdown timeout: closing connections', { connections: this.openConnections });
     for (const listener of this.#listeners) listener.cutOff();
+  }
+
+  private lockdListener(host: SessionHost, port: number): Listener {
+    const { lockdHost, lockdDump: dump, lockdRegistry: registry, ...limits } = this.#options;
+    return new LateListener(async () => {
+      const { LockdListener } = await import('./lockd/lockd-listener.js');
+      return new LockdListener({ ...limits, host: lockdHost, port, dump, registry }, host);
+    });
   }
 
   private sessionHost(): SessionHost {

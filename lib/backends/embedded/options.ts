@@ -1,7 +1,8 @@
-import { parseAddress } from '../../common/address.js';
+import { hostFault, parseAddress, showAddress } from '../../common/address.js';
 import { ConfigError } from '../../common/errors.js';
 import { checkNames, checkNumber, checkObject, MAX_TIMER_SECONDS, wrong } from '../../common/option-checks.js';
 import { show } from '../../common/shown.js';
+import { LOCKD_OPTIONS } from '../../daemon/shared/lockd-options.js';
 import { DEFAULT_LEASE_TTL_S, DEFAULT_PORT } from '../../protocol/limits.js';
 import {
   ELSEWHERE,
@@ -14,6 +15,7 @@ import {
 
 const KNOWN = [
   'listen', 'defaultLeaseTtl', ...Object.keys(EMBEDDED_NUMBERS), 'autoReleaseOnDisconnect', ...EMBEDDED_TEXTS,
+  ...LOCKD_OPTIONS,
 ]; // prettier-ignore
 
 /** @throws ConfigError that names option and value */
@@ -31,10 +33,11 @@ export function resolveEmbedded(value: unknown): EmbeddedConfig {
   const lease = { min: 0, max: MAX_TIMER_SECONDS, open: true };
   const leaseS = checkNumber('embedded.defaultLeaseTtl', defaultLeaseTtl, lease) ?? DEFAULT_LEASE_TTL_S;
   checkTexts(options);
-  const { autoReleaseOnDisconnect } = options;
-  if (autoReleaseOnDisconnect !== undefined && typeof autoReleaseOnDisconnect !== 'boolean') {
-    throw wrong('embedded.autoReleaseOnDisconnect', 'true or false', autoReleaseOnDisconnect);
+  for (const name of ['autoReleaseOnDisconnect', 'lockdDump', 'lockdRegistry']) {
+    const flag = options[name];
+    if (flag !== undefined && typeof flag !== 'boolean') throw wrong(`embedded.${name}`, 'true or false', flag);
   }
+  checkLockdAddress(options);
   const address =
     listen === undefined ? undefined : parseAddress('embedded.listen', listen, { otherwise: DEFAULT_PORT, least: 0 });
   return embeddedConfig(rest, address, leaseS);
@@ -49,6 +52,15 @@ function checkEachName(options: Readonly<Record<string, unknown>>): void {
   if (options['listen'] !== undefined) return;
   const pointless = OF_CONNECTIONS.find((name) => options[name] !== undefined);
   if (pointless) throw new ConfigError(`option embedded.${pointless} requires embedded.listen`);
+}
+
+function checkLockdAddress({ lockdPort, lockdHost }: Readonly<Record<string, unknown>>): void {
+  checkNumber('embedded.lockdPort', lockdPort, { min: 0, max: 65_535, integer: true });
+  if (lockdHost === undefined) return;
+  const fault = typeof lockdHost === 'string' ? hostFault(lockdHost) : 'it is not a string';
+  if (fault === undefined) return;
+  const given = showAddress(lockdHost);
+  throw new ConfigError(`option embedded.lockdHost: expected a host name or address, got ${given}; ${fault}`);
 }
 
 function checkTexts(options: Readonly<Record<string, unknown>>): void {

@@ -5,8 +5,7 @@ import type { CountedCommand } from './counters.js';
 import type { LockdState } from './lockd-state.js';
 import type { HeldLock } from './exclusive-locks.js';
 import { jsonObject, type Listing, pieces, present, unlessLong } from './listing.js';
-import type { Member } from './member.js';
-import type { SharedLock } from './shared-locks.js';
+import type { Member, SharedLock } from './member.js';
 
 export interface LockdFeatures {
   readonly dump: boolean;
@@ -70,11 +69,20 @@ export class CommandDesk {
   private executeOther(member: Member, command: string, name: string, now: Ms): string | Listing {
     switch (command) {
       case 'd':
-        return this.counted('d', this.ifDumped(() => (name === '' ? this.holders() : this.holder(name, now))));
+        return this.counted(
+          'd',
+          this.ifDumped(() => (name === '' ? this.holders() : this.holder(name, now))),
+        );
       case 'sd':
-        return this.counted('sd', this.ifDumped(() => (name === '' ? this.sharedHolders() : this.sharedHolder(name))));
+        return this.counted(
+          'sd',
+          this.ifDumped(() => (name === '' ? this.sharedHolders() : this.sharedHolder(name))),
+        );
       case 'dump':
-        return this.counted('dump', this.ifDumped(() => (name === 'shared' ? this.sharedJson() : this.json())));
+        return this.counted(
+          'dump',
+          this.ifDumped(() => (name === 'shared' ? this.sharedJson() : this.json())),
+        );
       case 'me':
         return this.counted('me', `1 ${member.address} ${member.label}\n`);
       case 'iam':

@@ -1,6 +1,16 @@
 import type { Session } from '../../core/session.js';
 import type { Answer, SessionSink } from '../../core/types.js';
-import type { SharedLock } from './shared-locks.js';
+import type { Entry } from './ledger.js';
+
+/** A counted lock: a name, and its holders in the order in which they came. */
+export class SharedLock implements Entry<SharedLock> {
+  prev: SharedLock | undefined = undefined;
+  next: SharedLock | undefined = undefined;
+  serial = 0;
+  readonly holders = new Set<Member>();
+
+  constructor(readonly key: string) {}
+}
 
 /** One connection, as the state of the listener sees it. Identity of a client is its connection. */
 export class Member implements SessionSink {

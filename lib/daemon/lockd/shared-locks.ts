@@ -1,16 +1,6 @@
 import { ownBytes } from '../../protocol/bytes.js';
-import { type Entry, Ledger } from './ledger.js';
-import type { Member } from './member.js';
-
-/** A counted lock: a name, and its holders in the order in which they came. */
-export class SharedLock implements Entry<SharedLock> {
-  prev: SharedLock | undefined = undefined;
-  next: SharedLock | undefined = undefined;
-  serial = 0;
-  readonly holders = new Set<Member>();
-
-  constructor(readonly key: string) {}
-}
+import { Ledger } from './ledger.js';
+import { type Member, SharedLock } from './member.js';
 
 /** Shared locks. They are not locks of the engine: they have no limit, no lease and no queue. */
 export class SharedLocks {

@@ -12,9 +12,10 @@ import {
   LONG_LINE_CAP,
   MAX_SECONDS,
 } from '../../protocol/limits.js';
+import { LOCKD_OPTIONS, type LockdOptions, type ResolvedLockdOptions, resolveLockdOptions } from './lockd-options.js';
 
 /** dflockd's flags in camelCase, with its defaults (spec 8). Durations are seconds, at most 9,223,372,036. */
-export interface DflockdServerOptions {
+export interface DflockdServerOptions extends LockdOptions {
   /** Default 127.0.0.1. */
   host?: string | undefined;
   /** 0 takes any free port. Default 6388. */
@@ -60,11 +61,11 @@ export interface DflockdServerOptions {
 /** Checked, complete and immutable, without options that are secret or name files. */
 export type ResolvedServerSettings = {
   // Required<…> would leave `undefined` in, if the compiler distinguishes it from an absent option.
-  readonly [K in Exclude<keyof DflockdServerOptions, 'tlsCert' | 'tlsKey' | 'authToken' | 'authTokenFile'>]-?: Exclude<
+  readonly [K in Exclude<keyof DflockdServerOptions, Text | keyof LockdOptions>]-?: Exclude<
     DflockdServerOptions[K],
     undefined
   >;
-};
+} & ResolvedLockdOptions;
 
 /** Checked, complete and immutable. */
 export interface ResolvedServerOptions extends ResolvedServerSettings {
@@ -102,6 +103,9 @@ const DEFAULTS = {
 
 export const TEXTS = ['tlsCert', 'tlsKey', 'authToken', 'authTokenFile'] as const;
 type Text = (typeof TEXTS)[number];
+
+/** The names of the options without a default of their own here. */
+const OTHERS: readonly string[] = [...TEXTS, ...LOCKD_OPTIONS];
 
 export type NumberOption = {
   [K in keyof typeof DEFAULTS]: (typeof DEFAULTS)[K] extends number ? K : never;
@@ -151,7 +155,7 @@ export function resolveServerOptions(
 
 function resolve(options: DflockdServerOptions, nameOf: NameOfOption): ResolvedServerOptions {
   for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || Object.hasOwn(DEFAULTS, name) || TEXTS.includes(name as never)) continue;
+    if (value === undefined || Object.hasOwn(DEFAULTS, name) || OTHERS.includes(name)) continue;
     const got = isSecretName(name) ? '' : ` (value ${show(value)})`;
     throw new ConfigError(`unknown ${nameOf(name)}${got}`);
   }
@@ -161,7 +165,8 @@ function resolve(options: DflockdServerOptions, nameOf: NameOfOption): ResolvedS
 }
 
 class Resolution {
-  private readonly all: Required<Omit<DflockdServerOptions, Text>> & Pick<DflockdServerOptions, Text>;
+  private readonly all: Required<Omit<DflockdServerOptions, Text | keyof LockdOptions>> &
+    Pick<DflockdServerOptions, Text | keyof LockdOptions>;
 
   constructor(
     options: DflockdServerOptions,
@@ -187,7 +192,12 @@ class Resolution {
       throw this.wrong(name, 'a string');
     }
     const { tlsCert, tlsKey, authToken, authTokenFile, ...rest } = this.all;
-    return Object.freeze({ ...rest, tls: this.tls(tlsCert, tlsKey), authToken: this.token(authToken, authTokenFile) });
+    return Object.freeze({
+      ...rest,
+      ...resolveLockdOptions(this.all, this.nameOf),
+      tls: this.tls(tlsCert, tlsKey),
+      authToken: this.token(authToken, authTokenFile),
+    });
   }
 
   private wrong(option: keyof DflockdServerOptions, want: string): ConfigError {

@@ -101,6 +101,10 @@ const EMBEDDED: Right<EmbeddedOptions> = {
   tlsKey: [],
   authTokenFile: [],
   authToken: ['text', 'number', 'long'],
+  lockdPort: ['zero', 'seven'],
+  lockdHost: ['number', 'long'],
+  lockdDump: FLAG,
+  lockdRegistry: FLAG,
 };
 
 const ACQUIRE: Right<AcquireOptions> = {
@@ -121,8 +125,9 @@ const FILES = ['embedded.tlsCert', 'embedded.tlsKey', 'embedded.authTokenFile'];
 type Resolve = (name: string, value: unknown) => unknown;
 
 const resolve = (options: object): unknown => resolveOptions(options);
-/** The other file of the pair. */
+/** The other file of the pair; the port to which an option belongs. */
 const beside = (name: string, value: unknown): object => {
+  if (name.startsWith('lockd') && value !== undefined) return { lockdPort: 7 };
   if (value === undefined || !['tlsCert', 'tlsKey'].includes(name)) return {};
   return { [name === 'tlsCert' ? 'tlsKey' : 'tlsCert']: fileURLToPath(import.meta.url) };
 };
