@@ -49,6 +49,7 @@ export const ROOMS = {
     'node:net node:string_decoder node:tls',
   ),
   'dropin/simple-distributed-lock': room('common backends/redis/drivers backends/redis/scripts'),
+  'dropin/lockd': room('common protocol protocol/lockd daemon/lockd', 'node:events node:net'),
   'nest/shared': room('common', '@nestjs/core'),
   'nest/errors': room('common nest/shared', '@nestjs/common @nestjs/core node:http reflect-metadata rxjs'),
   'nest/methods': room(
@@ -79,7 +80,7 @@ export const ROOMS = {
   entries: room(
     'common protocol daemon/shared daemon backends backends/dflockd/lanes backends/embedded ' +
       'backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks dropin/dflockd-client ' +
-      'dropin/simple-distributed-lock nest/errors nest/methods nest/requests nest nest/decorators testing',
+      'dropin/lockd dropin/simple-distributed-lock nest/errors nest/methods nest/requests nest nest/decorators testing',
   ),
   'entries/testing': room('testing/backend'),
 };
@@ -118,6 +119,7 @@ export const HOLDS = {
   'dropin/dflockd-client': 'the classes and functions of dflockd-client, under their own names',
   'dropin/simple-distributed-lock':
     'the class `Lock` of simple-distributed-lock, over the scripts of the Redis backend',
+  'dropin/lockd': 'a client of lockd, under its own names, and a server for its clients',
   'nest/shared': 'injection tokens, metadata keys, error messages',
   'nest/errors': 'lock errors as HTTP, RPC, WebSocket and GraphQL responses',
   'nest/methods': 'the wrappers of decorated methods, by what the methods return',

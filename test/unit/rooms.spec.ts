@@ -96,6 +96,7 @@ const KEPT_APART: Record<string, readonly (string | RegExp)[]> = {
   index: [/^(dropin|cli|testing)(\/|$)/, /^backends\/redis/, /^@nestjs\/(?!common$|core$)/],
   client: [/^(nest|cli|testing)(\/|$)/, /^backends\/redis/, /^@nestjs\//, 'reflect-metadata'],
   daemon: [/^(nest|cli|testing|locks|backends|dropin)(\/|$)/, /^@nestjs\//, 'reflect-metadata', 'rxjs'],
+  lockd: [/^(nest|cli|testing|locks|backends)(\/|$)/, /^@nestjs\//, 'reflect-metadata', 'rxjs'],
   redis: [/^(nest|cli|testing|locks|core|daemon|protocol)(\/|$)/, /^@nestjs\//, 'reflect-metadata', 'rxjs'],
   'testing/backend': [/^(nest|cli|dropin)(\/|$)/, /^backends\/redis/, /^@nestjs\//, 'reflect-metadata'],
   testing: [/^(dropin|cli)(\/|$)/, /^backends\/redis/, /^@nestjs\/(?!common$|core$)/],

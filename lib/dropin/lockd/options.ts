@@ -1,0 +1,87 @@
+import { hostFault } from '../../common/address.js';
+import { ConfigError } from '../../common/errors.js';
+import { checkNames, checkNumber, checkObject, MAX_TIMER_SECONDS, wrong } from '../../common/option-checks.js';
+import { show, shown } from '../../common/shown.js';
+import type { Ms } from '../../common/system.js';
+import { DEFAULT_HOST } from '../../protocol/limits.js';
+
+export interface LockdConnectOptions {
+  /** `host:port` or `port`, on 127.0.0.1. */
+  tcp: string | number;
+  /** Milliseconds within which the connection must be made. Default 5,000. */
+  timeout?: number | undefined;
+  /** Milliseconds within which each call must be answered. A late answer closes the connection. Default 5,000. */
+  readTimeout?: number | undefined;
+}
+
+export interface LockdListenOptions {
+  /** `host:port` or `port`, on 127.0.0.1. Port 0 takes any free port. */
+  tcp: string | number;
+  /** Both default to true. */
+  features?: { dump?: boolean | undefined; registry?: boolean | undefined } | undefined;
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ConnectConfig extends Address {
+  readonly timeoutMs: Ms;
+  readonly readTimeoutMs: Ms;
+}
+
+export interface ListenConfig extends Address {
+  readonly dump: boolean;
+  readonly registry: boolean;
+}
+
+const DEFAULT_TIMEOUT_MS: Ms = 5_000;
+
+const MILLISECONDS = { min: 0, max: MAX_TIMER_SECONDS * 1000, open: true };
+
+/** @throws ConfigError */
+export function connectConfig(options: unknown): ConnectConfig {
+  const given = checkObject('of connect', options);
+  checkNames('', given, ['tcp', 'timeout', 'readTimeout']);
+  if (!isGiven(given['tcp'])) throw new ConfigError('No valid lockd connection method given.');
+  return {
+    ...parseAddress(given['tcp'], 1),
+    timeoutMs: checkNumber('timeout', given['timeout'], MILLISECONDS) ?? DEFAULT_TIMEOUT_MS,
+    readTimeoutMs: checkNumber('readTimeout', given['readTimeout'], MILLISECONDS) ?? DEFAULT_TIMEOUT_MS,
+  };
+}
+
+/** @throws ConfigError */
+export function listenConfig(options: unknown): ListenConfig {
+  const given = checkObject('of listen', options);
+  checkNames('', given, ['tcp', 'features']);
+  if (!isGiven(given['tcp'])) throw new ConfigError('No connection methods given.');
+  const features = given['features'] === undefined ? {} : checkObject('features', given['features']);
+  checkNames('features', features, ['dump', 'registry']);
+  const feature = (name: 'dump' | 'registry'): boolean => {
+    const value = features[name] ?? true;
+    if (typeof value !== 'boolean') throw wrong(`features.${name}`, 'true or false', value);
+    return value;
+  };
+  return { ...parseAddress(given['tcp'], 0), dump: feature('dump'), registry: feature('registry') };
+}
+
+const isGiven = (tcp: unknown): boolean => tcp !== undefined && tcp !== null && tcp !== '';
+
+/**
+ * `[host:]port`; an IPv6 address is in brackets.
+ * @param least 0 if port 0 is allowed
+ * @throws ConfigError
+ */
+export function parseAddress(tcp: unknown, least: 0 | 1): Address {
+  const text = typeof tcp === 'number' ? String(tcp) : tcp;
+  const parts = typeof text === 'string' ? /^(?:(?:\[([^\]]+)\]|([^:]+)):)?(\d+)$/.exec(text) : null;
+  const host = parts?.[1] ?? parts?.[2] ?? DEFAULT_HOST;
+  if (!parts || hostFault(host) !== undefined) {
+    throw new ConfigError(`Invalid [host:]port string: ${typeof text === 'string' ? shown(text) : show(text)}`);
+  }
+  const port = Number(parts[3]);
+  if (port < least || port > 65_535) throw new ConfigError(`Port ${parts[3]} is not valid.`);
+  return { host, port };
+}
