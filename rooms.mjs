@@ -12,7 +12,7 @@ const room = (imports, uses = '') => ({ imports: words(imports), uses: words(use
 export const ROOMS = {
   common: room('', 'node:crypto node:net node:os node:perf_hooks node:timers node:util'),
   protocol: room('common'),
-  'protocol/lockd': room('protocol'),
+  'protocol/lockd': room('common protocol'),
   core: room('common protocol'),
   'daemon/shared': room(
     'common protocol core',
@@ -76,7 +76,7 @@ export const ROOMS = {
       'nest/shared nest/methods nest',
     '@nestjs/common',
   ),
-  cli: room('common daemon/shared daemon', 'node:fs node:stream node:v8'),
+  cli: room('common protocol/lockd daemon/shared daemon/lockd daemon', 'node:fs node:stream node:v8'),
   entries: room(
     'common protocol daemon/shared daemon backends backends/dflockd/lanes backends/embedded ' +
       'backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks dropin/dflockd-client ' +

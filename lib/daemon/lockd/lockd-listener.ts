@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
+import { ConfigError } from '../../common/errors.js';
 import { Admission, plainAddress } from '../fairness/admission.js';
 import type { Listener } from '../shared/listener.js';
-import { type ListeningAddress, type OpenPort, openPort } from '../shared/open-port.js';
+import { hostPort, type ListeningAddress, type OpenPort, openPort } from '../shared/open-port.js';
 import { CommandDesk, type LockdFeatures } from './command-desk.js';
 import type { LockdHost } from './lockd-host.js';
 import { LockdSession } from './lockd-session.js';
@@ -56,6 +57,12 @@ export class LockdListener implements Listener {
     );
     try {
       this.port = await this.opening;
+    } catch (error) {
+      const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+      if (code !== 'EADDRINUSE') throw error;
+      throw new ConfigError(`${hostPort(host, port)}, the address for clients of lockd, is already in use`, {
+        cause: error,
+      });
     } finally {
       this.opening = undefined;
     }

@@ -25,10 +25,9 @@ const newFence = (entropy: Entropy): string => {
  * alone: its answer comes after the list, and nothing of the list can be taken for the answer to a later call.
  */
 export class ListExchange implements Exchange {
-  readonly request: string;
-  readonly silenceMs: Ms | undefined;
+  silenceMs: Ms | undefined;
   private readonly lines: string[] = [];
-  private readonly first: string | undefined;
+  private first: string | undefined;
   private second: string | undefined;
   private isComplete = false;
 
@@ -39,10 +38,16 @@ export class ListExchange implements Exchange {
     private readonly traits: ServerTraits,
     private readonly done: (error: Error | null, lines: readonly string[]) => void,
     private readonly entropy: Entropy = systemEntropy,
-  ) {
-    this.first = traits.losesLines ? undefined : newFence(entropy);
-    this.silenceMs = traits.losesLines ? LIST_MS : undefined;
-    this.request = this.first === undefined ? `${command}\n` : `${command}\ni ${this.first}\n`;
+  ) {}
+
+  /** Read once, when it is sent: earlier calls may have learned by then what the server does. */
+  get request(): string {
+    if (this.traits.losesLines) {
+      this.silenceMs = LIST_MS;
+      return `${this.command}\n`;
+    }
+    this.first = newFence(this.entropy);
+    return `${this.command}\ni ${this.first}\n`;
   }
 
   take(line: string): boolean {

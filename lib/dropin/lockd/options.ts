@@ -1,9 +1,7 @@
-import { hostFault } from '../../common/address.js';
 import { ConfigError } from '../../common/errors.js';
 import { checkNames, checkNumber, checkObject, MAX_TIMER_SECONDS, wrong } from '../../common/option-checks.js';
-import { show, shown } from '../../common/shown.js';
 import type { Ms } from '../../common/system.js';
-import { DEFAULT_HOST } from '../../protocol/limits.js';
+import { type LockdAddress, parseLockdAddress } from '../../protocol/lockd/address.js';
 
 export interface LockdConnectOptions {
   /** `host:port` or `port`, on 127.0.0.1. */
@@ -21,17 +19,12 @@ export interface LockdListenOptions {
   features?: { dump?: boolean | undefined; registry?: boolean | undefined } | undefined;
 }
 
-interface Address {
-  readonly host: string;
-  readonly port: number;
-}
-
-export interface ConnectConfig extends Address {
+export interface ConnectConfig extends LockdAddress {
   readonly timeoutMs: Ms;
   readonly readTimeoutMs: Ms;
 }
 
-export interface ListenConfig extends Address {
+export interface ListenConfig extends LockdAddress {
   readonly dump: boolean;
   readonly registry: boolean;
 }
@@ -46,7 +39,7 @@ export function connectConfig(options: unknown): ConnectConfig {
   checkNames('', given, ['tcp', 'timeout', 'readTimeout']);
   if (!isGiven(given['tcp'])) throw new ConfigError('No valid lockd connection method given.');
   return {
-    ...parseAddress(given['tcp'], 1),
+    ...parseLockdAddress(given['tcp'], 1),
     timeoutMs: checkNumber('timeout', given['timeout'], MILLISECONDS) ?? DEFAULT_TIMEOUT_MS,
     readTimeoutMs: checkNumber('readTimeout', given['readTimeout'], MILLISECONDS) ?? DEFAULT_TIMEOUT_MS,
   };
@@ -64,24 +57,7 @@ export function listenConfig(options: unknown): ListenConfig {
     if (typeof value !== 'boolean') throw wrong(`features.${name}`, 'true or false', value);
     return value;
   };
-  return { ...parseAddress(given['tcp'], 0), dump: feature('dump'), registry: feature('registry') };
+  return { ...parseLockdAddress(given['tcp'], 0), dump: feature('dump'), registry: feature('registry') };
 }
 
 const isGiven = (tcp: unknown): boolean => tcp !== undefined && tcp !== null && tcp !== '';
-
-/**
- * `[host:]port`; an IPv6 address is in brackets.
- * @param least 0 if port 0 is allowed
- * @throws ConfigError
- */
-export function parseAddress(tcp: unknown, least: 0 | 1): Address {
-  const text = typeof tcp === 'number' ? String(tcp) : tcp;
-  const parts = typeof text === 'string' ? /^(?:(?:\[([^\]]+)\]|([^:]+)):)?(\d+)$/.exec(text) : null;
-  const host = parts?.[1] ?? parts?.[2] ?? DEFAULT_HOST;
-  if (!parts || hostFault(host) !== undefined) {
-    throw new ConfigError(`Invalid [host:]port string: ${typeof text === 'string' ? shown(text) : show(text)}`);
-  }
-  const port = Number(parts[3]);
-  if (port < least || port > 65_535) throw new ConfigError(`Port ${parts[3]} is not valid.`);
-  return { host, port };
-}

@@ -425,7 +425,7 @@ describe('beside dflockd', () => {
   ])('the options %j are refused', (options, message) => {
     let error: unknown;
     try {
-      new DflockdServer(options as DflockdServerOptions);
+      new DflockdServer(options);
     } catch (e) {
       error = e;
     }
