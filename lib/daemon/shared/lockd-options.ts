@@ -3,18 +3,6 @@ import { ConfigError } from '../../common/errors.js';
 import { show } from '../../common/shown.js';
 import { DEFAULT_HOST } from '../../protocol/limits.js';
 
-/** Options of the port that speaks lockd's protocol. It has no authentication and no encryption. */
-export interface LockdOptions {
-  /** The port for clients of lockd and glockd, whose own default is 9999; 0 takes any free port. Default: none. */
-  lockdPort?: number | undefined;
-  /** The address of that port. Default 127.0.0.1, whatever `host` is. */
-  lockdHost?: string | undefined;
-  /** Whether its clients may list who holds what (`d`, `sd`, `dump`, `who`). Default true. */
-  lockdDump?: boolean | undefined;
-  /** Whether its clients may give themselves names (`iam`, `who`). Default true. */
-  lockdRegistry?: boolean | undefined;
-}
-
 /** Checked and complete. */
 export interface ResolvedLockdOptions {
   /** Undefined: there is no such port. */
@@ -24,12 +12,17 @@ export interface ResolvedLockdOptions {
   readonly lockdRegistry: boolean;
 }
 
+type LockdOptions = Partial<ResolvedLockdOptions>;
+
 export const LOCKD_OPTIONS = ['lockdPort', 'lockdHost', 'lockdDump', 'lockdRegistry'] as const;
 
 /** @throws ConfigError naming the option and the value */
-export function resolveLockdOptions(options: LockdOptions, nameOf: (option: string) => string): ResolvedLockdOptions {
-  const { lockdPort, lockdHost = DEFAULT_HOST, lockdDump = true, lockdRegistry = true } = options;
-  const wrong = (name: keyof LockdOptions, want: string): ConfigError =>
+export function resolveLockdOptions(
+  options: Readonly<Record<string, unknown>>,
+  nameOf: (option: string) => string,
+): ResolvedLockdOptions {
+  const { lockdPort, lockdHost = DEFAULT_HOST, lockdDump = true, lockdRegistry = true } = options as LockdOptions;
+  const wrong = (name: string, want: string): ConfigError =>
     new ConfigError(`${nameOf(name)} must be ${want}, got ${show(options[name])}`);
   const isPort = Number.isInteger(lockdPort) && lockdPort! >= 0 && lockdPort! <= 65_535;
   if (lockdPort !== undefined && !isPort) throw wrong('lockdPort', 'a whole number, 0–65535');

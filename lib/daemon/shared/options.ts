@@ -12,10 +12,10 @@ import {
   LONG_LINE_CAP,
   MAX_SECONDS,
 } from '../../protocol/limits.js';
-import { LOCKD_OPTIONS, type LockdOptions, type ResolvedLockdOptions, resolveLockdOptions } from './lockd-options.js';
+import { LOCKD_OPTIONS, resolveLockdOptions } from './lockd-options.js';
 
 /** dflockd's flags in camelCase, with its defaults (spec 8). Durations are seconds, at most 9,223,372,036. */
-export interface DflockdServerOptions extends LockdOptions {
+export interface DflockdServerOptions {
   /** Default 127.0.0.1. */
   host?: string | undefined;
   /** 0 takes any free port. Default 6388. */
@@ -56,16 +56,29 @@ export interface DflockdServerOptions extends LockdOptions {
   authToken?: string | undefined;
   /** A file that contains the token; surrounding white space is ignored. `authToken` takes precedence. */
   authTokenFile?: string | undefined;
+  /**
+   * A port for clients of lockd and glockd, whose own default is 9999; 0 takes any free port. It has neither
+   * authentication nor encryption. Default: none.
+   */
+  lockdPort?: number | undefined;
+  /** The address of that port. Default 127.0.0.1, whatever `host` is. */
+  lockdHost?: string | undefined;
+  /** Whether its clients may list who holds what (`d`, `sd`, `dump`, `who`). Default true. */
+  lockdDump?: boolean | undefined;
+  /** Whether its clients may give themselves names (`iam`, `who`). Default true. */
+  lockdRegistry?: boolean | undefined;
 }
 
 /** Checked, complete and immutable, without options that are secret or name files. */
 export type ResolvedServerSettings = {
   // Required<…> would leave `undefined` in, if the compiler distinguishes it from an absent option.
-  readonly [K in Exclude<keyof DflockdServerOptions, Text | keyof LockdOptions>]-?: Exclude<
-    DflockdServerOptions[K],
-    undefined
-  >;
-} & ResolvedLockdOptions;
+  readonly [
+    K in Exclude<keyof DflockdServerOptions, 'tlsCert' | 'tlsKey' | 'authToken' | 'authTokenFile' | 'lockdPort'>
+  ]-?: Exclude<DflockdServerOptions[K], undefined>;
+} & {
+  /** Undefined: there is no such port. */
+  readonly lockdPort: number | undefined;
+};
 
 /** Checked, complete and immutable. */
 export interface ResolvedServerOptions extends ResolvedServerSettings {
@@ -103,6 +116,7 @@ const DEFAULTS = {
 
 export const TEXTS = ['tlsCert', 'tlsKey', 'authToken', 'authTokenFile'] as const;
 type Text = (typeof TEXTS)[number];
+type LockdOption = (typeof LOCKD_OPTIONS)[number];
 
 /** The names of the options without a default of their own here. */
 const OTHERS: readonly string[] = [...TEXTS, ...LOCKD_OPTIONS];
@@ -165,8 +179,8 @@ function resolve(options: DflockdServerOptions, nameOf: NameOfOption): ResolvedS
 }
 
 class Resolution {
-  private readonly all: Required<Omit<DflockdServerOptions, Text | keyof LockdOptions>> &
-    Pick<DflockdServerOptions, Text | keyof LockdOptions>;
+  private readonly all: Required<Omit<DflockdServerOptions, Text | LockdOption>> &
+    Pick<DflockdServerOptions, Text | LockdOption>;
 
   constructor(
     options: DflockdServerOptions,
