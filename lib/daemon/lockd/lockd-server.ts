@@ -53,6 +53,7 @@ export class LockdServer {
   private readonly listener: LockdListener;
   private opened: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
+  private isDestroyed = false;
 
   constructor(options: LockdServerOptions, deps: LockdDependencies = {}) {
     const { clock = systemClock, entropy = systemEntropy, logger, driver } = deps;
@@ -92,6 +93,7 @@ export class LockdServer {
 
   /** Closes the port and all connections. */
   destroy(): Promise<void> {
+    this.isDestroyed = true;
     const closed = this.close();
     this.listener.cutOff();
     return closed;
@@ -114,6 +116,8 @@ export class LockdServer {
   private async end(): Promise<void> {
     await this.opened?.catch(() => undefined);
     await this.listener.stop();
+    // Clients may have connected while the port was being opened.
+    if (this.isDestroyed) this.listener.cutOff();
     await this.listener.whenEmpty();
     this.listener.close();
     if (this.ownsEngine) this.driver.close();

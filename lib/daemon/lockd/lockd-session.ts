@@ -17,6 +17,8 @@ const FULL = 256 * 1024;
 const PIECE = 16 * 1024;
 /** How long a peer may take to read the last replies if there is no write timeout. */
 const LAST_LINES_MS: Ms = 5_000;
+/** After this much silence, the kernel asks whether the peer is still there: only that ends the locks of a lost host. */
+const KEEP_ALIVE_MS: Ms = 60_000;
 
 /**
  * One client: lines in strict order, each answered at once. An error ends only this session and is logged: no input of
@@ -54,6 +56,7 @@ export class LockdSession implements Alarm, DeferredWriter, ScheduledWork {
   ) {
     const address = `${peer}:${socket.remotePort}`;
     this.member = state.join(peer, address);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
     const ended = (): void => this.contain(() => this.onEnd());
     socket.on('data', (chunk: Buffer) => {
       try {

@@ -35,7 +35,7 @@ const MILLISECONDS = { min: 0, max: MAX_TIMER_SECONDS * 1000, open: true };
 
 /** @throws ConfigError */
 export function connectConfig(options: unknown): ConnectConfig {
-  const given = checkObject('of connect', options);
+  const given = checkObject('connect', options);
   checkNames('', given, ['tcp', 'timeout', 'readTimeout']);
   if (!isGiven(given['tcp'])) throw new ConfigError('No valid lockd connection method given.');
   return {
@@ -47,7 +47,7 @@ export function connectConfig(options: unknown): ConnectConfig {
 
 /** @throws ConfigError */
 export function listenConfig(options: unknown): ListenConfig {
-  const given = checkObject('of listen', options);
+  const given = checkObject('listen', options);
   checkNames('', given, ['tcp', 'features']);
   if (!isGiven(given['tcp'])) throw new ConfigError('No connection methods given.');
   const features = given['features'] === undefined ? {} : checkObject('features', given['features']);

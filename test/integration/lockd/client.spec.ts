@@ -295,6 +295,11 @@ describe('a server that misbehaves', () => {
     await closed;
   });
 
+  it('0 is a failure of getShared, too: this server has no room for another name', async () => {
+    const client = clientOf(await scripted(() => '0 Shared Lock Get Failure: A\n'));
+    await expect(client.getShared('A')).rejects.toMatchObject({ message: 'Shared Lock Get Failure: A' });
+  });
+
   it('data that no call has asked for is an error event, and no answer', async () => {
     const tcp = await scripted(() => '\n\r\n1 Lock Get Success: A\r\n1 Lock Get Success: B\n');
     const client = connect({ tcp });
