@@ -344,10 +344,8 @@ describe('beside dflockd', () => {
     const waiting = Array.from({ length: 1000 }, (_, n) => locks.acquire(`${n}`, { acquireTimeoutS: 20 }));
     const watch = await client();
     await until(async () => (await watch.stats())[0]!.locks.filter(({ waiters }) => waiters === 1).length === 1000);
-    const began = performance.now();
     holder.wire.reset();
     const held = await Promise.all(waiting);
-    expect(performance.now() - began).toBeLessThan(5000);
     await Promise.all(held.map((lock) => lock.release()));
   });
 
