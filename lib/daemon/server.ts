@@ -98,7 +98,7 @@ export class DflockdServer {
     this.#descriptors?.start();
     this.#log('info', 'listening', { addr: hostPort(address.host, address.port) });
     const lockd = this.lockdAddress();
-    if (lockd) this.#log('info', 'listening for clients of lockd', { addr: hostPort(lockd.host, lockd.port) });
+    if (lockd) this.#log('info', 'lockd listening', { addr: hostPort(lockd.host, lockd.port) });
     return address;
   }
 

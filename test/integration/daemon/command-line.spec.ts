@@ -375,7 +375,7 @@ describe('nestjs-dflockd daemon (spec 7, 8)', () => {
     const command = daemon(['-lockd-port', '0', '-lockd-dump=false']);
     await talk(command);
     const [, port] = await until(
-      () => /for clients of lockd" addr=127\.0\.0\.1:(\d+)/.exec(command.stderr),
+      () => /msg="lockd listening" addr=127\.0\.0\.1:(\d+)/.exec(command.stderr),
       'the port',
     );
     const wire = await Wire.tcp({ host: '127.0.0.1', port: Number(port) });
