@@ -17,11 +17,8 @@ const flag = (name: string, type: FlagSpec['type'], help: string, rest: Partial<
 });
 
 /** A duration flag; the name of its environment variable ends with the unit. */
-const duration = (name: string, help: string, alias?: string): FlagSpec =>
-  flag(name, 'int', `${help} (seconds)`, {
-    env: `DFLOCKD_${name.toUpperCase().replaceAll('-', '_')}_S`,
-    ...(alias ? { alias } : {}),
-  });
+const duration = (name: string, help: string, rest: Partial<FlagSpec> = {}): FlagSpec =>
+  flag(name, 'int', `${help} (seconds)`, { env: `DFLOCKD_${name.toUpperCase().replaceAll('-', '_')}_S`, ...rest });
 
 /** The flags of the `daemon` command (spec 8). */
 export const DAEMON_FLAGS: readonly FlagSpec[] = [
@@ -29,8 +26,10 @@ export const DAEMON_FLAGS: readonly FlagSpec[] = [
   flag('port', 'int', 'port to listen on, 0 for any free port (default 6388)'),
   duration('default-lease-ttl', 'lease of requests that specify none, default 33'),
   duration('lease-sweep-interval', 'how often expired leases are freed, default 1'),
-  duration('gc-interval', 'how often idle keys are removed, default 5', 'DFLOCKD_GC_LOOP_SLEEP'),
-  duration('gc-max-idle', 'keys idle for longer are removed, default 60', 'DFLOCKD_GC_MAX_UNUSED_TIME'),
+  duration('gc-interval', 'how often idle keys are removed, default 5', { alias: 'DFLOCKD_GC_LOOP_SLEEP' }),
+  duration('gc-max-idle', 'keys idle for longer are removed, default 60', {
+    alias: 'DFLOCKD_GC_MAX_UNUSED_TIME',
+  }),
   flag('max-locks', 'int', 'most keys, including released ones until they are removed (default 1024)'),
   flag('max-connections', 'int', 'most connections, 0 = unlimited (default 0)'),
   flag('max-connections-per-ip', 'int', 'most connections from one address, 0 = unlimited (default 0)'),
@@ -40,6 +39,20 @@ export const DAEMON_FLAGS: readonly FlagSpec[] = [
   duration('write-timeout', 'a connection that reads no reply for this long is closed, 0 = never, default 5'),
   duration('shutdown-timeout', 'how long a shutdown waits for clients to leave, 0 = for ever, default 30'),
   flag('auto-release-on-disconnect', 'bool', 'closing a connection frees what it holds (default true)'),
+  flag('http-port', 'int', 'port of the HTTP interface, 0 = off (default 0)'),
+  flag('http-host', 'string', 'address of the HTTP interface (default: host)'),
+  duration('http-session-idle-timeout', 'a session not named for twice as long is ended, 0 = never, default 20', {
+    env: 'DFLOCKD_HTTP_SESSION_IDLE_S',
+  }),
+  flag('http-max-sessions', 'int', 'most sessions over HTTP, 0 = unlimited (default 0)'),
+  flag('http-max-sessions-per-ip', 'int', 'most sessions over HTTP from one address, 0 = unlimited (default 0)'),
+  flag('http-max-connections-per-ip', 'int', 'most HTTP connections from one address, 0 = unlimited (default 0)'),
+  flag('http-rate-limit-per-ip', 'int', 'most HTTP requests a second from one address, 0 = unlimited (default 0)'),
+  flag('http-rate-limit-burst', 'int', 'requests an address may send at once, 0 = the rate (default 0)'),
+  duration('http-sse-ping-interval', 'how often the sessions of signal streams are pinged, 0 = 15, default 15', {
+    env: 'DFLOCKD_HTTP_SSE_PING_S',
+  }),
+  flag('http-cors-allowed-origins', 'string', 'origins whose pages may use the HTTP interface, * = any (comma list)'),
   flag('tls-cert', 'string', 'certificate file (PEM), together with tls-key'),
   flag('tls-key', 'string', 'key file (PEM), together with tls-cert'),
   flag('auth-token', 'string', 'token that clients must present'),
@@ -51,6 +64,9 @@ export const DAEMON_FLAGS: readonly FlagSpec[] = [
   flag('debug', 'bool', 'log more (default false)'),
   { name: 'version', type: 'bool', help: 'print the version and exit' },
 ];
+
+/** Flags whose values are comma lists. */
+const LISTS: ReadonlySet<string> = new Set(['http-cors-allowed-origins']);
 
 /** Merges flags and environment; flags win. Token and token file come from the same source (spec 8). */
 export function daemonOptions(
@@ -66,5 +82,7 @@ export function daemonOptions(
     else merged.delete(name);
   }
   for (const name of ['debug', 'version']) merged.delete(name);
-  return Object.fromEntries([...merged].map(([name, value]) => [optionOf(name), value]));
+  return Object.fromEntries(
+    [...merged].map(([name, value]) => [optionOf(name), LISTS.has(name) ? String(value).split(',') : value]),
+  );
 }

@@ -1,7 +1,7 @@
 import type { Ms } from '../common/system.js';
 import type { PlainStatus } from '../protocol/messages.js';
 import { LeaseExpiry } from './lease-expiry.js';
-import type { FreedBy, Refusal } from './observer.js';
+import { all, type EngineObserver, type FreedBy, type ObservedResource, type Refusal } from './observer.js';
 import { batchSize } from './batch-size.js';
 import { Disconnecting } from './disconnect.js';
 import { type Hold, type Resource, type Ticket, Waiter } from './resource.js';
@@ -40,11 +40,13 @@ export class Engine extends Disconnecting {
   protected readonly signals: SignalHub;
   private readonly publisher: Publisher;
   private lastSession = 0;
+  private readonly observers: EngineObserver[];
 
   /** @param now the origin of the sweep and garbage collection ticks */
   constructor(options: EngineOptions, tokens: TokenSource, now: Ms) {
     super(options, tokens, new ResourceTable(options, now), new LeaseExpiry(options.sweepIntervalMs, now));
     this.signals = new SignalHub(options.maxSubscriptions);
+    this.observers = options.observer ? [options.observer] : [];
     this.publisher = new Publisher(this.signals, (publishing, op, count) => {
       if (!publishing.closed) publishing.sink.reply(op, { s: 'delivered', count });
     });
@@ -130,6 +132,32 @@ export class Engine extends Disconnecting {
         session.sink.reply(op, ERROR);
       }
     }
+  }
+
+  /**
+   * Attaches an observer, beside those it may already have. What the engine has already begun is told when it ends.
+   * @param existing called for each key that exists; it must do no more than an observer may
+   * @returns detaches it
+   */
+  observe(observer: EngineObserver, existing: (res: ObservedResource) => void): () => void {
+    this.observers.push(observer);
+    this.observer = all(this.observers);
+    for (const res of this.table.walk()) if (res) existing(res);
+    return () => {
+      const at = this.observers.indexOf(observer);
+      if (at >= 0) this.observers.splice(at, 1);
+      this.observer = all(this.observers);
+    };
+  }
+
+  /** The number of keys, idle ones included. */
+  get keys(): number {
+    return this.table.size;
+  }
+
+  /** The number of subscriptions. */
+  get subscriptions(): number {
+    return this.signals.size;
   }
 
   /** An upper bound for the entries of a `stats` reply. */

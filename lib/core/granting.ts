@@ -15,7 +15,7 @@ export abstract class Granting {
   protected readonly waits = new ExpiryHeap<Waiter>();
   /** Nothing is granted any more. */
   draining = false;
-  protected readonly observer: EngineObserver | undefined;
+  protected observer: EngineObserver | undefined;
 
   constructor(
     protected readonly options: EngineOptions,

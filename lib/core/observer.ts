@@ -7,12 +7,19 @@ interface ObservedSession {
   readonly peer: string;
 }
 
+/** A key, as an observer sees it. */
+export interface ObservedResource {
+  readonly limit: Limit;
+  readonly holders: { readonly size: number };
+  readonly queue: { readonly size: number };
+}
+
 /** A grant, as an observer sees it: the same object from its beginning to its end. */
 export interface ObservedHold {
   readonly session: ObservedSession;
-  readonly res: { readonly limit: Limit };
+  readonly res: ObservedResource;
   readonly token: string;
-  /** When it was granted. */
+  /** When it was granted; undefined if before the engine had an observer. */
   readonly since: Ms;
   /** End of the lease. */
   readonly due: Ms;
@@ -21,6 +28,8 @@ export interface ObservedHold {
 /** A place in a queue, as an observer sees it: the same object from its beginning to its end. */
 export interface ObservedWaiter {
   readonly session: ObservedSession;
+  /** Its queue no longer contains a waiter that was granted or has left. */
+  readonly res: ObservedResource;
   /** When it joined the queue. */
   readonly since: Ms;
 }
@@ -42,6 +51,8 @@ export type Refusal = 'max_locks' | 'max_waiters' | 'limit_mismatch' | 'draining
  * implementation must only count or record. It must not call the engine, throw, or change its arguments. Keys are
  * bytes.
  *
+ * A duration is NaN if it began before the engine had an observer.
+ *
  * At any moment, `granted` minus `freed` is the number of slots held, and `queued` minus `left` minus those `granted`
  * to a waiter is the number of waiters.
  */
@@ -55,4 +66,18 @@ export interface EngineObserver {
   refused(status: Refusal): void;
   /** The lease starts again: by a renewal, or by the `wait` that returns an enqueued grant. */
   extended(kind: Kind, key: string, hold: ObservedHold): void;
+}
+
+/** Tells several observers, in their order; undefined for none. */
+export function all(observers: readonly EngineObserver[]): EngineObserver | undefined {
+  if (observers.length < 2) return observers[0];
+  const each = [...observers];
+  return {
+    granted: (...event) => each.forEach((one) => one.granted(...event)),
+    freed: (...event) => each.forEach((one) => one.freed(...event)),
+    queued: (...event) => each.forEach((one) => one.queued(...event)),
+    left: (...event) => each.forEach((one) => one.left(...event)),
+    refused: (...event) => each.forEach((one) => one.refused(...event)),
+    extended: (...event) => each.forEach((one) => one.extended(...event)),
+  };
 }

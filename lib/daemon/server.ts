@@ -24,6 +24,7 @@ import {
   shownServerOptions,
   type ShownServerOptions,
 } from './shared/options.js';
+import type { HttpService } from './http/http-service.js';
 import type { SessionHost } from './tcp/session-host.js';
 import { TcpListener } from './tcp/tcp-listener.js';
 
@@ -49,6 +50,11 @@ const PUSHES_PER_TURN = 32;
 
 const seconds = (s: number): number => s * 1000;
 
+let loadHttp: (server: DflockdServer) => Promise<HttpService>;
+
+/** The HTTP interface of a server, for the handler that is mounted in an application. @internal */
+export const httpOf = (server: DflockdServer): Promise<HttpService> => loadHttp(server);
+
 /** A lock daemon that speaks dflockd's protocol, on a TCP port and on any byte stream passed to `handle`. */
 export class DflockdServer {
   readonly #options: ResolvedServerOptions;
@@ -56,13 +62,21 @@ export class DflockdServer {
   readonly #log: DaemonLogger;
   readonly #sparse: SparseLog;
   readonly #descriptors: DescriptorWatch | undefined;
+  readonly #entropy: Entropy;
+  readonly #host: SessionHost;
   readonly #tcp: TcpListener;
   readonly #lockd: Listener | undefined;
   /** In the order in which they are opened. */
-  readonly #listeners: readonly Listener[];
+  readonly #listeners: Listener[];
+  #http: Promise<HttpService> | undefined;
+  #httpListener: Listener | undefined;
   readonly #ownsEngine: boolean;
   #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
+
+  static {
+    loadHttp = (server) => server.loadHttp();
+  }
 
   /** @throws ConfigError that names option and value */
   constructor(options: DflockdServerOptions = {}, deps: ServerDependencies = {}) {
@@ -73,9 +87,10 @@ export class DflockdServer {
     this.#driver = deps.driver ?? createEngine(this.#options, clock, entropy, this.#log, observer);
     this.#sparse = new SparseLog(this.#log, this.#driver.clock);
     if (deps.logger) this.#descriptors = new DescriptorWatch(this.#driver.clock, (error) => this.exhausted(error));
-    const host = this.sessionHost();
-    this.#tcp = new TcpListener(this.#options, host, this.#sparse);
-    this.#lockd = this.#options.lockdPort === undefined ? undefined : this.lockdListener(host, this.#options.lockdPort);
+    this.#entropy = entropy;
+    this.#host = this.sessionHost();
+    this.#tcp = new TcpListener(this.#options, this.#host, this.#sparse);
+    this.#lockd = this.#options.lockdPort === undefined ? undefined : this.lockdListener(this.#options.lockdPort);
     this.#listeners = this.#lockd ? [this.#tcp, this.#lockd] : [this.#tcp];
   }
 
@@ -96,9 +111,9 @@ export class DflockdServer {
     const address = this.address();
     if (!address) throw new ConfigError('the server is closed');
     this.#descriptors?.start();
-    this.#log('info', 'listening', { addr: hostPort(address.host, address.port) });
-    const lockd = this.lockdAddress();
-    if (lockd) this.#log('info', 'lockd listening', { addr: hostPort(lockd.host, lockd.port) });
+    this.tellListening('', address);
+    if (this.#httpListener?.address) this.tellListening('http ', this.#httpListener.address);
+    if (this.#lockd?.address) this.tellListening('lockd ', this.#lockd.address);
     return address;
   }
 
@@ -110,6 +125,11 @@ export class DflockdServer {
   /** The address of the port for clients of lockd; undefined while there is none. */
   lockdAddress(): ListeningAddress | undefined {
     return this.#lockd?.address;
+  }
+
+  /** The address of the HTTP interface; undefined while it does not listen. */
+  httpAddress(): ListeningAddress | undefined {
+    return this.#httpListener?.address;
   }
 
   /** The options, checked and complete. For the token and TLS, only whether they were given. */
@@ -124,7 +144,7 @@ export class DflockdServer {
     return { address: listens, connections: this.connections, state: this.#closing ? 'closed' : 'open' };
   }
 
-  /** The number of open connections, including those in a TLS handshake. */
+  /** The number of open TCP connections, including those in a TLS handshake, without those of the HTTP interface. */
   get connections(): number {
     return this.#tcp.count;
   }
@@ -145,6 +165,7 @@ export class DflockdServer {
 
   private async openAll(): Promise<void> {
     try {
+      await this.addHttp();
       for (const listener of this.#listeners) {
         if (this.#closing) throw new ConfigError('the server is closed');
         await listener.open();
@@ -155,11 +176,41 @@ export class DflockdServer {
     }
   }
 
+  private async addHttp(): Promise<void> {
+    if (this.#options.httpPort === 0 || this.#httpListener) return;
+    const [service, { HttpListener }] = await Promise.all([this.loadHttp(), import('./http/http-listener.js')]);
+    this.#httpListener = new HttpListener(service);
+    this.#listeners.push(this.#httpListener);
+  }
+
+  /** The HTTP interface, which is loaded when it is first used. */
+  private loadHttp(): Promise<HttpService> {
+    this.#http ??= import('./http/http-service.js').then(({ HttpService }) => {
+      const http = new HttpService({
+        ...this.#host,
+        options: this.#options,
+        entropy: this.#entropy,
+        log: this.#sparse,
+        tcpConnections: () => this.#tcp.count,
+      });
+      if (this.#closing) http.drain();
+      return http;
+    });
+    return this.#http;
+  }
+
+  private tellListening(which: '' | 'http ' | 'lockd ', { host, port }: ListeningAddress): void {
+    this.#log('info', `${which}listening`, { addr: hostPort(host, port) });
+    if (this.#options.tls && which !== 'lockd ') this.#log('info', `${which}TLS enabled`);
+  }
+
   private async shutDown(): Promise<void> {
     const { clock, engine } = this.#driver;
     this.#descriptors?.stop();
     const stopped = this.#listeners.map((listener) => listener.stop()).filter((one) => one !== undefined);
     if (stopped.length > 0) await Promise.all(stopped);
+    // It may also be mounted in an application, or be about to listen.
+    if (this.#http) (await this.#http).drain();
     this.#log('info', 'shutting down', { connections: this.openConnections });
     if (this.#ownsEngine) engine.drain(clock.now());
     for (const listener of this.#listeners) listener.drain(this.#ownsEngine);
@@ -172,6 +223,7 @@ export class DflockdServer {
       if (timer) clock.clearTimer(timer);
     }
     for (const listener of this.#listeners) listener.close();
+    if (this.#http) (await this.#http).close();
     if (this.#ownsEngine) this.#driver.close();
     this.#sparse.flush();
     this.#log('info', 'shut down');
@@ -193,11 +245,11 @@ export class DflockdServer {
     for (const listener of this.#listeners) listener.cutOff();
   }
 
-  private lockdListener(host: SessionHost, port: number): Listener {
+  private lockdListener(port: number): Listener {
     const { lockdHost, lockdDump: dump, lockdRegistry: registry, ...limits } = this.#options;
     return new LateListener(async () => {
       const { LockdListener } = await import('./lockd/lockd-listener.js');
-      return new LockdListener({ ...limits, host: lockdHost, port, dump, registry }, host);
+      return new LockdListener({ ...limits, host: lockdHost, port, dump, registry }, this.#host);
     });
   }
 

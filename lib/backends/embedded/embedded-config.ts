@@ -1,3 +1,4 @@
+import { HTTP_DEFAULTS } from '../../daemon/shared/http-options.js';
 import {
   NUMBERS,
   type ResolvedServerOptions,
@@ -44,9 +45,13 @@ export const EMBEDDED_NUMBERS = Object.freeze(
   Object.fromEntries(Object.entries(NUMBERS).filter(([name]) => !(name in ELSEWHERE) && name !== 'defaultLeaseTtl')),
 );
 
+/** Options of the HTTP interface. */
+export const HTTP_OPTIONS = Object.keys(HTTP_DEFAULTS) as (keyof typeof HTTP_DEFAULTS)[];
+
 /** Options of connections, which exist only with `listen`. */
 export const OF_CONNECTIONS = [
-  'maxConnections', 'maxConnectionsPerIp', 'readTimeout', 'writeTimeout', 'autoReleaseOnDisconnect', ...TEXTS,
+  'maxConnections', 'maxConnectionsPerIp', 'readTimeout', 'writeTimeout', 'autoReleaseOnDisconnect', ...HTTP_OPTIONS,
+  ...TEXTS,
 ] as const; // prettier-ignore
 
 /** In seconds. Leases may be shorter than a second here, and waiters should not wait a whole one for the next sweep. */

@@ -3,7 +3,7 @@ import type { DflockdServerOptions } from '../../daemon/shared/options.js';
 /**
  * Options of the engine in this process. Names and bounds are the daemon's; all durations are in seconds. The options
  * of connections require `listen`: `maxConnections`, `maxConnectionsPerIp`, `readTimeout`, `writeTimeout`,
- * `autoReleaseOnDisconnect`, `tlsCert`, `tlsKey`, `authToken`, `authTokenFile`.
+ * `autoReleaseOnDisconnect`, `tlsCert`, `tlsKey`, `authToken`, `authTokenFile`, and those whose names begin with `http`.
  */
 export interface EmbeddedOptions extends Omit<DflockdServerOptions, 'host' | 'port' | 'shutdownTimeout'> {
   /** Address (`host:port`) on which to serve other processes, which name it as their server. Default: none. */

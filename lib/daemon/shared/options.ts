@@ -12,10 +12,19 @@ import {
   LONG_LINE_CAP,
   MAX_SECONDS,
 } from '../../protocol/limits.js';
+import {
+  HTTP_DEFAULTS,
+  HTTP_NUMBERS,
+  type HttpServerOptions,
+  type NameOfOption,
+  type NumberBounds,
+  originsOf,
+  ssePing,
+} from './http-options.js';
 import { LOCKD_OPTIONS, resolveLockdOptions } from './lockd-options.js';
 
 /** dflockd's flags in camelCase, with its defaults (spec 8). Durations are seconds, at most 9,223,372,036. */
-export interface DflockdServerOptions {
+export interface DflockdServerOptions extends HttpServerOptions {
   /** Default 127.0.0.1. */
   host?: string | undefined;
   /** 0 takes any free port. Default 6388. */
@@ -112,6 +121,7 @@ const DEFAULTS = {
   writeTimeout: 5,
   shutdownTimeout: 30,
   autoReleaseOnDisconnect: true,
+  ...HTTP_DEFAULTS,
 } as const;
 
 export const TEXTS = ['tlsCert', 'tlsKey', 'authToken', 'authTokenFile'] as const;
@@ -140,24 +150,14 @@ export const NUMBERS: Readonly<Record<NumberOption, NumberBounds>> = {
   readTimeout: { least: 0, above: true, most: MAX_SECONDS },
   writeTimeout: { least: 0, most: MAX_SECONDS },
   shutdownTimeout: { least: 0, most: MAX_SECONDS },
+  ...HTTP_NUMBERS,
 };
 
 /** Whether a text can only be a file path. */
 const isPath = (text: string): boolean => !/[\r\n]/.test(text) && (isAbsolute(text) || /^\.{1,2}[\\/]/.test(text));
 
-/** The range of a numeric option, bounds included. `above`: `least` itself is refused. */
-export interface NumberBounds {
-  readonly least: number;
-  readonly above?: true;
-  readonly most?: number;
-  readonly whole?: true;
-}
-
 /** Results of `resolveServerOptions`, which are not checked again, nor are their files read again. */
 const RESOLVED = new WeakSet<object>();
-
-/** The name of an option for messages, as the user wrote it: a property or a flag. */
-export type NameOfOption = (option: string) => string;
 
 /** @throws ConfigError naming the option and the value */
 export function resolveServerOptions(
@@ -192,12 +192,10 @@ class Resolution {
 
   result(): ResolvedServerOptions {
     for (const name of Object.keys(NUMBERS) as NumberOption[]) this.checkNumber(name);
-    const { host, autoReleaseOnDisconnect } = this.all;
-    const fault = typeof host === 'string' ? hostFault(host) : 'it is not a string';
-    if (fault !== undefined) {
-      const given = showAddress(host);
-      throw new ConfigError(`${this.nameOf('host')} must be a host name or address, got ${given}; ${fault}`);
-    }
+    const { host, httpHost, autoReleaseOnDisconnect } = this.all;
+    this.checkHost('host', host);
+    if (httpHost !== '') this.checkHost('httpHost', httpHost);
+    this.checkPorts();
     if (typeof autoReleaseOnDisconnect !== 'boolean') throw this.wrong('autoReleaseOnDisconnect', 'true or false');
     for (const name of TEXTS) {
       const value: unknown = this.all[name];
@@ -209,9 +207,23 @@ class Resolution {
     return Object.freeze({
       ...rest,
       ...resolveLockdOptions(this.all, this.nameOf),
+      httpHost: httpHost || host,
+      httpSsePingInterval: ssePing(this.all.httpSsePingInterval, this.all.httpSessionIdleTimeout, this.nameOf),
+      httpCorsAllowedOrigins: originsOf(this.all.httpCorsAllowedOrigins, this.nameOf),
       tls: this.tls(tlsCert, tlsKey),
       authToken: this.token(authToken, authTokenFile),
     });
+  }
+
+  private checkHost(name: 'host' | 'httpHost', host: unknown): void {
+    const fault = typeof host === 'string' ? hostFault(host) : 'it is not a string';
+    if (fault === undefined) return;
+    throw new ConfigError(`${this.nameOf(name)} must be a host name or address, got ${showAddress(host)}; ${fault}`);
+  }
+
+  private checkPorts(): void {
+    const { port, httpPort } = this.all;
+    if (httpPort !== 0 && httpPort === port) throw this.wrong('httpPort', `different from ${this.nameOf('port')}`);
   }
 
   private wrong(option: keyof DflockdServerOptions, want: string): ConfigError {

@@ -96,6 +96,17 @@ const EMBEDDED: Right<EmbeddedOptions> = {
   readTimeout: FRACTIONS,
   writeTimeout: ['zero', ...FRACTIONS],
   autoReleaseOnDisconnect: FLAG,
+  httpPort: ['zero', 'seven'],
+  httpHost: ['empty', 'number', 'long'],
+  // 7 would be less than the interval of pings.
+  httpSessionIdleTimeout: ['zero'],
+  httpMaxSessions: ['zero', 'seven'],
+  httpMaxSessionsPerIp: ['zero', 'seven'],
+  httpMaxConnectionsPerIp: ['zero', 'seven'],
+  httpRateLimitPerIp: ['zero', 'seven'],
+  httpRateLimitBurst: ['zero', 'seven'],
+  httpSsePingInterval: ['zero', ...FRACTIONS],
+  httpCorsAllowedOrigins: ['list'],
   // Files that are not there.
   tlsCert: [],
   tlsKey: [],

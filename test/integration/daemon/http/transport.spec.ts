@@ -1,0 +1,402 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect as connectPlain } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { selfSigned } from '../../../support/certificates.js';
+import { FakeClock } from '../../../support/fake-clock.js';
+import { until } from '../../../support/until.js';
+import { turns } from '../harness.js';
+import { error, HttpDaemon, HttpWire, inSession, request, useHttpDaemons } from './harness.js';
+
+const HEALTHY = '{"status":"ok"}\n';
+const BAD =
+  'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request';
+
+describe('the transport (spec http 3.1)', () => {
+  let daemon: HttpDaemon;
+  beforeAll(async () => {
+    daemon = await HttpDaemon.start();
+  });
+  afterAll(() => daemon.stop());
+
+  it('an answer has the headers of the original, and no others', async () => {
+    const answer = await daemon.ask('GET', '/health');
+    expect(Object.keys(answer.headers).sort()).toEqual([
+      'content-length',
+      'content-type',
+      'date',
+      'x-content-type-options',
+    ]);
+    expect(answer.head).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  });
+
+  it('204 has no body, no length and no type', async () => {
+    const id = await daemon.session();
+    const { status, headers } = await daemon.ask('POST', `/v1/sessions/${id}/ping`);
+    expect([status, Object.keys(headers)]).toEqual([204, ['date']]);
+  });
+
+  it('HTTP/1.0 is answered and closed; with keep-alive it stays open', async () => {
+    const once10 = await daemon.open();
+    const answer = await once10.ask('GET /health HTTP/1.0\r\n\r\n');
+    expect([answer.status, answer.body, answer.headers['connection']]).toEqual([200, HEALTHY, 'close']);
+    expect(await once10.rest()).toBe('');
+    const kept = await daemon.open();
+    for (let i = 0; i < 2; i++) {
+      const { status, headers } = await kept.ask('GET /health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n');
+      expect([status, headers['connection']]).toEqual([200, 'keep-alive']);
+    }
+  });
+
+  it('Connection: close ends the connection after the answer', async () => {
+    const wire = await daemon.open();
+    const { headers } = await wire.ask(request('GET', '/health', undefined, { Connection: 'close' }));
+    expect(headers['connection']).toBe('close');
+    expect(await wire.rest()).toBe('');
+  });
+
+  it('requests of a connection are answered one after another', async () => {
+    const id = await daemon.session();
+    const wire = await daemon.open();
+    const acquire = (wait: number) =>
+      request('POST', '/v1/locks/pipelined', JSON.stringify({ acquire_timeout_s: wait }), inSession(id));
+    wire.send(acquire(0) + acquire(30) + request('GET', '/health') + request('DELETE', `/v1/sessions/${id}`));
+    expect((await wire.answer()).body).toContain('"ok"');
+    await turns(20);
+    // The second waits, and what follows it waits for its answer.
+    expect(wire.received).toBe('');
+    await daemon.ask('DELETE', `/v1/sessions/${id}`);
+    expect([(await wire.answer()).status, (await wire.answer()).body]).toEqual([410, HEALTHY]);
+    expect((await wire.answer()).status).toBe(410);
+  });
+
+  it('300 requests in one packet are all answered, in order', async () => {
+    const wire = await daemon.open();
+    wire.send(Array.from({ length: 300 }, (_, i) => request('GET', i % 3 === 0 ? '/health' : `/x${i}`)).join(''));
+    for (let i = 0; i < 300; i++) expect((await wire.answer()).status).toBe(i % 3 === 0 ? 200 : 404);
+  });
+
+  it('a client with many requests behind a wait is cut off, and its wait ends', async () => {
+    const id = await daemon.session();
+    const other = await daemon.session();
+    await daemon.in(other, '/v1/locks/flooded');
+    const wire = await daemon.open();
+    wire.send(request('POST', '/v1/locks/flooded', '{"acquire_timeout_s":1000}', inSession(id)));
+    wire.send(request('GET', '/health').repeat(2000));
+    await wire.have(() => (wire.ended ? true : undefined), 'the end');
+    await until(async () => {
+      const { body } = await daemon.in(id, '/v1/locks/flooded', {});
+      return body.includes('timeout');
+    });
+  });
+
+  it.each([
+    ['GET /health', 'garbage\r\n\r\n'],
+    ['a bad version', 'GET /health HTTP/9.9\r\nHost: x\r\n\r\n'],
+    ['two lengths', 'POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n'],
+    ['a bad header', 'GET /health HTTP/1.1\r\nHost: x\r\nbad header: 1\r\n\r\n'],
+    ['a length that is none', 'POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n'],
+    ['binary', '\x16\x03\x01\x02\x00\x01\x00\r\n\r\n'],
+  ])('%s: a plain 400, and the connection is closed', async (_, bytes) => {
+    const wire = await daemon.open();
+    expect(await wire.send(bytes).rest()).toBe(BAD);
+  });
+
+  it.each([
+    ['a bad escape', 'GET /v1/%zz HTTP/1.1\r\nHost: x\r\n\r\n'],
+    ['a cut escape', 'GET /v1/% HTTP/1.1\r\nHost: x\r\n\r\n'],
+    ['no version', 'GET /health\r\n\r\n'],
+    ['no Host', 'GET /health HTTP/1.1\r\n\r\n'],
+    ['no path', 'GET health HTTP/1.1\r\nHost: x\r\n\r\n'],
+  ])('%s: a plain 400, and the connection is closed', async (_, bytes) => {
+    const wire = await daemon.open();
+    const rest = await wire.send(bytes).rest();
+    expect(rest).toMatch(/^HTTP\/1\.1 400 Bad Request\r\nContent-Type: text\/plain; charset=utf-8\r\n/);
+    expect(rest).toContain('Connection: close');
+    expect(rest).not.toContain('nosniff');
+  });
+
+  it('what was asked before the garbage is answered first', async () => {
+    const wire = await daemon.open();
+    wire.send(`${request('GET', '/health')}${request('POST', '/v1/sessions')}nonsense\r\n\r\n`);
+    expect((await wire.answer()).body).toBe(HEALTHY);
+    expect((await wire.answer()).status).toBe(200);
+    await wire.rest();
+  });
+
+  it('headers of more than 64 KiB: 431; of 60 KiB: fine', async () => {
+    const wire = await daemon.open();
+    const rest = await wire.send(request('GET', '/health', undefined, { X: 'x'.repeat(70_000) })).rest();
+    expect(rest).toMatch(/^HTTP\/1\.1 431 /);
+    expect((await daemon.ask('GET', '/health', undefined, { X: 'x'.repeat(60_000) })).status).toBe(200);
+  });
+
+  it('an absolute target is its path', async () => {
+    expect((await daemon.ask('GET', 'http://elsewhere:1/health')).body).toBe(HEALTHY);
+  });
+
+  it('OPTIONS *: 200 and empty', async () => {
+    const { status, body, headers } = await daemon.ask('OPTIONS', '*');
+    expect([status, body, headers['content-length']]).toEqual([200, '', '0']);
+  });
+
+  it('Expect: 100-continue is continued where a body is read', async () => {
+    const id = await daemon.session();
+    const wire = await daemon.open();
+    const headers = { ...inSession(id), Expect: '100-continue', 'Content-Length': '2' };
+    expect((await wire.ask(request('POST', '/v1/locks/expected', undefined, headers))).status).toBe(100);
+    expect((await wire.ask('{}')).status).toBe(200);
+    expect((await wire.ask(request('GET', '/health'))).status).toBe(200);
+  });
+
+  it('elsewhere it is answered at once, and the connection closed', async () => {
+    for (const [method, path, headers] of [
+      ['GET', '/health', {}],
+      ['POST', '/v1/locks/x', inSession('0'.repeat(32))],
+    ] as const) {
+      const wire = await daemon.open();
+      const answer = await wire.ask(
+        request(method, path, undefined, { ...headers, Expect: '100-continue', 'Content-Length': '2' }),
+      );
+      expect([answer.status, answer.headers['connection']]).toEqual([method === 'GET' ? 200 : 410, 'close']);
+    }
+  });
+
+  it('other expectations: 417, closed', async () => {
+    const wire = await daemon.open();
+    expect(await wire.send(request('GET', '/health', undefined, { Expect: 'tea' })).rest()).toMatch(/^HTTP\/1\.1 417 /);
+  });
+
+  it('cleartext HTTP/2 is not spoken', async () => {
+    const wire = await daemon.open();
+    expect(await wire.send('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n').rest()).toBe(BAD);
+  });
+});
+
+describe('deadlines of connections', () => {
+  const start = useHttpDaemons();
+
+  const daemonOn = async (clock: FakeClock, readTimeout = 3600) =>
+    start({ readTimeout, httpSessionIdleTimeout: 0 }, { clock });
+  /** Lets time pass in small steps, with the sockets read in between. */
+  const pass = async (clock: FakeClock, seconds: number): Promise<void> => {
+    for (let i = 0; i < seconds * 4; i++) {
+      clock.advance(250);
+      await turns(2);
+    }
+    await turns();
+  };
+
+  it('a silent connection, and half a head, are closed without bytes after 10 s', async () => {
+    const clock = new FakeClock();
+    const daemon = await daemonOn(clock);
+    const silent = await daemon.open();
+    const half = await daemon.open();
+    half.send('GET /health HT');
+    await turns();
+    await pass(clock, 9);
+    expect([silent.ended, half.ended]).toEqual([false, false]);
+    await pass(clock, 3);
+    expect([await silent.rest(), await half.rest()]).toEqual(['', '']);
+  });
+
+  it('half a head of a later request is a plain 400 after 10 s', async () => {
+    const clock = new FakeClock();
+    const daemon = await daemonOn(clock);
+    const wire = await daemon.open();
+    expect((await wire.ask(request('GET', '/health'))).status).toBe(200);
+    await pass(clock, 60);
+    wire.send('GET /hea');
+    await turns();
+    await pass(clock, 9);
+    expect(wire.ended).toBe(false);
+    await pass(clock, 3);
+    expect(await wire.rest()).toBe(BAD);
+    await pass(clock, 2);
+    await until(() => daemon.server.toJSON());
+  });
+
+  it('an idle connection is closed after 120 s', async () => {
+    const clock = new FakeClock();
+    const daemon = await daemonOn(clock);
+    const wire = await daemon.open();
+    for (let i = 0; i < 2; i++) {
+      expect((await wire.ask(request('GET', '/health'))).status).toBe(200);
+      await pass(clock, 118);
+      expect(wire.ended).toBe(false);
+    }
+    await pass(clock, 4);
+    expect(await wire.rest()).toBe('');
+  });
+
+  it('a body that does not arrive within the read timeout is a 400, closed', async () => {
+    const clock = new FakeClock();
+    const daemon = await daemonOn(clock, 30);
+    const id = await daemon.session();
+    const wire = await daemon.open();
+    wire.send(request('POST', '/v1/locks/slow', undefined, { ...inSession(id), 'Content-Length': '10' }));
+    for (let i = 0; i < 4; i++) {
+      wire.send('{');
+      await pass(clock, 7);
+      expect(wire.ended).toBe(false);
+    }
+    await pass(clock, 4);
+    const answer = await wire.answer();
+    expect([answer.status, answer.headers['connection']]).toEqual([400, 'close']);
+    await wire.rest();
+  });
+
+  it('a body that an endpoint ignores may not stall either', async () => {
+    const clock = new FakeClock();
+    const daemon = await daemonOn(clock, 30);
+    const wire = await daemon.open();
+    wire.send(request('GET', '/health', undefined, { 'Content-Length': '10' }));
+    expect((await wire.answer()).status).toBe(200);
+    await pass(clock, 32);
+    expect(await wire.rest()).toBe('');
+  });
+
+  it('a request that waits is not idle', async () => {
+    const clock = new FakeClock();
+    const daemon = await daemonOn(clock);
+    const [holder, waiter] = [await daemon.session(), await daemon.session()];
+    await daemon.in(holder, '/v1/locks/k', { lease_ttl_s: 100_000 });
+    const wire = await daemon.open();
+    wire.send(request('POST', '/v1/locks/k', '{"acquire_timeout_s":200}', inSession(waiter)));
+    await turns();
+    await pass(clock, 190);
+    expect(wire.ended).toBe(false);
+    await pass(clock, 11);
+    expect((await wire.answer()).body).toBe('{"status":"timeout"}\n');
+  });
+});
+
+describe('TLS', () => {
+  let folder: string;
+  let cert: string;
+  let daemon: HttpDaemon;
+  beforeAll(async () => {
+    const certificate = await selfSigned();
+    ({ cert } = certificate);
+    folder = mkdtempSync(join(tmpdir(), 'http-tls-'));
+    writeFileSync(join(folder, 'cert.pem'), cert);
+    writeFileSync(join(folder, 'key.pem'), certificate.key);
+    daemon = await HttpDaemon.start({ tlsCert: join(folder, 'cert.pem'), tlsKey: join(folder, 'key.pem') });
+  });
+  afterAll(async () => {
+    await daemon.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  const open = async (options: object = {}) => {
+    const socket = connectTls({
+      port: daemon.port,
+      host: '127.0.0.1',
+      ca: cert,
+      checkServerIdentity: () => undefined,
+      ...options,
+    });
+    await once(socket, 'secureConnect');
+    return { socket, wire: new HttpWire(socket) };
+  };
+
+  it('serves the same, without ALPN', async () => {
+    const { socket, wire } = await open({ ALPNProtocols: ['h2', 'http/1.1'] });
+    expect(socket.alpnProtocol).toBe(false);
+    for (let i = 0; i < 2; i++) expect((await wire.ask(request('GET', '/health'))).body).toBe(HEALTHY);
+    wire.destroy();
+  });
+
+  it('refuses TLS 1.1', async () => {
+    await expect(open({ minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'ALL@SECLEVEL=0' })).rejects.toThrow();
+  });
+
+  it('a plain request gets a short 400 and is closed', async () => {
+    const wire = new HttpWire(connectPlain(daemon.port, '127.0.0.1'));
+    expect(await wire.send(request('GET', '/health')).rest()).toMatch(/^HTTP\/1\.0 400 Bad Request\r\n\r\n/);
+  });
+
+  it('a client that leaves in the handshake, or sends other bytes, leaves nothing behind', async () => {
+    for (const bytes of ['', '\x16', '\x16\x03\x01', '\x00\x01']) {
+      const wire = new HttpWire(connectPlain(daemon.port, '127.0.0.1'));
+      await once(wire.socket, 'connect');
+      if (bytes !== '') wire.send(bytes);
+      wire.socket.end();
+      await wire.have(() => (wire.ended ? true : undefined), 'the end');
+    }
+  });
+});
+
+describe('shutdown (spec http 3.12)', () => {
+  const start = useHttpDaemons();
+
+  it('ends sessions first: who waits or waits for a turn gets 410, and locks pass on', async () => {
+    const daemon = await start();
+    const [holder, waiter] = [await daemon.session(), await daemon.session()];
+    await daemon.in(holder, '/v1/locks/k');
+    const wires = [await daemon.open(), await daemon.open()];
+    for (const wire of wires) {
+      wire.send(request('POST', '/v1/locks/k', '{"acquire_timeout_s":60}', inSession(waiter)));
+    }
+    const idle = await daemon.open();
+    await idle.ask(request('GET', '/health'));
+    await turns(20);
+    const began = performance.now();
+    const closing = daemon.server.close();
+    for (const wire of wires) {
+      const { status, body, headers } = await wire.answer();
+      expect([status, headers['connection']]).toEqual([410, 'close']);
+      expect(body).toContain('session_gone');
+      await wire.rest();
+    }
+    expect(await idle.rest()).toBe('');
+    await expect(daemon.open()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await closing;
+    expect(performance.now() - began).toBeLessThan(1000);
+  });
+
+  it('a further request on a connection still open: 410 for sessions, 503 draining for new ones, /ready says so', async () => {
+    const daemon = await start();
+    const id = await daemon.session();
+    const wire = await daemon.open();
+    // A body that is still being sent keeps the connection open.
+    wire.send(request('POST', '/v1/signals/x', undefined, { 'Content-Length': '15' }));
+    const others = await Promise.all([daemon.open(), daemon.open(), daemon.open()]);
+    const asked = [
+      request('GET', '/ready', undefined, { 'Content-Length': '1' }),
+      request('POST', '/v1/sessions', undefined, { 'Content-Length': '1' }),
+      request('POST', '/v1/locks/x', undefined, { ...inSession(id), 'Content-Length': '2' }),
+    ];
+    const halves = asked.map((text) => text.length - 10);
+    others.forEach((other, i) => other.send(asked[i]!.slice(0, halves[i])));
+    await turns(20);
+    const closing = daemon.server.close();
+    wire.send('{"payload":"x"}');
+    expect((await wire.answer()).status).toBe(503);
+    await closing;
+  });
+
+  it('leaves no timer behind', async () => {
+    const clock = new FakeClock();
+    const daemon = await start({ authToken: 'secret' }, { clock });
+    const wire = await daemon.open();
+    const auth = { Authorization: 'Bearer secret' };
+    const { body } = await wire.ask(request('POST', '/v1/sessions', undefined, auth));
+    const { session_id: id } = JSON.parse(body) as { session_id: string };
+    await wire.ask(request('POST', '/v1/locks/k', '{}', { ...auth, ...inSession(id) }));
+    wire.destroy();
+    await daemon.server.close();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('a server whose HTTP port is taken does not start, and frees its other port', async () => {
+    const first = await start();
+    const { port } = first;
+    await expect(HttpDaemon.start({ httpPort: port })).rejects.toMatchObject({ code: 'CONFIG' });
+    expect((await first.ask('GET', '/ready')).body).toBe(HEALTHY);
+    expect(error('x')).toBe('{"error":"x"}\n');
+  });
+});
