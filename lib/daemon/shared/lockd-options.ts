@@ -33,8 +33,5 @@ export function resolveLockdOptions(
   }
   if (typeof lockdDump !== 'boolean') throw wrong('lockdDump', 'true or false');
   if (typeof lockdRegistry !== 'boolean') throw wrong('lockdRegistry', 'true or false');
-  const pointless = lockdPort === undefined && LOCKD_OPTIONS.find((name) => options[name] !== undefined);
-  if (pointless)
-    throw new ConfigError(`${nameOf(pointless)} (${show(options[pointless])}) requires ${nameOf('lockdPort')}`);
   return { lockdPort, lockdHost, lockdDump, lockdRegistry };
 }

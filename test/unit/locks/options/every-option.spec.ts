@@ -136,9 +136,8 @@ const FILES = ['embedded.tlsCert', 'embedded.tlsKey', 'embedded.authTokenFile'];
 type Resolve = (name: string, value: unknown) => unknown;
 
 const resolve = (options: object): unknown => resolveOptions(options);
-/** The other file of the pair; the port to which an option belongs. */
+/** The other file of the pair. */
 const beside = (name: string, value: unknown): object => {
-  if (name.startsWith('lockd') && value !== undefined) return { lockdPort: 7 };
   if (value === undefined || !['tlsCert', 'tlsKey'].includes(name)) return {};
   return { [name === 'tlsCert' ? 'tlsKey' : 'tlsCert']: fileURLToPath(import.meta.url) };
 };
