@@ -12,6 +12,7 @@ const room = (imports, uses = '') => ({ imports: words(imports), uses: words(use
 export const ROOMS = {
   common: room('', 'node:crypto node:net node:os node:perf_hooks node:timers node:util'),
   protocol: room('common'),
+  'protocol/lockd': room('common protocol'),
   core: room('common protocol'),
   'daemon/shared': room(
     'common protocol core',
@@ -19,6 +20,7 @@ export const ROOMS = {
   ),
   'daemon/fairness': room('common protocol core'),
   'daemon/tcp': room('common protocol core daemon/shared daemon/fairness', 'node:net node:stream node:tls'),
+  'daemon/lockd': room('common protocol protocol/lockd core daemon/shared daemon/fairness', 'node:net'),
   'daemon/http/json': room('protocol'),
   'daemon/http/metrics': room('common protocol core'),
   'daemon/http/routing': room('daemon/http/json'),
@@ -41,14 +43,14 @@ export const ROOMS = {
     'node:http node:net node:stream node:tls',
   ),
   daemon: room(
-    'common core daemon/shared daemon/fairness daemon/tcp daemon/http/exchange daemon/http',
+    'common core daemon/shared daemon/fairness daemon/tcp daemon/http/exchange daemon/http daemon/lockd',
     'node:http node:net node:stream',
   ),
   backends: room('common'),
   'backends/dflockd/lanes': room('common protocol', 'node:net node:tls'),
   'backends/dflockd/queues': room('common protocol backends/dflockd/lanes'),
   'backends/dflockd': room('common protocol backends backends/dflockd/lanes backends/dflockd/queues', 'node:tls'),
-  'backends/embedded': room('common protocol core daemon/shared daemon backends'),
+  'backends/embedded': room('common protocol core daemon/shared daemon/lockd daemon backends'),
   'backends/postgres/ids': room('common backends', 'node:crypto'),
   'backends/redis/scripts': room('common backends', 'node:crypto'),
   'backends/redis/drivers': room('common backends/redis/scripts'),
@@ -56,7 +58,6 @@ export const ROOMS = {
   'locks/lease': room('common backends'),
   'locks/options': room(
     'common protocol backends backends/dflockd/lanes backends/dflockd backends/embedded locks/lease',
-    'node:crypto',
   ),
   'locks/events': room('common backends', 'rxjs'),
   'locks/handle': room('common backends locks/lease locks/options locks/events', 'node:async_hooks node:stream rxjs'),
@@ -75,6 +76,7 @@ export const ROOMS = {
     'node:net node:string_decoder node:tls',
   ),
   'dropin/simple-distributed-lock': room('common backends/redis/drivers backends/redis/scripts'),
+  'dropin/lockd': room('common protocol protocol/lockd daemon/lockd', 'node:events node:net'),
   'nest/shared': room('common', '@nestjs/core'),
   'nest/errors': room('common nest/shared', '@nestjs/common @nestjs/core node:http reflect-metadata rxjs'),
   'nest/methods': room(
@@ -101,11 +103,11 @@ export const ROOMS = {
       'nest/shared nest/methods nest',
     '@nestjs/common',
   ),
-  cli: room('common daemon/shared daemon', 'node:fs node:stream node:v8'),
+  cli: room('common protocol/lockd daemon/shared daemon/lockd daemon', 'node:fs node:stream node:v8'),
   entries: room(
     'common protocol daemon/shared daemon backends backends/dflockd/lanes backends/embedded ' +
       'backends/postgres/ids backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks sql transactions dropin/dflockd-client ' +
-      'dropin/simple-distributed-lock nest/errors nest/methods nest/requests nest nest/decorators testing',
+      'dropin/lockd dropin/simple-distributed-lock nest/errors nest/methods nest/requests nest nest/decorators testing',
   ),
   'entries/testing': room('testing/backend'),
 };
@@ -118,10 +120,12 @@ export const ROOMS = {
 export const HOLDS = {
   common: 'errors, clock and timers, alarms, option checks, redaction of messages; knows nothing of locks',
   protocol: 'the dflockd protocol: requests, replies, encoders and decoders, limits, patterns, shards; no I/O',
+  'protocol/lockd': 'the words and lines of the lockd protocol; no I/O',
   core: 'the lock engine: holders, queues, leases, fences, signals, statistics; no I/O, no clock',
   'daemon/shared': 'options of the server, its log, its ports, its engine, the comparison of tokens',
   'daemon/fairness': 'what keeps clients from delaying each other: shares, batches, limits',
   'daemon/tcp': 'sessions of the line protocol, on TCP and TLS',
+  'daemon/lockd': 'the line protocol of lockd: its commands, shared locks, names and counters',
   'daemon/http/json': 'request bodies as Go reads JSON',
   'daemon/http/metrics': 'the series of `/metrics`: what requests and the engine do, in the text format of Prometheus',
   'daemon/http/routing': 'the route table; paths as bytes',
@@ -156,6 +160,7 @@ export const HOLDS = {
   'dropin/dflockd-client': 'the classes and functions of dflockd-client, under their own names',
   'dropin/simple-distributed-lock':
     'the class `Lock` of simple-distributed-lock, over the scripts of the Redis backend',
+  'dropin/lockd': 'a client of lockd, under its own names, and a server for its clients',
   'nest/shared': 'injection tokens, metadata keys, error messages',
   'nest/errors': 'lock errors as HTTP, RPC, WebSocket and GraphQL responses',
   'nest/methods': 'the wrappers of decorated methods, by what the methods return',

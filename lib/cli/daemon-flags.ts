@@ -57,6 +57,10 @@ export const DAEMON_FLAGS: readonly FlagSpec[] = [
   flag('tls-key', 'string', 'key file (PEM), together with tls-cert'),
   flag('auth-token', 'string', 'token that clients must present'),
   flag('auth-token-file', 'string', 'file that contains the token'),
+  flag('lockd-port', 'int', 'port for clients of lockd and glockd, 0 for any free port (default none; theirs is 9999)'),
+  flag('lockd-host', 'string', 'address of that port (default 127.0.0.1)'),
+  flag('lockd-dump', 'bool', 'its clients may list who holds what (default true)'),
+  flag('lockd-registry', 'bool', 'its clients may give themselves names (default true)'),
   flag('debug', 'bool', 'log more (default false)'),
   { name: 'version', type: 'bool', help: 'print the version and exit' },
 ];

@@ -6,6 +6,7 @@ const HELP = `nestjs-dflockd: distributed locks for NestJS
 
 Usage:
   nestjs-dflockd daemon [flags]   run a lock daemon (flags: nestjs-dflockd daemon --help)
+  nestjs-dflockd lockd [flags]    run a server for clients of lockd (flags: nestjs-dflockd lockd --help)
   nestjs-dflockd --version
   nestjs-dflockd --help
 `;
@@ -14,16 +15,18 @@ Usage:
 const version = (): string =>
   (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 
-async function daemon(args: readonly string[]): Promise<number> {
+const COMMANDS = {
+  daemon: async () => (await import('./daemon-command.js')).daemonCommand,
+  lockd: async () => (await import('./lockd-command.js')).lockdCommand,
+};
+
+async function run(name: keyof typeof COMMANDS, args: readonly string[]): Promise<number> {
   const { keepCollectionsShort } = await import('./short-collections.js');
   keepCollectionsShort(process.execArgv, process.env.NODE_OPTIONS);
   // Loaded afterwards, because loading a program grows the heap.
-  const [{ daemonCommand }, { standardStreams }] = await Promise.all([
-    import('./daemon-command.js'),
-    import('./standard-streams.js'),
-  ]);
+  const [command, { standardStreams }] = await Promise.all([COMMANDS[name](), import('./standard-streams.js')]);
   const { out, err, leave } = standardStreams(process);
-  const code = await daemonCommand(args, {
+  const code = await command(args, {
     env: process.env,
     out,
     err,
@@ -38,7 +41,8 @@ async function main(args: readonly string[]): Promise<number> {
   const [command, ...rest] = args;
   switch (command) {
     case 'daemon':
-      return daemon(rest);
+    case 'lockd':
+      return run(command, rest);
     case '--version':
     case '-v':
       process.stdout.write(`${version()}\n`);

@@ -1,10 +1,10 @@
 import type { Ms } from '../common/system.js';
 import type { PlainStatus } from '../protocol/messages.js';
 import { LeaseExpiry } from './lease-expiry.js';
-import { all, type EngineObserver, type ObservedResource, type Refusal } from './observer.js';
+import { all, type EngineObserver, type FreedBy, type ObservedResource, type Refusal } from './observer.js';
 import { batchSize } from './batch-size.js';
 import { Disconnecting } from './disconnect.js';
-import { type Resource, type Ticket, Waiter } from './resource.js';
+import { type Hold, type Resource, type Ticket, Waiter } from './resource.js';
 import { ResourceTable } from './resource-table.js';
 import { Session } from './session.js';
 import { Publisher } from './publisher.js';
@@ -173,6 +173,22 @@ export class Engine extends Disconnecting {
   /** The same, built in portions. */
   statsWalk(take: StatsTaker): StatsWalk {
     return new StatsWalk(this.table.walk(), this.signals.walk(), take);
+  }
+
+  /** The hold of a lock; undefined if it is free. */
+  holdOf(key: string): Hold | undefined {
+    const [hold] = this.table.get('lock', key)?.holders ?? [];
+    return hold;
+  }
+
+  /** The hold that a token was issued for. */
+  holdWith(kind: Resource['kind'], key: string, token: string): Hold | undefined {
+    return this.table.get(kind, key)?.holders.get(token);
+  }
+
+  /** Ends a hold for its session, also while the engine drains. */
+  giveBack(hold: Hold, now: Ms, by: FreedBy): void {
+    this.free(hold, now, by);
   }
 
   /** Whether a key is currently held. */

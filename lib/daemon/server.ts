@@ -13,6 +13,7 @@ import { StatsDesk } from './fairness/stats-desk.js';
 import { TurnLimiter } from './fairness/turn-limiter.js';
 import { createEngine } from './shared/create-engine.js';
 import { DescriptorWatch } from './shared/descriptor-watch.js';
+import { LateListener } from './shared/late-listener.js';
 import type { Listener } from './shared/listener.js';
 import { type DaemonLogger, harmless, silent, SparseLog } from './shared/logger.js';
 import { hostPort, type ListeningAddress } from './shared/open-port.js';
@@ -64,6 +65,7 @@ export class DflockdServer {
   readonly #entropy: Entropy;
   readonly #host: SessionHost;
   readonly #tcp: TcpListener;
+  readonly #lockd: Listener | undefined;
   /** In the order in which they are opened. */
   readonly #listeners: Listener[];
   #http: Promise<HttpService> | undefined;
@@ -88,7 +90,8 @@ export class DflockdServer {
     this.#entropy = entropy;
     this.#host = this.sessionHost();
     this.#tcp = new TcpListener(this.#options, this.#host, this.#sparse);
-    this.#listeners = [this.#tcp];
+    this.#lockd = this.#options.lockdPort === undefined ? undefined : this.lockdListener(this.#options.lockdPort);
+    this.#listeners = this.#lockd ? [this.#tcp, this.#lockd] : [this.#tcp];
   }
 
   /**
@@ -110,12 +113,18 @@ export class DflockdServer {
     this.#descriptors?.start();
     this.tellListening('', address);
     if (this.#httpListener?.address) this.tellListening('http ', this.#httpListener.address);
+    if (this.#lockd?.address) this.tellListening('lockd ', this.#lockd.address);
     return address;
   }
 
   /** The address it listens on; undefined while it does not listen. */
   address(): ListeningAddress | undefined {
     return this.#tcp.address;
+  }
+
+  /** The address of the port for clients of lockd; undefined while there is none. */
+  lockdAddress(): ListeningAddress | undefined {
+    return this.#lockd?.address;
   }
 
   /** The address of the HTTP interface; undefined while it does not listen. */
@@ -190,9 +199,9 @@ export class DflockdServer {
     return this.#http;
   }
 
-  private tellListening(which: '' | 'http ', { host, port }: ListeningAddress): void {
+  private tellListening(which: '' | 'http ' | 'lockd ', { host, port }: ListeningAddress): void {
     this.#log('info', `${which}listening`, { addr: hostPort(host, port) });
-    if (this.#options.tls) this.#log('info', `${which}TLS enabled`);
+    if (this.#options.tls && which !== 'lockd ') this.#log('info', `${which}TLS enabled`);
   }
 
   private async shutDown(): Promise<void> {
@@ -234,6 +243,14 @@ export class DflockdServer {
   private cutOff(): void {
     this.#log('warn', 'shutdown timeout: closing connections', { connections: this.openConnections });
     for (const listener of this.#listeners) listener.cutOff();
+  }
+
+  private lockdListener(port: number): Listener {
+    const { lockdHost, lockdDump: dump, lockdRegistry: registry, ...limits } = this.#options;
+    return new LateListener(async () => {
+      const { LockdListener } = await import('./lockd/lockd-listener.js');
+      return new LockdListener({ ...limits, host: lockdHost, port, dump, registry }, this.#host);
+    });
   }
 
   private sessionHost(): SessionHost {

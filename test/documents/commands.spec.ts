@@ -4,6 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import yaml from 'js-yaml';
 import { DAEMON_FLAGS, daemonOptions } from '../../lib/cli/daemon-flags.js';
 import { parseFlags } from '../../lib/cli/flags.js';
+import { LOCKD_FLAGS } from '../../lib/cli/lockd-command.js';
 import { resolveServerOptions } from '../../lib/daemon/shared/options.js';
 import { blocksIn, blocksOf, nameOf, PAGES, readPage } from './pages.js';
 
@@ -24,6 +25,7 @@ function check(command: string): void {
   const [program, ...args] = command.replace(/^(exec |[A-Z_]+=(\$\([^)]*\)|\S+) )+/, '').split(/\s+/);
   const line = args.join(' ');
   if (program === 'npx' && args[0] === 'nestjs-dflockd') {
+    if (args[1] === 'lockd') return void parseFlags(LOCKD_FLAGS, args.slice(2));
     if (args[1] !== 'daemon') throw new Error(`${command}: no such command`);
     return checkDaemon(args.slice(2));
   }
@@ -65,6 +67,7 @@ describe('the commands on the pages', () => {
   it.each([
     'npx nestjs-dflockd deamon',
     'npx nestjs-dflockd daemon --max-lock 5',
+    'npx nestjs-dflockd lockd --port 5',
     'npx nestjs-dflockd daemon --port 70000',
     'exec node node_modules/nestjs-dflockd/dist/main.js daemon',
     'npm run nothing',
@@ -73,7 +76,7 @@ describe('the commands on the pages', () => {
 
   // The pages on reliability and on the protocol name others, too.
   it('have the flags of the daemon wherever text names one', () => {
-    const known = new Set(DAEMON_FLAGS.flatMap(({ name, env }) => [`--${name}`, env!]));
+    const known = new Set([...DAEMON_FLAGS, ...LOCKD_FLAGS].flatMap(({ name, env }) => [`--${name}`, env!]));
     const named = PAGES.filter((page) => !/reliability|protocol/.test(page)).flatMap((page) =>
       [...readPage(page).matchAll(/`(--(?!help|init|watch|user)[a-z-]+)|`(DFLOCKD_[A-Z_]+)/g)].map(
         ([, flag, env]) => flag ?? env!,

@@ -13,11 +13,12 @@ const running = blocks.filter((block) => whyNotRun(block) === undefined);
 
 describe('the examples of README and docs', () => {
   let daemon: DflockdServer;
-  let servers: { daemon: string; redis?: string };
+  let servers: { daemon: string; lockd: string; redis?: string };
 
   beforeAll(async () => {
-    daemon = new DflockdServer({ port: 0 });
-    servers = { daemon: `127.0.0.1:${(await daemon.listen()).port}` };
+    daemon = new DflockdServer({ port: 0, lockdPort: 0 });
+    const { port } = await daemon.listen();
+    servers = { daemon: `127.0.0.1:${port}`, lockd: `127.0.0.1:${daemon.lockdAddress()!.port}` };
   });
   afterAll(() => daemon.close());
 

@@ -16,6 +16,7 @@ import * as http from 'node:http';
 import * as client from '../../lib/entries/client.js';
 import * as daemon from '../../lib/entries/daemon.js';
 import * as nest from '../../lib/entries/index.js';
+import * as lockd from '../../lib/entries/lockd.js';
 import * as redis from '../../lib/entries/redis.js';
 import * as testing from '../../lib/entries/testing.js';
 import { commonJs } from './common-js.js';
@@ -27,6 +28,7 @@ const MODULES: Readonly<Record<string, object>> = {
   'nestjs-dflockd': nest,
   'nestjs-dflockd/client': client,
   'nestjs-dflockd/daemon': daemon,
+  'nestjs-dflockd/lockd': lockd,
   'nestjs-dflockd/redis': redis,
   'nestjs-dflockd/testing': testing,
   '@nestjs-modules/ioredis': commonJs('@nestjs-modules/ioredis', {
@@ -62,13 +64,19 @@ type Scope = Record<string, unknown>;
 export interface Servers {
   readonly daemon: string;
   /** Of examples that need it: `host:port`. */
+  readonly lockd?: string | undefined;
+  /** Of examples that need it: `host:port`. */
   readonly redis?: string | undefined;
 }
 
 /** The ports that pages name, and those that are free here: others may use the former. */
-const ports = (code: string, { daemon: server, redis: redisServer = 'no redis-server' }: Servers): string =>
+const ports = (
+  code: string,
+  { daemon: server, lockd: lockdServer = 'no lockd', redis: redisServer = 'no redis-server' }: Servers,
+): string =>
   code
     .replaceAll('127.0.0.1:6379', redisServer)
+    .replaceAll('127.0.0.1:9999', lockdServer)
     .replaceAll(/(?:127\.0\.0\.1|locks|dflockd):6388/g, server)
     .replaceAll(/(port: |'127\.0\.0\.1', )6388/g, `$1${server.split(':')[1]}`)
     .replaceAll(/\blisten\(3000\)/g, 'listen(0)');

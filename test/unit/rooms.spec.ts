@@ -102,6 +102,7 @@ const KEPT_APART: Record<string, readonly (string | RegExp)[]> = {
     'reflect-metadata',
   ],
   daemon: [/^(nest|cli|testing|locks|backends|dropin)(\/|$)/, /^@nestjs\//, 'reflect-metadata', 'rxjs'],
+  lockd: [/^(nest|cli|testing|locks|backends)(\/|$)/, /^@nestjs\//, 'reflect-metadata', 'rxjs'],
   redis: [/^(nest|cli|testing|locks|core|daemon|protocol)(\/|$)/, /^@nestjs\//, 'reflect-metadata', 'rxjs'],
   postgres: [
     /^(nest|cli|testing|core|daemon|protocol|locks(?!\/options$)|backends\/(?!postgres))(\/|$)/,

@@ -3,6 +3,7 @@ import { LockLostError, ShuttingDownError } from '../../common/errors.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { EngineDriver } from '../../core/driver.js';
 import type { Answer, Command } from '../../core/types.js';
+import type { LockdServer } from '../../daemon/lockd/lockd-server.js';
 import { createEngine } from '../../daemon/shared/create-engine.js';
 import type { DaemonLogger } from '../../daemon/shared/logger.js';
 import { DflockdServer } from '../../daemon/server.js';
@@ -45,7 +46,7 @@ const CAPABILITIES: Capabilities = Object.freeze({
   keepAfterRelease: false,
 });
 
-/** The lock engine in this process, with a TCP listener for other processes if `listen` is set. */
+/** The lock engine in this process, with listeners for other processes if `listen` or `lockdPort` is set. */
 export class EmbeddedBackend implements LockBackend<ServerStats> {
   readonly name = EMBEDDED;
   readonly capabilities = CAPABILITIES;
@@ -55,6 +56,8 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
   private readonly waits: Alarms;
   private readonly watchers = new Set<(event: LinkEvent) => void>();
   private server: DflockdServer | undefined;
+  /** The port for clients of lockd, if it is the only one; otherwise it is one of the server's. */
+  private lockd: LockdServer | undefined;
   private starting: Promise<Capabilities> | undefined;
   private closed = false;
 
@@ -158,16 +161,24 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
     this.driver.engine.drain(this.clock.now());
     this.driver.touch();
     await this.server?.close();
+    await this.lockd?.destroy();
     this.driver.close();
     this.waits.clear();
   }
 
   private async listen(): Promise<Capabilities> {
     const { listen, server } = this.config;
-    if (!listen) return CAPABILITIES;
     const { clock, entropy, driver, log } = this;
-    this.server = new DflockdServer(server, { clock, entropy, driver, logger: log });
-    await this.server.listen();
+    const deps = { clock, entropy, driver, logger: log };
+    if (listen) {
+      this.server = new DflockdServer(server, deps);
+      await this.server.listen();
+    } else if (server.lockdPort !== undefined) {
+      const { lockdHost: host, lockdPort: port, lockdDump: dump, lockdRegistry: registry, maxLocks } = server;
+      const { LockdServer } = await import('../../daemon/lockd/lockd-server.js');
+      this.lockd = new LockdServer({ host, port, dump, registry, maxLocks }, deps);
+      await this.lockd.listen();
+    }
     return CAPABILITIES;
   }
 

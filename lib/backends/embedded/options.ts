@@ -3,6 +3,7 @@ import { ConfigError } from '../../common/errors.js';
 import { checkNames, checkNumber, checkObject, MAX_TIMER_SECONDS, wrong } from '../../common/option-checks.js';
 import { show } from '../../common/shown.js';
 import { HTTP_DEFAULTS, isOrigin } from '../../daemon/shared/http-options.js';
+import { LOCKD_OPTIONS } from '../../daemon/shared/lockd-options.js';
 import { DEFAULT_LEASE_TTL_S, DEFAULT_PORT } from '../../protocol/limits.js';
 import {
   ELSEWHERE,
@@ -16,7 +17,7 @@ import {
 
 const KNOWN = [
   'listen', 'defaultLeaseTtl', ...Object.keys(EMBEDDED_NUMBERS), 'autoReleaseOnDisconnect', ...HTTP_OPTIONS,
-  ...EMBEDDED_TEXTS,
+  ...LOCKD_OPTIONS, ...EMBEDDED_TEXTS,
 ]; // prettier-ignore
 
 /** @throws ConfigError that names option and value */
@@ -35,10 +36,11 @@ export function resolveEmbedded(value: unknown): EmbeddedConfig {
   const leaseS = checkNumber('embedded.defaultLeaseTtl', defaultLeaseTtl, lease) ?? DEFAULT_LEASE_TTL_S;
   checkTexts(options);
   checkHttp(options);
-  const { autoReleaseOnDisconnect } = options;
-  if (autoReleaseOnDisconnect !== undefined && typeof autoReleaseOnDisconnect !== 'boolean') {
-    throw wrong('embedded.autoReleaseOnDisconnect', 'true or false', autoReleaseOnDisconnect);
+  for (const name of ['autoReleaseOnDisconnect', 'lockdDump', 'lockdRegistry']) {
+    const flag = options[name];
+    if (flag !== undefined && typeof flag !== 'boolean') throw wrong(`embedded.${name}`, 'true or false', flag);
   }
+  checkLockdAddress(options);
   const address =
     listen === undefined ? undefined : parseAddress('embedded.listen', listen, { otherwise: DEFAULT_PORT, least: 0 });
   if (address && address.port !== 0 && options['httpPort'] === address.port) {
@@ -56,6 +58,15 @@ function checkEachName(options: Readonly<Record<string, unknown>>): void {
   if (options['listen'] !== undefined) return;
   const pointless = OF_CONNECTIONS.find((name) => options[name] !== undefined);
   if (pointless) throw new ConfigError(`option embedded.${pointless} requires embedded.listen`);
+}
+
+function checkLockdAddress({ lockdPort, lockdHost }: Readonly<Record<string, unknown>>): void {
+  checkNumber('embedded.lockdPort', lockdPort, { min: 0, max: 65_535, integer: true });
+  if (lockdHost === undefined) return;
+  const fault = typeof lockdHost === 'string' ? hostFault(lockdHost) : 'it is not a string';
+  if (fault === undefined) return;
+  const given = showAddress(lockdHost);
+  throw new ConfigError(`option embedded.lockdHost: expected a host name or address, got ${given}; ${fault}`);
 }
 
 /** The numbers among them have been checked. */

@@ -21,6 +21,7 @@ import {
   originsOf,
   ssePing,
 } from './http-options.js';
+import { LOCKD_OPTIONS, resolveLockdOptions } from './lockd-options.js';
 
 /** dflockd's flags in camelCase, with its defaults (spec 8). Durations are seconds, at most 9,223,372,036. */
 export interface DflockdServerOptions extends HttpServerOptions {
@@ -64,15 +65,28 @@ export interface DflockdServerOptions extends HttpServerOptions {
   authToken?: string | undefined;
   /** A file that contains the token; surrounding white space is ignored. `authToken` takes precedence. */
   authTokenFile?: string | undefined;
+  /**
+   * A port for clients of lockd and glockd, whose own default is 9999; 0 takes any free port. It has neither
+   * authentication nor encryption. Default: none.
+   */
+  lockdPort?: number | undefined;
+  /** The address of that port. Default 127.0.0.1, whatever `host` is. */
+  lockdHost?: string | undefined;
+  /** Whether its clients may list who holds what (`d`, `sd`, `dump`, `who`). Default true. */
+  lockdDump?: boolean | undefined;
+  /** Whether its clients may give themselves names (`iam`, `who`). Default true. */
+  lockdRegistry?: boolean | undefined;
 }
 
 /** Checked, complete and immutable, without options that are secret or name files. */
 export type ResolvedServerSettings = {
   // Required<…> would leave `undefined` in, if the compiler distinguishes it from an absent option.
-  readonly [K in Exclude<keyof DflockdServerOptions, 'tlsCert' | 'tlsKey' | 'authToken' | 'authTokenFile'>]-?: Exclude<
-    DflockdServerOptions[K],
-    undefined
-  >;
+  readonly [
+    K in Exclude<keyof DflockdServerOptions, 'tlsCert' | 'tlsKey' | 'authToken' | 'authTokenFile' | 'lockdPort'>
+  ]-?: Exclude<DflockdServerOptions[K], undefined>;
+} & {
+  /** Undefined: there is no such port. */
+  readonly lockdPort: number | undefined;
 };
 
 /** Checked, complete and immutable. */
@@ -112,6 +126,10 @@ const DEFAULTS = {
 
 export const TEXTS = ['tlsCert', 'tlsKey', 'authToken', 'authTokenFile'] as const;
 type Text = (typeof TEXTS)[number];
+type LockdOption = (typeof LOCKD_OPTIONS)[number];
+
+/** The names of the options without a default of their own here. */
+const OTHERS: readonly string[] = [...TEXTS, ...LOCKD_OPTIONS];
 
 export type NumberOption = {
   [K in keyof typeof DEFAULTS]: (typeof DEFAULTS)[K] extends number ? K : never;
@@ -151,7 +169,7 @@ export function resolveServerOptions(
 
 function resolve(options: DflockdServerOptions, nameOf: NameOfOption): ResolvedServerOptions {
   for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || Object.hasOwn(DEFAULTS, name) || TEXTS.includes(name as never)) continue;
+    if (value === undefined || Object.hasOwn(DEFAULTS, name) || OTHERS.includes(name)) continue;
     const got = isSecretName(name) ? '' : ` (value ${show(value)})`;
     throw new ConfigError(`unknown ${nameOf(name)}${got}`);
   }
@@ -161,7 +179,8 @@ function resolve(options: DflockdServerOptions, nameOf: NameOfOption): ResolvedS
 }
 
 class Resolution {
-  private readonly all: Required<Omit<DflockdServerOptions, Text>> & Pick<DflockdServerOptions, Text>;
+  private readonly all: Required<Omit<DflockdServerOptions, Text | LockdOption>> &
+    Pick<DflockdServerOptions, Text | LockdOption>;
 
   constructor(
     options: DflockdServerOptions,
@@ -187,6 +206,7 @@ class Resolution {
     const { tlsCert, tlsKey, authToken, authTokenFile, ...rest } = this.all;
     return Object.freeze({
       ...rest,
+      ...resolveLockdOptions(this.all, this.nameOf),
       httpHost: httpHost || host,
       httpSsePingInterval: ssePing(this.all.httpSsePingInterval, this.all.httpSessionIdleTimeout, this.nameOf),
       httpCorsAllowedOrigins: originsOf(this.all.httpCorsAllowedOrigins, this.nameOf),

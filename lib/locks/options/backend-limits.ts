@@ -1,5 +1,6 @@
 import type { Capabilities, LockBackend } from '../../backends/backend.js';
 import { checkNumber, checkObject, wrong } from '../../common/option-checks.js';
+import { HASH_BYTES } from '../../common/shortened.js';
 import { shown } from '../../common/shown.js';
 import type { Ms } from '../../common/system.js';
 
@@ -15,9 +16,6 @@ export interface BackendLimits extends LeaseLimits {
   /** 0: no advice. */
   readonly adviseLeaseMs: Ms;
 }
-
-/** `#` and a SHA-256 in hex, which replace the end of a key that is too long. */
-export const HASH_BYTES = 65;
 
 /** @throws ConfigError for invalid capabilities */
 export function limitsOf(backend: LockBackend): BackendLimits {

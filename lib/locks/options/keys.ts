@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
 import { LockKeyError } from '../../common/errors.js';
 import { insteadOf, insteadOfText, kindOf } from '../../common/kind-of.js';
 import { wrong } from '../../common/option-checks.js';
+import { shortened } from '../../common/shortened.js';
 import { shown, shownList } from '../../common/shown.js';
-import { HASH_BYTES } from './backend-limits.js';
 
 /** Forbidden in keys: white space and control characters, including those of Unicode. */
 const FORBIDDEN = /[\p{White_Space}\p{Cc}]/u;
@@ -67,13 +66,7 @@ function isPlain(key: string): boolean {
  */
 export function wireKey(namespace: string | undefined, key: unknown, maxBytes: number): string {
   checkKey(key);
-  const whole = namespace === undefined ? key : `${namespace}:${key}`;
-  // A UTF-16 code unit takes at most three bytes.
-  if (whole.length * 3 <= maxBytes || Buffer.byteLength(whole) <= maxBytes) return whole;
-  const bytes = Buffer.from(whole);
-  let end = maxBytes - HASH_BYTES;
-  while ((bytes[end]! & 0xc0) === 0x80) end--;
-  return `${bytes.toString('utf8', 0, end)}#${createHash('sha256').update(bytes).digest('hex')}`;
+  return shortened(namespace === undefined ? key : `${namespace}:${key}`, maxBytes);
 }
 
 /** A value that can be part of a key. */

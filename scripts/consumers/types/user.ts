@@ -16,6 +16,7 @@ import type {
   RemoteOptions,
 } from 'nestjs-dflockd/client';
 import * as daemon from 'nestjs-dflockd/daemon';
+import * as lockd from 'nestjs-dflockd/lockd';
 import * as testing from 'nestjs-dflockd/testing';
 import type { Observable } from 'rxjs';
 
@@ -55,7 +56,8 @@ export const served = (own: daemon.DflockdServer) => ({ options: own.options, po
 export const locksOfTests = () => new testing.TestLocks();
 export const heldInTests = (locks: testing.TestLocks) => ({ held: locks.held(), service: locks.service });
 export const testModule = (locks: testing.TestLocks) => locks.module();
-export const everything = { root, client, daemon, testing };
+export const ofLockd = (own: lockd.LockdClient) => ({ got: own.get('k'), locks: own.dump(), name: own.getName() });
+export const everything = { root, client, daemon, lockd, testing };
 
 // Options that may be undefined.
 const none = undefined;

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -370,4 +370,37 @@ describe('nestjs-dflockd daemon (spec 7, 8)', () => {
     expect(await youngMB('')).toBeLessThan(8);
     expect(await youngMB('--max-semi-space-size=16')).toBeGreaterThan(8);
   }, 60_000);
+
+  it('runs a server for clients of lockd alone', async () => {
+    const command = start(['lockd', '-t', '0']);
+    const said = await until(
+      () => /^Listening on \{"tcp":"127\.0\.0\.1:(\d+)"\}\n$/.exec(command.stdout),
+      'the address',
+    );
+    const wire = await Wire.tcp({ host: '127.0.0.1', port: Number(said[1]) });
+    expect(await wire.ask('g k\n')).toBe('1 Lock Get Success: k');
+    wire.destroy();
+    command.signal('SIGTERM');
+    expect(await command.exit).toBe(0);
+  });
+
+  it('has a port for clients of lockd only if it is told to, and loads nothing of it otherwise', async () => {
+    const command = daemon(['-lockd-port', '0', '-lockd-dump=false']);
+    await talk(command);
+    const [, port] = await until(
+      () => /msg="lockd listening" addr=127\.0\.0\.1:(\d+)/.exec(command.stderr),
+      'the port',
+    );
+    const wire = await Wire.tcp({ host: '127.0.0.1', port: Number(port) });
+    expect(await wire.ask('dump\n')).toBe('0 disabled');
+    wire.destroy();
+    const [away, back] = ['daemon/lockd', 'protocol/lockd'].map((room) => [commandLine.file(room), commandLine.file(`${room}-away`)] as const); // prettier-ignore
+    for (const [from, to] of [away!, back!]) await rename(from, to);
+    try {
+      await talk(daemon([]));
+      await expect(ended(['daemon', '-port', '0', '-lockd-port', '0'])).resolves.toMatchObject({ code: 1 });
+    } finally {
+      for (const [from, to] of [away!, back!]) await rename(to, from);
+    }
+  });
 });

@@ -112,6 +112,10 @@ const EMBEDDED: Right<EmbeddedOptions> = {
   tlsKey: [],
   authTokenFile: [],
   authToken: ['text', 'number', 'long'],
+  lockdPort: ['zero', 'seven'],
+  lockdHost: ['number', 'long'],
+  lockdDump: FLAG,
+  lockdRegistry: FLAG,
 };
 
 const ACQUIRE: Right<AcquireOptions> = {

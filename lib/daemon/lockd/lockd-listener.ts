@@ -1,0 +1,126 @@
+import type { Socket } from 'node:net';
+import { ConfigError } from '../../common/errors.js';
+import { Admission, plainAddress } from '../fairness/admission.js';
+import type { Listener } from '../shared/listener.js';
+import { hostPort, type ListeningAddress, type OpenPort, openPort } from '../shared/open-port.js';
+import { CommandDesk, type LockdFeatures } from './command-desk.js';
+import type { LockdHost } from './lockd-host.js';
+import { LockdSession } from './lockd-session.js';
+import { LockdState } from './lockd-state.js';
+
+export interface LockdListenerOptions extends LockdFeatures {
+  readonly host: string;
+  readonly port: number;
+  /** Most names of shared locks. */
+  readonly maxLocks: number;
+  /** Of this port; 0 = unlimited. */
+  readonly maxConnections: number;
+  /** Of this port; 0 = unlimited. */
+  readonly maxConnectionsPerIp: number;
+}
+
+/** The port of lockd's protocol. Its exclusive locks are those of the engine; its shared locks are its own. */
+export class LockdListener implements Listener {
+  private readonly state: LockdState;
+  private readonly desk: CommandDesk;
+  private readonly admission: Admission;
+  private readonly sessions = new Map<Socket, LockdSession | undefined>();
+  private port: OpenPort | undefined;
+  private opening: Promise<OpenPort> | undefined;
+  private isStopped = false;
+  private empty: (() => void) | undefined;
+
+  constructor(
+    private readonly options: LockdListenerOptions,
+    private readonly host: LockdHost,
+  ) {
+    this.state = new LockdState(host.driver, options.maxLocks);
+    this.desk = new CommandDesk(this.state, options);
+    this.admission = new Admission(options.maxConnections, options.maxConnectionsPerIp);
+  }
+
+  get address(): ListeningAddress | undefined {
+    return this.isStopped ? undefined : this.port?.address;
+  }
+
+  get openConnections(): number {
+    return this.sessions.size;
+  }
+
+  async open(): Promise<void> {
+    const { host, port } = this.options;
+    this.opening = openPort(
+      host,
+      port,
+      (socket) => this.accept(socket),
+      (error) => this.host.log('error', 'accept failed', { err: error.message }),
+    );
+    try {
+      this.port = await this.opening;
+    } catch (error) {
+      const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+      if (code !== 'EADDRINUSE') throw error;
+      throw new ConfigError(`${hostPort(host, port)}, the address for clients of lockd, is already in use`, {
+        cause: error,
+      });
+    } finally {
+      this.opening = undefined;
+    }
+  }
+
+  giveUp(): void {
+    this.port?.close();
+    this.port = undefined;
+    this.cutOff();
+  }
+
+  stop(): Promise<void> | undefined {
+    this.isStopped = true;
+    this.port?.close();
+    return this.opening?.then((port) => port.close()).catch(() => undefined);
+  }
+
+  /** Clients that hold something keep it until they release it: nobody can take it any more. */
+  drain(isEngineDrained: boolean): void {
+    if (!isEngineDrained) return this.cutOff();
+    for (const session of this.sessions.values()) session?.drain();
+  }
+
+  whenEmpty(): Promise<void> {
+    if (this.sessions.size === 0) return Promise.resolve();
+    return new Promise((resolve) => (this.empty = resolve));
+  }
+
+  cutOff(): void {
+    for (const socket of this.sessions.keys()) socket.destroy();
+  }
+
+  close(): void {
+    this.host.alarms.clear();
+  }
+
+  private accept(socket: Socket): void {
+    const { log } = this.host;
+    const peer = plainAddress(socket.remoteAddress);
+    socket.on('error', () => {});
+    if (this.isStopped || socket.destroyed || !this.admits(peer)) return void socket.destroy();
+    socket.once('close', () => {
+      this.sessions.delete(socket);
+      this.admission.leave(peer);
+      if (this.sessions.size === 0) this.empty?.();
+    });
+    this.sessions.set(socket, undefined);
+    try {
+      this.sessions.set(socket, new LockdSession(socket, this.host, this.state, this.desk, peer));
+    } catch (error) {
+      log('error', 'a connection failed and was closed', { peer, err: String((error as Error).stack ?? error) });
+      socket.destroy();
+    }
+  }
+
+  private admits(peer: string): boolean {
+    if (this.admission.admit(peer)) return true;
+    this.host.log('warn', 'connection refused: too many connections', { peer, connections: this.admission.count });
+    return false;
+  }
+}

@@ -1,0 +1,54 @@
+import { EventEmitter } from 'node:events';
+import { brand } from '../../common/brand.js';
+import { microtask } from '../../common/system.js';
+import { LockdServer as Server } from '../../daemon/lockd/lockd-server.js';
+import { listenConfig, type LockdListenOptions } from './options.js';
+import { type LockdCallback, outcome } from './outcome.js';
+
+/**
+ * A server for clients of lockd, with locks of its own.
+ *
+ * Events: `ready` when it listens; `error` if it cannot, with a ConfigError.
+ */
+export class LockdServer extends EventEmitter {
+  readonly #server: Server;
+
+  /** @throws ConfigError for a wrong option */
+  constructor(options: LockdListenOptions) {
+    super();
+    this.#server = new Server(listenConfig(options));
+    void this.#server.listen().then(
+      () => void this.emit('ready'),
+      // An error that nobody listens for is uncaught, as with Node's servers.
+      (error: unknown) => microtask(() => void this.emit('error', error)),
+    );
+  }
+
+  /** Where it listens; null while it does not. */
+  address(): { readonly host: string; readonly port: number } | null {
+    return this.#server.address ?? null;
+  }
+
+  /** Closes the port, and waits until all clients have left. */
+  close(): Promise<void>;
+  close(callback: LockdCallback<[]>): void;
+  close(callback?: LockdCallback<[]>): Promise<void> | void {
+    return outcome<[], void>(callback, nothing, (done) => void this.#server.close().then(() => done(null)));
+  }
+
+  /** Closes the port and all connections. */
+  destroy(): Promise<void>;
+  destroy(callback: LockdCallback<[]>): void;
+  destroy(callback?: LockdCallback<[]>): Promise<void> | void {
+    return outcome<[], void>(callback, nothing, (done) => void this.#server.destroy().then(() => done(null)));
+  }
+}
+brand(LockdServer, 'LockdServer');
+
+const nothing = (): void => undefined;
+
+/**
+ * Starts a server.
+ * @throws ConfigError for a wrong option
+ */
+export const listen = (options: LockdListenOptions): LockdServer => new LockdServer(options);
