@@ -53,8 +53,14 @@ export class EscapedStream extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.socket.destroySoon();
+    this.socket.destroy();
     done(error);
+  }
+
+  /** As of a socket: streams of signals have their clients probed. */
+  setKeepAlive(enable?: boolean, initialDelay?: number): this {
+    this.socket.setKeepAlive(enable, initialDelay);
+    return this;
   }
 }
 

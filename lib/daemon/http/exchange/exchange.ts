@@ -142,10 +142,8 @@ export class Exchange {
     else if (res.shouldKeepAlive && this.req.httpVersionMinor === 1) res.removeHeader('connection');
     if (body === undefined) {
       res.writeHead(status, [...head, ...this.cors]).end();
-    } else if (typeof body === 'string') {
-      res.writeHead(status, [...head, 'Content-Length', String(body.length), ...this.cors]).end(body, 'latin1');
     } else {
-      this.answerInPieces(status, head, body);
+      res.writeHead(status, [...head, 'Content-Length', String(body.length), ...this.cors]).end(body, 'latin1');
     }
     this.owner.ended(this, status);
   }
@@ -204,14 +202,6 @@ export class Exchange {
     this.chunks = undefined;
     if (size > BODY_CAP) onBody!(this, undefined);
     else onBody!(this, chunks === undefined ? EMPTY : chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
-  }
-
-  /** HTTP/1.1 clients get it chunked. */
-  private answerInPieces(status: number, head: Head, pieces: readonly Buffer[]): void {
-    const { res } = this;
-    res.writeHead(status, [...head, ...this.cors]);
-    for (const piece of pieces) res.write(piece);
-    res.end();
   }
 }
 

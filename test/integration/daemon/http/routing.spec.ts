@@ -147,6 +147,12 @@ describe('routing (spec http 3.2)', () => {
     waiting.send(request('POST', '/v1/locks/%E4\xf6', body, inSession(other)));
     await turns(20);
     waiting.destroy();
+    const stream = await daemon.open();
+    stream.send(request('GET', '/v1/signals?pattern=\xff.>'));
+    await stream.have(() => (stream.received.includes(':ok') ? true : undefined), 'the stream');
+    expect((await daemon.ask('POST', '/v1/signals/%FF.a', '{"payload":"x"}')).body).toBe('{"delivered":1}\n');
+    await stream.have(() => (stream.received.includes('event: sig') ? true : undefined), 'the signal');
+    stream.destroy();
     // A request of the session would wait for its turn.
     expect((await daemon.in(other, '/v1/locks/free')).status).toBe(200);
   });
