@@ -19,6 +19,7 @@ export type {
 export type { EmbeddedAddress, ShownEmbedded } from '../backends/embedded/embedded-config.js';
 export type { Endpoint, RemoteConfig } from '../backends/dflockd/lanes/config.js';
 export type { EmbeddedOptions } from '../backends/embedded/embedded-options.js';
+export type { HttpServerOptions } from '../daemon/shared/http-options.js';
 export type { DflockdServerOptions, ResolvedServerSettings, ShownServerOptions } from '../daemon/shared/options.js';
 export * from '../common/errors.js';
 export type { Clock, Entropy, Ms, Timer } from '../common/system.js';
