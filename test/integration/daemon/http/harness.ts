@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterEach } from '@jest/globals';
 import { DflockdServer, type ServerDependencies } from '../../../../lib/daemon/server.js';
 import type { DflockdServerOptions } from '../../../../lib/daemon/shared/options.js';
+import { freePort } from '../../../support/free-port.js';
 import { inTime } from '../../../support/until.js';
 import { Wire } from '../../../support/wire.js';
 
@@ -206,15 +207,6 @@ export function useHttpDaemons(): (options?: DflockdServerOptions, deps?: Server
     running.push(daemon);
     return daemon;
   };
-}
-
-/** The HTTP port cannot be chosen by the system: 0 is off. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 export const error = (code: string, detail?: string): string =>

@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DflockdServer } from '../../../../lib/daemon/server.js';
 import { selfSigned } from '../../../support/certificates.js';
 import { FakeClock } from '../../../support/fake-clock.js';
+import { freePort } from '../../../support/free-port.js';
 import { until } from '../../../support/until.js';
 import { turns } from '../harness.js';
 import { error, HttpDaemon, HttpWire, inSession, request, useHttpDaemons } from './harness.js';
@@ -358,25 +360,35 @@ describe('shutdown (spec http 3.12)', () => {
     expect(performance.now() - began).toBeLessThan(1000);
   });
 
-  it('a further request on a connection still open: 410 for sessions, 503 draining for new ones, /ready says so', async () => {
+  it('requests whose bodies are still being sent: 410 for sessions, 503 draining for signals, then closed', async () => {
     const daemon = await start();
     const id = await daemon.session();
-    const wire = await daemon.open();
-    // A body that is still being sent keeps the connection open.
-    wire.send(request('POST', '/v1/signals/x', undefined, { 'Content-Length': '15' }));
-    const others = await Promise.all([daemon.open(), daemon.open(), daemon.open()]);
-    const asked = [
-      request('GET', '/ready', undefined, { 'Content-Length': '1' }),
-      request('POST', '/v1/sessions', undefined, { 'Content-Length': '1' }),
-      request('POST', '/v1/locks/x', undefined, { ...inSession(id), 'Content-Length': '2' }),
-    ];
-    const halves = asked.map((text) => text.length - 10);
-    others.forEach((other, i) => other.send(asked[i]!.slice(0, halves[i])));
+    const [lock, signal] = [await daemon.open(), await daemon.open()];
+    lock.send(request('POST', '/v1/locks/x', undefined, { ...inSession(id), 'Content-Length': '2' }));
+    signal.send(request('POST', '/v1/signals/x', undefined, { 'Content-Length': '15' }));
     await turns(20);
     const closing = daemon.server.close();
-    wire.send('{"payload":"x"}');
-    expect((await wire.answer()).status).toBe(503);
+    const answers = [await lock.ask('{}'), await signal.ask('{"payload":"x"}')];
+    expect(answers.map(({ status }) => status)).toEqual([410, 503]);
+    expect(answers[1]!.body).toBe(error('draining'));
+    for (const { headers } of answers) expect(headers['connection']).toBe('close');
     await closing;
+  });
+
+  it('with a shutdown timeout of 0, handlers have 30 s', async () => {
+    const clock = new FakeClock();
+    const daemon = await start({ shutdownTimeout: 0, readTimeout: 3600 }, { clock });
+    const wire = await daemon.open();
+    wire.send(request('POST', '/v1/signals/x', undefined, { 'Content-Length': '15' }));
+    await turns(20);
+    const closing = daemon.server.close();
+    await turns(20);
+    clock.advance(29_900);
+    await turns(20);
+    expect(wire.ended).toBe(false);
+    clock.advance(100);
+    await closing;
+    expect(await wire.rest()).toBe('');
   });
 
   it('leaves no timer behind', async () => {
@@ -392,11 +404,18 @@ describe('shutdown (spec http 3.12)', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('a server whose HTTP port is taken does not start, and frees its other port', async () => {
+  it('a server whose HTTP port is taken frees its other port, and can be started again', async () => {
     const first = await start();
-    const { port } = first;
-    await expect(HttpDaemon.start({ httpPort: port })).rejects.toMatchObject({ code: 'CONFIG' });
-    expect((await first.ask('GET', '/ready')).body).toBe(HEALTHY);
-    expect(error('x')).toBe('{"error":"x"}\n');
+    const port = await freePort();
+    const server = new DflockdServer({ port, httpPort: first.port });
+    await expect(server.listen()).rejects.toMatchObject({ code: 'CONFIG', message: expect.stringContaining('in use') });
+    expect(server.address()).toBeUndefined();
+    const other = new DflockdServer({ port });
+    await other.listen();
+    await other.close();
+    await first.stop();
+    await server.listen();
+    expect([server.address()!.port, server.httpAddress()!.port]).toEqual([port, first.port]);
+    await server.close();
   });
 });
