@@ -1,0 +1,47 @@
+// A daemon with both ports that can be shut down and started again, and tells what it has left behind.
+import { createServer } from 'node:net';
+import { answer } from '../../../bench/support/child.mjs';
+import { vitals } from '../../attack/processes/vitals.mjs';
+
+// As the command does.
+const { keepCollectionsShort } = await import(new URL('../cli/short-collections.js', process.argv[2]));
+keepCollectionsShort(process.execArgv, process.env.NODE_OPTIONS);
+const { DflockdServer } = await import(process.argv[2]);
+const rejections = [];
+process.on('unhandledRejection', (reason) => rejections.push(String(reason)));
+let server;
+
+const freePort = () =>
+  new Promise((resolve) => {
+    const one = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = one.address();
+      one.close(() => resolve(port));
+    });
+  });
+
+/** What a collection leaves, in bytes: the second takes what finalizers of the first have let go. */
+async function inUse() {
+  for (let i = 0; i < 2; i++) {
+    globalThis.gc();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+const count = (kind) => process.getActiveResourcesInfo().filter((name) => name === kind).length;
+
+answer({
+  vitals: vitals(),
+  async listen(options) {
+    server = new DflockdServer({ port: 0, httpPort: await freePort(), ...options });
+    await server.listen();
+    return { tcp: server.address(), http: server.httpAddress() };
+  },
+  close: () => server.close(),
+  inUse,
+  sockets: () => count('TCPSocketWrap'),
+  ports: () => count('TCPServerWrap'),
+  connections: () => server.connections,
+  rejections: () => rejections,
+});
