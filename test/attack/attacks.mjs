@@ -3,9 +3,9 @@
  * after it belong to it. `expect` looks at what the attackers saw, so that an attack which was none is noticed; `force` says
  * in words how strong it was. `judged`: whether the p99 of other clients counts, not only what does not depend on the machine.
  *
- * @typedef {{ peak: number, left: number, cut: number, opened: number, replies: number, bytes: number }} Seen
+ * @typedef {{ peak: number, left: number, cut: number, opened: number, replies: number, bytes: number, listening: number }} Seen
  * @typedef {{ name: string, kind: string, during: object, rounds: number, runMs: number, afterMs: number, calmMs: number,
- *   judged: boolean, full?: boolean, expect: (seen: Seen) => string | undefined, force: (seen: Seen) => string }} Attack
+ *   judged: boolean, full?: boolean, overHttp?: boolean, listens?: boolean, expect: (seen: Seen) => string | undefined, force: (seen: Seen) => string }} Attack
  */
 
 const few = (n) => n.toLocaleString('en-US');
@@ -19,6 +19,7 @@ export function attacks(quick, judged = !quick) {
   const statsKeys = 100_000;
   const listeners = quick ? 1000 : 4000;
   const flooders = quick ? 5 : 20;
+  const streams = 1000;
   const course = {
     rounds: quick ? 1 : 3,
     runMs: quick ? 3000 : 7000,
@@ -28,6 +29,8 @@ export function attacks(quick, judged = !quick) {
   };
   /** Longer than the timeouts that must strike. */
   const patientMs = quick ? 4000 : 7000;
+  /** Longer than the time for the head of a request over HTTP. */
+  const headsMs = 12_500;
   const all = [
     {
       name: `${few(idle)} idle connections`,
@@ -119,6 +122,61 @@ export function attacks(quick, judged = !quick) {
       rounds: 1,
       expect: ({ replies }) => (replies < 20 ? `only ${replies} signals were delivered` : undefined),
       force: ({ replies }) => `${few(replies)} signals`,
+    },
+    {
+      name: `HTTP: ${few(idle)} idle keep-alive connections`,
+      kind: 'HTTP idle',
+      // Nobody cuts them off. Node reports all that are reset at once in one turn, at some 10 µs each.
+      during: { count: idle, leaveAtOnce: 200 },
+      ...course,
+      overHttp: true,
+      expect: ({ peak, replies }) =>
+        peak < idle
+          ? `only ${peak} connections were open at once`
+          : replies < idle
+            ? `only ${replies} were answered`
+            : undefined,
+      force: ({ opened, peak }) => `${few(opened)} opened and asked once, ${few(peak)} at once`,
+    },
+    {
+      name: `HTTP: ${few(writers)} slow heads, a byte a second`,
+      kind: 'HTTP slow heads',
+      during: { count: writers, byteMs: 1000 },
+      ...course,
+      rounds: 1,
+      runMs: quick ? patientMs : headsMs,
+      overHttp: true,
+      expect: ({ opened, cut }) =>
+        opened < writers ? `only ${opened} were opened` : !quick && cut === 0 ? 'nobody was cut off' : undefined,
+      force: ({ opened, cut }) => `${few(opened)} opened, ${few(cut)} cut off`,
+    },
+    {
+      name: `HTTP: ${few(writers)} slow bodies, a byte a second`,
+      kind: 'HTTP slow bodies',
+      during: { count: writers, byteMs: 1000 },
+      ...course,
+      rounds: 1,
+      runMs: patientMs,
+      overHttp: true,
+      expect: ({ cut }) => (cut === 0 ? 'nobody was cut off after the read timeout' : undefined),
+      force: ({ opened, cut }) => `${few(opened)} opened, ${few(cut)} cut off`,
+    },
+    {
+      name: `HTTP: signals to ${few(streams)} streams that nobody reads`,
+      kind: 'deaf streams',
+      during: { count: streams, lanes: 4, bytes: 4000 },
+      ...course,
+      rounds: 1,
+      runMs: patientMs,
+      overHttp: true,
+      listens: true,
+      expect: ({ replies, listening }) =>
+        replies < 100
+          ? `only ${replies} signals were delivered`
+          : listening >= streams
+            ? 'no stream was ended'
+            : undefined,
+      force: ({ replies, opened }) => `${few(replies)} signals, ${few(opened)} connections opened`,
     },
   ];
   return all.filter(({ full = false }) => !(quick && full));

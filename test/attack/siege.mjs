@@ -41,8 +41,10 @@ export const clientOptions = ({ host, port }) => ({
  * @param {import('./attacks.mjs').Attack} attack
  */
 export async function siege(build, attack) {
-  const daemon = startDaemon(build);
-  const otherDaemon = attack.judged ? startDaemon(build) : undefined;
+  const isOverHttp = attack.overHttp ?? false;
+  const options = isOverHttp ? { overHttp: true } : {};
+  const daemon = startDaemon(build, options);
+  const otherDaemon = attack.judged ? startDaemon(build, options) : undefined;
   const callers = startCallers(build);
   const attackers = startAttackers(attack.judged);
   const children = [daemon, otherDaemon, callers, attackers].filter((child) => child !== undefined);
@@ -86,7 +88,8 @@ export async function siege(build, attack) {
     await callers.ask('start');
     const begun = performance.now();
     const watching = watch(target);
-    await attackers.ask('begin', { kind: attack.kind, address, ...attack.during });
+    const http = isOverHttp ? await target.ask('http') : undefined;
+    await attackers.ask('begin', { kind: attack.kind, address, http, ...attack.during });
     await attackers.ask('finished');
     await pause(Math.max(0, begun + runMs - performance.now()));
     const struck = async () => attack.expect({ ...watching.seen, ...(await attackers.ask('counts')) }) === undefined;
@@ -111,17 +114,20 @@ export async function siege(build, attack) {
   /** How many connections the attackers have, as the daemon counts. */
   async function left(target) {
     const others = target === daemon ? await callers.ask('connections') : 0;
-    return (await target.ask('connections')) - others;
+    return (await target.ask(isOverHttp ? 'sockets' : 'connections')) - others;
   }
 
   /** How many connections the attackers had at most, and the daemon of them at least once they were open. */
   function watch(target) {
-    const seen = { peak: 0, left: Infinity, rss: 0 };
+    const seen = { peak: 0, left: Infinity, rss: 0, listening: Infinity };
     let over = false;
     const watching = (async () => {
       while (!over) {
         seen.peak = Math.max(seen.peak, (await attackers.ask('counts')).open);
         if (seen.peak >= attack.during.count) seen.left = Math.min(seen.left, await left(target));
+        if (attack.listens && seen.peak >= attack.during.count) {
+          seen.listening = Math.min(seen.listening, await target.ask('listeners'));
+        }
         seen.rss = Math.max(seen.rss, await target.ask('rss'));
         await pause(100);
       }

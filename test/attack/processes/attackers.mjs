@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { connect } from 'node:net';
 import { constants, setPriority } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
 import { answer } from '../../../bench/support/child.mjs';
 
 // Attackers bring machines of their own; where times are judged, they must not take the processor from those they attack.
@@ -16,7 +17,13 @@ if (process.argv[2] === 'humble') {
 
 const AT_ONCE = 200;
 const LF = 10;
+const HTTP_HEAD = 'HTTP/1.1\r\nHost: attacked\r\n';
 let at;
+/** The TCP port of who is attacked over HTTP. */
+let tcp;
+/** How many leave at a time, and how much later the next. */
+let leaving;
+const LEAVE_MS = 10;
 let stopped = false;
 /** Open connections; those that the daemon cuts are taken out. */
 const open = new Set();
@@ -27,9 +34,9 @@ let loops = [];
 let once = [];
 
 /** Resolves with the socket, or undefined if there was none to be had. */
-function dial() {
+function dial(address = at) {
   return new Promise((resolve) => {
-    const socket = connect({ ...at, noDelay: true });
+    const socket = connect({ ...address, noDelay: true });
     socket.once('connect', () => {
       counts.opened++;
       if (stopped) return hangUp(socket);
@@ -54,14 +61,14 @@ function hangUp(socket) {
 
 async function dialAll(count, use) {
   for (let i = 0; i < count && !stopped; i += AT_ONCE) {
-    const some = Array.from({ length: Math.min(AT_ONCE, count - i) }, dial);
+    const some = Array.from({ length: Math.min(AT_ONCE, count - i) }, () => dial());
     for (const socket of await Promise.all(some)) if (socket) use(socket);
   }
 }
 
 /** Sends requests in windows, as a client does, and resolves when all are answered or the connection has ended. */
-async function askAll(count, requestOf, use = () => undefined, window = 500) {
-  const socket = await dial();
+async function askAll(count, requestOf, use = () => undefined, window = 500, address = at) {
+  const socket = await dial(address);
   if (!socket) return;
   let replies = 0;
   let asked = 0;
@@ -144,6 +151,34 @@ const ATTACKS = {
     loops = Array.from({ length: count }, (_, which) => storming(which));
   },
 
+  /** So many keep-alive connections over HTTP, which ask once and then say nothing. */
+  async 'HTTP idle'({ count }) {
+    await dialAll(count, (socket) => {
+      socket.on('data', (chunk) => chunk.includes('HTTP/1.1 200 OK') && counts.replies++);
+      socket.write(`GET /health ${HTTP_HEAD}\r\n`);
+    });
+  },
+
+  /** Heads of requests over HTTP that come byte by byte; who is cut off comes back. */
+  'HTTP slow heads': ({ count, byteMs }) =>
+    dribble(count, byteMs, '', Buffer.from(`POST /v1/locks/attack ${HTTP_HEAD}`)),
+
+  /** The same with bodies. */
+  'HTTP slow bodies': ({ count, byteMs }) =>
+    dribble(count, byteMs, `POST /v1/signals/attack ${HTTP_HEAD}Content-Length: 1000\r\n\r\n`, Buffer.alloc(1000, ' ')),
+
+  /** So many streams of signals that nobody reads; others publish, over TCP. Who is cut off comes back. */
+  async 'deaf streams'({ count, lanes, bytes }) {
+    const listen = (socket) => {
+      socket.write(`GET /v1/signals?pattern=attack.deaf ${HTTP_HEAD}\r\n`);
+      socket.pause();
+    };
+    await dialAll(count, listen);
+    const signal = `signal\nattack.deaf\n${'x'.repeat(bytes)}\n`;
+    loops = Array.from({ length: lanes }, () => askAll(Infinity, () => signal, undefined, 20, tcp));
+    every(1000, () => open.size < count && void dialAll(count - open.size, listen));
+  },
+
   /** Takes a new key with each request, and never gives one back, until it hangs up. */
   async keys({ count, lanes }) {
     once = take(count, lanes);
@@ -188,6 +223,21 @@ const ATTACKS = {
   },
 };
 
+/** Connections that begin with some text and go on byte by byte; who is cut off comes back. */
+async function dribble(count, byteMs, beginning, text) {
+  const begin = (socket) => {
+    socket.resume();
+    socket.sent = 0;
+    if (beginning) socket.write(beginning);
+  };
+  await dialAll(count, begin);
+  every(byteMs, () => {
+    for (const socket of open)
+      socket.write(text.subarray(socket.sent % text.length, (socket.sent++ % text.length) + 1));
+    if (open.size < count) void dialAll(count - open.size, begin);
+  });
+}
+
 /** Keys that are taken by some connections, and what is done with these afterwards. */
 const take = (count, lanes, use) =>
   Array.from({ length: lanes }, (_, lane) =>
@@ -202,8 +252,10 @@ function stayOn(socket) {
 }
 
 answer({
-  async begin({ kind, address, ...rest }) {
-    at = address;
+  async begin({ kind, address, http, leaveAtOnce = Infinity, ...rest }) {
+    at = http ?? address;
+    tcp = address;
+    leaving = leaveAtOnce;
     stopped = false;
     for (const name of Object.keys(counts)) counts[name] = 0;
     await ATTACKS[kind](rest);
@@ -211,12 +263,16 @@ answer({
   /** Resolves when what an attack does once is done. */
   finished: () => Promise.all(once),
   counts: () => ({ ...counts, open: open.size }),
-  /** All at once. */
+  /** All at once, or some at a time. */
   async end() {
     stopped = true;
     timers.forEach(clearInterval);
     timers = [];
-    [...open].forEach(hangUp);
+    let left = 0;
+    for (const socket of [...open]) {
+      hangUp(socket);
+      if (++left % leaving === 0) await pause(LEAVE_MS);
+    }
     await Promise.all([...loops, ...once]);
     loops = [];
     once = [];

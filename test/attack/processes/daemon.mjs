@@ -1,4 +1,6 @@
 // The daemon of the build, which tells how much memory it uses and who is connected. What nobody catches ends it.
+import { get } from 'node:http';
+import { createServer } from 'node:net';
 import { answer } from '../../../bench/support/child.mjs';
 import { vitals } from './vitals.mjs';
 
@@ -6,9 +8,31 @@ import { vitals } from './vitals.mjs';
 const { keepCollectionsShort } = await import(new URL('../cli/short-collections.js', process.argv[2]));
 keepCollectionsShort(process.execArgv, process.env.NODE_OPTIONS);
 const { DflockdServer } = await import(process.argv[2]);
-const server = new DflockdServer(JSON.parse(process.argv[3]));
+const { overHttp, ...options } = JSON.parse(process.argv[3]);
+const server = new DflockdServer({ ...options, ...(overHttp ? { httpPort: await freePort() } : {}) });
 const rejections = [];
 process.on('unhandledRejection', (reason) => rejections.push(String(reason)));
+
+function freePort() {
+  return new Promise((resolve) => {
+    const one = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = one.address();
+      one.close(() => resolve(port));
+    });
+  });
+}
+
+/** How many streams listen. */
+function listeners() {
+  return new Promise((resolve, reject) => {
+    const request = get({ ...server.httpAddress(), path: '/metrics', agent: false }, async (response) => {
+      let text = '';
+      for await (const chunk of response) text += chunk;
+      resolve(Number(/^dflockd_signal_listeners (\d+)$/m.exec(text)[1]));
+    });
+    request.on('error', reject);
+  });
+}
 
 /** What a collection leaves, in bytes: the second takes what finalizers of the first have let go. */
 async function inUse() {
@@ -24,9 +48,13 @@ answer({
   vitals: vitals(),
   listen: () => server.listen(),
   address: () => server.address(),
+  http: () => server.httpAddress(),
   inUse,
   rss: () => process.memoryUsage().rss,
   connections: () => server.connections,
+  listeners,
+  /** Of HTTP, too: all that were accepted. */
+  sockets: () => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length,
   rejections: () => rejections,
   /** As the command does at SIGTERM. */
   close: () => server.close(),
