@@ -1,6 +1,8 @@
 import type { Asked } from './layers.js';
 
 const HEAD_CAP = 64 * 1024;
+const HEAD_END = /\r?\n\r?\n/;
+const LONGEST_END = 3;
 const LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP\/1\.[01]\r?\n/;
 
 /**
@@ -9,11 +11,17 @@ const LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP\/1\.[01]\r?\n/;
  */
 export class UnparsedRequest {
   private text = '';
+  /** The end of it, in which the end of the head may have begun. */
+  private recent = '';
 
   /** @returns the request; undefined if its head is not complete, or is none */
   add(chunk: Buffer, peer: string): Asked | 'more' | undefined {
-    this.text += chunk.toString('latin1');
-    const end = /\r?\n\r?\n/.exec(this.text);
+    const text = chunk.toString('latin1');
+    // Only what is new is searched: a head may come byte by byte.
+    const mayEnd = HEAD_END.test(this.recent + text);
+    this.recent = (this.recent + text).slice(-LONGEST_END);
+    this.text += text;
+    const end = mayEnd ? HEAD_END.exec(this.text) : null;
     if (!end) return this.text.length > HEAD_CAP ? undefined : 'more';
     const [head, method, url] = LINE.exec(this.text) ?? [];
     if (method === undefined || url === undefined) return undefined;

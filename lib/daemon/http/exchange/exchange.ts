@@ -56,6 +56,7 @@ export class Exchange {
   private size = 0;
   private collects = false;
   private collected = false;
+  private isMalformed = false;
   private onBody: OnBody | undefined = undefined;
 
   constructor(
@@ -106,8 +107,16 @@ export class Exchange {
   /** Calls back once with the whole body, at once if it is known; never if the client leaves before. */
   readBody(onBody: OnBody): void {
     this.onBody = onBody;
-    if (this.collected) this.handBody();
+    if (this.isMalformed) this.answer(MALFORMED);
+    else if (this.collected) this.handBody();
     else this.collect();
+  }
+
+  /** The rest of the body, if it has not all arrived, is none. */
+  breakBody(): void {
+    if (this.req.complete) return;
+    this.isMalformed = true;
+    if (this.onBody) this.answer(MALFORMED);
   }
 
   /** Starts to read the body. */
@@ -205,4 +214,5 @@ export class Exchange {
   }
 }
 
+const MALFORMED = plain(400, '400 Bad Request: the body is malformed');
 const LATE = plain(400, '400 Bad Request: the body did not arrive in time');

@@ -49,6 +49,8 @@ export class HttpConnection implements ExchangeOwner, Swept {
   isClosing = false;
   /** The parser has refused what follows the requests that it has handed over. */
   private isBroken = false;
+  /** The last request has not been handed over yet. */
+  private awaitsLast = false;
   /** When the time for the next request began. */
   private since: Ms;
   private lingerMs: Ms = IDLE_MS;
@@ -68,7 +70,7 @@ export class HttpConnection implements ExchangeOwner, Swept {
   }
 
   get isLast(): boolean {
-    return (this.isOwn && this.host.isDraining) || (this.isBroken && this.queue.length === 0);
+    return (this.isOwn && this.host.isDraining) || (this.isBroken && !this.awaitsLast && this.queue.length === 0);
   }
 
   /** Whether an answer is awaited. */
@@ -78,6 +80,7 @@ export class HttpConnection implements ExchangeOwner, Swept {
 
   receive(exchange: Exchange): void {
     if (this.isClosing) return;
+    this.awaitsLast = false;
     if (!this.isOwn) this.host.watch(this);
     if (!this.active && this.queue.length === 0 && this.begun < PER_TURN) return this.begin(exchange);
     this.queue.push(exchange);
@@ -102,16 +105,21 @@ export class HttpConnection implements ExchangeOwner, Swept {
 
   /** The next request is the last; nothing is read behind it. */
   takeLast(): void {
-    this.isBroken = true;
+    this.isBroken = this.awaitsLast = true;
   }
 
   /** What the client sent is no request: the answer is the last, unless others are still to be given. */
   refuse(text: string): void {
-    if (this.isClosing || this.isBroken) return;
-    if (this.active || this.queue.length > 0) {
+    if (this.isClosing) return;
+    const newest = this.queue.at(-1) ?? this.active;
+    if (newest) {
       this.isBroken = true;
-      return;
+      this.awaitsLast = false;
+      return newest.breakBody();
     }
+    if (this.isBroken && !this.awaitsLast) return;
+    // An endpoint that ignores bodies has answered before its end.
+    if (this.last && !this.last.req.complete) return this.socket.destroySoon();
     // Of pipelined requests, the parser may hold back answers.
     if (this.last && !this.last.res.writableFinished) {
       this.isBroken = true;

@@ -129,6 +129,43 @@ describe('the transport (spec http 3.1)', () => {
     await wire.rest();
   });
 
+  it.each([
+    ['a bad header', 'POST /v1/locks/\xff HTTP/1.1\r\nHost: x\r\nno header\r\n\r\n', 400],
+    ['another version', 'POST /v1/locks/\xff HTTP/2.7\r\nHost: x\r\n\r\n', 400],
+    ['two lengths', 'POST /v1/locks/\xff HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}', 400],
+    ['a head that is too long', `POST /v1/locks/\xff HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(70_000)}\r\n\r\n`, 431],
+  ])('a raw target with %s is refused at once', async (_, text, status) => {
+    const wire = await daemon.open();
+    expect((await wire.ask(text)).status).toBe(status);
+    await wire.rest();
+  });
+
+  it.each(['', '1\r\n{\r\n'])('a body whose chunks are malformed is a 400 at once, closed: %j', async (begun) => {
+    const wire = await daemon.open();
+    const head = 'POST /v1/signals/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n';
+    const { status, headers } = await wire.ask(`${head}${begun}zz\r\n`);
+    expect([status, headers['connection']]).toEqual([400, 'close']);
+    await wire.rest();
+  });
+
+  it('a malformed body behind a request that waits for its answer ends the connection with its 400', async () => {
+    const wire = await daemon.open();
+    const head = 'POST /v1/signals/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n';
+    const many = request('GET', '/health').repeat(40);
+    wire.send(`${many}${head}zz\r\n`);
+    for (let i = 0; i < 40; i++) expect((await wire.answer()).status).toBe(200);
+    expect((await wire.answer()).status).toBe(400);
+    await wire.rest();
+  });
+
+  it('an endpoint that ignores bodies has answered before the body is malformed: closed without a second answer', async () => {
+    const id = await daemon.session();
+    const wire = await daemon.open();
+    const head = `POST /v1/sessions/${id}/ping HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`;
+    expect((await wire.ask(head)).status).toBe(204);
+    expect(await wire.send('zz\r\n').rest()).toBe('');
+  });
+
   it('headers of more than 64 KiB: 431; of 60 KiB: fine', async () => {
     const wire = await daemon.open();
     const rest = await wire.send(request('GET', '/health', undefined, { X: 'x'.repeat(70_000) })).rest();
