@@ -20,6 +20,7 @@ export function attacks(quick, judged = !quick) {
   const listeners = quick ? 1000 : 4000;
   const flooders = quick ? 5 : 20;
   const streams = 1000;
+  const floods = 50;
   const course = {
     rounds: quick ? 1 : 3,
     runMs: quick ? 3000 : 7000,
@@ -160,6 +161,16 @@ export function attacks(quick, judged = !quick) {
       overHttp: true,
       expect: ({ cut }) => (cut === 0 ? 'nobody was cut off after the read timeout' : undefined),
       force: ({ opened, cut }) => `${few(opened)} opened, ${few(cut)} cut off`,
+    },
+    {
+      name: `HTTP: ${floods} floods of 2,000 requests in one write, again and again`,
+      kind: 'HTTP floods',
+      during: { count: floods, requests: 2000 },
+      ...course,
+      rounds: 1,
+      overHttp: true,
+      expect: ({ replies }) => (replies < floods * 2000 ? `only ${replies} requests were answered` : undefined),
+      force: ({ replies }) => `${few(replies)} requests answered`,
     },
     {
       name: `HTTP: signals to ${few(streams)} streams that nobody reads`,

@@ -130,4 +130,20 @@ export const MUTATIONS = [
     attack: 'full disk',
     finding: /the daemon exited with code 1/,
   },
+  {
+    name: 'requests over HTTP are parsed and served without a break',
+    file: 'daemon/http/exchange/intake.js',
+    from: 'return this.spentMs <',
+    to: 'return this.spentMs - 60_000 <',
+    attack: 'HTTP: 50 floods',
+    finding: TOO_LONG,
+  },
+  {
+    name: 'who dribbles a body over HTTP is never cut off',
+    file: 'daemon/http/exchange/http-connection.js',
+    from: 'seen - last.since >= this.host.bodyTimeoutMs',
+    to: 'seen - last.since >= 3_600_000',
+    attack: 'slow bodies',
+    finding: /nobody was cut off after the read timeout/,
+  },
 ];

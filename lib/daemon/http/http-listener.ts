@@ -13,6 +13,7 @@ import { rawAnswer } from './answers/raw-answer.js';
 import { EscapedStream, hasRawTarget } from './escaped-stream.js';
 import { firstHeader } from './exchange/headers.js';
 import { BAD_REQUEST, type HttpConnection } from './exchange/http-connection.js';
+import { Intake, IntakeTurns } from './exchange/intake.js';
 import { HANDSHAKE_MS, Handshakes } from './handshakes.js';
 import type { HttpService } from './http-service.js';
 import type { Asked } from './layers.js';
@@ -44,6 +45,8 @@ export class HttpListener implements Listener {
   private readonly connections = new Map<Duplex, HttpConnection>();
   private readonly unparsed = new WeakMap<Duplex, UnparsedRequest>();
   private readonly escaped = new WeakMap<Duplex, EscapedStream>();
+  private readonly intakes = new WeakMap<Duplex, Intake>();
+  private readonly turns: IntakeTurns;
   private port: OpenPort | undefined;
   private opening: Promise<OpenPort> | undefined;
   private tls: TlsServer | undefined;
@@ -54,6 +57,7 @@ export class HttpListener implements Listener {
 
   constructor(private readonly service: HttpService) {
     this.admission = new Admission(0, service.options.httpMaxConnectionsPerIp);
+    this.turns = new IntakeTurns(service.driver.clock);
     // Deadlines are HttpConnection's: those of Node do not begin when they should, and answer.
     this.server = createServer({
       maxHeaderSize: HEADER_CAP,
@@ -157,6 +161,7 @@ export class HttpListener implements Listener {
     this.connections.set(socket, connection);
     socket.once('close', () => this.connections.delete(socket));
     this.server.emit('connection', socket);
+    this.intakes.set(socket, new Intake(socket, connection, this.turns));
   }
 
   private createTls(tls: { cert: Buffer; key: Buffer }): TlsServer {
@@ -233,6 +238,7 @@ export class HttpListener implements Listener {
   private onConnect(req: IncomingMessage, socket: Duplex): void {
     const connection = this.connections.get(socket);
     if (!connection) return void socket.destroy();
+    this.intakes.get(socket)?.stop();
     const { peer } = connection;
     const header = (name: string): string | undefined => firstHeader(req.rawHeaders, name);
     this.answerUnparsed(connection, { method: 'CONNECT', url: req.url!, base: '', peer, header });

@@ -167,6 +167,25 @@ const ATTACKS = {
   'HTTP slow bodies': ({ count, byteMs }) =>
     dribble(count, byteMs, `POST /v1/signals/attack ${HTTP_HEAD}Content-Length: 1000\r\n\r\n`, Buffer.alloc(1000, ' ')),
 
+  /** Thousands of requests over HTTP in one write, and as many again when they are answered. */
+  async 'HTTP floods'({ count, requests }) {
+    const text = `GET /health ${HTTP_HEAD}\r\n`.repeat(requests);
+    await dialAll(count, (socket) => {
+      let answered = 0;
+      socket.on('data', (chunk) => {
+        // Each answer has one.
+        for (let at = chunk.indexOf('{'); at >= 0; at = chunk.indexOf('{', at + 1)) {
+          answered++;
+          counts.replies++;
+        }
+        if (answered < requests || stopped) return;
+        answered -= requests;
+        socket.write(text);
+      });
+      socket.write(text);
+    });
+  },
+
   /** So many streams of signals that nobody reads; others publish, over TCP. Who is cut off comes back. */
   async 'deaf streams'({ count, lanes, bytes }) {
     const listen = (socket) => {

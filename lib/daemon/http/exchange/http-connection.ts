@@ -44,7 +44,8 @@ export class HttpConnection implements ExchangeOwner, Swept {
   private readonly queue: Exchange[] = [];
   private begun = 0;
   private pumps = false;
-  private isPaused = false;
+  /** It has sent enough for now. */
+  isPaused = false;
   /** Nothing more is served on it. */
   isClosing = false;
   /** The parser has refused what follows the requests that it has handed over. */
