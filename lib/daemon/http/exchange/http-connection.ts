@@ -120,7 +120,10 @@ export class HttpConnection implements ExchangeOwner, Swept {
     }
     if (this.isBroken && !this.awaitsLast) return;
     // An endpoint that ignores bodies has answered before its end.
-    if (this.last && !this.last.req.complete) return this.socket.destroySoon();
+    if (this.last && !this.last.req.complete) {
+      this.isClosing = true;
+      return this.socket.destroySoon();
+    }
     // Of pipelined requests, the parser may hold back answers.
     if (this.last && !this.last.res.writableFinished) {
       this.isBroken = true;

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect as connectPlain } from 'node:net';
+import { connect as connectPlain, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { DflockdServer } from '../../../../lib/daemon/server.js';
 import { selfSigned } from '../../../support/certificates.js';
 import { FakeClock } from '../../../support/fake-clock.js';
@@ -79,6 +79,30 @@ describe('the transport (spec http 3.1)', () => {
     const wire = await daemon.open();
     wire.send(Array.from({ length: 300 }, (_, i) => request('GET', i % 3 === 0 ? '/health' : `/x${i}`)).join(''));
     for (let i = 0; i < 300; i++) expect((await wire.answer()).status).toBe(i % 3 === 0 ? 200 : 404);
+  });
+
+  it('500 long answers to requests in one packet all arrive, although the client reads late', async () => {
+    const wire = await daemon.open();
+    const { body } = await wire.ask(request('GET', '/v1/openapi.json'));
+    wire.socket.pause();
+    wire.send(request('GET', '/v1/openapi.json').repeat(500));
+    wire.send(request('GET', '/health'));
+    // Until nothing more is sent to it.
+    await until(async () => (await daemon.ask('GET', '/health')).status === 200);
+    await turns(50);
+    wire.socket.resume();
+    for (let i = 0; i < 500; i++) expect((await wire.answer()).body.length).toBe(body.length);
+    expect((await wire.answer()).body).toBe(HEALTHY);
+    wire.destroy();
+  });
+
+  it('a body of a megabyte with a hundred requests behind it, in one packet: all are answered', async () => {
+    const wire = await daemon.open();
+    const padding = ' '.repeat(1024 * 1024 - '{"payload":"x"}'.length);
+    wire.send(request('POST', '/v1/signals/x', `{"payload":"x"}${padding}`) + request('GET', '/health').repeat(100));
+    expect(JSON.parse((await wire.answer()).body)).toEqual({ delivered: 0 });
+    for (let i = 0; i < 100; i++) expect((await wire.answer()).body).toBe(HEALTHY);
+    wire.destroy();
   });
 
   it('a client with many requests behind a wait is cut off, and its wait ends', async () => {
@@ -163,7 +187,12 @@ describe('the transport (spec http 3.1)', () => {
     const wire = await daemon.open();
     const head = `POST /v1/sessions/${id}/ping HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`;
     expect((await wire.ask(head)).status).toBe(204);
-    expect(await wire.send('zz\r\n').rest()).toBe('');
+    const ends = jest.spyOn(Socket.prototype, 'destroySoon');
+    // Refused in many pieces.
+    expect(await wire.send('zz\r\n'.repeat(10_000)).rest()).toBe('');
+    await turns(2);
+    expect(ends.mock.calls.length).toBeLessThan(3);
+    ends.mockRestore();
   });
 
   it('headers of more than 64 KiB: 431; of 60 KiB: fine', async () => {
