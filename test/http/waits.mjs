@@ -57,7 +57,7 @@ export async function waits(daemon, count, seed, say) {
   }
   const grown = (await settled()) - before;
   if (grown > HEAP_BOUND) broken(`the heap has grown by ${mega(grown)} MB`);
-  for (const reason of await daemon.ask('rejections')) broken(`unhandled rejection: ${reason}`);
+  for (const reason of await daemon.ask('rejections')) broken(reason);
   await stop();
   const ways = Object.entries(ended).map(([how, times]) => `${times} ${how}`);
   return { said: `${ways.sort().join(', ')}; heap ${mega(grown)} MB`, violations: [...violations] };

@@ -8,7 +8,9 @@ const { keepCollectionsShort } = await import(new URL('../cli/short-collections.
 keepCollectionsShort(process.execArgv, process.env.NODE_OPTIONS);
 const { DflockdServer } = await import(process.argv[2]);
 const rejections = [];
-process.on('unhandledRejection', (reason) => rejections.push(String(reason)));
+process.on('unhandledRejection', (reason) => rejections.push(`unhandled rejection: ${reason}`));
+// As of listeners that are never removed.
+process.on('warning', (warning) => rejections.push(`warning: ${warning.message}`));
 let server;
 
 const freePort = () =>
@@ -43,5 +45,6 @@ answer({
   sockets: () => count('TCPSocketWrap'),
   ports: () => count('TCPServerWrap'),
   connections: () => server.connections,
+  /** Unhandled rejections and warnings. */
   rejections: () => rejections,
 });
