@@ -200,10 +200,10 @@ export class Engine extends Disconnecting {
     const res = this.enter(session, op, cmd, now);
     if (!res) return;
     const leaseMs = cmd.leaseMs || this.options.defaultLeaseMs;
-    if (res.isFree) {
+    if (this.isFree(res)) {
       const { token } = this.grant(res, session, leaseMs, now, undefined);
       session.sink.reply(op, { s: 'granted', token, leaseMs });
-    } else if (res.isQueueFull(this.options.maxWaiters)) {
+    } else if (this.isQueueFull(res)) {
       this.refuse(session, op, MAX_WAITERS);
     } else if (cmd.waitMs <= 0) {
       session.sink.reply(op, TIMEOUT);
@@ -240,12 +240,12 @@ export class Engine extends Disconnecting {
     if (!res) return;
     const leaseMs = cmd.leaseMs || this.options.defaultLeaseMs;
     const ticket: Ticket = { leaseMs, waiter: undefined, hold: undefined };
-    if (res.isFree) {
+    if (this.isFree(res)) {
       session.tickets.set(res, ticket);
       ticket.hold = this.grant(res, session, leaseMs, now, undefined);
       ticket.hold.ticket = ticket;
       session.sink.reply(op, { s: 'acquired', token: ticket.hold.token, leaseMs });
-    } else if (res.isQueueFull(this.options.maxWaiters)) {
+    } else if (this.isQueueFull(res)) {
       this.refuse(session, op, MAX_WAITERS);
     } else {
       session.tickets.set(res, ticket);

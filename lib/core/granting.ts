@@ -10,7 +10,13 @@ import type { EngineOptions, OpId, TokenSource } from './types.js';
 /** Lapsed leases of one resource that are taken away at once. */
 const LAPSED_AT_ONCE = 512;
 
-/** Holders and waiters: how a slot passes from one session to the next (spec 4.2, 4.3). Knows no commands. */
+/** A lock has one slot, a semaphore as many as its limit: there are never more holders. */
+const hasFreeSlot = (res: Resource): boolean => res.holders.size < res.limit;
+
+/**
+ * Who gets a slot, and when (spec 4.2, 4.3): never more holders than `limit` (`hasFreeSlot`), newcomers not before waiters
+ * (`isFree`), waiters first in, first out (`serve`), and no more of them than `maxWaiters` (`isQueueFull`). Knows no commands.
+ */
 export abstract class Granting {
   protected readonly waits = new ExpiryHeap<Waiter>();
   /** Nothing is granted any more. */
@@ -24,6 +30,17 @@ export abstract class Granting {
     protected readonly leases: LeaseExpiry,
   ) {
     this.observer = options.observer;
+  }
+
+  /** Whether a newcomer is granted at once. Newcomers never overtake waiters (spec 4.3). */
+  protected isFree(res: Resource): boolean {
+    return res.queue.size === 0 && hasFreeSlot(res);
+  }
+
+  /** Whether `maxWaiters` refuses further waiters (spec 4.7). 0: never. */
+  protected isQueueFull(res: Resource): boolean {
+    const { maxWaiters } = this.options;
+    return maxWaiters > 0 && res.queue.size >= maxWaiters;
   }
 
   /** @param waiter the waiter that was queued for it, if any */
@@ -85,7 +102,7 @@ export abstract class Granting {
 
   /** The FIFO rule: free slots go to the head of the queue, and from there to the next one (spec 4.3). */
   private serve(res: Resource, now: Ms): void {
-    while (!this.draining && res.queue.head && res.hasFreeSlot) {
+    while (!this.draining && res.queue.head && hasFreeSlot(res)) {
       const waiter = res.queue.head;
       const { session, op, ticket, leaseMs } = waiter;
       if (session.closed) {

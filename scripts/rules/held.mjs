@@ -97,7 +97,7 @@ export const HELD = [
     rule: 2,
     spec: 'test/unit/locks/lease/lease.spec.ts',
     test: 'is renewed to the longer lease before a caller gets it; until the answer, only the granted lease counts',
-    out: 'a lease that was asked for counts when that is answered',
+    out: 'a requested lease counts only once the request has been answered',
     file: 'locks/lease/lease.ts',
     from: 'this.leaseMs = shortened(this, now, this.askMs);',
     to: '[this.validFrom, this.leaseMs] = [now, this.askMs];',

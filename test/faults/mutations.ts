@@ -19,17 +19,17 @@ export interface Mutation {
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the daemon grants a held lock once more',
-    file: 'core/resource.ts',
-    from: 'return this.holders.size < this.limit;',
-    to: 'return this.limit > 1 ? this.holders.size < this.limit : this.holders.size < 1 || Number(this.key.slice(1)) % 5 === 0;',
+    file: 'core/granting.ts',
+    from: 'res.holders.size < res.limit;',
+    to: 'res.limit > 1 ? res.holders.size < res.limit : res.holders.size < 1 || Number(res.key.slice(1)) % 5 === 0;',
     shows: 'rounds',
     check: 'exclusion',
   },
   {
     name: 'a semaphore has one slot more than its limit',
-    file: 'core/resource.ts',
-    from: 'return this.holders.size < this.limit;',
-    to: 'return this.limit > 1 ? this.holders.size <= this.limit : this.holders.size < 1;',
+    file: 'core/granting.ts',
+    from: 'res.holders.size < res.limit;',
+    to: 'res.limit > 1 ? res.holders.size <= res.limit : res.holders.size < 1;',
     shows: 'rounds',
     check: 'exclusion',
   },

@@ -11,7 +11,7 @@ import { HolderSignal } from './holder-signal.js';
 import { LockGrant } from './lock-grant.js';
 import { jsonOf } from './lock-json.js';
 import { endAll, renewAll } from './leases.js';
-import { type Fate, lossOf } from './loss.js';
+import { type Fate, lossOf } from './lock-lost-error.js';
 import { JoinedLock, type Whole } from './joined-lock.js';
 import { releaseAll, releaseLeases } from './release-all.js';
 import { HoldLimit } from './hold-limit.js';

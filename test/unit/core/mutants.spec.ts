@@ -55,20 +55,20 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'a try on a full queue times out (4.2, step 4 before 5)',
     file: 'engine.ts',
-    from: '} else if (res.isQueueFull(this.options.maxWaiters)) {\n      this.refuse(session, op, MAX_WAITERS);\n    } else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);',
-    to: '} else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);\n    } else if (res.isQueueFull(this.options.maxWaiters)) {\n      this.refuse(session, op, MAX_WAITERS);',
+    from: '} else if (this.isQueueFull(res)) {\n      this.refuse(session, op, MAX_WAITERS);\n    } else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);',
+    to: '} else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);\n    } else if (this.isQueueFull(res)) {\n      this.refuse(session, op, MAX_WAITERS);',
   },
   {
     name: 'only one head is served when several slots become free (4.3)',
     file: 'granting.ts',
-    from: 'while (!this.draining && res.queue.head && res.hasFreeSlot) {',
-    to: 'for (let n = 0; n < 1 && !this.draining && res.queue.head && res.hasFreeSlot; n++) {',
+    from: 'while (!this.draining && res.queue.head && hasFreeSlot(res)) {',
+    to: 'for (let n = 0; n < 1 && !this.draining && res.queue.head && hasFreeSlot(res); n++) {',
   },
   {
     name: 'max-waiters lets one too many in (4.7)',
-    file: 'resource.ts',
-    from: 'this.queue.size >= maxWaiters',
-    to: 'this.queue.size > maxWaiters',
+    file: 'granting.ts',
+    from: 'res.queue.size >= maxWaiters',
+    to: 'res.queue.size > maxWaiters',
   },
   {
     name: 'who waited gets the default lease (4.4)',

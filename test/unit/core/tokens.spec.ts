@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Entropy } from '../../../lib/common/system.js';
 import { FencedTokens, fenceSeed } from '../../../lib/core/tokens.js';
-import { fenceOf } from '../../../lib/protocol/token.js';
+import { fenceOf } from '../../../lib/protocol/fence-of-token.js';
 import { FakeEntropy } from '../../support/fake-clock.js';
 
 /** Spec 10. */
