@@ -93,11 +93,5 @@ await run(process.execPath, async (url) => {
 const STREAM = ['subscribeSignals'];
 await test('all operations but the stream', ['--exclude-operation-id', ...STREAM, '--max-examples', '15']);
 // A stream does not end by itself, so only requests that are refused can be made.
-await test('the stream, wrong requests', [
-  '--include-operation-id',
-  ...STREAM,
-  '--mode',
-  'negative',
-  '--max-examples',
-  '15',
-]);
+const wrong = '--mode negative --phases coverage --request-timeout 2'.split(' ');
+await test('the stream, wrong requests', ['--include-operation-id', ...STREAM, ...wrong]);

@@ -16,7 +16,7 @@ export async function compileClient(document) {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }));
   writeFileSync(join(folder, 'schema.ts'), astToString(await openapiTS(document)));
-  copyFileSync(join(here, 'client.ts'), join(folder, 'client.ts'));
+  copyFileSync(join(here, 'client.mts'), join(folder, 'client.ts'));
   const compilerOptions = {
     target: 'ES2022',
     module: 'NodeNext',

@@ -65,7 +65,7 @@ const DESCRIPTION = [
   'What is not HTTP is answered 400 in plain text, and the connection is closed.',
 ].join('\n\n');
 
-function answers({ open, unlimited, answers: own }: Operation): Schema {
+function answers({ open, unlimited, body, answers: own }: Operation): Schema {
   const all: Record<number, Schema> = {};
   for (const [status, answer] of Object.entries(own)) {
     if (typeof answer === 'string') {
@@ -81,6 +81,7 @@ function answers({ open, unlimited, answers: own }: Operation): Schema {
     all[Number(status)] = { description, ...(Object.keys(content).length > 0 && { content }) };
   }
   if (!open) all[401] = response('Unauthorized');
+  if (body) all[500] = response('InternalError');
   if (!unlimited) all[429] = response('TooManyRequests');
   return all;
 }

@@ -3,7 +3,8 @@ import { groupSchema, patternSchema, ref, type Schema } from './schemas.js';
 type Tag = 'sessions' | 'locks' | 'semaphores' | 'signals' | 'introspection';
 
 /** The responses that many operations share, by their names in the document. */
-export type SharedResponse = 'Unauthorized' | 'BadRequest' | 'TooManyRequests' | 'SessionGone' | 'CapacityExceeded';
+export type SharedResponse =
+  'Unauthorized' | 'BadRequest' | 'TooManyRequests' | 'SessionGone' | 'CapacityExceeded' | 'InternalError';
 
 /** An answer of its own: the name of a schema for JSON, or the content type of anything else; neither: no body. */
 interface Answer {
@@ -35,6 +36,7 @@ const nothing = (description: string): Answer => ({ description });
 const required = (schema: string) => ({ schema, required: true }) as const;
 
 const ofSession = { 400: 'BadRequest', 410: 'SessionGone' } as const;
+/** So many requests may wait for their turn in a session that none is exempt from `max_waiters`. */
 const ofLock = { ...ofSession, 503: 'CapacityExceeded' } as const;
 const notHeld = error('`not_held`: the token is not that of a grant of this key, or its lease has expired.');
 const mismatch = '`limit_mismatch`: the key exists with another limit.';
@@ -53,7 +55,7 @@ const acquire = (kind: Kind, schema: string): Operation => ({
   answers: {
     200: json('AcquireResponse', 'Granted, or not granted in time.'),
     ...ofLock,
-    409: error(kind === 'lock' ? 'The lease expired at once: `lease_expired`.' : mismatch),
+    ...(kind === 'semaphore' && { 409: error(mismatch) }),
   },
 });
 
@@ -63,7 +65,7 @@ const release = (kind: Kind): Operation => ({
   description: 'Any session may release a grant whose token it knows.',
   session: true,
   body: required('ReleaseRequest'),
-  answers: { 204: nothing('Released.'), ...ofSession, 404: notHeld },
+  answers: { 204: nothing('Released.'), ...ofLock, 404: notHeld },
 });
 
 const renew = (kind: Kind): Operation => ({
@@ -72,7 +74,7 @@ const renew = (kind: Kind): Operation => ({
   description: 'The lease is the one given or the default of the server, not the one of the acquire.',
   session: true,
   body: required('RenewRequest'),
-  answers: { 200: json('RenewResponse', 'Renewed.'), ...ofSession, 404: notHeld },
+  answers: { 200: json('RenewResponse', 'Renewed.'), ...ofLock, 404: notHeld },
 });
 
 const enqueue = (kind: Kind, body: Operation['body']): Operation => ({
@@ -127,7 +129,7 @@ export const OPERATIONS = {
   getStats: {
     tag: 'introspection',
     summary: 'Keys, their holders and queues, and listeners',
-    answers: { 200: json('StatsResponse', 'In no particular order.') },
+    answers: { 200: json('StatsResponse', 'In no particular order.'), 500: 'InternalError' },
   },
   getOpenAPI: {
     tag: 'introspection',
@@ -143,7 +145,6 @@ export const OPERATIONS = {
       'what it holds is freed when it ends. It ends when it is deleted or not used for long.',
     answers: {
       200: json('CreateSessionResponse', 'The session.'),
-      500: error('`session_create_failed`.'),
       503: 'CapacityExceeded',
     },
   },
@@ -173,7 +174,11 @@ export const OPERATIONS = {
     tag: 'signals',
     summary: 'Publish a signal',
     body: required('SignalRequest'),
-    answers: { 200: json('SignalResponse', 'Published; nobody may have listened.'), 400: 'BadRequest' },
+    answers: {
+      200: json('SignalResponse', 'Published; nobody may have listened.'),
+      400: 'BadRequest',
+      503: 'CapacityExceeded',
+    },
   },
   subscribeSignals: {
     tag: 'signals',
@@ -209,6 +214,9 @@ export const SHARED_RESPONSES: Readonly<Record<SharedResponse, string>> = {
   CapacityExceeded:
     '`max_locks`, `max_waiters`, `max_sessions`, `max_sessions_per_ip`: a limit of the server is reached. `draining`: ' +
     'the server is shutting down.',
+  InternalError:
+    '`body_consumed`: the application that this is mounted in has read the body. `unexpected_protocol_response`: a ' +
+    'fault of the server.',
 };
 
 export const jsonContent = (schema: string): Schema => ({ 'application/json': { schema: ref(schema) } });

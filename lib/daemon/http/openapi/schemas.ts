@@ -77,7 +77,6 @@ const ERROR_CODES: readonly ErrorCode[] = [
   'max_sessions',
   'max_sessions_per_ip',
   'draining',
-  'session_create_failed',
   'body_consumed',
   'unexpected_protocol_response',
 ];
