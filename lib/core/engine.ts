@@ -10,7 +10,15 @@ import { Session } from './session.js';
 import { Publisher } from './publisher.js';
 import { SignalHub } from './signal-hub.js';
 import { statsJson, type StatsTaker, StatsWalk } from './stats-json.js';
-import type { Answer, Command, EngineOptions, OpId, SessionSink, TokenSource } from './types.js';
+import {
+  type Answer,
+  type Command,
+  type EngineOptions,
+  NO_FENCE,
+  type OpId,
+  type SessionSink,
+  type TokenSource,
+} from './types.js';
 
 type Of<T extends Command['t']> = Extract<Command, { t: T }>;
 
@@ -185,8 +193,9 @@ export class Engine extends Disconnecting {
     if (!res) return;
     const leaseMs = cmd.leaseMs || this.options.defaultLeaseMs;
     if (this.isFree(res)) {
-      const { token } = this.grant(res, session, leaseMs, now, undefined);
-      session.sink.reply(op, { s: 'granted', token, leaseMs });
+      const hold = this.grant(res, session, leaseMs, now, undefined);
+      if (hold) session.sink.reply(op, { s: 'granted', token: hold.token, leaseMs });
+      else this.refuseGrant(res, session, op, now);
     } else if (this.isQueueFull(res)) {
       this.refuse(session, op, MAX_WAITERS);
     } else if (cmd.waitMs <= 0) {
@@ -225,10 +234,12 @@ export class Engine extends Disconnecting {
     const leaseMs = cmd.leaseMs || this.options.defaultLeaseMs;
     const ticket: Ticket = { leaseMs, waiter: undefined, hold: undefined };
     if (this.isFree(res)) {
+      const hold = this.grant(res, session, leaseMs, now, undefined);
+      if (!hold) return this.refuseGrant(res, session, op, now);
       session.tickets.set(res, ticket);
-      ticket.hold = this.grant(res, session, leaseMs, now, undefined);
-      ticket.hold.ticket = ticket;
-      session.sink.reply(op, { s: 'acquired', token: ticket.hold.token, leaseMs });
+      ticket.hold = hold;
+      hold.ticket = ticket;
+      session.sink.reply(op, { s: 'acquired', token: hold.token, leaseMs });
     } else if (this.isQueueFull(res)) {
       this.refuse(session, op, MAX_WAITERS);
     } else {
@@ -270,6 +281,12 @@ export class Engine extends Disconnecting {
     }
     if (res.holders.hasLapsed) this.evictLapsed(res, now);
     return res;
+  }
+
+  private refuseGrant(res: Resource, session: Session, op: OpId, now: Ms): void {
+    // The request may have created it.
+    this.table.settle(res, now);
+    session.sink.reply(op, NO_FENCE);
   }
 
   private refuse(session: Session, op: OpId, answer: Answer & { readonly s: Refusal }): void {
