@@ -153,8 +153,10 @@ describe('fences that a file keeps rising (spec 10.1)', () => {
         'error no fences left: nothing is granted until the fence state file can be written',
       ]);
       isBroken = false;
-      clock.advance(1000);
-      await until(() => log.length === 3);
+      await until(() => {
+        clock.advance(1000);
+        return log.length === 3;
+      });
       expect(log[2]).toBe('info the fence state file is written again');
       expect(fences.take(end)!.after).toBe(end);
       expect(stored()).toMatchObject({ sequence: 2n, slot: 1 });
