@@ -10,6 +10,7 @@ import type { Listener } from '../shared/listener.js';
 import { type ListeningAddress, type OpenPort, openPort } from '../shared/open-port.js';
 import { ERRORS } from './answers/answer.js';
 import { rawAnswer } from './answers/raw-answer.js';
+import { EscapedStream, hasRawTarget } from './escaped-stream.js';
 import { firstHeader } from './exchange/headers.js';
 import { BAD_REQUEST, type HttpConnection } from './exchange/http-connection.js';
 import { HANDSHAKE_MS, Handshakes } from './handshakes.js';
@@ -18,7 +19,7 @@ import type { Asked } from './layers.js';
 import { UnparsedRequest } from './unparsed-request.js';
 
 const HEADER_CAP = 64 * 1024;
-/** How long a shutdown waits for handlers if it may last for ever (spec http 4.14). */
+/** How long a shutdown waits for handlers if it may last for ever (spec 19.1). */
 const LONGEST_SHUTDOWN_MS: Ms = 30_000;
 const HEAD_TOO_LARGE =
   'HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n' +
@@ -30,6 +31,11 @@ interface ParserError extends Error {
   readonly bytesParsed?: number;
 }
 
+/** What the parser got, from the beginning of the request that it has refused. */
+function startOf({ rawPacket, bytesParsed = 0 }: ParserError): Buffer | undefined {
+  return rawPacket?.subarray(rawPacket.subarray(0, bytesParsed).lastIndexOf(0x0a) + 1);
+}
+
 /** The port of the HTTP interface. */
 export class HttpListener implements Listener {
   private readonly server: Server;
@@ -37,6 +43,7 @@ export class HttpListener implements Listener {
   private readonly sockets = new Set<Socket>();
   private readonly connections = new Map<Duplex, HttpConnection>();
   private readonly unparsed = new WeakMap<Duplex, UnparsedRequest>();
+  private readonly escaped = new WeakMap<Duplex, EscapedStream>();
   private port: OpenPort | undefined;
   private opening: Promise<OpenPort> | undefined;
   private tls: TlsServer | undefined;
@@ -181,6 +188,8 @@ export class HttpListener implements Listener {
 
   private onClientError(error: ParserError, socket: Duplex): void {
     const connection = this.connections.get(socket);
+    const escaped = this.escaped.get(socket);
+    if (escaped && error.rawPacket) return escaped.feed(error.rawPacket);
     if (!connection || !error.code?.startsWith('HPE_') || error.code === 'HPE_INVALID_EOF_STATE') {
       return void socket.destroy();
     }
@@ -189,7 +198,22 @@ export class HttpListener implements Listener {
     if (error.code === 'HPE_INVALID_METHOD' || unparsed) {
       return this.collect(connection, unparsed ?? this.startUnparsed(socket), error, !unparsed);
     }
+    if (error.code === 'HPE_INVALID_URL' && this.escape(connection, socket, error)) return;
     connection.refuse(error.code === 'HPE_HEADER_OVERFLOW' ? HEAD_TOO_LARGE : BAD_REQUEST);
+  }
+
+  /** Starts again with a request whose target has raw bytes that the parser refuses. It is the last on its connection. */
+  private escape(connection: HttpConnection, socket: Duplex, error: ParserError): boolean {
+    const start = startOf(error);
+    if (socket !== connection.socket || !start || !hasRawTarget(start)) return false;
+    connection.takeLast();
+    const stream = new EscapedStream(connection.socket, start);
+    this.escaped.set(socket, stream);
+    this.connections.set(stream, connection);
+    connection.socket.once('close', () => this.connections.delete(stream));
+    stream.on('error', () => {});
+    this.server.emit('connection', stream);
+    return true;
   }
 
   private startUnparsed(socket: Duplex): UnparsedRequest {
@@ -200,9 +224,7 @@ export class HttpListener implements Listener {
 
   /** A method that Node does not know gets the same answers as one that it knows, and no route has. */
   private collect(connection: HttpConnection, unparsed: UnparsedRequest, error: ParserError, isFirst: boolean): void {
-    const chunk = error.rawPacket ?? Buffer.alloc(0);
-    const start = isFirst ? chunk.subarray(0, error.bytesParsed ?? 0).lastIndexOf(0x0a) + 1 : 0;
-    const asked = unparsed.add(chunk.subarray(start), connection.peer);
+    const asked = unparsed.add((isFirst ? startOf(error) : error.rawPacket) ?? Buffer.alloc(0), connection.peer);
     if (asked === 'more') return;
     if (asked) this.answerUnparsed(connection, asked);
     else connection.refuse(BAD_REQUEST);

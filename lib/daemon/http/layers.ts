@@ -55,7 +55,7 @@ const uncounted = (answer: Answer, cors = NO_HEAD): Layered => ({
 const BAD_REQUEST = uncounted(plain(400, '400 Bad Request'));
 const ASTERISK = uncounted(NOTHING);
 
-/** The layers that every request passes, in the order of the original (spec http 3.2). */
+/** The layers that every request passes, in the order of the original (spec 9.1). */
 export class Layers {
   constructor(
     private readonly router: Router,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { CommandLine, type Command } from '../../support/command-line.js';
+import { freePort } from '../../support/free-port.js';
 import { until } from '../../support/until.js';
 import { Wire } from '../../support/wire.js';
 import { CONTAINERS, healthCheck } from '../../documents/deployment.js';
@@ -229,6 +230,8 @@ describe('nestjs-dflockd daemon (spec 7, 8)', () => {
     [['-auth-token', ' '], /auth-?token/i],
     [['-auth-token-file', '/nowhere'], /auth-?token-?file.*\/nowhere/i],
     [['-version', '-port', '70000'], /port.*70000/],
+    [['-port', '7000', '-http-port', '7000'], /http-port.*different.*7000/],
+    [['-http-session-idle-timeout', '15'], /http-sse-ping-interval.*http-session-idle-timeout.*15/],
   ])('refuses the configuration %j, and ends with 1', async (args, message) => {
     const { code, stdout, stderr } = await ended(['daemon', ...args]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -319,6 +322,16 @@ describe('nestjs-dflockd daemon (spec 7, 8)', () => {
     expect(await wants('from-env', ['-auth-token='], env)).toBe(true);
     expect(await wants('from-flag', ['-auth-token', ' from-flag\t'], env)).toBe(true);
   }, 20_000);
+
+  it('serves HTTP beside TCP, says where, and ends with 1 if the port is taken', async () => {
+    const port = String(await freePort());
+    const first = daemon(['-http-port', port]);
+    await until(() => first.stderr.includes('http listening'));
+    expect(first.stderr).toMatch(new RegExp(`msg="http listening" addr=127\\.0\\.0\\.1:${port}\n`));
+    expect(await (await fetch(`http://127.0.0.1:${port}/ready`)).json()).toEqual({ status: 'ok' });
+    const { code, stderr } = await ended(['daemon', '-port', '0', '-http-port', port]);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(`127\\.0\\.0\\.1:${port}.*in use`) });
+  });
 
   it('listens on IPv6 and writes the address as one', async () => {
     const command = daemon(['-host', '::1']);

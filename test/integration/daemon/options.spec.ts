@@ -93,7 +93,12 @@ describe('options (spec 8)', () => {
     ['tlsCert', 7, '7'],
     ['maxlocks', 7, '7'],
     ['max-locks', 7, '7'],
-    ['httpPort', 8080, '8080'],
+    ['httpPorts', 8080, '8080'],
+    ['httpPort', 65_536, '65536'],
+    ['httpHost', 7, '7'],
+    ['httpMaxSessions', 1.5, '1.5'],
+    ['httpSessionIdleTimeout', 20.5, '20.5'],
+    ['httpCorsAllowedOrigins', '*', 'a list'],
   ])('%s cannot be %p, and the message says so', (option, value, shown) => {
     expect(make({ [option]: value })).toThrow(new RegExp(`${option}.*${shown}`));
   });

@@ -67,6 +67,20 @@ describe('an observer of the engine', () => {
     expect(told.slice(6).every(([, each]) => each === told[5]![1])).toBe(true);
   });
 
+  it('is told nothing any more once it is detached; others still are', () => {
+    const [second, third] = [new CountingObserver(), new CountingObserver()];
+    const detach = h.engine.observe(second, () => undefined);
+    h.engine.observe(third, () => undefined);
+    const token = tokenOf(a.acquire(K));
+    detach();
+    detach();
+    a.release(K, token);
+    expect(second.take()).toEqual(['granted lock k at once 0']);
+    for (const each of [seen, third]) {
+      expect(each.take()).toEqual(['granted lock k at once 0', 'freed lock k release after 0']);
+    }
+  });
+
   describe('is told why a hold ended', () => {
     it('expiry: by the sweep', () => {
       a.acquire(K, { leaseMs: 1_500 });

@@ -16,7 +16,7 @@ interface Delayed {
   readonly due: Ms;
 }
 
-/** Checks bearer tokens, and delays refusals, so that guessing is slow (spec http 3.6). */
+/** Checks bearer tokens, and delays refusals, so that guessing is slow (spec 9.3). */
 export class Authentication implements Awaited {
   private readonly delayed: Delayed[] = [];
   private timer: Timer | undefined;

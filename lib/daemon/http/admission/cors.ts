@@ -10,7 +10,7 @@ const ALLOWED: Head = [
 ];
 const NO_HEAD: Head = [];
 
-/** Which pages of other origins may read answers (spec http 3.11). */
+/** Which pages of other origins may read answers (spec 9.6). */
 export class Cors {
   private readonly allowsAny: boolean;
   private readonly heads: ReadonlyMap<string, Head>;

@@ -10,7 +10,7 @@ interface Bucket {
   at: Ms;
 }
 
-/** A token bucket for each address: it starts full, and each request takes a token (spec http 3.11). */
+/** A token bucket for each address: it starts full, and each request takes a token (spec 9.6). */
 export class RateLimit {
   /** The least recently used first. */
   private readonly buckets = new Map<string, Bucket>();

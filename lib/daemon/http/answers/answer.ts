@@ -1,6 +1,6 @@
 import { quoteBytes } from '../../../core/json-text.js';
 
-/** The codes of errors (spec http 3.5). */
+/** The codes of errors (spec 9.3). */
 export type ErrorCode =
   | 'bad_request'
   | 'unauthorized'
@@ -29,8 +29,8 @@ export type Head = readonly string[];
 export interface Answer {
   readonly status: number;
   readonly head: Head;
-  /** A byte string, or for long answers in pieces; undefined: no body and no length (204). */
-  readonly body: string | readonly Buffer[] | undefined;
+  /** A byte string; undefined: no body and no length (204). */
+  readonly body: string | undefined;
   /** Whether the connection must not be used again. */
   readonly closes?: boolean;
 }
@@ -46,7 +46,7 @@ export const json = (text: string, status = 200): Answer => ({ status, head: JSO
 export const plain = (status: number, text: string): Answer => ({ status, head: PLAIN_HEAD, body: text, closes: true });
 
 /** @param head without its length */
-export const custom = (status: number, head: Head, body: string | readonly Buffer[]): Answer => ({
+export const custom = (status: number, head: Head, body: string): Answer => ({
   status,
   head,
   body,

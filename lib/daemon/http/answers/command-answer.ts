@@ -7,7 +7,7 @@ const NO_CONTENT: Answer = Object.freeze({ status: 204, head: [], body: undefine
 
 const notHeld = (operation: string): Answer => failure(404, 'not_held', operation);
 
-/** The answers to commands that the engine answers `error`, by the name of the operation (spec http 3.5). */
+/** The answers to commands that the engine answers `error`, by the name of the operation (spec 9.3). */
 const NOT_HELD = {
   acquire: notHeld('acquire'),
   sem_acquire: notHeld('sem_acquire'),
@@ -22,7 +22,7 @@ const UNEXPECTED = failure(500, 'unexpected_protocol_response');
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 
-/** What the engine answered to a command, over HTTP (spec http 3.4, 3.5). */
+/** What the engine answered to a command, over HTTP (spec 9.2, 9.3). */
 export function commandAnswer(command: Command, answer: EngineAnswer): Answer {
   switch (answer.s) {
     case 'granted':

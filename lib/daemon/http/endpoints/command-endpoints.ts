@@ -37,7 +37,7 @@ function sessionOf(exchange: Exchange, { sessions, driver }: EndpointHost): Http
   return session;
 }
 
-/** A command that a session executes. The checks come in this order: key, session, body, fields (spec http 3.2). */
+/** A command that a session executes. The checks come in this order: key, session, body, fields (spec 9.1). */
 export const inSession =
   (parse: CommandParser): Endpoint =>
   (exchange, host) => {

@@ -6,7 +6,7 @@ import { UNMATCHED } from '../metrics/request-metrics.js';
 import type { Route } from '../routing/routes.js';
 import { firstHeader } from './headers.js';
 
-/** Most bytes of a body, white space behind it included (spec http 3.3). */
+/** Most bytes of a body, white space behind it included (spec 9.1). */
 export const BODY_CAP = 1024 * 1024;
 /** So much of a longer body is read and dropped before it is refused: most clients read no answer while they write. */
 const DROPPED_CAP = 4 * BODY_CAP;
@@ -142,10 +142,8 @@ export class Exchange {
     else if (res.shouldKeepAlive && this.req.httpVersionMinor === 1) res.removeHeader('connection');
     if (body === undefined) {
       res.writeHead(status, [...head, ...this.cors]).end();
-    } else if (typeof body === 'string') {
-      res.writeHead(status, [...head, 'Content-Length', String(body.length), ...this.cors]).end(body, 'latin1');
     } else {
-      this.answerInPieces(status, head, body);
+      res.writeHead(status, [...head, 'Content-Length', String(body.length), ...this.cors]).end(body, 'latin1');
     }
     this.owner.ended(this, status);
   }
@@ -188,7 +186,8 @@ export class Exchange {
   private take(chunk: Buffer): void {
     this.size += chunk.length;
     if (this.isOver) return;
-    if (this.size <= BODY_CAP && this.route?.body) {
+    // A request that waits behind others of its connection has no route yet.
+    if (this.size <= BODY_CAP && (!this.route || this.route.body)) {
       if (this.chunks) this.chunks.push(chunk);
       else this.chunks = [chunk];
       return;
@@ -203,14 +202,6 @@ export class Exchange {
     this.chunks = undefined;
     if (size > BODY_CAP) onBody!(this, undefined);
     else onBody!(this, chunks === undefined ? EMPTY : chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
-  }
-
-  /** HTTP/1.1 clients get it chunked. */
-  private answerInPieces(status: number, head: Head, pieces: readonly Buffer[]): void {
-    const { res } = this;
-    res.writeHead(status, [...head, ...this.cors]);
-    for (const piece of pieces) res.write(piece);
-    res.end();
   }
 }
 

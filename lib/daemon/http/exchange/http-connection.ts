@@ -3,7 +3,7 @@ import type { Ms } from '../../../common/system.js';
 import type { Exchange, ExchangeOwner } from './exchange.js';
 import type { Swept } from './sweep.js';
 
-/** From its start, a connection has this long to send its first request; later ones may take as long (spec http 3.1). */
+/** From its start, a connection has this long to send its first request; later ones may take as long (spec 9.1). */
 const HEAD_MS: Ms = 10_000;
 /** A client that has been refused may read the answer for so long; it would be lost if the socket were destroyed at once. */
 const LINGER_MS: Ms = 500;
@@ -98,6 +98,11 @@ export class HttpConnection implements ExchangeOwner, Swept {
     if (exchange.res.shouldKeepAlive) return this.queue.length > 0 ? this.pump() : undefined;
     this.isClosing = true;
     this.leaveAll(now);
+  }
+
+  /** The next request is the last; nothing is read behind it. */
+  takeLast(): void {
+    this.isBroken = true;
   }
 
   /** What the client sent is no request: the answer is the last, unless others are still to be given. */

@@ -44,6 +44,8 @@ const mismatch = '`limit_mismatch`: the key exists with another limit.';
 type Kind = 'lock' | 'semaphore';
 const slot = { lock: 'the lock', semaphore: 'a slot of the semaphore' } as const;
 
+const ofAcquire = { 200: json('AcquireResponse', 'Granted, or not granted in time.'), ...ofLock };
+
 const acquire = (kind: Kind, schema: string): Operation => ({
   tag: `${kind}s`,
   summary: `Acquire ${slot[kind]}`,
@@ -52,11 +54,7 @@ const acquire = (kind: Kind, schema: string): Operation => ({
     'the status `timeout`.',
   session: true,
   body: required(schema),
-  answers: {
-    200: json('AcquireResponse', 'Granted, or not granted in time.'),
-    ...ofLock,
-    ...(kind === 'semaphore' && { 409: error(mismatch) }),
-  },
+  answers: kind === 'lock' ? ofAcquire : { ...ofAcquire, 409: error(mismatch) },
 });
 
 const release = (kind: Kind): Operation => ({

@@ -12,7 +12,7 @@ const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?]*/;
 /** What `cleanPath` would change. */
 const UNCLEAN = /\/\/|\/\.\.?(?:\/|$)/;
 
-/** Splits a raw request target; undefined if it is malformed (spec http 3.1). */
+/** Splits a raw request target; undefined if it is malformed (spec 9.1). */
 export function parseTarget(raw: string): Target | undefined {
   let url = raw;
   if (url.charCodeAt(0) !== 0x2f) {

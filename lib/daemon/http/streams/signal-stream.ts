@@ -24,12 +24,12 @@ export const STREAM_HEAD: Head = [
 ];
 
 const START = ':ok\n\n';
-/** As many as the original keeps in its two buffers; at the next one the stream ends (spec http 4.9). */
+/** As many as the original keeps in its two buffers; at the next one the stream ends (spec 19.1). */
 const MOST_FRAMES = 2 * SIGNAL_BUFFER_FRAMES;
 const MOST_BYTES = MOST_FRAMES * SIGNAL_LINE_CAP;
 /** The socket is given no more while it has this much to send: the write timeout is for little at a time. */
 const AHEAD_BYTES = 256 * 1024;
-/** A client that takes nothing for so long is disconnected (spec http 3.10). */
+/** A client that takes nothing for so long is disconnected (spec 9.5). */
 const WRITE_MS: Ms = 30_000;
 /** All that a client has to read what waits when the server shuts down. */
 const LAST_WRITE_MS: Ms = 500;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { turns } from '../harness.js';
 import { error, HttpDaemon, inSession, request } from './harness.js';
 
 let daemon: HttpDaemon;
@@ -114,6 +115,8 @@ describe('routing (spec http 3.2)', () => {
     ['release', 'release'],
     ['wait', 'wait'],
     ['a+b;c\\d~', 'a+b;c\\d~'],
+    ['\xff\x80', '\xff\x80'],
+    ['a\xc3\xa4+', 'a\xc3\xa4+'],
     ['%FF', '\xff'],
     ['%00', '\0'],
     ['a#b', 'a#b'],
@@ -125,6 +128,33 @@ describe('routing (spec http 3.2)', () => {
     const tcp = await daemon.tcp();
     expect(await tcp.ask(`r\n${key}\n${token}\n`)).toBe('ok');
     tcp.destroy();
+  });
+
+  it('raw bytes in a target that arrives in pieces, and a client that leaves while such a request waits', async () => {
+    const wire = await daemon.open();
+    wire.socket.setNoDelay(true);
+    const body = '{"acquire_timeout_s":1000}';
+    const [first, ...parts] = request('POST', '/v1/locks/\xe4\xf6', body, inSession(sid)).split(/(?<=\xe4)|(?<=t: .)/);
+    for (const part of [first!, ...parts]) {
+      wire.send(part);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const answer = await wire.answer();
+    expect([answer.status, answer.headers['connection']]).toEqual([200, 'close']);
+    await wire.rest();
+    const other = await daemon.session();
+    const waiting = await daemon.open();
+    waiting.send(request('POST', '/v1/locks/%E4\xf6', body, inSession(other)));
+    await turns(20);
+    waiting.destroy();
+    const stream = await daemon.open();
+    stream.send(request('GET', '/v1/signals?pattern=\xff.>'));
+    await stream.have(() => (stream.received.includes(':ok') ? true : undefined), 'the stream');
+    expect((await daemon.ask('POST', '/v1/signals/%FF.a', '{"payload":"x"}')).body).toBe('{"delivered":1}\n');
+    await stream.have(() => (stream.received.includes('event: sig') ? true : undefined), 'the signal');
+    stream.destroy();
+    // A request of the session would wait for its turn.
+    expect((await daemon.in(other, '/v1/locks/free')).status).toBe(200);
   });
 
   it('a key named release is released by release/release', async () => {

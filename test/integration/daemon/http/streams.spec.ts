@@ -34,6 +34,15 @@ class Daemon {
     return ((await answer.json()) as { delivered: number }).delivered;
   }
 
+  /** Publishes over TCP, which takes less time for long payloads; returns the numbers of copies. */
+  async publishMany(channel: string, payload: string, times: number): Promise<number[]> {
+    const tcp = await Wire.tcp(this.server.address()!);
+    tcp.send(`signal\n${channel}\n${payload}\n`.repeat(times));
+    const replies = await tcp.read(times);
+    tcp.destroy();
+    return [...replies.matchAll(/^ok (\d+)$/gm)].map(([, copies]) => Number(copies));
+  }
+
   async stats(): Promise<{
     connections: number;
     signal_channels: { pattern: string; group?: string; listeners: number }[];
@@ -222,12 +231,13 @@ describe('a stream of signals', () => {
     wire.stream.pause();
     const payload = 'x'.repeat(65_000);
     let delivered = 0;
-    for (let sent = 0; ; sent++) {
-      if ((await daemon.publish('slow', payload)) === 0) break;
-      delivered++;
-      expect(sent).toBeLessThan(5000);
+    while (delivered < 5000) {
+      const copies = await daemon.publishMany('slow', payload, 20);
+      delivered += copies.reduce((sum, each) => sum + each, 0);
+      if (copies.at(-1) === 0) break;
     }
     expect(delivered).toBeGreaterThanOrEqual(128);
+    expect(delivered).toBeLessThan(5000);
     await until(async () => (await daemon.listeners('slow')) === 0);
     wire.stream.resume();
     await until(() => wire.received.endsWith(LAST_CHUNK));
@@ -272,7 +282,7 @@ describe('the sessions of streams', () => {
     // Fewer than the buffer holds, but more than the kernel takes.
     // Large signals are delivered in portions, for which some time passes.
     const ticks = setInterval(() => clock.advance(1), 1);
-    for (let i = 0; i < 120; i++) expect([i, await daemon.publish('s', 'y'.repeat(65_000))]).toEqual([i, 2]);
+    expect(await daemon.publishMany('s', 'y'.repeat(65_000), 120)).toEqual(Array<number>(120).fill(2));
     await until(() => reads.received.split('event: sig').length === 122);
     clearInterval(ticks);
     await clock.advanceAsync(20_000);
@@ -290,7 +300,7 @@ describe('the sessions of streams', () => {
     const daemon = await Daemon.start();
     const [reads, stuck] = await Promise.all([daemon.open('s'), daemon.open('s')]);
     stuck.stream.pause();
-    for (let i = 0; i < 120; i++) await daemon.publish('s', 'y'.repeat(65_000));
+    await daemon.publishMany('s', 'y'.repeat(65_000), 120);
     await until(() => reads.received.split('event: sig').length === 121);
     const since = performance.now();
     await daemon.close();

@@ -53,6 +53,9 @@ describe('the options of a client', () => {
         ...{ listen: undefined, authToken: false, tls: false, maxLocks: 1_000_000, maxWaiters: 0, maxSubscriptions: 0 },
         ...{ defaultLeaseTtl: 33, leaseSweepInterval: 0.1, gcInterval: 5, gcMaxIdle: 60, maxConnections: 0 },
         ...{ maxConnectionsPerIp: 0, readTimeout: 23, writeTimeout: 5, autoReleaseOnDisconnect: true },
+        ...{ httpPort: 0, httpHost: '127.0.0.1', httpSessionIdleTimeout: 20, httpMaxSessions: 0 },
+        ...{ httpMaxSessionsPerIp: 0, httpMaxConnectionsPerIp: 0, httpRateLimitPerIp: 0, httpRateLimitBurst: 0 },
+        ...{ httpSsePingInterval: 15, httpCorsAllowedOrigins: [] },
       },
     });
     expect(resolveOptions({ embedded: { listen: '0.0.0.0:0', authToken: 'x', maxLocks: 5 } }).backend).toMatchObject({
