@@ -26,7 +26,7 @@ export interface FoundRecord extends FenceRecord {
 /** What a new file is treated as. */
 export const NO_RECORD: FoundRecord = { sequence: 0n, ceiling: 0n, slot: 1 };
 
-/** Spec 10.1. */
+/** The bytes of a record (spec 10.1). */
 export function encodeRecord({ sequence, ceiling }: FenceRecord): Buffer {
   const bytes = Buffer.alloc(RECORD_BYTES);
   MAGIC.copy(bytes);
