@@ -48,6 +48,7 @@ async function start(behindMs) {
     ],
     { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env.PATH } },
   );
+  process.once('exit', () => daemon.kill('SIGKILL'));
   const ended = once(daemon, 'exit');
   let log = '';
   const port = await new Promise((resolve, reject) => {
@@ -98,6 +99,7 @@ function load(port, id, granted) {
   return closed;
 }
 
+process.setMaxListeners(0);
 const problems = [];
 let highest = 0n;
 let total = 0;
