@@ -5,7 +5,7 @@ import type { EngineObserver, FreedBy, LeftBy } from './observer.js';
 import { Hold, type Resource, type Waiter } from './resource.js';
 import type { ResourceTable } from './resource-table.js';
 import type { Session } from './session.js';
-import type { EngineOptions, OpId, TokenSource } from './types.js';
+import { type EngineOptions, NO_FENCE, type OpId, type TokenSource } from './types.js';
 
 /** Lapsed leases of one resource that are taken away at once. */
 const LAPSED_AT_ONCE = 512;
@@ -43,9 +43,14 @@ export abstract class Granting {
     return maxWaiters > 0 && res.queue.size >= maxWaiters;
   }
 
-  /** @param waiter the waiter that was queued for it, if any */
-  protected grant(res: Resource, session: Session, leaseMs: Ms, now: Ms, waiter: Waiter | undefined): Hold {
-    const hold = new Hold(res, session, this.tokens.next(), now + leaseMs);
+  /**
+   * Undefined: there is no token, and nothing has changed.
+   * @param waiter the waiter that was queued for it, if any
+   */
+  protected grant(res: Resource, session: Session, leaseMs: Ms, now: Ms, waiter: Waiter | undefined): Hold | undefined {
+    const token = this.tokens.next();
+    if (token === undefined) return undefined;
+    const hold = new Hold(res, session, token, now + leaseMs);
     res.holders.add(hold);
     session.holds.push(hold);
     this.leases.track(res);
@@ -111,7 +116,9 @@ export abstract class Granting {
       }
       this.unqueue(waiter);
       const hold = this.grant(res, session, leaseMs, now, waiter);
-      if (op !== undefined) {
+      if (!hold) {
+        this.turnAway(waiter, op, now);
+      } else if (op !== undefined) {
         if (ticket) session.tickets.delete(res);
         session.sink.reply(op, { s: 'granted', token: hold.token, leaseMs });
       } else {
@@ -130,6 +137,14 @@ export abstract class Granting {
     if (waiter.ticket) waiter.session.tickets.delete(waiter.res);
     this.table.settle(waiter.res, now);
     if (this.observer) this.tellLeft(this.observer, waiter, now, by);
+  }
+
+  /** It was its turn, but nothing can be granted. To wait on would hide it. */
+  private turnAway(waiter: Waiter, op: OpId | undefined, now: Ms): void {
+    const { res, session } = waiter;
+    if (waiter.ticket) session.tickets.delete(res);
+    if (this.observer) this.tellLeft(this.observer, waiter, now, 'cancel');
+    if (op !== undefined) session.sink.reply(op, NO_FENCE);
   }
 
   private unqueue(waiter: Waiter): void {

@@ -16,8 +16,8 @@ import {
 } from './embedded-config.js';
 
 const KNOWN = [
-  'listen', 'defaultLeaseTtl', ...Object.keys(EMBEDDED_NUMBERS), 'autoReleaseOnDisconnect', ...HTTP_OPTIONS,
-  ...LOCKD_OPTIONS, ...EMBEDDED_TEXTS,
+  'listen', 'defaultLeaseTtl', ...Object.keys(EMBEDDED_NUMBERS), 'autoReleaseOnDisconnect', 'fenceStateFile',
+  ...HTTP_OPTIONS, ...LOCKD_OPTIONS, ...EMBEDDED_TEXTS,
 ]; // prettier-ignore
 
 /** @throws ConfigError that names option and value */
@@ -90,7 +90,7 @@ function checkHttp(options: Readonly<Record<string, unknown>>): void {
 }
 
 function checkTexts(options: Readonly<Record<string, unknown>>): void {
-  for (const name of EMBEDDED_TEXTS) {
+  for (const name of [...EMBEDDED_TEXTS, 'fenceStateFile']) {
     const text = options[name];
     if (text === undefined || (typeof text === 'string' && text.trim() !== '')) continue;
     // The token is a secret, so it is not quoted.

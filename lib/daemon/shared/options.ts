@@ -59,6 +59,11 @@ export interface DflockdServerOptions extends HttpServerOptions {
   shutdownTimeout?: number | undefined;
   /** Whether closing a connection frees what it holds. Default true. */
   autoReleaseOnDisconnect?: boolean | undefined;
+  /**
+   * A file, created if there is none, that keeps fences rising across restarts even if the wall clock is set back. One
+   * daemon at a time can use it; needs `flock` or `perl`, and is refused on Windows. Default: none.
+   */
+  fenceStateFile?: string | undefined;
   /** Files in PEM format; give both or neither. */
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
@@ -121,6 +126,7 @@ const DEFAULTS = {
   writeTimeout: 5,
   shutdownTimeout: 30,
   autoReleaseOnDisconnect: true,
+  fenceStateFile: '',
   ...HTTP_DEFAULTS,
 } as const;
 
@@ -155,6 +161,10 @@ export const NUMBERS: Readonly<Record<NumberOption, NumberBounds>> = {
 
 /** Whether a text can only be a file path. */
 const isPath = (text: string): boolean => !/[\r\n]/.test(text) && (isAbsolute(text) || /^\.{1,2}[\\/]/.test(text));
+
+/** Empty: none. */
+const isFileName = (value: unknown): boolean =>
+  value === '' || (typeof value === 'string' && value.trim() !== '' && !value.includes('\0'));
 
 /** Results of `resolveServerOptions`, which are not checked again, nor are their files read again. */
 const RESOLVED = new WeakSet<object>();
@@ -197,6 +207,7 @@ class Resolution {
     if (httpHost !== '') this.checkHost('httpHost', httpHost);
     this.checkPorts();
     if (typeof autoReleaseOnDisconnect !== 'boolean') throw this.wrong('autoReleaseOnDisconnect', 'true or false');
+    if (!isFileName(this.all.fenceStateFile)) throw this.wrong('fenceStateFile', 'the path of a file');
     for (const name of TEXTS) {
       const value: unknown = this.all[name];
       if (value === undefined || typeof value === 'string') continue;

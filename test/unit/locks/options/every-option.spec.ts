@@ -96,6 +96,7 @@ const EMBEDDED: Right<EmbeddedOptions> = {
   readTimeout: FRACTIONS,
   writeTimeout: ['zero', ...FRACTIONS],
   autoReleaseOnDisconnect: FLAG,
+  fenceStateFile: ['text', 'number', 'long'],
   httpPort: ['zero', 'seven'],
   httpHost: ['empty', 'number', 'long'],
   // 7 would be less than the interval of pings.
