@@ -99,7 +99,7 @@ export const HELD = [
     test: 'is renewed to the longer lease before a caller gets it; until the answer, only the granted lease counts',
     out: 'a requested lease counts only once the request has been answered',
     file: 'locks/lease/lease.ts',
-    from: 'this.leaseMs = shortened(this, now, this.askMs);',
+    from: 'this.leaseMs = certainLease(this, now, this.askMs);',
     to: '[this.validFrom, this.leaseMs] = [now, this.askMs];',
   },
   {
@@ -108,7 +108,7 @@ export const HELD = [
     test: 'counts as shortened from the request on, because the answer may get lost',
     out: 'a shorter one counts when it is asked for',
     file: 'locks/lease/lease.ts',
-    from: 'this.leaseMs = shortened(this, now, this.askMs);',
+    from: 'this.leaseMs = certainLease(this, now, this.askMs);',
     to: '',
   },
   {

@@ -100,7 +100,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a renewal to a longer lease counts before it is answered',
     file: 'locks/lease/lease.ts',
-    from: 'this.leaseMs = shortened(this, now, this.askMs);',
+    from: 'this.leaseMs = certainLease(this, now, this.askMs);',
     to: '[this.validFrom, this.leaseMs] = [now, this.askMs];',
     shows: { row: 'lostRenewals' },
     check: 'window',
