@@ -123,9 +123,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a heartbeat gives up what a draining server still keeps',
-    file: 'backends/dflockd/lanes/lane.ts',
-    from: 'if (this.grants === 0) ping();',
-    to: 'if (this.grants >= 0) ping();',
+    file: 'backends/dflockd/lanes/heartbeat.ts',
+    from: 'if (lane.grants === 0) ping();',
+    to: 'if (lane.grants >= 0) ping();',
     shows: { row: 'drain' },
     check: 'table',
   },
