@@ -57,7 +57,7 @@ export {
 } from '../dropin/dflockd-client/stats.js';
 export { currentLock } from '../locks/handle/current-lock.js';
 export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events/events.js';
-export { type KeyValue, lockKey } from '../locks/options/key-values.js';
+export { type KeyValue, lockKey } from '../locks/options/lock-key.js';
 export { LockClient } from '../locks/lock-client.js';
 export type { LockHandle } from '../locks/handle/lock-handle.js';
 export type { LockTicket } from '../locks/tickets/ticket.js';

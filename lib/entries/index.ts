@@ -23,7 +23,7 @@ export type { HttpServerOptions } from '../daemon/shared/http-options.js';
 export type { DflockdServerOptions } from '../daemon/shared/options.js';
 export { currentLock } from '../locks/handle/current-lock.js';
 export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events/events.js';
-export { type KeyValue, lockKey } from '../locks/options/key-values.js';
+export { type KeyValue, lockKey } from '../locks/options/lock-key.js';
 export type { LockHandle } from '../locks/handle/lock-handle.js';
 export type { ScopeOptions, LockBodyOptions } from '../locks/lock-scope.js';
 export type { LockTicket } from '../locks/tickets/ticket.js';

@@ -1,5 +1,5 @@
 import { ConfigError, LockKeyError } from '../../common/errors.js';
-import { delimitersOf, encodeKeyValue } from '../../locks/options/key-values.js';
+import { delimitersOf, encodeKeyValue } from '../../locks/options/lock-key.js';
 import { checkCount, checkKey } from '../../locks/options/keys.js';
 import type { LockKey } from '../../locks/options/options.js';
 import { located, MESSAGES } from '../shared/dflockd.messages.js';

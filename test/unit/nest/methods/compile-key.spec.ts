@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { ConfigError, LockKeyError } from '../../../../lib/common/errors.js';
-import { lockKey } from '../../../../lib/locks/options/key-values.js';
+import { lockKey } from '../../../../lib/locks/options/lock-key.js';
 import { compileKey } from '../../../../lib/nest/methods/compile-key.js';
 
 const make = (key: unknown, ...args: unknown[]) => compileKey('@WithLock on A.m', key)({ tenant: 'acme' }, args);

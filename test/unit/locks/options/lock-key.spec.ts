@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { LockKeyError } from '../../../../lib/common/errors.js';
-import { delimitersOf, encodeKeyValue, lockKey } from '../../../../lib/locks/options/key-values.js';
+import { delimitersOf, encodeKeyValue, lockKey } from '../../../../lib/locks/options/lock-key.js';
 
 class Order {}
 
