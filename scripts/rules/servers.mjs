@@ -91,8 +91,8 @@ export const SERVERS = [
     test: 'refuses LF',
     out: 'the check of keys',
     file: 'locks/options/keys.ts',
-    from: '  checkKey(key);\n  return shortened',
-    to: '  return shortened',
+    from: '  checkKey(key);\n  return hashLongKey',
+    to: '  return hashLongKey',
   },
   {
     rule: 11,

@@ -1,7 +1,7 @@
 import { LockKeyError } from '../../common/errors.js';
 import { insteadOf, insteadOfText, kindOf } from '../../common/kind-of.js';
 import { wrong } from '../../common/option-checks.js';
-import { shortened } from '../../common/shortened.js';
+import { hashLongKey } from '../../common/hashed-key.js';
 import { shown, shownList } from '../../common/shown.js';
 
 /** Forbidden in keys: white space and control characters, including those of Unicode. */
@@ -58,13 +58,12 @@ function isPlain(key: string): boolean {
 }
 
 /**
- * The key as it is sent to the server: `namespace + ':' + key`. A key that is longer than the backend allows is cut at
- * a character boundary and ends with `#` and the SHA-256 of the whole in hex: of dflockd's 256 bytes, 191 stay
- * readable.
+ * The key as it is sent to the server: `namespace + ':' + key`. `hashLongKey` in common/hashed-key.ts cuts one that is
+ * longer than the backend allows and appends its SHA-256.
  * @param maxBytes Infinity: no limit
  * @throws LockKeyError
  */
 export function wireKey(namespace: string | undefined, key: unknown, maxBytes: number): string {
   checkKey(key);
-  return shortened(namespace === undefined ? key : `${namespace}:${key}`, maxBytes);
+  return hashLongKey(namespace === undefined ? key : `${namespace}:${key}`, maxBytes);
 }

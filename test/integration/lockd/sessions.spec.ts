@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { shortened } from '../../../lib/common/shortened.js';
+import { hashLongKey } from '../../../lib/common/hashed-key.js';
 import { LineDecoder } from '../../../lib/protocol/lockd/line-decoder.js';
 import { LOCKD_LINE_CAP } from '../../../lib/protocol/lockd/limits.js';
 import { DflockdServer } from '../../../lib/daemon/server.js';
@@ -291,7 +291,7 @@ describe('beside dflockd', () => {
     const { talk } = await serve();
     const talker = await talk();
     const long = 'z'.repeat(300);
-    const key = shortened(long, 256);
+    const key = hashLongKey(long, 256);
     expect(await talker.say(`g ${long}\ng ${key}\nr ${key}\ni ${long}\nd\n`)).toBe(
       `1 Lock Get Success: ${long}\n0 Lock Get Failure: ${key}\n0 Lock Release Failure: ${key}\n` +
         `1 Lock Is Locked: ${long}\n${long}: ${talker.address}\n`,
