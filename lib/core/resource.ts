@@ -61,7 +61,7 @@ export class Resource implements Linked<Resource>, Expiring {
   next: Resource | undefined = undefined;
   slot = -1;
   due: Ms = Infinity;
-  /** First in, first out, by Granting. */
+  /** First in, first out, and at most `maxWaiters` long; both by Granting. */
   readonly queue = new LinkedList<Waiter>();
   readonly holders: HolderSet<Hold>;
   /** When the last holder or waiter left; undefined while there is one. */
