@@ -16,9 +16,8 @@ export type {
   SignalTaker,
   Waiter,
 } from '../backends/backend.js';
-export type { EmbeddedAddress, ShownEmbedded } from '../backends/embedded/embedded-config.js';
 export type { Endpoint, RemoteConfig } from '../backends/dflockd/lanes/config.js';
-export type { EmbeddedOptions } from '../backends/embedded/embedded-options.js';
+export type { EmbeddedAddress, EmbeddedOptions, ShownEmbedded } from '../backends/embedded/options.js';
 export type { HttpServerOptions } from '../daemon/shared/http-options.js';
 export type { DflockdServerOptions, ResolvedServerSettings, ShownServerOptions } from '../daemon/shared/options.js';
 export * from '../common/errors.js';

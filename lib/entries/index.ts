@@ -18,7 +18,7 @@ export type {
   Waiter,
 } from '../backends/backend.js';
 export type { Clock, Entropy, Ms, Timer } from '../common/system.js';
-export type { EmbeddedOptions } from '../backends/embedded/embedded-options.js';
+export type { EmbeddedOptions } from '../backends/embedded/options.js';
 export type { HttpServerOptions } from '../daemon/shared/http-options.js';
 export type { DflockdServerOptions } from '../daemon/shared/options.js';
 export { currentLock } from '../locks/handle/current-lock.js';

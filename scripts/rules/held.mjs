@@ -7,7 +7,7 @@ export const HELD = [
     spec: 'test/unit/locks/lease/lease.spec.ts',
     test: 'is lost, and abandoned, in the turn in which its owner ends',
     out: 'the end of a connection loses its leases',
-    file: 'locks/lease/lease-keeper.ts',
+    file: 'locks/lease/lost-owners.ts',
     from: 'for (const lease of [...leases]) lease.lose(reason, error);',
     to: 'void [leases, reason, error];',
   },

@@ -25,7 +25,7 @@ import type {
   Waiter,
 } from '../backend.js';
 import { acquireError, EmbeddedAcquire } from './embedded-acquire.js';
-import type { EmbeddedConfig } from './embedded-config.js';
+import type { EmbeddedConfig } from './options.js';
 import { EmbeddedSession, type OnAnswer } from './embedded-session.js';
 import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
 import { engineKind } from './engine-kind.js';

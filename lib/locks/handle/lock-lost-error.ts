@@ -6,7 +6,7 @@ export type Fate = { is: 'held' } | { is: 'released' } | { is: 'lost'; error: Lo
 
 /**
  * Makes the LockLostError of a lock, for its holder; the error names the lost key. When a connection ends, all of this
- * happens in one turn: `Lane.end` → `LossListeners.tell` → the listener in `LeaseKeeper.bunchOf` → `Lease.lose` →
+ * happens in one turn: `Lane.end` → `LossListeners.tell` → the listener in `bunchOf` (lost-owners.ts) → `Lease.lose` →
  * `HeldLock.lost` → `HeldLock.lose`, which makes the error here, aborts the signal, and reports the loss as an event.
  *
  * @param keys of the leases, in their order

@@ -5,7 +5,7 @@ import { LockLostError, type LossReason, type ServerDrainingError } from '../../
 import { rejected } from '../../common/rejected.js';
 import type { Ms } from '../../common/system.js';
 import { type HolderOf, type HostOf, NOBODY, type Renewals } from './lease-host.js';
-import type { Bunch } from './owners.js';
+import type { Bunch } from './lost-owners.js';
 import type { Renewable } from './renewal-queue.js';
 import { certainLease, nextAttempt, plannedRenewal } from './renewal-times.js';
 import type { Planned, RenewalGroup } from './renewal-wheel.js';
