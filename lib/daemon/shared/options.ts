@@ -87,9 +87,14 @@ export interface DflockdServerOptions extends HttpServerOptions {
 export type ResolvedServerSettings = {
   // Required<…> would leave `undefined` in, if the compiler distinguishes it from an absent option.
   readonly [
-    K in Exclude<keyof DflockdServerOptions, 'tlsCert' | 'tlsKey' | 'authToken' | 'authTokenFile' | 'lockdPort'>
+    K in Exclude<
+      keyof DflockdServerOptions,
+      'tlsCert' | 'tlsKey' | 'authToken' | 'authTokenFile' | 'fenceStateFile' | 'lockdPort'
+    >
   ]-?: Exclude<DflockdServerOptions[K], undefined>;
 } & {
+  /** Undefined: fences are not stored. */
+  readonly fenceStateFile: string | undefined;
   /** Undefined: there is no such port. */
   readonly lockdPort: number | undefined;
 };
@@ -214,9 +219,10 @@ class Resolution {
       if (name === 'authToken') throw new ConfigError(`${this.nameOf(name)} must be a string`);
       throw this.wrong(name, 'a string');
     }
-    const { tlsCert, tlsKey, authToken, authTokenFile, ...rest } = this.all;
+    const { tlsCert, tlsKey, authToken, authTokenFile, fenceStateFile, ...rest } = this.all;
     return Object.freeze({
       ...rest,
+      fenceStateFile: fenceStateFile || undefined,
       ...resolveLockdOptions(this.all, this.nameOf),
       httpHost: httpHost || host,
       httpSsePingInterval: ssePing(this.all.httpSsePingInterval, this.all.httpSessionIdleTimeout, this.nameOf),

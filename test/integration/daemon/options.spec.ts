@@ -28,7 +28,7 @@ describe('options (spec 8)', () => {
       writeTimeout: 5,
       shutdownTimeout: 30,
       autoReleaseOnDisconnect: true,
-      fenceStateFile: '',
+      fenceStateFile: undefined,
     });
   });
 
