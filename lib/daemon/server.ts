@@ -150,7 +150,7 @@ export class DflockdServer {
     return { address: listens, connections: this.connections, state: this.#closing ? 'closed' : 'open' };
   }
 
-  /** The number of open TCP connections, including those in a TLS handshake, without those of the HTTP interface. */
+  /** The number of open connections to the port of dflockd's protocol, including those in a TLS handshake. */
   get connections(): number {
     return this.#tcp.count;
   }

@@ -302,7 +302,7 @@ describe('a server that misbehaves', () => {
     const late = { message: 'Expected 1 line but got 0' };
     for (const call of ['get', 'dump'] as const) {
       const client = clientOf(tcp, { readTimeout: 100 });
-      await expect(inTime(client[call]('A'), 'the call', 5_000)).rejects.toMatchObject(late);
+      await expect(inTime<unknown>(client[call]('A'), 'the call', 5_000)).rejects.toMatchObject(late);
       clearInterval(drip);
       drip = undefined;
     }
