@@ -39,6 +39,11 @@ export const DAEMON_FLAGS: readonly FlagSpec[] = [
   duration('write-timeout', 'a connection that reads no reply for this long is closed, 0 = never, default 5'),
   duration('shutdown-timeout', 'how long a shutdown waits for clients to leave, 0 = forever, default 30'),
   flag('auto-release-on-disconnect', 'bool', 'closing a connection frees what it holds (default true)'),
+  flag(
+    'fence-state-file',
+    'string',
+    'file that keeps fences rising across restarts; one daemon at a time (default none)',
+  ),
   flag('http-port', 'int', 'port of the HTTP interface, 0 = off (default 0)'),
   flag('http-host', 'string', 'address of the HTTP interface (default: host)'),
   duration('http-session-idle-timeout', 'a session not named for twice as long is ended, 0 = never, default 20', {

@@ -1,16 +1,23 @@
 import type { Ms } from '../common/system.js';
 import type { PlainStatus } from '../protocol/messages.js';
+import { Inspecting } from './inspection.js';
 import { LeaseExpiry } from './lease-expiry.js';
-import { all, type EngineObserver, type FreedBy, type ObservedResource, type Refusal } from './observer.js';
+import type { FreedBy, Refusal } from './observer.js';
 import { batchSize } from './batch-size.js';
-import { Disconnecting } from './disconnect.js';
 import { type Hold, type Resource, type Ticket, Waiter } from './resource.js';
 import { ResourceTable } from './resource-table.js';
 import { Session } from './session.js';
 import { Publisher } from './publisher.js';
 import { SignalHub } from './signal-hub.js';
-import { statsJson, type StatsTaker, StatsWalk } from './stats-json.js';
-import type { Answer, Command, EngineOptions, OpId, SessionSink, TokenSource } from './types.js';
+import {
+  type Answer,
+  type Command,
+  type EngineOptions,
+  NO_FENCE,
+  type OpId,
+  type SessionSink,
+  type TokenSource,
+} from './types.js';
 
 type Of<T extends Command['t']> = Extract<Command, { t: T }>;
 
@@ -36,17 +43,15 @@ const MIN_TIMEOUTS = 128;
  * host calls `exec` for each request, and `advance` with its clock, at `nextWake` at the latest. Requests of one
  * session come one at a time, unless the host keeps track of them by their operation ids (see `cancel`).
  */
-export class Engine extends Disconnecting {
+export class Engine extends Inspecting {
   protected readonly signals: SignalHub;
   private readonly publisher: Publisher;
   private lastSession = 0;
-  private readonly observers: EngineObserver[];
 
   /** @param now the origin of the sweep and garbage collection ticks */
   constructor(options: EngineOptions, tokens: TokenSource, now: Ms) {
     super(options, tokens, new ResourceTable(options, now), new LeaseExpiry(options.sweepIntervalMs, now));
     this.signals = new SignalHub(options.maxSubscriptions);
-    this.observers = options.observer ? [options.observer] : [];
     this.publisher = new Publisher(this.signals, (publishing, op, count) => {
       if (!publishing.closed) publishing.sink.reply(op, { s: 'delivered', count });
     });
@@ -134,76 +139,20 @@ export class Engine extends Disconnecting {
     }
   }
 
-  /**
-   * Attaches an observer, beside those it may already have. What the engine has already begun is told when it ends.
-   * @param existing called for each key that exists; it must do no more than an observer may
-   * @returns detaches it
-   */
-  observe(observer: EngineObserver, existing: (res: ObservedResource) => void): () => void {
-    this.observers.push(observer);
-    this.observer = all(this.observers);
-    for (const res of this.table.walk()) if (res) existing(res);
-    return () => {
-      const at = this.observers.indexOf(observer);
-      if (at >= 0) this.observers.splice(at, 1);
-      this.observer = all(this.observers);
-    };
-  }
-
-  /** The number of keys, idle ones included. */
-  get keys(): number {
-    return this.table.size;
-  }
-
-  /** The number of subscriptions. */
-  get subscriptions(): number {
-    return this.signals.size;
-  }
-
-  /** An upper bound for the entries of a `stats` reply. */
-  get statsSize(): number {
-    return this.table.size + this.signals.size;
-  }
-
-  /** The object of a `stats` reply (spec 5), built at once: for few entries. @param connections counted by the host */
-  stats(connections: number, now: Ms): string {
-    return statsJson(connections, (take) => this.statsWalk(take), now);
-  }
-
-  /** The same, built in portions. */
-  statsWalk(take: StatsTaker): StatsWalk {
-    return new StatsWalk(this.table.walk(), this.signals.walk(), take);
-  }
-
-  /** The hold of a lock; undefined if it is free. */
-  holdOf(key: string): Hold | undefined {
-    const [hold] = this.table.get('lock', key)?.holders ?? [];
-    return hold;
-  }
-
-  /** The hold that a token was issued for. */
-  holdWith(kind: Resource['kind'], key: string, token: string): Hold | undefined {
-    return this.table.get(kind, key)?.holders.get(token);
-  }
-
   /** Ends a hold for its session, also while the engine drains. */
   giveBack(hold: Hold, now: Ms, by: FreedBy): void {
     this.free(hold, now, by);
-  }
-
-  /** Whether a key is currently held. */
-  isHeld(kind: Resource['kind'], key: string): boolean {
-    return (this.table.get(kind, key)?.holders.size ?? 0) > 0;
   }
 
   private acquire(session: Session, op: OpId, cmd: Of<'acquire'>, now: Ms): void {
     const res = this.enter(session, op, cmd, now);
     if (!res) return;
     const leaseMs = cmd.leaseMs || this.options.defaultLeaseMs;
-    if (res.isFree) {
-      const { token } = this.grant(res, session, leaseMs, now, undefined);
-      session.sink.reply(op, { s: 'granted', token, leaseMs });
-    } else if (res.isQueueFull(this.options.maxWaiters)) {
+    if (this.isFree(res)) {
+      const hold = this.grant(res, session, leaseMs, now, undefined);
+      if (hold) session.sink.reply(op, { s: 'granted', token: hold.token, leaseMs });
+      else this.refuseGrant(res, session, op, now);
+    } else if (this.isQueueFull(res)) {
       this.refuse(session, op, MAX_WAITERS);
     } else if (cmd.waitMs <= 0) {
       session.sink.reply(op, TIMEOUT);
@@ -240,12 +189,14 @@ export class Engine extends Disconnecting {
     if (!res) return;
     const leaseMs = cmd.leaseMs || this.options.defaultLeaseMs;
     const ticket: Ticket = { leaseMs, waiter: undefined, hold: undefined };
-    if (res.isFree) {
+    if (this.isFree(res)) {
+      const hold = this.grant(res, session, leaseMs, now, undefined);
+      if (!hold) return this.refuseGrant(res, session, op, now);
       session.tickets.set(res, ticket);
-      ticket.hold = this.grant(res, session, leaseMs, now, undefined);
-      ticket.hold.ticket = ticket;
-      session.sink.reply(op, { s: 'acquired', token: ticket.hold.token, leaseMs });
-    } else if (res.isQueueFull(this.options.maxWaiters)) {
+      ticket.hold = hold;
+      hold.ticket = ticket;
+      session.sink.reply(op, { s: 'acquired', token: hold.token, leaseMs });
+    } else if (this.isQueueFull(res)) {
       this.refuse(session, op, MAX_WAITERS);
     } else {
       session.tickets.set(res, ticket);
@@ -286,6 +237,12 @@ export class Engine extends Disconnecting {
     }
     if (res.holders.hasLapsed) this.evictLapsed(res, now);
     return res;
+  }
+
+  private refuseGrant(res: Resource, session: Session, op: OpId, now: Ms): void {
+    // The request may have created it.
+    this.table.settle(res, now);
+    session.sink.reply(op, NO_FENCE);
   }
 
   private refuse(session: Session, op: OpId, answer: Answer & { readonly s: Refusal }): void {

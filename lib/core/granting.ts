@@ -5,12 +5,18 @@ import type { EngineObserver, FreedBy, LeftBy } from './observer.js';
 import { Hold, type Resource, type Waiter } from './resource.js';
 import type { ResourceTable } from './resource-table.js';
 import type { Session } from './session.js';
-import type { EngineOptions, OpId, TokenSource } from './types.js';
+import { type EngineOptions, NO_FENCE, type OpId, type TokenSource } from './types.js';
 
 /** Lapsed leases of one resource that are taken away at once. */
 const LAPSED_AT_ONCE = 512;
 
-/** Holders and waiters: how a slot passes from one session to the next (spec 4.2, 4.3). Knows no commands. */
+/** A lock has one slot, a semaphore as many as its limit: there are never more holders. */
+const hasFreeSlot = (res: Resource): boolean => res.holders.size < res.limit;
+
+/**
+ * Who gets a slot, and when (spec 4.2, 4.3): never more holders than `limit` (`hasFreeSlot`), newcomers not before waiters
+ * (`isFree`), waiters first in, first out (`serve`), and no more of them than `maxWaiters` (`isQueueFull`). Knows no commands.
+ */
 export abstract class Granting {
   protected readonly waits = new ExpiryHeap<Waiter>();
   /** Nothing is granted any more. */
@@ -26,9 +32,25 @@ export abstract class Granting {
     this.observer = options.observer;
   }
 
-  /** @param waiter the waiter that was queued for it, if any */
-  protected grant(res: Resource, session: Session, leaseMs: Ms, now: Ms, waiter: Waiter | undefined): Hold {
-    const hold = new Hold(res, session, this.tokens.next(), now + leaseMs);
+  /** Whether a newcomer is granted at once. Newcomers never overtake waiters (spec 4.3). */
+  protected isFree(res: Resource): boolean {
+    return res.queue.size === 0 && hasFreeSlot(res);
+  }
+
+  /** Whether `maxWaiters` refuses further waiters (spec 4.7). 0: never. */
+  protected isQueueFull(res: Resource): boolean {
+    const { maxWaiters } = this.options;
+    return maxWaiters > 0 && res.queue.size >= maxWaiters;
+  }
+
+  /**
+   * Undefined: there is no token, and nothing has changed.
+   * @param waiter the waiter that was queued for it, if any
+   */
+  protected grant(res: Resource, session: Session, leaseMs: Ms, now: Ms, waiter: Waiter | undefined): Hold | undefined {
+    const token = this.tokens.next();
+    if (token === undefined) return undefined;
+    const hold = new Hold(res, session, token, now + leaseMs);
     res.holders.add(hold);
     session.holds.push(hold);
     this.leases.track(res);
@@ -85,7 +107,7 @@ export abstract class Granting {
 
   /** The FIFO rule: free slots go to the head of the queue, and from there to the next one (spec 4.3). */
   private serve(res: Resource, now: Ms): void {
-    while (!this.draining && res.queue.head && res.hasFreeSlot) {
+    while (!this.draining && res.queue.head && hasFreeSlot(res)) {
       const waiter = res.queue.head;
       const { session, op, ticket, leaseMs } = waiter;
       if (session.closed) {
@@ -94,7 +116,9 @@ export abstract class Granting {
       }
       this.unqueue(waiter);
       const hold = this.grant(res, session, leaseMs, now, waiter);
-      if (op !== undefined) {
+      if (!hold) {
+        this.turnAway(waiter, op, now);
+      } else if (op !== undefined) {
         if (ticket) session.tickets.delete(res);
         session.sink.reply(op, { s: 'granted', token: hold.token, leaseMs });
       } else {
@@ -113,6 +137,14 @@ export abstract class Granting {
     if (waiter.ticket) waiter.session.tickets.delete(waiter.res);
     this.table.settle(waiter.res, now);
     if (this.observer) this.tellLeft(this.observer, waiter, now, by);
+  }
+
+  /** It was its turn, but nothing can be granted. To wait on would hide it. */
+  private turnAway(waiter: Waiter, op: OpId | undefined, now: Ms): void {
+    const { res, session } = waiter;
+    if (waiter.ticket) session.tickets.delete(res);
+    if (this.observer) this.tellLeft(this.observer, waiter, now, 'cancel');
+    if (op !== undefined) session.sink.reply(op, NO_FENCE);
   }
 
   private unqueue(waiter: Waiter): void {

@@ -14,6 +14,7 @@ export class LeaseExpiry {
   private readonly lapsed = new Set<Resource>();
   private sweepAt: Ms = Infinity;
 
+  /** @param sweepIntervalMs the option `leaseSweepInterval` */
   constructor(
     private readonly sweepIntervalMs: Ms,
     private readonly start: Ms,

@@ -55,13 +55,13 @@ export interface Ticket {
   hold: Hold | undefined;
 }
 
-/** Key, limit, holders and one FIFO queue (spec 4.1). */
+/** Key, limit, holders and one queue (spec 4.1). Only data: Granting enforces the limit and the order. */
 export class Resource implements Linked<Resource>, Expiring {
   prev: Resource | undefined = undefined;
   next: Resource | undefined = undefined;
   slot = -1;
   due: Ms = Infinity;
-  /** First in, first out: `Granting.serve` grants to its head only, and newcomers join at its end. */
+  /** First in, first out, and at most `maxWaiters` long; both by Granting. */
   readonly queue = new LinkedList<Waiter>();
   readonly holders: HolderSet<Hold>;
   /** When the last holder or waiter left; undefined while there is one. */
@@ -75,20 +75,5 @@ export class Resource implements Linked<Resource>, Expiring {
     readonly born = 0,
   ) {
     this.holders = limit === 1 ? new OneHolder<Hold>() : new ManyHolders<Hold>();
-  }
-
-  /** A lock has one slot, a semaphore as many as its limit. */
-  get hasFreeSlot(): boolean {
-    return this.holders.size < this.limit;
-  }
-
-  /** Whether a newcomer is granted at once. Newcomers never overtake waiters (spec 4.3). */
-  get isFree(): boolean {
-    return this.queue.size === 0 && this.hasFreeSlot;
-  }
-
-  /** Whether `maxWaiters` refuses further waiters (spec 4.7). 0: never. */
-  isQueueFull(maxWaiters: number): boolean {
-    return maxWaiters > 0 && this.queue.size >= maxWaiters;
   }
 }

@@ -12,6 +12,12 @@ export type Command = Exclude<Request, { t: 'auth' | 'ping' | 'stats' }>;
 export type Answer = Reply | { s: 'cancelled' };
 
 /**
+ * The answer to a request that cannot be granted because no fence may be issued now. Hosts that have more to say than
+ * `error` compare with this object.
+ */
+export const NO_FENCE: Answer = Object.freeze({ s: 'error' });
+
+/**
  * Receives the answers for a session. The engine calls it in the middle of its work: an implementation must only record
  * the answer, and not call the engine back.
  */
@@ -26,8 +32,11 @@ export interface SessionSink {
 
 /** Issues the tokens of grants. */
 export interface TokenSource {
-  /** 32 lowercase hex digits; the first 16 are a number greater than in every earlier token (spec 10). */
-  next(): string;
+  /**
+   * 32 lowercase hex digits; the first 16 are a number greater than in every earlier token (spec 10). Undefined: there is
+   * none at the moment, and nothing can be granted.
+   */
+  next(): string | undefined;
 }
 
 export interface EngineOptions {

@@ -6,6 +6,7 @@ import { printAs } from '../common/inspection.js';
 import { type Clock, type Entropy, systemClock, systemEntropy } from '../common/system.js';
 import type { EngineDriver } from '../core/driver.js';
 import type { EngineObserver } from '../core/observer.js';
+import { StoredFences } from './fences/stored-fences.js';
 import { ReplyBatch } from './fairness/reply-batch.js';
 import { RequestScheduler } from './fairness/request-scheduler.js';
 import { SignalMemory } from './fairness/signal-memory.js';
@@ -71,6 +72,8 @@ export class DflockdServer {
   #http: Promise<HttpService> | undefined;
   #httpListener: Listener | undefined;
   readonly #ownsEngine: boolean;
+  /** Of the engine that this server owns. */
+  readonly #fences: StoredFences | undefined;
   #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -84,7 +87,9 @@ export class DflockdServer {
     this.#log = deps.logger ? harmless(deps.logger) : silent;
     this.#ownsEngine = deps.driver === undefined;
     const { clock = systemClock, entropy = systemEntropy, observer } = deps;
-    this.#driver = deps.driver ?? createEngine(this.#options, clock, entropy, this.#log, observer);
+    const { fenceStateFile } = this.#options;
+    if (this.#ownsEngine && fenceStateFile) this.#fences = new StoredFences(fenceStateFile, clock, this.#log);
+    this.#driver = deps.driver ?? createEngine(this.#options, clock, entropy, this.#log, observer, this.#fences);
     this.#sparse = new SparseLog(this.#log, this.#driver.clock);
     if (deps.logger) this.#descriptors = new DescriptorWatch(this.#driver.clock, (error) => this.exhausted(error));
     this.#entropy = entropy;
@@ -96,7 +101,8 @@ export class DflockdServer {
 
   /**
    * Opens the port on every address that the host resolves to, or on none.
-   * @throws ConfigError if the port is in use on one of them, or an address does not belong to this machine
+   * @throws ConfigError if the port is in use on one of them, or an address does not belong to this machine, or if the
+   * fence state file cannot be used
    */
   async listen(): Promise<ListeningAddress> {
     if (this.#closing) throw new ConfigError('the server is closed');
@@ -144,7 +150,7 @@ export class DflockdServer {
     return { address: listens, connections: this.connections, state: this.#closing ? 'closed' : 'open' };
   }
 
-  /** The number of open TCP connections, including those in a TLS handshake, without those of the HTTP interface. */
+  /** The number of open connections to the port of dflockd's protocol, including those in a TLS handshake. */
   get connections(): number {
     return this.#tcp.count;
   }
@@ -165,6 +171,7 @@ export class DflockdServer {
 
   private async openAll(): Promise<void> {
     try {
+      this.#fences?.open();
       await this.addHttp();
       for (const listener of this.#listeners) {
         if (this.#closing) throw new ConfigError('the server is closed');
@@ -172,6 +179,7 @@ export class DflockdServer {
       }
     } catch (error) {
       for (const listener of this.#listeners) listener.giveUp();
+      await this.#fences?.release();
       throw error;
     }
   }
@@ -225,6 +233,7 @@ export class DflockdServer {
     for (const listener of this.#listeners) listener.close();
     if (this.#http) (await this.#http).close();
     if (this.#ownsEngine) this.#driver.close();
+    await this.#fences?.close();
     this.#sparse.flush();
     this.#log('info', 'shut down');
   }

@@ -16,9 +16,8 @@ export type {
   SignalTaker,
   Waiter,
 } from '../backends/backend.js';
-export type { EmbeddedAddress, ShownEmbedded } from '../backends/embedded/embedded-config.js';
 export type { Endpoint, RemoteConfig } from '../backends/dflockd/lanes/config.js';
-export type { EmbeddedOptions } from '../backends/embedded/embedded-options.js';
+export type { EmbeddedAddress, EmbeddedOptions, ShownEmbedded } from '../backends/embedded/options.js';
 export type { HttpServerOptions } from '../daemon/shared/http-options.js';
 export type { DflockdServerOptions, ResolvedServerSettings, ShownServerOptions } from '../daemon/shared/options.js';
 export * from '../common/errors.js';
@@ -57,7 +56,7 @@ export {
 } from '../dropin/dflockd-client/stats.js';
 export { currentLock } from '../locks/handle/current-lock.js';
 export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events/events.js';
-export { type KeyValue, lockKey } from '../locks/options/keys.js';
+export { type KeyValue, lockKey } from '../locks/options/lock-key.js';
 export { LockClient } from '../locks/lock-client.js';
 export type { LockHandle } from '../locks/handle/lock-handle.js';
 export type { LockTicket } from '../locks/tickets/ticket.js';

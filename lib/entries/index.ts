@@ -18,12 +18,12 @@ export type {
   Waiter,
 } from '../backends/backend.js';
 export type { Clock, Entropy, Ms, Timer } from '../common/system.js';
-export type { EmbeddedOptions } from '../backends/embedded/embedded-options.js';
+export type { EmbeddedOptions } from '../backends/embedded/options.js';
 export type { HttpServerOptions } from '../daemon/shared/http-options.js';
 export type { DflockdServerOptions } from '../daemon/shared/options.js';
 export { currentLock } from '../locks/handle/current-lock.js';
 export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events/events.js';
-export { type KeyValue, lockKey } from '../locks/options/keys.js';
+export { type KeyValue, lockKey } from '../locks/options/lock-key.js';
 export type { LockHandle } from '../locks/handle/lock-handle.js';
 export type { ScopeOptions, LockBodyOptions } from '../locks/lock-scope.js';
 export type { LockTicket } from '../locks/tickets/ticket.js';

@@ -1,5 +1,5 @@
 /** Locks in Postgres: `nestjs-dflockd/postgres`. */
-export type { LockIds } from '../backends/postgres/ids/lock-ids.js';
+export type { LockIds } from '../backends/postgres/ids/lock-id-option.js';
 export type { SqlTransaction } from '../sql/recognise.js';
 export {
   lockId,

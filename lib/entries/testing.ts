@@ -19,7 +19,7 @@ export type {
 export type { LockError, LockErrorDetails, LockLostError, LossReason } from '../common/errors.js';
 export type { Clock, Entropy, Ms, Timer } from '../common/system.js';
 export type { HeldGrant, LockEvent, LockEventBase, LockLostEvent } from '../locks/events/events.js';
-export type { EmbeddedOptions } from '../backends/embedded/embedded-options.js';
+export type { EmbeddedOptions } from '../backends/embedded/options.js';
 export type { HttpServerOptions } from '../daemon/shared/http-options.js';
 export type { DflockdServerOptions } from '../daemon/shared/options.js';
 export type { LockHandle } from '../locks/handle/lock-handle.js';

@@ -68,7 +68,7 @@ export function resultAfter<R>(loss: LockLostError | undefined, onLost: 'throw' 
 /** @throws an error that refuses the result */
 export type ResultCheck = (result: unknown) => void;
 
-/** A lock around a piece of work. */
+/** A held lock around a piece of work (a body), until its release. */
 export class LockScope {
   private readonly since: Ms;
   private readonly entry: LockEntry;

@@ -16,7 +16,7 @@ export interface QueryHost {
   ready(): Promise<void>;
 }
 
-/** Queries to the servers that involve no held lock. */
+/** Queries to the servers that involve no held lock. The backend answers them; on dflockd, see remote-queries.ts. */
 export class Queries<S> {
   constructor(
     private readonly backend: LockBackend<S>,

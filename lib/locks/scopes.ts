@@ -22,7 +22,7 @@ import type { LockKey } from './options/options.js';
 export type LockBodyArgs<R> =
   [fn: (lock: LockHandle) => R | Promise<R>] | [options: LockBodyOptions, fn: (lock: LockHandle) => R | Promise<R>];
 
-/** Acquires locks for bodies and releases them. */
+/** `withLock`: acquires a lock for a body. What happens from then on, until the release, is in LockScope. */
 export class Scopes {
   private readonly times: HoldTimes;
 

@@ -15,6 +15,8 @@ import { checkInstance } from './dflockd.token.js';
  * `@InjectDflockdSignals('name')`.
  */
 export class DflockdSignals {
+  // The work is done by `Signals` in locks/signals/signals.ts; this class finds those of its module's instance.
+
   /** Hidden when the signals are printed. */
   declare private readonly service: unknown;
 

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../common/system.js';
-import type { LockNotice } from '../locks/events/events.js';
+import type { LockLostEvent, LockNotice } from '../locks/events/events.js';
+import { BundledLosses } from './bundled-losses.js';
 import { MESSAGES } from './shared/dflockd.messages.js';
-import { LossLogger } from './loss.logger.js';
 import type { Log } from './module.logger.js';
 
 /** Receives the notices of a client. */
@@ -10,10 +10,10 @@ export interface EventLogger {
   complete(): void;
 }
 
-/** Turns notices into log lines: each transition of a connection once, and losses that come together in one line. */
+/** Decides what the module logs, and on which level: each transition of a connection once, losses in bundles. */
 export function eventLogger(log: Log, clock: Clock = systemClock): EventLogger {
   const down = new Set<string>();
-  const losses = new LossLogger(log, clock);
+  const losses = new BundledLosses((lost) => log('error', lossText(lost)), clock);
   const next = (event: LockNotice): void => {
     switch (event.type) {
       case 'connected':
@@ -32,4 +32,15 @@ export function eventLogger(log: Log, clock: Clock = systemClock): EventLogger {
     }
   };
   return { next, complete: () => losses.flush() };
+}
+
+function lossText(events: readonly LockLostEvent[]): string {
+  if (events.length === 1) {
+    const { keys, reason, heldMs, server } = events[0]!;
+    return MESSAGES.lost(keys, reason, heldMs, server);
+  }
+  const reasons = new Map<string, number>();
+  for (const { reason } of events) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+  const keys = events.flatMap((event) => event.keys);
+  return MESSAGES.manyLost(events.length, keys, reasons, [...new Set(events.map(({ server }) => server))]);
 }

@@ -7,7 +7,10 @@ export type Log = (level: Level, message: string) => void;
 
 const ignore = (): void => {};
 
-/** Writes to the logger of the options; discards everything with `false`. Ignores errors that the logger throws. */
+/**
+ * Writes to the logger of the options; discards everything with `false`. Ignores errors that the logger throws. What is
+ * written, and on which level, is decided in event.logger.ts.
+ */
 export function logTo(logger: LoggerService | false | undefined): Log {
   if (logger === false) return ignore;
   // Nest's own, named by its context: it follows app.useLogger().

@@ -1,4 +1,4 @@
-import { checkLockIds, type LockIds } from '../backends/postgres/ids/lock-ids.js';
+import { checkLockIds, type LockIds } from '../backends/postgres/ids/lock-id-option.js';
 import { checkNames, checkNumber, checkObject, MAX_TIMER_SECONDS } from '../common/option-checks.js';
 import type { Ms } from '../common/system.js';
 import { checkNamespace } from '../locks/options/keys.js';

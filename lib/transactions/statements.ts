@@ -1,4 +1,4 @@
-import { advisoryIdOf, type LockIds } from '../backends/postgres/ids/lock-ids.js';
+import { advisoryIdOf, type LockIds } from '../backends/postgres/ids/lock-id-option.js';
 import type { Ms } from '../common/system.js';
 
 /** If neither the caller nor the session says how long to wait. */

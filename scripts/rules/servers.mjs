@@ -16,9 +16,9 @@ export const SERVERS = [
     spec: 'test/unit/backends/dflockd/rules.spec.ts',
     test: 'is asked before heartbeats too',
     out: 'and before a heartbeat',
-    file: 'backends/dflockd/lanes/lane.ts',
-    from: 'if (this.grants === 0) ping();',
-    to: 'if (this.grants >= 0) ping();',
+    file: 'backends/dflockd/lanes/heartbeat.ts',
+    from: 'if (lane.grants === 0) ping();',
+    to: 'if (lane.grants >= 0) ping();',
   },
   {
     rule: 9,
@@ -91,8 +91,8 @@ export const SERVERS = [
     test: 'refuses LF',
     out: 'the check of keys',
     file: 'locks/options/keys.ts',
-    from: '  checkKey(key);\n  return shortened',
-    to: '  return shortened',
+    from: '  checkKey(key);\n  return hashLongKey',
+    to: '  return hashLongKey',
   },
   {
     rule: 11,

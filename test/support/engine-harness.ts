@@ -1,7 +1,7 @@
 import type { Ms } from '../../lib/common/system.js';
 import { Engine } from '../../lib/core/engine.js';
 import type { Session } from '../../lib/core/session.js';
-import { FencedTokens } from '../../lib/core/tokens.js';
+import { FencedTokens, type FenceSource } from '../../lib/core/tokens.js';
 import {
   DEFAULT_ENGINE_OPTIONS,
   type Answer,
@@ -139,8 +139,8 @@ export class EngineHarness {
   readonly answered: Asked[] = [];
   private peers = 0;
 
-  constructor(options: Partial<EngineOptions> = {}, lastFence = 0n) {
-    const tokens = new FencedTokens(new FakeEntropy(), lastFence);
+  constructor(options: Partial<EngineOptions> = {}, lastFence = 0n, fences?: FenceSource) {
+    const tokens = new FencedTokens(new FakeEntropy(), lastFence, fences);
     this.engine = new Engine({ ...DEFAULT_ENGINE_OPTIONS, ...options }, tokens, START);
   }
 

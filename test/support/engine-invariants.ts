@@ -49,7 +49,10 @@ function checkResource(res: Resource, { leases, options, draining }: Inside): vo
   must(holds.length <= Number(res.limit), `${name}: more holders than slots`);
   must(new Set(holds.map((hold) => hold.token)).size === holds.length, `${name}: two holders with one token`);
   for (const hold of holds) must(res.holders.get(hold.token) === hold, `${name}: a holder is found by its token`);
-  must(draining || queue.length === 0 || !res.hasFreeSlot, `${name}: somebody waits for a slot that is free`);
+  must(
+    draining || queue.length === 0 || holds.length >= Number(res.limit),
+    `${name}: somebody waits for a slot that is free`,
+  );
   must(options.maxWaiters === 0 || queue.length <= options.maxWaiters, `${name}: queue longer than max-waiters`);
   must((holds.length + queue.length === 0) === (res.idleSince !== undefined), `${name}: idle or not`);
   const running = holds.filter((hold) => !hold.lapsed);

@@ -51,7 +51,7 @@ class OlderSink implements SessionSink {
     if (cmd.t === 'wait' && answer.s !== 'error') this.queued.delete(named(cmd));
     // Nobody has ever seen the token of the grant that lapsed, so that any will do.
     if (leaseMs !== undefined && (answer.s === 'lease_expired' || answer.s === 'not_enqueued')) {
-      return { s: 'granted', token: this.tokens.next(), leaseMs };
+      return { s: 'granted', token: this.tokens.next()!, leaseMs };
     }
     return answer.s === 'cancelled' ? { s: 'error' } : answer;
   }

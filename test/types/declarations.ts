@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import ts from 'typescript';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const ENTRIES = ['index', 'client', 'daemon', 'testing'];
+const ENTRIES = ['index', 'client', 'daemon', 'lockd', 'testing'];
 
 /** What an entry of the package declares. */
 export interface Declared {

@@ -1,4 +1,4 @@
-import { fenceOf } from '../../protocol/token.js';
+import { fenceOf } from '../../protocol/fence-of-token.js';
 import type { RemoteConfig } from './lanes/config.js';
 
 /** Number of keys whose last fence is remembered. The keys granted longest ago are forgotten first. */
@@ -16,8 +16,9 @@ export function fencesOf(
 }
 
 /**
- * Reads fences from tokens and checks that they rise. Old servers use random tokens (spec 10), which shows when a fence
- * of a key is not higher than the one before; from then on the server's fences are ignored.
+ * Checks that the fences in a server's tokens rise; protocol/fence-of-token.ts parses them. Old servers use random tokens
+ * (spec 10), which shows when a fence of a key is not higher than the one before; from then on the server's fences are
+ * ignored.
  */
 export class FenceTracker {
   private readonly last = new Map<string, bigint>();

@@ -1,7 +1,7 @@
 import type { Alarm, Alarms } from '../../common/alarms.js';
-import { AcquireTimeoutError, ShuttingDownError } from '../../common/errors.js';
+import { AcquireTimeoutError, ProtocolError, ShuttingDownError } from '../../common/errors.js';
 import type { Clock, Ms } from '../../common/system.js';
-import type { Answer, OpId } from '../../core/types.js';
+import { type Answer, NO_FENCE, type OpId } from '../../core/types.js';
 import { toBytes } from '../../protocol/bytes.js';
 import { replyError } from '../../protocol/reply-error.js';
 import type { AcquireRequest, Pending, Waiter } from '../backend.js';
@@ -87,5 +87,6 @@ export function acquireError(answer: Answer, { key }: AcquireRequest): Error {
   const details = { key, server: EMBEDDED };
   if (answer.s === 'timeout') return new AcquireTimeoutError(key, details);
   if (answer.s === 'cancelled') return new ShuttingDownError(details);
+  if (answer === NO_FENCE) return new ProtocolError('acquire: the fence state file cannot be written', details);
   return replyError(answer, 'acquire', toBytes(key), EMBEDDED);
 }

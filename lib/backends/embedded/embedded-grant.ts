@@ -1,5 +1,5 @@
 import type { Ms } from '../../common/system.js';
-import { fenceOf } from '../../protocol/token.js';
+import { fenceOf } from '../../protocol/fence-of-token.js';
 import type { AcquireRequest, Grant, Owner } from '../backend.js';
 
 /** The server name of the engine in this process. */

@@ -3,6 +3,7 @@ import { LockLostError, ShuttingDownError } from '../../common/errors.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { EngineDriver } from '../../core/driver.js';
 import type { Answer, Command } from '../../core/types.js';
+import { StoredFences } from '../../daemon/fences/stored-fences.js';
 import type { LockdServer } from '../../daemon/lockd/lockd-server.js';
 import { createEngine } from '../../daemon/shared/create-engine.js';
 import type { DaemonLogger } from '../../daemon/shared/logger.js';
@@ -24,7 +25,7 @@ import type {
   Waiter,
 } from '../backend.js';
 import { acquireError, EmbeddedAcquire } from './embedded-acquire.js';
-import type { EmbeddedConfig } from './embedded-config.js';
+import type { EmbeddedConfig } from './options.js';
 import { EmbeddedSession, type OnAnswer } from './embedded-session.js';
 import { EMBEDDED, EmbeddedGrant } from './embedded-grant.js';
 import { engineKind } from './engine-kind.js';
@@ -50,6 +51,7 @@ const CAPABILITIES: Capabilities = Object.freeze({
 export class EmbeddedBackend implements LockBackend<ServerStats> {
   readonly name = EMBEDDED;
   readonly capabilities = CAPABILITIES;
+  private readonly fences: StoredFences | undefined;
   private readonly driver: EngineDriver;
   private readonly session: EmbeddedSession;
   private readonly signals: EmbeddedSignals;
@@ -67,7 +69,9 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
     private readonly entropy: Entropy,
   ) {
     const { server, defaultLeaseTtl } = config;
-    this.driver = createEngine({ ...server, defaultLeaseTtl }, clock, entropy, this.log);
+    const { fenceStateFile } = server;
+    if (fenceStateFile) this.fences = new StoredFences(fenceStateFile, clock, this.log);
+    this.driver = createEngine({ ...server, defaultLeaseTtl }, clock, entropy, this.log, undefined, this.fences);
     this.session = new EmbeddedSession(this.driver, clock);
     this.signals = new EmbeddedSignals(this.driver, clock);
     this.waits = new Alarms(clock, true);
@@ -78,10 +82,14 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
     return this.server?.address();
   }
 
-  /** @throws ConfigError if the port is in use: another engine listens there, and two engines would mean two holders */
+  /**
+   * @throws ConfigError if the port is in use: another engine listens there, and two engines would mean two holders; or if
+   * the fence state file cannot be used
+   */
   start(): Promise<Capabilities> {
-    return (this.starting ??= this.listen().catch((error: unknown) => {
-      // The port may be free by the next attempt.
+    return (this.starting ??= this.listen().catch(async (error: unknown) => {
+      await this.fences?.release();
+      // The port and the file may be free by the next attempt.
       this.starting = undefined;
       throw error;
     }));
@@ -164,10 +172,12 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
     await this.lockd?.destroy();
     this.driver.close();
     this.waits.clear();
+    await this.fences?.close();
   }
 
   private async listen(): Promise<Capabilities> {
     const { listen, server } = this.config;
+    this.fences?.open();
     const { clock, entropy, driver, log } = this;
     const deps = { clock, entropy, driver, logger: log };
     if (listen) {

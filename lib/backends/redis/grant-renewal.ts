@@ -3,7 +3,7 @@ import type { Clock, Ms } from '../../common/system.js';
 import type { LockKind, Proof } from '../backend.js';
 import type { RedisGrant } from './redis-grant.js';
 import type { Renewal } from './renewals.js';
-import type { LockKeys } from './scripts/keys.js';
+import type { LockKeys } from './scripts/companion-keys.js';
 
 /** The renewal of a lock that somebody holds. */
 export class GrantRenewal implements Renewal {

@@ -1,6 +1,6 @@
 import type { LockKind } from '../backend.js';
 import type { KnownKeys } from './op.js';
-import { lockKeys, semaphoreKeys } from './scripts/keys.js';
+import { lockKeys, semaphoreKeys } from './scripts/companion-keys.js';
 
 /** So many are remembered, of keys that are not longer than usual: names are used again and again. */
 const MAX_KEYS = 1024;

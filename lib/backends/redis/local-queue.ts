@@ -5,7 +5,7 @@ import type { Ms } from '../../common/system.js';
 import type { LockKind } from '../backend.js';
 import type { Op } from './op.js';
 import type { RedisSite } from './redis-site.js';
-import type { LockKeys } from './scripts/keys.js';
+import type { LockKeys } from './scripts/companion-keys.js';
 import { isToken, saltOf } from './scripts/token.js';
 import type { QueuedWaiter } from './waiting.js';
 

@@ -1,7 +1,7 @@
 import type { LockError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 import type { LockKind } from '../backend.js';
-import type { LockKeys } from './scripts/keys.js';
+import type { LockKeys } from './scripts/companion-keys.js';
 
 /** The keys of a lock or a semaphore, and what is known of it. */
 export interface KnownKeys extends LockKeys {

@@ -2,7 +2,7 @@ import { type LockError, ProtocolError } from '../../common/errors.js';
 import { afterMicrotasks, type Ms } from '../../common/system.js';
 import type { Call, Calls } from './calls.js';
 import type { KnownKeys, Op } from './op.js';
-import type { SemaphoreKeys } from './scripts/keys.js';
+import type { SemaphoreKeys } from './scripts/companion-keys.js';
 import type { Script } from './scripts/script.js';
 import { singleAcquireScript, singleReleaseScript } from './scripts/single-scripts.js';
 

@@ -2,7 +2,7 @@ import type { Entropy } from '../../common/system.js';
 import type { RedisDriver } from './drivers/driver.js';
 import { parseInfo, type ServerInfo } from './drivers/server-info.js';
 import { channelOf } from './scripts/messages.js';
-import { lockKeys } from './scripts/keys.js';
+import { lockKeys } from './scripts/companion-keys.js';
 import { probeScript } from './scripts/probe-script.js';
 import { clientId } from './scripts/token.js';
 

@@ -8,7 +8,7 @@ import type { Op, Retried } from './op.js';
 import { RedisGrant } from './redis-grant.js';
 import type { RedisSite } from './redis-site.js';
 import type { Renewal } from './renewals.js';
-import type { LockKeys } from './scripts/keys.js';
+import type { LockKeys } from './scripts/companion-keys.js';
 import { memberOf, tokenOf } from './scripts/token.js';
 import type { Asker, QueuedWaiter, Told } from './waiting.js';
 

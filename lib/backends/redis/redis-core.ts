@@ -20,7 +20,7 @@ import type { RedisCounts, RedisSite } from './redis-site.js';
 import { type Renewal, Renewals } from './renewals.js';
 import { Release, Withdrawal } from './repeated.js';
 import { Retries } from './retries.js';
-import type { LockKeys } from './scripts/keys.js';
+import type { LockKeys } from './scripts/companion-keys.js';
 import { lockScript } from './scripts/lock-script.js';
 import { channelOf, parseMessage } from './scripts/messages.js';
 import { semaphoreScript } from './scripts/semaphore-script.js';

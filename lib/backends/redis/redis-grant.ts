@@ -1,6 +1,6 @@
 import type { Ms } from '../../common/system.js';
 import type { AcquireRequest, Grant, Owner } from '../backend.js';
-import type { LockKeys } from './scripts/keys.js';
+import type { LockKeys } from './scripts/companion-keys.js';
 import { fenceOf, saltOf } from './scripts/token.js';
 import type { Asker } from './waiting.js';
 

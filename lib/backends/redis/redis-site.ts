@@ -8,7 +8,7 @@ import type { RedisConfig } from './options.js';
 import type { Op } from './op.js';
 import type { Renewal } from './renewals.js';
 import type { Retries } from './retries.js';
-import type { LockKeys } from './scripts/keys.js';
+import type { LockKeys } from './scripts/companion-keys.js';
 import type { Salts } from './scripts/token.js';
 import type { Asker, QueuedWaiter, Told } from './waiting.js';
 

@@ -3,7 +3,7 @@ import { afterMicrotasks, type Ms } from '../../common/system.js';
 import type { LockKind } from '../backend.js';
 import type { Call, Calls } from './calls.js';
 import type { Op } from './op.js';
-import type { LockKeys } from './scripts/keys.js';
+import type { LockKeys } from './scripts/companion-keys.js';
 import { renewScript } from './scripts/renew-script.js';
 import type { Script } from './scripts/script.js';
 

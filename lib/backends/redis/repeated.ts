@@ -4,7 +4,7 @@ import type { Ms } from '../../common/system.js';
 import type { LockKind, Released } from '../backend.js';
 import type { Op, Retried } from './op.js';
 import type { RedisSite } from './redis-site.js';
-import type { LockKeys } from './scripts/keys.js';
+import type { LockKeys } from './scripts/companion-keys.js';
 
 /** Something to be freed. It is repeated until it is answered: a request may be lost with its connection. */
 abstract class Repeated implements Op, Retried {

@@ -5,7 +5,7 @@ import type { AcquireRequest, Grant, LockKind } from '../backend.js';
 import type { Op } from './op.js';
 import { RedisGrant } from './redis-grant.js';
 import type { RedisSite } from './redis-site.js';
-import type { LockKeys } from './scripts/keys.js';
+import type { LockKeys } from './scripts/companion-keys.js';
 import { memberOf, tokenOf } from './scripts/token.js';
 
 /**

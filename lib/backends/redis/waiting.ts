@@ -2,7 +2,7 @@ import type { LockError } from '../../common/errors.js';
 import type { Linked } from '../../common/linked-list.js';
 import type { Ms } from '../../common/system.js';
 import type { LockKind } from '../backend.js';
-import type { LockKeys } from './scripts/keys.js';
+import type { LockKeys } from './scripts/companion-keys.js';
 
 /** What an answer or a message says about a grant. */
 export interface Told {

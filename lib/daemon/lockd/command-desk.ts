@@ -54,10 +54,10 @@ export class CommandDesk {
     }
   }
 
-  /** How many commands this one costs, given how much there is to walk through. */
+  /** How many commands this one costs: a long name is decoded and hashed, and `who NAME` walks through all names. */
   weightOf(line: string): number {
-    const { registry } = this.state;
-    return line.startsWith('who ') ? 1 + (registry.size >> 6) : 1;
+    const walked = line.startsWith('who ') ? this.state.registry.size >> 6 : 0;
+    return 1 + (line.length >> 12) + walked;
   }
 
   private getShared(member: Member, name: string): number {

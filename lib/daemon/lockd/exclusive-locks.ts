@@ -1,6 +1,6 @@
 import { fromBytes, ownBytes, toBytes } from '../../protocol/bytes.js';
 import { LINE_CAP } from '../../protocol/limits.js';
-import { shortened } from '../../common/shortened.js';
+import { hashLongKey } from '../../common/hashed-key.js';
 import type { Ms } from '../../common/system.js';
 import type { Engine } from '../../core/engine.js';
 import type { FreedBy } from '../../core/observer.js';
@@ -13,7 +13,7 @@ import type { Member } from './member.js';
  * a longer one has the key that LockClient gives it.
  */
 export const keyOf = (name: string): string =>
-  name.length <= LINE_CAP ? name : toBytes(shortened(fromBytes(name), LINE_CAP));
+  name.length <= LINE_CAP ? name : toBytes(hashLongKey(fromBytes(name), LINE_CAP));
 
 /** An exclusive lock that a connection of this listener holds. */
 export class HeldLock implements Entry<HeldLock> {

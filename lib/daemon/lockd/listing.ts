@@ -1,13 +1,14 @@
 /** A long reply, piece by piece. Whoever does not finish it must call `return`. */
 export type Listing = Generator<string, void>;
 
-/** Replies of up to this many pieces are built at once. */
+/** Replies of up to this many pieces are built at once, unless they reach this many bytes before. */
 const AT_ONCE = 64;
+const BYTES_AT_ONCE = 16 * 1024;
 
 /** The reply as a text, if it is short. */
 export function unlessLong(listing: Listing): string | Listing {
   let text = '';
-  for (let pieces = 0; pieces < AT_ONCE; pieces++) {
+  for (let pieces = 0; pieces < AT_ONCE && text.length < BYTES_AT_ONCE; pieces++) {
     const { done, value } = listing.next();
     if (done) return text;
     text += value;

@@ -11,9 +11,11 @@ export class SharedLocks {
   /** @param most the largest number of names */
   constructor(private readonly most: number) {}
 
-  /** Names with a holder. */
+  /** Names with a holder. Walks through what connections that have gone have not been taken out of yet. */
   get size(): number {
-    return this.locks.size;
+    let { size } = this.locks;
+    for (const member of this.leaving) for (const lock of member.shared) if (isLeftBy(member, lock)) size--;
+    return size;
   }
 
   /** Returns the number of holders; 0 if there are as many names as are allowed. */
@@ -76,4 +78,14 @@ export class SharedLocks {
     lock.holders.delete(member);
     if (lock.holders.size === 0) this.locks.delete(lock);
   }
+}
+
+/** Whether all holders have gone, of whom this is the first: of several, only one counts the lock. */
+function isLeftBy(member: Member, { holders }: SharedLock): boolean {
+  let first: Member | undefined;
+  for (const holder of holders) {
+    if (!holder.isGone) return false;
+    first ??= holder;
+  }
+  return first === member;
 }

@@ -2,7 +2,7 @@ import type { Clock, Entropy } from '../../common/system.js';
 import { EngineDriver } from '../../core/driver.js';
 import { Engine } from '../../core/engine.js';
 import type { EngineObserver } from '../../core/observer.js';
-import { FencedTokens, fenceSeed } from '../../core/tokens.js';
+import { FencedTokens, type FenceSource, fenceSeed } from '../../core/tokens.js';
 import type { EngineOptions } from '../../core/types.js';
 import type { DaemonLogger } from './logger.js';
 import type { ResolvedServerOptions } from './options.js';
@@ -26,13 +26,17 @@ export const engineOptionsOf = (options: EngineSettings): EngineOptions => ({
   maxSubscriptions: options.maxSubscriptions,
 });
 
-/** Creates an engine from a server's options, and its driver: the only place in lib that does. */
+/**
+ * Creates an engine from a server's options, and its driver: the only place in lib that does.
+ * @param fences says which fences may be issued; default: those above the wall clock
+ */
 export function createEngine(
   options: EngineSettings,
   clock: Clock,
   entropy: Entropy,
   log: DaemonLogger,
   observer?: EngineObserver,
+  fences?: FenceSource,
 ): EngineDriver {
   const engine = new Engine(
     {
@@ -44,7 +48,7 @@ export function createEngine(
         }),
       observer,
     },
-    new FencedTokens(entropy, fenceSeed(clock.wall())),
+    new FencedTokens(entropy, fenceSeed(clock.wall()), fences),
     clock.now(),
   );
   return new EngineDriver(engine, clock);

@@ -59,6 +59,11 @@ export interface DflockdServerOptions extends HttpServerOptions {
   shutdownTimeout?: number | undefined;
   /** Whether closing a connection frees what it holds. Default true. */
   autoReleaseOnDisconnect?: boolean | undefined;
+  /**
+   * A file, created if there is none, that keeps fences rising across restarts even if the wall clock is set back. One
+   * daemon at a time can use it; needs `flock` or `perl`, and is refused on Windows. Default: none.
+   */
+  fenceStateFile?: string | undefined;
   /** Files in PEM format; give both or neither. */
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
@@ -82,9 +87,14 @@ export interface DflockdServerOptions extends HttpServerOptions {
 export type ResolvedServerSettings = {
   // Required<…> would leave `undefined` in, if the compiler distinguishes it from an absent option.
   readonly [
-    K in Exclude<keyof DflockdServerOptions, 'tlsCert' | 'tlsKey' | 'authToken' | 'authTokenFile' | 'lockdPort'>
+    K in Exclude<
+      keyof DflockdServerOptions,
+      'tlsCert' | 'tlsKey' | 'authToken' | 'authTokenFile' | 'fenceStateFile' | 'lockdPort'
+    >
   ]-?: Exclude<DflockdServerOptions[K], undefined>;
 } & {
+  /** Undefined: fences are not stored. */
+  readonly fenceStateFile: string | undefined;
   /** Undefined: there is no such port. */
   readonly lockdPort: number | undefined;
 };
@@ -121,6 +131,7 @@ const DEFAULTS = {
   writeTimeout: 5,
   shutdownTimeout: 30,
   autoReleaseOnDisconnect: true,
+  fenceStateFile: '',
   ...HTTP_DEFAULTS,
 } as const;
 
@@ -155,6 +166,10 @@ export const NUMBERS: Readonly<Record<NumberOption, NumberBounds>> = {
 
 /** Whether a text can only be a file path. */
 const isPath = (text: string): boolean => !/[\r\n]/.test(text) && (isAbsolute(text) || /^\.{1,2}[\\/]/.test(text));
+
+/** Empty: none. */
+const isFileName = (value: unknown): boolean =>
+  value === '' || (typeof value === 'string' && value.trim() !== '' && !value.includes('\0'));
 
 /** Results of `resolveServerOptions`, which are not checked again, nor are their files read again. */
 const RESOLVED = new WeakSet<object>();
@@ -197,15 +212,17 @@ class Resolution {
     if (httpHost !== '') this.checkHost('httpHost', httpHost);
     this.checkPorts();
     if (typeof autoReleaseOnDisconnect !== 'boolean') throw this.wrong('autoReleaseOnDisconnect', 'true or false');
+    if (!isFileName(this.all.fenceStateFile)) throw this.wrong('fenceStateFile', 'the path of a file');
     for (const name of TEXTS) {
       const value: unknown = this.all[name];
       if (value === undefined || typeof value === 'string') continue;
       if (name === 'authToken') throw new ConfigError(`${this.nameOf(name)} must be a string`);
       throw this.wrong(name, 'a string');
     }
-    const { tlsCert, tlsKey, authToken, authTokenFile, ...rest } = this.all;
+    const { tlsCert, tlsKey, authToken, authTokenFile, fenceStateFile, ...rest } = this.all;
     return Object.freeze({
       ...rest,
+      fenceStateFile: fenceStateFile || undefined,
       ...resolveLockdOptions(this.all, this.nameOf),
       httpHost: httpHost || host,
       httpSsePingInterval: ssePing(this.all.httpSsePingInterval, this.all.httpSessionIdleTimeout, this.nameOf),

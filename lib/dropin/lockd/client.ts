@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { brand } from '../../common/brand.js';
+import { microtask } from '../../common/system.js';
 import { LockdConnection } from './connection.js';
 import { IdentityExchange, LockExchange, NamingExchange, StatsExchange } from './exchanges.js';
 import { ListExchange } from './list-exchange.js';
@@ -51,10 +52,17 @@ export class LockdClient extends EventEmitter {
   constructor(options: LockdConnectOptions) {
     super();
     this.#connection = new LockdConnection(connectConfig(options), {
-      onConnect: () => void this.emit('connect'),
+      onConnect: () => this.#announce('connect'),
+      onError: (error) => this.#announce('error', error),
+      onClose: (wasAsked) => void (wasAsked || this.#announce('close')),
+    });
+  }
+
+  /** What a listener throws is uncaught, but disturbs neither calls nor other events. */
+  #announce(event: string, ...values: unknown[]): void {
+    microtask(() => {
       // Without a listener, an `error` event would throw. Calls have been told.
-      onError: (error) => void (this.listenerCount('error') > 0 && this.emit('error', error)),
-      onClose: (wasAsked) => void (wasAsked || this.emit('close')),
+      if (this.listenerCount(event) > 0) this.emit(event, ...values);
     });
   }
 

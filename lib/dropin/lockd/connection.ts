@@ -11,7 +11,13 @@ import type { ConnectConfig } from './options.js';
 
 /** The deadlines of all connections, on a single timer. The sockets keep the process alive. */
 const patience = new Alarms(systemClock);
+/**
+ * After this much silence, the kernel asks whether the server is still there. This package's server waits longer, so that
+ * a client that is cut off learns of it before others get its locks.
+ */
+const KEEP_ALIVE_MS: Ms = 30_000;
 
+/** They must not throw. */
 export interface ConnectionEvents {
   onConnect(): void;
   onError(error: Error): void;
@@ -44,7 +50,7 @@ export class LockdConnection implements Alarm {
   ) {
     const { host, port, timeoutMs } = config;
     this.label = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-    this.socket = connect({ host, port, noDelay: true, keepAlive: true });
+    this.socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS });
     this.socket.on('connect', () => this.onConnect());
     this.socket.on('data', (chunk: Buffer) => this.onData(chunk));
     this.socket.on('error', (error) => this.onError(error));
@@ -62,9 +68,9 @@ export class LockdConnection implements Alarm {
   disconnect(closed: () => void): void {
     if (this.isClosed) return closed();
     this.closed.push(closed);
-    if (this.wasAsked) return;
+    if (this.over) return; // it is closing already
     this.wasAsked = true;
-    this.over ??= this.unavailable('the client has disconnected');
+    this.over = this.unavailable('the client has disconnected');
     this.failQueue(this.over);
     if (!this.isConnected) return void this.socket.destroy();
     this.socket.end();
@@ -88,11 +94,15 @@ export class LockdConnection implements Alarm {
 
   private onData(chunk: Buffer): void {
     this.lines.push(chunk.toString('latin1'));
-    // A list may be long: only silence counts.
-    if (this.current && !this.wasAsked) this.expect(this.current.silenceMs ?? this.config.readTimeoutMs);
+    const { current } = this;
+    let isProgress = false;
     for (let line = this.lines.next(); line !== undefined && !this.isClosed; line = this.lines.next()) {
-      if (line !== '') this.take(fromBytes(line));
+      if (line === '') continue;
+      isProgress = true;
+      this.take(fromBytes(line));
     }
+    // A list may be long: it is late only if nothing more of it comes.
+    if (isProgress && current && this.current === current && !this.wasAsked) this.expectAnswer(current);
     if (this.lines.isOverlong) this.end(new ProtocolError('a line of the lockd server is too long'));
   }
 
@@ -119,7 +129,7 @@ export class LockdConnection implements Alarm {
     if (!exchange) return;
     this.current = exchange;
     this.socket.write(exchange.request);
-    this.expect(exchange.silenceMs ?? this.config.readTimeoutMs);
+    this.expectAnswer(exchange);
   }
 
   private onLate(): void {
@@ -164,6 +174,10 @@ export class LockdConnection implements Alarm {
 
   private unavailable(message: string, cause?: Error): LockUnavailableError {
     return new LockUnavailableError(message, { server: this.label, cause });
+  }
+
+  private expectAnswer({ silenceMs }: Exchange): void {
+    this.expect(silenceMs ?? this.config.readTimeoutMs);
   }
 
   private expect(ms: Ms): void {

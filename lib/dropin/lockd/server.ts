@@ -18,7 +18,7 @@ export class LockdServer extends EventEmitter {
     super();
     this.#server = new Server(listenConfig(options));
     void this.#server.listen().then(
-      () => void this.emit('ready'),
+      () => microtask(() => void this.emit('ready')),
       // An error that nobody listens for is uncaught, as with Node's servers.
       (error: unknown) => microtask(() => void this.emit('error', error)),
     );

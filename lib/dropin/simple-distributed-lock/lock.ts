@@ -1,7 +1,7 @@
 import { runScript } from '../../backends/redis/drivers/run-script.js';
 import { replyCode, typedError } from '../../backends/redis/drivers/redis-errors.js';
 import type { RedisClient } from '../../backends/redis/drivers/recognise.js';
-import { lockKeys } from '../../backends/redis/scripts/keys.js';
+import { lockKeys } from '../../backends/redis/scripts/companion-keys.js';
 import { lockScript } from '../../backends/redis/scripts/lock-script.js';
 import { renewScript } from '../../backends/redis/scripts/renew-script.js';
 import { clientId, memberOf, Salts, tokenOf } from '../../backends/redis/scripts/token.js';

@@ -2,7 +2,7 @@ import { Observable, type Subscriber } from 'rxjs';
 
 /**
  * A hot stream: subscribers receive later events, never an error, and completion when it closes. Without subscribers,
- * emitting costs one comparison. RxJS keeps an error thrown by one subscriber from the others.
+ * callers that ask `observed` first pay one comparison: lock-acquirer.ts, holds.ts and held-lock.ts. RxJS keeps an error thrown by one subscriber from the others.
  */
 export class EventHub<E> {
   private readonly subscribers = new Set<Subscriber<E>>();

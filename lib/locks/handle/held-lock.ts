@@ -11,7 +11,7 @@ import { HolderSignal } from './holder-signal.js';
 import { LockGrant } from './lock-grant.js';
 import { jsonOf } from './lock-json.js';
 import { endAll, renewAll } from './leases.js';
-import { type Fate, lossOf } from './loss.js';
+import { type Fate, lossOf } from './lock-lost-error.js';
 import { JoinedLock, type Whole } from './joined-lock.js';
 import { releaseAll, releaseLeases } from './release-all.js';
 import { HoldLimit } from './hold-limit.js';
@@ -128,7 +128,7 @@ export class HeldLock implements Whole, LeaseHolder {
 
   limitTo(maxHoldMs: Ms): void {
     if (this.#fate.is !== 'held') return;
-    this.#limit = new HoldLimit(this.#keeper, this.#leases, this.#start.since + maxHoldMs, () => this.overdue());
+    this.#limit = new HoldLimit(this.#keeper, this.#leases, this.#start.since, maxHoldMs, () => this.overdue());
   }
 
   async settle(): Promise<LockLostError | undefined> {
@@ -239,7 +239,7 @@ export class HeldLock implements Whole, LeaseHolder {
     return this.#told;
   }
 
-  /** The holder may still be working: it is told, and then has the last lease to stop. */
+  /** `maxHoldS` is over. The holder may still be working: it is told, and then has the last lease to stop. */
   private overdue(): void {
     if (this.#fate.is !== 'held' || this.#leases.every((lease) => lease.ended)) return;
     endAll(this.#leases);

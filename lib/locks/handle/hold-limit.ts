@@ -26,20 +26,27 @@ export class HoldLimit implements Alarm {
   due: Ms = Infinity;
   slot = -1;
   private state: LimitState = 'running';
+  /** When the body becomes overdue; Infinity once the hold has ended otherwise. */
+  private endsAt: Ms;
 
-  /** @param overdue tells the holder and calls lapse() */
+  /**
+   * @param since when the lock was granted
+   * @param overdue tells the holder and calls lapse()
+   */
   constructor(
     private readonly keeper: LeaseKeeper,
     private readonly leases: readonly Lease[],
-    private at: Ms,
+    since: Ms,
+    maxHoldMs: Ms,
     private readonly overdue: () => void,
   ) {
-    keeper.alarms.set(this, at);
+    this.endsAt = since + maxHoldMs;
+    keeper.alarms.set(this, this.endsAt);
   }
 
   /** 0 once the time is up, whether or not the alarm has rung; Infinity once the hold has ended otherwise. */
   get remainingMs(): Ms {
-    return Math.max(0, this.at - this.keeper.clock.now());
+    return Math.max(0, this.endsAt - this.keeper.clock.now());
   }
 
   /** Checks the limit now, in case a stall has delayed the alarm. */
@@ -54,7 +61,7 @@ export class HoldLimit implements Alarm {
 
   /** The hold has ended otherwise. */
   cancel(): void {
-    this.at = Infinity;
+    this.endsAt = Infinity;
     this.end();
   }
 

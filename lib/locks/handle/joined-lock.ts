@@ -5,7 +5,7 @@ import type { Ms } from '../../common/system.js';
 import type { HeldGrant } from '../events/events.js';
 import { runWithLockIn } from './current-lock.js';
 import type { Hold, LockedCall, LockEntry, Origin } from './hold.js';
-import { lossOfPart } from './loss.js';
+import { lossOfPart } from './lock-lost-error.js';
 
 /** A lock as its parts see it. */
 export interface Whole extends Hold {

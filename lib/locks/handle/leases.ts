@@ -1,7 +1,7 @@
 import { LockLostError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 import type { Lease } from '../lease/lease.js';
-import { lossOf } from './loss.js';
+import { lossOf } from './lock-lost-error.js';
 
 export function endAll(leases: readonly Lease[]): void {
   for (const lease of leases) lease.end();

@@ -31,7 +31,7 @@ export interface HostOf<L> {
   forget(lease: L): void;
 }
 
-/** Whether a lease renews itself, or only on request. */
+/** Whether a lease renews itself, or only on request: the option `autoRenew`. */
 export type Renewals = 'auto' | 'manual';
 
 export const NOBODY: HolderOf<unknown> = { renewed: () => undefined, draining: () => undefined, lost: () => undefined };

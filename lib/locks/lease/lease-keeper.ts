@@ -2,13 +2,12 @@ import type { Grant, LockBackend, Owner } from '../../backends/backend.js';
 import { failureOf, isProof } from '../../backends/guarded-backend.js';
 import { Alarms } from '../../common/alarms.js';
 import { ServerDrainingError } from '../../common/errors.js';
-import { LinkedList } from '../../common/linked-list.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import { ClockWatch } from './clock-watch.js';
 import { LeaseAlarms } from './lease-alarms.js';
 import { Lease } from './lease.js';
 import type { HostOf, LeaseBackend, Renewals } from './lease-host.js';
-import { type Bunch, stopListening } from './owners.js';
+import { type Bunch, bunchOf, stopListening } from './lost-owners.js';
 import { RenewalQueue } from './renewal-queue.js';
 import { renewalDelay } from './renewal-times.js';
 
@@ -93,24 +92,10 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements HostOf
   private bunchFor(grant: Grant): Bunch<Lease> {
     try {
       if (!isProof(grant)) throw new TypeError('validFrom and leaseMs must be numbers');
-      return this.bunchOf(grant.owner);
+      return bunchOf(this.bunches, grant.owner);
     } catch (error) {
       this.backend.abandon(grant);
       throw failureOf(grant.server, 'a grant', error);
     }
-  }
-
-  private bunchOf(owner: Owner): Bunch<Lease> {
-    let bunch = this.bunches.get(owner);
-    if (!bunch) {
-      const leases = new LinkedList<Lease>();
-      // The leases of an owner are lost in the turn in which the owner is (rule 1).
-      const unsubscribe = owner.onLost((reason, error) => {
-        for (const lease of [...leases]) lease.lose(reason, error);
-      });
-      bunch = { leases, unsubscribe };
-      this.bunches.set(owner, bunch);
-    }
-    return bunch;
   }
 }

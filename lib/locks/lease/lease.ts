@@ -5,9 +5,9 @@ import { LockLostError, type LossReason, type ServerDrainingError } from '../../
 import { rejected } from '../../common/rejected.js';
 import type { Ms } from '../../common/system.js';
 import { type HolderOf, type HostOf, NOBODY, type Renewals } from './lease-host.js';
-import type { Bunch } from './owners.js';
+import type { Bunch } from './lost-owners.js';
 import type { Renewable } from './renewal-queue.js';
-import { nextAttempt, plannedRenewal, shortened } from './renewal-times.js';
+import { certainLease, nextAttempt, plannedRenewal } from './renewal-times.js';
 import type { Planned, RenewalGroup } from './renewal-wheel.js';
 import { reasonOfLoss, sureUntil } from './sure-until.js';
 import { WhileLive } from './while-live.js';
@@ -242,7 +242,7 @@ export class Lease implements Alarm, Planned, Proof, Renewable {
     this.renewal = 'sent';
     const proof = this.ask();
     if (this.state === 'live') {
-      this.leaseMs = shortened(this, now, this.askMs);
+      this.leaseMs = certainLease(this, now, this.askMs);
       // Hardly any is still under way when its time comes. A first one, in its short lease, is alone.
       if (told) this.arm();
       else this.keeper.times.plan(this, this.sureUntil, this.sureUntil - now);

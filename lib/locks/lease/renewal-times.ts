@@ -27,6 +27,6 @@ export const nextAttempt = (now: Ms, sureUntil: Ms): Ms => now + Math.max(MIN_RE
  * The lease that is certain once one of `askMs` (0: the default) has been requested. If that is shorter than what remains, it
  * counts from now on: the server may have applied it even if its reply is lost.
  */
-export function shortened({ validFrom, leaseMs }: Proof, now: Ms, askMs: Ms): Ms {
+export function certainLease({ validFrom, leaseMs }: Proof, now: Ms, askMs: Ms): Ms {
   return Math.min(leaseMs, now + (askMs || MIN_DEFAULT_MS) - validFrom);
 }

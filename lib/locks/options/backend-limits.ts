@@ -1,6 +1,6 @@
 import type { Capabilities, LockBackend } from '../../backends/backend.js';
 import { checkNumber, checkObject, wrong } from '../../common/option-checks.js';
-import { HASH_BYTES } from '../../common/shortened.js';
+import { HASH_BYTES } from '../../common/hashed-key.js';
 import { shown } from '../../common/shown.js';
 import type { Ms } from '../../common/system.js';
 

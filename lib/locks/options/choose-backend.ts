@@ -3,9 +3,13 @@ import type { RemoteConfig } from '../../backends/dflockd/lanes/config.js';
 import { GuardedBackend } from '../../backends/guarded-backend.js';
 import { resolveRemote } from '../../backends/dflockd/options.js';
 import { RemoteBackend } from '../../backends/dflockd/remote.js';
-import { type EmbeddedConfig, type ShownEmbedded, shownEmbedded } from '../../backends/embedded/embedded-config.js';
 import { EmbeddedBackend } from '../../backends/embedded/embedded.js';
-import { resolveEmbedded } from '../../backends/embedded/options.js';
+import {
+  type EmbeddedConfig,
+  resolveEmbedded,
+  type ShownEmbedded,
+  shownEmbedded,
+} from '../../backends/embedded/options.js';
 import { ConfigError, LockError } from '../../common/errors.js';
 import { wrong } from '../../common/option-checks.js';
 import { shared } from '../../common/shared-state.js';

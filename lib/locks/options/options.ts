@@ -1,10 +1,10 @@
 import type { BackendFactory, LockBackend } from '../../backends/backend.js';
 import type { RemoteOptions, ServerAddress } from '../../backends/dflockd/options.js';
-import type { EmbeddedOptions } from '../../backends/embedded/embedded-options.js';
+import type { EmbeddedOptions } from '../../backends/embedded/options.js';
 import type { Clock, Entropy } from '../../common/system.js';
 import type { ServerStats } from '../../protocol/server-stats.js';
 
-export type { EmbeddedOptions } from '../../backends/embedded/embedded-options.js';
+export type { EmbeddedOptions } from '../../backends/embedded/options.js';
 export type { RemoteOptions, ServerAddress, ShardingStrategy } from '../../backends/dflockd/options.js';
 
 /** One key, or several that are acquired all or none, in the same order everywhere. */

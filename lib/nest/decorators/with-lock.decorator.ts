@@ -25,5 +25,6 @@ export function WithLock<T extends object, M extends AnyMethod, const S extends 
   key: KeyOf<T, M, S>,
   ...options: WithLockArgs<M, T>
 ): LockDecorator<T, M> {
+  // The key is compiled in compile-key.ts, and the options are checked in lock-plan.ts.
   return lockMethod('@WithLock', key, options[0]) as LockDecorator<T, M>;
 }

@@ -1,5 +1,6 @@
 import { ConfigError, LockKeyError } from '../../common/errors.js';
-import { checkCount, checkKey, delimitersOf, encodeKeyValue } from '../../locks/options/keys.js';
+import { delimitersOf, encodeKeyValue } from '../../locks/options/lock-key.js';
+import { checkCount, checkKey } from '../../locks/options/keys.js';
 import type { LockKey } from '../../locks/options/options.js';
 import { located, MESSAGES } from '../shared/dflockd.messages.js';
 
@@ -86,8 +87,8 @@ function compileTemplate(where: string, key: string): TemplateMaker {
   return blaming((_, args) =>
     literals.reduce((made, literal, index) => {
       const { steps, name, member } = fields[index - 1]!;
-      // If an argument or a property is missing, the value is undefined; encodeKeyValue refuses it and names the path.
       const value = steps.reduce<any>((at, step) => at?.[step], args);
+      if (value === undefined) throw new LockKeyError(MESSAGES.missingValue(name, key));
       return made + encodeKeyValue(value, delimiters, name, member) + literal;
     }),
   );

@@ -1,6 +1,6 @@
 import { resultAfter } from '../../locks/lock-scope.js';
 import type { AnyFunction } from './decorated-method.js';
-import { refuseLiveResult } from './refuse-live-result.js';
+import { refuseLiveResult } from './refused-method-results.js';
 import type { LockPlan } from './lock-plan.js';
 import { holdWhileRead, streamIn } from './locked-stream.js';
 import { runnerFor } from './runner-lookup.js';

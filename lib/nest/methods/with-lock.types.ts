@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { AcquireTimeoutError } from '../../common/errors.js';
-import type { KeyValue } from '../../locks/options/keys.js';
+import type { KeyValue } from '../../locks/options/lock-key.js';
 import type { LockTimes, LockKey } from '../../locks/options/options.js';
 
 /** Any method. */

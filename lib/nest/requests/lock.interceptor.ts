@@ -27,7 +27,10 @@ interface Lock {
   readonly runner: PlanRunner;
 }
 
-/** Acquires the locks of `@LockRequest`, which applies it. Without that decorator it does nothing. */
+/**
+ * Acquires the locks of `@LockRequest`, which applies it; RequestLock decides when they are released. Without that
+ * decorator it does nothing.
+ */
 @Injectable()
 export class LockInterceptor implements NestInterceptor, OnModuleInit {
   private readonly refs = new Map<string, Promise<ServiceRef | undefined>>();

@@ -35,6 +35,8 @@ export const MESSAGES = {
     `${where}: {${path}} in the key template ${show(key)} is not a path into the arguments; write {0}, {1}, {0.id}, …`,
   touchingPlaceholders: (where: string, key: string) =>
     `${where}: the key template ${show(key)} has adjacent placeholders, so different values could produce the same key; put a character between them`,
+  missingValue: (placeholder: string, key: string) =>
+    `${placeholder} in the key template ${show(key)} is undefined: the call has no such argument or property`,
   cronTemplate: (key: string) =>
     `the key ${show(key)} has a placeholder, but a cron method is called without arguments`,
   badKeyResult: (where: string, value: unknown) =>

@@ -1,7 +1,6 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Reply } from '../../support/redis/connection.js';
 import { RedisServer } from '../../support/redis/server.js';
 import { Child } from '../lab/child.js';
 import type { Arena } from '../lab/round.js';
@@ -131,9 +130,12 @@ export class RedisArena implements Arena {
     else await rm(this.folder, { recursive: true, force: true });
   }
 
-  private async tell(...command: readonly string[]): Promise<Reply> {
-    this.redis.resume();
-    return this.redis.command(...command);
+  /** Waits for a restart, during which Redis refuses commands. */
+  private tell(...command: readonly string[]): Promise<void> {
+    return this.change(async () => {
+      this.redis.resume();
+      await this.redis.command(...command);
+    });
   }
 
   private change(how: () => Promise<void>): Promise<void> {

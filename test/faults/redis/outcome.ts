@@ -53,15 +53,27 @@ const definite = (values: readonly (number | undefined)[]): number[] => values.f
 const toldOf = (outcomes: readonly Outcome[]): number[] => definite(outcomes.map(({ told }) => told));
 const rivalsOf = (outcomes: readonly Outcome[]): number[] => definite(outcomes.map(({ rival }) => rival));
 
-/** When holders were told and the rival got in, in the middle. */
-function times(outcomes: readonly Outcome[]): string {
+/** When holders were told, in the middle. @param details about all of them */
+function news(outcomes: readonly Outcome[], details: readonly string[] = []): string {
   const told = toldOf(outcomes);
-  const rivals = rivalsOf(outcomes);
+  if (told.length === 0) return 'never told';
   const never = outcomes.length - told.length;
-  const count = never === 0 || told.length === 0 ? '' : ` (${never} of ${outcomes.length} never)`;
-  const news = told.length === 0 ? 'never told' : `told after ${duration(median(told))}${count}`;
-  const rival = rivals.length === 0 ? 'no rival in' : `rival in after ${duration(median(rivals))}`;
-  return `${news}, ${rival}`;
+  const all = never === 0 ? details : [...details, `${never} of ${outcomes.length} never`];
+  return `told after ${duration(median(told))}${all.length > 0 ? ` (${all.join(', ')})` : ''}`;
+}
+
+/** When the rival got in, in the middle. */
+function rivalIn(outcomes: readonly Outcome[]): string {
+  const rivals = rivalsOf(outcomes);
+  return rivals.length === 0 ? 'no rival in' : `rival in after ${duration(median(rivals))}`;
+}
+
+const times = (outcomes: readonly Outcome[]): string => `${news(outcomes)}, ${rivalIn(outcomes)}`;
+
+/** The same, with the longest time until somebody was told. */
+function newsAtMost(outcomes: readonly Outcome[]): string {
+  const told = toldOf(outcomes);
+  return news(outcomes, told.length > 0 ? [`at most ${duration(Math.max(...told))}`] : []);
 }
 
 /** The holder knows before the rival does. */
@@ -71,7 +83,10 @@ export function toldFirst(outcomes: readonly Outcome[]): Judgement {
     ({ key, believed, rival }) => `${key}: believed for ${duration(believed)}, rival in after ${duration(rival!)}`,
   );
   if (rivalsOf(outcomes).length < outcomes.length) violations.push('the rival has not got all the keys');
-  return { cell: `${times(outcomes)}: first in ${outcomes.length - late.length} of ${outcomes.length}`, violations };
+  return {
+    cell: `${times(outcomes)}: told first in ${outcomes.length - late.length} of ${outcomes.length}`,
+    violations,
+  };
 }
 
 /** After the process stood still, the first read is the truth. */
@@ -95,11 +110,11 @@ export function toldAtReconnect(outcomes: readonly Outcome[], mostNs: number): J
   const after = outcomes.map(({ key, told = Infinity, connected = NaN, stalled }) => ({
     ...{ key, ns: told - connected, late: !(told - connected - stalled <= mostNs) },
   }));
-  const { cell } = toldWithin(outcomes, Infinity, 'each');
   const late = after.filter((one) => one.late);
   const known = outcomes.some(({ connected }) => connected !== undefined);
+  const since = `, ${duration(median(after.map(({ ns }) => ns)))} after the reconnect`;
   return {
-    cell: known ? `${cell}; ${duration(median(after.map(({ ns }) => ns)))} after the reconnect` : cell,
+    cell: `${newsAtMost(outcomes)}${known ? since : ''}; ${rivalIn(outcomes)}`,
     violations: late.map(({ key, ns }) => `${key}: told ${duration(ns)} after the reconnect`),
   };
 }
@@ -113,8 +128,7 @@ export function toldWithin(outcomes: readonly Outcome[], mostNs: number, of: 'ea
   const running = outcomes.flatMap(({ told, stalled }) => (told === undefined ? [] : [told - stalled]));
   const late = (of === 'each' ? Math.max(...running) : median(running)) > mostNs;
   const violations = told.length < outcomes.length ? [`${outcomes.length - told.length} were never told`] : [];
-  const worst = told.length > 0 ? `, at most ${duration(Math.max(...told))}` : '';
-  const cell = `${times(outcomes)}${worst}`;
+  const cell = `${newsAtMost(outcomes)}; ${rivalIn(outcomes)}`;
   if (late)
     violations.push(`${cell}; without stalls ${duration(median(running))}, at most ${duration(Math.max(...running))}`);
   return { cell, violations };

@@ -41,7 +41,7 @@ export function lostReplies(): Promise<Row> {
     const evidence = await scene.logs();
     const granted = evidence.holds.length;
     const inVain = evidence.lives[0]!.grants.length - granted;
-    const measured = `${CASES.length} callers answered, the last after ${longest.toFixed(0)} ms; ${inVain} grants that nobody got, none left`;
+    const measured = `${CASES.length} callers answered, the last after ${longest.toFixed(0)} ms; ${inVain} grants reached no caller; none of them stayed held`;
     const fault = `reply lost after the grant: cut at every byte of request and reply, by reset, FIN, silence`;
     return scene.row(fault, 'no leaked grant; caller answered by its deadline', CASES.length, measured);
   });

@@ -38,7 +38,7 @@ export function lostRenewals(runs: number): Promise<Row> {
       'a holder was told after the daemon had freed its lock',
     );
     const measured = `told ${ms(-middle(windows))} ms before, at least ${ms(-largest(windows))} ms`;
-    const fault = 'first renewal after a wait lost (black hole at the grant)';
+    const fault = 'the first renewal after a wait is lost (black hole at the grant)';
     return scene.row(fault, 'told before the daemon frees the lock', runs, measured);
   });
 }

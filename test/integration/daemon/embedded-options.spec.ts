@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { EmbeddedBackend } from '../../../lib/backends/embedded/embedded.js';
-import type { EmbeddedOptions } from '../../../lib/backends/embedded/embedded-options.js';
+import type { EmbeddedOptions } from '../../../lib/backends/embedded/options.js';
 import { AuthError, ConfigError } from '../../../lib/common/errors.js';
 import { systemClock, systemEntropy } from '../../../lib/common/system.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';

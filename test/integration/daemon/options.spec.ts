@@ -28,6 +28,7 @@ describe('options (spec 8)', () => {
       writeTimeout: 5,
       shutdownTimeout: 30,
       autoReleaseOnDisconnect: true,
+      fenceStateFile: undefined,
     });
   });
 
@@ -37,6 +38,12 @@ describe('options (spec 8)', () => {
 
   it('that are undefined count as not given', () => {
     expect(new DflockdServer({ port: undefined, authToken: undefined }).options.port).toBe(6388);
+  });
+
+  it('fenceStateFile is the path of a file', () => {
+    for (const value of [' ', 'a\0b', 7, null, true, {}])
+      expect(make({ fenceStateFile: value })).toThrow(/fenceStateFile.*path/);
+    expect(new DflockdServer({ fenceStateFile: '/var/lib/fences' }).options.fenceStateFile).toBe('/var/lib/fences');
   });
 
   const POSITIVE = ['defaultLeaseTtl', 'leaseSweepInterval', 'gcInterval', 'maxLocks', 'readTimeout'];

@@ -71,4 +71,38 @@ describe('a process with the drop-in', () => {
     `);
     expect(out).toBe('true\n');
   });
+
+  it('answers the calls of a lockd client whose listeners throw, and emits all its events', async () => {
+    const { code, out } = await run(`
+      const { once } = await import('node:events');
+      const lockd = { ...(await ROOM('dropin/lockd/client.js')), ...(await ROOM('dropin/lockd/server.js')) };
+      let thrown = 0;
+      process.on('uncaughtException', () => thrown++);
+      const throwing = (tcp) => {
+        const client = lockd.connect({ tcp });
+        const events = [];
+        for (const name of ['connect', 'error', 'close']) {
+          client.on(name, () => {
+            events.push(name);
+            throw new Error(name);
+          });
+        }
+        return { client, events };
+      };
+      const server = lockd.listen({ tcp: 0 });
+      await once(server, 'ready');
+      const { port } = server.address();
+      const one = throwing(port);
+      console.log(await one.client.get('a'));
+      await server.destroy();
+      while (!one.events.includes('close')) await new Promise((resolve) => setImmediate(resolve));
+      const other = throwing(port);
+      console.log(await other.client.get('a').catch(({ code }) => code));
+      await other.client.disconnect();
+      await new Promise((resolve) => setImmediate(resolve));
+      console.log(one.events.join(), other.events.join(), thrown);
+    `);
+    expect(out).toBe('1\nUNAVAILABLE\nconnect,close error,close 4\n');
+    expect(code).toBe(0);
+  });
 });

@@ -13,6 +13,7 @@ import {
   type LockdServer,
 } from '../../../lib/entries/lockd.js';
 import { inTime, until } from '../../support/until.js';
+import { canReadTimers, keepAliveMs } from './harness.js';
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -114,6 +115,14 @@ describe('the client of lockd', () => {
     expect(await called((cb) => a.dump('x', cb))).toEqual([null, addressA]);
     expect(await called((cb) => a.dumpShared('s', cb))).toEqual([null, [addressA, 'b b']]);
     expect(await called((cb) => a.listClients(cb))).toEqual([null, expect.anything()]);
+  });
+
+  it('notices a lost server before that gives the locks to others', async () => {
+    if (!canReadTimers) return;
+    const client = clientOf(tcp);
+    const { addr } = await client.getName();
+    // The server asks after 60 s of silence, and both sides ask for 10 s.
+    expect(await keepAliveMs(Number(addr.split(':')[1]), server.address()!.port)).toBeLessThanOrEqual(30_000);
   });
 
   it('reads the counters, without waiting for more', async () => {
@@ -281,6 +290,22 @@ describe('a server that misbehaves', () => {
     late!.write('1 Lock Get Success: A\n');
     await closed;
     await expect(client.get('C')).rejects.toBeInstanceOf(LockUnavailableError);
+  });
+
+  it.each([
+    ['empty lines', '\n'],
+    ['a line that does not end', '1'],
+  ])('a server that sends only %s has not answered', async (_, piece) => {
+    let drip: NodeJS.Timeout | undefined;
+    ends.push(() => clearInterval(drip));
+    const tcp = await scripted((_chunk, socket) => void (drip ??= setInterval(() => socket.write(piece), 10)));
+    const late = { message: 'Expected 1 line but got 0' };
+    for (const call of ['get', 'dump'] as const) {
+      const client = clientOf(tcp, { readTimeout: 100 });
+      await expect(inTime<unknown>(client[call]('A'), 'the call', 5_000)).rejects.toMatchObject(late);
+      clearInterval(drip);
+      drip = undefined;
+    }
   });
 
   it.each([

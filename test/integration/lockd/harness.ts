@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { afterEach } from '@jest/globals';
 import { LockdServer, type LockdServerOptions } from '../../../lib/daemon/lockd/lockd-server.js';
@@ -66,3 +67,23 @@ export function useLockd() {
 /** Until the server has noticed that only so many connections are left. */
 export const left = (server: LockdServer, connections: number): Promise<unknown> =>
   until(() => server.connections === connections, `${connections} connections`);
+
+const SOCKETS = '/proc/net/tcp';
+/** Only Linux shows the timers of its sockets. */
+export const canReadTimers = existsSync(SOCKETS);
+
+/** The time until the kernel asks, on the side of port `here`, whether the other side is still there. */
+export async function keepAliveMs(here: number, there: number): Promise<number> {
+  const hex = (port: number): string => `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  // The kernel's number of the timer, and when it ends, in hundredths of a second.
+  const timer = (): readonly string[] => {
+    const rows = readFileSync(SOCKETS, 'latin1').split('\n');
+    const row = rows
+      .map((line) => line.trim().split(/\s+/))
+      .find(([, a, b]) => a?.endsWith(hex(here)) && b?.endsWith(hex(there)));
+    return row![5]!.split(':');
+  };
+  // Before, the kernel waits for an acknowledgement.
+  const [, ends] = await until(() => (timer()[0] === '02' ? timer() : undefined), 'the timer of keepalive');
+  return parseInt(ends!, 16) * 10;
+}

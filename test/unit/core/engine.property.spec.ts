@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Ms } from '../../../lib/common/system.js';
 import { DEFAULT_ENGINE_OPTIONS, type Answer } from '../../../lib/core/types.js';
-import { fenceOf } from '../../../lib/protocol/token.js';
+import { fenceOf } from '../../../lib/protocol/fence-of-token.js';
 import { CountingObserver } from '../../support/counting-observer.js';
 import { type Asked, EngineHarness, lock, type Peer, sem, START, type Target } from '../../support/engine-harness.js';
 import { checkInvariants, footprint, occupancy } from '../../support/engine-invariants.js';

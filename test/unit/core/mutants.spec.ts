@@ -55,20 +55,20 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'a try on a full queue times out (4.2, step 4 before 5)',
     file: 'engine.ts',
-    from: '} else if (res.isQueueFull(this.options.maxWaiters)) {\n      this.refuse(session, op, MAX_WAITERS);\n    } else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);',
-    to: '} else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);\n    } else if (res.isQueueFull(this.options.maxWaiters)) {\n      this.refuse(session, op, MAX_WAITERS);',
+    from: '} else if (this.isQueueFull(res)) {\n      this.refuse(session, op, MAX_WAITERS);\n    } else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);',
+    to: '} else if (cmd.waitMs <= 0) {\n      session.sink.reply(op, TIMEOUT);\n    } else if (this.isQueueFull(res)) {\n      this.refuse(session, op, MAX_WAITERS);',
   },
   {
     name: 'only one head is served when several slots become free (4.3)',
     file: 'granting.ts',
-    from: 'while (!this.draining && res.queue.head && res.hasFreeSlot) {',
-    to: 'for (let n = 0; n < 1 && !this.draining && res.queue.head && res.hasFreeSlot; n++) {',
+    from: 'while (!this.draining && res.queue.head && hasFreeSlot(res)) {',
+    to: 'for (let n = 0; n < 1 && !this.draining && res.queue.head && hasFreeSlot(res); n++) {',
   },
   {
     name: 'max-waiters lets one too many in (4.7)',
-    file: 'resource.ts',
-    from: 'this.queue.size >= maxWaiters',
-    to: 'this.queue.size > maxWaiters',
+    file: 'granting.ts',
+    from: 'res.queue.size >= maxWaiters',
+    to: 'res.queue.size > maxWaiters',
   },
   {
     name: 'who waited gets the default lease (4.4)',
@@ -297,6 +297,30 @@ const MUTATIONS: Mutation[] = [
     to: '',
   },
   {
+    name: 'who cannot be granted for want of a fence is not told (10.1)',
+    file: 'granting.ts',
+    from: 'if (op !== undefined) session.sink.reply(op, NO_FENCE);',
+    to: '',
+  },
+  {
+    name: 'a place that is given up for want of a fence keeps its state (10.1)',
+    file: 'granting.ts',
+    from: 'if (waiter.ticket) session.tickets.delete(res);',
+    to: '',
+  },
+  {
+    name: 'a key that was refused for want of a fence is never forgotten (4.7, 10.1)',
+    file: 'engine.ts',
+    from: 'this.table.settle(res, now);\n    session.sink.reply(op, NO_FENCE);',
+    to: 'session.sink.reply(op, NO_FENCE);',
+  },
+  {
+    name: 'a range of fences has one more than the source has given (10.1)',
+    file: 'tokens.ts',
+    from: 'this.left = range.count;',
+    to: 'this.left = range.count + 1;',
+  },
+  {
     name: 'a listener hears a signal once for each of its patterns (6.3)',
     file: 'signal-hub.ts',
     from: 'if (served?.has(session)) {',
@@ -371,8 +395,8 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'a place that is left is not observed',
     file: 'granting.ts',
-    from: 'if (this.observer) this.tellLeft(',
-    to: 'if (this.observer && waiter.ticket) this.tellLeft(',
+    from: 'this.table.settle(waiter.res, now);\n    if (this.observer) this.tellLeft(',
+    to: 'this.table.settle(waiter.res, now);\n    if (this.observer && waiter.ticket) this.tellLeft(',
   },
 ];
 

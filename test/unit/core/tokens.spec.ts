@@ -1,14 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Entropy } from '../../../lib/common/system.js';
 import { FencedTokens, fenceSeed } from '../../../lib/core/tokens.js';
-import { fenceOf } from '../../../lib/protocol/token.js';
+import { fenceOf } from '../../../lib/protocol/fence-of-token.js';
 import { FakeEntropy } from '../../support/fake-clock.js';
 
 /** Spec 10. */
 describe('tokens', () => {
   const some = (last: bigint, count: number): string[] => {
     const tokens = new FencedTokens(new FakeEntropy(), last);
-    return Array.from({ length: count }, () => tokens.next());
+    return Array.from({ length: count }, () => tokens.next()!);
   };
 
   it('are 32 lowercase hex digits', () => {
@@ -42,7 +42,7 @@ describe('tokens', () => {
     let draws = 0;
     const numbered: Entropy = { unit: () => 0, fill: (bytes) => void bytes.fill(++draws) };
     const tokens = new FencedTokens(numbered, 0n);
-    const salts = Array.from({ length: 3_000 }, () => tokens.next().slice(16));
+    const salts = Array.from({ length: 3_000 }, () => tokens.next()!.slice(16));
     expect(new Set(salts).size).toBe(draws);
     expect(draws).toBeGreaterThan(1);
   });

@@ -8,7 +8,7 @@ export interface Endpoint {
   readonly label: string;
 }
 
-/** How to reach one or more dflockd servers: checked, complete, frozen. */
+/** How to reach one or more dflockd servers: checked, complete (by backends/dflockd/options.ts), frozen. */
 export interface RemoteConfig {
   /** At least one; several servers are shards. */
   readonly endpoints: readonly Endpoint[];

@@ -6,6 +6,7 @@ import { REPLY_LINE_CAP, SHORT_REPLY_CAP } from '../../../protocol/limits.js';
 import { LineDecoder, parseReply } from '../../../protocol/reply-decoder.js';
 import { Connector } from './connector.js';
 import { type Done, Exchange, ExchangeQueue, isAmbiguous, isBlocking, releaseOf, waitOf } from './exchange.js';
+import { sendHeartbeat } from './heartbeat.js';
 import type { LaneContext, LaneHooks, Role } from './lane-context.js';
 import { draining, gone, oversized, unauthorized, violation } from './lane-errors.js';
 import { LaneOutbox } from './lane-outbox.js';
@@ -192,9 +193,7 @@ export class Lane implements Watched {
 
   /** Watched */
   beat(): void {
-    const ping = (): unknown => this.isUsable && this.send({ t: 'ping' }, nothing);
-    if (this.grants === 0) ping();
-    else this.context.drainProbe.beforeOwnerSpeaks((error) => error ?? ping());
+    sendHeartbeat(this, this.context.drainProbe);
   }
 
   private cut(error: LockError): void {

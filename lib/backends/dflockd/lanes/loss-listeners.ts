@@ -5,7 +5,7 @@ export type LostCallback = (reason: LossReason, error?: Error) => void;
 
 /**
  * The holders whose locks a lane owns. They are told once, in the turn in which it ends; the next stop is the listener in
- * LeaseKeeper.bunchOf.
+ * `bunchOf` in locks/lease/lost-owners.ts. The LockLostError of a holder is made in locks/handle/lock-lost-error.ts.
  */
 export class LossListeners {
   private readonly callbacks = new Set<LostCallback>();

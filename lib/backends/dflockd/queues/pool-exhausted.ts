@@ -2,7 +2,7 @@ import { type LockError, PoolExhaustedError } from '../../../common/errors.js';
 import type { RemoteConfig } from '../lanes/config.js';
 
 /**
- * The error if no lane is available.
+ * Makes the error of a caller for which no lane is available: KeyQueue and RemoteTicket decide when that is.
  * @param shortage what the server does; undefined: all lanes that the options allow are in use
  */
 export const exhausted = (

@@ -1,5 +1,5 @@
 import type { LockError } from '../../../common/errors.js';
-import { slotOf } from '../scripts/keys.js';
+import { slotOf } from '../scripts/companion-keys.js';
 import type { ClusterMap } from './cluster-map.js';
 import type { ClusterNode } from './cluster-node.js';
 import type { Subscriptions, SubscriptionsListener } from './subscriptions.js';

@@ -1,6 +1,6 @@
 import { ShuttingDownError, UnsupportedError, type LockError } from '../../../common/errors.js';
 import type { Timer } from '../../../common/system.js';
-import { slotOf } from '../scripts/keys.js';
+import { slotOf } from '../scripts/companion-keys.js';
 import type { Script } from '../scripts/script.js';
 import { ClusterChannels } from './cluster-channels.js';
 import { ClusterMap } from './cluster-map.js';

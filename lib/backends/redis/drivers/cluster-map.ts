@@ -1,4 +1,4 @@
-import { SLOTS } from '../scripts/keys.js';
+import { SLOTS } from '../scripts/companion-keys.js';
 import type { Endpoint } from './connection.js';
 
 /** Which node has which slot. */

@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'unexpected_protocol_response'
   | 'max_locks'
   | 'max_waiters'
+  | 'fence_persistence'
   | 'max_sessions'
   | 'max_sessions_per_ip'
   | 'draining';
@@ -76,6 +77,7 @@ export const ERRORS = Object.freeze({
   rateLimited: failure(429, 'rate_limited'),
   maxLocks: failure(503, 'max_locks'),
   maxWaiters: failure(503, 'max_waiters'),
+  fencePersistence: failure(503, 'fence_persistence'),
   maxSessions: failure(503, 'max_sessions'),
   maxSessionsPerIp: failure(503, 'max_sessions_per_ip'),
   draining: failure(503, 'draining'),

@@ -1,4 +1,4 @@
-import type { Answer as EngineAnswer, Command } from '../../../core/types.js';
+import { type Answer as EngineAnswer, type Command, NO_FENCE } from '../../../core/types.js';
 import { type Answer, ERRORS, failure, json } from './answer.js';
 
 const QUEUED = json('{"status":"queued"}');
@@ -40,7 +40,7 @@ export function commandAnswer(command: Command, answer: EngineAnswer): Answer {
     case 'timeout':
       return TIMEOUT;
     case 'error':
-      return notHeldBy(command);
+      return answer === NO_FENCE ? ERRORS.fencePersistence : notHeldBy(command);
     case 'max_locks':
       return ERRORS.maxLocks;
     case 'max_waiters':

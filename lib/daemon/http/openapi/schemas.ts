@@ -74,6 +74,7 @@ const ERROR_CODES: readonly ErrorCode[] = [
   'rate_limited',
   'max_locks',
   'max_waiters',
+  'fence_persistence',
   'max_sessions',
   'max_sessions_per_ip',
   'draining',

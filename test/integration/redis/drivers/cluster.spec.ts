@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
-import { slotOf } from '../../../../lib/backends/redis/scripts/keys.js';
+import { slotOf } from '../../../../lib/backends/redis/scripts/companion-keys.js';
 import { RedisCluster } from '../../../support/redis/cluster.js';
 import { describeRedis } from '../../../support/redis/describe-redis.js';
 import { inTime, until } from '../../../support/until.js';

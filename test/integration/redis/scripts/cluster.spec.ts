@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { slotOf } from '../../../../lib/backends/redis/scripts/keys.js';
+import { slotOf } from '../../../../lib/backends/redis/scripts/companion-keys.js';
 import { channelOf } from '../../../../lib/backends/redis/scripts/messages.js';
 import { probeScript } from '../../../../lib/backends/redis/scripts/probe-script.js';
 import { saltOf } from '../../../../lib/backends/redis/scripts/token.js';

@@ -6,7 +6,7 @@ import {
   semaphoreKeys,
   type LockKeys,
   type SemaphoreKeys,
-} from '../../../../lib/backends/redis/scripts/keys.js';
+} from '../../../../lib/backends/redis/scripts/companion-keys.js';
 import { lockScript } from '../../../../lib/backends/redis/scripts/lock-script.js';
 import { channelOf, parseMessage, type Message } from '../../../../lib/backends/redis/scripts/messages.js';
 import { renewScript } from '../../../../lib/backends/redis/scripts/renew-script.js';

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { RedisBackend } from '../../../../lib/backends/redis/redis.js';
-import { lockKeys } from '../../../../lib/backends/redis/scripts/keys.js';
+import { lockKeys } from '../../../../lib/backends/redis/scripts/companion-keys.js';
 import { ConfigError } from '../../../../lib/common/errors.js';
 import { Caller, DIGITS, lost, ScriptedRedis } from './scripted-redis.js';
 

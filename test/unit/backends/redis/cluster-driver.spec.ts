@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ClusterDriver } from '../../../../lib/backends/redis/drivers/cluster-driver.js';
 import { addressOf, type ClusterNodes } from '../../../../lib/backends/redis/drivers/connection.js';
-import { slotOf } from '../../../../lib/backends/redis/scripts/keys.js';
+import { slotOf } from '../../../../lib/backends/redis/scripts/companion-keys.js';
 import { script } from '../../../../lib/backends/redis/scripts/script.js';
 import { AuthError, LockUnavailableError, ShuttingDownError, UnsupportedError } from '../../../../lib/common/errors.js';
 import { FakeClock, settlePromises } from '../../../support/fake-clock.js';

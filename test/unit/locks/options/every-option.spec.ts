@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
-import type { EmbeddedOptions } from '../../../../lib/backends/embedded/embedded-options.js';
+import type { EmbeddedOptions } from '../../../../lib/backends/embedded/options.js';
 import { ConfigError } from '../../../../lib/common/errors.js';
 import { LockClient } from '../../../../lib/locks/lock-client.js';
 import { checkRequest } from '../../../../lib/locks/acquire/checked-acquire.js';
@@ -96,6 +96,7 @@ const EMBEDDED: Right<EmbeddedOptions> = {
   readTimeout: FRACTIONS,
   writeTimeout: ['zero', ...FRACTIONS],
   autoReleaseOnDisconnect: FLAG,
+  fenceStateFile: ['text', 'number', 'long'],
   httpPort: ['zero', 'seven'],
   httpHost: ['empty', 'number', 'long'],
   // 7 would be less than the interval of pings.

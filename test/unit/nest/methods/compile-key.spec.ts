@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { ConfigError, LockKeyError } from '../../../../lib/common/errors.js';
-import { lockKey } from '../../../../lib/locks/options/keys.js';
+import { lockKey } from '../../../../lib/locks/options/lock-key.js';
 import { compileKey } from '../../../../lib/nest/methods/compile-key.js';
 
 const make = (key: unknown, ...args: unknown[]) => compileKey('@WithLock on A.m', key)({ tenant: 'acme' }, args);
@@ -80,9 +80,18 @@ describe('a key template', () => {
     expect(() => compileKey('@WithLock on A.m', new User())).toThrow('the key is a User, expected a string');
   });
 
-  it('refuses a path that ends early', () => {
-    expect(() => make('order:{0.a.b.c}', { a: null })).toThrow(LockKeyError);
-    expect(() => make('order:{3}', 'a')).toThrow(LockKeyError);
+  it.each<[template: string, path: string, argument: unknown]>([
+    ['order:{0.a.b.c}', '{0.a.b.c}', { a: null }],
+    ['order:{3}', '{3}', 'a'],
+    ['order:{0.id}:{0.item}', '{0.item}', { id: 7 }],
+    ['order:{0.id}', '{0.id}', undefined],
+  ])('refuses %j without a value for %s, and names both', (template, path, argument) => {
+    const error = thrownBy(() => make(template, argument));
+    expect(error).toBeInstanceOf(LockKeyError);
+    expect(error).toMatchObject({
+      fromArguments: true,
+      message: `@WithLock on A.m: ${path} in the key template "${template}" is undefined: the call has no such argument or property`,
+    });
   });
 
   it.each<[string, string]>([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { fenceOf } from '../../../lib/protocol/token.js';
+import { fenceOf } from '../../../lib/protocol/fence-of-token.js';
 
 /** Spec 10. */
 describe('fenceOf', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { lockKeys, semaphoreKeys, slotOf } from '../../../../../lib/backends/redis/scripts/keys.js';
+import { lockKeys, semaphoreKeys, slotOf } from '../../../../../lib/backends/redis/scripts/companion-keys.js';
 
 describe('the slot of a key', () => {
   it.each([

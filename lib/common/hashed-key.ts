@@ -4,10 +4,10 @@ import { createHash } from 'node:crypto';
 export const HASH_BYTES = 65;
 
 /**
- * A text of at most `maxBytes` bytes of UTF-8. A longer one is cut at a character boundary and ends with `#` and the
- * SHA-256 of the whole in hex: of 256 bytes, 191 stay readable.
+ * A key of at most `maxBytes` bytes of UTF-8, such as the 256 of dflockd. A longer one is cut at a character boundary
+ * and ends with `#` and the SHA-256 of the whole in hex: of 256 bytes, 191 stay readable.
  */
-export function shortened(whole: string, maxBytes: number): string {
+export function hashLongKey(whole: string, maxBytes: number): string {
   // A UTF-16 code unit takes at most three bytes.
   if (whole.length * 3 <= maxBytes || Buffer.byteLength(whole) <= maxBytes) return whole;
   const bytes = Buffer.from(whole);

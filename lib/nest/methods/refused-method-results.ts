@@ -2,8 +2,9 @@ import { type Cures, refuseLive } from '../../locks/handle/refuse-live-result.js
 import { MESSAGES } from '../shared/dflockd.messages.js';
 
 /**
- * Not listed, and so not refused: Node's streams and files, whose lock `holdWhileRead` keeps until they end, and the
- * iterators of GraphQL subscriptions.
+ * What a locked method must not return, with advice; locks/handle/refuse-live-result.ts recognises it. Not listed, and
+ * so not refused: Node's streams and files, whose lock `holdWhileRead` keeps until they end, and the iterators of GraphQL
+ * subscriptions.
  */
 const CURES: Cures = {
   observable: "add the option returns: 'observable'",

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { lockIdOf } from '../../../../lib/backends/postgres/ids/lock-id.js';
-import { advisoryIdOf, checkLockIds, type LockIds } from '../../../../lib/backends/postgres/ids/lock-ids.js';
+import { advisoryIdOf, checkLockIds, type LockIds } from '../../../../lib/backends/postgres/ids/lock-id-option.js';
 import { ConfigError, LockKeyError } from '../../../../lib/common/errors.js';
 
 describe('the option lockId', () => {

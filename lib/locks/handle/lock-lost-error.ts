@@ -5,9 +5,9 @@ import type { Lease } from '../lease/lease.js';
 export type Fate = { is: 'held' } | { is: 'released' } | { is: 'lost'; error: LockLostError };
 
 /**
- * The loss of a lock, as its holder sees it; each key's loss has the key's name. When a connection ends, all of this happens
- * in one turn: `Lane.end` → `LossListeners.tell` → the listener in `LeaseKeeper.bunchOf` → `Lease.lose` → `HeldLock.lost` →
- * `HeldLock.lose`, which makes the error here, aborts the signal, and reports the loss as an event.
+ * Makes the LockLostError of a lock, for its holder; the error names the lost key. When a connection ends, all of this
+ * happens in one turn: `Lane.end` → `LossListeners.tell` → the listener in `bunchOf` (lost-owners.ts) → `Lease.lose` →
+ * `HeldLock.lost` → `HeldLock.lose`, which makes the error here, aborts the signal, and reports the loss as an event.
  *
  * @param keys of the leases, in their order
  */
