@@ -239,6 +239,8 @@ export class HttpListener implements Listener {
     const connection = this.connections.get(socket);
     if (!connection) return void socket.destroy();
     this.intakes.get(socket)?.stop();
+    // Node no longer reads, and would not notice that the client leaves.
+    socket.resume();
     const { peer } = connection;
     const header = (name: string): string | undefined => firstHeader(req.rawHeaders, name);
     this.answerUnparsed(connection, { method: 'CONNECT', url: req.url!, base: '', peer, header });

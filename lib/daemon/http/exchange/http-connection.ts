@@ -67,7 +67,10 @@ export class HttpConnection implements ExchangeOwner, Swept {
   ) {
     this.since = host.now();
     socket.once('close', () => this.close());
-    if (isOwn) host.watch(this);
+    if (!isOwn) return;
+    host.watch(this);
+    // Node looks only while it can parse what arrives.
+    socket.once('end', () => this.isBusy && socket.destroy());
   }
 
   get isLast(): boolean {

@@ -105,6 +105,24 @@ describe('a client that leaves (spec http 3.8, 4.1 to 4.3)', () => {
     expect(await tcp.ask('l\nnever\n0\n')).toMatch(/^ok/);
   });
 
+  it.each([
+    ['CONNECT', 'CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n'],
+    ['another unknown method', 'BREW / HTTP/1.1\r\nHost: x\r\n\r\n'],
+    ['no request', '\0\0nonsense\r\n\r\n'],
+  ])('a client that leaves is noticed although it had sent %s behind its wait', async (_, text) => {
+    const daemon = await start(LONG);
+    const [holder, id] = [await daemon.session(), await daemon.session()];
+    await daemon.in(holder, '/v1/locks/k');
+    for (const [, leave] of LEAVING) {
+      const wire = await acquire(daemon, id, 'k');
+      await until(async () => (await waitersOf(daemon, 'k')) === 1);
+      wire.send(text);
+      await turns(12);
+      leave(wire);
+      await until(async () => (await waitersOf(daemon, 'k')) === 0);
+    }
+  });
+
   it('a grant and a departure at once: the lock goes to the next', async () => {
     const daemon = await start(LONG);
     const ids = await Promise.all(Array.from({ length: 3 }, () => daemon.session()));
