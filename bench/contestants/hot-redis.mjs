@@ -45,6 +45,7 @@ export const hotKeyOnRedis = (redis) => {
     ...Object.entries(LIBRARIES).map(([library, label]) =>
       hotRedis(`LockClient on ${label}`, 'redis-backend', redis, redisEntries(library), REDIS_GOALS),
     ),
+    hotRedis('a bare hand-over (EVAL, PUBLISH) on ioredis', 'bare-hand-over', redis, none, peers),
     hotRedis('redis-semaphore', 'redis-semaphore', redis, none, peers),
     hotRedis('@sesamecare-oss/redlock', 'sesamecare-redlock', redis, none, peers),
   ];

@@ -270,7 +270,10 @@ export class RedisCore implements RedisSite {
   private heard(text: string): void {
     const message = parseMessage(text);
     if (message?.type === 'look') this.queues.get(message.key)?.poke();
-    else if (message) this.tell({ ...message, validFrom: undefined, leaseMs: undefined });
+    else if (message) {
+      const { token, kind, key, confirm } = message;
+      this.tell({ token, kind, key, validFrom: undefined, leaseMs: undefined, confirm });
+    }
   }
 
   private opError(text: string, { key }: LockKeys): LockError {

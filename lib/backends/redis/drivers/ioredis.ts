@@ -165,19 +165,17 @@ class IoredisConnection implements Connection {
     client.on('moved', () => this.closed(new Error('MOVED a sharded channel')));
     client.on('message', (channel: string, text: string) => this.message(channel, text));
     client.on('smessage', (channel: string, text: string) => this.message(channel, text));
-    client.on('messageBuffer', (channel: Buffer, keys: unknown) => {
-      if (channel.toString() === INVALIDATE) this.events.invalidated(invalidatedKeys(keys));
-    });
     this.ready = client.connect().catch((error: unknown) => {
       throw this.cause ?? error;
     });
   }
 
-  call([command, ...args]: readonly string[]): Promise<unknown> {
-    return this.client.call(command!.toLowerCase(), args);
+  call(args: readonly string[]): Promise<unknown> {
+    return this.client.call(args[0]!.toLowerCase(), args.slice(1));
   }
 
   subscribe(channel: string, isSharded: boolean): Promise<unknown> {
+    if (channel === INVALIDATE) this.hearInvalidations();
     return isSharded ? this.client.ssubscribe(channel) : this.client.subscribe(channel);
   }
 
@@ -190,6 +188,13 @@ class IoredisConnection implements Connection {
     if (this.client.status === 'end') return;
     this.client.disconnect();
     await this.ended;
+  }
+
+  /** Not without need: every message would cost a second event. */
+  private hearInvalidations(): void {
+    this.client.on('messageBuffer', (channel: Buffer, keys: unknown) => {
+      if (channel.toString() === INVALIDATE) this.events.invalidated(invalidatedKeys(keys));
+    });
   }
 
   private message(channel: string, text: string): void {

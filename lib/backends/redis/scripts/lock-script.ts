@@ -28,8 +28,9 @@ import { script } from './script.js';
 export const lockScript = script(
   'lock',
   `
--- One try, acquire or release of a lock for which nobody waits: the usual case, without what the others need. Whatever is
--- out of the ordinary, errors included, goes on below and is done from the beginning.
+-- One try, acquire or release of a lock for which nobody waits, or a release whose first waiter lives and is reached: the usual
+-- cases, without what the others need. Whatever is out of the ordinary, errors included, goes on below and is done from the
+-- beginning.
 if #KEYS == 4 then
   local op, K, queue = ARGV[4], KEYS[2], KEYS[3]
   if op == 't' or op == 'q' then
@@ -44,10 +45,36 @@ if #KEYS == 4 then
         redis.call('SET', KEYS[1], old)
       end
     end
-  elseif op == 'r' and ARGV[6] == '0' and redis.pcall('EXISTS', queue) == 0 then
+  elseif op == 'r' and ARGV[6] == '0' then
     local value = redis.pcall('GET', K)
     if value == ARGV[5] then
-      if redis.pcall('DEL', K) == 1 then return { 1 } end
+      local queued = redis.pcall('ZRANGE', queue, 0, 0)
+      local member = queued[1]
+      if not member then
+        if not queued.err and redis.pcall('DEL', K) == 1 then return { 1 } end
+      else
+        local client = string.sub(member, 1, 10)
+        local own = client == ARGV[1]
+        local till = not own and string.sub(client, 1, 1) == 'x' and redis.pcall('ZSCORE', KEYS[4], client)
+        local t = redis.call('TIME')
+        local us = t[1] .. string.format('%06d', t[2])
+        if own or (type(till) == 'string' and tonumber(till) >= math.floor(tonumber(us) / 1000)) then
+          local old = redis.pcall('SET', KEYS[1], us, 'GET')
+          if old == false or (type(old) == 'string' and #old == 16 and old < us) then
+            local token, lease = us .. string.sub(member, 11, 26), string.sub(member, 27)
+            if redis.pcall('SET', K, token, 'PX', lease).ok then
+              local count = own and 1 or redis.pcall('PUBLISH', 'dfl:' .. client, 'g' .. token .. K)
+              if type(count) == 'number' and count > 0 then
+                redis.call('ZREM', queue, member)
+                return { own and token or 1 }
+              end
+              redis.call('SET', K, value, 'PX', lease)
+            end
+          elseif type(old) == 'string' then
+            redis.call('SET', KEYS[1], old)
+          end
+        end
+      end
     elseif type(value) ~= 'table' then
       return { 0 }
     end
