@@ -19,6 +19,13 @@ export class LeaseAlarms {
 
   constructor(private readonly alarms: Alarms) {}
 
+  /** How many leases have a time. */
+  get size(): number {
+    let { size } = this.alarms;
+    for (const wheel of this.wheels) if (wheel) size += wheel.size - (wheel.slot < 0 ? 0 : 1);
+    return size;
+  }
+
   /** Rings at that time. */
   set(one: Alarm & Planned, due: Ms): void {
     one.group?.wheel.remove(one);

@@ -29,7 +29,6 @@ const GROUPS = 128;
 export class RenewalWheel implements Alarm {
   due: Ms = Infinity;
   slot = -1;
-  private size = 0;
   private readonly groups: readonly RenewalGroup[];
 
   constructor(
@@ -37,6 +36,11 @@ export class RenewalWheel implements Alarm {
     private readonly slotMs: Ms,
   ) {
     this.groups = Array.from({ length: GROUPS }, () => ({ wheel: this, members: [], slot: 0, firstDue: Infinity }));
+  }
+
+  /** How many are planned. */
+  get size(): number {
+    return this.groups.reduce((sum, { members }) => sum + members.length, 0);
   }
 
   /** Returns false for what is too far away to have a slot. */
@@ -50,7 +54,7 @@ export class RenewalWheel implements Alarm {
     one.place = members.length;
     members.push(one);
     if (due < group.firstDue) group.firstDue = due;
-    if (this.size++ === 0 || due < this.due) this.alarms.set(this, due);
+    if (this.slot < 0 || due < this.due) this.alarms.set(this, due);
     return true;
   }
 
@@ -64,8 +68,7 @@ export class RenewalWheel implements Alarm {
       members[place] = last;
       last.place = place;
     } else if (members.length === 0) group.firstDue = Infinity;
-    // Otherwise the alarm stays: one idle ring is cheaper than a look at all groups.
-    if (--this.size === 0) this.alarms.cancel(this);
+    // The alarm stays, even if nothing is left: one idle ring costs less than an alarm set and cancelled for each lock.
   }
 
   ring(now: Ms): void {
@@ -93,7 +96,6 @@ export class RenewalWheel implements Alarm {
       if (done === members.length) members.length = 0;
       else members.splice(0, done);
       members.forEach((one, place) => (one.place = place));
-      this.size -= done;
       group.firstDue = members.length === 0 ? Infinity : now;
     }
   }

@@ -52,6 +52,6 @@ describe(`${LEASES} leases`, () => {
     expect(keptUs).toBeLessThan(50);
     expect(renewedUs).toBeLessThan(100);
     for (const lease of leases) lease.end();
-    expect(keeper.alarms.size).toBe(0);
+    expect(keeper.times.size).toBe(0);
   }, 180_000);
 });

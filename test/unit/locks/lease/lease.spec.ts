@@ -285,7 +285,7 @@ describe('a lease', () => {
     expect(l.isHeld).toBe(false);
     expect(backend.log).toEqual(['abandon 1']);
     expect(backend.owner.callbacks.size).toBe(0);
-    expect(keeper.alarms.size).toBe(0);
+    expect(keeper.times.size).toBe(0);
     backend.owner.cut();
     expect(told).toHaveLength(1);
   });
@@ -384,7 +384,7 @@ describe('a lease', () => {
     l.end();
     answer(new LockUnavailableError('away'));
     await settlePromises();
-    expect(keeper.alarms.size).toBe(0);
+    expect(keeper.times.size).toBe(0);
   });
 
   it.each(['released', 'lost'])('ignores an answer that comes when it has been %s', async (how) => {
@@ -399,7 +399,7 @@ describe('a lease', () => {
     await settlePromises();
     expect(told).toEqual([]);
     expect(l.isHeld).toBe(false);
-    expect(keeper.alarms.size).toBe(0);
+    expect(keeper.times.size).toBe(0);
   });
 
   it('is checked after a look at the sockets when it looks over', async () => {
@@ -432,7 +432,7 @@ describe('a lease', () => {
     l.end();
     await clock.advanceAsync(0);
     expect(await checked).toBe(false);
-    expect(keeper.alarms.size).toBe(0);
+    expect(keeper.times.size).toBe(0);
   });
 
   it.each([10_800, 11_000])('that ends before its owner is known to be alive at %d expires', async (proven) => {
@@ -660,7 +660,7 @@ describe('every event in every state of a lease', () => {
     expect(state()).toBe(to);
     // A loss is told once, and its grant abandoned.
     expect(told.length + backend.log.length - before).toBe(from === 'live' && event === 'lose' ? 2 : 0);
-    expect(keeper.alarms.size).toBe(to === 'live' ? 1 : 0);
+    expect(keeper.times.size).toBe(to === 'live' ? 1 : 0);
   });
 });
 
@@ -765,7 +765,7 @@ describe('a renewal', () => {
     lease();
     await clock.advanceAsync(5000);
     expect([told, backend.log]).toEqual([['lost disconnected'], ['renew 1 10000', 'abandon 1']]);
-    expect(keeper.alarms.size).toBe(0);
+    expect(keeper.times.size).toBe(0);
   });
 
   it('is under way until it is answered, also when its lease has ended', async () => {
@@ -822,6 +822,6 @@ describe('leases that are due together', () => {
     clock.endOfTurn = () => undefined;
     await clock.advanceAsync(9800);
     expect(told.filter((line) => line === 'lost expired')).toHaveLength(1001);
-    expect(keeper.alarms.size).toBe(0);
+    expect(keeper.times.size).toBe(0);
   });
 });

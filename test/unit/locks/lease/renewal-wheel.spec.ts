@@ -82,10 +82,16 @@ describe('a wheel of renewals', () => {
     expect(alarms.size).toBe(0);
   });
 
-  it('has no alarm once all have been removed', () => {
-    const both = [add('a', 2010), add('b', 3010)];
-    for (const one of both) wheel.remove(one);
-    expect(alarms.size).toBe(0);
+  it('rings idle once after all have been removed, and has no alarm then', () => {
+    for (const one of [add('a', 2010), add('b', 3010)]) wheel.remove(one);
+    expect([wheel.size, alarms.size]).toEqual([0, 1]);
+    clock.advance(1010);
+    expect([alarms.size, clock.pendingTimers]).toEqual([0, 0]);
+    expect(rung).toEqual([]);
+  });
+
+  it('keeps its alarm for what is planned next', () => {
+    wheel.remove(add('a', 2010));
     add('c', 4010);
     clock.advance(3009);
     expect(rung).toEqual([]);
@@ -156,13 +162,13 @@ describe('the alarms of leases', () => {
     times.plan(one, 3500, 2500);
     times.set(one, 3000);
     times.plan(one, 4000, 3000);
-    expect(alarms.size).toBe(1);
+    expect(times.size).toBe(1);
     clock.advance(5000);
     expect(rung).toEqual(['a at 4000, 64 early']);
     times.plan(one, 9000, 3000);
     times.cancel(one);
     times.set(one, 9000);
     times.cancel(one);
-    expect(alarms.size).toBe(0);
+    expect(times.size).toBe(0);
   });
 });
