@@ -1,18 +1,9 @@
 // Makes sure that there is a redis-server for tests and benchmarks, and prints its version. As a module: where it is.
 import { execFileSync } from 'node:child_process';
-import {
-  accessSync,
-  chmodSync,
-  constants,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isExecutable, onPath } from './executables.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Where a server that was unpacked without root stays. */
@@ -32,7 +23,7 @@ export function findRedis() {
     if (!isExecutable(given)) throw new Error(`DFLOCKD_TEST_REDIS_SERVER is not an executable file: ${given}`);
     return given;
   }
-  return onPath('redis-server') ?? [join(CACHE, 'redis-server')].find(isExecutable);
+  return [...onPath('redis-server'), join(CACHE, 'redis-server')].find(isExecutable);
 }
 
 /** As `findRedis`; where there is none, Debian's packages are installed (by root) or unpacked (by others). */
@@ -48,7 +39,7 @@ export const NO_REDIS = 'there is no redis-server: install it, or run `node scri
 
 /** @returns whether it worked */
 function fetchRedis() {
-  if (onPath('apt-get') === undefined) return false;
+  if (onPath('apt-get').length === 0) return false;
   process.stderr.write('fetching redis-server\n');
   const isRoot = process.getuid?.() === 0;
   const fetchers = isRoot ? [install, updateAndInstall, unpack] : [unpack];
@@ -99,23 +90,6 @@ done
 export LD_LIBRARY_PATH
 exec "$here/usr/bin/redis-server" "$@"
 `;
-
-function onPath(name) {
-  return (process.env.PATH ?? '')
-    .split(delimiter)
-    .filter(Boolean)
-    .map((folder) => join(folder, name))
-    .find(isExecutable);
-}
-
-function isExecutable(file) {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const file = provideRedis();
