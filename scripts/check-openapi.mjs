@@ -4,9 +4,9 @@
 // into a virtual environment in node_modules/.cache. `npm test` leaves all of this out.
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../test/support/free-port.mjs';
 import { compileClient } from './openapi/generated-client.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -35,21 +35,13 @@ function provide() {
   return join(VENV, 'bin/schemathesis');
 }
 
-/** HTTP is off with port 0. */
-async function freePort() {
-  const probe = createServer();
-  await new Promise((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
-
 const command = provide();
 
 const TOKEN = 'secret';
 
 /** Runs a command against a server of its own. @param argsOf its arguments for an address */
 async function run(program, argsOf) {
+  // HTTP is off with port 0.
   const httpPort = await freePort();
   const server = new DflockdServer({ port: 0, httpPort, maxLocks: 1_000_000, authToken: TOKEN });
   await server.listen();

@@ -5,7 +5,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '../sample/01-quick-start/tour/processes.mjs';
+import { freePort } from '../test/support/free-port.mjs';
 import { run } from './consumers/commands.mjs';
 import { pack } from './consumers/pack.mjs';
 import { run as runSample } from './samples/run.mjs';

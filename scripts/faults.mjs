@@ -34,7 +34,7 @@ const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
 
 function filesIn(part, recursive) {
   return readdirSync(join(root, part), { recursive })
-    .filter((name) => name.endsWith('.ts') && !name.endsWith('.spec.ts'))
+    .filter((name) => /(?<!\.spec)\.ts$|(?<!\.d)\.mts$|\.mjs$/.test(name))
     .map((name) => join(part, name));
 }
 
@@ -48,7 +48,7 @@ async function compile(folder) {
 /** @param source where the text of that file is */
 async function compileOne(folder, file, source) {
   const { code } = await transformFile(source, COMPILER);
-  const made = join(folder, file.replace(/ts$/, 'js'));
+  const made = join(folder, file.replace(/\.ts$/, '.js'));
   mkdirSync(dirname(made), { recursive: true });
   writeFileSync(made, code);
 }

@@ -1,16 +1,8 @@
 // The HTTP port of the measured build, beside its TCP port.
-import { createServer } from 'node:net';
+import { freePort } from '../../test/support/free-port.mjs';
 import { answer } from '../support/child.mjs';
 
 const { DflockdServer } = await import(process.argv[2]);
-
-const freePort = () =>
-  new Promise((resolve) => {
-    const one = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = one.address();
-      one.close(() => resolve(port));
-    });
-  });
 
 answer({
   listen: async () => {

@@ -1,25 +1,15 @@
 // A Redis server of its own: on a free port, in a temporary folder, without persistence.
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { freePort } from '../../test/support/free-port.mjs';
 import { answer } from '../support/child.mjs';
 
 const HOST = '127.0.0.1';
 
 let asking;
-
-async function freePort() {
-  const server = createServer().listen(0, HOST);
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 answer({
   async listen() {

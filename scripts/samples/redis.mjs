@@ -1,6 +1,6 @@
 // A redis-server for as long as a sample runs.
 import { spawn } from 'node:child_process';
-import { freePort } from '../../sample/01-quick-start/tour/processes.mjs';
+import { freePort } from '../../test/support/free-port.mjs';
 import { findRedis, NO_REDIS } from '../redis-server.mjs';
 
 /** Whether a sample, named by its folder, runs on Redis. */

@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
+import { freePort } from '../support/free-port.mjs';
 import { Command, HOST, LATE_MS, SHUTDOWN_S } from './endings.mjs';
 import { clientOptions, startAttackers, startCallers } from './siege.mjs';
 import { until } from './until.mjs';
@@ -7,14 +8,6 @@ import { until } from './until.mjs';
 /** Above what the other clients need: everybody else is refused, and each refusal has a line in the log. */
 const MOST = 40;
 const UNDER_ATTACK_MS = 3000;
-
-const freePort = () =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, HOST, () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 
 const isOpen = (port) =>
   new Promise((resolve) => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DflockdServer } from '../../lib/entries/daemon.js';
-import { freePort } from '../support/free-port.js';
+import { freePort } from '../support/free-port.mjs';
 import { type Block, blocksOf, nameOf } from './pages.js';
 
 const blocks = blocksOf('docs/http.md');

@@ -5,16 +5,18 @@ import { createInterface } from 'node:readline';
 
 export const HOST = '127.0.0.1';
 
-/** The preferred port if it is free, else any that is. */
-export function freePort(preferred = 0) {
-  return new Promise((resolve, reject) => {
+/** The preferred port if it is free, else one that is, below those that systems give to outgoing connections. */
+export async function freePort(preferred = 0) {
+  for (;;) {
+    const port = preferred || 10_000 + Math.floor(Math.random() * 20_000);
     const server = createServer();
-    server.once('error', (error) => (preferred ? freePort().then(resolve, reject) : reject(error)));
-    server.listen(preferred, HOST, () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
+    const isFree = await new Promise((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, HOST, () => resolve(true));
     });
-  });
+    if (isFree) return new Promise((resolve) => server.close(() => resolve(port)));
+    preferred = 0;
+  }
 }
 
 export class Processes {

@@ -1,7 +1,7 @@
 // The daemon of the build, which tells how much memory it uses and who is connected. What nobody catches ends it.
 import { get } from 'node:http';
-import { createServer } from 'node:net';
 import { answer } from '../../../bench/support/child.mjs';
+import { freePort } from '../../support/free-port.mjs';
 import { vitals } from './vitals.mjs';
 
 // As the command does.
@@ -12,15 +12,6 @@ const { overHttp, ...options } = JSON.parse(process.argv[3]);
 const server = new DflockdServer({ ...options, ...(overHttp ? { httpPort: await freePort() } : {}) });
 const rejections = [];
 process.on('unhandledRejection', (reason) => rejections.push(String(reason)));
-
-function freePort() {
-  return new Promise((resolve) => {
-    const one = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = one.address();
-      one.close(() => resolve(port));
-    });
-  });
-}
 
 /** How many streams listen. */
 function listeners() {

@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../support/free-port.mjs';
 import type { CutEvent, DaemonLife, Evidence, Span, Violation } from '../log/evidence.js';
 import { readDaemonLog } from '../log/read-daemon.js';
 import { nanos } from '../log/time.js';
@@ -252,7 +253,7 @@ export class Stage {
 
   private async startDaemon(): Promise<void> {
     const path = join(this.folder, `daemon.${this.lives.length + 1}.log`);
-    const options = { ...this.daemonOptions, port: this.daemonPort };
+    const options = { ...this.daemonOptions, port: this.daemonPort || (await freePort()) };
     const child = await Child.start('daemon', `daemon ${this.lives.length + 1}`, [JSON.stringify(options), path]);
     this.lives.push({ path, child });
     this.daemonPort = await child.ask<number>('port');

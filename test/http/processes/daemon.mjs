@@ -1,7 +1,7 @@
 // A daemon with both ports that can be shut down and started again, and tells what it has left behind.
-import { createServer } from 'node:net';
 import { answer } from '../../../bench/support/child.mjs';
 import { vitals } from '../../attack/processes/vitals.mjs';
+import { freePort } from '../../support/free-port.mjs';
 
 // As the command does.
 const { keepCollectionsShort } = await import(new URL('../cli/short-collections.js', process.argv[2]));
@@ -12,14 +12,6 @@ process.on('unhandledRejection', (reason) => rejections.push(`unhandled rejectio
 // As of listeners that are never removed.
 process.on('warning', (warning) => rejections.push(`warning: ${warning.message}`));
 let server;
-
-const freePort = () =>
-  new Promise((resolve) => {
-    const one = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = one.address();
-      one.close(() => resolve(port));
-    });
-  });
 
 /** What a collection leaves, in bytes: the second takes what finalizers of the first have let go. */
 async function inUse() {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { CommandLine, type Command } from '../../support/command-line.js';
-import { freePort } from '../../support/free-port.js';
+import { freePort } from '../../support/free-port.mjs';
 import { until } from '../../support/until.js';
 import { Wire } from '../../support/wire.js';
 import { CONTAINERS, healthCheck } from '../../documents/deployment.js';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { DflockdServer } from '../../../lib/daemon/server.js';
 import { FakeClock } from '../../support/fake-clock.js';
+import { freePort } from '../../support/free-port.mjs';
 import { inTime } from '../../support/until.js';
 import { Wire } from '../../support/wire.js';
 import { GRANT, PING, acquire, statsOf, turns, useDaemons } from './harness.js';
@@ -31,7 +32,7 @@ describe('listening', () => {
   });
 
   it('can be tried again after it failed', async () => {
-    const first = await start();
+    const first = await start({ port: await freePort() });
     const server = new DflockdServer({ port: first.address.port });
     await expect(server.listen()).rejects.toThrow('in use');
     await first.stop();
@@ -146,7 +147,7 @@ describe('shutdown (spec 7)', () => {
   });
 
   it('frees the port for the next', async () => {
-    const first = await start();
+    const first = await start({ port: await freePort() });
     const { port } = first.address;
     for (let i = 0; i < 3; i++) await (await first.open()).ask(PING);
     await first.stop();

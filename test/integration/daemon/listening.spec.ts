@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { type Network, openPort } from '../../../lib/daemon/shared/open-port.js';
 import { DflockdServer } from '../../../lib/daemon/server.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
+import { freePort } from '../../support/free-port.mjs';
 import { inTime, until } from '../../support/until.js';
 import { Wire } from '../../support/wire.js';
 import { PING, useDaemons } from './harness.js';
@@ -31,13 +32,6 @@ describe('a port that is taken proves that nobody else serves it', () => {
     others.push(server);
     await once(server, 'listening');
     return (server.address() as AddressInfo).port;
-  }
-
-  /** A port that nobody has. */
-  async function freePort(): Promise<number> {
-    const port = await occupy('127.0.0.1');
-    await new Promise((resolve) => others.pop()!.close(resolve));
-    return port;
   }
 
   it.each(
@@ -160,9 +154,7 @@ describe('a port on addresses of several kinds', () => {
 
   it('a name that also stands for an address of another machine opens nothing', async () => {
     const net = network(['127.0.0.1', '192.0.2.1'], { '192.0.2.1': 'EADDRNOTAVAIL' });
-    const first = await open('127.0.0.1', network([]));
-    const { port } = first.address;
-    first.close();
+    const port = await freePort();
     await expect(open('locks', net, port)).rejects.toMatchObject({ code: 'CONFIG', server: `locks:${port}` });
     (await open('127.0.0.1', network([]), port)).close();
   });

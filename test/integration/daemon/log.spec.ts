@@ -1,8 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { openSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { CommandLine } from '../../support/command-line.js';
+import { freePort } from '../../support/free-port.mjs';
 import { inTime, until } from '../../support/until.js';
 import { Wire } from '../../support/wire.js';
 import { PING, useDaemons } from './harness.js';
@@ -18,14 +18,6 @@ describe('a daemon outlives its log', () => {
   afterEach(() => {
     for (const child of running.splice(0)) child.kill('SIGKILL');
   });
-
-  async function freePort(): Promise<number> {
-    const server = createServer().listen(0, '127.0.0.1');
-    await until(() => server.listening);
-    const { port } = server.address() as AddressInfo;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  }
 
   /** A daemon with room for one connection, which says something whenever another one comes. */
   async function start(

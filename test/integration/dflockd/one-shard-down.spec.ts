@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { createServer } from 'node:net';
 import { DflockdServer } from '../../../lib/daemon/server.js';
 import { LockUnavailableError } from '../../../lib/common/errors.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
+import { freePort } from '../../support/free-port.mjs';
 import { until } from '../../support/until.js';
 
 const ends: (() => Promise<unknown>)[] = [];
@@ -10,13 +10,6 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-const freePort = async (): Promise<number> => {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-};
 const daemon = async (): Promise<string> => {
   const server = new DflockdServer({ port: 0, shutdownTimeout: 0.1 });
   ends.push(() => server.close());

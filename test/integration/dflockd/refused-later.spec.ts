@@ -4,6 +4,7 @@ import { DflockdServer } from '../../../lib/daemon/server.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
 import type { LockClientOptions } from '../../../lib/locks/options/options.js';
 import type { LockEvent } from '../../../lib/locks/events/events.js';
+import { freePort } from '../../support/free-port.mjs';
 import { inTime, until } from '../../support/until.js';
 
 const TOKEN = 'the right one';
@@ -14,9 +15,8 @@ let port: number;
 const closers: (() => Promise<unknown>)[] = [];
 
 async function serve(authToken: string | undefined): Promise<void> {
-  const at = port;
-  daemon = new DflockdServer({ port: at, authToken, shutdownTimeout: 0.01 });
-  port = (await daemon.listen()).port;
+  daemon = new DflockdServer({ port, authToken, shutdownTimeout: 0.01 });
+  await daemon.listen();
 }
 
 async function restart(authToken: string | undefined): Promise<void> {
@@ -44,7 +44,7 @@ const failure = (promise: Promise<unknown>): Promise<unknown> =>
   );
 
 beforeEach(async () => {
-  port = 0;
+  port = await freePort();
   await serve(TOKEN);
 });
 

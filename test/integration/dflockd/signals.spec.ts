@@ -3,6 +3,7 @@ import { AuthError, ConfigError, LockKeyError, LockUnavailableError } from '../.
 import type { Signal } from '../../../lib/locks/signals/signals.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
 import { FakeServer } from '../../unit/backends/dflockd/support/fake-server.js';
+import { freePort } from '../../support/free-port.mjs';
 import { Proxy } from '../../support/proxy.js';
 import { inTime, until } from '../../support/until.js';
 import { World } from './support/world.js';
@@ -44,9 +45,7 @@ describe('a subscription', () => {
   });
 
   it('begins when there is a server', async () => {
-    const fake = await FakeServer.start();
-    const { port } = fake;
-    await fake.close();
+    const port = await freePort();
     const listener = new LockClient({
       servers: [`127.0.0.1:${port}`],
       startup: 'lazy',

@@ -7,6 +7,7 @@ import type { LockEvent } from '../../../lib/locks/events/events.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
 import { eventLogger } from '../../../lib/nest/event.logger.js';
 import { selfSigned } from '../../support/certificates.js';
+import { freePort } from '../../support/free-port.mjs';
 import { OlderDaemon } from '../../support/older-daemon.js';
 import { inTime, until } from '../../support/until.js';
 
@@ -223,8 +224,9 @@ describe('a server that is none', () => {
   });
 
   it('takes the place of one that was: one line says that the connection is lost, and attempts become rare', async () => {
-    const real = new DflockdServer({ port: 0, shutdownTimeout: 0.01 });
-    const { port } = await real.listen();
+    const port = await freePort();
+    const real = new DflockdServer({ port, shutdownTimeout: 0.01 });
+    await real.listen();
     const client = new LockClient({
       servers: [`127.0.0.1:${port}`],
       shutdownTimeoutS: 0.1,

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { createServer } from 'node:net';
 import {
   AcquireTimeoutError,
   LockUnavailableError,
@@ -8,6 +7,7 @@ import {
   ShuttingDownError,
 } from '../../../lib/common/errors.js';
 import { shardOf } from '../../../lib/protocol/shard.js';
+import { freePort } from '../../support/free-port.mjs';
 import { stopwatch } from '../../support/stopwatch.js';
 import { inTime, until } from '../../support/until.js';
 import { World } from './support/world.js';
@@ -161,14 +161,6 @@ describe('shards', () => {
 });
 
 describe('no server', () => {
-  const freePort = async (): Promise<number> => {
-    const probe = createServer();
-    await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-    const { port } = probe.address() as { port: number };
-    await new Promise((resolve) => probe.close(resolve));
-    return port;
-  };
-
   it('connect: starts with a warning, acquires fail by their deadline, and work once there is one', async () => {
     const port = await freePort();
     const { LockClient } = await import('../../../lib/locks/lock-client.js');

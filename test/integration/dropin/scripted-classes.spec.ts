@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { createServer, type AddressInfo } from 'node:net';
 import { DistributedLock, DistributedSemaphore, LockError, stats } from '../../../lib/entries/client.js';
+import { freePort } from '../../support/free-port.mjs';
 import { until } from '../../support/until.js';
 import { obliging, type Script, TOKEN } from './support/scripted-server.js';
 import { pause, useWorld } from './support/world.js';
@@ -106,10 +106,7 @@ describe('connecting', () => {
   const world = useWorld();
 
   it('a refused connection is the error of the socket, and closes', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => server.once('listening', resolve));
-    const { port } = server.address() as AddressInfo;
-    await new Promise((resolve) => server.close(resolve));
+    const port = await freePort();
     const lock = new DistributedLock({ key: 'k', host: '127.0.0.1', port });
     await expect(lock.acquire()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     await expect(lock.enqueue()).rejects.toMatchObject({ code: 'ECONNREFUSED' });

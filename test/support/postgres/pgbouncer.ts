@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { freePort } from '../redis/ports.js';
+import { freePort } from '../free-port.mjs';
 import { until } from '../until.js';
 import { PGBOUNCER } from './binary.js';
 import { Child, hand } from './child.js';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
-import { freePort } from '../redis/ports.js';
+import { freePort } from '../free-port.mjs';
 import { until } from '../until.js';
 import { DEFAULT_VERSION, programOf } from './binary.js';
 import { Child, hand, runProgram } from './child.js';

@@ -1,15 +1,15 @@
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
 import { transformFile } from '@swc/core';
+import { isFree } from '../free-port.mjs';
 import { until } from '../until.js';
 import { REDIS_SERVER } from './binary.js';
 import { RedisCluster } from './cluster.js';
 import { ALL_OF_REDIS, describeRedis } from './describe-redis.js';
-import { freePort, isFree } from './ports.js';
 import { RedisSentinel } from './sentinel.js';
 import { RedisServer, type RedisOptions } from './server.js';
 
@@ -33,12 +33,6 @@ const isAlive = (pid: number): boolean => {
     return false;
   }
 };
-
-it('a free port is given once, and is free', async () => {
-  const ports = await Promise.all(Array.from({ length: 20 }, freePort));
-  expect(new Set(ports).size).toBe(20);
-  await expect(Promise.all(ports.map(isFree))).resolves.toEqual(ports.map(() => true));
-});
 
 describeRedis('a redis-server of a test', () => {
   it('answers, and is gone with its port and its folder when it is stopped', async () => {
@@ -136,7 +130,8 @@ describeRedis('a redis-server of a test', () => {
       await mkdir(join(to, 'support/redis'), { recursive: true });
       await writeFile(join(to, 'package.json'), '{"type":"module"}');
       await symlink(join(HERE, '../../../node_modules'), join(to, 'node_modules'));
-      for (const name of ['until', ...['server', 'binary', 'connection', 'ports'].map((file) => `redis/${file}`)]) {
+      await copyFile(join(HERE, '../free-port.mjs'), join(to, 'support/free-port.mjs'));
+      for (const name of ['until', ...['server', 'binary', 'connection'].map((file) => `redis/${file}`)]) {
         const { code } = await transformFile(join(HERE, `../${name}.ts`), {
           jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
           module: { type: 'es6' },

@@ -2,10 +2,10 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../free-port.mjs';
 import { until } from '../until.js';
 import { redisServer } from './binary.js';
 import { RedisConnection, type Reply } from './connection.js';
-import { freePort } from './ports.js';
 
 export interface RedisOptions {
   /** Of the default user. */

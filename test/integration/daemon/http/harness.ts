@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { afterEach } from '@jest/globals';
 import { DflockdServer, type ServerDependencies } from '../../../../lib/daemon/server.js';
 import type { DflockdServerOptions } from '../../../../lib/daemon/shared/options.js';
-import { freePort } from '../../../support/free-port.js';
+import { freePort } from '../../../support/free-port.mjs';
 import { inTime } from '../../../support/until.js';
 import { Wire } from '../../../support/wire.js';
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { EventSource } from 'eventsource';
 import { DflockdServer, type DflockdServerOptions, type ServerDependencies } from '../../../../lib/entries/daemon.js';
 import { FakeClock } from '../../../support/fake-clock.js';
-import { freePort } from '../../../support/free-port.js';
+import { freePort } from '../../../support/free-port.mjs';
 import { inTime, until } from '../../../support/until.js';
 import { Wire } from '../../../support/wire.js';
 

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { DflockdServer } from '../../../../lib/daemon/server.js';
 import { selfSigned } from '../../../support/certificates.js';
 import { FakeClock } from '../../../support/fake-clock.js';
-import { freePort } from '../../../support/free-port.js';
+import { freePort } from '../../../support/free-port.mjs';
 import { until } from '../../../support/until.js';
 import { turns } from '../harness.js';
 import { error, HttpDaemon, HttpWire, inSession, request, useHttpDaemons } from './harness.js';

@@ -6,7 +6,7 @@ import { ConfigError } from '../../../../lib/common/errors.js';
 import { selfSigned, type Certificate } from '../../../support/certificates.js';
 import { userOfPage } from '../../../documents/redis-rights.js';
 import { describeRedis } from '../../../support/redis/describe-redis.js';
-import { freePort } from '../../../support/redis/ports.js';
+import { freePort } from '../../../support/free-port.mjs';
 import { RedisServer } from '../../../support/redis/server.js';
 import { until } from '../../../support/until.js';
 import { closeAll, driverOf, Listener, scriptOf, TRIED, type Library } from './support.js';
