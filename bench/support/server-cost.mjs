@@ -107,8 +107,9 @@ export const COMPARISONS = {
  * Runs the benchmark with the options of the command line, and prints its report.
  *
  * @param benchmark
- *   `help` what `--help` says before the options; `pairs` and `quickPairs` in a slice; `measured` and `bare`: a name and
- *   the file of the process; `comparison`: which of `COMPARISONS`; `open` opens a connection, whose `run` makes pairs one after the other
+ *   `help`: what `--help` says before the options; `pairs` and `quickPairs`: in a slice; `measured` and `bare`: the name
+ *   and the file of a process; `comparison`: one of `COMPARISONS`; `open`: opens a connection, whose `run` makes pairs
+ *   one after the other
  */
 export async function serverCost({ help, pairs: usual, quickPairs, measured, bare, comparison, open }) {
   const { values: options } = parseArgs({

@@ -7,7 +7,8 @@ import type { Ms, Timer } from '../../common/system.js';
 import { AUTH_CLOSE_DELAY_MS } from '../../protocol/limits.js';
 import { Admission, plainAddress } from '../fairness/admission.js';
 import type { Listener } from '../shared/listener.js';
-import { type ListeningAddress, type OpenPort, openPort } from '../shared/open-port.js';
+import { ListeningPort } from '../shared/listening-port.js';
+import type { ListeningAddress } from '../shared/open-port.js';
 import { ERRORS } from './answers/answer.js';
 import { rawAnswer } from './answers/raw-answer.js';
 import { EscapedStream, hasRawTarget } from './escaped-stream.js';
@@ -47,17 +48,19 @@ export class HttpListener implements Listener {
   private readonly escaped = new WeakMap<Duplex, EscapedStream>();
   private readonly intakes = new WeakMap<Duplex, Intake>();
   private readonly turns: IntakeTurns;
-  private port: OpenPort | undefined;
-  private opening: Promise<OpenPort> | undefined;
+  private readonly port: ListeningPort;
   private tls: TlsServer | undefined;
   private handshakes: Handshakes | undefined;
-  private isStopped = false;
   private empty: (() => void) | undefined;
   private patience: Timer | undefined;
 
   constructor(private readonly service: HttpService) {
     this.admission = new Admission(0, service.options.httpMaxConnectionsPerIp);
     this.turns = new IntakeTurns(service.driver.clock);
+    this.port = new ListeningPort(
+      (socket) => this.accept(socket),
+      (error) => service.log.tell('error', 'accept failed', { err: error.message }),
+    );
     // Deadlines are HttpConnection's: those of Node do not begin when they should, and answer.
     this.server = createServer({
       maxHeaderSize: HEADER_CAP,
@@ -79,7 +82,7 @@ export class HttpListener implements Listener {
   }
 
   get address(): ListeningAddress | undefined {
-    return this.isStopped ? undefined : this.port?.address;
+    return this.port.address;
   }
 
   get openConnections(): number {
@@ -89,32 +92,20 @@ export class HttpListener implements Listener {
   async open(): Promise<void> {
     const { httpHost, httpPort, tls } = this.service.options;
     if (tls) this.tls = this.createTls(tls);
-    this.opening = openPort(
-      httpHost,
-      httpPort,
-      (socket) => this.accept(socket),
-      (error) => this.service.log.tell('error', 'accept failed', { err: error.message }),
-    );
-    try {
-      this.port = await this.opening;
-    } finally {
-      this.opening = undefined;
-    }
+    await this.port.open(httpHost, httpPort);
   }
 
   giveUp(): void {
-    this.port?.close();
-    this.port = undefined;
+    this.port.giveUp();
     this.cutOff();
   }
 
   stop(): Promise<void> | undefined {
-    this.isStopped = true;
-    this.port?.close();
+    const closed = this.port.stop();
     this.service.drain();
     this.handshakes?.cutOff();
     for (const connection of this.connections.values()) connection.drain();
-    return this.opening?.then((port) => port.close()).catch(() => undefined);
+    return closed;
   }
 
   drain(): void {
@@ -140,8 +131,6 @@ export class HttpListener implements Listener {
 
   private accept(socket: Socket): void {
     const peer = plainAddress(socket.remoteAddress);
-    socket.on('error', () => {});
-    if (this.isStopped) return void socket.destroy();
     if (!this.admission.admit(peer)) {
       this.service.log.tell('warn', 'HTTP connection refused: too many connections', { peer });
       return void socket.destroy();
@@ -171,7 +160,7 @@ export class HttpListener implements Listener {
         this.handshakes!.end(socket);
         socket.on('error', () => {});
         socket.allowHalfOpen = true;
-        if (this.isStopped) socket.destroy();
+        if (this.port.isStopped) socket.destroy();
         else this.serveOn(socket, plainAddress(socket.remoteAddress));
       });
       server.on('tlsClientError', (error, socket) => {

@@ -2,7 +2,8 @@ import type { Socket } from 'node:net';
 import { ConfigError } from '../../common/errors.js';
 import { Admission, plainAddress } from '../fairness/admission.js';
 import type { Listener } from '../shared/listener.js';
-import { hostPort, type ListeningAddress, type OpenPort, openPort } from '../shared/open-port.js';
+import { ListeningPort } from '../shared/listening-port.js';
+import { hostPort, type ListeningAddress } from '../shared/open-port.js';
 import { CommandDesk, type LockdFeatures } from './command-desk.js';
 import type { LockdHost } from './lockd-host.js';
 import { LockdSession } from './lockd-session.js';
@@ -25,9 +26,7 @@ export class LockdListener implements Listener {
   private readonly desk: CommandDesk;
   private readonly admission: Admission;
   private readonly sessions = new Map<Socket, LockdSession | undefined>();
-  private port: OpenPort | undefined;
-  private opening: Promise<OpenPort> | undefined;
-  private isStopped = false;
+  private readonly port: ListeningPort;
   private empty: (() => void) | undefined;
 
   constructor(
@@ -37,10 +36,14 @@ export class LockdListener implements Listener {
     this.state = new LockdState(host.driver, options.maxLocks);
     this.desk = new CommandDesk(this.state, options);
     this.admission = new Admission(options.maxConnections, options.maxConnectionsPerIp);
+    this.port = new ListeningPort(
+      (socket) => this.accept(socket),
+      (error) => host.log('error', 'accept failed', { err: error.message }),
+    );
   }
 
   get address(): ListeningAddress | undefined {
-    return this.isStopped ? undefined : this.port?.address;
+    return this.port.address;
   }
 
   get openConnections(): number {
@@ -49,35 +52,24 @@ export class LockdListener implements Listener {
 
   async open(): Promise<void> {
     const { host, port } = this.options;
-    this.opening = openPort(
-      host,
-      port,
-      (socket) => this.accept(socket),
-      (error) => this.host.log('error', 'accept failed', { err: error.message }),
-    );
     try {
-      this.port = await this.opening;
+      await this.port.open(host, port);
     } catch (error) {
       const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
       if (code !== 'EADDRINUSE') throw error;
       throw new ConfigError(`${hostPort(host, port)}, the address for clients of lockd, is already in use`, {
         cause: error,
       });
-    } finally {
-      this.opening = undefined;
     }
   }
 
   giveUp(): void {
-    this.port?.close();
-    this.port = undefined;
+    this.port.giveUp();
     this.cutOff();
   }
 
   stop(): Promise<void> | undefined {
-    this.isStopped = true;
-    this.port?.close();
-    return this.opening?.then((port) => port.close()).catch(() => undefined);
+    return this.port.stop();
   }
 
   /** Clients that hold something keep it until they release it: nobody can take it any more. */
@@ -102,8 +94,7 @@ export class LockdListener implements Listener {
   private accept(socket: Socket): void {
     const { log } = this.host;
     const peer = plainAddress(socket.remoteAddress);
-    socket.on('error', () => {});
-    if (this.isStopped || socket.destroyed || !this.admits(peer)) return void socket.destroy();
+    if (socket.destroyed || !this.admits(peer)) return void socket.destroy();
     socket.once('close', () => {
       this.sessions.delete(socket);
       this.admission.leave(peer);

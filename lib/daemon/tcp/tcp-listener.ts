@@ -4,8 +4,9 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { ConfigError } from '../../common/errors.js';
 import { Admission, plainAddress } from '../fairness/admission.js';
 import type { Listener } from '../shared/listener.js';
+import { ListeningPort } from '../shared/listening-port.js';
 import type { SparseLog } from '../shared/logger.js';
-import { type ListeningAddress, type OpenPort, openPort } from '../shared/open-port.js';
+import type { ListeningAddress } from '../shared/open-port.js';
 import type { ResolvedServerOptions } from '../shared/options.js';
 import type { SessionHost } from './session-host.js';
 import { TcpSession } from './tcp-session.js';
@@ -15,10 +16,8 @@ export class TcpListener implements Listener {
   private readonly admission: Admission;
   /** Accepted connections, before and after the TLS handshake. */
   private readonly connections = new Set<Duplex>();
-  private port: OpenPort | undefined;
-  private opening: Promise<OpenPort> | undefined;
+  private readonly port: ListeningPort;
   private tls: TlsServer | undefined;
-  private isStopped = false;
   private empty: (() => void) | undefined;
 
   /** @param log for events that clients cause */
@@ -28,10 +27,14 @@ export class TcpListener implements Listener {
     private readonly log: SparseLog,
   ) {
     this.admission = new Admission(options.maxConnections, options.maxConnectionsPerIp);
+    this.port = new ListeningPort(
+      (socket) => this.accept(socket),
+      (error) => log.tell('error', 'accept failed', { err: error.message }),
+    );
   }
 
   get address(): ListeningAddress | undefined {
-    return this.isStopped ? undefined : this.port?.address;
+    return this.port.address;
   }
 
   /** Those in a TLS handshake included. */
@@ -46,22 +49,11 @@ export class TcpListener implements Listener {
   async open(): Promise<void> {
     const { host, port, tls } = this.options;
     if (tls) this.tls = this.createTls(tls);
-    this.opening = openPort(
-      host,
-      port,
-      (socket) => this.accept(socket),
-      (error) => this.log.tell('error', 'accept failed', { err: error.message }),
-    );
-    try {
-      this.port = await this.opening;
-    } finally {
-      this.opening = undefined;
-    }
+    await this.port.open(host, port);
   }
 
   giveUp(): void {
-    this.port?.close();
-    this.port = undefined;
+    this.port.giveUp();
     this.destroyAll();
   }
 
@@ -71,7 +63,7 @@ export class TcpListener implements Listener {
     stream.on('error', () => {});
     // Its `close` event may already have been emitted, so the connection would be counted for ever.
     if (stream.destroyed) return;
-    if (this.isStopped || !this.admits(peer)) {
+    if (this.port.isStopped || !this.admits(peer)) {
       stream.destroy();
       return;
     }
@@ -80,9 +72,7 @@ export class TcpListener implements Listener {
   }
 
   stop(): Promise<void> | undefined {
-    this.isStopped = true;
-    this.port?.close();
-    return this.opening?.then((port) => port.close()).catch(() => undefined);
+    return this.port.stop();
   }
 
   /** Idle connections stay open: their next requests are answered that the server drains. */
@@ -109,8 +99,7 @@ export class TcpListener implements Listener {
 
   private accept(socket: Socket): void {
     const peer = plainAddress(socket.remoteAddress);
-    socket.on('error', () => {});
-    if (this.isStopped || !this.admits(peer)) return void socket.destroy();
+    if (!this.admits(peer)) return void socket.destroy();
     this.track(socket, peer);
     if (this.tls) {
       // A client that closes during the handshake is gone; a half-open socket would not show it.

@@ -3,6 +3,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { networkInterfaces } from 'node:os';
 import { PassThrough } from 'node:stream';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { ListeningPort } from '../../../lib/daemon/shared/listening-port.js';
 import { type Network, openPort } from '../../../lib/daemon/shared/open-port.js';
 import { DflockdServer } from '../../../lib/daemon/server.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
@@ -219,6 +220,42 @@ describe('a port on addresses of several kinds', () => {
     );
     expect(served.length).toBe(0);
     port.close();
+  });
+});
+
+describe('the port of a listener', () => {
+  const portOf = (): ListeningPort =>
+    new ListeningPort(
+      (socket) => socket.destroy(),
+      () => undefined,
+    );
+
+  it('can be opened again after it was given up, and after it could not be opened', async () => {
+    const at = await freePort();
+    const [port, other] = [portOf(), portOf()];
+    await port.open('127.0.0.1', at);
+    await expect(other.open('127.0.0.1', at)).rejects.toThrow('in use');
+    port.giveUp();
+    expect([port.address, other.address]).toEqual([undefined, undefined]);
+    await other.open('127.0.0.1', at);
+    expect(other.address).toEqual({ host: '127.0.0.1', port: at });
+    other.giveUp();
+    await port.open('127.0.0.1', at);
+    expect(port.address).toEqual({ host: '127.0.0.1', port: at });
+    expect(port.stop()).toBe(undefined);
+    expect([port.address, port.isStopped]).toEqual([undefined, true]);
+  });
+
+  it('that is stopped while it is being opened is closed when that promise resolves', async () => {
+    const at = await freePort();
+    const port = portOf();
+    const opening = port.open('localhost', at);
+    await port.stop();
+    await opening;
+    expect(port.address).toBe(undefined);
+    const next = portOf();
+    await next.open('localhost', at);
+    next.giveUp();
   });
 });
 
