@@ -18,7 +18,7 @@ export const ROOMS = {
     'common protocol core',
     'node:cluster node:crypto node:dns/promises node:fs node:net node:os node:path',
   ),
-  'daemon/fairness': room('common protocol core'),
+  'daemon/fairness': room('common protocol core daemon/shared', 'node:stream'),
   'daemon/fences': room('common core daemon/shared', 'node:child_process node:fs node:path'),
   'daemon/tcp': room('common protocol core daemon/shared daemon/fairness', 'node:net node:stream node:tls'),
   'daemon/lockd': room('common protocol protocol/lockd core daemon/shared daemon/fairness', 'node:net'),
@@ -124,7 +124,8 @@ export const HOLDS = {
   'protocol/lockd': 'the words and lines of the lockd protocol; no I/O',
   core: 'the lock engine: holders, queues, leases, fences, signals, statistics; no I/O, no clock',
   'daemon/shared': 'options of the server, its log, its ports, its engine, the comparison of tokens',
-  'daemon/fairness': 'what keeps clients from delaying each other: shares, batches, limits',
+  'daemon/fairness':
+    'what keeps clients from delaying or ending each other: shares, batches, limits, sessions whose errors end only them',
   'daemon/fences': 'the file that keeps fences rising across restarts',
   'daemon/tcp': 'sessions of the line protocol, on TCP and TLS',
   'daemon/lockd': 'the line protocol of lockd: its commands, shared locks, names and counters',

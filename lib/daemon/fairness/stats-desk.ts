@@ -33,7 +33,7 @@ interface Making {
 export class StatsDesk implements ScheduledWork {
   private waiting = new Set<Asker>();
   private making: Making | undefined;
-  private inLine = false;
+  private isQueued = false;
   /** Bytes of texts that are still being read. */
   private unread = 0;
 
@@ -53,7 +53,7 @@ export class StatsDesk implements ScheduledWork {
   ask(asker: Asker, now: Ms): string | undefined {
     if (this.engine.statsSize <= FEW_ENTRIES) return this.engine.stats(this.connections(), now);
     this.waiting.add(asker);
-    this.getInLine();
+    this.joinQueue();
     return undefined;
   }
 
@@ -65,7 +65,7 @@ export class StatsDesk implements ScheduledWork {
 
   /** ScheduledWork */
   proceed(now: Ms, sliceMs: Ms): void {
-    this.inLine = false;
+    this.isQueued = false;
     const end = now + SLICES * sliceMs;
     try {
       this.makeUntil(end);
@@ -73,7 +73,7 @@ export class StatsDesk implements ScheduledWork {
       this.failed(error);
       this.finish(undefined);
     }
-    this.getInLine();
+    this.joinQueue();
   }
 
   private makeUntil(end: Ms): void {
@@ -90,7 +90,7 @@ export class StatsDesk implements ScheduledWork {
     this.finish(
       new SharedText(text.line(this.connections()), () => {
         this.unread -= size;
-        this.getInLine();
+        this.joinQueue();
       }),
     );
   }
@@ -112,10 +112,10 @@ export class StatsDesk implements ScheduledWork {
     text?.close();
   }
 
-  private getInLine(): void {
+  private joinQueue(): void {
     const idle = this.making === undefined && (this.waiting.size === 0 || this.unread > REPLY_LINE_CAP);
-    if (this.inLine || idle) return;
-    this.inLine = true;
+    if (this.isQueued || idle) return;
+    this.isQueued = true;
     this.scheduler.add(this);
   }
 }

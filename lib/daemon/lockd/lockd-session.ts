@@ -1,10 +1,9 @@
 import type { Socket } from 'node:net';
-import type { Alarm } from '../../common/alarms.js';
 import type { Ms } from '../../common/system.js';
 import { LineDecoder } from '../../protocol/lockd/line-decoder.js';
 import { LOCKD_LINE_CAP } from '../../protocol/lockd/limits.js';
-import type { DeferredWriter } from '../fairness/reply-batch.js';
-import { REQUESTS_AT_ONCE, type ScheduledWork, UNREAD_BYTES } from '../fairness/request-scheduler.js';
+import { ContainedSession } from '../fairness/contained-session.js';
+import { REQUESTS_AT_ONCE, UNREAD_BYTES } from '../fairness/request-scheduler.js';
 import type { CommandDesk } from './command-desk.js';
 import type { Listing } from './listing.js';
 import type { LockdHost } from './lockd-host.js';
@@ -20,13 +19,8 @@ const LAST_LINES_MS: Ms = 5_000;
 /** After this much silence, the kernel asks whether the peer is still there: only that ends the locks of a lost host. */
 const KEEP_ALIVE_MS: Ms = 60_000;
 
-/**
- * One client: lines in strict order, each answered at once. An error ends only this session and is logged: no input of
- * a client may end the daemon.
- */
-export class LockdSession implements Alarm, DeferredWriter, ScheduledWork {
-  due: Ms = Infinity;
-  slot = -1;
+/** One client: lines in strict order, each answered at once. */
+export class LockdSession extends ContainedSession<LockdHost> {
   private readonly member: Member;
   private readonly lines = new LineDecoder(LOCKD_LINE_CAP);
   private out = '';
@@ -37,8 +31,6 @@ export class LockdSession implements Alarm, DeferredWriter, ScheduledWork {
   private listing: Listing | undefined;
   /** The peer does not read what it has been sent. */
   private isChoked = false;
-  /** The session waits for its turn to continue. */
-  private continued = false;
   /** Whether its replies are written at the end of this turn. */
   private talks = false;
   /** The peer has closed its side and will send no more. */
@@ -48,54 +40,15 @@ export class LockdSession implements Alarm, DeferredWriter, ScheduledWork {
   private isClosed = false;
 
   constructor(
-    private readonly socket: Socket,
-    private readonly host: LockdHost,
+    socket: Socket,
+    host: LockdHost,
     private readonly state: LockdState,
     private readonly desk: CommandDesk,
-    private readonly peer: string,
+    peer: string,
   ) {
-    const address = `${peer}:${socket.remotePort}`;
-    this.member = state.join(peer, address);
+    super(socket, host, peer);
+    this.member = state.join(peer, `${peer}:${socket.remotePort}`);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    const ended = (): void => this.contain(() => this.onEnd());
-    socket.on('data', (chunk: Buffer) => {
-      try {
-        this.onData(chunk);
-      } catch (error) {
-        this.fail(error);
-      }
-    });
-    socket.on('end', () => host.endings.do(ended));
-    socket.on('drain', () => this.contain(() => this.onDrain()));
-    socket.on('error', this.ends);
-    socket.on('close', this.ends);
-  }
-
-  /** DeferredWriter */
-  speak(): void {
-    this.contain(() => {
-      this.talks = false;
-      this.settle();
-    });
-  }
-
-  /** ScheduledWork */
-  proceed(now: Ms, sliceMs: Ms): void {
-    this.contain(() => {
-      this.continued = false;
-      this.execute(now, sliceMs);
-      if (!this.continued) this.settle();
-    });
-  }
-
-  /** Alarm. The sockets are read and written once more before the peer is judged. */
-  ring(): void {
-    const { driver, endings } = this.host;
-    const judge = (): void => {
-      this.contain(() => this.judge());
-      driver.touch();
-    };
-    driver.clock.afterPoll(() => endings.do(judge));
   }
 
   /** The server drains: a client that holds nothing has no reason to stay. */
@@ -103,7 +56,6 @@ export class LockdSession implements Alarm, DeferredWriter, ScheduledWork {
     if (!this.isStuck && !this.member.holdsAnything) this.contain(() => this.leave());
   }
 
-  /** Closes the connection. */
   drop(): void {
     if (this.isClosed) return;
     this.release();
@@ -111,7 +63,7 @@ export class LockdSession implements Alarm, DeferredWriter, ScheduledWork {
     this.host.alarms.cancel(this);
     this.listing?.return();
     this.listing = undefined;
-    this.socket.destroy();
+    this.stream.destroy();
     this.host.driver.touch();
   }
 
@@ -119,7 +71,7 @@ export class LockdSession implements Alarm, DeferredWriter, ScheduledWork {
     return this.isClosed || this.isLeaving;
   }
 
-  private onData(chunk: Buffer): void {
+  protected onData(chunk: Buffer): void {
     if (this.isOver) return;
     const { driver, replyBatch } = this.host;
     this.lines.push(chunk.toString('latin1'));
@@ -127,7 +79,7 @@ export class LockdSession implements Alarm, DeferredWriter, ScheduledWork {
     // Sessions that waited for what this one has just released come first.
     driver.resumeWoken();
     if (this.isOver) return driver.touch();
-    if (this.isStuck && this.lines.unread >= UNREAD_BYTES) this.socket.pause();
+    if (this.isStuck && this.lines.unread >= UNREAD_BYTES) this.stream.pause();
     if (this.talks || this.continued) return;
     this.talks = replyBatch.defers(this);
     if (this.talks) return;
@@ -135,7 +87,7 @@ export class LockdSession implements Alarm, DeferredWriter, ScheduledWork {
     driver.touch();
   }
 
-  private onEnd(): void {
+  protected onEnd(): void {
     this.ended = true;
     if (this.isOver) return;
     this.execute(this.host.driver.clock.now());
@@ -143,10 +95,20 @@ export class LockdSession implements Alarm, DeferredWriter, ScheduledWork {
     this.host.driver.touch();
   }
 
-  private onDrain(): void {
+  protected onDrain(): void {
     if (!this.isChoked || this.isOver) return;
     this.isChoked = false;
-    this.getInLine();
+    this.joinQueue();
+  }
+
+  protected onTurnEnd(): void {
+    this.talks = false;
+    this.settle();
+  }
+
+  protected onSlice(now: Ms, sliceMs: Ms): void {
+    this.execute(now, sliceMs);
+    if (!this.continued) this.settle();
   }
 
   /** Whether lines that have been received wait. */
@@ -168,7 +130,7 @@ export class LockdSession implements Alarm, DeferredWriter, ScheduledWork {
       if (this.out.length >= FULL) this.write();
       if (weight < REQUESTS_AT_ONCE) continue;
       weight = 0;
-      if (!this.isOver && !this.isChoked && this.host.scheduler.isOver(now, sliceMs)) this.getInLine();
+      if (!this.isOver && !this.isChoked && this.host.scheduler.isOver(now, sliceMs)) this.joinQueue();
     }
   }
 
@@ -207,21 +169,21 @@ export class LockdSession implements Alarm, DeferredWriter, ScheduledWork {
   private settle(): void {
     if (this.isClosed) return;
     this.write();
-    if (!this.isOver && !this.isStuck && this.socket.isPaused()) this.socket.resume();
+    if (!this.isOver && !this.isStuck && this.stream.isPaused()) this.stream.resume();
   }
 
   private write(): void {
-    const { socket, out } = this;
+    const { stream, out } = this;
     if (out !== '') {
       this.out = '';
       this.handed += out.length;
-      if (socket.writable) socket.write(out, 'latin1');
+      if (stream.writable) stream.write(out, 'latin1');
     }
-    if (socket.writableLength === 0) return;
+    if (stream.writableLength === 0) return;
     this.watch(this.host.writeTimeoutMs);
-    if (socket.writableLength < FULL || this.isOver) return;
+    if (stream.writableLength < FULL || this.isOver) return;
     this.isChoked = true;
-    socket.pause();
+    stream.pause();
   }
 
   /** The peer must read what waits now within this time; 0 = no limit. */
@@ -231,9 +193,9 @@ export class LockdSession implements Alarm, DeferredWriter, ScheduledWork {
     this.host.alarms.set(this, this.host.driver.clock.now() + withinMs);
   }
 
-  private judge(): void {
+  protected judge(): void {
     if (this.isClosed) return;
-    const { writableLength } = this.socket;
+    const { writableLength } = this.stream;
     if (this.isLeaving || this.handed - writableLength < this.mark) return this.drop();
     if (writableLength > 0) this.watch(this.host.writeTimeoutMs);
   }
@@ -244,43 +206,15 @@ export class LockdSession implements Alarm, DeferredWriter, ScheduledWork {
     this.release();
     this.isLeaving = true;
     this.write();
-    const { socket, host } = this;
+    const { stream, host } = this;
     // Nothing from the peer is unread then; unread data would turn the close into a reset.
-    if (this.ended && socket.writableLength === 0) return this.drop();
-    socket.end(() => this.drop());
+    if (this.ended && stream.writableLength === 0) return this.drop();
+    stream.end(() => this.drop());
     host.alarms.cancel(this);
     this.watch(host.writeTimeoutMs || LAST_LINES_MS);
   }
 
   private release(): void {
     if (!this.member.isGone) this.state.leave(this.member);
-  }
-
-  private getInLine(): void {
-    if (this.continued) return;
-    this.continued = true;
-    this.host.scheduler.add(this);
-  }
-
-  private readonly ends = (): void => this.contain(() => this.drop());
-
-  private contain(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      this.fail(error);
-    }
-  }
-
-  private fail(error: unknown): void {
-    const { log } = this.host;
-    const told = error instanceof Error ? error.stack : String(error);
-    log('error', 'a connection failed and was closed', { peer: this.peer, err: told });
-    try {
-      this.drop();
-    } catch (again) {
-      this.socket.destroy();
-      log('error', 'a connection could not be closed cleanly', { peer: this.peer, err: String(again) });
-    }
   }
 }

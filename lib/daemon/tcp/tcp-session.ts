@@ -6,18 +6,18 @@ import { AUTH_CLOSE_DELAY_MS, BLOCKED_TAIL_CAP } from '../../protocol/limits.js'
 import type { Reply, Request } from '../../protocol/messages.js';
 import { encodePush, encodeReply } from '../../protocol/reply-encoder.js';
 import { RequestDecoder } from '../../protocol/request-decoder.js';
-import { ContainedSession } from './contained-session.js';
 import { REQUESTS_AT_ONCE, UNREAD_BYTES, weightOf } from '../fairness/request-scheduler.js';
 import { isLogin } from '../shared/credentials.js';
 import { Outbox } from './outbox.js';
 import { closesCleanly } from './plain-tcp.js';
 import type { SessionHost } from './session-host.js';
 import type { SharedText } from '../fairness/stats-pieces.js';
+import { TimedSession } from './timed-session.js';
 
 const ERROR: Answer = { s: 'error' };
 
 /** One client on a byte stream: requests in strict order, one reply each (spec 1). */
-export class TcpSession extends ContainedSession implements SessionSink {
+export class TcpSession extends TimedSession implements SessionSink {
   private readonly session: Session;
   private readonly decoder = new RequestDecoder();
   private readonly outbox: Outbox;
@@ -119,7 +119,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
   }
 
   protected onDrain(): void {
-    if (this.outbox.isPouring) return this.getInLine();
+    if (this.outbox.isPouring) return this.joinQueue();
     if (this.state !== 'choked') return;
     this.to('drain');
     this.stream.resume();
@@ -137,7 +137,6 @@ export class TcpSession extends ContainedSession implements SessionSink {
 
   /** Writes nothing before all received requests are executed, or the outbox is full. */
   protected onSlice(now: Ms, sliceMs: Ms): void {
-    this.continued = false;
     if (this.state === 'closed' || this.state === 'leaving') return;
     if (this.outbox.isPouring && !this.pour(now, sliceMs)) return;
     this.execute(now, sliceMs);
@@ -147,13 +146,13 @@ export class TcpSession extends ContainedSession implements SessionSink {
   protected onText(text: SharedText | undefined): void {
     if (!text) return this.reply(this.op, ERROR);
     this.outbox.begin(text);
-    this.getInLine();
+    this.joinQueue();
   }
 
   /** Returns whether the long text is written, and requests are executed again. */
   private pour(now: Ms, sliceMs: Ms): boolean {
     const poured = this.outbox.pour(this.host.driver.clock, now + sliceMs);
-    if (poured === 'more') this.getInLine();
+    if (poured === 'more') this.joinQueue();
     if (poured === 'waits') this.lookBy(this.nextDeadline());
     if (poured !== 'done') return false;
     this.to('answer');
@@ -176,7 +175,7 @@ export class TcpSession extends ContainedSession implements SessionSink {
       if (weight < REQUESTS_AT_ONCE) continue;
       weight = 0;
       const { scheduler } = this.host;
-      if (this.isOpen && scheduler.isOver(now, sliceMs)) this.getInLine();
+      if (this.isOpen && scheduler.isOver(now, sliceMs)) this.joinQueue();
     }
     if (this.decoder.completed !== completed) this.lineSince = now;
   }

@@ -1,25 +1,30 @@
+import type { Duplex } from 'node:stream';
 import type { Ms } from '../../common/system.js';
 import { BLOCKED_GRACE_MS, BLOCKED_TAIL_CAP } from '../../protocol/limits.js';
+import type { SessionHost } from './session-host.js';
 import { nextSessionState, type SessionEvent, type SessionState } from './session-state.js';
+import { WokenSession } from './woken-session.js';
 
 /** How long a peer may take to read the last line if there is no write timeout. */
 const LAST_LINE_MS: Ms = 5_000;
 
 /** The deadlines of a session. A base class, because they are checked with every request. */
-export abstract class TimedSession {
+export abstract class TimedSession extends WokenSession {
   /** When the line being read began (spec 1.5). */
   protected lineSince: Ms;
   protected blockedSince: Ms = 0;
   protected leaveAt: Ms = 0;
-  /** Whether received requests wait to be executed. */
-  protected continued = false;
+  private readonly readTimeoutMs: Ms;
 
   constructor(
+    stream: Duplex,
+    host: SessionHost,
+    peer: string,
     protected state: SessionState,
-    now: Ms,
-    private readonly readTimeoutMs: Ms,
   ) {
-    this.lineSince = now;
+    super(stream, host, peer);
+    this.readTimeoutMs = host.readTimeoutMs;
+    this.lineSince = host.driver.clock.now();
   }
 
   protected to(event: SessionEvent): void {
@@ -37,6 +42,12 @@ export abstract class TimedSession {
 
   protected get lineDue(): Ms {
     return this.isOpen && !this.continued ? this.lineSince + this.readTimeoutMs : Infinity;
+  }
+
+  /** Makes sure that deadlines are checked by `due`. */
+  protected lookBy(due: Ms): void {
+    if (due === Infinity || (this.slot >= 0 && this.due <= due)) return;
+    this.host.alarms.set(this, due);
   }
 
   /** When the last line must have been sent. @param delayMs 0: none @param writeTimeoutMs 0: none */

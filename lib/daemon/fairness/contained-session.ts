@@ -1,37 +1,41 @@
 import type { Duplex } from 'node:stream';
-import type { Alarm } from '../../common/alarms.js';
+import type { Alarm, Alarms } from '../../common/alarms.js';
 import type { Ms } from '../../common/system.js';
-import type { Woken } from '../../core/driver.js';
-import type { ScheduledWork } from '../fairness/request-scheduler.js';
-import type { SessionHost } from './session-host.js';
-import type { SessionState } from './session-state.js';
-import type { Asker } from '../fairness/stats-desk.js';
-import type { SharedText } from '../fairness/stats-pieces.js';
-import { TimedSession } from './timed-session.js';
-import type { DeferredWriter } from '../fairness/reply-batch.js';
+import type { EngineDriver } from '../../core/driver.js';
+import type { DaemonLogger } from '../shared/logger.js';
+import type { DeferredWriter, ReplyBatch } from './reply-batch.js';
+import type { RequestScheduler, ScheduledWork } from './request-scheduler.js';
+import type { TurnLimiter } from './turn-limiter.js';
+
+/** What the sessions of a listener share with those of the other listeners of the server. */
+export interface ContainedSessionHost {
+  readonly driver: EngineDriver;
+  readonly alarms: Alarms;
+  readonly replyBatch: ReplyBatch;
+  readonly scheduler: RequestScheduler;
+  /** Limits sessions ended per turn, by their peers or by deadlines. */
+  readonly endings: TurnLimiter;
+  /** For events that clients cause: at most one line a second per message. */
+  readonly log: DaemonLogger;
+}
 
 /**
- * Every entry point of a session. An error ends only this session and is logged: no input of a client may end the
- * daemon, or the application that embeds it.
+ * One client on a stream: its entry points. An error ends only this session and is logged: no input of a client may end
+ * the daemon, or the application that embeds it.
  */
-export abstract class ContainedSession
-  extends TimedSession
-  implements Woken, Alarm, DeferredWriter, ScheduledWork, Asker
+export abstract class ContainedSession<Host extends ContainedSessionHost>
+  implements Alarm, DeferredWriter, ScheduledWork
 {
   due: Ms = Infinity;
   slot = -1;
-  /** Whether the driver is going to resume it. */
-  private woken = false;
-  /** Whether a signal waits to be written to it. */
-  private hears = false;
+  /** Whether it is in the queue of the scheduler, because received requests wait to be executed. */
+  protected continued = false;
 
   constructor(
     protected readonly stream: Duplex,
-    protected readonly host: SessionHost,
+    protected readonly host: Host,
     readonly peer: string,
-    state: SessionState,
   ) {
-    super(state, host.driver.clock.now(), host.readTimeoutMs);
     const ended = (): void => this.contain(() => this.onEnd());
     stream.on('data', (chunk: Buffer) => {
       try {
@@ -46,16 +50,6 @@ export abstract class ContainedSession
     stream.on('close', this.ends);
   }
 
-  /** Woken: the engine has answered. */
-  resume(now: Ms): void {
-    this.woken = false;
-    try {
-      this.onWake(now);
-    } catch (error) {
-      this.fail(error);
-    }
-  }
-
   /** DeferredWriter */
   speak(now: Ms): void {
     try {
@@ -67,6 +61,7 @@ export abstract class ContainedSession
 
   /** ScheduledWork */
   proceed(now: Ms, sliceMs: Ms): void {
+    this.continued = false;
     try {
       this.onSlice(now, sliceMs);
     } catch (error) {
@@ -74,14 +69,9 @@ export abstract class ContainedSession
     }
   }
 
-  /** Asker */
-  tell(text: SharedText | undefined): void {
-    this.contain(() => this.onText(text));
-  }
-
   /**
    * Alarm. Deadlines are lazy: a session does not move its alarm with every line, but checks its deadlines when the
-   * alarm rings. Before it does, the sockets are read once more.
+   * alarm rings. Before it does, the sockets are read and written once more.
    */
   ring(seen: Ms): void {
     const { driver, endings } = this.host;
@@ -97,43 +87,18 @@ export abstract class ContainedSession
   protected abstract onData(chunk: Buffer): void;
   protected abstract onEnd(): void;
   protected abstract onDrain(): void;
-  protected abstract onWake(now: Ms): void;
   protected abstract onTurnEnd(now: Ms): void;
   protected abstract onSlice(now: Ms, sliceMs: Ms): void;
-  protected abstract onText(text: SharedText | undefined): void;
   protected abstract judge(seen: Ms): void;
-
-  protected wake(): void {
-    if (this.woken) return;
-    this.woken = true;
-    this.host.driver.wake(this);
-  }
-
-  /** Wakes the session when it is its turn to receive signals. */
-  protected wakeForPush(): void {
-    if (this.hears) return;
-    this.hears = true;
-    this.host.pushes.do(this.heard);
-  }
 
   /** Ends the session, whatever it is doing. */
   protected readonly ends = (): void => this.contain(() => this.drop());
 
-  private readonly heard = (): void => {
-    this.hears = false;
-    this.wake();
-  };
-
-  protected getInLine(): void {
+  /** To execute more in its next slice. */
+  protected joinQueue(): void {
     if (this.continued) return;
     this.continued = true;
     this.host.scheduler.add(this);
-  }
-
-  /** Makes sure that deadlines are checked by `due`. */
-  protected lookBy(due: Ms): void {
-    if (due === Infinity || (this.slot >= 0 && this.due <= due)) return;
-    this.host.alarms.set(this, due);
   }
 
   protected contain(work: () => void): void {
