@@ -1,11 +1,6 @@
-import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from '@jest/globals';
-import { transformFile } from '@swc/core';
 import pg from 'pg';
 import { lockIdOf } from '../../../lib/backends/postgres/ids/lock-id.js';
 import { selfSigned } from '../certificates.js';
@@ -58,28 +53,6 @@ describePostgresVersions('a Postgres server of a test', (version) => {
 });
 
 describePostgres('what a test does to a Postgres server', () => {
-  long('it ends with its test process, however that dies', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'tether-'));
-    try {
-      const { code } = await transformFile(join(dirname(fileURLToPath(import.meta.url)), 'child.ts'), {
-        jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
-        module: { type: 'es6' },
-      });
-      await writeFile(join(folder, 'child.mjs'), code);
-      const script = `import { Child } from './child.mjs'; console.log(new Child('sleep', ['60']).pid);`;
-      await writeFile(join(folder, 'owner.mjs'), script);
-      const owner = spawn(process.execPath, [join(folder, 'owner.mjs')], { stdio: ['ignore', 'pipe', 'inherit'] });
-      const pid = await new Promise<number>((resolve) => {
-        owner.stdout.once('data', (text: Buffer) => resolve(Number(text.toString())));
-      });
-      await until(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('sleep'), 'the start');
-      owner.kill('SIGKILL');
-      await until(() => !existsSync(`/proc/${pid}`), 'the end of the child');
-    } finally {
-      await rm(folder, { recursive: true });
-    }
-  });
-
   long(
     'settings hold, and data stays over a restart, fast or immediate; only a fast one tells the clients why',
     async () => {

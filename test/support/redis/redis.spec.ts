@@ -1,13 +1,6 @@
-import { spawn } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
-import { transformFile } from '@swc/core';
+import { readdir } from 'node:fs/promises';
+import { afterEach, expect, it } from '@jest/globals';
 import { isFree } from '../free-port.mjs';
-import { until } from '../until.js';
-import { REDIS_SERVER } from './binary.js';
 import { RedisCluster } from './cluster.js';
 import { ALL_OF_REDIS, describeRedis } from './describe-redis.js';
 import { RedisSentinel } from './sentinel.js';
@@ -97,48 +90,6 @@ describeRedis('a redis-server of a test', () => {
 
   it('that does not start says why', async () => {
     await expect(start({ config: ['no-such-option 1'] })).rejects.toThrow('no-such-option');
-  });
-
-  describe('whose test process is killed', () => {
-    let folder: string;
-
-    afterAll(() => rm(folder, { recursive: true, force: true }));
-
-    it('ends with it', async () => {
-      folder = await mkdtemp(join(tmpdir(), 'redis-support-'));
-      await compile(folder);
-      const script = `
-        const { RedisServer } = await import('./support/redis/server.js');
-        const server = await RedisServer.start();
-        console.log(server.pid);
-        setInterval(() => {}, 1000);
-      `;
-      const env = { ...process.env, DFLOCKD_TEST_REDIS_SERVER: REDIS_SERVER };
-      const owner = spawn(process.execPath, ['--input-type=module', '-e', script], {
-        cwd: folder,
-        env,
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      const pid = await new Promise<number>((resolve) => owner.stdout.on('data', (text) => resolve(Number(text))));
-      expect(isAlive(pid)).toBe(true);
-      owner.kill('SIGKILL');
-      await until(() => !isAlive(pid), 'the end of redis-server');
-    });
-
-    const HERE = dirname(fileURLToPath(import.meta.url));
-    async function compile(to: string): Promise<void> {
-      await mkdir(join(to, 'support/redis'), { recursive: true });
-      await writeFile(join(to, 'package.json'), '{"type":"module"}');
-      await symlink(join(HERE, '../../../node_modules'), join(to, 'node_modules'));
-      await copyFile(join(HERE, '../free-port.mjs'), join(to, 'support/free-port.mjs'));
-      for (const name of ['until', ...['server', 'binary', 'connection'].map((file) => `redis/${file}`)]) {
-        const { code } = await transformFile(join(HERE, `../${name}.ts`), {
-          jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
-          module: { type: 'es6' },
-        });
-        await writeFile(join(to, `support/${name}.js`), code);
-      }
-    }
   });
 });
 

@@ -1,8 +1,8 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../free-port.mjs';
+import { TetheredChild } from '../tethered-child.js';
 import { until } from '../until.js';
 import { redisServer } from './binary.js';
 import { RedisConnection, type Reply } from './connection.js';
@@ -24,22 +24,10 @@ export interface RedisOptions {
 const PATIENCE_MS = 10_000;
 const ATTEMPTS = 5;
 
-/** The kernel ends the server when its test process dies, however it dies. */
-const TETHER =
-  process.platform === 'linux' && spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true']).status === 0
-    ? ['setpriv', '--pdeathsig', 'KILL']
-    : [];
-
-/** Where there is no setpriv. */
-const running = new Set<ChildProcess>();
-if (TETHER.length === 0) process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')));
-
 /** A redis-server of its own on a free port of 127.0.0.1, with its data in a folder of its own. */
 export class RedisServer {
   readonly host = '127.0.0.1';
-  private child!: ChildProcess;
-  private ended!: Promise<void>;
-  private log = '';
+  private child!: TetheredChild;
   private admin: RedisConnection | undefined;
 
   private constructor(
@@ -61,17 +49,17 @@ export class RedisServer {
       } catch (error) {
         await server.stop();
         // Another process may have been quicker to listen on the port.
-        if (attempt === ATTEMPTS || !/Address already in use/.test(server.log)) throw error;
+        if (attempt === ATTEMPTS || !/Address already in use/.test(server.output)) throw error;
       }
     }
   }
 
   get pid(): number {
-    return this.child.pid!;
+    return this.child.pid;
   }
 
   get isRunning(): boolean {
-    return this.child.exitCode === null && this.child.signalCode === null;
+    return this.child.isRunning;
   }
 
   get password(): string | undefined {
@@ -87,9 +75,9 @@ export class RedisServer {
     return `redis://${password === undefined ? '' : `:${encodeURIComponent(password)}@`}${this.address}`;
   }
 
-  /** What it has said so far. */
+  /** What it has said since it was started last. */
   get output(): string {
-    return this.log;
+    return this.child.output;
   }
 
   /** One command, over a connection of the test's own. */
@@ -122,7 +110,7 @@ export class RedisServer {
   async kill(): Promise<void> {
     this.admin?.close();
     if (this.isRunning) this.child.kill('SIGKILL');
-    await this.ended;
+    await this.child.ended;
   }
 
   /** Kills it unless it is dead, and starts it again on the same port and folder. */
@@ -160,31 +148,14 @@ export class RedisServer {
   }
 
   private async run(): Promise<void> {
-    const [command, ...args] = [...TETHER, redisServer(), this.file('redis.conf'), ...this.extra];
-    const child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    this.child = child;
-    this.log = '';
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => (this.log += text));
-    }
-    running.add(child);
-    this.ended = new Promise((resolve) => {
-      child.once('error', (error) => {
-        this.log += String(error);
-        resolve();
-      });
-      child.once('close', () => {
-        running.delete(child);
-        resolve();
-      });
-    });
+    this.child = new TetheredChild(redisServer(), [this.file('redis.conf'), ...this.extra]);
     await until(() => this.answers(), `redis-server on port ${this.port}`, PATIENCE_MS);
   }
 
   private async answers(): Promise<boolean> {
-    if (!this.isRunning || this.child.pid === undefined) {
-      await this.ended;
-      throw new Error(`redis-server has ended: ${this.log}`);
+    if (!this.isRunning) {
+      await this.child.ended;
+      throw new Error(`redis-server has ended: ${this.output}`);
     }
     try {
       const reply = await this.command('PING');
