@@ -105,6 +105,19 @@ export interface Pending {
 }
 
 /**
+ * One of the renewals of `renewAll()`. The backend calls `renewed` or `failed`, once, in the turn in which the outcome is
+ * known, which may be before renewAll() returns. Neither throws.
+ */
+export interface RenewalRequest {
+  readonly grant: Grant;
+  /** As in `renew()`. 0: the server's default. */
+  readonly leaseMs: Ms;
+  renewed(proof: Proof): void;
+  /** LockLostError (final), or another error, after which the client retries while the proof lasts. */
+  failed(error: unknown): void;
+}
+
+/**
  * The outcome of a release. 'gone': the lock was no longer held. An error: the outcome is unknown, and the lock ends
  * with its lease.
  */
@@ -170,6 +183,12 @@ export interface LockBackend<S = unknown> {
    * Rejects with LockLostError (final), or with another error, after which the client retries while the proof lasts.
    */
   renew(grant: Grant, leaseMs: Ms): Promise<Proof>;
+  /**
+   * Renews many grants, at most 1,000, each as `renew` does. Optional: for a backend that can renew them in one request,
+   * or without a promise for each. The client then uses it for the renewals that nobody waits for. If it throws, the
+   * renewals that it has not answered have failed.
+   */
+  renewAll?(requests: readonly RenewalRequest[]): void;
   /**
    * Calls `done` once, in the turn in which the outcome is known, which may be before release() returns. With `keepMs`
    * above 0, sets the lease to this time instead of releasing. Must not throw.

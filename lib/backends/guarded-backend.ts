@@ -14,6 +14,7 @@ import type {
   Pending,
   Proof,
   Released,
+  RenewalRequest,
   SignalTaker,
   Waiter,
 } from './backend.js';
@@ -32,6 +33,32 @@ export const isProof = (proof: Proof | null | undefined): boolean =>
   typeof proof.leaseMs === 'number' &&
   !Number.isNaN(proof.validFrom + proof.leaseMs);
 
+const misfit = (name: string, method: string, expected: string, got: unknown): BackendError =>
+  new BackendError(`the backend ${shown(name)} failed in ${method}: expected ${expected}, got ${show(got)}`);
+
+/** A renewal whose answer is checked. */
+class GuardedRenewal implements RenewalRequest {
+  readonly grant: Grant;
+  readonly leaseMs: Ms;
+
+  constructor(
+    private readonly request: RenewalRequest,
+    private readonly name: string,
+  ) {
+    this.grant = request.grant;
+    this.leaseMs = request.leaseMs;
+  }
+
+  renewed(proof: Proof): void {
+    if (isProof(proof)) this.request.renewed(proof);
+    else this.request.failed(misfit(this.name, 'renewAll', 'a proof', proof));
+  }
+
+  failed(error: unknown): void {
+    this.request.failed(failureOf(this.name, 'renewAll', error));
+  }
+}
+
 const nothing = (): void => undefined;
 
 /**
@@ -40,6 +67,7 @@ const nothing = (): void => undefined;
  */
 export class GuardedBackend<S> implements LockBackend<S> {
   readonly name: string;
+  readonly renewAll?: (requests: readonly RenewalRequest[]) => void;
   readonly isLocked?: (key: string, kind: LockKind) => Promise<boolean>;
   readonly publish?: (channel: string, payload: string) => Promise<number>;
   readonly subscribe?: (pattern: string, group: string | undefined, taker: SignalTaker) => () => void;
@@ -50,6 +78,7 @@ export class GuardedBackend<S> implements LockBackend<S> {
     private readonly host: Pick<BackendHost, 'clock' | 'log'>,
   ) {
     this.name = String(inner.name);
+    if (inner.renewAll) this.renewAll = (requests) => this.renewMany(requests);
     if (inner.isLocked) this.isLocked = (key, kind) => this.ask('isLocked', () => inner.isLocked!(key, kind));
     if (inner.publish) {
       this.publish = (channel, payload) => this.ask('publish', () => inner.publish!(channel, payload));
@@ -165,14 +194,27 @@ export class GuardedBackend<S> implements LockBackend<S> {
     throw this.misfit('renew', 'a proof', proof);
   };
 
+  private renewMany(requests: readonly RenewalRequest[]): void {
+    const guarded = requests.map((request) => new GuardedRenewal(request, this.name));
+    const failed = (error: unknown): void => {
+      // The requests ignore this if they have been answered.
+      for (const request of guarded) request.failed(error);
+    };
+    let returned: unknown;
+    try {
+      returned = this.inner.renewAll!(guarded);
+    } catch (error) {
+      return failed(error);
+    }
+    if (isThenable(returned)) returned.then(undefined, failed);
+  }
+
   private failure(method: string, error: unknown): LockError {
     return failureOf(this.name, method, error);
   }
 
   private misfit(method: string, expected: string, got: unknown): BackendError {
-    return new BackendError(
-      `the backend ${shown(this.name)} failed in ${method}: expected ${expected}, got ${show(got)}`,
-    );
+    return misfit(this.name, method, expected, got);
   }
 
   private warn(method: string, error: unknown): void {

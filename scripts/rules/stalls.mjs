@@ -63,8 +63,8 @@ export const STALLS = [
     test: 'ignores an answer that comes when it has been lost',
     out: 'an answer that comes after the loss brings nothing back',
     file: 'locks/lease/lease.ts',
-    from: "if (this.state === 'live') {\n        this.validFrom",
-    to: '{\n        this.validFrom',
+    from: "if (this.state !== 'live') return;\n    this.validFrom",
+    to: 'this.validFrom',
   },
   {
     rule: 5,

@@ -53,8 +53,8 @@ export const TALK = [
     test: 'ignores an answer that comes when it has been released',
     out: 'nothing after the release has begun',
     file: 'locks/lease/lease.ts',
-    from: "if (this.state === 'live') {\n        this.validFrom",
-    to: '{\n        this.validFrom',
+    from: "if (this.state !== 'live') return;\n    this.validFrom",
+    to: 'this.validFrom',
   },
   {
     rule: 6,

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import type { BackendHost, Capabilities, Grant, LockBackend } from '../../lib/entries/client.js';
+import type { BackendHost, Capabilities, Grant, LockBackend, RenewalRequest } from '../../lib/entries/client.js';
 import { describeBackend } from '../../lib/entries/testing/backend.js';
 import { MemoryBackend, MemoryStore } from '../support/memory-backend.js';
 
@@ -59,6 +59,26 @@ describe('the exported suite', () => {
     [/^renews/, 'has proof of the time after the answer', (backend) => {
       const { renew } = backend;
       backend.renew = async (grant, leaseMs) => ({ ...(await renew.call(backend, grant, leaseMs)), validFrom: Infinity });
+    }],
+    [/^renews many at once/, 'has renewed what is gone', (backend) => {
+      const renewAll = (requests: readonly RenewalRequest[]): void => {
+        for (const { renewed, leaseMs } of requests) renewed({ validFrom: performance.now(), leaseMs });
+      };
+      Object.assign(backend, { renewAll });
+    }],
+    [/^renews many at once/, 'answers twice', (backend) => {
+      const renewAll = (requests: readonly RenewalRequest[]): void => {
+        for (const { grant, leaseMs, renewed, failed } of requests) {
+          backend.renew(grant, leaseMs).then(renewed, failed).then(() => failed(new Error('or not')), failed);
+        }
+      };
+      Object.assign(backend, { renewAll });
+    }],
+    [/^fails with errors/, 'renews when it is closed', (backend) => {
+      const renewAll = (requests: readonly RenewalRequest[]): void => {
+        for (const { renewed, leaseMs } of requests) renewed({ validFrom: performance.now(), leaseMs });
+      };
+      Object.assign(backend, { renewAll });
     }],
     [/^reports a released lock as gone/, 'has released twice', (backend) => {
       backend.release = (_grant, done) => done('released');

@@ -1,6 +1,6 @@
 import { type LockError, LockLostError } from '../../common/errors.js';
 import type { Clock, Ms } from '../../common/system.js';
-import type { LockKind, Proof } from '../backend.js';
+import type { LockKind, RenewalRequest } from '../backend.js';
 import type { RedisGrant } from './redis-grant.js';
 import type { Renewal } from './renewals.js';
 import type { LockKeys } from './scripts/companion-keys.js';
@@ -8,12 +8,14 @@ import type { LockKeys } from './scripts/companion-keys.js';
 /** The renewal of a lock that somebody holds. */
 export class GrantRenewal implements Renewal {
   constructor(
-    readonly grant: RedisGrant,
+    private readonly request: RenewalRequest,
     readonly leaseMs: Ms,
     private readonly clock: Clock,
-    private readonly resolve: (proof: Proof) => void,
-    private readonly reject: (error: LockError) => void,
   ) {}
+
+  get grant(): RedisGrant {
+    return this.request.grant as RedisGrant;
+  }
 
   get kind(): LockKind {
     return this.grant.req.kind;
@@ -33,22 +35,22 @@ export class GrantRenewal implements Renewal {
 
   renewed(sentAt: Ms): void {
     this.extend();
-    this.resolve({ validFrom: sentAt, leaseMs: this.leaseMs });
+    this.request.renewed({ validFrom: sentAt, leaseMs: this.leaseMs });
   }
 
   gone(): void {
     const { req, server } = this.grant;
-    this.reject(new LockLostError(req.key, 'rejected', { server }));
+    this.request.failed(new LockLostError(req.key, 'rejected', { server }));
   }
 
   unanswered(error: LockError): void {
     // It may have been carried out.
     this.extend();
-    this.reject(error);
+    this.request.failed(error);
   }
 
   refused(error: LockError): void {
-    this.reject(error);
+    this.request.failed(error);
   }
 
   private extend(): void {

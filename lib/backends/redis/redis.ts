@@ -12,6 +12,7 @@ import type {
   Pending,
   Proof,
   Released,
+  RenewalRequest,
   Waiter,
 } from '../backend.js';
 import type { RedisDriver } from './drivers/driver.js';
@@ -82,16 +83,11 @@ export class RedisBackend implements LockBackend<RedisStats> {
   }
 
   renew(grant: Grant, leaseMs: Ms): Promise<Proof> {
-    const { core } = this;
-    try {
-      core.assertUsable();
-      const lease = this.leaseOf(leaseMs);
-      return new Promise((resolve, reject) => {
-        core.renew(new GrantRenewal(grant as RedisGrant, lease, core.clock, resolve, reject));
-      });
-    } catch (error) {
-      return rejected(error);
-    }
+    return new Promise((renewed, failed) => this.renewOne({ grant, leaseMs, renewed, failed }));
+  }
+
+  renewAll(requests: readonly RenewalRequest[]): void {
+    for (const request of requests) this.renewOne(request);
   }
 
   release(grant: Grant, done: (outcome: Released) => void, keepMs = 0): void {
@@ -148,6 +144,16 @@ export class RedisBackend implements LockBackend<RedisStats> {
 
   close(graceMs: Ms): Promise<void> {
     return (this.closing ??= this.core.close(graceMs));
+  }
+
+  private renewOne(request: RenewalRequest): void {
+    const { core } = this;
+    try {
+      core.assertUsable();
+      core.renew(new GrantRenewal(request, this.leaseOf(request.leaseMs), core.clock));
+    } catch (error) {
+      request.failed(error);
+    }
   }
 
   /** In whole milliseconds. @throws UnsupportedError */

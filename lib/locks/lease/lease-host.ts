@@ -15,7 +15,7 @@ export interface HolderOf<L> {
 }
 
 /** The operations that a lease uses. */
-export type LeaseBackend = Pick<LockBackend, 'renew' | 'abandon' | 'onSuspect'>;
+export type LeaseBackend = Pick<LockBackend, 'renew' | 'renewAll' | 'abandon' | 'onSuspect'>;
 
 /** Shared by all leases of a client. */
 export interface HostOf<L> {

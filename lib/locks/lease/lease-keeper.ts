@@ -27,7 +27,7 @@ export class LeaseKeeper<B extends LeaseBackend = LockBackend> implements HostOf
     private readonly renewRatio: number,
   ) {
     this.alarms = new Alarms(clock);
-    this.renewals = new RenewalQueue(clock);
+    this.renewals = new RenewalQueue(clock, backend);
     this.times = new LeaseAlarms(this.alarms);
     // Renew everything: anything may have happened while the machine was suspended or its clock was set (rule 13).
     this.watch = new ClockWatch(clock, () => this.hurry());

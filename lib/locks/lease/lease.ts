@@ -2,9 +2,9 @@ import type { Grant, Proof } from '../../backends/backend.js';
 import type { Alarm } from '../../common/alarms.js';
 import { Deferred } from '../../common/deferred.js';
 import { LockLostError, type LossReason, type ServerDrainingError } from '../../common/errors.js';
-import { rejected } from '../../common/rejected.js';
 import type { Ms } from '../../common/system.js';
 import { type HolderOf, type HostOf, NOBODY, type Renewals } from './lease-host.js';
+import { LeaseRenewal, type Renewed } from './lease-renewal.js';
 import type { Bunch } from './lost-owners.js';
 import type { Renewable } from './renewal-queue.js';
 import { certainLease, nextAttempt, plannedRenewal } from './renewal-times.js';
@@ -24,7 +24,7 @@ type Renewal = 'idle' | 'due' | 'sent';
  * Keeps one grant: renews it, and knows at any time until when it is certainly held. Whether it is held is computed
  * when read; the alarm only ensures that the holder is told.
  */
-export class Lease implements Alarm, Planned, Proof, Renewable {
+export class Lease implements Alarm, Planned, Proof, Renewable, Renewed<LeaseHolder> {
   due: Ms = Infinity;
   slot = -1;
   prev: Lease | undefined = undefined;
@@ -132,7 +132,7 @@ export class Lease implements Alarm, Planned, Proof, Renewable {
    * lease counts. No event is sent, as no holder has seen the shorter lease.
    */
   complete(): void {
-    this.send(this.keeper.clock.now(), NOBODY);
+    this.request(this.keeper.clock.now(), NOBODY).send(this.keeper.backend);
   }
 
   /** Renews now, after a renewal under way. @throws LockLostError, LockUnavailableError, ServerDrainingError */
@@ -144,15 +144,15 @@ export class Lease implements Alarm, Planned, Proof, Renewable {
     if (this.drained) throw this.drained;
     if (leaseMs !== undefined) this.askMs = leaseMs;
     const answer = new Deferred<void>();
-    this.send(this.keeper.clock.now(), undefined, answer);
+    this.request(this.keeper.clock.now(), undefined, answer).send(this.keeper.backend);
     await waits.wait(answer.promise);
     this.assertLive();
     return this.remainingMs;
   }
 
   /** RenewalQueue: the turn of this lease has come. */
-  renewNow(now: Ms): void {
-    if (this.state === 'live' && this.renewal === 'due' && !this.drained) this.send(now);
+  renewNow(now: Ms): LeaseRenewal<LeaseHolder> | undefined {
+    return this.state === 'live' && this.renewal === 'due' && !this.drained ? this.request(now) : undefined;
   }
 
   /** Renews as soon as possible, because fresh proof is wanted. */
@@ -236,59 +236,37 @@ export class Lease implements Alarm, Planned, Proof, Renewable {
     this.keeper.times.set(this, this.renewal === 'idle' ? Math.min(this.renewAt, sureUntil) : sureUntil);
   }
 
-  /** @param now at most the current time @param told of the renewal; default: the holder @param asked settled with the outcome */
-  private send(now: Ms, told?: LeaseHolder, asked?: Deferred<void>): void {
+  /** Counts a renewal as sent. @param now at most the current time */
+  private request(now: Ms, told?: LeaseHolder, asked?: Deferred<void>): LeaseRenewal<LeaseHolder> {
     this.keeper.watch.sampleIfStale(now);
     this.renewal = 'sent';
-    const proof = this.ask();
-    if (this.state === 'live') {
-      this.leaseMs = certainLease(this, now, this.askMs);
-      // Hardly any is still under way when its time comes. A first one, in its short lease, is alone.
-      if (told) this.arm();
-      else this.keeper.times.plan(this, this.sureUntil, this.sureUntil - now);
-    }
-    void proof.then(
-      (proof) => this.renewed(proof, told, asked),
-      (error: Error) => this.failed(error, asked),
-    );
+    const { askMs } = this;
+    this.leaseMs = certainLease(this, now, this.askMs);
+    // Hardly any is still under way when its time comes. A first one, in its short lease, is alone.
+    if (told) this.arm();
+    else this.keeper.times.plan(this, this.sureUntil, this.sureUntil - now);
+    return new LeaseRenewal(this, askMs, told, asked);
   }
 
-  /** An error thrown by the backend takes effect no earlier than a reply would. */
-  private ask(): Promise<Proof> {
-    try {
-      return Promise.resolve(this.keeper.backend.renew(this.grant, this.askMs));
-    } catch (error) {
-      return rejected(error);
-    }
-  }
-
-  private renewed(proof: Proof, told: LeaseHolder | undefined, asked: Deferred<void> | undefined): void {
-    try {
-      this.answered();
-      if (this.state === 'live') {
-        this.validFrom = proof.validFrom;
-        this.leaseMs = proof.leaseMs;
-        this.askMs ||= proof.leaseMs;
-        this.planRenewal();
-        (told ?? this.holder).renewed(proof.leaseMs);
-      }
-      asked?.resolve();
-    } catch (error) {
-      this.failed(error as Error, asked);
-    }
-  }
-
-  private failed(error: Error, asked: Deferred<void> | undefined): void {
+  /** Renewed */
+  renewed(proof: Proof, told: LeaseHolder | undefined): void {
+    const { validFrom, leaseMs } = proof;
     this.answered();
-    if (this.state === 'live') {
-      if (error instanceof LockLostError) {
-        this.lose(error.reason, error);
-      } else {
-        if (this.renews) this.renewAt = nextAttempt(this.keeper.clock.now(), this.sureUntil);
-        this.arm();
-      }
-    }
-    asked?.reject(error);
+    if (this.state !== 'live') return;
+    this.validFrom = validFrom;
+    this.leaseMs = leaseMs;
+    this.askMs ||= leaseMs;
+    this.planRenewal();
+    (told ?? this.holder).renewed(leaseMs);
+  }
+
+  /** Renewed */
+  failed(error: Error): void {
+    this.answered();
+    if (this.state !== 'live') return;
+    if (error instanceof LockLostError) return this.lose(error.reason, error);
+    if (this.renews) this.renewAt = nextAttempt(this.keeper.clock.now(), this.sureUntil);
+    this.arm();
   }
 
   private answered(): void {

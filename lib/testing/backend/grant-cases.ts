@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import type { AcquireRequest, Grant, Proof } from '../../backends/backend.js';
 import { LimitMismatchError, LockLostError, UnsupportedError } from '../../common/errors.js';
 import { type Case, isError } from './case.js';
 import { failure, inTime } from './world.js';
@@ -81,6 +82,37 @@ export const GRANTS: readonly Case[] = [
       const proof = await inTime(a.renew(grant, 60_000), 'the proof');
       assert.ok(Math.abs(proof.leaseMs - 60_000) < 1, `a lease of ${proof.leaseMs} ms`);
       assert.ok(proof.validFrom >= before && proof.validFrom <= world.now(), 'validFrom');
+    },
+  ],
+  [
+    'renews many at once like one by one, or has no method for it',
+    async ({ world, a, b, caps }) => {
+      if (!('renewAll' in a)) return;
+      const kinds: Partial<AcquireRequest>[] = [
+        {},
+        {},
+        {},
+        ...(caps.semaphores ? [{ kind: 'sem', limit: 2 } as const] : []),
+      ];
+      const grants: Grant[] = [];
+      for (const kind of kinds) grants.push(await world.take(a, world.request(kind)));
+      const gone = await world.take(a, world.request());
+      await world.release(a, gone);
+      const before = world.now();
+      const [lost, ...proofs] = await world.renewAll(a, [
+        [gone, 60_000],
+        ...grants.map((grant, i) => [grant, 60_000 + 10_000 * i] as const),
+      ]);
+      isError(lost, LockLostError);
+      (proofs as Proof[]).forEach((proof, i) => {
+        assert.ok(Math.abs(proof.leaseMs - 60_000 - 10_000 * i) < 1, `a lease of ${proof.leaseMs} ms`);
+        assert.ok(proof.validFrom >= before && proof.validFrom <= world.now(), 'validFrom');
+      });
+      assert.equal(await b.tryAcquire(grants[0]!.req), null);
+      const [proof] = await world.renewAll(a, [[grants[0]!, Math.max(caps.minLeaseMs, caps.leaseUnitMs, 50)]]);
+      await world.takeLater(b, grants[0]!.req, 'the end of the lease');
+      const { validFrom, leaseMs } = proof as Proof;
+      assert.ok(world.now() >= validFrom + leaseMs, 'not before');
     },
   ],
   [

@@ -63,6 +63,7 @@ export const PROCESSES: readonly Case[] = [
       const enqueue = async (): Promise<Grant> => world.enqueue(c, world.request()).grant;
       isError(await inTime(failure(enqueue()), 'the refusal of a wait'), LockError);
       isError(await inTime(failure(c.renew(own, 10_000)), 'the refusal of a renewal'), LockError);
+      if ('renewAll' in c) isError((await world.renewAll(c, [[own, 10_000]]))[0], LockError);
       c.abandon(own);
       await world.release(c, own);
       await world.release(a, held);

@@ -9,6 +9,7 @@ import type {
   Pending,
   Placement,
   Released,
+  RenewalRequest,
 } from '../../backends/backend.js';
 import { Deferred } from '../../common/deferred.js';
 import { type Ms, systemClock, systemEntropy } from '../../common/system.js';
@@ -79,7 +80,7 @@ export class TestWorld {
     const made = new TestWorld(world);
     try {
       await test(made);
-      assert.deepEqual(made.gossip, [], 'a waiter was called after its final call');
+      assert.deepEqual(made.gossip, [], 'something was called after its final call');
     } finally {
       await Promise.all(made.made.map((backend) => backend.close(1000)));
       await world.close?.();
@@ -152,6 +153,26 @@ export class TestWorld {
 
   release(backend: LockBackend, grant: Grant, keepMs?: Ms): Promise<Released> {
     return inTime(new Promise((resolve) => backend.release(grant, resolve, keepMs)), 'the release');
+  }
+
+  /** Renews grants at once, each with its own lease; the errors of those that failed are among the outcomes. */
+  async renewAll(backend: LockBackend, leases: readonly (readonly [Grant, Ms])[]): Promise<unknown[]> {
+    const outcomes = leases.map(() => new Deferred<unknown>());
+    const requests = leases.map(([grant, leaseMs], i): RenewalRequest => {
+      let over = false;
+      const last = (outcome: unknown): void => {
+        if (over) this.gossip.push(`${grant.req.key}: a second answer to a renewal`);
+        over = true;
+        outcomes[i]!.resolve(outcome);
+      };
+      return { grant, leaseMs, renewed: last, failed: last };
+    });
+    try {
+      backend.renewAll!(requests);
+    } catch (error) {
+      for (const { resolve } of outcomes) resolve(error);
+    }
+    return inTime(Promise.all(outcomes.map(({ promise }) => promise)), 'the answers to the renewals');
   }
 
   /** A lease of one second, or the minimum if that is longer. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { LockBackend } from '../../../lib/backends/backend.js';
+import type { LockBackend, Proof, RenewalRequest } from '../../../lib/backends/backend.js';
+import { GuardedBackend } from '../../../lib/backends/guarded-backend.js';
 import { BackendError, LockError, UnsupportedError } from '../../../lib/common/errors.js';
 import type { LockEvent } from '../../../lib/locks/events/events.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
@@ -64,7 +65,7 @@ const make = (): LockClient<unknown> => {
   return client;
 };
 
-const failing = (method: keyof LockBackend, fail: () => unknown): void => {
+const failing = (method: keyof LockBackend, fail: (...args: never[]) => unknown): void => {
   Object.assign(backend, { [method]: fail });
 };
 
@@ -138,6 +139,31 @@ describe.each(WAYS)('a backend that %s', (_name, fail, error) => {
     await clock.advanceAsync(10_000);
     expect(lock.isHeld).toBe(true);
     await client.close();
+  });
+
+  it('in renewAll loses nothing before the lease is over, and tries again', async () => {
+    let calls = 0;
+    failing('renewAll', () => {
+      calls++;
+      return fail();
+    });
+    const client = make();
+    const lock = await client.acquire('k', { leaseTtlS: 10 });
+    await clock.advanceAsync(9700);
+    expect([calls > 3, lock.isHeld, events.filter(({ type }) => type === 'lost')]).toEqual([true, true, []]);
+    await clock.advanceAsync(1000);
+    expect(events.filter(({ type }) => type === 'lost')).toMatchObject([{ reason: 'expired' }]);
+    await client.close();
+  });
+
+  it('in the answer to renewAll gives the holder the same typed error, or a loss', async () => {
+    const answers: unknown[] = [];
+    failing('renewAll', ([request]: [RenewalRequest]) => request.failed(error));
+    const guard = new GuardedBackend(backend, { clock, log: () => undefined });
+    const grant = backend.grantFor({ key: 'k', kind: 'lock', limit: 1, leaseMs: 10_000, deadline: 0 });
+    guard.renewAll!([{ grant, leaseMs: 10_000, renewed: () => undefined, failed: (got) => answers.push(got) }]);
+    expect(answers).toHaveLength(1);
+    expectTyped(answers[0], 'renewAll', error);
   });
 
   it('in release leaves the lock to its lease, and the caller is free', async () => {
@@ -219,6 +245,22 @@ describe('a backend that does not keep to its interface', () => {
     failing(method, () => value);
     expectTyped(await outcome(use(make())), method, undefined);
   });
+
+  it.each([null, undefined, {}, { validFrom: '1000', leaseMs: 10_000 }, { validFrom: NaN, leaseMs: 10_000 }])(
+    'and proves renewals of renewAll with %p has not renewed',
+    async (proof) => {
+      failing('renewAll', (requests: readonly RenewalRequest[]) => {
+        for (const request of requests) request.renewed(proof as Proof);
+      });
+      const client = make();
+      const lock = await client.acquire('k', { leaseTtlS: 10 });
+      await clock.advanceAsync(9000);
+      expect([lock.isHeld, lock.remainingMs]).toEqual([true, 800]);
+      await clock.advanceAsync(1000);
+      expect(events.filter(({ type }) => type === 'lost')).toMatchObject([{ reason: 'expired' }]);
+      await client.close();
+    },
+  );
 
   it('and has no capabilities makes no client', () => {
     Object.defineProperty(backend, 'capabilities', {

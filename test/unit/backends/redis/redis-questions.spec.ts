@@ -1,7 +1,13 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { LinkEvent } from '../../../../lib/backends/backend.js';
+import type { Grant, LinkEvent } from '../../../../lib/backends/backend.js';
 import type { RedisBackend } from '../../../../lib/backends/redis/redis.js';
-import { LockKeyError, LockLostError, LockUnavailableError, ShuttingDownError } from '../../../../lib/common/errors.js';
+import {
+  LockKeyError,
+  LockLostError,
+  LockUnavailableError,
+  ShuttingDownError,
+  UnsupportedError,
+} from '../../../../lib/common/errors.js';
 import { Caller, DIGITS, lost, request, ScriptedRedis } from './scripted-redis.js';
 
 const TOKEN = '1700000000000000aaaaaaaaaa000001';
@@ -110,6 +116,78 @@ describe('the Redis backend', () => {
     expect(outcomes[1]).toBeInstanceOf(LockLostError);
     expect(outcomes[2]).toBeInstanceOf(LockKeyError);
     expect(outcomes[3]).toBeInstanceOf(LockUnavailableError);
+  });
+
+  describe('renews many locks at once', () => {
+    let grants: Grant[];
+    let outcomes: unknown[];
+
+    beforeEach(async () => {
+      const tries = ['a', 'b', 'c', 'd'].map((key) => backend.tryAcquire(request(redis.clock, { key })));
+      await (await redis.call()).answer(...tries.map(() => DIGITS));
+      grants = (await Promise.all(tries)) as Grant[];
+      await redis.clock.advanceAsync(500);
+      outcomes = [];
+    });
+
+    const renewAll = (leaseMs = 20_000): void =>
+      backend.renewAll(
+        grants.map((grant, i) => {
+          const told = (outcome: unknown): void => void (outcomes[i] = outcome);
+          return { grant, leaseMs, renewed: told, failed: told };
+        }),
+      );
+
+    it('in one call, and tells each its outcome', async () => {
+      renewAll();
+      const call = await redis.call();
+      expect(call.ops).toEqual(
+        grants.map(({ req: { key }, token }) => ({ key: `lock:${key}`, op: 'n', x: token, y: '20000' })),
+      );
+      await redis.clock.advanceAsync(100);
+      await call.answer(1, 0, ['E', 'OOM command not allowed'], 1);
+      expect(outcomes[0]).toEqual({ validFrom: 1500, leaseMs: 20_000 });
+      expect(outcomes[1]).toBeInstanceOf(LockLostError);
+      expect(outcomes[1]).toMatchObject({ key: 'b', reason: 'rejected', server: 'here:6379' });
+      expect(outcomes[2]).toBeInstanceOf(LockUnavailableError);
+      expect(outcomes[3]).toEqual({ validFrom: 1500, leaseMs: 20_000 });
+    });
+
+    it('for its own lease where none is asked for', async () => {
+      renewAll(0);
+      await (await redis.call()).answer(1, 1, 1, 1);
+      expect(outcomes).toEqual(grants.map(() => ({ validFrom: 1500, leaseMs: 33_000 })));
+    });
+
+    it('and tells each that no answer came; a release is tried until the longer lease is over', async () => {
+      renewAll();
+      await (await redis.call()).fail();
+      expect(outcomes.map((outcome) => outcome instanceof LockUnavailableError)).toEqual([true, true, true, true]);
+      let released: unknown;
+      backend.release(grants[0]!, (outcome) => (released = outcome));
+      const failFor = async (seconds: number): Promise<void> => {
+        for (let second = 0; second < seconds; second++) {
+          await redis.clock.advanceAsync(1000);
+          for (const call of await redis.sent()) await call.fail();
+        }
+      };
+      await failFor(15);
+      expect(released).toBeUndefined();
+      await failFor(6);
+      expect(released).toBeInstanceOf(LockUnavailableError);
+    });
+
+    it('or none of them when it is down, closed, or asked for a lease without end', async () => {
+      renewAll(Infinity);
+      expect(outcomes.map((outcome) => outcome instanceof UnsupportedError)).toEqual([true, true, true, true]);
+      redis.listener.down(lost());
+      renewAll();
+      expect(outcomes.map((outcome) => outcome instanceof LockUnavailableError)).toEqual([true, true, true, true]);
+      await backend.close(0);
+      renewAll();
+      expect(outcomes.map((outcome) => outcome instanceof ShuttingDownError)).toEqual([true, true, true, true]);
+      expect(await redis.sent()).toEqual([]);
+    });
   });
 
   it('says the same trouble again only after ten seconds', async () => {
