@@ -71,23 +71,25 @@ export const HTTP_NUMBERS: Readonly<Record<HttpNumber, NumberBounds>> = {
 };
 
 /** The interval of pings. @throws ConfigError if sessions would be idle for too long between two */
-export function ssePing(given: number, idleTimeout: number, nameOf: NameOfOption): number {
+export function ssePing(options: HttpServerOptions, nameOf: NameOfOption): number {
+  const { httpSsePingInterval: given, httpSessionIdleTimeout: idle = HTTP_DEFAULTS.httpSessionIdleTimeout } = options;
   const ping = given || DEFAULT_SSE_PING_S;
-  if (idleTimeout === 0 || ping < idleTimeout) return ping;
-  const needed = `below ${nameOf('httpSessionIdleTimeout')}, which is ${idleTimeout} s`;
-  throw new ConfigError(`${nameOf('httpSsePingInterval')} must be ${needed}, got ${ping} s`);
+  if (idle === 0 || ping < idle) return ping;
+  const [pings, idles] = [nameOf('httpSsePingInterval'), nameOf('httpSessionIdleTimeout')];
+  if (given) throw new ConfigError(`${pings}: expected less than ${idles}, which is ${idle} s, got ${ping}`);
+  throw new ConfigError(`${idles}: expected 0 or more than ${pings}, which is ${ping} s, got ${idle}`);
 }
 
 /** It becomes a header of answers. */
-export const isOrigin = (origin: unknown): boolean => typeof origin === 'string' && /^[ \t]*[!-~]*[ \t]*$/.test(origin);
+const isOrigin = (origin: unknown): boolean => typeof origin === 'string' && /^[ \t]*[!-~]*[ \t]*$/.test(origin);
 
 /** The origins, trimmed, without empty ones. @throws ConfigError */
 export function originsOf(origins: unknown, nameOf: NameOfOption): readonly string[] {
   const name = nameOf('httpCorsAllowedOrigins');
-  if (!Array.isArray(origins)) throw new ConfigError(`${name} must be a list of origins, got ${show(origins)}`);
+  if (!Array.isArray(origins)) throw new ConfigError(`${name}: expected a list of origins, got ${show(origins)}`);
   for (const origin of origins) {
     if (isOrigin(origin)) continue;
-    throw new ConfigError(`${name} must contain origins such as https://example.com, got ${show(origin)}`);
+    throw new ConfigError(`${name}: expected origins such as https://example.com, got ${show(origin)}`);
   }
   return Object.freeze((origins as string[]).map((origin) => origin.trim()).filter((origin) => origin !== ''));
 }

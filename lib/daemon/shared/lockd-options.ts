@@ -23,13 +23,13 @@ export function resolveLockdOptions(
 ): ResolvedLockdOptions {
   const { lockdPort, lockdHost = DEFAULT_HOST, lockdDump = true, lockdRegistry = true } = options as LockdOptions;
   const wrong = (name: string, want: string): ConfigError =>
-    new ConfigError(`${nameOf(name)} must be ${want}, got ${show(options[name])}`);
+    new ConfigError(`${nameOf(name)}: expected ${want}, got ${show(options[name])}`);
   const isPort = Number.isInteger(lockdPort) && lockdPort! >= 0 && lockdPort! <= 65_535;
-  if (lockdPort !== undefined && !isPort) throw wrong('lockdPort', 'a whole number, 0–65535');
+  if (lockdPort !== undefined && !isPort) throw wrong('lockdPort', 'an integer between 0 and 65535');
   const fault = typeof lockdHost === 'string' ? hostFault(lockdHost) : 'it is not a string';
   if (fault !== undefined) {
     const given = showAddress(lockdHost);
-    throw new ConfigError(`${nameOf('lockdHost')} must be a host name or address, got ${given}; ${fault}`);
+    throw new ConfigError(`${nameOf('lockdHost')}: expected a host name or address, got ${given}; ${fault}`);
   }
   if (typeof lockdDump !== 'boolean') throw wrong('lockdDump', 'true or false');
   if (typeof lockdRegistry !== 'boolean') throw wrong('lockdRegistry', 'true or false');

@@ -1,15 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { isAbsolute } from 'node:path';
 import { hostFault, showAddress } from '../../common/address.js';
 import { ConfigError } from '../../common/errors.js';
 import { isSecretName, show } from '../../common/shown.js';
-import { trimBytes, toBytes } from '../../protocol/bytes.js';
 import {
   DEFAULT_HOST,
   DEFAULT_LEASE_TTL_S,
   DEFAULT_PORT,
   DEFAULT_READ_TIMEOUT_S,
-  LONG_LINE_CAP,
   MAX_SECONDS,
 } from '../../protocol/limits.js';
 import {
@@ -22,6 +18,7 @@ import {
   ssePing,
 } from './http-options.js';
 import { LOCKD_OPTIONS, resolveLockdOptions } from './lockd-options.js';
+import { tlsOf, tokenOf } from './option-files.js';
 
 /** dflockd's flags in camelCase, with its defaults (spec 8). Durations are seconds, at most 9,223,372,036. */
 export interface DflockdServerOptions extends HttpServerOptions {
@@ -131,16 +128,21 @@ const DEFAULTS = {
   writeTimeout: 5,
   shutdownTimeout: 30,
   autoReleaseOnDisconnect: true,
-  fenceStateFile: '',
   ...HTTP_DEFAULTS,
 } as const;
 
 export const TEXTS = ['tlsCert', 'tlsKey', 'authToken', 'authTokenFile'] as const;
 type Text = (typeof TEXTS)[number];
-type LockdOption = (typeof LOCKD_OPTIONS)[number];
+/** Options without a default here. */
+type Optional = Text | 'fenceStateFile' | (typeof LOCKD_OPTIONS)[number];
 
-/** The names of the options without a default of their own here. */
-const OTHERS: readonly string[] = [...TEXTS, ...LOCKD_OPTIONS];
+/** The names of all options. */
+export const SERVER_OPTIONS: readonly string[] = [
+  ...Object.keys(DEFAULTS),
+  ...TEXTS,
+  'fenceStateFile',
+  ...LOCKD_OPTIONS,
+];
 
 export type NumberOption = {
   [K in keyof typeof DEFAULTS]: (typeof DEFAULTS)[K] extends number ? K : never;
@@ -164,45 +166,44 @@ export const NUMBERS: Readonly<Record<NumberOption, NumberBounds>> = {
   ...HTTP_NUMBERS,
 };
 
-/** Whether a text can only be a file path. */
-const isPath = (text: string): boolean => !/[\r\n]/.test(text) && (isAbsolute(text) || /^\.{1,2}[\\/]/.test(text));
-
-/** Empty: none. */
-const isFileName = (value: unknown): boolean =>
-  value === '' || (typeof value === 'string' && value.trim() !== '' && !value.includes('\0'));
-
 /** Results of `resolveServerOptions`, which are not checked again, nor are their files read again. */
 const RESOLVED = new WeakSet<object>();
 
-/** @throws ConfigError naming the option and the value */
+/**
+ * @param emptyIsNone whether empty paths and tokens count as not given, as in flags and variables; otherwise they are
+ *   refused
+ * @throws ConfigError naming the option and the value
+ */
 export function resolveServerOptions(
   options: DflockdServerOptions = {},
   nameOf: NameOfOption = (option) => `daemon option ${option}`,
+  emptyIsNone = true,
 ): ResolvedServerOptions {
-  return RESOLVED.has(options) ? (options as ResolvedServerOptions) : resolve(options, nameOf);
+  return RESOLVED.has(options) ? (options as ResolvedServerOptions) : resolve(options, nameOf, emptyIsNone);
 }
 
-function resolve(options: DflockdServerOptions, nameOf: NameOfOption): ResolvedServerOptions {
+function resolve(options: DflockdServerOptions, nameOf: NameOfOption, emptyIsNone: boolean): ResolvedServerOptions {
   for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || Object.hasOwn(DEFAULTS, name) || OTHERS.includes(name)) continue;
+    if (value === undefined || SERVER_OPTIONS.includes(name)) continue;
     const got = isSecretName(name) ? '' : ` (value ${show(value)})`;
     throw new ConfigError(`unknown ${nameOf(name)}${got}`);
   }
-  const resolved = new Resolution(options, nameOf).result();
+  const resolved = new Resolution(options, nameOf, emptyIsNone).result();
   RESOLVED.add(resolved);
   return resolved;
 }
 
 class Resolution {
-  private readonly all: Required<Omit<DflockdServerOptions, Text | LockdOption>> &
-    Pick<DflockdServerOptions, Text | LockdOption>;
+  private readonly given: DflockdServerOptions;
+  private readonly all: Required<Omit<DflockdServerOptions, Optional>> & Pick<DflockdServerOptions, Optional>;
 
   constructor(
     options: DflockdServerOptions,
     private readonly nameOf: NameOfOption,
+    private readonly emptyIsNone: boolean,
   ) {
-    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-    this.all = { ...DEFAULTS, ...given };
+    this.given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+    this.all = { ...DEFAULTS, ...this.given };
   }
 
   result(): ResolvedServerOptions {
@@ -212,39 +213,44 @@ class Resolution {
     if (httpHost !== '') this.checkHost('httpHost', httpHost);
     this.checkPorts();
     if (typeof autoReleaseOnDisconnect !== 'boolean') throw this.wrong('autoReleaseOnDisconnect', 'true or false');
-    if (!isFileName(this.all.fenceStateFile)) throw this.wrong('fenceStateFile', 'the path of a file');
-    for (const name of TEXTS) {
-      const value: unknown = this.all[name];
-      if (value === undefined || typeof value === 'string') continue;
-      if (name === 'authToken') throw new ConfigError(`${this.nameOf(name)} must be a string`);
-      throw this.wrong(name, 'a string');
-    }
+    for (const name of [...TEXTS, 'fenceStateFile'] as const) this.checkText(name);
     const { tlsCert, tlsKey, authToken, authTokenFile, fenceStateFile, ...rest } = this.all;
     return Object.freeze({
       ...rest,
       fenceStateFile: fenceStateFile || undefined,
       ...resolveLockdOptions(this.all, this.nameOf),
       httpHost: httpHost || host,
-      httpSsePingInterval: ssePing(this.all.httpSsePingInterval, this.all.httpSessionIdleTimeout, this.nameOf),
+      httpSsePingInterval: ssePing(this.given, this.nameOf),
       httpCorsAllowedOrigins: originsOf(this.all.httpCorsAllowedOrigins, this.nameOf),
-      tls: this.tls(tlsCert, tlsKey),
-      authToken: this.token(authToken, authTokenFile),
+      tls: tlsOf(tlsCert, tlsKey, this.nameOf),
+      authToken: tokenOf(authToken, authTokenFile, this.nameOf),
     });
   }
 
   private checkHost(name: 'host' | 'httpHost', host: unknown): void {
     const fault = typeof host === 'string' ? hostFault(host) : 'it is not a string';
     if (fault === undefined) return;
-    throw new ConfigError(`${this.nameOf(name)} must be a host name or address, got ${showAddress(host)}; ${fault}`);
+    const given = showAddress(host);
+    throw new ConfigError(`${this.nameOf(name)}: expected a host name or address, got ${given}; ${fault}`);
   }
 
   private checkPorts(): void {
     const { port, httpPort } = this.all;
-    if (httpPort !== 0 && httpPort === port) throw this.wrong('httpPort', `different from ${this.nameOf('port')}`);
+    if (httpPort !== 0 && httpPort === port)
+      throw this.wrong('httpPort', `another port than that of ${this.nameOf('port')}`);
   }
 
   private wrong(option: keyof DflockdServerOptions, want: string): ConfigError {
-    return new ConfigError(`${this.nameOf(option)} must be ${want}, got ${show(this.all[option])}`);
+    return new ConfigError(`${this.nameOf(option)}: expected ${want}, got ${show(this.all[option])}`);
+  }
+
+  private checkText(name: Text | 'fenceStateFile'): void {
+    const value: unknown = this.all[name];
+    if (value === undefined || (value === '' && this.emptyIsNone)) return;
+    if (typeof value === 'string' && value.trim() !== '' && !value.includes('\0')) return;
+    // The value is a secret, so the message does not show it.
+    if (name === 'authToken') throw new ConfigError(`${this.nameOf(name)}: expected a string that is not blank`);
+    throw this.wrong(name, 'the path of a file');
   }
 
   private checkNumber(name: NumberOption): void {
@@ -258,43 +264,7 @@ class Resolution {
     if (fits) return;
     const bounded = most < Number.MAX_SAFE_INTEGER;
     const upTo = bounded ? `, at most ${most}` : '';
-    const range = above ? `above ${least}${upTo}` : bounded ? `${least}–${most}` : `${least} or more`;
-    throw this.wrong(name, `${whole ? 'a whole number' : 'a number'}, ${range}`);
-  }
-
-  private tls(cert: string | undefined, key: string | undefined): ResolvedServerOptions['tls'] {
-    if (!cert && !key) return undefined;
-    if (!cert) throw new ConfigError(`${this.nameOf('tlsKey')} (${show(key)}) requires ${this.nameOf('tlsCert')}`);
-    if (!key) throw new ConfigError(`${this.nameOf('tlsCert')} (${show(cert)}) requires ${this.nameOf('tlsKey')}`);
-    return { cert: this.file('tlsCert', cert), key: this.file('tlsKey', key) };
-  }
-
-  private file(option: Text, path: string): Buffer {
-    try {
-      return readFileSync(path);
-    } catch (error) {
-      const { message, code } = error as NodeJS.ErrnoException;
-      // A text that is not a path may be the secret itself.
-      if (!isPath(path)) throw new ConfigError(`${this.nameOf(option)}: cannot read the file: ${code}`);
-      throw new ConfigError(`${this.nameOf(option)}: cannot read ${show(path)}: ${message}`, { cause: error });
-    }
-  }
-
-  /** An empty token counts as none; a blank one is refused. */
-  private token(token: string | undefined, file: string | undefined): string | undefined {
-    if (token) return this.checkToken('authToken', toBytes(token));
-    if (file) return this.checkToken('authTokenFile', this.file('authTokenFile', file).toString('latin1'));
-    return undefined;
-  }
-
-  private checkToken(option: Text, bytes: string): string {
-    const token = trimBytes(bytes);
-    // The value is a secret, so the message does not show it.
-    if (token === '') throw new ConfigError(`${this.nameOf(option)} must not be blank`);
-    if (/[\r\n]/.test(token)) throw new ConfigError(`${this.nameOf(option)} must not contain a line break`);
-    if (token.length > LONG_LINE_CAP) {
-      throw new ConfigError(`${this.nameOf(option)} must have at most ${LONG_LINE_CAP} bytes, has ${token.length}`);
-    }
-    return token;
+    const inside = bounded ? `between ${least} and ${most}` : `of at least ${least}`;
+    throw this.wrong(name, `${whole ? 'an integer' : 'a number'} ${above ? `above ${least}${upTo}` : inside}`);
   }
 }

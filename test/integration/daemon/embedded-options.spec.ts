@@ -7,12 +7,66 @@ import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { EmbeddedBackend } from '../../../lib/backends/embedded/embedded.js';
 import type { EmbeddedOptions } from '../../../lib/backends/embedded/options.js';
 import { AuthError, ConfigError } from '../../../lib/common/errors.js';
+import { resolveServerOptions } from '../../../lib/daemon/shared/options.js';
 import { systemClock, systemEntropy } from '../../../lib/common/system.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
 import type { RemoteOptions } from '../../../lib/locks/options/options.js';
 import { resolveEmbedded } from '../../../lib/backends/embedded/options.js';
 import { type Certificate, selfSigned } from '../../support/certificates.js';
 import { until } from '../../support/until.js';
+
+describe('what an engine in the process refuses is what a daemon refuses', () => {
+  const message = (resolve: () => unknown): string => {
+    try {
+      resolve();
+    } catch (error) {
+      expect(error).toBeInstanceOf(ConfigError);
+      return (error as ConfigError).message;
+    }
+    return 'taken';
+  };
+
+  it.each<Partial<EmbeddedOptions>>([
+    { maxLocks: 0 },
+    { leaseSweepInterval: 0 },
+    { gcInterval: 9_223_372_037 },
+    { httpPort: 70_000 },
+    { httpPort: 7000 },
+    { httpHost: 'a b' },
+    { httpHost: 7 as unknown as string },
+    { httpSessionIdleTimeout: 15 },
+    { httpSsePingInterval: 20 },
+    { httpCorsAllowedOrigins: ['a\r\nb'] },
+    { httpCorsAllowedOrigins: 'a' as unknown as string[] },
+    { fenceStateFile: ' ' },
+    { fenceStateFile: 'a\0b' },
+    { tlsCert: ' ' },
+    { authToken: ' ' },
+    { autoReleaseOnDisconnect: 1 as unknown as boolean },
+    { lockdPort: -1 },
+    { lockdHost: 'a b' },
+    { lockdDump: 'no' as unknown as boolean },
+  ])('and is said in the same words: %j', (options) => {
+    const daemon = message(() => resolveServerOptions({ port: 7000, ...options }));
+    expect(daemon).toMatch(/^daemon option .+: expected /);
+    const embedded = message(() => resolveEmbedded({ listen: '127.0.0.1:7000', ...options }));
+    expect(embedded).toBe(
+      daemon
+        .replaceAll('daemon option port', 'option embedded.listen')
+        .replaceAll('daemon option ', 'option embedded.'),
+    );
+  });
+
+  it.each(['fenceStateFile', 'tlsCert', 'tlsKey', 'authToken', 'authTokenFile'])(
+    'but an empty %s, which for a flag means none',
+    (name) => {
+      expect(message(() => resolveServerOptions({ [name]: '' }))).toBe('taken');
+      expect(message(() => resolveEmbedded({ listen: '127.0.0.1:0', [name]: '' }))).toMatch(
+        `option embedded.${name}: expected `,
+      );
+    },
+  );
+});
 
 /** Options that an engine in the process has for those who connect to it. */
 describe('the options of connections, of an engine in the process', () => {

@@ -79,7 +79,7 @@ describe('options (spec 8)', () => {
   });
 
   it('defaultLeaseTtl is a whole number: there are no fractions on the wire', () => {
-    expect(make({ defaultLeaseTtl: 1.5 })).toThrow(/defaultLeaseTtl.*whole number.*1\.5/);
+    expect(make({ defaultLeaseTtl: 1.5 })).toThrow(/defaultLeaseTtl.*integer.*1\.5/);
   });
 
   it.each(ZERO_TOO)('%s may be 0, not less', (option) => {

@@ -52,7 +52,7 @@ describe('the value of an option whose name says that it is secret', () => {
     ['remote.tls as text', client({ remote: { tls: PEM } }), /^option remote\.tls: expected an object, got PEM text$/],
     ['a list in an unknown option', client({ tokens: [S] }), /^option tokens is unknown/],
     ['authTokn of a daemon', server({ authTokn: S }), /^unknown daemon option authTokn$/],
-    ['authToken of a daemon, of another type', server({ authToken: [S] }), /^daemon option authToken must be a string$/],
+    ['authToken of a daemon, of another type', server({ authToken: [S] }), /^daemon option authToken: expected a string that is not blank$/],
     ['tlsKey with the key itself', server({ tlsKey: PEM, tlsCert: 'x' }), /tls(Key|Cert)/],
     ['tlsKey alone, with the key itself', server({ tlsKey: PEM }), /daemon option tlsKey .*requires daemon option tlsCert/],
     ['authTokenFile with the token itself', server({ authTokenFile: S }), /authTokenFile: cannot read the file: ENOENT$/],
@@ -160,7 +160,7 @@ describe('an address that is none', () => {
     ['h/x', NAME],
   ])('is refused with a reason: host %p of a daemon', async (host, reason) => {
     const said = await refusal(server({ host }));
-    expect(said.message).toMatch(/^daemon option host must be a host name or address, got /);
+    expect(said.message).toMatch(/^daemon option host: expected a host name or address, got /);
     expect(said.message).toMatch(reason);
     expect(said.printed).not.toContain('s3cr3t');
   });

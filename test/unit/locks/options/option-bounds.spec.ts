@@ -44,7 +44,9 @@ describe('bounds', () => {
     expect(messageOf(() => resolve(max))).toBe('taken');
     for (const value of [min - 1, max * 2]) {
       expect(messageOf(() => resolve(value))).toMatch(
-        new RegExp(`^option ${name}: expected (a number|an integer) between ${min} and ${max}, got`),
+        new RegExp(
+          `^option ${name}: expected (a number|an integer) (between ${min} and ${max}|of at least ${min}), got`,
+        ),
       );
     }
   });
