@@ -18,7 +18,11 @@ export class GrantRenewal implements Renewal {
   }
 
   get kind(): LockKind {
-    return this.grant.req.kind;
+    return this.grant.kind;
+  }
+
+  get fullKey(): string {
+    return this.grant.fullKey;
   }
 
   get keys(): LockKeys {

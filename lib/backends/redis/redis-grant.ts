@@ -1,5 +1,5 @@
 import type { Ms } from '../../common/system.js';
-import type { AcquireRequest, Grant, Owner } from '../backend.js';
+import type { AcquireRequest, Grant, LockKind, Owner } from '../backend.js';
 import type { LockKeys } from './scripts/companion-keys.js';
 import { fenceOf, saltOf } from './scripts/token.js';
 import type { Asker } from './waiting.js';
@@ -20,6 +20,9 @@ export class RedisGrant implements Grant, Asker {
   isReleased = false;
   /** When its lease has surely ended, if nothing more is heard. */
   heldUntil: Ms;
+  /** What a renewal needs, at hand: the memory of many locks is slow. */
+  readonly kind: LockKind;
+  readonly fullKey: string;
 
   /** @param wantedMs the lease that was asked for, where a shorter one was granted */
   constructor(
@@ -33,6 +36,8 @@ export class RedisGrant implements Grant, Asker {
     now: Ms,
   ) {
     this.heldUntil = now + leaseMs;
+    this.kind = req.kind;
+    this.fullKey = keys.key;
   }
 
   get fence(): bigint {

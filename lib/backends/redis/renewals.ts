@@ -13,6 +13,8 @@ const MAX_KEYS = 250;
 /** A lease that is to begin anew. */
 export interface Renewal {
   readonly kind: LockKind;
+  /** That of `keys`, if it is at hand. */
+  readonly fullKey?: string;
   readonly keys: LockKeys;
   readonly limit: number;
   readonly token: string;
@@ -52,27 +54,55 @@ export class Renewals {
     const { due, context } = this;
     this.due = [];
     const most = context.isCluster ? 1 : MAX_KEYS;
-    for (let at = 0; at < due.length; at += most) {
-      const portion = due.length <= most ? due : due.slice(at, at + most);
-      const args: string[] = [];
-      for (const { token, leaseMs } of portion) args.push(token, String(leaseMs));
-      const keys = portion.map((renewal) => renewal.keys.key);
-      context.calls.send(new RenewalCall(portion, context), () => context.eval(renewScript, keys, args));
+    const calls = new Map<Ms, RenewalCall>();
+    for (const renewal of due) {
+      const { leaseMs } = renewal;
+      let call = calls.get(leaseMs);
+      if (!call) calls.set(leaseMs, (call = new RenewalCall(leaseMs, context)));
+      if (call.add(renewal) < most) continue;
+      call.send();
+      calls.delete(leaseMs);
     }
+    for (const call of calls.values()) call.send();
   };
 }
 
-/** The renewals of one call. */
+/** The same string, in one piece: one that was put together is a tree until one of its characters is read. */
+function flat(text: string): string {
+  text.charCodeAt(0);
+  return text;
+}
+
+/** The renewals of one call, to the same lease. */
 class RenewalCall implements Call {
   sentAt: Ms = 0;
+  private readonly renewals: Renewal[] = [];
+  private readonly keys: string[] = [];
+  private readonly tokens: string[] = [];
 
   constructor(
-    private readonly renewals: readonly Renewal[],
+    private readonly leaseMs: Ms,
     private readonly context: RenewalsContext,
   ) {}
 
+  /** Returns how many they are. */
+  add(renewal: Renewal): number {
+    this.keys.push(flat(renewal.fullKey ?? renewal.keys.key));
+    this.tokens.push(flat(renewal.token));
+    return this.renewals.push(renewal);
+  }
+
+  send(): void {
+    const { context, keys, tokens, leaseMs } = this;
+    context.calls.send(this, () => context.eval(renewScript, keys, [String(leaseMs), tokens.join('')]));
+  }
+
   answered(replies: unknown): void {
     const { renewals, context, sentAt } = this;
+    if (replies === 1) {
+      for (const renewal of renewals) renewal.renewed(sentAt);
+      return context.renewed(renewals);
+    }
     if (!Array.isArray(replies) || replies.length !== renewals.length) {
       const { server } = context;
       return this.failed(new ProtocolError('the script answered something else than it should', { server }));

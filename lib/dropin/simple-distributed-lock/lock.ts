@@ -136,8 +136,8 @@ export class Lock {
 
   async #extend(resource: string, token: string, ttl: Ms): Promise<boolean> {
     const key = this.#keyOf(resource);
-    const [reply] = (await this.#run(renewScript, key, [key], [token, `${ttl}`])) as unknown[];
-    return this.#checked(reply, resource) === '1';
+    const reply = await this.#run(renewScript, key, [key], [`${ttl}`, token]);
+    return this.#checked(Array.isArray(reply) ? reply[0] : reply, resource) === '1';
   }
 
   /** One op of the script of locks. The reply as text: clients give strings, numbers or buffers, as the application likes. */

@@ -109,8 +109,9 @@ export class Lease implements Alarm, Planned, Proof, Renewable, Renewed<LeaseHol
     if (now + earlyMs >= this.renewAt && this.renewal === 'idle') {
       this.renewal = 'due';
       keeper.renewals.push(this, now);
-      // Sent, which has set the alarm.
+      // Sent, which has planned the next look.
       if (this.renewal !== 'due') return;
+      return keeper.times.plan(this, this.sureUntil, this.sureUntil - now);
     }
     this.arm();
   }

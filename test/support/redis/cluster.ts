@@ -75,6 +75,31 @@ export class RedisCluster {
     );
   }
 
+  /**
+   * Moves the slot of `key` to another master, as `redis-cli --cluster reshard` does.
+   * @param halfway called when the first of its keys has moved, and the rest has not
+   */
+  async migrate(key: string, halfway: () => unknown = () => undefined): Promise<RedisServer> {
+    const slot = await this.slotOf(key);
+    const from = await this.masterOf(key);
+    const to = this.masters.find((node) => node !== from)!;
+    const [source, target] = [await from.command('CLUSTER', 'MYID'), await to.command('CLUSTER', 'MYID')] as string[];
+    await to.command('CLUSTER', 'SETSLOT', slot, 'IMPORTING', source!);
+    await from.command('CLUSTER', 'SETSLOT', slot, 'MIGRATING', target!);
+    const move = (name: string): Promise<unknown> => from.command('MIGRATE', to.host, to.port, name, 0, 5000);
+    await move(key);
+    await halfway();
+    for (;;) {
+      const names = (await from.command('CLUSTER', 'GETKEYSINSLOT', slot, 100)) as string[];
+      if (names.length === 0) break;
+      for (const name of names) await move(name);
+    }
+    // The new owner first: until then it sends everybody back.
+    const others = this.masters.filter((node) => node !== to);
+    for (const node of [to, ...others]) await node.command('CLUSTER', 'SETSLOT', slot, 'NODE', target!);
+    return to;
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.stop()));
   }

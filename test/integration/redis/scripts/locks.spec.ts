@@ -86,7 +86,7 @@ describeRedis('the script of locks', () => {
       const token = await scripts.take(A, K);
       await lock(A, 'r', token, 4000);
       await expect(value()).resolves.toBe(`${token.slice(0, 16)}${'0'.repeat(16)}`);
-      await expect(scripts.renew([K, token, LEASE_MS])).resolves.toEqual([0]);
+      await expect(scripts.renew(LEASE_MS, [K, token])).resolves.toEqual([0]);
       await expect(lock(A, 'r', token, 0)).resolves.toBe(0);
       await expect(lock(A, 'r', token, 9000)).resolves.toBe(0);
       await expect(lock(A, 'c', waiter(A, saltOf(token)))).resolves.toBe(0);

@@ -113,11 +113,11 @@ export class Scripts {
     return reply!;
   }
 
-  renew(...pairs: readonly (readonly [key: string, token: string, leaseMs: number])[]): Promise<Reply> {
+  renew(leaseMs: number, ...pairs: readonly (readonly [key: string, token: string])[]): Promise<Reply> {
     return this.run(
       renewScript,
       pairs.map(([key]) => key),
-      pairs.flatMap(([, token, leaseMs]) => [token, leaseMs]),
+      [leaseMs, pairs.map(([, token]) => token).join('')],
     );
   }
 

@@ -5,6 +5,7 @@ import {
   LockKeyError,
   LockLostError,
   LockUnavailableError,
+  ProtocolError,
   ShuttingDownError,
   UnsupportedError,
 } from '../../../../lib/common/errors.js';
@@ -151,6 +152,33 @@ describe('the Redis backend', () => {
       expect(outcomes[1]).toMatchObject({ key: 'b', reason: 'rejected', server: 'here:6379' });
       expect(outcomes[2]).toBeInstanceOf(LockUnavailableError);
       expect(outcomes[3]).toEqual({ validFrom: 1500, leaseMs: 20_000 });
+    });
+
+    it('and is answered 1 for all of them', async () => {
+      renewAll();
+      await (await redis.call()).reply(1);
+      expect(outcomes).toEqual(grants.map(() => ({ validFrom: 1500, leaseMs: 20_000 })));
+    });
+
+    it.each([2, 'OK', null, [1, 1, 1], [1, 1, 1, 1, 1]])('or none where the answer is %j', async (reply) => {
+      renewAll();
+      await (await redis.call()).reply(reply);
+      expect(outcomes.map((outcome) => outcome instanceof ProtocolError)).toEqual([true, true, true, true]);
+    });
+
+    it('in one call for each lease that is asked for', async () => {
+      const proofs = [20_000, 5000, 20_000, 5000].map((leaseMs, i) => backend.renew(grants[i]!, leaseMs));
+      const settled = Promise.allSettled(proofs);
+      const calls = await redis.sent();
+      expect(calls.map(({ ops }) => ops.map(({ key, y }) => `${key} ${y}`))).toEqual([
+        ['lock:a 20000', 'lock:c 20000'],
+        ['lock:b 5000', 'lock:d 5000'],
+      ]);
+      await calls[1]!.answer(1, 0);
+      await calls[0]!.reply(1);
+      const statuses = (await settled).map(({ status }) => status);
+      expect(statuses).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'rejected']);
+      expect((await proofs[1])!.leaseMs).toBe(5000);
     });
 
     it('for its own lease where none is asked for', async () => {

@@ -166,7 +166,10 @@ export class ScriptedRedis implements RedisDriver {
 function opsOf(name: string, keys: readonly string[], args: readonly string[]): SentOp[] {
   if (name === 'single-acquire') return [{ key: keys[1]!, op: 'q', x: args[0]!, y: args[1]! }];
   if (name === 'single-release') return [{ key: keys[0]!, op: 'r', x: args[0]!, y: '0' }];
-  if (name === 'renew') return keys.map((key, i) => ({ key, op: 'n', x: args[2 * i]!, y: args[2 * i + 1]! }));
+  if (name === 'renew') {
+    const [lease, tokens] = args as [string, string];
+    return keys.map((key, i) => ({ key, op: 'n', x: tokens.slice(32 * i, 32 * (i + 1)), y: lease }));
+  }
   const width = name === 'lock' ? 3 : 4;
   return Array.from({ length: (keys.length - 1) / width }, (_, i) => {
     const [op, x, y] = args.slice(3 + i * width);

@@ -796,6 +796,8 @@ describe('leases that are due together', () => {
     };
     expect(clock.pendingTimers).toBe(1);
     clock.advance(5000);
+    // Nor does one have an alarm of its own while it waits for its turn: only their wheel has.
+    expect(keeper.alarms.size).toBe(1);
     for (turn = 1; turn < 6; turn++) await settlePromises();
     expect(portions).toEqual([1000, 1000, 1000, 500]);
     expect(clock.pendingTimers).toBe(1);
