@@ -13,7 +13,7 @@ import { rawAnswer } from './answers/raw-answer.js';
 import { EscapedStream, hasRawTarget } from './escaped-stream.js';
 import { firstHeader } from './exchange/headers.js';
 import { BAD_REQUEST, type HttpConnection } from './exchange/http-connection.js';
-import { Intake, IntakeTurns } from './exchange/intake.js';
+import { Intake } from './exchange/intake.js';
 import { HANDSHAKE_MS, Handshakes } from './handshakes.js';
 import type { HttpService } from './http-service.js';
 import type { Asked } from './layers.js';
@@ -46,7 +46,6 @@ export class HttpListener implements Listener {
   private readonly unparsed = new WeakMap<Duplex, UnparsedRequest>();
   private readonly escaped = new WeakMap<Duplex, EscapedStream>();
   private readonly intakes = new WeakMap<Duplex, Intake>();
-  private readonly turns: IntakeTurns;
   private port: OpenPort | undefined;
   private opening: Promise<OpenPort> | undefined;
   private tls: TlsServer | undefined;
@@ -57,7 +56,6 @@ export class HttpListener implements Listener {
 
   constructor(private readonly service: HttpService) {
     this.admission = new Admission(0, service.options.httpMaxConnectionsPerIp);
-    this.turns = new IntakeTurns(service.driver.clock);
     // Deadlines are HttpConnection's: those of Node do not begin when they should, and answer.
     this.server = createServer({
       maxHeaderSize: HEADER_CAP,
@@ -161,7 +159,7 @@ export class HttpListener implements Listener {
     this.connections.set(socket, connection);
     socket.once('close', () => this.connections.delete(socket));
     this.server.emit('connection', socket);
-    this.intakes.set(socket, new Intake(socket, connection, this.turns));
+    this.intakes.set(socket, new Intake(socket, connection, this.service.share));
   }
 
   private createTls(tls: { cert: Buffer; key: Buffer }): TlsServer {
