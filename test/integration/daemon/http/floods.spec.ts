@@ -36,7 +36,7 @@ function answersPerTurn(): () => number {
 
 describe('many clients that pipeline requests', () => {
   const start = useHttpDaemons();
-  afterEach(() => jest.restoreAllMocks());
+  afterEach(() => void jest.restoreAllMocks());
 
   it('are served a few requests in a turn, all together, and are all answered', async () => {
     const daemon = await start({ readTimeout: 3600 }, { clock: new BusyClock() });
