@@ -8,6 +8,8 @@ const LATELY_MS: Ms = 50;
 /** Waiting work is done in so many parts of a turn, each of which begins nothing once it has lasted `PART_MS`. */
 const PARTS = 8;
 const PART_MS: Ms = 0.15;
+/** So many answers take about as long as a part. */
+const FEW = 8;
 
 /** Something that waits for its share of a turn. */
 export interface SharedWork {
@@ -28,8 +30,8 @@ export class TurnShare {
   private spentMs: Ms = 0;
   private shareMs: Ms = BESIDE_OTHERS_MS;
   private isTurning = false;
-  /** Whether something is being done whose time is measured. */
-  private isMeasured = false;
+  /** When something began that is being done, and whose time has not been counted yet. */
+  private doingSince: Ms | undefined = undefined;
   private partsLeft = 0;
   /** When the last part began that did something. */
   private partBegan: Ms | undefined = undefined;
@@ -43,7 +45,8 @@ export class TurnShare {
   ) {}
 
   get hasTime(): boolean {
-    return this.spentMs < this.shareMs;
+    const doingMs = this.doingSince === undefined ? 0 : this.clock.now() - this.doingSince;
+    return this.spentMs + doingMs < this.shareMs;
   }
 
   /** Whether work that arrives now need not wait. */
@@ -54,14 +57,13 @@ export class TurnShare {
   /** Does something now, whose time counts. */
   do(work: () => void): void {
     this.awaitTurn();
-    if (this.isMeasured) return work();
-    this.isMeasured = true;
-    const began = this.clock.now();
+    if (this.doingSince !== undefined) return work();
+    const began = (this.doingSince = this.clock.now());
     try {
       work();
     } finally {
+      this.doingSince = undefined;
       this.spentMs += this.clock.now() - began;
-      this.isMeasured = false;
     }
   }
 
@@ -70,6 +72,19 @@ export class TurnShare {
     (isLight ? this.light : this.heavy).push(work);
     this.awaitTurn();
     this.awaitParts();
+  }
+
+  /** Does something for each of many, a few at a time. */
+  each<T>(all: readonly T[], work: (one: T) => void): void {
+    let next = 0;
+    const portion: SharedWork = {
+      proceed: () => {
+        for (const end = Math.min(next + FEW, all.length); next < end;) work(all[next++]!);
+        if (next < all.length) this.wait(portion, false);
+      },
+    };
+    if (all.length <= FEW && (this.isFree || this.doingSince !== undefined)) this.do(() => portion.proceed());
+    else this.wait(portion, true);
   }
 
   private awaitTurn(): void {
@@ -110,7 +125,7 @@ export class TurnShare {
 
   private proceed(began: Ms): void {
     const { clock } = this;
-    this.isMeasured = true;
+    this.doingSince = began;
     try {
       for (let left = this.light.length + this.heavy.length; left > 0; left--) {
         this.partBegan = began;
@@ -118,7 +133,7 @@ export class TurnShare {
         if (clock.now() - began >= PART_MS) break;
       }
     } finally {
-      this.isMeasured = false;
+      this.doingSince = undefined;
     }
   }
 

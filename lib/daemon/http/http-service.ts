@@ -65,9 +65,10 @@ export class HttpService implements EndpointHost, ConnectionHost {
       this.authentication,
     );
     this.sweep = new Sweep(clock, deps.endings);
-    this.publisher = new HttpPublisher(driver);
+    this.publisher = new HttpPublisher(driver, this.share);
     this.sessions = new SessionTable({
       ...deps,
+      share: this.share,
       idleTimeoutMs: options.httpSessionIdleTimeout * 1000,
       maxSessions: options.httpMaxSessions,
       maxSessionsPerIp: options.httpMaxSessionsPerIp,

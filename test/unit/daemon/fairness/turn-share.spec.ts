@@ -89,6 +89,41 @@ describe('the share of a turn that belongs to HTTP', () => {
     expect(done).toHaveLength(5);
   });
 
+  it('is over for work inside of work, too', async () => {
+    const { clock, seen, all } = share();
+    seen.others++;
+    all.do(() => undefined);
+    await nextTurn();
+    const free: boolean[] = [];
+    all.do(() => {
+      for (let i = 0; i < 4; i++) {
+        free.push(all.isFree);
+        all.do(() => clock.stall(0.2));
+      }
+    });
+    expect(free).toEqual([true, true, true, false]);
+  });
+
+  it('does something for each of many in portions, and for few at once', async () => {
+    const { clock, all } = share();
+    const done: number[] = [];
+    const count = (n: number): void => {
+      clock.stall(0.1);
+      done.push(n);
+    };
+    const numbers = (most: number): number[] => Array.from({ length: most }, (_, i) => i);
+    all.each(numbers(3), count);
+    expect(done).toEqual([0, 1, 2]);
+    await nextTurn();
+    done.length = 0;
+    all.each(numbers(100), count);
+    expect(done).toEqual([]);
+    await nextTurn();
+    expect(done.length).toBeLessThan(40);
+    while (done.length < 100) await nextTurn();
+    expect(done).toEqual(numbers(100));
+  });
+
   it('goes on after work that throws', async () => {
     const { all, done, work } = share();
     expect(() =>
