@@ -17,6 +17,7 @@ import { Intake } from './exchange/intake.js';
 import { HANDSHAKE_MS, Handshakes } from './handshakes.js';
 import type { HttpService } from './http-service.js';
 import type { Asked } from './layers.js';
+import { IN_METHOD, IN_TARGET } from './exchange/unfinished-line.js';
 import { UnparsedRequest } from './unparsed-request.js';
 
 const HEADER_CAP = 64 * 1024;
@@ -30,11 +31,6 @@ interface ParserError extends Error {
   readonly code?: string;
   readonly rawPacket?: Buffer;
   readonly bytesParsed?: number;
-}
-
-/** What the parser got, from the beginning of the request that it has refused. */
-function startOf({ rawPacket, bytesParsed = 0 }: ParserError): Buffer | undefined {
-  return rawPacket?.subarray(rawPacket.subarray(0, bytesParsed).lastIndexOf(0x0a) + 1);
 }
 
 /** The port of the HTTP interface. */
@@ -199,15 +195,21 @@ export class HttpListener implements Listener {
     if (connection.isClosing) return;
     const unparsed = this.unparsed.get(socket);
     if (error.code === 'HPE_INVALID_METHOD' || unparsed) {
-      return this.collect(connection, unparsed ?? this.startUnparsed(socket), error, !unparsed);
+      const start = unparsed ? error.rawPacket : this.startOf(socket, error, IN_METHOD);
+      return this.collect(connection, unparsed ?? this.startUnparsed(socket), start ?? Buffer.alloc(0));
     }
     if (error.code === 'HPE_INVALID_URL' && this.escape(connection, socket, error)) return;
     connection.refuse(error.code === 'HPE_HEADER_OVERFLOW' ? HEAD_TOO_LARGE : BAD_REQUEST);
   }
 
+  /** What the client has sent from the beginning of the request on that the parser has refused. */
+  private startOf(socket: Duplex, { rawPacket, bytesParsed = 0 }: ParserError, part: RegExp): Buffer | undefined {
+    return rawPacket && this.intakes.get(socket)?.line.startOf(rawPacket, bytesParsed, part);
+  }
+
   /** Starts again with a request whose target has raw bytes that the parser refuses. It is the last on its connection. */
   private escape(connection: HttpConnection, socket: Duplex, error: ParserError): boolean {
-    const start = startOf(error);
+    const start = this.startOf(socket, error, IN_TARGET);
     if (socket !== connection.socket || !start || !hasRawTarget(start)) return false;
     connection.takeLast();
     const stream = new EscapedStream(connection.socket, start);
@@ -226,8 +228,8 @@ export class HttpListener implements Listener {
   }
 
   /** A method that Node does not know gets the same answers as one that it knows, and no route has. */
-  private collect(connection: HttpConnection, unparsed: UnparsedRequest, error: ParserError, isFirst: boolean): void {
-    const asked = unparsed.add((isFirst ? startOf(error) : error.rawPacket) ?? Buffer.alloc(0), connection.peer);
+  private collect(connection: HttpConnection, unparsed: UnparsedRequest, chunk: Buffer): void {
+    const asked = unparsed.add(chunk, connection.peer);
     if (asked === 'more') return;
     if (asked) this.answerUnparsed(connection, asked);
     else connection.refuse(BAD_REQUEST);

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { SharedWork, TurnShare } from '../../fairness/turn-share.js';
+import { UnfinishedLine } from './unfinished-line.js';
 import type { HttpConnection } from './http-connection.js';
 
 /** The parser hands over all requests in what it gets: a dozen or so, in so many bytes. */
@@ -15,6 +16,7 @@ type Parsed = Socket & { readonly _paused?: boolean };
  * stays in the buffer of the socket, which is not read meanwhile.
  */
 export class Intake implements SharedWork {
+  readonly line = new UnfinishedLine();
   private waits = false;
   private isTurn = false;
   private readonly parse: (chunk: Buffer) => void;
@@ -63,6 +65,7 @@ export class Intake implements SharedWork {
       const bytes = Math.max(SLICE, Math.min(connection.missing, BODY_SLICE));
       const slice = rest.length <= bytes ? rest : rest.subarray(0, bytes);
       share.do(() => this.parse(slice));
+      this.line.add(slice);
       rest = rest.subarray(slice.length);
     }
     if (rest.length === 0 || connection.isClosing || socket.destroyed || socket.listenerCount('data') === 0) return;
