@@ -1,5 +1,6 @@
 import { LinkedList } from '../common/linked-list.js';
 import type { Hold, Resource, Ticket, Waiter } from './resource.js';
+import { WEIGHT } from './signal-weight.js';
 import type { OpId, SessionSink } from './types.js';
 
 /**
@@ -12,6 +13,8 @@ export class Session {
   readonly waiting = new Map<OpId, Waiter>();
   readonly tickets = new Map<Resource, Ticket>();
   closed = false;
+  /** What a copy of a signal costs its host. */
+  copyWeight = WEIGHT.copy;
 
   constructor(
     /** Counts from 1 for each engine (spec 4.1). */

@@ -48,6 +48,7 @@ export class SignalHub {
     this.size++;
     if (group === '') {
       topic.everyone.add(session, this.moment);
+      topic.copyWeight = Math.max(topic.copyWeight, session.copyWeight);
       return true;
     }
     topic.groups ??= new Map<string, Group>();
@@ -87,7 +88,7 @@ export class SignalHub {
     const topic = this.exact.get(channel);
     if (!topic) return 0;
     const { everyone } = topic;
-    if (topic.groups || everyone.size * (WEIGHT.copy + WEIGHT.of(payload)) >= this.allowance) return undefined;
+    if (topic.groups || everyone.size * (topic.copyWeight + WEIGHT.of(payload)) >= this.allowance) return undefined;
     this.moment++;
     let copies = 0;
     for (const [session] of everyone) if (this.send(session, channel, payload)) copies++;
@@ -199,7 +200,7 @@ export class SignalHub {
   }
 
   private push(session: Session, channel: string, payload: string): boolean {
-    this.allowance -= WEIGHT.copy;
+    this.allowance -= session.copyWeight;
     if (session.closed || !session.sink.push(channel, payload)) return false;
     this.allowance -= WEIGHT.of(payload);
     return true;

@@ -6,8 +6,10 @@ export const WEIGHT = {
   byte: 1,
   /** A listener that already has its copy, through another pattern. */
   skip: 1,
-  /** A copy. The host decides when it is written. */
+  /** A copy. The host decides when it is written, and may say that it costs more. */
   copy: 4,
+  /** As a server-sent event: a chunk that Node writes in four parts. */
+  event: 64,
   /** The end of a connection. */
   eviction: 1024,
   /** Added to each copy. */

@@ -1,4 +1,5 @@
 import type { Session } from './session.js';
+import { WEIGHT } from './signal-weight.js';
 
 /**
  * The listeners of a pattern that are in no group, each with the moment at which it was added. Most patterns have one
@@ -54,6 +55,8 @@ export class Topic {
   groups: Map<string, Group> | undefined = undefined;
   /** Its place in the index of patterns. */
   slot = -1;
+  /** Of the listeners in no group that there have been, the highest. */
+  copyWeight = WEIGHT.copy;
 
   constructor(
     readonly pattern: string,

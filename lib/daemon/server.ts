@@ -200,6 +200,7 @@ export class DflockdServer {
         entropy: this.#entropy,
         log: this.#sparse,
         tcpConnections: () => this.#tcp.count,
+        tcpTurns: () => this.#host.replyBatch.served,
       });
       if (this.#closing) http.drain();
       return http;

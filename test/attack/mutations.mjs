@@ -132,7 +132,7 @@ export const MUTATIONS = [
   },
   {
     name: 'requests over HTTP are parsed and served without a break',
-    file: 'daemon/http/exchange/intake.js',
+    file: 'daemon/fairness/turn-share.js',
     from: 'return this.spentMs <',
     to: 'return this.spentMs - 60_000 <',
     attack: 'HTTP: 50 floods',

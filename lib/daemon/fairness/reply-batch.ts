@@ -15,6 +15,8 @@ export class ReplyBatch {
   private latest: DeferredWriter | undefined;
   /** Counts changes of the active session. */
   changes = 0;
+  /** Counts how often any session was active. */
+  served = 0;
 
   /** @param heard runs when all requests of a turn have been read, before replies are written */
   constructor(
@@ -24,6 +26,7 @@ export class ReplyBatch {
 
   /** Whether the writer is deferred to the end of this turn. If not, it was active last too, and writes at once. */
   defers(writer: DeferredWriter): boolean {
+    this.served++;
     if (writer === this.latest && this.writers.length === 0) return false;
     this.latest = writer;
     this.changes++;

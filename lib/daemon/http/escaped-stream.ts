@@ -8,8 +8,7 @@ const isRaw = (byte: number): boolean => byte >= 0x80;
 
 /**
  * What a client sends, with one request whose target has raw bytes from 0x80, which Node's parser refuses and the
- * original takes: they are escaped, and the rest is passed on as it is. Answers go to the socket. The packet with the
- * first of these bytes has to begin with the request; otherwise what came before it is lost, and the request refused.
+ * original takes: they are escaped, and the rest is passed on as it is. Answers go to the socket.
  */
 export class EscapedStream extends Duplex {
   /** @param start the bytes from the beginning of the request, which may end within its target */

@@ -24,4 +24,6 @@ export interface HttpDependencies {
   /** Undefined: no authentication. */
   readonly authToken: Buffer | undefined;
   tcpConnections(): number;
+  /** Grows whenever a client of the line protocol is served. */
+  tcpTurns(): number;
 }

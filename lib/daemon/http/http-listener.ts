@@ -14,10 +14,11 @@ import { rawAnswer } from './answers/raw-answer.js';
 import { EscapedStream, hasRawTarget } from './escaped-stream.js';
 import { firstHeader } from './exchange/headers.js';
 import { BAD_REQUEST, type HttpConnection } from './exchange/http-connection.js';
-import { Intake, IntakeTurns } from './exchange/intake.js';
+import { Intake } from './exchange/intake.js';
 import { HANDSHAKE_MS, Handshakes } from './handshakes.js';
 import type { HttpService } from './http-service.js';
 import type { Asked } from './layers.js';
+import { IN_METHOD, IN_TARGET } from './exchange/unfinished-line.js';
 import { UnparsedRequest } from './unparsed-request.js';
 
 const HEADER_CAP = 64 * 1024;
@@ -33,11 +34,6 @@ interface ParserError extends Error {
   readonly bytesParsed?: number;
 }
 
-/** What the parser got, from the beginning of the request that it has refused. */
-function startOf({ rawPacket, bytesParsed = 0 }: ParserError): Buffer | undefined {
-  return rawPacket?.subarray(rawPacket.subarray(0, bytesParsed).lastIndexOf(0x0a) + 1);
-}
-
 /** The port of the HTTP interface. */
 export class HttpListener implements Listener {
   private readonly server: Server;
@@ -47,7 +43,6 @@ export class HttpListener implements Listener {
   private readonly unparsed = new WeakMap<Duplex, UnparsedRequest>();
   private readonly escaped = new WeakMap<Duplex, EscapedStream>();
   private readonly intakes = new WeakMap<Duplex, Intake>();
-  private readonly turns: IntakeTurns;
   private readonly port: ListeningPort;
   private tls: TlsServer | undefined;
   private handshakes: Handshakes | undefined;
@@ -56,7 +51,6 @@ export class HttpListener implements Listener {
 
   constructor(private readonly service: HttpService) {
     this.admission = new Admission(0, service.options.httpMaxConnectionsPerIp);
-    this.turns = new IntakeTurns(service.driver.clock);
     this.port = new ListeningPort(
       (socket) => this.accept(socket),
       (error) => service.log.tell('error', 'accept failed', { err: error.message }),
@@ -150,7 +144,7 @@ export class HttpListener implements Listener {
     this.connections.set(socket, connection);
     socket.once('close', () => this.connections.delete(socket));
     this.server.emit('connection', socket);
-    this.intakes.set(socket, new Intake(socket, connection, this.turns));
+    this.intakes.set(socket, new Intake(socket, connection, this.service.share));
   }
 
   private createTls(tls: { cert: Buffer; key: Buffer }): TlsServer {
@@ -190,15 +184,21 @@ export class HttpListener implements Listener {
     if (connection.isClosing) return;
     const unparsed = this.unparsed.get(socket);
     if (error.code === 'HPE_INVALID_METHOD' || unparsed) {
-      return this.collect(connection, unparsed ?? this.startUnparsed(socket), error, !unparsed);
+      const start = unparsed ? error.rawPacket : this.startOf(socket, error, IN_METHOD);
+      return this.collect(connection, unparsed ?? this.startUnparsed(socket), start ?? Buffer.alloc(0));
     }
     if (error.code === 'HPE_INVALID_URL' && this.escape(connection, socket, error)) return;
     connection.refuse(error.code === 'HPE_HEADER_OVERFLOW' ? HEAD_TOO_LARGE : BAD_REQUEST);
   }
 
+  /** What the client has sent from the beginning of the request on that the parser has refused. */
+  private startOf(socket: Duplex, { rawPacket, bytesParsed = 0 }: ParserError, part: RegExp): Buffer | undefined {
+    return rawPacket && this.intakes.get(socket)?.line.startOf(rawPacket, bytesParsed, part);
+  }
+
   /** Starts again with a request whose target has raw bytes that the parser refuses. It is the last on its connection. */
   private escape(connection: HttpConnection, socket: Duplex, error: ParserError): boolean {
-    const start = startOf(error);
+    const start = this.startOf(socket, error, IN_TARGET);
     if (socket !== connection.socket || !start || !hasRawTarget(start)) return false;
     connection.takeLast();
     const stream = new EscapedStream(connection.socket, start);
@@ -217,8 +217,8 @@ export class HttpListener implements Listener {
   }
 
   /** A method that Node does not know gets the same answers as one that it knows, and no route has. */
-  private collect(connection: HttpConnection, unparsed: UnparsedRequest, error: ParserError, isFirst: boolean): void {
-    const asked = unparsed.add((isFirst ? startOf(error) : error.rawPacket) ?? Buffer.alloc(0), connection.peer);
+  private collect(connection: HttpConnection, unparsed: UnparsedRequest, chunk: Buffer): void {
+    const asked = unparsed.add(chunk, connection.peer);
     if (asked === 'more') return;
     if (asked) this.answerUnparsed(connection, asked);
     else connection.refuse(BAD_REQUEST);

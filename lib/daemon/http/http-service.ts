@@ -20,6 +20,7 @@ import { EventFrames } from './streams/event-frames.js';
 import type { StreamHost } from './streams/signal-stream.js';
 import type { HttpDependencies } from './http-dependencies.js';
 import { StatsDesk } from '../fairness/stats-desk.js';
+import { TurnShare } from '../fairness/turn-share.js';
 
 const NO_HOST = plain(400, '400 Bad Request: missing required Host header');
 const NOT_HTTP_1 = plain(400, '400 Bad Request');
@@ -38,6 +39,7 @@ export class HttpService implements EndpointHost, ConnectionHost {
   readonly stats: StatsDesk;
   readonly streams: StreamHost;
   readonly alarms;
+  readonly share: TurnShare;
   isDraining = false;
   private readonly layers: Layers;
   private readonly authentication: Authentication;
@@ -52,6 +54,7 @@ export class HttpService implements EndpointHost, ConnectionHost {
     this.log = log;
     this.alarms = deps.alarms;
     const { clock } = driver;
+    this.share = new TurnShare(clock, () => deps.tcpTurns());
     this.since = clock.now();
     this.bodyTimeoutMs = deps.readTimeoutMs;
     this.authentication = new Authentication(clock, deps.authToken);
@@ -62,9 +65,10 @@ export class HttpService implements EndpointHost, ConnectionHost {
       this.authentication,
     );
     this.sweep = new Sweep(clock, deps.endings);
-    this.publisher = new HttpPublisher(driver);
+    this.publisher = new HttpPublisher(driver, this.share);
     this.sessions = new SessionTable({
       ...deps,
+      share: this.share,
       idleTimeoutMs: options.httpSessionIdleTimeout * 1000,
       maxSessions: options.httpMaxSessions,
       maxSessionsPerIp: options.httpMaxSessionsPerIp,
@@ -137,11 +141,6 @@ export class HttpService implements EndpointHost, ConnectionHost {
   /** ConnectionHost */
   now(): Ms {
     return this.driver.clock.now();
-  }
-
-  /** ConnectionHost */
-  endOfTurn(fn: () => void): void {
-    this.driver.clock.endOfTurn(fn);
   }
 
   /** ConnectionHost */

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { PatternIndex } from '../../../lib/core/pattern-index.js';
 import { Topic } from '../../../lib/core/topic.js';
 import { matchesChannel } from '../../../lib/protocol/patterns.js';
+import { WEIGHT } from '../../../lib/core/signal-weight.js';
 import { EngineHarness, type Peer } from '../../support/engine-harness.js';
 
 const LISTENERS = 8_000;
@@ -158,6 +159,22 @@ describe('a signal with very much to do', () => {
     publish(h.peer(), 'news', 'x'.repeat(60_000));
     expect(copies()).toBeLessThan(30);
   });
+
+  it.each([
+    ['everyone', 'news', () => ''],
+    ['everyone, by a wildcard', '*.>', () => ''],
+    ['groups', 'news', (i: number) => `g${i}`],
+  ])(
+    'weighs what its copies cost the host: server-sent events to %s go to fewer listeners at a time',
+    (_, pattern, group) => {
+      listeners = Array.from({ length: 1_000 }, () => h.peer());
+      for (const { session } of listeners) session.copyWeight = WEIGHT.event;
+      listeners.forEach((peer, i) => peer.listen(pattern, group(i)));
+      publish(h.peer(), pattern === 'news' ? 'news' : 'news.today');
+      expect(copies()).toBeGreaterThan(50);
+      expect(copies()).toBeLessThan(200);
+    },
+  );
 });
 
 describe('a session with thousands of subscriptions', () => {

@@ -84,6 +84,12 @@ export class Exchange {
     return this.chunks === undefined ? 0 : this.size;
   }
 
+  /** Bytes of the body that have not arrived; 0 if that is not known. */
+  get missing(): number {
+    const { req } = this;
+    return this.collects && !req.complete ? Number(req.headers['content-length'] ?? 0) - this.size : 0;
+  }
+
   /** Whether the body was read here. */
   get hasRead(): boolean {
     return this.collects;

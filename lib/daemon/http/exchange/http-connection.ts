@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Ms } from '../../../common/system.js';
+import type { SharedWork, TurnShare } from '../../fairness/turn-share.js';
 import type { Exchange, ExchangeOwner } from './exchange.js';
 import type { Swept } from './sweep.js';
 
@@ -8,8 +9,8 @@ const HEAD_MS: Ms = 10_000;
 /** A client that has been refused may read the answer for so long; it would be lost if the socket were destroyed at once. */
 const LINGER_MS: Ms = 500;
 const IDLE_MS: Ms = 120_000;
-/** Requests of a connection that begin in one turn of the event loop; others are served in between. */
-const PER_TURN = 32;
+/** Requests of a connection that begin one after another; others are served in between. */
+const AT_ONCE = 8;
 /** Requests that may wait behind one that waits for a lock, and bytes of their bodies. */
 const BEHIND_A_WAIT = 100;
 const BEHIND_BYTES = 64 * 1024;
@@ -22,7 +23,7 @@ export const BAD_REQUEST =
 /** What connections need of the service. */
 export interface ConnectionHost {
   now(): Ms;
-  endOfTurn(fn: () => void): void;
+  readonly share: TurnShare;
   readonly isDraining: boolean;
   readonly bodyTimeoutMs: Ms;
   /** Serves a request whose turn it is. */
@@ -38,12 +39,14 @@ export interface ConnectionHost {
  * sockets of an application that the handler is mounted in belong to that application; only the deadline of bodies
  * applies to them.
  */
-export class HttpConnection implements ExchangeOwner, Swept {
+export class HttpConnection implements ExchangeOwner, Swept, SharedWork {
   private active: Exchange | undefined;
   private last: Exchange | undefined;
   private readonly queue: Exchange[] = [];
+  /** Requests that have begun since it was its turn, and the turn. */
   private begun = 0;
-  private pumps = false;
+  private turn = 0;
+  private waitsForTurn = false;
   /** It has sent enough for now. */
   isPaused = false;
   /** Nothing more is served on it. */
@@ -82,14 +85,21 @@ export class HttpConnection implements ExchangeOwner, Swept {
     return this.active !== undefined;
   }
 
+  /** Bytes of the body of the newest request that have not arrived; 0 if that is not known. */
+  get missing(): number {
+    return (this.queue.at(-1) ?? this.last)?.missing ?? 0;
+  }
+
   receive(exchange: Exchange): void {
     if (this.isClosing) return;
     this.awaitsLast = false;
     if (!this.isOwn) this.host.watch(this);
-    if (!this.active && this.queue.length === 0 && this.begun < PER_TURN) return this.begin(exchange);
+    // What was read from an own socket has had its turn.
+    const isFirst = this.isOwn || this.host.share.isFree;
+    if (!this.active && this.queue.length === 0 && isFirst && this.mayBegin) return this.begin(exchange);
     this.queue.push(exchange);
     exchange.collect();
-    if (!this.active) this.pumpLater();
+    if (!this.active) this.waitForTurn();
     this.limitQueue();
   }
 
@@ -185,15 +195,30 @@ export class HttpConnection implements ExchangeOwner, Swept {
     this.socket.end(text, 'latin1');
   }
 
+  /** SharedWork */
+  proceed(): void {
+    this.waitsForTurn = false;
+    this.begun = 0;
+    this.pump();
+  }
+
+  private get mayBegin(): boolean {
+    const { share } = this.host;
+    if (this.turn !== share.turn) this.begun = 0;
+    this.turn = share.turn;
+    return this.begun < AT_ONCE && share.hasTime;
+  }
+
   private begin(exchange: Exchange): void {
-    if (this.begun++ === 0) this.host.endOfTurn(this.newTurn);
+    this.begun++;
     this.active = this.last = exchange;
-    this.host.serve(exchange);
+    const { host } = this;
+    host.share.do(() => host.serve(exchange));
   }
 
   private pump(): void {
     while (!this.active && !this.isClosing && this.queue.length > 0) {
-      if (this.begun >= PER_TURN) return this.pumpLater();
+      if (!this.mayBegin) return this.waitForTurn();
       this.begin(this.queue.shift()!);
     }
     if (this.queue.length < READ_AHEAD / 2) this.readOn();
@@ -205,18 +230,11 @@ export class HttpConnection implements ExchangeOwner, Swept {
     this.socket.resume();
   }
 
-  private pumpLater(): void {
-    if (this.pumps) return;
-    this.pumps = true;
-    this.host.endOfTurn(() => {
-      this.pumps = false;
-      this.pump();
-    });
+  private waitForTurn(): void {
+    if (this.waitsForTurn) return;
+    this.waitsForTurn = true;
+    this.host.share.wait(this, !this.isOwn && this.queue.length === 1);
   }
-
-  private readonly newTurn = (): void => {
-    this.begun = 0;
-  };
 
   /** A client whose request waits must be heard when it leaves, so reading goes on; but it may not send much more. */
   private limitQueue(): void {

@@ -1,54 +1,12 @@
 import type { Socket } from 'node:net';
-import type { Clock, Ms } from '../../../common/system.js';
+import type { SharedWork, TurnShare } from '../../fairness/turn-share.js';
+import { UnfinishedLine } from './unfinished-line.js';
 import type { HttpConnection } from './http-connection.js';
 
-/** What parsing and serving may take of a turn, all connections together; other clients are served in between. */
-const PER_TURN_MS: Ms = 2;
-/** The parser hands over all requests in what it gets: some dozens, in so many bytes. */
-const SLICE = 1024;
-
-/** Shares the time of each turn of the event loop among connections that have sent something. */
-export class IntakeTurns {
-  private readonly waiting: Intake[] = [];
-  private spentMs: Ms = 0;
-  private turning = false;
-
-  constructor(private readonly clock: Clock) {}
-
-  /** Whether one that does not wait may go on in this turn. */
-  get isFree(): boolean {
-    return this.waiting.length === 0 && this.hasTime;
-  }
-
-  get hasTime(): boolean {
-    return this.spentMs < PER_TURN_MS;
-  }
-
-  do(work: () => void): void {
-    const begun = this.clock.now();
-    work();
-    this.spentMs += this.clock.now() - begun;
-    this.awaitTurn();
-  }
-
-  wait(intake: Intake): void {
-    this.waiting.push(intake);
-    this.awaitTurn();
-  }
-
-  private awaitTurn(): void {
-    if (this.turning) return;
-    this.turning = true;
-    this.clock.endOfTurn(this.next);
-  }
-
-  private readonly next = (): void => {
-    this.turning = false;
-    this.spentMs = 0;
-    for (let left = this.waiting.length; left > 0 && this.hasTime; left--) this.waiting.shift()!.goOn();
-    if (this.waiting.length > 0) this.awaitTurn();
-  };
-}
+/** The parser hands over all requests in what it gets: a dozen or so, in so many bytes. */
+const SLICE = 512;
+/** What is only a part of a body costs little. */
+const BODY_SLICE = 64 * 1024;
 
 /** Node pauses its parser with the socket, and says so here. */
 type Parsed = Socket & { readonly _paused?: boolean };
@@ -57,7 +15,8 @@ type Parsed = Socket & { readonly _paused?: boolean };
  * Between a socket and Node's parser, which would hand over thousands of pipelined requests in one go. What has to wait
  * stays in the buffer of the socket, which is not read meanwhile.
  */
-export class Intake {
+export class Intake implements SharedWork {
+  readonly line = new UnfinishedLine();
   private waits = false;
   private isTurn = false;
   private readonly parse: (chunk: Buffer) => void;
@@ -66,7 +25,7 @@ export class Intake {
   constructor(
     private readonly socket: Socket,
     private readonly connection: HttpConnection,
-    private readonly turns: IntakeTurns,
+    private readonly share: TurnShare,
   ) {
     const parse = socket.listeners('data')[0] as (chunk: Buffer) => void;
     this.parse = parse.bind(socket);
@@ -79,7 +38,8 @@ export class Intake {
     this.socket.removeListener('data', this.take);
   }
 
-  goOn(): void {
+  /** SharedWork */
+  proceed(): void {
     const { socket } = this;
     this.waits = false;
     if (socket.destroyed || this.isHeldUp) return;
@@ -95,25 +55,25 @@ export class Intake {
     return this.connection.isPaused || (this.socket as Parsed)._paused === true;
   }
 
-  private get mayParse(): boolean {
-    return (this.isTurn ? this.turns.hasTime : this.turns.isFree) && !this.isHeldUp;
-  }
-
   private readonly take = (chunk: Buffer): void => {
-    const { socket, connection, turns } = this;
+    const { socket, connection, share } = this;
+    if (connection.isClosing) return;
+    const isNew = !this.isTurn;
     let rest = chunk;
-    while (rest.length > 0 && this.mayParse) {
-      if (connection.isClosing || socket.listenerCount('data') === 0) return;
-      const slice = rest.length <= SLICE ? rest : rest.subarray(0, SLICE);
-      turns.do(() => this.parse(slice));
+    if (!this.isHeldUp && (this.isTurn || share.isFree)) {
+      this.isTurn = false;
+      const bytes = Math.max(SLICE, Math.min(connection.missing, BODY_SLICE));
+      const slice = rest.length <= bytes ? rest : rest.subarray(0, bytes);
+      share.do(() => this.parse(slice));
+      this.line.add(slice);
       rest = rest.subarray(slice.length);
     }
-    if (rest.length === 0 || connection.isClosing || socket.destroyed) return;
+    if (rest.length === 0 || connection.isClosing || socket.destroyed || socket.listenerCount('data') === 0) return;
     const isHeldUp = this.isHeldUp;
     socket.pause();
     socket.unshift(rest);
     if (isHeldUp || this.waits) return;
     this.waits = true;
-    turns.wait(this);
+    share.wait(this, isNew && rest.length <= SLICE);
   };
 }

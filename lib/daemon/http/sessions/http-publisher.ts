@@ -2,6 +2,7 @@ import type { Ms } from '../../../common/system.js';
 import type { EngineDriver, Woken } from '../../../core/driver.js';
 import type { Session } from '../../../core/session.js';
 import type { Answer as EngineAnswer, Command, OpId, SessionSink } from '../../../core/types.js';
+import type { TurnShare } from '../../fairness/turn-share.js';
 import { commandAnswer } from '../answers/command-answer.js';
 import type { Exchange } from '../exchange/exchange.js';
 
@@ -12,7 +13,10 @@ export class HttpPublisher implements SessionSink, Woken {
   private readonly open = new Map<OpId, Exchange>();
   private answered: (readonly [Exchange, EngineAnswer])[] = [];
 
-  constructor(private readonly driver: EngineDriver) {}
+  constructor(
+    private readonly driver: EngineDriver,
+    private readonly share: TurnShare,
+  ) {}
 
   /** The caller touches the driver. */
   publish(exchange: Exchange, command: Command, now: Ms): void {
@@ -46,7 +50,7 @@ export class HttpPublisher implements SessionSink, Woken {
     const { answered } = this;
     if (answered.length === 0) return;
     this.answered = [];
-    for (const [exchange, answer] of answered) exchange.answer(commandAnswer(exchange.command!, answer));
+    this.share.each(answered, ([exchange, answer]) => exchange.answer(commandAnswer(exchange.command!, answer)));
   }
 
   close(now: Ms): void {

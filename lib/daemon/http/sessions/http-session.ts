@@ -3,6 +3,7 @@ import type { Ms } from '../../../common/system.js';
 import type { Woken } from '../../../core/driver.js';
 import type { Session } from '../../../core/session.js';
 import type { Answer as EngineAnswer, Command, OpId, SessionSink } from '../../../core/types.js';
+import type { SharedWork } from '../../fairness/turn-share.js';
 import { ERRORS } from '../answers/answer.js';
 import { commandAnswer } from '../answers/command-answer.js';
 import type { Awaited, Exchange } from '../exchange/exchange.js';
@@ -17,7 +18,7 @@ const UNHEARD: OpId = -1;
  * A session over HTTP: one virtual connection of the engine, which executes one command at a time. It dies if it
  * executes none for the read timeout.
  */
-export class HttpSession implements SessionSink, Woken, Alarm, Awaited {
+export class HttpSession implements SessionSink, Woken, Alarm, Awaited, SharedWork {
   due: Ms = Infinity;
   slot = -1;
   /** When a request last named it. */
@@ -82,7 +83,7 @@ export class HttpSession implements SessionSink, Woken, Alarm, Awaited {
     const { current } = this;
     this.current = this.answer = undefined;
     current?.answer(ERRORS.sessionEnded);
-    for (const exchange of this.waiting.splice(0)) exchange.answer(ERRORS.sessionEnded);
+    this.host.share.each(this.waiting.splice(0), (exchange) => exchange.answer(ERRORS.sessionEnded));
   }
 
   /** Awaited. What is executed for a client that is gone is undone; what waits for its turn is not executed. */
@@ -119,11 +120,17 @@ export class HttpSession implements SessionSink, Woken, Alarm, Awaited {
     // Only listeners are evicted.
   }
 
-  /** Woken */
-  resume(now: Ms): void {
-    if (!this.current || !this.answer) return;
-    this.finish(now);
-    this.executeNext(now);
+  /** Woken. When very many waits end at once, their answers wait for each other. */
+  resume(): void {
+    const { share } = this.host;
+    if (share.isFree) share.do(this.giveAnswer);
+    else share.wait(this, true);
+  }
+
+  /** SharedWork */
+  proceed(): void {
+    this.giveAnswer();
+    this.host.driver.touch();
   }
 
   /** Alarm. The alarm is not moved with each command; whether it is time is decided when it rings. */
@@ -145,6 +152,13 @@ export class HttpSession implements SessionSink, Woken, Alarm, Awaited {
     this.died(this);
     driver.touch();
   }
+
+  private readonly giveAnswer = (): void => {
+    if (!this.current || !this.answer) return;
+    const now = this.host.driver.clock.now();
+    this.finish(now);
+    this.executeNext(now);
+  };
 
   private execute(exchange: Exchange, now: Ms): void {
     this.current = exchange;

@@ -2,6 +2,7 @@ import type { Alarms } from '../../../common/alarms.js';
 import type { Entropy, Ms } from '../../../common/system.js';
 import type { EngineDriver } from '../../../core/driver.js';
 import type { TurnLimiter } from '../../fairness/turn-limiter.js';
+import type { TurnShare } from '../../fairness/turn-share.js';
 
 /** What all sessions over HTTP share. */
 export interface HttpSessionHost {
@@ -10,6 +11,8 @@ export interface HttpSessionHost {
   readonly entropy: Entropy;
   /** Limits sessions ended per turn by deadlines. */
   readonly endings: TurnLimiter;
+  /** In which answers are given that the engine has brought. */
+  readonly share: TurnShare;
   readonly readTimeoutMs: Ms;
   readonly autoRelease: boolean;
   /** 0: sessions are not removed for being idle. */

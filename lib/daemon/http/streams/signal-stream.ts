@@ -2,6 +2,7 @@ import type { Alarm, Alarms } from '../../../common/alarms.js';
 import type { Ms } from '../../../common/system.js';
 import type { EngineDriver, Woken } from '../../../core/driver.js';
 import type { Session } from '../../../core/session.js';
+import { WEIGHT } from '../../../core/signal-weight.js';
 import type { Answer as EngineAnswer, SessionSink } from '../../../core/types.js';
 import { SIGNAL_BUFFER_FRAMES, SIGNAL_LINE_CAP } from '../../../protocol/limits.js';
 import type { SignalMemory } from '../../fairness/signal-memory.js';
@@ -88,6 +89,7 @@ export class SignalStream implements SessionSink, StreamSession, Awaited, Woken,
     exchange.startStream(200, STREAM_HEAD);
     exchange.res.write(START);
     this.session = engine.open(this, this.peer);
+    this.session.copyWeight = WEIGHT.event;
     engine.exec(this.session, 0, { t: 'listen', pattern, group }, now);
   }
 

@@ -157,6 +157,50 @@ describe('routing (spec http 3.2)', () => {
     expect((await daemon.in(other, '/v1/locks/free')).status).toBe(200);
   });
 
+  it.each([
+    ['whose first comes in a packet of its own', '', /(?=\xe4)/],
+    ['byte by byte', '', /(?=[^])/],
+    ['behind another request', request('GET', '/health'), /(?=POST)|(?=\xe4)/],
+    ['in one packet with another request', request('GET', '/health'), /(?=\xe4)/],
+    [
+      'behind a body, in one packet with it',
+      request('POST', '/v1/signals/x', '{"payload":"no line, GET /"}'),
+      /(?=no line)/,
+    ],
+    ['behind a body', request('POST', '/v1/signals/x', '{"payload":"x"}'), /(?=ST \/v1\/locks)|(?=\xf6)/],
+  ])('raw bytes in a target, %s', async (_, before, cuts) => {
+    const id = await daemon.session();
+    const wire = await daemon.open();
+    wire.socket.setNoDelay(true);
+    const body = '{"lease_ttl_s":77}';
+    for (const part of (before + request('POST', '/v1/locks/k\xe4\xf6', body, inSession(id))).split(cuts)) {
+      wire.send(part);
+      await turns(2);
+    }
+    if (before !== '') expect((await wire.answer()).status).toBe(200);
+    const { status, body: answer } = await wire.answer();
+    expect([status, answer]).toEqual([200, expect.stringContaining('"lease_ttl_s":77')]);
+    const tcp = await daemon.tcp();
+    const { token } = JSON.parse(answer) as { token: string };
+    expect(await tcp.ask(`r\nk\xe4\xf6\n${token}\n`)).toBe('ok');
+    tcp.destroy();
+  });
+
+  it.each([
+    ['in two packets', '', /(?=UNCH)/],
+    ['behind a body', request('POST', '/v1/signals/x', '{"payload":"x"}'), /(?=UNCH)/],
+  ])('a verb that begins as another: %s', async (_, before, cuts) => {
+    const wire = await daemon.open();
+    wire.socket.setNoDelay(true);
+    // Node knows MOVE and others of these letters, and no MUNCH.
+    for (const part of (before + request('MUNCH', '/health')).split(cuts)) {
+      wire.send(part);
+      await turns(2);
+    }
+    if (before !== '') expect((await wire.answer()).status).toBe(200);
+    expect(await wire.answer()).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } });
+  });
+
   it('a key named release is released by release/release', async () => {
     const { token } = JSON.parse((await daemon.in(sid, '/v1/locks/release')).body) as { token: string };
     expect((await daemon.in(sid, '/v1/locks/release/release', { token })).status).toBe(204);

@@ -1,0 +1,88 @@
+import { ServerResponse } from 'node:http';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { FakeClock } from '../../../support/fake-clock.js';
+import { until } from '../../../support/until.js';
+import { turns } from '../harness.js';
+import { inSession, request, useHttpDaemons } from './harness.js';
+
+/** A clock by which everything takes time: a hundredth of a millisecond for each look at it. */
+class BusyClock extends FakeClock {
+  override now(): number {
+    this.stall(0.01);
+    return super.now();
+  }
+}
+
+const CONNECTIONS = 30;
+const REQUESTS = 300;
+
+/** How many answers are given in a turn of the event loop at most, until it is stopped. */
+function answersPerTurn(): () => number {
+  const ends = jest.spyOn(ServerResponse.prototype, 'end');
+  let most = 0;
+  let before = 0;
+  let goesOn = true;
+  const look = (): void => {
+    most = Math.max(most, ends.mock.calls.length - before);
+    before = ends.mock.calls.length;
+    if (goesOn) setImmediate(look);
+  };
+  setImmediate(look);
+  return () => {
+    goesOn = false;
+    ends.mockRestore();
+    return most;
+  };
+}
+
+describe('many clients that pipeline requests', () => {
+  const start = useHttpDaemons();
+  afterEach(() => void jest.restoreAllMocks());
+
+  it('are served a few requests in a turn, all together, and are all answered', async () => {
+    const daemon = await start({ readTimeout: 3600 }, { clock: new BusyClock() });
+    const wires = await Promise.all(Array.from({ length: CONNECTIONS }, () => daemon.open()));
+    const stop = answersPerTurn();
+    for (const wire of wires) wire.send(request('GET', '/health').repeat(REQUESTS));
+    await until(() => wires.every(({ received }) => received.split('{"status":"ok"}').length === REQUESTS + 1));
+    expect(stop()).toBeLessThan(100);
+  });
+});
+
+describe('many requests that wait', () => {
+  const WAITING = 100;
+  const start = useHttpDaemons();
+  afterEach(() => void jest.restoreAllMocks());
+
+  it('are answered a few in a turn when their waits end together', async () => {
+    const clock = new BusyClock();
+    const daemon = await start({ readTimeout: 3600, httpSessionIdleTimeout: 0 }, { clock });
+    await daemon.in(await daemon.session(), '/v1/locks/k', { lease_ttl_s: 1000 });
+    const wires = await Promise.all(Array.from({ length: WAITING }, () => daemon.open()));
+    for (const wire of wires) {
+      const id = await daemon.session();
+      wire.send(request('POST', '/v1/locks/k', '{"acquire_timeout_s":60}', inSession(id)));
+    }
+    await until(async () => (await daemon.ask('GET', '/metrics')).body.includes(`dflockd_lock_waiters ${WAITING}\n`));
+    const stop = answersPerTurn();
+    clock.stall(100_000);
+    await until(() => {
+      clock.advance(1);
+      return wires.every(({ received }) => received.includes('"timeout"'));
+    });
+    expect(stop()).toBeLessThan(80);
+  });
+
+  it('are answered a few in a turn when their session is deleted', async () => {
+    const daemon = await start({ readTimeout: 3600 }, { clock: new BusyClock() });
+    await daemon.in(await daemon.session(), '/v1/locks/k', { lease_ttl_s: 1000 });
+    const id = await daemon.session();
+    const wires = await Promise.all(Array.from({ length: WAITING }, () => daemon.open()));
+    for (const wire of wires) wire.send(request('POST', '/v1/locks/k', '{"acquire_timeout_s":60}', inSession(id)));
+    await turns(20);
+    const stop = answersPerTurn();
+    expect((await daemon.ask('DELETE', `/v1/sessions/${id}`)).status).toBe(204);
+    await until(() => wires.every(({ received }) => received.includes('session_gone')));
+    expect(stop()).toBeLessThan(80);
+  });
+});
