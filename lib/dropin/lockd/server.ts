@@ -8,19 +8,20 @@ import { type LockdCallback, outcome } from './outcome.js';
 /**
  * A server for clients of lockd, with locks of its own.
  *
- * Events: `ready` when it listens; `error` if it cannot, with a ConfigError.
+ * Events: `ready` when it listens; `error` if it cannot, with a ConfigError; none of them after `close` or `destroy`.
  */
 export class LockdServer extends EventEmitter {
   readonly #server: Server;
+  #isClosed = false;
 
   /** @throws ConfigError for a wrong option */
   constructor(options: LockdListenOptions) {
     super();
     this.#server = new Server(listenConfig(options));
     void this.#server.listen().then(
-      () => microtask(() => void this.emit('ready')),
+      () => this.#tell('ready'),
       // An error that nobody listens for is uncaught, as with Node's servers.
-      (error: unknown) => microtask(() => void this.emit('error', error)),
+      (error: unknown) => this.#tell('error', error),
     );
   }
 
@@ -33,6 +34,7 @@ export class LockdServer extends EventEmitter {
   close(): Promise<void>;
   close(callback: LockdCallback<[]>): void;
   close(callback?: LockdCallback<[]>): Promise<void> | void {
+    this.#isClosed = true;
     return outcome<[], void>(callback, nothing, (done) => void this.#server.close().then(() => done(null)));
   }
 
@@ -40,7 +42,14 @@ export class LockdServer extends EventEmitter {
   destroy(): Promise<void>;
   destroy(callback: LockdCallback<[]>): void;
   destroy(callback?: LockdCallback<[]>): Promise<void> | void {
+    this.#isClosed = true;
     return outcome<[], void>(callback, nothing, (done) => void this.#server.destroy().then(() => done(null)));
+  }
+
+  #tell(event: string, ...values: unknown[]): void {
+    microtask(() => {
+      if (!this.#isClosed) this.emit(event, ...values);
+    });
   }
 }
 brand(LockdServer, 'LockdServer');

@@ -31,7 +31,7 @@ export class LeaseRenewal<H = unknown> implements RenewalRequest {
     return this.lease.grant;
   }
 
-  /** Returns whether it is still to be sent (rules 6 and 9). If not, it is over. */
+  /** Returns whether it is still to be sent (rule 6, 9). If not, it is over. */
   confirm(): boolean {
     const { lease } = this;
     if (!lease.ended && !lease.isDraining) return true;

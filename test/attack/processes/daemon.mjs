@@ -2,6 +2,7 @@
 import { get } from 'node:http';
 import { answer } from '../../../bench/support/child.mjs';
 import { freePort } from '../../support/free-port.mjs';
+import { inUse } from './in-use.mjs';
 import { vitals } from './vitals.mjs';
 
 // As the command does.
@@ -23,16 +24,6 @@ function listeners() {
     });
     request.on('error', reject);
   });
-}
-
-/** What a collection leaves, in bytes: the second takes what finalizers of the first have let go. */
-async function inUse() {
-  for (let i = 0; i < 2; i++) {
-    globalThis.gc();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }
 
 answer({

@@ -1,5 +1,6 @@
 // A daemon with both ports that can be shut down and started again, and tells what it has left behind.
 import { answer } from '../../../bench/support/child.mjs';
+import { inUse } from '../../attack/processes/in-use.mjs';
 import { vitals } from '../../attack/processes/vitals.mjs';
 import { freePort } from '../../support/free-port.mjs';
 
@@ -12,16 +13,6 @@ process.on('unhandledRejection', (reason) => rejections.push(`unhandled rejectio
 // As of listeners that are never removed.
 process.on('warning', (warning) => rejections.push(`warning: ${warning.message}`));
 let server;
-
-/** What a collection leaves, in bytes: the second takes what finalizers of the first have let go. */
-async function inUse() {
-  for (let i = 0; i < 2; i++) {
-    globalThis.gc();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-}
 
 const count = (kind) => process.getActiveResourcesInfo().filter((name) => name === kind).length;
 

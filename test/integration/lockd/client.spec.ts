@@ -234,9 +234,48 @@ describe('the client of lockd', () => {
     await expect(lost.get('b')).rejects.toBeInstanceOf(LockUnavailableError);
   });
 
-  it('a server whose port is taken emits an error', async () => {
-    const [error] = await once(listen({ tcp }), 'error').catch((e: unknown) => [e]);
+  it('a server is ready once, when it serves, and not before who started it can listen for that', async () => {
+    const other = listen({ tcp: '0' });
+    ends.push(() => other.destroy());
+    let times = 0;
+    const addresses: unknown[] = [];
+    other.on('error', (error) => addresses.push(error));
+    other.on('ready', () => {
+      times++;
+      addresses.push(other.address());
+    });
+    expect([times, other.address()]).toEqual([0, null]);
+    await once(other, 'ready');
+    expect(addresses).toEqual([{ host: '127.0.0.1', port: expect.any(Number) }]);
+    expect(await clientOf(portOf(other)).get('a')).toBe(1);
+    await other.destroy();
+    expect(times).toBe(1);
+  });
+
+  it('a server whose port is taken emits an error, and is never ready', async () => {
+    const other = listen({ tcp });
+    let isReady = false;
+    other.on('ready', () => (isReady = true));
+    const [error] = await new Promise<unknown[]>((resolve) => other.once('error', (...all) => resolve(all)));
     expect(error).toMatchObject({ code: 'CONFIG' });
+    await other.close();
+    expect([isReady, other.address()]).toEqual([false, null]);
+  });
+
+  it.each([
+    ['close', '0'],
+    ['destroy', '0'],
+    ['close', ''],
+    ['destroy', ''],
+  ] as const)('a server is neither ready nor fails after %s, on port %j', async (method, port) => {
+    const other = listen({ tcp: port || tcp });
+    const events: unknown[] = [];
+    other.on('ready', () => events.push('ready', other.address()));
+    other.on('error', (error) => events.push(error));
+    await other[method]();
+    // Of `listen`, what has not been emitted yet.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(events).toEqual([]);
   });
 
   it.each([

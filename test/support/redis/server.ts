@@ -88,7 +88,7 @@ export class RedisServer {
 
   /** A field of INFO, such as `role`; undefined without. */
   async info(field: string): Promise<string | undefined> {
-    const text = (await this.command('INFO', 'everything')) as string;
+    const text = (await this.command('INFO', 'all')) as string;
     return new RegExp(`^${field}:(.*?)\r?$`, 'm').exec(text)?.[1];
   }
 

@@ -87,6 +87,38 @@ describe('the client that is given', () => {
     expect(driverOf(layered).server).toBe('db:1');
   });
 
+  it('may be in the wrapper of BullMQ', () => {
+    const raw = createClient({ url: 'redis://db:1' });
+    expect(driverOf({ runCommand: () => 1, raw }).server).toBe('db:1');
+    for (const wrapper of [{ raw }, { runCommand: () => 1, raw: null }, { runCommand: () => 1, raw: 'redis://db:1' }]) {
+      expect(() => driverOf(wrapper)).toThrow(/^redisBackend: expected a client of ioredis .*, got an object$/);
+    }
+  });
+
+  it.each<[string, object]>([
+    ['a cluster of ioredis', { duplicate: () => 1, nodes: () => 1, connect: () => 1, isCluster: false }],
+    [
+      'a client of ioredis',
+      { duplicate: () => 1, connect: () => 1, disconnect: () => 1, ssubscribe: () => 1, status: 'wait' },
+    ],
+    [
+      'a client of node-redis',
+      { duplicate: () => 1, sendCommand: () => 1, sSubscribe: () => 1, connect: () => 1, isOpen: 1 },
+    ],
+    ['a pool of node-redis', { execute: () => 1, sendCommand: () => 1, totalClients: '1' }],
+  ])('is refused where it only looks like %s', (_, client) => {
+    expect(() => driverOf(client)).toThrow(ConfigError);
+  });
+
+  it.each([
+    ['a connection', { connection: {} }, /; give the client inside it$/],
+    ['a host', { host: 'db' }, /; those are options/],
+    ['a URL', { url: 'redis://db' }, /; those are options/],
+    ['neither', { host: 7, url: 7 }, /got an object$/],
+  ])('is refused where it has %s', (_, client, message) => {
+    expect(() => driverOf(client)).toThrow(message);
+  });
+
   it.each([
     ['a URL', 'redis://user:hunter2@db', /got string; make a client for the URL/],
     ['nothing', undefined, /got undefined$/],

@@ -6,6 +6,7 @@ import {
   redirectionOf,
   replyCode,
   typedError,
+  unavailable,
 } from '../../../../lib/backends/redis/drivers/redis-errors.js';
 import {
   AuthError,
@@ -72,6 +73,69 @@ describe('what Redis and the client libraries say', () => {
     expect(typedError(Object.assign(new Error('self-signed'), { code }), at)).toBeInstanceOf(ConfigError);
   });
 
+  it.each([
+    ['connect ECONNREFUSED', 'Redis at db:6379 is not available: connect ECONNREFUSED'],
+    ['WRONGPASS no', 'Redis at db:6379 refused user and password: WRONGPASS no'],
+    ['WRONGTYPE x', 'the key holds something in Redis that is no lock'],
+    ['ERR DB index is out of range', 'Redis at db:6379 does not take this client: ERR DB index is out of range'],
+    ['NOPROTO unsupported protocol version', 'Redis at db:6379 does not take this client: NOPROTO unsupported'],
+    ['ERR odd', 'Redis at db:6379 answered: ERR odd'],
+    ['NOPERM x', 'Redis at db:6379 denies a right: NOPERM x; the user needs the commands of the page docs/redis.md'],
+    ['ReplyError: ERR odd', 'answered: ERR odd'],
+    // What stands in the middle of a text is not what it says.
+    ['Could not: ReplyError: x', 'not available: Could not: ReplyError: x'],
+    ['Could not: ERR invalid password', 'not available: Could not: ERR invalid password'],
+    ['Could not: ERR DB index', 'not available: Could not: ERR DB index'],
+    ['UNKILLABLE', 'Redis at db:6379 is not available: UNKILLABLE'],
+    ['a\r\n\nb', 'not available: a b'],
+  ])('%j is said as %j', (text, message) => {
+    expect(typedError(new Error(text), at).message).toContain(message);
+  });
+
+  it('a reply of Redis is not taken for a refused certificate, whatever its code', () => {
+    const error = Object.assign(new Error('LOADING'), { code: 'ERR_SSL_X' });
+    expect(typedError(error, at)).toBeInstanceOf(LockUnavailableError);
+    expect(typedError(Object.assign(new Error('down'), { code: 7 }), at)).toBeInstanceOf(LockUnavailableError);
+    const tls = typedError(Object.assign(new Error('self-signed'), { code: 'CERT_HAS_EXPIRED' }), at);
+    expect(tls.message).toBe('the connection to Redis at db:6379 failed in TLS: self-signed');
+  });
+
+  it('a typed error without a cause has no code, and one with it has that of the cause', () => {
+    expect(replyCode(new LockUnavailableError('OOM is not what this says'))).toBeUndefined();
+    expect(replyCode(typedError(new Error('OOM'), at))).toBe('OOM');
+  });
+
+  it('what is unavailable names its server', () => {
+    expect(unavailable('db:1', 'no answer')).toMatchObject({
+      server: 'db:1',
+      message: 'Redis at db:1 is not available: no answer',
+    });
+    expect(unavailable('cluster', 'no node', '(cluster)').message).toBe('Redis (cluster) is not available: no node');
+  });
+
+  it('errors that are wrapped in each other without end are read to a depth', () => {
+    const round: Error & { originalError?: unknown } = new Error('round');
+    round.originalError = round;
+    expect(typedError(round, at).message).toContain('round');
+    let deep = new Error('level 6');
+    for (let level = 5; level >= 0; level--) deep = Object.assign(new Error(`level ${level}`), { originalError: deep });
+    expect(typedError(deep, at).message).toContain('level 5');
+  });
+
+  it('a cause has the frames of the error where it has any', () => {
+    const silent = new Error('reset');
+    delete silent.stack;
+    expect((typedError(silent, at).cause as Error).stack).not.toContain('undefined');
+    expect(String(typedError('a text', at))).toContain('a text');
+    expect((typedError('a text', at).cause as Error).name).toBe('Error');
+  });
+
+  it('a text of 200 characters is not cut', () => {
+    const text = 'x'.repeat(200);
+    expect(typedError(new Error(text), at).message.endsWith(text)).toBe(true);
+    expect(typedError(new Error(`${text}y`), at).message.endsWith(`${text}…`)).toBe(true);
+  });
+
   it('a typed error stays as it is', () => {
     const error = new ShuttingDownError();
     expect(typedError(error, at)).toBe(error);
@@ -125,7 +189,9 @@ describe('what Redis and the client libraries say', () => {
       port: 6381,
     });
     expect(redirectionOf(new Error('ASK 1 :7000'))).toEqual({ isAsk: true, slot: 1, host: '', port: 7000 });
-    expect(redirectionOf(new Error('MOVED nowhere'))).toBeUndefined();
+    for (const text of ['MOVED nowhere', 'was MOVED 1 a:2', 'MOVED 1 a:2 b', 'MOVED x a:2']) {
+      expect(redirectionOf(new Error(text))).toBeUndefined();
+    }
     expect(['OOM x', 'MISCONF x', 'NOREPLICAS x'].map((text) => degradation(new Error(text)))).toEqual([
       expect.stringContaining('maxmemory'),
       expect.stringContaining('disk'),

@@ -107,6 +107,7 @@ describe('the Redis backend', () => {
       const outcome = renew();
       const call = await redis.call();
       expect(call.ops).toEqual([{ key: 'sem:a', op: 'n', x: grant.token, y: '20000' }]);
+      expect([call.script, call.args.at(-1)]).toEqual(['semaphore', '3']);
       await call.answer(answer);
       outcomes.push(await outcome);
     }
@@ -142,6 +143,7 @@ describe('the Redis backend', () => {
     it('in one call, and tells each its outcome', async () => {
       renewAll();
       const call = await redis.call();
+      expect(call.script).toBe('renew');
       expect(call.ops).toEqual(
         grants.map(({ req: { key }, token }) => ({ key: `lock:${key}`, op: 'n', x: token, y: '20000' })),
       );

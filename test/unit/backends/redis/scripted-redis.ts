@@ -21,6 +21,7 @@ export interface SentCall {
   readonly at: Ms;
   readonly ops: SentOp[];
   readonly keys: readonly string[];
+  readonly args: readonly string[];
   /** With a reply for each op. */
   answer(...replies: readonly unknown[]): Promise<void>;
   /** With what is no list. */
@@ -109,6 +110,7 @@ export class ScriptedRedis implements RedisDriver {
         script: name,
         at: this.clock.now(),
         keys,
+        args,
         ops: opsOf(name, keys, args),
         answer: (...replies) => {
           resolve(replies);

@@ -50,6 +50,38 @@ describe('INFO', () => {
     else expect(() => checkServer(info({ redis_version: version }), 'db')).toThrow(/6\.2 or newer/);
   });
 
+  it('a version is compared by its numbers, and those in front', () => {
+    expect([isAtLeast('10.0.0', 7), isAtLeast('12.1', 11, 3), isAtLeast('6.12.1', 6, 2)]).toEqual([true, true, true]);
+    expect([isAtLeast('6.9', 6, 10), isAtLeast('7.0', 10), isAtLeast('10.2', 11)]).toEqual([false, false, false]);
+    // Not what stands behind: it is no version that is known.
+    expect(isAtLeast('unstable 5.0', 6, 2)).toBe(true);
+  });
+
+  it('reads fields, and neither headers nor what is no number', () => {
+    expect(parseInfo('# role:slave\nrole:master\n:role\nmaxmemory:1k\nconnected_slaves:x2\nloading:1')).toEqual({
+      version: '',
+      role: 'master',
+      memoryPolicy: undefined,
+      maxMemory: undefined,
+      connectedReplicas: undefined,
+      isLoading: true,
+      isCluster: false,
+    });
+  });
+
+  it('errors name the server', () => {
+    const refusals: Record<string, string>[] = [{ redis_version: '5.0' }, { role: 'slave' }, { cluster_enabled: '1' }];
+    for (const refusal of refusals) {
+      let error: unknown;
+      try {
+        checkServer(info(refusal), 'db:1');
+      } catch (refused) {
+        error = refused;
+      }
+      expect(error).toMatchObject({ server: 'db:1' });
+    }
+  });
+
   it('a replica, and a node of a cluster for a client that knows no cluster, are refused', () => {
     expect(() => checkServer(info({ role: 'slave' }), 'db:1')).toThrow(/Redis at db:1 is a replica.*Sentinels/);
     expect(() => checkServer(info({ cluster_enabled: '1' }), 'db:1')).toThrow(/createCluster/);
