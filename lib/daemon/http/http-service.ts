@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Ms } from '../../common/system.js';
+import { LoopDelay, type Ms } from '../../common/system.js';
 import { Authentication } from './admission/authentication.js';
 import { Cors } from './admission/cors.js';
 import { RateLimit } from './admission/rate-limit.js';
@@ -34,6 +34,7 @@ export class HttpService implements EndpointHost, ConnectionHost {
   readonly bodyTimeoutMs: Ms;
   readonly requests = new RequestMetrics();
   readonly engineMetrics = new EngineMetrics();
+  readonly loopDelay = new LoopDelay();
   readonly sessions: SessionTable;
   readonly publisher: HttpPublisher;
   readonly stats: StatsDesk;
@@ -165,6 +166,7 @@ export class HttpService implements EndpointHost, ConnectionHost {
     this.authentication.close();
     this.publisher.close(this.now());
     this.sweep.clear();
+    this.loopDelay.stop();
     this.stopObserving();
   }
 
