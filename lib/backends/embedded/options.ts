@@ -108,7 +108,7 @@ export function resolveEmbedded(value: unknown): EmbeddedConfig {
   const leaseS = checkNumber('embedded.defaultLeaseTtl', defaultLeaseTtl, lease) ?? DEFAULT_LEASE_TTL_S;
   checkTexts(options);
   checkHttp(options);
-  for (const name of ['autoReleaseOnDisconnect', 'lockdDump', 'lockdRegistry']) {
+  for (const name of ['autoReleaseOnDisconnect', 'httpSseKeepAlive', 'lockdDump', 'lockdRegistry']) {
     const flag = options[name];
     if (flag !== undefined && typeof flag !== 'boolean') throw wrong(`embedded.${name}`, 'true or false', flag);
   }

@@ -135,9 +135,9 @@ const DEFAULTS = {
   ...HTTP_DEFAULTS,
 } as const;
 
+const FLAGS = ['autoReleaseOnDisconnect', 'httpSseKeepAlive'] as const;
 export const TEXTS = ['tlsCert', 'tlsKey', 'authToken', 'authTokenFile'] as const;
-type Text = (typeof TEXTS)[number];
-type LockdOption = (typeof LOCKD_OPTIONS)[number];
+type Other = (typeof TEXTS)[number] | (typeof LOCKD_OPTIONS)[number];
 
 /** The names of the options without a default of their own here. */
 const OTHERS: readonly string[] = [...TEXTS, ...LOCKD_OPTIONS];
@@ -194,8 +194,7 @@ function resolve(options: DflockdServerOptions, nameOf: NameOfOption): ResolvedS
 }
 
 class Resolution {
-  private readonly all: Required<Omit<DflockdServerOptions, Text | LockdOption>> &
-    Pick<DflockdServerOptions, Text | LockdOption>;
+  private readonly all: Required<Omit<DflockdServerOptions, Other>> & Pick<DflockdServerOptions, Other>;
 
   constructor(
     options: DflockdServerOptions,
@@ -207,11 +206,11 @@ class Resolution {
 
   result(): ResolvedServerOptions {
     for (const name of Object.keys(NUMBERS) as NumberOption[]) this.checkNumber(name);
-    const { host, httpHost, autoReleaseOnDisconnect } = this.all;
+    const { host, httpHost } = this.all;
     this.checkHost('host', host);
     if (httpHost !== '') this.checkHost('httpHost', httpHost);
     this.checkPorts();
-    if (typeof autoReleaseOnDisconnect !== 'boolean') throw this.wrong('autoReleaseOnDisconnect', 'true or false');
+    for (const name of FLAGS) if (typeof this.all[name] !== 'boolean') throw this.wrong(name, 'true or false');
     if (!isFileName(this.all.fenceStateFile)) throw this.wrong('fenceStateFile', 'the path of a file');
     for (const name of TEXTS) {
       const value: unknown = this.all[name];
@@ -269,7 +268,7 @@ class Resolution {
     return { cert: this.file('tlsCert', cert), key: this.file('tlsKey', key) };
   }
 
-  private file(option: Text, path: string): Buffer {
+  private file(option: (typeof TEXTS)[number], path: string): Buffer {
     try {
       return readFileSync(path);
     } catch (error) {
@@ -287,7 +286,7 @@ class Resolution {
     return undefined;
   }
 
-  private checkToken(option: Text, bytes: string): string {
+  private checkToken(option: (typeof TEXTS)[number], bytes: string): string {
     const token = trimBytes(bytes);
     // The value is a secret, so the message does not show it.
     if (token === '') throw new ConfigError(`${this.nameOf(option)} must not be blank`);
