@@ -4,7 +4,7 @@ import { LoopDelay, type Ms } from '../../common/system.js';
 import { Authentication } from './admission/authentication.js';
 import { Cors } from './admission/cors.js';
 import { RateLimit } from './admission/rate-limit.js';
-import { ERRORS, failure, plain } from './answers/answer.js';
+import { ERRORS, plain } from './answers/answer.js';
 import type { EndpointHost } from './endpoints/endpoint.js';
 import { ENDPOINTS } from './endpoints/endpoints.js';
 import { Exchange } from './exchange/exchange.js';
@@ -24,7 +24,6 @@ import { TurnShare } from '../fairness/turn-share.js';
 
 const NO_HOST = plain(400, '400 Bad Request: missing required Host header');
 const NOT_HTTP_1 = plain(400, '400 Bad Request');
-const INTERNAL = failure(500, 'unexpected_protocol_response');
 
 /** dflockd's HTTP interface: what any listener or mounted handler passes its requests to. */
 export class HttpService implements EndpointHost, ConnectionHost {
@@ -130,7 +129,7 @@ export class HttpService implements EndpointHost, ConnectionHost {
       this.serveLayered(exchange);
     } catch (error) {
       this.tellFailure(error);
-      exchange.answer(INTERNAL);
+      exchange.answer(exchange.route?.name === 'createSession' ? ERRORS.sessionCreateFailed : ERRORS.internal);
     }
   }
 
