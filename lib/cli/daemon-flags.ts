@@ -57,6 +57,7 @@ export const DAEMON_FLAGS: readonly FlagSpec[] = [
   duration('http-sse-ping-interval', 'how often the sessions of signal streams are pinged, 0 = 15, default 15', {
     env: 'DFLOCKD_HTTP_SSE_PING_S',
   }),
+  flag('http-sse-keep-alive', 'bool', 'streams that are silent for that long get a comment (default false)'),
   flag('http-cors-allowed-origins', 'string', 'origins whose pages may use the HTTP interface, * = any (comma list)'),
   flag('tls-cert', 'string', 'certificate file (PEM), together with tls-key'),
   flag('tls-key', 'string', 'key file (PEM), together with tls-cert'),

@@ -4,7 +4,7 @@
  */
 import { randomFillSync } from 'node:crypto';
 import { uptime } from 'node:os';
-import { performance as hostPerformance } from 'node:perf_hooks';
+import { type IntervalHistogram, monitorEventLoopDelay, performance as hostPerformance } from 'node:perf_hooks';
 import * as nodeTimers from 'node:timers';
 
 /** Milliseconds. Points in time are those of a monotonic clock unless said otherwise. */
@@ -111,6 +111,32 @@ export const systemEntropy: Entropy = {
   fill: (bytes) => void randomFillSync(bytes),
   unit: () => Math.random(),
 };
+
+/** How often the event loop is looked at. */
+const LOOK_MS: Ms = 10;
+
+/** How late the event loop is. It is watched from the first question on, which costs a hundred timers a second. */
+export class LoopDelay {
+  private histogram: IntervalHistogram | undefined;
+
+  /** What 99 of 100 looks since the last question were not later than; 0 if there were none. */
+  p99(): Ms {
+    const { histogram } = this;
+    if (histogram) {
+      const delay = histogram.count > 0 ? histogram.percentile(99) / 1e6 - LOOK_MS : 0;
+      histogram.reset();
+      return Math.max(0, delay);
+    }
+    this.histogram = monitorEventLoopDelay({ resolution: LOOK_MS });
+    this.histogram.enable();
+    return 0;
+  }
+
+  stop(): void {
+    this.histogram?.disable();
+    this.histogram = undefined;
+  }
+}
 
 /** Resolves after one turn of the event loop, even if a test framework has stopped the timers. */
 export const nextTurn = (): Promise<void> => new Promise((resolve) => void turn(resolve));

@@ -133,8 +133,8 @@ export const MUTATIONS = [
   {
     name: 'requests over HTTP are parsed and served without a break',
     file: 'daemon/fairness/turn-share.js',
-    from: 'return this.spentMs <',
-    to: 'return this.spentMs - 60_000 <',
+    from: 'return this.spentMs + doingMs <',
+    to: 'return -1 <',
     attack: 'HTTP: 50 floods',
     finding: TOO_LONG,
   },

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Ms } from '../../common/system.js';
+import { LoopDelay, type Ms } from '../../common/system.js';
 import { Authentication } from './admission/authentication.js';
 import { Cors } from './admission/cors.js';
 import { RateLimit } from './admission/rate-limit.js';
-import { ERRORS, failure, plain } from './answers/answer.js';
+import { ERRORS, plain } from './answers/answer.js';
 import type { EndpointHost } from './endpoints/endpoint.js';
 import { ENDPOINTS } from './endpoints/endpoints.js';
 import { Exchange } from './exchange/exchange.js';
@@ -24,7 +24,6 @@ import { TurnShare } from '../fairness/turn-share.js';
 
 const NO_HOST = plain(400, '400 Bad Request: missing required Host header');
 const NOT_HTTP_1 = plain(400, '400 Bad Request');
-const INTERNAL = failure(500, 'unexpected_protocol_response');
 
 /** dflockd's HTTP interface: what any listener or mounted handler passes its requests to. */
 export class HttpService implements EndpointHost, ConnectionHost {
@@ -34,6 +33,7 @@ export class HttpService implements EndpointHost, ConnectionHost {
   readonly bodyTimeoutMs: Ms;
   readonly requests = new RequestMetrics();
   readonly engineMetrics = new EngineMetrics();
+  readonly loopDelay = new LoopDelay();
   readonly sessions: SessionTable;
   readonly publisher: HttpPublisher;
   readonly stats: StatsDesk;
@@ -129,7 +129,7 @@ export class HttpService implements EndpointHost, ConnectionHost {
       this.serveLayered(exchange);
     } catch (error) {
       this.tellFailure(error);
-      exchange.answer(INTERNAL);
+      exchange.answer(exchange.route?.name === 'createSession' ? ERRORS.sessionCreateFailed : ERRORS.internal);
     }
   }
 
@@ -165,6 +165,7 @@ export class HttpService implements EndpointHost, ConnectionHost {
     this.authentication.close();
     this.publisher.close(this.now());
     this.sweep.clear();
+    this.loopDelay.stop();
     this.stopObserving();
   }
 

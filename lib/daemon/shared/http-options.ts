@@ -25,6 +25,11 @@ export interface HttpServerOptions {
   httpRateLimitBurst?: number | undefined;
   /** How often the sessions of signal streams are pinged; 0 = 15. Must be below `httpSessionIdleTimeout`. Default 15. */
   httpSsePingInterval?: number | undefined;
+  /**
+   * Whether a stream of signals that has been silent for `httpSsePingInterval` gets a comment (`:`), which clients ignore:
+   * for proxies that close silent connections. Default false: as of dflockd, no bytes are sent.
+   */
+  httpSseKeepAlive?: boolean | undefined;
   /** Origins whose pages may use the HTTP interface, such as `https://example.com`; `*` = any. Default: none. */
   httpCorsAllowedOrigins?: readonly string[] | undefined;
 }
@@ -52,6 +57,7 @@ export const HTTP_DEFAULTS = {
   httpRateLimitPerIp: 0,
   httpRateLimitBurst: 0,
   httpSsePingInterval: DEFAULT_SSE_PING_S,
+  httpSseKeepAlive: false,
   httpCorsAllowedOrigins: [],
 } as const;
 

@@ -131,6 +131,7 @@ const DEFAULTS = {
   ...HTTP_DEFAULTS,
 } as const;
 
+const FLAGS = ['autoReleaseOnDisconnect', 'httpSseKeepAlive'] as const;
 export const TEXTS = ['tlsCert', 'tlsKey', 'authToken', 'authTokenFile'] as const;
 type Text = (typeof TEXTS)[number];
 /** Options without a default here. */
@@ -208,11 +209,11 @@ class Resolution {
 
   result(): ResolvedServerOptions {
     for (const name of Object.keys(NUMBERS) as NumberOption[]) this.checkNumber(name);
-    const { host, httpHost, autoReleaseOnDisconnect } = this.all;
+    const { host, httpHost } = this.all;
     this.checkHost('host', host);
     if (httpHost !== '') this.checkHost('httpHost', httpHost);
     this.checkPorts();
-    if (typeof autoReleaseOnDisconnect !== 'boolean') throw this.wrong('autoReleaseOnDisconnect', 'true or false');
+    for (const name of FLAGS) if (typeof this.all[name] !== 'boolean') throw this.wrong(name, 'true or false');
     for (const name of [...TEXTS, 'fenceStateFile'] as const) this.checkText(name);
     const { tlsCert, tlsKey, authToken, authTokenFile, fenceStateFile, ...rest } = this.all;
     return Object.freeze({

@@ -21,6 +21,7 @@ describe('the flags of the HTTP interface (spec 8, http 3.13)', () => {
     ['http-rate-limit-per-ip', 'DFLOCKD_HTTP_RATE_LIMIT_PER_IP', '7', 7],
     ['http-rate-limit-burst', 'DFLOCKD_HTTP_RATE_LIMIT_BURST', '7', 7],
     ['http-sse-ping-interval', 'DFLOCKD_HTTP_SSE_PING_S', '7', 7],
+    ['http-sse-keep-alive', 'DFLOCKD_HTTP_SSE_KEEP_ALIVE', 'true', true],
     ['http-cors-allowed-origins', 'DFLOCKD_HTTP_CORS_ALLOWED_ORIGINS', 'https://a, *,', ['https://a', ' *', '']],
   ])('-%s and %s', (flag, variable, text, value) => {
     expect(optionsOf([`-${flag}`, text])).toEqual({ [optionOf(flag)]: value });

@@ -1,7 +1,28 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { systemClock, systemEntropy } from '../../../lib/common/system.js';
+import { LoopDelay, systemClock, systemEntropy } from '../../../lib/common/system.js';
+
+describe('the delay of the event loop', () => {
+  const delay = new LoopDelay();
+  afterEach(() => delay.stop());
+  const pause = (ms: number): Promise<void> =>
+    new Promise((resolve) => void systemClock.setTimer(() => resolve(), ms, true));
+
+  it('is watched from the first call on, and tells what was since the last', async () => {
+    expect(delay.p99()).toBe(0);
+    await pause(20);
+    for (const end = systemClock.now() + 100; systemClock.now() < end;);
+    await pause(20);
+    const seen = delay.p99();
+    expect(seen).toBeGreaterThan(70);
+    expect(seen).toBeLessThan(10_000);
+    // Nothing has been seen since.
+    expect(delay.p99()).toBe(0);
+    delay.stop();
+    expect(delay.p99()).toBe(0);
+  });
+});
 
 describe('systemClock', () => {
   it('never goes back', () => {

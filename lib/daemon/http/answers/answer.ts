@@ -75,6 +75,8 @@ export const ERRORS = Object.freeze({
   /** It ended while the request waited or was executed. */
   sessionEnded: failure(410, 'session_gone', 'the session ended during the request'),
   rateLimited: failure(429, 'rate_limited'),
+  sessionCreateFailed: failure(500, 'session_create_failed'),
+  internal: failure(500, 'unexpected_protocol_response'),
   maxLocks: failure(503, 'max_locks'),
   maxWaiters: failure(503, 'max_waiters'),
   fencePersistence: failure(503, 'fence_persistence'),

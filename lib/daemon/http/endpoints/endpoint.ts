@@ -1,4 +1,5 @@
 import type { Alarms } from '../../../common/alarms.js';
+import type { LoopDelay } from '../../../common/system.js';
 import type { EngineDriver } from '../../../core/driver.js';
 import type { StatsDesk } from '../../fairness/stats-desk.js';
 import type { SparseLog } from '../../shared/logger.js';
@@ -18,6 +19,7 @@ export interface EndpointHost {
   readonly publisher: HttpPublisher;
   readonly requests: RequestMetrics;
   readonly engineMetrics: EngineMetrics;
+  readonly loopDelay: LoopDelay;
   readonly streams: StreamHost;
   readonly alarms: Alarms;
   /** Reports TCP connections and sessions. */

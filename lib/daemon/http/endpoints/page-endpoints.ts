@@ -18,6 +18,7 @@ export const getMetrics: Endpoint = (exchange, host) => {
     signalListeners: engine.subscriptions,
     keys: engine.keys,
     keysLimit: host.options.maxLocks,
+    loopDelaySeconds: host.loopDelay.p99() / 1000,
   });
   exchange.answer(custom(200, METRICS_HEAD, page));
 };

@@ -13,6 +13,8 @@ export interface ServerLevels {
   readonly signalListeners: number;
   readonly keys: number;
   readonly keysLimit: number;
+  /** The 99th percentile since the last page. */
+  readonly loopDelaySeconds: number;
 }
 
 /** The answer of `/metrics`: the series of dflockd, in its order, and after them those of this package. */
@@ -54,8 +56,16 @@ export function metricsPage(requests: RequestMetrics, engine: EngineMetrics, lev
       'Leases started again, by a renewal or by the wait for an enqueued grant.',
       engine.renewals,
     )
+    // There is no request for it yet; dashboards need not know that.
+    .add('dflockd_revoked_total', 'counter', 'Grants that were asked back.', 0)
     .add('dflockd_queue_length_max', 'gauge', 'Length of the longest queue.', engine.longestQueue)
     .add('dflockd_keys', 'gauge', 'Keys in memory, released ones included until they are removed.', levels.keys)
-    .add('dflockd_keys_limit', 'gauge', 'Most keys in memory (max-locks).', levels.keysLimit);
+    .add('dflockd_keys_limit', 'gauge', 'Most keys in memory (max-locks).', levels.keysLimit)
+    .add(
+      'dflockd_event_loop_delay_seconds',
+      'gauge',
+      'Delay of the event loop, 99th percentile since the last scrape.',
+      levels.loopDelaySeconds,
+    );
   return page.text;
 }

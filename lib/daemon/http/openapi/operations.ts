@@ -143,6 +143,7 @@ export const OPERATIONS = {
       'what it holds is freed when it ends. It ends when it is deleted or not used for long.',
     answers: {
       200: json('CreateSessionResponse', 'The session.'),
+      500: 'InternalError',
       503: 'CapacityExceeded',
     },
   },

@@ -36,9 +36,10 @@ export class SessionTable {
 
   /** A new session, or why there is none. */
   create(peer: string): HttpSession | Answer {
+    // Before it is counted: a failure must not leave it so.
+    this.host.entropy.fill(this.bytes);
     const refusal = this.admit(peer);
     if (refusal) return refusal;
-    this.host.entropy.fill(this.bytes);
     const session = new HttpSession(this.bytes.toString('hex'), peer, this.host, this.died);
     this.byId.set(session.id, session);
     this.reaper ??= this.host.driver.clock.setTimer(this.reap, this.period);

@@ -1,4 +1,4 @@
-import type { Alarm, Alarms } from '../../../common/alarms.js';
+import { type Alarm, type Alarms, newAlarm } from '../../../common/alarms.js';
 import type { Ms } from '../../../common/system.js';
 import type { EngineDriver, Woken } from '../../../core/driver.js';
 import type { Session } from '../../../core/session.js';
@@ -25,6 +25,8 @@ export const STREAM_HEAD: Head = [
 ];
 
 const START = ':ok\n\n';
+/** Ignored by clients. */
+const COMMENT = ':\n\n';
 /** As many as the original keeps in its two buffers; at the next one the stream ends (spec 19.1). */
 const MOST_FRAMES = 2 * SIGNAL_BUFFER_FRAMES;
 const MOST_BYTES = MOST_FRAMES * SIGNAL_LINE_CAP;
@@ -72,11 +74,16 @@ export class SignalStream implements SessionSink, StreamSession, Awaited, Woken,
   private isAwake = false;
   private isEvicted = false;
   private isOver = false;
+  private lastWrite: Ms = 0;
+  private readonly silence: Alarm | undefined;
 
+  /** @param keepAliveMs after so long a silence a comment is sent; 0 = never */
   constructor(
     private readonly exchange: Exchange,
     private readonly host: StreamHost,
+    private readonly keepAliveMs: Ms,
   ) {
+    this.silence = keepAliveMs > 0 ? newAlarm((now) => this.breakSilence(now)) : undefined;
     this.peer = exchange.peer;
   }
 
@@ -91,6 +98,8 @@ export class SignalStream implements SessionSink, StreamSession, Awaited, Woken,
     this.session = engine.open(this, this.peer);
     this.session.copyWeight = WEIGHT.event;
     engine.exec(this.session, 0, { t: 'listen', pattern, group }, now);
+    this.lastWrite = now;
+    if (this.silence) this.host.alarms.set(this.silence, now + this.keepAliveMs);
   }
 
   /** SessionSink. The only command is the `listen` of `start`. */
@@ -153,6 +162,18 @@ export class SignalStream implements SessionSink, StreamSession, Awaited, Woken,
     });
   }
 
+  /** The comment has the deadline of any frame: a client that is gone without a word is noticed. */
+  private breakSilence(now: Ms): void {
+    const due = this.lastWrite + this.keepAliveMs;
+    if (now < due) return this.host.alarms.set(this.silence!, due);
+    if (this.waiting === 0 && this.fresh.length === 0) {
+      this.fresh.push(COMMENT);
+      this.freshBytes += COMMENT.length;
+      this.resume();
+    }
+    this.host.alarms.set(this.silence!, now + this.keepAliveMs);
+  }
+
   private get hasRoom(): boolean {
     const { waiting, waitingBytes, freshBytes } = this;
     if (waiting >= MOST_FRAMES || waitingBytes + freshBytes >= MOST_BYTES) return false;
@@ -185,6 +206,7 @@ export class SignalStream implements SessionSink, StreamSession, Awaited, Woken,
     this.first = 0;
     this.fresh = [];
     this.freshBytes = 0;
+    this.lastWrite = host.driver.clock.now();
   }
 
   /** Each frame is a write of its own, as by the original. */
@@ -229,6 +251,7 @@ export class SignalStream implements SessionSink, StreamSession, Awaited, Woken,
     const { session, host } = this;
     if (!session) return;
     this.session = undefined;
+    if (this.silence) host.alarms.cancel(this.silence);
     this.fresh = [];
     host.driver.engine.close(session, host.driver.clock.now(), false);
     host.sessions.removeStream(this);

@@ -1,9 +1,13 @@
-import { ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { createServer, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { createHttpHandler } from '../../../../lib/daemon/create-http-handler.js';
+import { DflockdServer } from '../../../../lib/daemon/server.js';
 import { FakeClock } from '../../../support/fake-clock.js';
 import { until } from '../../../support/until.js';
 import { turns } from '../harness.js';
-import { inSession, request, useHttpDaemons } from './harness.js';
+import { connectTo, inSession, request, useHttpDaemons } from './harness.js';
 
 /** A clock by which everything takes time: a hundredth of a millisecond for each look at it. */
 class BusyClock extends FakeClock {
@@ -46,6 +50,27 @@ describe('many clients that pipeline requests', () => {
     for (const wire of wires) wire.send(request('GET', '/health').repeat(REQUESTS));
     await until(() => wires.every(({ received }) => received.split('{"status":"ok"}').length === REQUESTS + 1));
     expect(stop()).toBeLessThan(100);
+  });
+});
+
+describe('many requests to a handler that is mounted in an application', () => {
+  afterEach(() => void jest.restoreAllMocks());
+
+  it('are served a few in a turn, all together, and are all answered', async () => {
+    const server = new DflockdServer({ readTimeout: 3600 }, { clock: new BusyClock() });
+    const app = createServer(createHttpHandler(server)).listen(0, '127.0.0.1');
+    await once(app, 'listening');
+    const { port } = app.address() as AddressInfo;
+    const wires = await Promise.all(Array.from({ length: CONNECTIONS }, () => connectTo(port)));
+    // The first request loads the interface.
+    await wires[0]!.ask(request('GET', '/health'));
+    const stop = answersPerTurn();
+    for (const wire of wires) wire.send(request('GET', '/health').repeat(30));
+    await until(() => wires.every(({ received }) => received.split('{"status":"ok"}').length === 31));
+    expect(stop()).toBeLessThan(70);
+    for (const wire of wires) wire.destroy();
+    await server.close();
+    app.close();
   });
 });
 

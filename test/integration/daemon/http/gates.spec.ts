@@ -225,6 +225,7 @@ describe('options (spec http 3.13)', () => {
     [{ httpSessionIdleTimeout: 9_223_372_037 }, 'httpSessionIdleTimeout'],
     [{ httpSessionIdleTimeout: 15 }, 'httpSsePingInterval'],
     [{ httpSsePingInterval: 20 }, 'httpSsePingInterval'],
+    [{ httpSseKeepAlive: 'yes' as unknown as boolean }, 'httpSseKeepAlive'],
     [{ httpMaxSessions: -1 }, 'httpMaxSessions'],
     [{ httpRateLimitPerIp: 0.5 }, 'httpRateLimitPerIp'],
     [{ httpCorsAllowedOrigins: 'https://a.example' as unknown as string[] }, 'httpCorsAllowedOrigins'],

@@ -28,6 +28,16 @@ describe('/metrics', () => {
     expect(parse(body).length).toBeGreaterThanOrEqual(20);
   });
 
+  it('shows the delay of the event loop since the last page', async () => {
+    const delay = async (): Promise<number> =>
+      Number(rows((await get('/metrics')).body, 'dflockd_event_loop_delay_seconds')[0]!.split(' ')[1]);
+    await delay();
+    await new Promise((resolve) => setTimeout(resolve, 15));
+    for (const end = performance.now() + 80; performance.now() < end;);
+    await new Promise((resolve) => setTimeout(resolve, 15));
+    expect(await delay()).toBeGreaterThan(0.05);
+  });
+
   it('counts requests under their templates, whatever clients send, and does not see itself', async () => {
     const id = await daemon.session();
     for (const key of ['a%22%0A', 'b', 'c']) await daemon.in(id, `/v1/locks/${key}`);

@@ -1,5 +1,5 @@
-import { describe, expect, it } from '@jest/globals';
-import { FakeClock } from '../../../support/fake-clock.js';
+import { describe, expect, it, jest } from '@jest/globals';
+import { FakeClock, FakeEntropy } from '../../../support/fake-clock.js';
 import { until } from '../../../support/until.js';
 import { statsOf, turns } from '../harness.js';
 import { error, type HttpDaemon, type HttpWire, inSession, request, useHttpDaemons } from './harness.js';
@@ -52,6 +52,20 @@ describe('sessions (spec http 3.7)', () => {
       if (bad === id) continue;
       expect([(await ping(daemon, bad)).status, (await remove(daemon, bad)).status]).toEqual([400, 400]);
     }
+  });
+
+  it('that cannot be created are answered 500, without a word about the cause, and leave nothing behind', async () => {
+    const entropy = new FakeEntropy();
+    const daemon = await start({ httpMaxSessionsPerIp: 1 }, { entropy });
+    const fill = jest.spyOn(entropy, 'fill').mockImplementation(() => {
+      throw new Error('no entropy');
+    });
+    for (let i = 0; i < 2; i++) {
+      const { status, body } = await daemon.ask('POST', '/v1/sessions');
+      expect([status, body]).toEqual([500, error('session_create_failed')]);
+    }
+    fill.mockRestore();
+    expect((await daemon.ask('POST', '/v1/sessions')).status).toBe(200);
   });
 
   it('the header may be in any case; the first of two counts; a malformed one is unknown, an empty one missing', async () => {

@@ -296,6 +296,32 @@ describe('the sessions of streams', () => {
     await closed;
   });
 
+  it('break their silence with a comment if that is wanted', async () => {
+    const clock = new FakeClock();
+    const silent = await Daemon.start({}, { clock });
+    const daemon = await Daemon.start({ httpSseKeepAlive: true, httpSsePingInterval: 10 }, { clock });
+    const [wire, other, never] = [await daemon.open('s'), await daemon.open('t'), await silent.open('s')];
+    const before = wire.received.length;
+    const pass = async (seconds: number): Promise<void> => {
+      for (let i = 0; i < seconds; i++) await clock.advanceAsync(1_000);
+    };
+    await pass(9);
+    expect(await daemon.publish('s', 'x')).toBe(1);
+    await until(() => wire.received.includes('"x"'));
+    await until(async () => (await clock.advanceAsync(0), wire.received.length > before));
+    await pass(2);
+    await until(() => other.received.endsWith(`:ok\n\n\r\n${chunk(':\n\n')}`));
+    expect(wire.received.slice(before)).toBe(chunk(frame('s', 'x')));
+    await pass(20);
+    await until(() => wire.received.slice(before) === chunk(frame('s', 'x')) + chunk(':\n\n').repeat(2));
+    expect(never.received.endsWith(':ok\n\n\r\n')).toBe(true);
+    other.destroy();
+    await until(async () => (await daemon.listeners('t')) === 0);
+    await pass(20);
+    for (const each of [wire, never]) each.destroy();
+    await Promise.all([daemon.close(), silent.close()]);
+  });
+
   it('end at a shutdown at once, cleanly, even if a client does not read', async () => {
     const daemon = await Daemon.start();
     const [reads, stuck] = await Promise.all([daemon.open('s'), daemon.open('s')]);

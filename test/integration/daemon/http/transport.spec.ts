@@ -327,6 +327,23 @@ describe('deadlines of connections', () => {
     expect(await wire.rest()).toBe('');
   });
 
+  it('a stream of signals whose request has a body that does not arrive is closed, and its session goes', async () => {
+    const clock = new FakeClock();
+    const daemon = await daemonOn(clock, 30);
+    const [late, whole] = [await daemon.open(), await daemon.open()];
+    late.send(request('GET', '/v1/signals?pattern=a', undefined, { 'Content-Length': '10' }));
+    whole.send(request('GET', '/v1/signals?pattern=a', 'x'.repeat(10)));
+    for (const wire of [late, whole]) {
+      await wire.have(() => (wire.received.includes(':ok') ? true : undefined), 'the stream');
+    }
+    await pass(clock, 28);
+    expect((await daemon.ask('POST', '/v1/signals/a', '{"payload":"1"}')).body).toBe('{"delivered":2}\n');
+    await pass(clock, 4);
+    expect(await late.rest()).toMatch(/"payload":"1"}\n\n\r\n$/);
+    expect((await daemon.ask('POST', '/v1/signals/a', '{"payload":"2"}')).body).toBe('{"delivered":1}\n');
+    await whole.have(() => (whole.received.includes('"2"') ? true : undefined), 'the signal');
+  });
+
   it('a request that waits is not idle', async () => {
     const clock = new FakeClock();
     const daemon = await daemonOn(clock);
@@ -380,6 +397,27 @@ describe('TLS', () => {
 
   it('refuses TLS 1.1', async () => {
     await expect(open({ minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'ALL@SECLEVEL=0' })).rejects.toThrow();
+  });
+
+  it('streams signals, also to a client that reads late, and notices one that leaves', async () => {
+    const [reads, leaves] = [(await open()).wire, (await open()).wire];
+    for (const wire of [reads, leaves]) {
+      wire.send(request('GET', '/v1/signals?pattern=tls.%3E'));
+      await wire.have(() => (wire.received.includes(':ok\n\n') ? true : undefined), 'the stream');
+    }
+    reads.socket.pause();
+    const publisher = (await open()).wire;
+    const publish = async (payload: string): Promise<string> =>
+      (await publisher.ask(request('POST', '/v1/signals/tls.x', JSON.stringify({ payload })))).body;
+    const long = 'y'.repeat(60_000);
+    for (let i = 0; i < 20; i++) expect(await publish(long)).toBe('{"delivered":2}\n');
+    leaves.destroy();
+    await until(async () => (await publish('z')) === '{"delivered":1}\n');
+    reads.socket.resume();
+    const frame = (payload: string): string => `event: sig\ndata: ${JSON.stringify({ channel: 'tls.x', payload })}\n\n`;
+    await reads.have(() => (reads.received.includes(frame('z')) ? true : undefined), 'the last signal');
+    expect(reads.received.split(frame(long))).toHaveLength(21);
+    for (const wire of [reads, publisher]) wire.destroy();
   });
 
   it('a plain request gets a short 400 and is closed', async () => {

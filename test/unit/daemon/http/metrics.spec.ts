@@ -16,6 +16,7 @@ const LEVELS: ServerLevels = {
   signalListeners: 4,
   keys: 5,
   keysLimit: 1024,
+  loopDelaySeconds: 0.0123456789012,
 };
 
 const lines = (page: string, name: string): string[] =>
@@ -86,9 +87,11 @@ describe('the page', () => {
     ['dflockd_waits_ended_total', 'COUNTER'],
     ['dflockd_refusals_total', 'COUNTER'],
     ['dflockd_renewals_total', 'COUNTER'],
+    ['dflockd_revoked_total', 'COUNTER'],
     ['dflockd_queue_length_max', 'GAUGE'],
     ['dflockd_keys', 'GAUGE'],
     ['dflockd_keys_limit', 'GAUGE'],
+    ['dflockd_event_loop_delay_seconds', 'GAUGE'],
   ];
 
   it('has the series of dflockd in its order, and after them its own, even before anything has happened', () => {
@@ -101,6 +104,8 @@ describe('the page', () => {
     );
     expect(lines(page, 'dflockd_http_requests_total')).toEqual([]);
     expect(lines(page, 'dflockd_uptime_seconds')).toEqual(['dflockd_uptime_seconds 12.3456789']);
+    expect(lines(page, 'dflockd_revoked_total')).toEqual(['dflockd_revoked_total 0']);
+    expect(lines(page, 'dflockd_event_loop_delay_seconds')).toEqual(['dflockd_event_loop_delay_seconds 0.0123456789']);
     expect(page).not.toMatch(/NaN|undefined|Infinity/);
   });
 

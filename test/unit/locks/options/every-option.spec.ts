@@ -107,6 +107,7 @@ const EMBEDDED: Right<EmbeddedOptions> = {
   httpRateLimitPerIp: ['zero', 'seven'],
   httpRateLimitBurst: ['zero', 'seven'],
   httpSsePingInterval: ['zero', ...FRACTIONS],
+  httpSseKeepAlive: FLAG,
   httpCorsAllowedOrigins: ['list'],
   // Files that are not there.
   tlsCert: [],

@@ -56,7 +56,7 @@ describe('the options of a client', () => {
         ...{ lockdPort: undefined, lockdHost: '127.0.0.1', lockdDump: true, lockdRegistry: true },
         ...{ httpPort: 0, httpHost: '127.0.0.1', httpSessionIdleTimeout: 20, httpMaxSessions: 0 },
         ...{ httpMaxSessionsPerIp: 0, httpMaxConnectionsPerIp: 0, httpRateLimitPerIp: 0, httpRateLimitBurst: 0 },
-        ...{ httpSsePingInterval: 15, httpCorsAllowedOrigins: [] },
+        ...{ httpSsePingInterval: 15, httpSseKeepAlive: false, httpCorsAllowedOrigins: [] },
       },
     });
     expect(resolveOptions({ embedded: { listen: '0.0.0.0:0', authToken: 'x', maxLocks: 5 } }).backend).toMatchObject({
