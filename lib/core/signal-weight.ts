@@ -9,7 +9,7 @@ export const WEIGHT = {
   /** A copy. The host decides when it is written, and may say that it costs more. */
   copy: 4,
   /** As a server-sent event: a chunk that Node writes in four parts. */
-  event: 64,
+  event: 32,
   /** The end of a connection. */
   eviction: 1024,
   /** Added to each copy. */
