@@ -53,6 +53,7 @@ export const ROOMS = {
   'backends/dflockd': room('common protocol backends backends/dflockd/lanes backends/dflockd/queues', 'node:tls'),
   'backends/embedded': room('common protocol core daemon/shared daemon/fences daemon/lockd daemon backends'),
   'backends/postgres/ids': room('common backends', 'node:crypto'),
+  'backends/postgres/sessions': room('common'),
   'backends/redis/scripts': room('common backends', 'node:crypto'),
   'backends/redis/drivers': room('common backends/redis/scripts'),
   'backends/redis': room('common backends backends/redis/scripts backends/redis/drivers'),
@@ -146,6 +147,8 @@ export const HOLDS = {
   'backends/dflockd': 'the backend for dflockd servers',
   'backends/embedded': 'the backend for the engine in this process',
   'backends/postgres/ids': 'the ids of the advisory locks that stand for keys',
+  'backends/postgres/sessions':
+    'sessions of Postgres: the source, connecting, the checks at the start, statements, the end',
   'backends/redis/scripts': 'the Lua scripts, the keys they work on, tokens and messages',
   'backends/redis/drivers': 'connections to Redis by ioredis and node-redis, and what its errors mean',
   'backends/redis': 'the backend for Redis',
