@@ -53,7 +53,7 @@ export const ROOMS = {
   'backends/dflockd': room('common protocol backends backends/dflockd/lanes backends/dflockd/queues', 'node:tls'),
   'backends/embedded': room('common protocol core daemon/shared daemon/fences daemon/lockd daemon backends'),
   'backends/postgres/ids': room('common backends', 'node:crypto'),
-  'backends/postgres/sessions': room('common'),
+  'backends/postgres/sessions': room('common', 'node:os pg'),
   'backends/postgres/commands': room('common backends backends/postgres/ids backends/postgres/sessions'),
   'backends/redis/scripts': room('common backends', 'node:crypto'),
   'backends/redis/drivers': room('common backends/redis/scripts'),

@@ -276,10 +276,12 @@ export class ModelSession implements Session {
   private execute({ name, text, values }: Statement, ops: number, sqlState: string): void {
     const { postgres } = this;
     const [first, second] = values as string[];
+    // A statement of one op may fail before it or after it.
+    if (ops === 0) return void (this.outcome = failure(sqlState));
     const single = (text: string | null): void => {
-      this.outcome = ops > 0 ? { rows: [[text]] } : failure(sqlState);
+      this.outcome = ops === Infinity ? { rows: [[text]] } : failure(sqlState);
     };
-    const block = (id: string): void => postgres.block({ session: this, id, go: () => void single(postgres.now()) });
+    const block = (id: string): void => postgres.block({ session: this, id, go: () => single(postgres.now()) });
     switch (name.replace('dflockd_', '')) {
       case 'try':
         return single(postgres.take(this, first!) ? postgres.now() : '0');
