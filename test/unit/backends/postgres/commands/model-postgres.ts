@@ -298,6 +298,13 @@ export class ModelSession implements Session {
       case 'unlock_all':
         postgres.freeAll(this);
         return single('');
+      case 'repair': {
+        const [exclusive, shared, pairs] = (values as string[]).map(elements);
+        for (const id of exclusive!) postgres.free(this, id);
+        for (const id of shared!) postgres.free(this, id, 'shared');
+        for (const id of pairs!) postgres.free(this, pairOf(id));
+        return single('');
+      }
       case 'locks':
       case 'batch':
         return this.executeBatch(values as string[], ops, sqlState);
@@ -364,12 +371,15 @@ export class ModelSession implements Session {
         return postgres.take(this, `${x},${y}`) ? postgres.now() : '0';
       case '6':
         return postgres.free(this, `${x},${y}`) ? '1' : '0';
-      case '7':
-        return postgres.free(this, x, 'shared') ? '1' : '0';
       default:
         throw new Error(`the model does not know op ${code}`);
     }
   }
+}
+
+function pairOf(id: string): string {
+  const all = BigInt(id || 0);
+  return `${BigInt.asIntN(32, all >> 32n)},${BigInt.asIntN(32, all)}`;
 }
 
 const elements = (literal: string): string[] => literal.slice(1, -1).split(',');
