@@ -208,7 +208,11 @@ export class WaitConnection implements WaitSession {
         this.become('free');
         this.tell();
       },
-      failed: (error) => (attempt < MAX_CLEANINGS ? this.becomeClean(attempt + 1) : this.session.end(error)),
+      failed: (error) => {
+        if (attempt < MAX_CLEANINGS) return this.becomeClean(attempt + 1);
+        this.session.end(error);
+        this.tell(error);
+      },
       ended: (error) => this.tell(error),
     });
   }

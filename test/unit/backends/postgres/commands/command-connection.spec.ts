@@ -3,6 +3,10 @@ import { AuthError, LockUnavailableError, PoolExhaustedError } from '../../../..
 import { Connected, Tried } from './connection.js';
 import { ModelPostgres } from './model-postgres.js';
 
+async function microtasks(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await Promise.resolve();
+}
+
 const ids = (count: number): bigint[] => Array.from({ length: count }, (_, i) => BigInt(i + 1));
 
 describe('what is asked for in one turn', () => {
@@ -45,10 +49,9 @@ describe('what is asked for in one turn', () => {
     await connected.turn();
     tries.forEach((op, i) => {
       const { granted } = Tried.prototype;
-      op.granted = async (...args) => {
+      op.granted = (...args) => {
         granted.apply(op, args);
-        for (let n = 0; n <= i * 5; n++) await Promise.resolve();
-        connected.unlock(op.id);
+        void microtasks(i * 5).then(() => connected.unlock(op.id));
       };
     });
     connected.session.settle();

@@ -230,7 +230,8 @@ export class ModelSession implements Session {
 
   /** The server cancels what is in flight. What blocks may be granted before. */
   cancel(): boolean {
-    if (!this.isRunning || this.outcome) return !this.isGone;
+    if (this.isGone) return false;
+    if (!this.isRunning || this.outcome) return true;
     this.postgres.unblock(this);
     this.outcome = failure(CANCELLED);
     return true;
