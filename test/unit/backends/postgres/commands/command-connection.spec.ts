@@ -476,6 +476,24 @@ describe('the command connection', () => {
     expect(connected.dialer.starts).toBeGreaterThan(1);
   });
 
+  it('has one session, however often it is started: another one would keep what it holds and nobody asks it for', async () => {
+    const connected = new Connected();
+    connected.dialer.error = new LockUnavailableError('refused');
+    await expect(connected.commands.start()).rejects.toThrow('refused');
+    connected.dialer.error = undefined;
+    const again = [connected.commands.start(), connected.commands.start()];
+    await Promise.all(again);
+    const first = connected.session;
+    const held = await connected.held(1n);
+    await connected.commands.start();
+    await connected.clock.advanceAsync(10_000);
+    expect(connected.dialer.made).toEqual([first]);
+    expect(connected.events).toEqual(['up, the first']);
+    const said = connected.unlock(1n, held.session);
+    await connected.settle();
+    expect(said).toEqual(['released']);
+  });
+
   it('gives up when the server refuses it for good', async () => {
     const connected = new Connected();
     connected.dialer.error = new AuthError({}, 'no such role');
