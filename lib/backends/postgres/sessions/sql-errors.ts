@@ -79,10 +79,10 @@ export function connectError(error: unknown, { server, wasAccepted }: Circumstan
   const sqlState = sqlStateOf(error);
   const isAuth =
     sqlState?.startsWith('28') === true || /client password must be a string|password must be a string/i.test(text);
-  if (isAuth || /^(?:no such user|password authentication failed|Tenant or user not found)/i.test(text)) {
+  if (isAuth || /^no such user|authentication failed|^Tenant or user not found/i.test(text)) {
     return new AuthError(refused, `Postgres at ${server} refused the role or its password: ${text}${tlsHint(text)}`);
   }
-  if (sqlState === '3D000' || /^no such database/i.test(text)) {
+  if (sqlState === '3D000' || /^no such database|^database ".*" does not exist/i.test(text)) {
     return new ConfigError(`Postgres at ${server}: ${text}`, refused);
   }
   if (sqlState === '42501') return new ConfigError(`Postgres at ${server} denies a right: ${text}`, refused);
