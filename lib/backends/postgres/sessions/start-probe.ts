@@ -118,16 +118,18 @@ function randomId(entropy: Entropy): bigint {
   return Buffer.from(bytes).readBigInt64BE();
 }
 
-/** Where a name leads to several servers, each has locks of its own. */
-function checkOneServer(a: Looked, b: Looked): void {
+/**
+ * Where a name leads to several servers, each has locks of its own. It may also lead to a new one, whose time comes when the
+ * session with the old one ends.
+ * @throws LockUnavailableError
+ */
+export function checkOneServer(a: Looked, b: Looked): void {
   const { server } = a.session;
   const [one, other] = [a.look.systemIdentifier, b.look.systemIdentifier];
   if (one === undefined || other === undefined || one === other) return;
-  throw new ConfigError(
-    `${server} leads to different servers, each with locks of its own; the address of one is needed`,
-    {
-      server,
-    },
+  throw new LockUnavailableError(
+    `two connections to ${server} reached different servers, each with locks of its own; it must lead to one primary`,
+    { server },
   );
 }
 
