@@ -1,5 +1,5 @@
 import { Alarms, newAlarm } from '../../common/alarms.js';
-import { type LockError, LockLostError, ShuttingDownError } from '../../common/errors.js';
+import { type LockError, LockLostError, ShuttingDownError, UnsupportedError } from '../../common/errors.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { AcquireRequest, BackendHost, LinkEvent, LockKind, Proof, Released } from '../backend.js';
 import type { Commands } from './commands/commands.js';
@@ -30,6 +30,9 @@ const TABLE_PART = 1 / 8;
 const MOST_HELD = 1000;
 
 const nothing = (): void => undefined;
+
+/** What is locked. */
+export type Resource = Pick<AcquireRequest, 'kind' | 'key' | 'limit'>;
 
 /** The connections of a backend. */
 export interface Connections {
@@ -118,7 +121,8 @@ export class PostgresCore implements PostgresSite {
    * Calls back with the queue of a key: at once, unless the server has to compute its id.
    * @throws LockKeyError
    */
-  queueOf(key: string, done: (queue: LockQueue | undefined, error?: LockError) => void): void {
+  queueOf({ kind, key }: Resource, done: (queue: LockQueue | undefined, error?: LockError) => void): void {
+    if (kind === 'sem') throw new UnsupportedError('semaphores on Postgres are not there yet');
     const known = this.locks.find(key);
     if (known) return done(known);
     const id = advisoryIdOf(this.config.lockId, 'lock', key);
@@ -177,9 +181,9 @@ export class PostgresCore implements PostgresSite {
     done('released');
   }
 
-  isLocked(key: string, _kind: LockKind): Promise<boolean> {
+  isLocked(key: string, kind: LockKind): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      this.queueOf(key, (queue, error) => {
+      this.queueOf({ kind, key, limit: 1 }, (queue, error) => {
         if (!queue) return reject(error);
         this.ask(isHeld(queue.placeId)).then((rows) => resolve(rows[0]?.[0] === 't'), reject);
       });

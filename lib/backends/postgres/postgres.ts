@@ -125,7 +125,7 @@ export class PostgresBackend implements LockBackend<PostgresStats> {
 
   private ticket(req: AcquireRequest, waiter: Waiter): Pending {
     const ticket = new PostgresTicket(this.core, req, leaseOf(req.leaseMs), waiter);
-    this.core.queueOf(req.key, (queue, error) => {
+    this.core.queueOf(req, (queue, error) => {
       if (queue) ticket.start(queue);
       else ticket.failed(error!);
     });
@@ -135,7 +135,7 @@ export class PostgresBackend implements LockBackend<PostgresStats> {
   private acquire(req: AcquireRequest, caller: Waiter): PostgresAcquire {
     const { core } = this;
     const acquire = new PostgresAcquire(core, req, leaseOf(req.leaseMs), caller, core.clock.now());
-    core.queueOf(req.key, (queue, error) => {
+    core.queueOf(req, (queue, error) => {
       if (queue) acquire.start(queue);
       else acquire.failed(error!);
     });
