@@ -184,7 +184,7 @@ export class PostgresCore implements PostgresSite {
   isLocked(key: string, kind: LockKind): Promise<boolean> {
     return new Promise((resolve, reject) => {
       this.queueOf({ kind, key, limit: 1 }, (queue, error) => {
-        if (!queue) return reject(error);
+        if (!queue) return reject(error!);
         this.ask(isHeld(queue.placeId)).then((rows) => resolve(rows[0]?.[0] === 't'), reject);
       });
     });
@@ -259,7 +259,7 @@ export class PostgresCore implements PostgresSite {
     }
     this.tellLink({ server: this.server, state: 'up' });
     if (!isFirst) for (const queue of this.locks) queue.resume();
-    else for (const queue of this.locks) queue.retry();
+    else for (const queue of this.locks) queue.adjust();
   }
 
   private down(error: LockError): void {
@@ -270,7 +270,7 @@ export class PostgresCore implements PostgresSite {
   /** A place may be had: who has polled for longest comes first. */
   private feed(): void {
     for (const queue of [...this.hungry]) {
-      if (queue.state === 'polling') queue.retry();
+      if (queue.state === 'polling') queue.adjust();
       if (queue.state === 'polling') return;
       this.hungry.delete(queue);
     }

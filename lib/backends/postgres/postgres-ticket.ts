@@ -1,10 +1,11 @@
 import type { Alarm } from '../../common/alarms.js';
-import { AcquireTimeoutError, type LockError, LockUnavailableError, PoolExhaustedError } from '../../common/errors.js';
+import { AcquireTimeoutError, type LockError, LockUnavailableError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 import type { AcquireRequest, Pending, Released, Waiter } from '../backend.js';
 import type { TryOp } from './commands/commands.js';
 import type { AdvisoryId } from './ids/lock-id.js';
 import type { PostgresSite } from './postgres-site.js';
+import { exhausted } from './queues/deadline-error.js';
 import type { LockQueue } from './queues/lock-queue.js';
 import { Place, type PlaceHost } from './queues/place.js';
 import { Tenure, type TenureKeeper } from './queues/tenure.js';
@@ -118,8 +119,7 @@ export class PostgresTicket implements Pending, Alarm, TryOp, PlaceHost, TenureK
   /** PlaceHost. Without a connection, it cannot have what a ticket is. */
   denied(place: Place): void {
     const { site, req } = this;
-    const text = `all ${site.waitSessions.cap} wait connections to ${site.server} are in use (option maxWaitConnections)`;
-    this.failed(place, new PoolExhaustedError(text, { key: req.key, server: site.server }));
+    this.failed(place, exhausted(site.waitSessions.cap, req.key, site.server));
   }
 
   /** PlaceHost. Its owner tells the holder. */
