@@ -198,9 +198,10 @@ export class PostgresCore implements PostgresSite {
     const { commands, waitSessions, holdings, facts } = this;
     let [queues, waiters, places, polling] = [0, 0, 0, 0];
     for (const queue of this.locks) {
-      if (queue.size > 0) queues++;
-      waiters += queue.size;
-      places += queue.placeCount;
+      const { counts } = queue;
+      if (counts.waiters > 0) queues++;
+      waiters += counts.waiters;
+      places += counts.places;
       if (queue.state === 'polling') polling++;
     }
     const { statements, ops, repairs } = commands.counts;

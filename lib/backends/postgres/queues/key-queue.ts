@@ -45,23 +45,13 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
     this.places = new Places(this, site);
   }
 
-  /** How many callers wait. */
-  get size(): number {
-    return this.waiters.size;
+  /** How many callers wait, and how many places of them are in the server's queue or on their way there. */
+  get counts(): { readonly waiters: number; readonly places: number } {
+    return { waiters: this.waiters.size, places: this.places.size };
   }
 
-  /** Places in the server's queue, or on their way there. */
-  get placeCount(): number {
-    return this.places.size;
-  }
-
-  /** Nothing would be lost with it. */
-  get isUnused(): boolean {
-    return this.state === 'idle' && !this.isServing && !this.trial;
-  }
-
-  /** A caller of this process has what this queue is for. */
-  protected abstract get isServing(): boolean;
+  /** Nobody waits, and nothing is held: nothing would be lost with it. */
+  abstract get isUnused(): boolean;
 
   /** The callers need neither a try nor a place: who has the lock will hand it on. */
   protected abstract get isHandedOn(): boolean;
@@ -95,7 +85,6 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
   /** Removes a caller that stops waiting. */
   leave(waiter: QueueWaiter): void {
     this.waiters.remove(waiter);
-    if (this.waiters.size === 0 && this.trial) this.dropTrial(this.trial);
     this.adjust();
   }
 
@@ -107,16 +96,17 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
 
   /** TenureKeeper */
   release(tenure: Tenure, done: (outcome: Released) => void): void {
+    const isHandedOn = this.waiters.size > 0 && this.rivals === 0 && mayHandOn(tenure, this.site);
+    if (isHandedOn) done('released');
+    // Whoever was told may have changed everything.
+    const told = isHandedOn ? nothing : done;
     if (tenure.session.isEnded) {
       this.forget(tenure);
-      done('gone');
+      told('gone');
       return this.adjust();
     }
-    if (this.waiters.size === 0 || this.rivals > 0 || !mayHandOn(tenure, this.site)) return this.giveBack(tenure, done);
-    done('released');
-    // Whoever was told may have changed everything.
     const { head } = this.waiters;
-    if (!head || tenure.session.isEnded) return this.giveBack(tenure, nothing);
+    if (!isHandedOn || !head) return this.giveBack(tenure, told);
     tenure.turn++;
     tenure.validFrom = this.site.clock.now();
     this.serve(head, tenure);
@@ -150,7 +140,6 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
   fail(error: LockError): void {
     const all = [...this.waiters];
     for (const waiter of all) this.waiters.remove(waiter);
-    if (this.trial) this.dropTrial(this.trial);
     this.adjust();
     for (const waiter of all) waiter.failed(error);
   }
@@ -277,20 +266,20 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
   }
 
   private rest(): void {
+    const { site, trial } = this;
+    if (trial) {
+      trial.isDropped = true;
+      this.trial = undefined;
+      site.holdings.give();
+    }
     this.state = 'idle';
     this.isTaken = this.wasTaken = false;
-    if (this.slot >= 0) this.site.alarms.cancel(this);
+    if (this.slot >= 0) site.alarms.cancel(this);
   }
 
   private serve(head: QueueWaiter, tenure: Tenure): void {
     this.waiters.remove(head);
     head.granted(tenure);
-  }
-
-  private dropTrial(trial: Trial): void {
-    trial.isDropped = true;
-    this.trial = undefined;
-    this.site.holdings.give();
   }
 
   /** A permanent error refuses all callers; a transient one is what they get at their deadlines. */

@@ -48,8 +48,8 @@ export class LockQueue extends KeyQueue {
     super.down();
   }
 
-  protected get isServing(): boolean {
-    return this.tenure !== undefined;
+  get isUnused(): boolean {
+    return this.state === 'idle' && !this.tenure && this.rivals === 0;
   }
 
   /** Without a bound on places, each caller has one of its own, and the server keeps the order. */
@@ -72,7 +72,7 @@ export class LockQueue extends KeyQueue {
       // A try for the next caller goes with it: it does not overtake those that wait elsewhere.
       return this.adjust();
     }
-    if (places.size < Math.min(this.size, site.config.waitersPerKey)) {
+    if (places.size < Math.min(this.waiters.size, site.config.waitersPerKey)) {
       // Counts as released when it is sent: either the server executes it, or the session ends and frees the lock.
       places.push(place);
       this.isTaken = true;
