@@ -33,8 +33,9 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
   private wasTaken = false;
   /** Made when it is first needed. */
   private pauses: QueuePauses | undefined = undefined;
-  /** Callers of this process that wait for the same with a place of their own. */
-  protected rivals = 0;
+  /** Tickets: callers of this process that wait for the same, each with a place of its own. */
+  rivals = 0;
+  private late: (() => void)[] | undefined = undefined;
 
   constructor(
     protected readonly site: QueueSite,
@@ -113,14 +114,16 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
     this.adjust();
   }
 
-  /** A caller with a ticket waits from now on: those who came before it need a place before it has one. */
+  /** A ticket waits from now on. Those who came before need a place before it has one. */
   addRival(): void {
     this.rivals++;
-    this.adjust();
+    this.decide();
   }
 
-  removeRival(): void {
-    this.rivals--;
+  /** Calls back once no try is under way, and those who wait for its answer have their places. */
+  afterTrial(callback: () => void): void {
+    if (this.trial) (this.late ??= []).push(callback);
+    else callback();
   }
 
   /** The command session has ended, and with it what it had. */
@@ -195,8 +198,8 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
     this.site.holdings.give();
     this.recovered();
     this.answerTries((waiter) => waiter.busy());
-    if (this.state === 'polling' && this.waiters.size > 0) this.paused().begin();
-    else this.adjust();
+    if (this.state === 'polling') this.paused().begin();
+    this.adjust();
   }
 
   /** A trial has failed; nothing is held because of it. */
@@ -209,6 +212,14 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
 
   /** Decides what is to be done for the callers that wait. Every event ends here. */
   adjust(): void {
+    this.decide();
+    const { late } = this;
+    if (!late || this.trial) return;
+    this.late = undefined;
+    for (const callback of late) this.afterTrial(callback);
+  }
+
+  private decide(): void {
     const { site, waiters, places } = this;
     places.trim(waiters.size);
     if (waiters.size === 0) return this.rest();
