@@ -471,6 +471,21 @@ describe('a wait that is cancelled', () => {
     },
   );
 
+  it('is cancelled again if the request was quicker than the wait, and then met nothing', async () => {
+    cancel();
+    await settle();
+    waiter = new Waiter();
+    wait.lock(1n, waiter);
+    cancel();
+    us.session.settle();
+    await settle();
+    expect([us.postgres.blocked, cancelled]).toEqual([1, 1]);
+    await us.clock.advanceAsync(25);
+    await settle();
+    expect([us.postgres.blocked, cancelled, waiter.said]).toEqual([0, 2, []]);
+    expect(waits.counts.cancels).toBe(2);
+  });
+
   it('because its session ends is over', async () => {
     cancel();
     model(wait).end(new LockUnavailableError('reset'));

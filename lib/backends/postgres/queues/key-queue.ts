@@ -1,0 +1,310 @@
+import type { Alarm } from '../../../common/alarms.js';
+import type { LockError } from '../../../common/errors.js';
+import type { Ms } from '../../../common/system.js';
+import type { LockKind, Released } from '../../backend.js';
+import { LocalWaiters } from '../../queues/local-waiters.js';
+import type { AdvisoryId } from '../ids/lock-id.js';
+import { deadlineError } from './deadline-error.js';
+import type { Place, PlaceHost } from './place.js';
+import { Places } from './places.js';
+import { QueuePauses } from './queue-pauses.js';
+import type { QueueSite } from './queue-site.js';
+import type { QueueState } from './queue-state.js';
+import { mayHandOn, type Tenure, type TenureKeeper } from './tenure.js';
+import type { Trial } from './trial.js';
+import type { QueueWaiter } from './waiter.js';
+
+const nothing = (): void => undefined;
+
+/**
+ * The callers of this process that wait for one key, first in, first out. Its first caller tries on the command connection. If the try is
+ * refused, the queue takes a place in the server's queue: a grant, whatever brings it, goes to the caller at the head.
+ */
+export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
+  due: Ms = Infinity;
+  slot = -1;
+  state: QueueState = 'idle';
+  protected readonly waiters = new LocalWaiters<QueueWaiter>();
+  protected readonly places: Places;
+  protected trial: Trial | undefined = undefined;
+  /** A try would be refused: a place is needed. */
+  protected isTaken = false;
+  /** It was taken once since somebody waits. */
+  private wasTaken = false;
+  /** Made when it is first needed. */
+  private pauses: QueuePauses | undefined = undefined;
+  /** Tickets: callers of this process that wait for the same, each with a place of its own. */
+  rivals = 0;
+  private late: (() => void)[] | undefined = undefined;
+
+  constructor(
+    protected readonly site: QueueSite,
+    readonly kind: LockKind,
+    /** What places wait for. */
+    readonly placeId: AdvisoryId,
+  ) {
+    this.places = new Places(this, site);
+  }
+
+  /** How many callers wait, and how many places of them are in the server's queue or on their way there. */
+  get counts(): { readonly waiters: number; readonly places: number } {
+    return { waiters: this.waiters.size, places: this.places.size };
+  }
+
+  /** Nobody waits, and nothing is held: nothing would be lost with it. */
+  abstract get isUnused(): boolean;
+
+  /** The callers need neither a try nor a place: who has the lock will hand it on. */
+  protected abstract get isHandedOn(): boolean;
+
+  protected abstract newTrial(): Trial;
+
+  /** PlaceHost. To be taken from the list by `takeOut`; `won` gets what comes of it. */
+  abstract owned(place: Place, fence: bigint): void;
+
+  /** Frees it on the server, and then adjusts. */
+  protected abstract giveBack(tenure: Tenure, done: (outcome: Released) => void): void;
+
+  /** It is gone, together with its session. */
+  protected abstract forget(tenure: Tenure): void;
+
+  /** Adds a caller at the end. */
+  join(waiter: QueueWaiter): void {
+    const { site } = this;
+    if (this.state === 'idle' && !this.isHandedOn && site.commands.session) {
+      this.waiters.push(waiter);
+      return this.try();
+    }
+    if (waiter.isTry) return site.commands.outage ? waiter.failed(site.commands.outage) : waiter.busy();
+    this.waiters.push(waiter);
+    waiter.waits();
+    this.adjust();
+    // The try that is under way may be for it.
+    if (this.state !== 'trying' || this.waiters.head !== waiter) waiter.queued();
+  }
+
+  /** Removes a caller that stops waiting. */
+  leave(waiter: QueueWaiter): void {
+    this.waiters.remove(waiter);
+    this.adjust();
+  }
+
+  /** The error for a caller whose deadline has come. */
+  deadlineError(key: string): LockError {
+    const { site, state, wasTaken } = this;
+    return deadlineError(site, key, state, wasTaken, this.pauses?.trouble);
+  }
+
+  /** TenureKeeper */
+  release(tenure: Tenure, done: (outcome: Released) => void): void {
+    const isHandedOn = this.waiters.size > 0 && this.rivals === 0 && mayHandOn(tenure, this.site);
+    if (isHandedOn) done('released');
+    // Whoever was told may have changed everything.
+    const told = isHandedOn ? nothing : done;
+    if (tenure.session.isEnded) {
+      this.forget(tenure);
+      told('gone');
+      return this.adjust();
+    }
+    const { head } = this.waiters;
+    if (!isHandedOn || !head) return this.giveBack(tenure, told);
+    tenure.turn++;
+    tenure.validFrom = this.site.clock.now();
+    this.serve(head, tenure);
+    this.adjust();
+  }
+
+  /** A ticket waits from now on. Those who came before need a place before it has one. */
+  addRival(): void {
+    this.rivals++;
+    this.decide();
+  }
+
+  /** Calls back once no try is under way, and those who wait for its answer have their places. */
+  afterTrial(callback: () => void): void {
+    if (this.trial) (this.late ??= []).push(callback);
+    else callback();
+  }
+
+  /** The command session has ended, and with it what it had. */
+  down(): void {
+    this.isTaken = false;
+    this.adjust();
+  }
+
+  /** There is a command session again: earlier errors may be over. */
+  resume(): void {
+    this.recovered();
+    this.isTaken = false;
+    this.adjust();
+  }
+
+  /** Refuses all callers. */
+  fail(error: LockError): void {
+    const all = [...this.waiters];
+    for (const waiter of all) this.waiters.remove(waiter);
+    this.adjust();
+    for (const waiter of all) waiter.failed(error);
+  }
+
+  /** Alarm */
+  ring(): void {
+    if (this.state === 'polling' && !this.trial) this.try();
+    else this.adjust();
+  }
+
+  /** PlaceHost */
+  asked(): void {
+    this.waiters.announce(this.places.size);
+  }
+
+  /** PlaceHost */
+  denied(place: Place): void {
+    this.places.remove(place);
+    if (this.places.size > 0) return;
+    if (this.state !== 'polling') {
+      this.state = 'polling';
+      // They have no place to wait for.
+      this.waiters.announce(Infinity);
+      this.site.starving(this);
+    }
+    if (this.slot < 0 && !this.trial) this.paused().begin();
+  }
+
+  /** PlaceHost */
+  failed(place: Place, error: LockError): void {
+    this.places.remove(place);
+    this.onError(error);
+  }
+
+  /** PlaceHost */
+  abstract lost(place: Place): void;
+
+  /** A caller of this process gets it: the one at the head. */
+  protected won(tenure: Tenure): void {
+    const { head } = this.waiters;
+    this.trial = undefined;
+    this.recovered();
+    this.isTaken = this.wasTaken = true;
+    if (!head) return this.giveBack(tenure, nothing);
+    this.serve(head, tenure);
+    this.adjust();
+  }
+
+  /** The answer to a trial: it is taken. */
+  refused(): void {
+    this.trial = undefined;
+    this.isTaken = this.wasTaken = true;
+    this.site.holdings.give();
+    this.recovered();
+    this.answerTries((waiter) => waiter.busy());
+    if (this.state === 'polling') this.paused().begin();
+    this.adjust();
+  }
+
+  /** A trial has failed; nothing is held because of it. */
+  tryFailed(error: LockError): void {
+    this.trial = undefined;
+    this.site.holdings.give();
+    this.answerTries((waiter) => waiter.failed(error));
+    this.onError(error);
+  }
+
+  /** Decides what is to be done for the callers that wait. Every event ends here. */
+  adjust(): void {
+    this.decide();
+    const { late } = this;
+    if (!late || this.trial) return;
+    this.late = undefined;
+    for (const callback of late) this.afterTrial(callback);
+  }
+
+  private decide(): void {
+    const { site, waiters, places } = this;
+    places.trim(waiters.size);
+    if (waiters.size === 0) return this.rest();
+    if (this.trial) return;
+    if (this.isHandedOn) {
+      this.state = 'held';
+    } else if (places.size > 0) {
+      this.state = 'queued';
+      if (site.commands.session) this.openPlaces();
+    } else if (!site.commands.session || this.pauses?.isPausing) {
+      this.state = 'pausing';
+    } else if (this.isTaken) {
+      this.openPlaces();
+    } else {
+      this.try();
+    }
+  }
+
+  /** Those at the head that do not wait have their answer. The next one does wait. */
+  private answerTries(answer: (waiter: QueueWaiter) => void): void {
+    for (let { head } = this.waiters; head; head = this.waiters.head) {
+      if (!head.isTry) return head.waits();
+      this.waiters.remove(head);
+      answer(head);
+    }
+  }
+
+  private openPlaces(): void {
+    const { site, places, waiters } = this;
+    while (places.size < Math.min(waiters.size, site.config.waitersPerKey)) {
+      const { size } = places;
+      if (!places.open()) {
+        if (size === 0) this.onError(site.holdings.error(waiters.head!.key, site.server));
+        return;
+      }
+      // There was no session for it.
+      if (places.size === size) return;
+      this.state = 'queued';
+    }
+  }
+
+  private try(): void {
+    const { site, waiters } = this;
+    if (site.holdings.take()) {
+      if (this.state !== 'polling') this.state = 'trying';
+      this.trial = this.newTrial();
+      return this.trial.send();
+    }
+    if (this.state === 'polling') return this.paused().begin();
+    // There may be room once others have released theirs: the caller may come back.
+    const head = waiters.head!;
+    waiters.remove(head);
+    head.failed(site.holdings.error(head.key, site.server));
+    this.adjust();
+  }
+
+  private rest(): void {
+    const { site, trial } = this;
+    if (trial) {
+      trial.isDropped = true;
+      this.trial = undefined;
+      site.holdings.give();
+    }
+    this.state = 'idle';
+    this.isTaken = this.wasTaken = false;
+    if (this.slot >= 0) site.alarms.cancel(this);
+  }
+
+  private serve(head: QueueWaiter, tenure: Tenure): void {
+    this.waiters.remove(head);
+    head.granted(tenure);
+  }
+
+  /** A permanent error refuses all callers; a transient one is what they get at their deadlines. */
+  private onError(error: LockError): void {
+    if (!error.isTransient) return this.fail(error);
+    this.paused().fail(error);
+    this.adjust();
+  }
+
+  private recovered(): void {
+    this.pauses?.recover(this.state === 'polling');
+  }
+
+  private paused(): QueuePauses {
+    return (this.pauses ??= new QueuePauses(this.site, this));
+  }
+}
