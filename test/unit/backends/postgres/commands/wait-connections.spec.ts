@@ -486,6 +486,19 @@ describe('a wait that is cancelled', () => {
     expect(waits.counts.cancels).toBe(2);
   });
 
+  it('leaves no second request behind, which could hit what is sent after it', async () => {
+    cancel();
+    us.session.settle();
+    model(wait).reply();
+    await settle();
+    waiter = await lock(wait);
+    cancel();
+    await us.clock.advanceAsync(100);
+    expect(us.session.sent.filter(({ name }) => name === 'dflockd_cancel')).toHaveLength(2);
+    await settle();
+    expect(cancelled).toBe(2);
+  });
+
   it('because its session ends is over', async () => {
     cancel();
     model(wait).end(new LockUnavailableError('reset'));
