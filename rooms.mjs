@@ -54,6 +54,7 @@ export const ROOMS = {
   'backends/embedded': room('common protocol core daemon/shared daemon/fences daemon/lockd daemon backends'),
   'backends/postgres/ids': room('common backends', 'node:crypto'),
   'backends/postgres/sessions': room('common'),
+  'backends/postgres/commands': room('common backends backends/postgres/ids backends/postgres/sessions'),
   'backends/redis/scripts': room('common backends', 'node:crypto'),
   'backends/redis/drivers': room('common backends/redis/scripts'),
   'backends/redis': room('common backends backends/redis/scripts backends/redis/drivers'),
@@ -149,6 +150,8 @@ export const HOLDS = {
   'backends/postgres/ids': 'the ids of the advisory locks that stand for keys',
   'backends/postgres/sessions':
     'sessions of Postgres: the source, connecting, the checks at the start, statements, the end',
+  'backends/postgres/commands':
+    'the statements; batches of tries and releases on the command connection, and the sessions on which waits block',
   'backends/redis/scripts': 'the Lua scripts, the keys they work on, tokens and messages',
   'backends/redis/drivers': 'connections to Redis by ioredis and node-redis, and what its errors mean',
   'backends/redis': 'the backend for Redis',
