@@ -55,6 +55,7 @@ export const ROOMS = {
   'backends/postgres/ids': room('common backends', 'node:crypto'),
   'backends/postgres/sessions': room('common'),
   'backends/postgres/commands': room('common backends backends/postgres/ids backends/postgres/sessions'),
+  'backends/postgres/keep': room('common backends/postgres/ids backends/postgres/sessions'),
   'backends/redis/scripts': room('common backends', 'node:crypto'),
   'backends/redis/drivers': room('common backends/redis/scripts'),
   'backends/redis': room('common backends backends/redis/scripts backends/redis/drivers'),
@@ -106,7 +107,7 @@ export const ROOMS = {
       'nest/shared nest/methods nest',
     '@nestjs/common',
   ),
-  cli: room('common protocol/lockd daemon/shared daemon/lockd daemon', 'node:fs node:stream node:v8'),
+  cli: room('common protocol/lockd daemon/shared daemon/lockd daemon backends/postgres/keep', 'node:fs node:stream node:v8'),
   entries: room(
     'common protocol daemon/shared daemon backends backends/dflockd/lanes backends/embedded ' +
       'backends/postgres/ids backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks sql transactions dropin/dflockd-client ' +
@@ -152,6 +153,7 @@ export const HOLDS = {
     'sessions of Postgres: the source, connecting, the checks at the start, statements, the end',
   'backends/postgres/commands':
     'the statements; batches of tries and releases on the command connection, and the sessions on which waits block',
+  'backends/postgres/keep': 'the table of holds that outlive their process, and who uses it',
   'backends/redis/scripts': 'the Lua scripts, the keys they work on, tokens and messages',
   'backends/redis/drivers': 'connections to Redis by ioredis and node-redis, and what its errors mean',
   'backends/redis': 'the backend for Redis',

@@ -11,6 +11,10 @@ import type { TableName } from './table-name.js';
 
 /** Rows that are over are removed at most this often. */
 const SWEEP_MS: Ms = 1000;
+/** The same trouble is reported again after this time. */
+const SILENCE_MS: Ms = 60_000;
+/** What the server says to a role that may not create the table, or to a schema that it does not have. */
+const MAY_NOT_CREATE: readonly unknown[] = ['42501', '3F000', '25006', '42704'];
 
 /** What the holds that outlive their process need. */
 export interface KeptHost {
@@ -37,7 +41,7 @@ export class KeptHolds {
   private readonly statement: Prepared;
   private sweptAt: Ms = -Infinity;
   private role = '<role>';
-  private isDegraded = false;
+  private degradedAt: Ms = -Infinity;
 
   constructor(
     readonly table: TableName,
@@ -58,7 +62,6 @@ export class KeptHolds {
       if (isThere !== 't') await this.create(mayCreate);
       await this.ask(look(this.table), ['{}']);
       await this.ask(this.statement, ['0', 0, false, false]);
-      this.isDegraded = false;
     } catch (error) {
       throw error instanceof Refused ? this.errorOf(error.answer, true) : error;
     }
@@ -92,8 +95,9 @@ export class KeptHolds {
       await this.ask(create(createTable(this.table)), []);
     } catch (error) {
       if (!(error instanceof Refused) || error.answer.sqlState === undefined) throw error;
-      // Another program has created it meanwhile, without waiting for this one.
+      // Another program may have created it meanwhile, without waiting for this one.
       if ((await this.ask(FIND, [this.table.sql]))[0]![0] === 't') return;
+      if (!MAY_NOT_CREATE.includes(error.answer.sqlState)) throw error;
       throw missingTable(this.table, this.role, error.answer.error);
     }
   }
@@ -108,8 +112,9 @@ export class KeptHolds {
 
   private errorOf({ error, sqlState }: Answer, isStart = false): LockError {
     const said = keptError(this.table, error!, sqlState, this.role);
-    if (said !== error && !isStart && !this.isDegraded) {
-      this.isDegraded = true;
+    const now = this.host.clock.now();
+    if (said !== error && !isStart && now - this.degradedAt >= SILENCE_MS) {
+      this.degradedAt = now;
       this.host.degraded(said.message);
     }
     return said;

@@ -24,7 +24,7 @@ const nameOf = (part: string): string =>
     : part.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 /** An identifier for SQL. */
-const quoted = (name: string): string => (PLAIN.includes(name) ? name : `"${name.replaceAll('"', '""')}"`);
+export const quoted = (name: string): string => (PLAIN.includes(name) ? name : `"${name.replaceAll('"', '""')}"`);
 
 const isName = (name: string): boolean => !name.includes('\0') && Buffer.byteLength(name) <= MAX_NAME_BYTES;
 
