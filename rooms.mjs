@@ -107,7 +107,10 @@ export const ROOMS = {
       'nest/shared nest/methods nest',
     '@nestjs/common',
   ),
-  cli: room('common protocol/lockd daemon/shared daemon/lockd daemon backends/postgres/keep', 'node:fs node:stream node:v8'),
+  cli: room(
+    'common protocol/lockd daemon/shared daemon/lockd daemon backends/postgres/keep',
+    'node:fs node:stream node:v8',
+  ),
   entries: room(
     'common protocol daemon/shared daemon backends backends/dflockd/lanes backends/embedded ' +
       'backends/postgres/ids backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks sql transactions dropin/dflockd-client ' +
