@@ -56,6 +56,9 @@ export const ROOMS = {
   'backends/postgres/sessions': room('common'),
   'backends/postgres/commands': room('common backends backends/postgres/ids backends/postgres/sessions'),
   'backends/postgres/keep': room('common backends/postgres/ids backends/postgres/sessions'),
+  'backends/postgres/semaphores': room(
+    'common backends backends/postgres/ids backends/postgres/sessions backends/postgres/commands',
+  ),
   'backends/redis/scripts': room('common backends', 'node:crypto'),
   'backends/redis/drivers': room('common backends/redis/scripts'),
   'backends/redis': room('common backends backends/redis/scripts backends/redis/drivers'),
@@ -157,6 +160,7 @@ export const HOLDS = {
   'backends/postgres/commands':
     'the statements; batches of tries and releases on the command connection, and the sessions on which waits block',
   'backends/postgres/keep': 'the table of holds that outlive their process, and who uses it',
+  'backends/postgres/semaphores': 'slots of semaphores, their gates and their limits',
   'backends/redis/scripts': 'the Lua scripts, the keys they work on, tokens and messages',
   'backends/redis/drivers': 'connections to Redis by ioredis and node-redis, and what its errors mean',
   'backends/redis': 'the backend for Redis',

@@ -22,8 +22,9 @@ export class RawSession {
       this.client.query(config as unknown as pg.QueryConfig).then(
         ({ rows }) => statement.answered(rows as unknown as TextRow[]),
         (error: pg.DatabaseError) => {
-          if (!error.code || error.code.startsWith('57P')) statement.ended(new LockUnavailableError(error.message));
-          else statement.failed(new ProtocolError(error.message), error.code);
+          if (!('severity' in error) || error.code?.startsWith('57P'))
+            statement.ended(new LockUnavailableError(error.message));
+          else statement.failed(new ProtocolError(error.message), error.code ?? '');
         },
       );
     this.last = this.last.then(run);

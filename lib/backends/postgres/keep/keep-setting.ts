@@ -1,7 +1,7 @@
 import { numberOf, type PublishedId, publishedId, publishedNumber } from '../ids/published-id.js';
-import { PUBLISH } from '../ids/published-statement.js';
+import { PUBLISH, PUBLISHED_NOT } from '../ids/published-statement.js';
+import { Question } from '../sessions/question.js';
 import type { StatementRunner } from './looks.js';
-import { Question } from './question.js';
 import type { TableName } from './table-name.js';
 
 const NONE = numberOf('no');
@@ -24,10 +24,10 @@ export class KeepSetting {
     const { classId, objectId } = this.id;
     this.runner.query(
       new Question(PUBLISH, [classId, objectId], ({ rows }) => {
-        const others = rows?.[0]?.[0]?.split(',').map(Number);
-        if (!others || this.hasWarned) return;
+        const others = rows?.[0]?.[0] ?? PUBLISHED_NOT;
+        if (others === PUBLISHED_NOT || this.hasWarned) return;
         this.hasWarned = true;
-        this.warn(this.warning(others.some((other) => publishedNumber(other) === NONE)));
+        this.warn(this.warning(others.split(',').some((other) => publishedNumber(Number(other)) === NONE)));
       }),
     );
   }

@@ -27,6 +27,8 @@ export function keptError(table: TableName, error: LockError, sqlState: string |
       return new ConfigError(`${about} may not be used: ${error.message}. ${cure(table, role)}`, details);
     case READ_ONLY:
       return new ConfigError(`${about} cannot be written: transactions of ${role} are read-only by default`, details);
+    case undefined:
+      return error;
   }
   if (!OTHER_SHAPE.includes(sqlState)) return error;
   return new ConfigError(`${about} has another shape than ${createTable(table)}: ${error.message}`, details);

@@ -1,12 +1,12 @@
 import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
+import { type Answer, type Prepared, Question } from '../sessions/question.js';
 import type { Session, TextRow } from '../sessions/session.js';
 import { keptError, missingTable } from './kept-errors.js';
 import { type Looker, Looks, type StatementRunner } from './looks.js';
-import { type Answer, Question } from './question.js';
 import { createTable } from './schema.js';
-import { create, FIND, keep, look, type Prepared, rowId } from './statements.js';
+import { create, FIND, keep, look, rowId } from './statements.js';
 import type { TableName } from './table-name.js';
 
 /** Rows that are over are removed at most this often. */

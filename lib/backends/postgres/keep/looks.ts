@@ -1,9 +1,9 @@
 import type { LockError } from '../../../common/errors.js';
 import { microtask, type Ms } from '../../../common/system.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
+import { type Answer, type Prepared, Question } from '../sessions/question.js';
 import type { Statement } from '../sessions/session.js';
-import { type Answer, Question } from './question.js';
-import { type Prepared, rowId } from './statements.js';
+import { rowId } from './statements.js';
 
 /** Where statements are run, in whatever session. */
 export interface StatementRunner {

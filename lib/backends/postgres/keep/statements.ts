@@ -1,11 +1,6 @@
 import type { AdvisoryId } from '../ids/lock-id.js';
+import type { Prepared } from '../sessions/question.js';
 import type { TableName } from './table-name.js';
-
-/** The text of a prepared statement, and its name. */
-export interface Prepared {
-  readonly name: string;
-  readonly text: string;
-}
 
 /** Whether the table is there, and the role that would need rights on it, for SQL. */
 export const FIND: Prepared = { name: '', text: 'select to_regclass($1) is not null, quote_ident(current_user)' };

@@ -1,7 +1,12 @@
 import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
-import type { Statement, TextRow } from '../sessions/session.js';
-import type { Prepared } from './statements.js';
+import type { Statement, TextRow } from './session.js';
+
+/** The text of a prepared statement, and its name. */
+export interface Prepared {
+  readonly name: string;
+  readonly text: string;
+}
 
 /** What came of a statement: its rows, or why there are none, and the SQLSTATE if the server refused it. */
 export interface Answer {
