@@ -31,6 +31,8 @@ export interface SlotTryOp {
   readonly candidates: readonly bigint[];
   /** A wait session of this process has the gate: it is not tried. */
   readonly isHead: boolean;
+  /** As FreeSlotOp.channel, for a slot that is granted when nobody wants it any more. */
+  readonly channel: string;
   isDropped: boolean;
   granted(session: Session, slot: bigint, fence: bigint, sentAt: Ms): void;
   /** No slot was free, or somebody waits at the gate. */

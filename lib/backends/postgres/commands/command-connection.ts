@@ -1,0 +1,271 @@
+import {
+  type LockError,
+  LockUnavailableError,
+  PoolExhaustedError,
+  ProtocolError,
+  ShuttingDownError,
+} from '../../../common/errors.js';
+import type { Clock, Entropy, Ms, Timer } from '../../../common/system.js';
+import type { Session, SessionDialer, Statement } from '../sessions/session.js';
+import { AskedFreeSlot, AskedTry, AskedTrySlot, AskedUnlock } from './asked.js';
+import { Backoff } from './backoff.js';
+import { type Counted, CommandSession, type CommandSessionContext } from './command-session.js';
+import type { CommandCounts, Commands, FreeSlotOp, SlotTryOp, TryOp, UnlockOp } from './commands.js';
+import { PlainStatement } from './plain-statement.js';
+import { STATEMENTS } from './statements.js';
+
+/** What the command connection needs of the options. */
+export interface CommandSettings {
+  readonly sessionTimeoutMs: Ms;
+  readonly requestTimeoutMs: Ms;
+  readonly minDelayMs: Ms;
+  readonly maxDelayMs: Ms;
+}
+
+interface Listeners {
+  readonly up: ((session: Session, isFirst: boolean) => void)[];
+  readonly down: ((error: LockError) => void)[];
+  readonly fatal: ((error: LockError) => void)[];
+  readonly suspect: ((session: Session) => void)[];
+  readonly degraded: ((detail: string, error?: LockError) => void)[];
+  readonly spare: ((session: Session) => void)[];
+}
+
+/** The command connection: a session, and after its end another one. Nothing is resumed. */
+export class CommandConnection implements Commands {
+  outage: LockError | undefined;
+  private current: CommandSession | undefined;
+  private isStarted = false;
+  private closed: LockError | undefined;
+  private readonly counted: Counted & { connects: number } = { statements: 0, ops: 0, repairs: 0, connects: 0 };
+  private readonly listeners: Listeners = { up: [], down: [], fatal: [], suspect: [], degraded: [], spare: [] };
+  private readonly backoff: Backoff;
+  private readonly context: CommandSessionContext;
+  /** Sessions that the server may still have. */
+  private ghosts: Session[] = [];
+  /** Of the next attempt to connect. */
+  private timer: Timer | undefined;
+
+  constructor(
+    private readonly dialer: SessionDialer,
+    private readonly host: { readonly clock: Clock; readonly entropy: Entropy },
+    settings: CommandSettings,
+  ) {
+    const { server } = dialer;
+    this.outage = new LockUnavailableError('not connected to Postgres yet', { server });
+    this.backoff = new Backoff(settings.minDelayMs, settings.maxDelayMs, host.entropy);
+    const { sessionTimeoutMs, requestTimeoutMs } = settings;
+    this.context = {
+      clock: host.clock,
+      sessionTimeoutMs,
+      requestTimeoutMs,
+      suspect: (session) => tell(this.listeners.suspect, session),
+      degraded: (detail, error) => tell(this.listeners.degraded, detail, error),
+      impaired: (problem, of) => {
+        const error = new ProtocolError(`${problem}: is a pooler in transaction mode in between?`, { server: of });
+        tell(this.listeners.degraded, error.message, error);
+      },
+    };
+  }
+
+  get session(): Session | undefined {
+    return this.current?.session;
+  }
+
+  get counts(): CommandCounts {
+    return { ...this.counted, inBook: this.current?.book.size ?? 0 };
+  }
+
+  onUp(callback: Listeners['up'][number]): void {
+    this.listeners.up.push(callback);
+  }
+
+  onDown(callback: Listeners['down'][number]): void {
+    this.listeners.down.push(callback);
+  }
+
+  onFatal(callback: Listeners['fatal'][number]): void {
+    this.listeners.fatal.push(callback);
+  }
+
+  onSuspect(callback: Listeners['suspect'][number]): void {
+    this.listeners.suspect.push(callback);
+  }
+
+  onDegraded(callback: Listeners['degraded'][number]): void {
+    this.listeners.degraded.push(callback);
+  }
+
+  /** The second session that the dialer made when it started. */
+  onSpare(callback: Listeners['spare'][number]): void {
+    this.listeners.spare.push(callback);
+  }
+
+  /** Reports an answer of the server that only another program between can explain. */
+  impaired(problem: string, server: string): void {
+    this.context.impaired(problem, server);
+  }
+
+  async start(): Promise<void> {
+    const error = await this.connect();
+    if (error) throw error;
+  }
+
+  try(op: TryOp): void {
+    const { current } = this;
+    if (!current || this.closed) op.failed(this.unavailable);
+    else if (current.isTaken(op.id)) op.refused();
+    else current.ask(new AskedTry(op));
+  }
+
+  unlock(session: Session, op: UnlockOp): void {
+    const { current } = this;
+    if (current?.session !== session || session.isEnded) op.done('gone');
+    else current.ask(new AskedUnlock(op));
+  }
+
+  trySlot(op: SlotTryOp): void {
+    const { current } = this;
+    if (!current || this.closed) op.failed(this.unavailable);
+    else current.ask(new AskedTrySlot(op));
+  }
+
+  freeSlot(session: Session, op: FreeSlotOp): void {
+    const { current } = this;
+    if (current?.session !== session || session.isEnded) op.done('gone');
+    else current.ask(new AskedFreeSlot(op));
+  }
+
+  query(statement: Statement): void {
+    if (this.current) this.current.send(statement);
+    else statement.ended(this.unavailable);
+  }
+
+  prove(session: Session, done: (error?: LockError) => void): void {
+    const { current } = this;
+    if (current?.session === session && !session.isEnded) current.prove(done);
+    else done(gone(session.server));
+  }
+
+  terminate(session: Session): void {
+    if (this.closed) return;
+    this.ghosts.push(session);
+    this.terminateGhosts();
+  }
+
+  async close(graceMs: Ms): Promise<void> {
+    const { current, host } = this;
+    if (this.closed) return;
+    const error = new ShuttingDownError();
+    this.closed = error;
+    this.outage = error;
+    if (this.timer) host.clock.clearTimer(this.timer);
+    if (!current) return;
+    await new Promise<void>((resolve) => {
+      const timer = host.clock.setTimer(resolve, graceMs, true);
+      current.drain(error, () => {
+        host.clock.clearTimer(timer);
+        resolve();
+      });
+    });
+    current.session.end(error);
+  }
+
+  private get unavailable(): LockError {
+    return this.closed ?? this.outage ?? new LockUnavailableError('not connected', { server: this.dialer.server });
+  }
+
+  /** Connects once. After a transient error it goes on in the background. */
+  private async connect(): Promise<LockError | undefined> {
+    const { dialer } = this;
+    try {
+      if (this.isStarted) {
+        return this.adopt(await dialer.connect('command'));
+      }
+      const { command, wait } = await dialer.start();
+      const error = this.adopt(command);
+      if (wait) this.handOver(wait);
+      return error;
+    } catch (cause) {
+      return this.notConnected(cause as LockError);
+    }
+  }
+
+  private notConnected(cause: LockError): LockError {
+    if (this.closed) return this.closed;
+    const error = cause instanceof PoolExhaustedError ? noRoom(cause) : cause;
+    this.outage = error;
+    if (error.isTransient) this.reconnectLater();
+    else tell(this.listeners.fatal, error);
+    return error;
+  }
+
+  /** @returns why it is of no use */
+  private adopt(session: Session): LockError | undefined {
+    if (this.closed) {
+      session.end(this.closed);
+      return this.closed;
+    }
+    if (session.isEnded) return this.notConnected(gone(session.server));
+    const isFirst = !this.isStarted;
+    this.isStarted = true;
+    this.counted.connects++;
+    const current = new CommandSession(session, this.context, this.counted);
+    this.current = current;
+    this.outage = undefined;
+    const connectedAt = this.host.clock.now();
+    session.onEnd((error) => {
+      this.current = undefined;
+      if (!this.closed) {
+        this.outage = error;
+        this.ghosts.push(session);
+        // A server that ends each session at once is not asked more and more often.
+        if (session.provenAt > connectedAt) this.backoff.reset();
+        this.reconnectLater();
+        tell(this.listeners.down, error);
+      }
+      current.ended(error);
+    });
+    this.terminateGhosts();
+    tell(this.listeners.up, session, isFirst);
+    return undefined;
+  }
+
+  private handOver(wait: Session): void {
+    if (this.closed) wait.end(this.closed);
+    else tell(this.listeners.spare, wait);
+  }
+
+  private reconnectLater(): void {
+    this.timer = this.host.clock.setTimer(() => {
+      this.timer = undefined;
+      void this.connect();
+    }, this.backoff.next());
+  }
+
+  /** The server may not have noticed that these are over, and keep their locks until it does. */
+  private terminateGhosts(): void {
+    const { current, ghosts } = this;
+    if (!current) return;
+    this.ghosts = [];
+    for (const ghost of ghosts) {
+      current.send(
+        new PlainStatement(STATEMENTS.terminate, [ghost.pid, ghost.backendStart], {
+          answered: () => undefined,
+          failed: () => undefined,
+          ended: () => void this.ghosts.push(ghost),
+        }),
+      );
+    }
+  }
+}
+
+/** For want of this connection, nothing can be done: polling neither. */
+const noRoom = (cause: LockError): LockError =>
+  new LockUnavailableError(cause.message, { server: cause.server, cause });
+
+const gone = (server: string): LockError => new LockUnavailableError('the session has ended', { server });
+
+function tell<A extends unknown[]>(callbacks: readonly ((...args: A) => void)[], ...args: A): void {
+  for (const callback of callbacks) callback(...args);
+}

@@ -1,0 +1,41 @@
+import type { Alarms } from '../../../common/alarms.js';
+import type { LockError } from '../../../common/errors.js';
+import type { Clock, Entropy, Ms } from '../../../common/system.js';
+import type { Commands } from '../commands/commands.js';
+import type { WaitSessions } from '../commands/wait-sessions.js';
+import type { Holdings } from './holdings.js';
+import type { KeyQueue } from './key-queue.js';
+
+/** What key queues need of the options. */
+export interface QueueConfig {
+  /** T */
+  readonly sessionTimeoutMs: Ms;
+  /** May be Infinity. */
+  readonly maxWaitConnections: number;
+  /** How many places in the server's queue a key has at most. May be Infinity. */
+  readonly waitersPerKey: number;
+  /** How often a lock is handed on in this process before other processes get their turn. */
+  readonly localTurns: number;
+  /** How long after its grant a lock is no longer handed on in this process. */
+  readonly localMs: Ms;
+}
+
+/** What the key queues of one backend share. */
+export interface QueueSite {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly config: QueueConfig;
+  /** They do not keep the process alive; the deadlines of waiters do. */
+  readonly alarms: Alarms;
+  readonly commands: Commands;
+  readonly waitSessions: WaitSessions;
+  readonly holdings: Holdings;
+  /** `host:port/database` */
+  readonly server: string;
+  /** Why nothing is granted any more. */
+  readonly ended: LockError | undefined;
+  /** A queue has begun to poll, because there is no session for a place. */
+  starving(queue: KeyQueue): void;
+  /** The server serves less well than it should. The same is not told again for a while. */
+  degraded(detail: string): void;
+}

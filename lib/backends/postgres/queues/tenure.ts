@@ -1,0 +1,35 @@
+import type { Ms } from '../../../common/system.js';
+import type { AdvisoryId } from '../ids/lock-id.js';
+import type { Session } from '../sessions/session.js';
+import type { KeyQueue } from './key-queue.js';
+import type { Place } from './place.js';
+
+/**
+ * A lock or slot that a session of ours has, from the server's grant to the release. Callers of this process may have it one after
+ * another: these are its turns.
+ */
+export class Tenure {
+  /** How often it was handed on. */
+  turn = 0;
+
+  /**
+   * @param fence of the first turn
+   * @param validFrom when it was held for certain, as far as is known: not later than the grant was read
+   * @param since when the grant was read
+   * @param place whose session has it; undefined: the command session has it
+   */
+  constructor(
+    readonly queue: KeyQueue,
+    readonly id: AdvisoryId,
+    readonly session: Session,
+    private readonly first: bigint,
+    public validFrom: Ms,
+    readonly since: Ms,
+    readonly place?: Place,
+  ) {}
+
+  /** Of the current turn. */
+  get fence(): bigint {
+    return this.turn === 0 ? this.first : this.first + BigInt(this.turn);
+  }
+}
