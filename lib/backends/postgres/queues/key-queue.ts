@@ -209,14 +209,18 @@ export abstract class KeyQueue implements Alarm, PlaceHost {
   }
 
   /** PlaceHost */
-  abstract lost(place: Place): void;
+  abstract lost(place: Place, error: LockError): void;
 
-  /** A caller of this process gets it: the one at the head. */
-  protected won(tenure: Tenure): void {
+  /**
+   * A caller of this process gets it: the one at the head.
+   * @param isTaken a try for the next one would be refused
+   */
+  protected won(tenure: Tenure, isTaken = true): void {
     const { head } = this.waiters;
     this.trial = undefined;
     this.recovered();
-    this.isTaken = this.wasTaken = true;
+    this.wasTaken = true;
+    this.isTaken = isTaken;
     if (!head) return this.giveBack(tenure, nothing);
     this.serve(head, tenure);
     this.adjust();
@@ -331,7 +335,13 @@ export abstract class KeyQueue implements Alarm, PlaceHost {
   private cancelPlace(): void {
     const place = this.places.pop()!;
     this.site.holdings.give();
+    this.unhead(place);
     place.cancel();
+  }
+
+  /** It will be cancelled: what was begun because its session has the lock has to stop. */
+  protected unhead(_place: Place): void {
+    // For most there is nothing.
   }
 
   private remove(place: Place): void {

@@ -10,8 +10,8 @@ export interface GateHeadHost {
   readonly clock: { now(): Ms };
   readonly alarms: Alarms;
   readonly entropy: { unit(): number };
-  /** The longest time between two tries, for a notification that was lost. */
-  readonly semPollMs: Ms;
+  /** `semPollMs`: the longest time between two tries, for a notification that was lost. */
+  readonly config: { readonly semPollMs: Ms };
 }
 
 /** Who is told what becomes of the head: once, unless it is stopped. They must not throw. */
@@ -70,8 +70,8 @@ export class GateHead implements Alarm, SlotUser {
       this.wait.listen(this.semaphore.channel, this.notified);
     }
     if (this.isStale) return this.try();
-    const { alarms, clock, entropy, semPollMs } = this.host;
-    alarms.set(this, clock.now() + semPollMs * (0.5 + 0.5 * entropy.unit()));
+    const { alarms, clock, entropy, config } = this.host;
+    alarms.set(this, clock.now() + config.semPollMs * (0.5 + 0.5 * entropy.unit()));
   }
 
   /** SlotUser */

@@ -16,7 +16,7 @@ const MANY_SLOTS = 1000;
 export interface SemaphoresHost extends Pick<SemaphoreHost, 'commands' | 'entropy'> {
   readonly clock: { now(): Ms };
   readonly alarms: Alarms;
-  readonly warn: (message: string) => void;
+  warn(message: string): void;
 }
 
 /** The semaphores that this process uses, or has used within a minute. */
@@ -28,7 +28,11 @@ export class Semaphores implements SemaphoreHost {
   private readonly idle = new Map<Semaphore, Ms>();
   private readonly sweep = newAlarm((now) => this.forgetOld(now));
 
-  constructor(private readonly host: SemaphoresHost) {
+  /** @param forgotten called with each that has not been used for a while, or cannot be */
+  constructor(
+    private readonly host: SemaphoresHost,
+    private readonly forgotten: (semaphore: Semaphore) => void,
+  ) {
     this.commands = host.commands;
     this.entropy = host.entropy;
   }
@@ -90,5 +94,6 @@ export class Semaphores implements SemaphoreHost {
     this.idle.delete(semaphore);
     if (this.byKey.get(semaphore.key) === semaphore) this.byKey.delete(semaphore.key);
     semaphore.withdraw();
+    this.forgotten(semaphore);
   }
 }

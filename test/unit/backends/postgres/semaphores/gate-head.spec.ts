@@ -22,7 +22,7 @@ describe('the head of the queue of a semaphore', () => {
     commands = new FakeCommands();
     const alarms = new Alarms(clock);
     const entropy = { unit: () => 0.5 };
-    semaphores = new Semaphores({ commands, entropy, clock, alarms, warn: () => undefined });
+    semaphores = new Semaphores({ commands, entropy, clock, alarms, warn: () => undefined }, () => undefined);
     listening = new Map();
     said = [];
     const wait: Partial<WaitSession> = {
@@ -32,7 +32,7 @@ describe('the head of the queue of a semaphore', () => {
     head = new GateHead(
       semaphores.get('k', 3),
       wait as WaitSession,
-      { clock, alarms, entropy, semPollMs: 100 },
+      { clock, alarms, entropy, config: { semPollMs: 100 } },
       { granted: ({ slot }) => said.push(slot), failed: (error) => said.push(error) },
     );
     head.start();

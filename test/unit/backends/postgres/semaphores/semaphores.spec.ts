@@ -34,13 +34,16 @@ describe('the semaphores of a process', () => {
     commands = new FakeCommands();
     unit = 0;
     warnings = [];
-    semaphores = new Semaphores({
-      commands,
-      entropy: { unit: () => unit },
-      clock,
-      alarms: new Alarms(clock),
-      warn: (message) => warnings.push(message),
-    });
+    semaphores = new Semaphores(
+      {
+        commands,
+        entropy: { unit: () => unit },
+        clock,
+        alarms: new Alarms(clock),
+        warn: (message) => warnings.push(message),
+      },
+      () => undefined,
+    );
   });
 
   const user = (): SlotUser & { said: unknown[] } => {
