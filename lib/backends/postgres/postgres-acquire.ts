@@ -1,5 +1,5 @@
 import type { Alarm } from '../../common/alarms.js';
-import { AcquireTimeoutError, type LockError } from '../../common/errors.js';
+import { AcquireTimeoutError, type LockError, LockUnavailableError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 import type { AcquireRequest, Grant, Pending, Waiter } from '../backend.js';
 import type { PostgresSite } from './postgres-site.js';
@@ -21,11 +21,12 @@ export class PostgresAcquire implements Pending, Alarm, QueueWaiter {
   arrival = 0;
   readonly isTry: boolean;
   private isOver = false;
+  /** Undefined while the server computes the id of the key. */
+  private queue: KeyQueue | undefined = undefined;
 
   /** @param leaseMs as it is granted */
   constructor(
     private readonly site: PostgresSite,
-    private readonly queue: KeyQueue,
     private readonly req: AcquireRequest,
     private readonly leaseMs: Ms,
     private readonly caller: AcquireCaller,
@@ -44,22 +45,31 @@ export class PostgresAcquire implements Pending, Alarm, QueueWaiter {
     return this.req.deadline;
   }
 
-  start(): void {
-    this.queue.join(this);
+  start(queue: KeyQueue): void {
+    if (this.isOver) return;
+    this.queue = queue;
+    queue.join(this);
+  }
+
+  /** It was to be started, and its queue may still be unknown. */
+  resolving(): void {
+    if (!this.queue && !this.isTry) this.waits();
   }
 
   /** Pending */
   cancel(): void {
     if (this.isOver) return;
     this.finish();
-    this.queue.leave(this);
+    this.queue?.leave(this);
   }
 
   /** Alarm: the deadline. What has arrived may lie in the socket: after a stall, timers run before input (rule 4). */
   ring(): void {
     this.site.clock.afterPoll(() => {
       if (this.isOver) return;
-      const error = this.queue.deadlineError(this.key);
+      const { key, site } = this;
+      const error =
+        this.queue?.deadlineError(key) ?? new LockUnavailableError('no answer in time', { key, server: site.server });
       this.cancel();
       this.caller.refused(error);
     });

@@ -4,7 +4,12 @@ import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { AcquireRequest, BackendHost, LinkEvent, LockKind, Proof, Released } from '../backend.js';
 import type { Commands } from './commands/commands.js';
 import type { WaitSessions } from './commands/wait-sessions.js';
-import { lockIdOf } from './ids/lock-id.js';
+import { PlainStatement } from './commands/plain-statement.js';
+import { STATEMENTS } from './commands/statements.js';
+import { HashedIds } from './hashed-ids.js';
+import type { AdvisoryId } from './ids/lock-id.js';
+import { advisoryIdOf, isServerHash } from './ids/lock-id-option.js';
+import { isHeld, type Question } from './inspection.js';
 import { Leases } from './leases.js';
 import type { BackendConfig } from './options.js';
 import { PostgresGrant } from './postgres-grant.js';
@@ -16,7 +21,7 @@ import { KeyQueues } from './queues/key-queues.js';
 import { LockQueue } from './queues/lock-queue.js';
 import type { Tenure } from './queues/tenure.js';
 import { SessionOwners } from './session-owners.js';
-import type { ServerFacts, Session, SessionDialer } from './sessions/session.js';
+import type { ServerFacts, Session, SessionDialer, TextRow } from './sessions/session.js';
 
 /** The same is not told again for so long. */
 const TOLD_MS: Ms = 10_000;
@@ -47,6 +52,7 @@ export class PostgresCore implements PostgresSite {
   ended: LockError | undefined;
   private readonly locks = new KeyQueues<LockQueue>((detail) => this.degraded(detail));
   private readonly leases: Leases;
+  private readonly hashes: HashedIds;
   private readonly owners = new SessionOwners();
   private readonly hungry = new Set<KeyQueue>();
   private readonly toldAt = new Map<string, Ms>();
@@ -65,6 +71,7 @@ export class PostgresCore implements PostgresSite {
     this.alarms = new Alarms(clock);
     this.leases = new Leases(clock, this.alarms, (grant) => this.end(grant, nothing));
     this.commands = commands;
+    this.hashes = new HashedIds(commands);
     this.waitSessions = waitSessions;
     commands.onUp((_, isFirst) => this.up(isFirst));
     commands.onDown((error) => this.down(error));
@@ -107,12 +114,21 @@ export class PostgresCore implements PostgresSite {
     if (why) throw why;
   }
 
-  /** @throws LockKeyError */
-  queueOf(key: string): LockQueue {
-    return (
-      this.locks.find(key) ??
-      this.locks.add(key, lockIdOf('lock', key), () => new LockQueue(this, lockIdOf('lock', key)))
-    );
+  /**
+   * Calls back with the queue of a key: at once, unless the server has to compute its id.
+   * @throws LockKeyError
+   */
+  queueOf(key: string, done: (queue: LockQueue | undefined, error?: LockError) => void): void {
+    const known = this.locks.find(key);
+    if (known) return done(known);
+    const id = advisoryIdOf(this.config.lockId, 'lock', key);
+    if (isServerHash(id)) {
+      this.hashes.ask(id.hash, key, (computed, error) => {
+        done(computed === undefined ? undefined : this.addQueue(key, computed), error);
+      });
+    } else {
+      done(this.addQueue(key, id));
+    }
   }
 
   grant(req: AcquireRequest, tenure: Tenure, leaseMs: Ms): PostgresGrant {
@@ -147,7 +163,7 @@ export class PostgresCore implements PostgresSite {
     if (grant.isOver) return done('gone');
     grant.isOver = true;
     this.leases.remove(grant);
-    grant.tenure.queue.release(grant.tenure, done);
+    grant.tenure.keeper.release(grant.tenure, done);
   }
 
   /** Released, and kept from everybody for so long, if this process lives. */
@@ -156,13 +172,22 @@ export class PostgresCore implements PostgresSite {
     grant.isOver = true;
     this.leases.remove(grant);
     const { tenure } = grant;
-    const alarm = newAlarm(() => tenure.queue.release(tenure, nothing));
+    const alarm = newAlarm(() => tenure.keeper.release(tenure, nothing));
     this.alarms.set(alarm, this.clock.now() + keepMs);
     done('released');
   }
 
-  isLocked(_key: string, _kind: LockKind): Promise<boolean> {
-    throw new Error('not yet');
+  isLocked(key: string, _kind: LockKind): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.queueOf(key, (queue, error) => {
+        if (!queue) return reject(error);
+        this.ask(isHeld(queue.placeId)).then((rows) => resolve(rows[0]?.[0] === 't'), reject);
+      });
+    });
+  }
+
+  async ping(): Promise<void> {
+    await this.ask([STATEMENTS.prove, []]);
   }
 
   stats(): PostgresStats {
@@ -210,6 +235,17 @@ export class PostgresCore implements PostgresSite {
     if (now - (this.toldAt.get(detail) ?? -Infinity) < TOLD_MS) return;
     this.toldAt.set(detail, now);
     this.tellLink({ server: this.server, state: 'degraded', detail });
+  }
+
+  private addQueue(key: string, id: AdvisoryId): LockQueue {
+    return this.locks.find(key) ?? this.locks.add(key, id, () => new LockQueue(this, id));
+  }
+
+  private ask([statement, values]: Question): Promise<readonly TextRow[]> {
+    return new Promise((resolve, reject) => {
+      const outcomes = { answered: resolve, failed: reject, ended: reject };
+      this.commands.query(new PlainStatement(statement, values, outcomes));
+    });
   }
 
   private up(isFirst: boolean): void {

@@ -1,4 +1,4 @@
-import { ShuttingDownError, UnsupportedError } from '../../common/errors.js';
+import { ShuttingDownError } from '../../common/errors.js';
 import { rejected } from '../../common/rejected.js';
 import type { Ms } from '../../common/system.js';
 import type {
@@ -20,6 +20,7 @@ import { PostgresAcquire, TryCaller } from './postgres-acquire.js';
 import { type Connections, PostgresCore } from './postgres-core.js';
 import type { PostgresGrant } from './postgres-grant.js';
 import type { PostgresStats } from './postgres-stats.js';
+import { PostgresTicket } from './postgres-ticket.js';
 
 /** For a request that names none. */
 const DEFAULT_LEASE_MS: Ms = 33_000;
@@ -40,7 +41,7 @@ export class PostgresBackend implements LockBackend<PostgresStats> {
       order: config.waitersPerKey === Infinity ? 'strict' : 'per-process',
       fence: 'per-key',
       semaphores: false,
-      tickets: false,
+      tickets: true,
       signals: false,
       inspect: 'dump',
       leaseUnitMs: 1,
@@ -67,9 +68,9 @@ export class PostgresBackend implements LockBackend<PostgresStats> {
   }
 
   enqueue(req: AcquireRequest, mode: 'queue' | 'ticket', waiter: Waiter): Pending {
-    if (mode === 'ticket') throw new UnsupportedError('not yet');
     const { core } = this;
     if (core.ended) throw core.ended;
+    if (mode === 'ticket') return this.ticket(req, waiter);
     return this.acquire(req, waiter);
   }
 
@@ -122,11 +123,23 @@ export class PostgresBackend implements LockBackend<PostgresStats> {
     return (this.closing ??= this.core.close(graceMs));
   }
 
+  private ticket(req: AcquireRequest, waiter: Waiter): Pending {
+    const ticket = new PostgresTicket(this.core, req, leaseOf(req.leaseMs), waiter);
+    this.core.queueOf(req.key, (queue, error) => {
+      if (queue) ticket.start(queue);
+      else ticket.failed(error!);
+    });
+    return ticket;
+  }
+
   private acquire(req: AcquireRequest, caller: Waiter): PostgresAcquire {
     const { core } = this;
-    const queue = core.queueOf(req.key);
-    const acquire = new PostgresAcquire(core, queue, req, leaseOf(req.leaseMs), caller, core.clock.now());
-    acquire.start();
+    const acquire = new PostgresAcquire(core, req, leaseOf(req.leaseMs), caller, core.clock.now());
+    core.queueOf(req.key, (queue, error) => {
+      if (queue) acquire.start(queue);
+      else acquire.failed(error!);
+    });
+    acquire.resolving();
     return acquire;
   }
 }

@@ -12,7 +12,7 @@ import { LocalWaiters } from '../../queues/local-waiters.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
 import { Place, type PlaceHost } from './place.js';
 import type { QueueSite } from './queue-site.js';
-import type { Tenure } from './tenure.js';
+import type { Tenure, TenureKeeper } from './tenure.js';
 import type { QueueWaiter } from './waiter.js';
 
 /**
@@ -41,7 +41,7 @@ const nothing = (): void => undefined;
  * The callers of this process that wait for one key, first in, first out. Its first caller tries on the command connection. If the try is
  * refused, the queue takes a place in the server's queue: a grant, whatever brings it, goes to the caller at the head.
  */
-export abstract class KeyQueue implements Alarm, PlaceHost {
+export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
   due: Ms = Infinity;
   slot = -1;
   state: QueueState = 'idle';
@@ -56,6 +56,8 @@ export abstract class KeyQueue implements Alarm, PlaceHost {
   /** Nothing new is asked before this time. */
   private resumeAt: Ms = -Infinity;
   private pauses: Backoff | undefined = undefined;
+  /** Callers of this process that wait for the same with a place of their own. */
+  protected rivals = 0;
   /** Why there is no place. */
   private trouble: LockError | undefined = undefined;
 
@@ -133,7 +135,7 @@ export abstract class KeyQueue implements Alarm, PlaceHost {
     return new AcquireTimeoutError(key, details);
   }
 
-  /** The holder of this turn is done. `done` may be called before this returns. */
+  /** TenureKeeper */
   release(tenure: Tenure, done: (outcome: Released) => void): void {
     if (tenure.session.isEnded) {
       this.forget(tenure);
@@ -149,6 +151,16 @@ export abstract class KeyQueue implements Alarm, PlaceHost {
     tenure.validFrom = this.site.clock.now();
     this.serve(head, tenure);
     this.adjust();
+  }
+
+  /** A caller with a ticket waits from now on: those who came before it need a place before it has one. */
+  addRival(): void {
+    this.rivals++;
+    this.adjust();
+  }
+
+  removeRival(): void {
+    this.rivals--;
   }
 
   /** Something may be possible now that was not: a place, a try. */
@@ -320,7 +332,7 @@ export abstract class KeyQueue implements Alarm, PlaceHost {
   /** Rule: a bounded number of turns, soon after the grant, on a session that surely lives. */
   private mayHandOn({ turn, since, session }: Tenure): boolean {
     const { clock, config } = this.site;
-    if (turn >= config.localTurns) return false;
+    if (turn >= config.localTurns || this.rivals > 0) return false;
     const now = clock.now();
     return now - since < config.localMs && session.provenUntil() - now >= config.sessionTimeoutMs / 2;
   }

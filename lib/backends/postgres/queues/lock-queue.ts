@@ -53,7 +53,7 @@ export class LockQueue extends KeyQueue {
 
   /** Without a bound on places, each caller has one of its own, and the server keeps the order. */
   protected get isHandedOn(): boolean {
-    return this.tenure !== undefined && this.site.config.waitersPerKey !== Infinity;
+    return this.tenure !== undefined && this.rivals === 0 && this.site.config.waitersPerKey !== Infinity;
   }
 
   protected newTrial(): Trial {
@@ -101,8 +101,8 @@ export class LockQueue extends KeyQueue {
     done(outcome);
   }
 
-  /** The server's clock orders the grants. Several in one batch may have read the same microsecond. */
-  private rising(fence: bigint): bigint {
+  /** The fence of a new grant. The clock of the server orders them, but several in one batch may have read the same microsecond. */
+  rising(fence: bigint): bigint {
     const { lastFence } = this;
     if (fence > lastFence) return fence;
     if (lastFence - fence > STEP_BACK) {

@@ -1,8 +1,14 @@
 import type { Ms } from '../../../common/system.js';
+import type { Released } from '../../backend.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
 import type { Session } from '../sessions/session.js';
-import type { KeyQueue } from './key-queue.js';
 import type { Place } from './place.js';
+
+/** Who gives a tenure to callers. */
+export interface TenureKeeper {
+  /** The holder of this turn is done. `done` may be called before this returns. */
+  release(tenure: Tenure, done: (outcome: Released) => void): void;
+}
 
 /**
  * A lock or slot that a session of ours has, from the server's grant to the release. Callers of this process may have it one after
@@ -19,7 +25,7 @@ export class Tenure {
    * @param place whose session has it; undefined: the command session has it
    */
   constructor(
-    readonly queue: KeyQueue,
+    readonly keeper: TenureKeeper,
     readonly id: AdvisoryId,
     readonly session: Session,
     private readonly first: bigint,
