@@ -9,7 +9,7 @@ import { STATEMENTS } from './commands/statements.js';
 import { HashedIds } from './hashed-ids.js';
 import type { AdvisoryId } from './ids/lock-id.js';
 import { advisoryIdOf, isServerHash } from './ids/lock-id-option.js';
-import { isHeld, type Question } from './inspection.js';
+import { hasNoFreeSlot, isHeld, type Question } from './inspection.js';
 import { Leases } from './leases.js';
 import type { BackendConfig } from './options.js';
 import { PostgresGrant } from './postgres-grant.js';
@@ -19,6 +19,7 @@ import { Holdings } from './queues/holdings.js';
 import type { KeyQueue } from './queues/key-queue.js';
 import { KeyQueues } from './queues/key-queues.js';
 import { LockQueue } from './queues/lock-queue.js';
+import { SlotQueues } from './queues/slot-queues.js';
 import type { Tenure } from './queues/tenure.js';
 import { SessionOwners } from './session-owners.js';
 import type { ServerFacts, Session, SessionDialer, TextRow } from './sessions/session.js';
@@ -51,6 +52,7 @@ export class PostgresCore implements PostgresSite {
   readonly suspectListeners = new Set<(grant?: PostgresGrant) => void>();
   ended: LockError | undefined;
   private readonly locks = new KeyQueues<LockQueue>((detail) => this.degraded(detail));
+  readonly slots: SlotQueues;
   private readonly leases: Leases;
   private readonly hashes: HashedIds;
   private readonly owners = new SessionOwners();
@@ -61,7 +63,7 @@ export class PostgresCore implements PostgresSite {
   constructor(
     readonly config: BackendConfig,
     private readonly connections: Connections,
-    host: BackendHost,
+    private readonly host: BackendHost,
   ) {
     const { clock, entropy } = host;
     const { commands, waitSessions, dialer } = connections;
@@ -73,6 +75,7 @@ export class PostgresCore implements PostgresSite {
     this.commands = commands;
     this.hashes = new HashedIds(commands);
     this.waitSessions = waitSessions;
+    this.slots = new SlotQueues(this);
     commands.onUp((_, isFirst) => this.up(isFirst));
     commands.onDown((error) => this.down(error));
     commands.onFatal((error) => this.refuseAll(error));
@@ -177,7 +180,8 @@ export class PostgresCore implements PostgresSite {
     done('released');
   }
 
-  isLocked(key: string, _kind: LockKind): Promise<boolean> {
+  isLocked(key: string, kind: LockKind): Promise<boolean> {
+    if (kind === 'sem') return this.ask(hasNoFreeSlot(key)).then((rows) => rows[0]?.[0] === 't');
     return new Promise((resolve, reject) => {
       this.queueOf(key, (queue, error) => {
         if (!queue) return reject(error);
@@ -193,7 +197,7 @@ export class PostgresCore implements PostgresSite {
   stats(): PostgresStats {
     const { commands, waitSessions, holdings, facts } = this;
     let [queues, waiters, places, polling] = [0, 0, 0, 0];
-    for (const queue of this.locks) {
+    for (const queue of this.queues()) {
       if (queue.size > 0) queues++;
       waiters += queue.size;
       places += queue.placeCount;
@@ -237,6 +241,14 @@ export class PostgresCore implements PostgresSite {
     this.tellLink({ server: this.server, state: 'degraded', detail });
   }
 
+  warn(message: string): void {
+    this.host.log('warn', message);
+  }
+
+  private queues(): KeyQueue[] {
+    return [...this.locks, ...this.slots];
+  }
+
   private addQueue(key: string, id: AdvisoryId): LockQueue {
     return this.locks.find(key) ?? this.locks.add(key, id, () => new LockQueue(this, id));
   }
@@ -254,12 +266,14 @@ export class PostgresCore implements PostgresSite {
       holdings.limit = Math.max(1, Math.min(MOST_HELD, Math.floor(facts.lockTableSize * TABLE_PART)));
     }
     this.tellLink({ server: this.server, state: 'up' });
-    if (!isFirst) for (const queue of this.locks) queue.resume();
-    else for (const queue of this.locks) queue.retry();
+    for (const queue of this.queues()) {
+      if (isFirst) queue.retry();
+      else queue.resume();
+    }
   }
 
   private down(error: LockError): void {
-    for (const queue of this.locks) queue.down();
+    for (const queue of this.queues()) queue.down();
     this.tellLink({ server: this.server, state: 'down', error });
   }
 
@@ -274,7 +288,7 @@ export class PostgresCore implements PostgresSite {
 
   private refuseAll(error: LockError): void {
     this.ended = error;
-    this.locks.fail(error);
+    for (const queue of this.queues()) queue.fail(error);
   }
 
   /** Holders had better ask whether their session lives. */

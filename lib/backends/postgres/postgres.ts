@@ -40,7 +40,7 @@ export class PostgresBackend implements LockBackend<PostgresStats> {
       ownership: 'connection',
       order: config.waitersPerKey === Infinity ? 'strict' : 'per-process',
       fence: 'per-key',
-      semaphores: false,
+      semaphores: true,
       tickets: true,
       signals: false,
       inspect: 'dump',
@@ -135,6 +135,10 @@ export class PostgresBackend implements LockBackend<PostgresStats> {
   private acquire(req: AcquireRequest, caller: Waiter): PostgresAcquire {
     const { core } = this;
     const acquire = new PostgresAcquire(core, req, leaseOf(req.leaseMs), caller, core.clock.now());
+    if (req.kind === 'sem') {
+      acquire.start(core.slots.get(req.key, req.limit));
+      return acquire;
+    }
     core.queueOf(req.key, (queue, error) => {
       if (queue) acquire.start(queue);
       else acquire.failed(error!);

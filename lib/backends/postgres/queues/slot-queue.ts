@@ -65,7 +65,9 @@ export class SlotQueue extends KeyQueue implements LastFence {
 
   /** While this process has all slots, none comes from anywhere else. */
   protected get isHandedOn(): boolean {
-    return this.tenures.size >= this.semaphore.limit && this.site.config.waitersPerKey !== Infinity;
+    return (
+      this.tenures.size >= this.semaphore.limit && this.rivals === 0 && this.site.config.waitersPerKey !== Infinity
+    );
   }
 
   protected newTrial(): Trial {
