@@ -54,11 +54,17 @@ export const ROOMS = {
   'backends/dflockd': room('common protocol backends backends/dflockd/lanes backends/dflockd/queues', 'node:tls'),
   'backends/embedded': room('common protocol core daemon/shared daemon/fences daemon/lockd daemon backends'),
   'backends/postgres/ids': room('common backends', 'node:crypto'),
-  'backends/postgres/sessions': room('common'),
+  'backends/postgres/sessions': room('common', 'node:os pg'),
   'backends/postgres/commands': room('common backends backends/postgres/ids backends/postgres/sessions'),
   'backends/postgres/keep': room('common backends/postgres/ids backends/postgres/sessions'),
   'backends/postgres/semaphores': room(
     'common backends backends/postgres/ids backends/postgres/sessions backends/postgres/commands',
+  ),
+  'backends/postgres/queues': room(
+    'common backends backends/queues backends/postgres/ids backends/postgres/sessions backends/postgres/commands backends/postgres/semaphores',
+  ),
+  'backends/postgres': room(
+    'common backends backends/postgres/ids backends/postgres/sessions backends/postgres/commands backends/postgres/queues',
   ),
   'backends/redis/scripts': room('common backends', 'node:crypto'),
   'backends/redis/drivers': room('common backends/redis/scripts'),
@@ -117,7 +123,7 @@ export const ROOMS = {
   ),
   entries: room(
     'common protocol daemon/shared daemon backends backends/dflockd/lanes backends/embedded ' +
-      'backends/postgres/ids backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks sql transactions dropin/dflockd-client ' +
+      'backends/postgres/ids backends/postgres/sessions backends/postgres backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks sql transactions dropin/dflockd-client ' +
       'dropin/lockd dropin/simple-distributed-lock nest/errors nest/methods nest/requests nest nest/decorators testing',
   ),
   'entries/testing': room('testing/backend'),
@@ -163,6 +169,8 @@ export const HOLDS = {
     'the statements; batches of tries and releases on the command connection, and the sessions on which waits block',
   'backends/postgres/keep': 'the table of holds that outlive their process, and who uses it',
   'backends/postgres/semaphores': 'slots of semaphores, their gates and their limits',
+  'backends/postgres/queues': 'the queues of callers in this process, and their places in the queues of the server',
+  'backends/postgres': 'the backend for Postgres',
   'backends/redis/scripts': 'the Lua scripts, the keys they work on, tokens and messages',
   'backends/redis/drivers': 'connections to Redis by ioredis and node-redis, and what its errors mean',
   'backends/redis': 'the backend for Redis',

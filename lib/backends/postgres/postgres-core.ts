@@ -32,6 +32,9 @@ const MOST_HELD = 1000;
 
 const nothing = (): void => undefined;
 
+/** What is locked. */
+export type Resource = Pick<AcquireRequest, 'kind' | 'key' | 'limit'>;
+
 /** The connections of a backend. */
 export interface Connections {
   readonly dialer: Pick<SessionDialer, 'server' | 'facts' | 'onDegraded' | 'close'>;
@@ -121,7 +124,7 @@ export class PostgresCore implements PostgresSite {
    * Calls back with the queue of a key: at once, unless the server has to compute its id.
    * @throws LockKeyError
    */
-  queueOf(key: string, done: (queue: LockQueue | undefined, error?: LockError) => void): void {
+  lockQueueOf(key: string, done: (queue: LockQueue | undefined, error?: LockError) => void): void {
     const known = this.locks.find(key);
     if (known) return done(known);
     const id = advisoryIdOf(this.config.lockId, 'lock', key);
@@ -183,7 +186,7 @@ export class PostgresCore implements PostgresSite {
   isLocked(key: string, kind: LockKind): Promise<boolean> {
     if (kind === 'sem') return this.ask(hasNoFreeSlot(key)).then((rows) => rows[0]?.[0] === 't');
     return new Promise((resolve, reject) => {
-      this.queueOf(key, (queue, error) => {
+      this.lockQueueOf(key, (queue, error) => {
         if (!queue) return reject(error);
         this.ask(isHeld(queue.placeId)).then((rows) => resolve(rows[0]?.[0] === 't'), reject);
       });

@@ -104,12 +104,14 @@ export class LockQueue extends KeyQueue {
   /** The fence of a new grant. The clock of the server orders them, but several in one batch may have read the same microsecond. */
   rising(fence: bigint): bigint {
     const { lastFence } = this;
-    if (fence > lastFence) return fence;
+    if (fence > lastFence) return (this.lastFence = fence);
     if (lastFence - fence > STEP_BACK) {
       const ms = Number((lastFence - fence) / STEP_BACK);
-      this.site.degraded(`the server's clock went back by ${ms} ms: fences of other processes may be lower than earlier ones`);
+      this.site.degraded(
+        `the server's clock went back by ${ms} ms: fences of other processes may be lower than earlier ones`,
+      );
     }
-    return lastFence + 1n;
+    return (this.lastFence = lastFence + 1n);
   }
 }
 

@@ -16,18 +16,18 @@ const nothing = (): void => undefined;
  * The queue of a semaphore. Its places wait for the gate; whoever has the gate is the head of all queues and tries for a slot, which
  * the command session has then.
  */
-export class SlotQueue extends KeyQueue implements LastFence {
-  /** LastFence */
-  lastFence = 0n;
+export class SlotQueue extends KeyQueue {
   /** The slots of this process, whoever of its callers holds them. */
   private readonly tenures = new Set<Tenure>();
   private readonly heads = new Map<Place, GateHead>();
   /** Somebody waits or holds: the limit stays published. */
   private isUsed = false;
 
+  /** @param fences of the semaphore in this process */
   constructor(
     site: QueueSite,
     readonly semaphore: Semaphore,
+    readonly fences: LastFence = { lastFence: 0n },
   ) {
     super(site, 'sem', semaphore.gate);
   }
@@ -106,7 +106,7 @@ export class SlotQueue extends KeyQueue implements LastFence {
   }
 
   private hold(grant: SlotGrant): Tenure {
-    const tenure = new SlotTenure(this, grant, this.site.clock, this);
+    const tenure = new SlotTenure(this, grant, this.site.clock, this.fences);
     this.tenures.add(tenure);
     return tenure;
   }

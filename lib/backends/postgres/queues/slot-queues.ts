@@ -3,11 +3,13 @@ import type { Semaphore } from '../semaphores/semaphore.js';
 import { Semaphores } from '../semaphores/semaphores.js';
 import type { QueueSite } from './queue-site.js';
 import { SlotQueue } from './slot-queue.js';
+import { SlotTicketQueue } from './slot-ticket-queue.js';
 
 /** The queues of the semaphores that this process uses, or has used within a minute. */
 export class SlotQueues {
   private readonly semaphores: Semaphores;
   private readonly bySemaphore = new Map<Semaphore, SlotQueue>();
+  private readonly tickets = new Set<SlotQueue>();
 
   constructor(private readonly site: QueueSite) {
     this.semaphores = new Semaphores(site, (semaphore) => this.bySemaphore.delete(semaphore));
@@ -24,9 +26,19 @@ export class SlotQueues {
     return queue;
   }
 
+  /**
+   * A queue for a caller with a ticket.
+   * @throws as `get`
+   */
+  ticket(key: string, limit: number): SlotQueue {
+    const queue = new SlotTicketQueue(this.site, this.get(key, limit), (unused) => this.tickets.delete(unused));
+    this.tickets.add(queue);
+    return queue;
+  }
+
   /** In the order in which they were made. */
   [Symbol.iterator](): Iterator<SlotQueue> {
-    return [...this.bySemaphore.values()][Symbol.iterator]();
+    return [...this.bySemaphore.values(), ...this.tickets][Symbol.iterator]();
   }
 
   /** Refuses all callers. */
