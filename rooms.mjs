@@ -56,8 +56,12 @@ export const ROOMS = {
   'backends/postgres/ids': room('common backends', 'node:crypto'),
   'backends/postgres/sessions': room('common', 'node:os pg'),
   'backends/postgres/commands': room('common backends backends/postgres/ids backends/postgres/sessions'),
+  'backends/postgres/keep': room('common backends/postgres/ids backends/postgres/sessions'),
+  'backends/postgres/semaphores': room(
+    'common backends backends/postgres/ids backends/postgres/sessions backends/postgres/commands',
+  ),
   'backends/postgres/queues': room(
-    'common backends backends/queues backends/postgres/ids backends/postgres/sessions backends/postgres/commands',
+    'common backends backends/queues backends/postgres/ids backends/postgres/sessions backends/postgres/commands backends/postgres/semaphores',
   ),
   'backends/postgres': room(
     'common backends backends/postgres/ids backends/postgres/sessions backends/postgres/commands backends/postgres/queues',
@@ -113,7 +117,10 @@ export const ROOMS = {
       'nest/shared nest/methods nest',
     '@nestjs/common',
   ),
-  cli: room('common protocol/lockd daemon/shared daemon/lockd daemon', 'node:fs node:stream node:v8'),
+  cli: room(
+    'common protocol/lockd daemon/shared daemon/lockd daemon backends/postgres/keep',
+    'node:fs node:stream node:v8',
+  ),
   entries: room(
     'common protocol daemon/shared daemon backends backends/dflockd/lanes backends/embedded ' +
       'backends/postgres/ids backends/postgres/sessions backends/postgres backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks sql transactions dropin/dflockd-client ' +
@@ -160,6 +167,8 @@ export const HOLDS = {
     'sessions of Postgres: the source, connecting, the checks at the start, statements, the end',
   'backends/postgres/commands':
     'the statements; batches of tries and releases on the command connection, and the sessions on which waits block',
+  'backends/postgres/keep': 'the table of holds that outlive their process, and who uses it',
+  'backends/postgres/semaphores': 'slots of semaphores, their gates and their limits',
   'backends/postgres/queues': 'the queues of callers in this process, and their places in the queues of the server',
   'backends/postgres': 'the backend for Postgres',
   'backends/redis/scripts': 'the Lua scripts, the keys they work on, tokens and messages',

@@ -1,5 +1,5 @@
 import { Alarms, newAlarm } from '../../common/alarms.js';
-import { type LockError, LockLostError, ShuttingDownError, UnsupportedError } from '../../common/errors.js';
+import { type LockError, LockLostError, ShuttingDownError } from '../../common/errors.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { AcquireRequest, BackendHost, LinkEvent, LockKind, Proof, Released } from '../backend.js';
 import type { Commands } from './commands/commands.js';
@@ -9,16 +9,17 @@ import { STATEMENTS } from './commands/statements.js';
 import { HashedIds } from './hashed-ids.js';
 import type { AdvisoryId } from './ids/lock-id.js';
 import { advisoryIdOf, isServerHash } from './ids/lock-id-option.js';
-import { isHeld, type Question } from './inspection.js';
+import { hasNoFreeSlot, isHeld, type Question } from './inspection.js';
 import { Leases } from './leases.js';
 import type { BackendConfig } from './options.js';
 import { PostgresGrant } from './postgres-grant.js';
 import type { PostgresSite } from './postgres-site.js';
-import type { PostgresStats } from './postgres-stats.js';
+import { type PostgresStats, statsOf } from './postgres-stats.js';
 import { Holdings } from './queues/holdings.js';
 import type { KeyQueue } from './queues/key-queue.js';
 import { KeyQueues } from './queues/key-queues.js';
 import { LockQueue } from './queues/lock-queue.js';
+import { SlotQueues } from './queues/slot-queues.js';
 import type { Tenure } from './queues/tenure.js';
 import { SessionOwners } from './session-owners.js';
 import type { ServerFacts, Session, SessionDialer, TextRow } from './sessions/session.js';
@@ -54,6 +55,7 @@ export class PostgresCore implements PostgresSite {
   readonly suspectListeners = new Set<(grant?: PostgresGrant) => void>();
   ended: LockError | undefined;
   private readonly locks = new KeyQueues<LockQueue>((detail) => this.degraded(detail));
+  readonly slots: SlotQueues;
   private readonly leases: Leases;
   private readonly hashes: HashedIds;
   private readonly owners = new SessionOwners();
@@ -64,7 +66,7 @@ export class PostgresCore implements PostgresSite {
   constructor(
     readonly config: BackendConfig,
     private readonly connections: Connections,
-    host: BackendHost,
+    private readonly host: BackendHost,
   ) {
     const { clock, entropy } = host;
     const { commands, waitSessions, dialer } = connections;
@@ -76,6 +78,7 @@ export class PostgresCore implements PostgresSite {
     this.commands = commands;
     this.hashes = new HashedIds(commands);
     this.waitSessions = waitSessions;
+    this.slots = new SlotQueues(this);
     commands.onUp((_, isFirst) => this.up(isFirst));
     commands.onDown((error) => this.down(error));
     commands.onFatal((error) => this.refuseAll(error));
@@ -121,8 +124,7 @@ export class PostgresCore implements PostgresSite {
    * Calls back with the queue of a key: at once, unless the server has to compute its id.
    * @throws LockKeyError
    */
-  queueOf({ kind, key }: Resource, done: (queue: LockQueue | undefined, error?: LockError) => void): void {
-    if (kind === 'sem') throw new UnsupportedError('semaphores on Postgres are not there yet');
+  lockQueueOf(key: string, done: (queue: LockQueue | undefined, error?: LockError) => void): void {
     const known = this.locks.find(key);
     if (known) return done(known);
     const id = advisoryIdOf(this.config.lockId, 'lock', key);
@@ -182,8 +184,9 @@ export class PostgresCore implements PostgresSite {
   }
 
   isLocked(key: string, kind: LockKind): Promise<boolean> {
+    if (kind === 'sem') return this.ask(hasNoFreeSlot(key)).then((rows) => rows[0]?.[0] === 't');
     return new Promise((resolve, reject) => {
-      this.queueOf({ kind, key, limit: 1 }, (queue, error) => {
+      this.lockQueueOf(key, (queue, error) => {
         if (!queue) return reject(error!);
         this.ask(isHeld(queue.placeId)).then((rows) => resolve(rows[0]?.[0] === 't'), reject);
       });
@@ -195,35 +198,7 @@ export class PostgresCore implements PostgresSite {
   }
 
   stats(): PostgresStats {
-    const { commands, waitSessions, holdings, facts } = this;
-    let [queues, waiters, places, polling] = [0, 0, 0, 0];
-    for (const queue of this.locks) {
-      const { counts } = queue;
-      if (counts.waiters > 0) queues++;
-      waiters += counts.waiters;
-      places += counts.places;
-      if (queue.state === 'polling') polling++;
-    }
-    const { statements, ops, repairs } = commands.counts;
-    const { cancels, confirms } = waitSessions.counts;
-    return {
-      server: this.server,
-      version: facts?.version ?? '',
-      timeline: facts?.timeline,
-      maxConnections: facts?.maxConnections ?? 0,
-      connections: waitSessions.open + (commands.session ? 1 : 0),
-      held: holdings.count,
-      maxHeld: holdings.limit,
-      queues,
-      waiters,
-      places,
-      polling,
-      statements,
-      ops,
-      confirms,
-      cancels,
-      repairs,
-    };
+    return statsOf(this, this.facts, this.queues());
   }
 
   starving(queue: KeyQueue): void {
@@ -240,6 +215,14 @@ export class PostgresCore implements PostgresSite {
     if (now - (this.toldAt.get(detail) ?? -Infinity) < TOLD_MS) return;
     this.toldAt.set(detail, now);
     this.tellLink({ server: this.server, state: 'degraded', detail });
+  }
+
+  warn(message: string): void {
+    this.host.log('warn', message);
+  }
+
+  private queues(): KeyQueue[] {
+    return [...this.locks, ...this.slots];
   }
 
   private addQueue(key: string, id: AdvisoryId): LockQueue {
@@ -259,12 +242,14 @@ export class PostgresCore implements PostgresSite {
       holdings.limit = Math.max(1, Math.min(MOST_HELD, Math.floor(facts.lockTableSize * TABLE_PART)));
     }
     this.tellLink({ server: this.server, state: 'up' });
-    if (!isFirst) for (const queue of this.locks) queue.resume();
-    else for (const queue of this.locks) queue.adjust();
+    for (const queue of this.queues()) {
+      if (isFirst) queue.adjust();
+      else queue.resume();
+    }
   }
 
   private down(error: LockError): void {
-    for (const queue of this.locks) queue.down();
+    for (const queue of this.queues()) queue.down();
     this.tellLink({ server: this.server, state: 'down', error });
   }
 
@@ -279,7 +264,7 @@ export class PostgresCore implements PostgresSite {
 
   private refuseAll(error: LockError): void {
     this.ended = error;
-    this.locks.fail(error);
+    for (const queue of this.queues()) queue.fail(error);
   }
 
   /** Holders had better ask whether their session lives. */

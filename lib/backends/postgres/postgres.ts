@@ -20,6 +20,7 @@ import { PostgresAcquire, TryCaller } from './postgres-acquire.js';
 import { type Connections, PostgresCore } from './postgres-core.js';
 import type { PostgresGrant } from './postgres-grant.js';
 import type { PostgresStats } from './postgres-stats.js';
+import type { SlotQueue } from './queues/slot-queue.js';
 import { PostgresTicket } from './postgres-ticket.js';
 
 /** For a request that names none. */
@@ -40,7 +41,7 @@ export class PostgresBackend implements LockBackend<PostgresStats> {
       ownership: 'connection',
       order: config.waitersPerKey === Infinity ? 'strict' : 'per-process',
       fence: 'per-key',
-      semaphores: false,
+      semaphores: true,
       tickets: true,
       signals: false,
       inspect: 'dump',
@@ -124,18 +125,27 @@ export class PostgresBackend implements LockBackend<PostgresStats> {
   }
 
   private ticket(req: AcquireRequest, waiter: Waiter): Pending {
-    const ticket = new PostgresTicket(this.core, req, leaseOf(req.leaseMs), waiter);
-    this.core.queueOf(req, (queue, error) => {
+    const { core } = this;
+    if (req.kind === 'sem') return this.slot(req, waiter, core.slots.ticket(req.key, req.limit));
+    const ticket = new PostgresTicket(core, req, leaseOf(req.leaseMs), waiter);
+    core.lockQueueOf(req.key, (queue, error) => {
       if (queue) ticket.start(queue);
       else ticket.failed(error!);
     });
     return ticket;
   }
 
+  private slot(req: AcquireRequest, caller: Waiter, queue: SlotQueue): PostgresAcquire {
+    const acquire = new PostgresAcquire(this.core, req, leaseOf(req.leaseMs), caller, this.core.clock.now());
+    acquire.start(queue);
+    return acquire;
+  }
+
   private acquire(req: AcquireRequest, caller: Waiter): PostgresAcquire {
     const { core } = this;
+    if (req.kind === 'sem') return this.slot(req, caller, core.slots.get(req.key, req.limit));
     const acquire = new PostgresAcquire(core, req, leaseOf(req.leaseMs), caller, core.clock.now());
-    core.queueOf(req, (queue, error) => {
+    core.lockQueueOf(req.key, (queue, error) => {
       if (queue) acquire.start(queue);
       else acquire.failed(error!);
     });

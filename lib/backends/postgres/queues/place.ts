@@ -96,9 +96,10 @@ export class Place implements WaitUser {
     });
   }
 
-  /** It is no longer needed, and does not own. */
+  /** It is no longer needed. */
   cancel(): void {
     const { state, wait } = this;
+    this.unlisten();
     this.to('end');
     if (state === 'fetching') return this.stopFetching?.();
     const free = (): void => {

@@ -18,6 +18,8 @@ export interface QueueConfig {
   readonly localTurns: number;
   /** How long after its grant a lock is no longer handed on in this process. */
   readonly localMs: Ms;
+  /** The longest time between two tries of the first waiter of a semaphore. */
+  readonly semPollMs: Ms;
 }
 
 /** What the key queues of one backend share. */
@@ -38,4 +40,6 @@ export interface QueueSite {
   starving(queue: KeyQueue): void;
   /** The server serves less well than it should. The same is not told again for a while. */
   degraded(detail: string): void;
+  /** For operators. */
+  warn(message: string): void;
 }
