@@ -231,9 +231,8 @@ export class CommandConnection extends CommandListeners implements Commands {
       current.ended(error);
     });
     this.terminateGhosts();
-    const wasIdle = this.idle.isClosed;
     this.idle.opened(current);
-    if (!wasIdle) this.tell.up(session, isFirst);
+    this.tell.up(session, isFirst);
     return undefined;
   }
 

@@ -72,7 +72,7 @@ export interface Commands {
   /** Why nothing can be asked for. */
   readonly outage: LockError | undefined;
   readonly counts: CommandCounts;
-  /** There is a session again; `isFirst`: the first one of this process. */
+  /** There is a new session; `isFirst`: the first one of this process. Not only after an outage: see `idleCloseMs`. */
   onUp(callback: (session: Session, isFirst: boolean) => void): void;
   /** In the turn in which the session ended, before its ops are told. */
   onDown(callback: (error: LockError) => void): void;

@@ -707,7 +707,7 @@ describe('a command session that is not used for idleCloseMs', () => {
     dropped.isDropped = true;
     await connected.settle();
     expect([first.said, dropped.said, second.said, slot.said]).toEqual(['granted', '', 'granted', 'granted']);
-    expect(connected.events).toEqual(['up, the first']);
+    expect(connected.events).toEqual(['up, the first', 'up']);
     expect(connected.dialer).toMatchObject({ starts: 1, attempts: 2 });
     expect(connected.postgres.heldBy(connected.session)).toEqual(['1', '3', '1001']);
   });
