@@ -53,6 +53,7 @@ export class PostgresCore implements PostgresSite {
   readonly waitSessions: WaitSessions;
   readonly linkListeners = new Set<(event: LinkEvent) => void>();
   readonly suspectListeners = new Set<(grant?: PostgresGrant) => void>();
+  readonly tickets = new Set<{ giveUp(error: LockError): void }>();
   ended: LockError | undefined;
   private readonly locks = new KeyQueues<LockQueue>((detail) => this.degraded(detail));
   readonly slots: SlotQueues;
@@ -264,6 +265,7 @@ export class PostgresCore implements PostgresSite {
 
   private refuseAll(error: LockError): void {
     this.ended = error;
+    for (const ticket of [...this.tickets]) ticket.giveUp(error);
     for (const queue of this.queues()) queue.fail(error);
   }
 

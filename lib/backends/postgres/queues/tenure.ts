@@ -46,7 +46,7 @@ export function mayHandOn(
   { turn, since, session }: Tenure,
   { clock, config }: Pick<QueueSite, 'clock' | 'config'>,
 ): boolean {
-  if (turn >= config.localTurns) return false;
+  if (session.isEnded || turn >= config.localTurns) return false;
   const now = clock.now();
   return now - since < config.localMs && session.provenUntil() - now >= config.sessionTimeoutMs / 2;
 }
