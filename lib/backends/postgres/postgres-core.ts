@@ -187,7 +187,7 @@ export class PostgresCore implements PostgresSite {
     if (kind === 'sem') return this.ask(hasNoFreeSlot(key)).then((rows) => rows[0]?.[0] === 't');
     return new Promise((resolve, reject) => {
       this.lockQueueOf(key, (queue, error) => {
-        if (!queue) return reject(error);
+        if (!queue) return reject(error!);
         this.ask(isHeld(queue.placeId)).then((rows) => resolve(rows[0]?.[0] === 't'), reject);
       });
     });
@@ -201,9 +201,10 @@ export class PostgresCore implements PostgresSite {
     const { commands, waitSessions, holdings, facts } = this;
     let [queues, waiters, places, polling] = [0, 0, 0, 0];
     for (const queue of this.queues()) {
-      if (queue.size > 0) queues++;
-      waiters += queue.size;
-      places += queue.placeCount;
+      const { counts } = queue;
+      if (counts.waiters > 0) queues++;
+      waiters += counts.waiters;
+      places += counts.places;
       if (queue.state === 'polling') polling++;
     }
     const { statements, ops, repairs } = commands.counts;
@@ -270,7 +271,7 @@ export class PostgresCore implements PostgresSite {
     }
     this.tellLink({ server: this.server, state: 'up' });
     for (const queue of this.queues()) {
-      if (isFirst) queue.retry();
+      if (isFirst) queue.adjust();
       else queue.resume();
     }
   }
@@ -283,7 +284,7 @@ export class PostgresCore implements PostgresSite {
   /** A place may be had: who has polled for longest comes first. */
   private feed(): void {
     for (const queue of [...this.hungry]) {
-      if (queue.state === 'polling') queue.retry();
+      if (queue.state === 'polling') queue.adjust();
       if (queue.state === 'polling') return;
       this.hungry.delete(queue);
     }

@@ -1,28 +1,31 @@
 import type { Alarm } from '../../common/alarms.js';
-import { AcquireTimeoutError, type LockError, LockUnavailableError, PoolExhaustedError } from '../../common/errors.js';
+import { AcquireTimeoutError, type LockError, LockUnavailableError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 import type { AcquireRequest, Pending, Released, Waiter } from '../backend.js';
-import type { TryOp } from './commands/commands.js';
 import type { AdvisoryId } from './ids/lock-id.js';
 import type { PostgresSite } from './postgres-site.js';
+import { exhausted } from './queues/deadline-error.js';
 import type { LockQueue } from './queues/lock-queue.js';
 import { Place, type PlaceHost } from './queues/place.js';
 import { Tenure, type TenureKeeper } from './queues/tenure.js';
-import type { Session } from './sessions/session.js';
+import type { QueueWaiter } from './queues/waiter.js';
 
 /**
- * resolving: the server computes the id of the key. trying: as every acquire does first. placed: it has a place in the server's queue,
- * or one is on its way. over: answered, or cancelled.
+ * asking: its first try has not been answered, or not been sent yet. placed: it has a place in the server's queue, or one is on its way.
+ * over: answered, or cancelled.
  */
-type State = 'resolving' | 'trying' | 'placed' | 'over';
+type State = 'asking' | 'placed' | 'over';
 
-/** A caller with a place of its own, outside the queue of its key. */
-export class PostgresTicket implements Pending, Alarm, TryOp, PlaceHost, TenureKeeper {
+/** A caller with a place of its own in the server's queue. In the queue of its key it only tries. */
+export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, TenureKeeper {
   due: Ms = Infinity;
   slot = -1;
-  isDropped = false;
-  private state: State = 'resolving';
-  private queue!: LockQueue;
+  prev: QueueWaiter | undefined = undefined;
+  next: QueueWaiter | undefined = undefined;
+  arrival = 0;
+  readonly isTry = true;
+  private state: State = 'asking';
+  private queue: LockQueue | undefined;
   private place: Place | undefined;
 
   constructor(
@@ -34,72 +37,85 @@ export class PostgresTicket implements Pending, Alarm, TryOp, PlaceHost, TenureK
     site.waits.set(this, req.deadline);
   }
 
-  get id(): AdvisoryId {
-    return this.queue.placeId;
+  get key(): string {
+    return this.req.key;
+  }
+
+  get deadline(): Ms {
+    return this.req.deadline;
   }
 
   /** PlaceHost */
   get placeId(): AdvisoryId {
-    return this.queue.placeId;
+    return this.queue!.placeId;
   }
 
   start(queue: LockQueue): void {
-    if (this.state !== 'resolving') return;
-    const { site, req } = this;
     this.queue = queue;
-    if (!site.holdings.take()) return this.refuse(site.holdings.error(req.key, site.server));
-    this.state = 'trying';
-    site.commands.try(this);
+    queue.afterTrial(() => {
+      if (this.state !== 'asking') return;
+      // Whoever came before has not been served yet.
+      if (queue.isUnused) queue.join(this);
+      else this.busy();
+    });
   }
 
   /** Pending */
   cancel(): void {
-    const { state, place, site } = this;
+    const { state, place } = this;
     if (state === 'over') return;
     this.finish();
-    this.isDropped = true;
-    if (state !== 'resolving') site.holdings.give();
-    if (state !== 'placed') return;
-    place!.cancel();
-    this.queue.removeRival();
+    if (state === 'asking') return this.queue?.leave(this);
+    this.leaveServer();
+    place?.cancel();
   }
 
   /** Alarm: the deadline. What has arrived may lie in the socket (rule 4). */
   ring(): void {
     this.site.clock.afterPoll(() => {
-      const { state, req, site } = this;
+      const { state, key, site } = this;
       if (state === 'over') return;
       this.cancel();
-      const details = { key: req.key, server: site.server };
+      const details = { key, server: site.server };
+      const isPlaced = state === 'placed';
       this.waiter.refused(
-        state === 'placed'
-          ? new AcquireTimeoutError(req.key, details)
-          : new LockUnavailableError('no answer in time', details),
+        isPlaced ? new AcquireTimeoutError(key, details) : new LockUnavailableError('no answer in time', details),
       );
     });
   }
 
-  /** TryOp, PlaceHost */
-  granted(session: Session, fence: bigint, sentAt: Ms): void {
-    this.grant(new Tenure(this, this.id, session, this.queue.rising(fence), sentAt, this.site.clock.now()));
+  /** QueueWaiter */
+  waits(): void {
+    // Its deadline counts from the start.
   }
 
-  /** TryOp. Those who came before need a place before it has one. */
-  refused(): void {
+  /** QueueWaiter */
+  queued(): void {
+    // Not in the queue of the key.
+  }
+
+  /** QueueWaiter: the lock is taken. Those who came before have their place before it has one. */
+  busy(): void {
+    const { site, key } = this;
+    if (this.state !== 'asking') return;
+    if (!site.holdings.take()) return this.refuse(site.holdings.error(key, site.server));
     this.state = 'placed';
-    this.queue.addRival();
-    if (!this.isPlaced) return;
+    this.queue!.addRival();
     const place = new Place(this);
     this.place = place;
-    place.open(this.site.waitSessions);
+    place.open(site.waitSessions);
   }
 
-  /** TryOp, PlaceHost; or there is no queue. */
+  /** QueueWaiter */
+  granted(tenure: Tenure): void {
+    this.finish();
+    this.waiter.granted(this.site.grant(this.req, tenure, this.leaseMs));
+  }
+
+  /** QueueWaiter: its try has failed. PlaceHost: its place has. */
   failed(one: LockError | Place, error?: LockError): void {
     if (this.state === 'over') return;
-    const { state } = this;
-    if (state !== 'resolving') this.site.holdings.give();
-    if (state === 'placed') this.queue.removeRival();
+    if (this.state === 'placed') this.leaveServer();
     this.refuse(one instanceof Place ? error! : one);
   }
 
@@ -111,15 +127,16 @@ export class PostgresTicket implements Pending, Alarm, TryOp, PlaceHost, TenureK
   /** PlaceHost */
   owned(place: Place, fence: bigint): void {
     const now = this.site.clock.now();
-    this.queue.removeRival();
-    this.grant(new Tenure(this, this.id, place.session, this.queue.rising(fence), now, now, place));
+    const queue = this.queue!;
+    queue.rivals--;
+    queue.adjust();
+    this.granted(new Tenure(this, this.placeId, place.session, queue.rising(fence), now, now, place));
   }
 
   /** PlaceHost. Without a connection, it cannot have what a ticket is. */
   denied(place: Place): void {
-    const { site, req } = this;
-    const text = `all ${site.waitSessions.cap} wait connections to ${site.server} are in use (option maxWaitConnections)`;
-    this.failed(place, new PoolExhaustedError(text, { key: req.key, server: site.server }));
+    const { site, key } = this;
+    this.failed(place, exhausted(site.waitSessions.cap, key, site.server));
   }
 
   /** PlaceHost. Its owner tells the holder. */
@@ -127,26 +144,21 @@ export class PostgresTicket implements Pending, Alarm, TryOp, PlaceHost, TenureK
     this.site.holdings.give();
   }
 
-  /** TenureKeeper */
-  release({ session, place }: Tenure, done: (outcome: Released) => void): void {
-    const { site, id } = this;
+  /** TenureKeeper, of what its place got. */
+  release({ place }: Tenure, done: (outcome: Released) => void): void {
     // It was counted off when the session ended.
-    if (place?.isOver) return done('gone');
-    const given = (outcome: Released): void => {
-      site.holdings.give();
+    if (place!.isOver) return done('gone');
+    place!.leave((outcome) => {
+      this.site.holdings.give();
       done(outcome);
-    };
-    if (place) place.leave(given);
-    else site.commands.unlock(session, { id, done: given });
+    });
   }
 
-  private get isPlaced(): boolean {
-    return this.state === 'placed';
-  }
-
-  private grant(tenure: Tenure): void {
-    this.finish();
-    this.waiter.granted(this.site.grant(this.req, tenure, this.leaseMs));
+  /** It does not wait for a place any more. */
+  private leaveServer(): void {
+    this.site.holdings.give();
+    this.queue!.rivals--;
+    this.queue!.adjust();
   }
 
   private refuse(error: LockError): void {

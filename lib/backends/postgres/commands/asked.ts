@@ -5,6 +5,7 @@ import type { BatchText } from './batch-text.js';
 import type { FreeSlotOp, SlotTryOp, TryOp, UnlockOp } from './commands.js';
 import type { IdBook } from './id-book.js';
 import { fenceOf } from './statements.js';
+import type { Undo } from './undo.js';
 
 /** What ops have to do with the session that they were asked of. */
 export interface AskedOf {
@@ -14,12 +15,6 @@ export interface AskedOf {
   release(asked: Asked): void;
   /** The server says what it cannot: a pooler is between, or we are wrong. */
   impaired(problem: string): void;
-}
-
-/** What undoes a batch that failed. */
-export interface Undo {
-  unlock(id: TryOp['id']): void;
-  unlockShared(gate: bigint): void;
 }
 
 /** An op, from the time when it is asked of a session. The caller is told once, although more may come of it. */

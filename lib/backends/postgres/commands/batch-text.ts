@@ -21,10 +21,6 @@ export class BatchText {
     this.lockOp(id, OPS.unlock, OPS.unlockPair);
   }
 
-  unlockShared(gate: bigint): void {
-    this.add(OPS.unlockShared, gate, 0, '');
-  }
-
   trySlot(gate: bigint, isHead: boolean, candidates: readonly bigint[]): void {
     this.add(isHead ? OPS.trySlotAsHead : OPS.trySlot, gate, 0, candidates.join(';'));
   }

@@ -2,9 +2,10 @@ import { type LockError, ProtocolError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { Statement, TextRow } from '../sessions/session.js';
 import type { Asked, AskedOf } from './asked.js';
-import { BatchText } from './batch-text.js';
-import { bookKey } from './id-book.js';
+import type { BatchText } from './batch-text.js';
 import { PlainStatement } from './plain-statement.js';
+import { STATEMENTS } from './statements.js';
+import { Undo } from './undo.js';
 
 /** A repair that fails so often in a row is given up: the end of the session frees everything. */
 const MAX_REPAIRS = 5;
@@ -66,19 +67,10 @@ export class Batch implements Statement {
   /** Gives back everything that the batch may have taken. The session had none of it before, by its book. */
   private repair(reason: LockError, attempt: number): void {
     const { of, asked } = this;
-    const text = new BatchText();
-    const done = new Set<bigint | string>();
-    const once = (key: bigint | string, undo: () => void): void => {
-      if (done.size < done.add(key).size) undo();
-    };
-    for (const one of asked) {
-      one.undo({
-        unlock: (id) => once(bookKey(id), () => text.unlock(id)),
-        unlockShared: (gate) => once(`gate ${gate}`, () => text.unlockShared(gate)),
-      });
-    }
+    const undo = new Undo();
+    for (const one of asked) one.undo(undo);
     of.send(
-      new PlainStatement(text.statement, text.values, {
+      new PlainStatement(STATEMENTS.repair, undo.values, {
         answered: () => {
           for (const one of asked) one.undone(of, reason);
           of.batchOver();

@@ -43,6 +43,7 @@ export class CommandConnection implements Commands {
   private readonly context: CommandSessionContext;
   /** Sessions that the server may still have. */
   private ghosts: Session[] = [];
+  private connecting: Promise<LockError | undefined> | undefined;
   /** Of the next attempt to connect. */
   private timer: Timer | undefined;
 
@@ -106,8 +107,9 @@ export class CommandConnection implements Commands {
     this.context.impaired(problem, server);
   }
 
+  /** May be called again after it failed, while attempts go on in the background. */
   async start(): Promise<void> {
-    const error = await this.connect();
+    const error = this.current ? undefined : await this.connect();
     if (error) throw error;
   }
 
@@ -175,8 +177,15 @@ export class CommandConnection implements Commands {
     return this.closed ?? this.outage ?? new LockUnavailableError('not connected', { server: this.dialer.server });
   }
 
+  /** One attempt at a time: of two sessions one would be forgotten, and go on with what it holds. */
+  private connect(): Promise<LockError | undefined> {
+    if (this.timer) this.host.clock.clearTimer(this.timer);
+    this.timer = undefined;
+    return (this.connecting ??= this.attempt().finally(() => (this.connecting = undefined)));
+  }
+
   /** Connects once. After a transient error it goes on in the background. */
-  private async connect(): Promise<LockError | undefined> {
+  private async attempt(): Promise<LockError | undefined> {
     const { dialer } = this;
     try {
       if (this.isStarted) {
@@ -237,10 +246,7 @@ export class CommandConnection implements Commands {
   }
 
   private reconnectLater(): void {
-    this.timer = this.host.clock.setTimer(() => {
-      this.timer = undefined;
-      void this.connect();
-    }, this.backoff.next());
+    this.timer ??= this.host.clock.setTimer(() => void this.connect(), this.backoff.next());
   }
 
   /** The server may not have noticed that these are over, and keep their locks until it does. */

@@ -17,8 +17,6 @@ export const OPS = {
   /** x, y: two 32-bit ids. */
   tryPair: 5,
   unlockPair: 6,
-  /** A gate, in a repair. */
-  unlockShared: 7,
 } as const;
 
 const LOCK_CASES =
@@ -32,8 +30,7 @@ const OTHER_CASES =
   "then pg_advisory_unlock_shared(y)::text else pg_notify(s, '')::text end " +
   `when 4 then ${FIRST_FREE} || '/' || ${CLOCK} ` +
   `when 5 then case when pg_try_advisory_lock(x::int, y::int) then ${CLOCK}::text else '0' end ` +
-  'when 6 then pg_advisory_unlock(x::int, y::int)::int::text ' +
-  'when 7 then pg_advisory_unlock_shared(x)::int::text';
+  'when 6 then pg_advisory_unlock(x::int, y::int)::int::text';
 
 /** A statement that is prepared: the same text under the same name each time. */
 export interface Prepared {
@@ -46,6 +43,18 @@ const prepared = (name: string, text: string): Prepared => ({ name: `dflockd_${n
 /** Functions are run in the order of the array. The outcomes are joined by commas, which none of them contains. */
 const batch = (cases: string, from: string): string => `select string_agg(case t ${cases} end, ',') from ${from}`;
 
+/**
+ * Releases those of three lists of locks that the session has: exclusive, shared, and pairs as 64 bits. To release what it
+ * does not have would write a warning into the log of the server for each.
+ */
+const REPAIR =
+  "select count(case when mode = 'ShareLock' then pg_advisory_unlock_shared(x) when space = 1 then pg_advisory_unlock(x) " +
+  'else pg_advisory_unlock((x >> 32)::int, (x << 32 >> 32)::int) end) ' +
+  'from (select objsubid as space, mode, classid::bigint << 32 | objid::bigint as x from pg_locks ' +
+  "where locktype = 'advisory' and pid = pg_backend_pid() and granted) mine " +
+  "where space = 1 and x = any(case mode when 'ShareLock' then $2::bigint[] else $1::bigint[] end) " +
+  'or space = 2 and x = any($3::bigint[])';
+
 export const STATEMENTS = {
   /** Tries and releases of locks. */
   locks: prepared('locks', batch(LOCK_CASES, 'unnest($1::int[], $2::bigint[]) o(t, x)')),
@@ -54,6 +63,7 @@ export const STATEMENTS = {
     'batch',
     batch(`${LOCK_CASES} ${OTHER_CASES}`, 'unnest($1::int[], $2::bigint[], $3::bigint[], $4::text[]) o(t, x, y, s)'),
   ),
+  repair: prepared('repair', REPAIR),
   /** One try: a fifth cheaper than a batch of one. */
   try: prepared('try', `select case when pg_try_advisory_lock($1) then ${CLOCK} else 0 end`),
   unlock: prepared('unlock', 'select pg_advisory_unlock($1)::int'),

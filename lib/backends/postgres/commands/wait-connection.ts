@@ -32,6 +32,8 @@ export interface WaitContext {
 /** `cleaning`: a wait or a release went wrong or was cancelled, and what it may have taken is being given back. */
 type State = 'free' | 'waiting' | 'owning' | 'unlocking' | 'cleaning' | 'ended';
 
+/** A wait that a cancel did not meet is cancelled again after this time. */
+const REPEAT_MS: Ms = 20;
 /** A cleaning that fails so often in a row is given up: the end of the session frees everything. */
 const MAX_CLEANINGS = 5;
 
@@ -47,6 +49,9 @@ export class WaitConnection implements WaitSession {
   /** Who is told when it is cleaned up: the user whose wait failed, or whoever cancelled. */
   private cleaned: ((error?: LockError) => void) | undefined;
   private readonly deadline: Alarm = newAlarm(() => this.look());
+  private readonly repetition: Alarm = newAlarm(() => {
+    if (this.state === 'waiting' && !this.user) this.requestCancel();
+  });
   private readonly channels = new Map<string, () => void>();
   private readonly prover: Prover;
 
@@ -100,7 +105,10 @@ export class WaitConnection implements WaitSession {
     if (state !== 'waiting' && state !== 'cleaning') return done();
     this.user = undefined;
     this.cleaned = done;
-    if (state === 'waiting') this.requestCancel();
+    if (state !== 'waiting') return;
+    this.context.counted.cancels++;
+    this.attend();
+    this.requestCancel();
   }
 
   confirm(done: (error?: LockError) => void): void {
@@ -175,9 +183,7 @@ export class WaitConnection implements WaitSession {
 
   private requestCancel(): void {
     const { context, session } = this;
-    context.counted.cancels++;
     this.isCancelling = true;
-    this.attend();
     const unable = (): void => session.end(new LockUnavailableError('a wait could not be cancelled', session));
     context.commands.query(
       new PlainStatement(STATEMENTS.cancel, [session.pid], {
@@ -190,8 +196,11 @@ export class WaitConnection implements WaitSession {
   }
 
   private cancelAnswered(): void {
+    const { alarms, clock } = this.context;
     this.isCancelling = false;
     if (this.state === 'cleaning') this.becomeClean();
+    // It may have reached the server before the wait did, where it then meets nothing.
+    else if (this.state === 'waiting') alarms.set(this.repetition, clock.now() + REPEAT_MS);
   }
 
   private clean(done: () => void): void {
@@ -208,7 +217,11 @@ export class WaitConnection implements WaitSession {
         this.become('free');
         this.tell();
       },
-      failed: (error) => (attempt < MAX_CLEANINGS ? this.becomeClean(attempt + 1) : this.session.end(error)),
+      failed: (error) => {
+        if (attempt < MAX_CLEANINGS) return this.becomeClean(attempt + 1);
+        this.session.end(error);
+        this.tell(error);
+      },
       ended: (error) => this.tell(error),
     });
   }

@@ -62,7 +62,7 @@ export class WaitConnections implements WaitSessions {
       waitEnds: (connection) => this.check.end(connection),
       freed: (connection) => this.give(connection),
       over: (connection, mayHold) => {
-        if (mayHold) commands.terminate(connection.session);
+        if (mayHold && !this.closed) commands.terminate(connection.session);
         this.forget(connection);
       },
     };

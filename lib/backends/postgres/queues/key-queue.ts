@@ -1,39 +1,18 @@
 import type { Alarm } from '../../../common/alarms.js';
-import { Backoff } from '../../../common/backoff.js';
-import {
-  AcquireTimeoutError,
-  type LockError,
-  LockUnavailableError,
-  PoolExhaustedError,
-} from '../../../common/errors.js';
+import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { LockKind, Released } from '../../backend.js';
 import { LocalWaiters } from '../../queues/local-waiters.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
-import { Place, type PlaceHost } from './place.js';
+import { deadlineError } from './deadline-error.js';
+import type { Place, PlaceHost } from './place.js';
+import { Places } from './places.js';
+import { QueuePauses } from './queue-pauses.js';
 import type { QueueSite } from './queue-site.js';
-import type { Tenure, TenureKeeper } from './tenure.js';
+import type { QueueState } from './queue-state.js';
+import { mayHandOn, type Tenure, type TenureKeeper } from './tenure.js';
+import type { Trial } from './trial.js';
 import type { QueueWaiter } from './waiter.js';
-
-/**
- * idle: nobody waits. trying: a try is under way. held: a caller of this process has the lock, and it will be handed on. queued: there are
- * places in the server's queue, or on their way there. polling: there is no session for a place, so tries are sent from time to time.
- * pausing: something failed, or there is no connection. Assigned in place, because there is one for each lock; what leads to each of
- * them is `adjust`.
- */
-export type QueueState = 'idle' | 'trying' | 'held' | 'queued' | 'polling' | 'pausing';
-
-/** A try on the command connection. */
-export interface Trial {
-  /** Nobody wants it any more: what it is granted is released, and nobody is told. */
-  isDropped: boolean;
-  /** Its answer is `won`, `refused` or `tryFailed`, perhaps before this returns. */
-  send(): void;
-}
-
-const MIN_PAUSE_MS: Ms = 25;
-const MAX_PAUSE_MS: Ms = 250;
-const PAUSE_FLOOR = 0.5;
 
 const nothing = (): void => undefined;
 
@@ -46,45 +25,34 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
   slot = -1;
   state: QueueState = 'idle';
   protected readonly waiters = new LocalWaiters<QueueWaiter>();
-  /** Those that do not own. The longest-standing first. */
-  protected readonly places: Place[] = [];
+  protected readonly places: Places;
   protected trial: Trial | undefined = undefined;
   /** A try would be refused: a place is needed. */
   protected isTaken = false;
   /** It was taken once since somebody waits. */
   private wasTaken = false;
-  /** Nothing new is asked before this time. */
-  private resumeAt: Ms = -Infinity;
-  private pauses: Backoff | undefined = undefined;
-  /** Callers of this process that wait for the same with a place of their own. */
-  protected rivals = 0;
-  /** Why there is no place. */
-  private trouble: LockError | undefined = undefined;
+  /** Made when it is first needed. */
+  private pauses: QueuePauses | undefined = undefined;
+  /** Tickets: callers of this process that wait for the same, each with a place of its own. */
+  rivals = 0;
+  private late: (() => void)[] | undefined = undefined;
 
   constructor(
     protected readonly site: QueueSite,
     readonly kind: LockKind,
     /** What places wait for. */
     readonly placeId: AdvisoryId,
-  ) {}
-
-  /** How many callers wait. */
-  get size(): number {
-    return this.waiters.size;
+  ) {
+    this.places = new Places(this, site);
   }
 
-  /** Places in the server's queue, or on their way there. */
-  get placeCount(): number {
-    return this.places.length;
+  /** How many callers wait, and how many places of them are in the server's queue or on their way there. */
+  get counts(): { readonly waiters: number; readonly places: number } {
+    return { waiters: this.waiters.size, places: this.places.size };
   }
 
-  /** Nothing would be lost with it. */
-  get isUnused(): boolean {
-    return this.state === 'idle' && !this.isServing && !this.trial;
-  }
-
-  /** A caller of this process has what this queue is for. */
-  protected abstract get isServing(): boolean;
+  /** Nobody waits, and nothing is held: nothing would be lost with it. */
+  abstract get isUnused(): boolean;
 
   /** The callers need neither a try nor a place: who has the lock will hand it on. */
   protected abstract get isHandedOn(): boolean;
@@ -118,54 +86,44 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
   /** Removes a caller that stops waiting. */
   leave(waiter: QueueWaiter): void {
     this.waiters.remove(waiter);
-    if (this.waiters.size === 0 && this.trial) this.dropTrial(this.trial);
     this.adjust();
   }
 
   /** The error for a caller whose deadline has come. */
   deadlineError(key: string): LockError {
-    const { server, commands, config } = this.site;
-    const details = { key, server };
-    if (this.state === 'polling') {
-      const text = `all ${config.maxWaitConnections} wait connections to ${server} are in use (option maxWaitConnections)`;
-      return new PoolExhaustedError(text, details);
-    }
-    if (this.state === 'trying' && !this.wasTaken) return new LockUnavailableError('no answer in time', details);
-    if (this.state === 'pausing') return commands.outage ?? this.trouble ?? new AcquireTimeoutError(key, details);
-    return new AcquireTimeoutError(key, details);
+    const { site, state, wasTaken } = this;
+    return deadlineError(site, key, state, wasTaken, this.pauses?.trouble);
   }
 
   /** TenureKeeper */
   release(tenure: Tenure, done: (outcome: Released) => void): void {
+    const isHandedOn = this.waiters.size > 0 && this.rivals === 0 && mayHandOn(tenure, this.site);
+    if (isHandedOn) done('released');
+    // Whoever was told may have changed everything.
+    const told = isHandedOn ? nothing : done;
     if (tenure.session.isEnded) {
       this.forget(tenure);
-      done('gone');
+      told('gone');
       return this.adjust();
     }
-    if (this.waiters.size === 0 || !this.mayHandOn(tenure)) return this.giveBack(tenure, done);
-    done('released');
-    // Whoever was told may have changed everything.
     const { head } = this.waiters;
-    if (!head || tenure.session.isEnded) return this.giveBack(tenure, nothing);
+    if (!isHandedOn || !head) return this.giveBack(tenure, told);
     tenure.turn++;
     tenure.validFrom = this.site.clock.now();
     this.serve(head, tenure);
     this.adjust();
   }
 
-  /** A caller with a ticket waits from now on: those who came before it need a place before it has one. */
+  /** A ticket waits from now on. Those who came before need a place before it has one. */
   addRival(): void {
     this.rivals++;
-    this.adjust();
+    this.decide();
   }
 
-  removeRival(): void {
-    this.rivals--;
-  }
-
-  /** Something may be possible now that was not: a place, a try. */
-  retry(): void {
-    this.adjust();
+  /** Calls back once no try is under way, and those who wait for its answer have their places. */
+  afterTrial(callback: () => void): void {
+    if (this.trial) (this.late ??= []).push(callback);
+    else callback();
   }
 
   /** The command session has ended, and with it what it had. */
@@ -185,7 +143,6 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
   fail(error: LockError): void {
     const all = [...this.waiters];
     for (const waiter of all) this.waiters.remove(waiter);
-    if (this.trial) this.dropTrial(this.trial);
     this.adjust();
     for (const waiter of all) waiter.failed(error);
   }
@@ -198,25 +155,25 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
 
   /** PlaceHost */
   asked(): void {
-    this.waiters.announce(this.places.length);
+    this.waiters.announce(this.places.size);
   }
 
   /** PlaceHost */
   denied(place: Place): void {
-    this.remove(place);
-    if (this.places.length > 0) return;
-    // They have no place to wait for.
+    this.places.remove(place);
+    if (this.places.size > 0) return;
     if (this.state !== 'polling') {
       this.state = 'polling';
+      // They have no place to wait for.
       this.waiters.announce(Infinity);
       this.site.starving(this);
     }
-    if (this.slot < 0 && !this.trial) this.setAlarm(this.nextPause());
+    if (this.slot < 0 && !this.trial) this.paused().begin();
   }
 
   /** PlaceHost */
   failed(place: Place, error: LockError): void {
-    this.remove(place);
+    this.places.remove(place);
     this.onError(error);
   }
 
@@ -231,8 +188,8 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
     const { head } = this.waiters;
     this.trial = undefined;
     this.recovered();
-    this.wasTaken = true;
     this.isTaken = isTaken;
+    this.wasTaken = true;
     if (!head) return this.giveBack(tenure, nothing);
     this.serve(head, tenure);
     this.adjust();
@@ -244,84 +201,95 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
     this.isTaken = this.wasTaken = true;
     this.site.holdings.give();
     this.recovered();
-    for (let { head } = this.waiters; head?.isTry; head = this.waiters.head) {
-      this.waiters.remove(head);
-      head.busy();
-    }
-    this.waiters.head?.waits();
-    if (this.state === 'polling' && this.waiters.size > 0) this.setAlarm(this.nextPause());
-    else this.adjust();
+    this.answerTries((waiter) => waiter.busy());
+    if (this.state === 'polling') this.paused().begin();
+    this.adjust();
   }
 
   /** A trial has failed; nothing is held because of it. */
   tryFailed(error: LockError): void {
     this.trial = undefined;
     this.site.holdings.give();
-    for (let { head } = this.waiters; head?.isTry; head = this.waiters.head) {
-      this.waiters.remove(head);
-      head.failed(error);
-    }
-    this.waiters.head?.waits();
+    this.answerTries((waiter) => waiter.failed(error));
     this.onError(error);
   }
 
   /** Decides what is to be done for the callers that wait. Every event ends here. */
-  protected adjust(): void {
-    const { site, waiters, places } = this;
-    while (places.length > waiters.size) this.cancelPlace();
-    if (waiters.size === 0) return this.rest();
-    if (this.trial) return;
-    if (this.isHandedOn) return this.to('held');
-    if (places.length > 0) this.to('queued');
-    else if (!site.commands.session || site.clock.now() < this.resumeAt) return this.to('pausing');
-    else if (!this.isTaken) return this.try();
-    if (site.commands.session) this.openPlaces();
+  adjust(): void {
+    this.decide();
+    const { late } = this;
+    if (!late || this.trial) return;
+    this.late = undefined;
+    for (const callback of late) this.afterTrial(callback);
   }
 
-  /** A place is at the server, or a new one may be. */
-  protected get wantedPlaces(): number {
-    return Math.min(this.waiters.size, this.site.config.waitersPerKey);
+  private decide(): void {
+    const { site, waiters, places } = this;
+    places.trim(waiters.size);
+    if (waiters.size === 0) return this.rest();
+    if (this.trial) return;
+    if (this.isHandedOn) {
+      this.state = 'held';
+    } else if (places.size > 0) {
+      this.state = 'queued';
+      if (site.commands.session) this.openPlaces();
+    } else if (!site.commands.session || this.pauses?.isPausing) {
+      this.state = 'pausing';
+    } else if (this.isTaken) {
+      this.openPlaces();
+    } else {
+      this.try();
+    }
+  }
+
+  /** Those at the head that do not wait have their answer. The next one does wait. */
+  private answerTries(answer: (waiter: QueueWaiter) => void): void {
+    for (let { head } = this.waiters; head; head = this.waiters.head) {
+      if (!head.isTry) return head.waits();
+      this.waiters.remove(head);
+      answer(head);
+    }
+  }
+
+  private openPlaces(): void {
+    const { site, places, waiters } = this;
+    while (places.size < Math.min(waiters.size, site.config.waitersPerKey)) {
+      const { size } = places;
+      if (!places.open()) {
+        if (size === 0) this.onError(site.holdings.error(waiters.head!.key, site.server));
+        return;
+      }
+      // There was no session for it.
+      if (places.size === size) return;
+      this.state = 'queued';
+    }
   }
 
   private try(): void {
     const { site, waiters } = this;
-    if (!site.holdings.take()) {
-      // There may be room once others have released theirs.
-      const { head } = waiters;
-      if (this.state === 'polling') return this.setAlarm(this.nextPause());
-      waiters.remove(head!);
-      head!.failed(site.holdings.error(head!.key, site.server));
-      return this.adjust();
+    if (site.holdings.take()) {
+      if (this.state !== 'polling') this.state = 'trying';
+      this.trial = this.newTrial();
+      return this.trial.send();
     }
-    if (this.state !== 'polling') this.state = 'trying';
-    this.trial = this.newTrial();
-    this.trial.send();
-  }
-
-  private openPlaces(): void {
-    const { site, places } = this;
-    while (places.length < this.wantedPlaces) {
-      if (!site.holdings.take()) {
-        const { head } = this.waiters;
-        if (places.length > 0 || !head) return;
-        return this.onError(site.holdings.error(head.key, site.server));
-      }
-      const place = new Place(this);
-      places.push(place);
-      place.open(site.waitSessions);
-      if (place.isOver) return;
-      this.to('queued');
-    }
+    if (this.state === 'polling') return this.paused().begin();
+    // There may be room once others have released theirs: the caller may come back.
+    const head = waiters.head!;
+    waiters.remove(head);
+    head.failed(site.holdings.error(head.key, site.server));
+    this.adjust();
   }
 
   private rest(): void {
+    const { site, trial } = this;
+    if (trial) {
+      trial.isDropped = true;
+      this.trial = undefined;
+      site.holdings.give();
+    }
     this.state = 'idle';
     this.isTaken = this.wasTaken = false;
-    if (this.slot >= 0) this.site.alarms.cancel(this);
-  }
-
-  private to(state: QueueState): void {
-    this.state = state;
+    if (this.slot >= 0) site.alarms.cancel(this);
   }
 
   private serve(head: QueueWaiter, tenure: Tenure): void {
@@ -329,66 +297,18 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
     head.granted(tenure);
   }
 
-  /** Rule: a bounded number of turns, soon after the grant, on a session that surely lives. */
-  private mayHandOn({ turn, since, session }: Tenure): boolean {
-    const { clock, config } = this.site;
-    if (turn >= config.localTurns || this.rivals > 0) return false;
-    const now = clock.now();
-    return now - since < config.localMs && session.provenUntil() - now >= config.sessionTimeoutMs / 2;
-  }
-
-  private dropTrial(trial: Trial): void {
-    trial.isDropped = true;
-    this.trial = undefined;
-    this.site.holdings.give();
-  }
-
-  /** The youngest one. */
-  private cancelPlace(): void {
-    const place = this.places.pop()!;
-    this.site.holdings.give();
-    this.unhead(place);
-    place.cancel();
-  }
-
-  /** It will be cancelled: what was begun because its session has the lock has to stop. */
-  protected unhead(_place: Place): void {
-    // For most there is nothing.
-  }
-
-  private remove(place: Place): void {
-    if (this.takeOut(place)) this.site.holdings.give();
-  }
-
-  /** It goes on counting among what the process has. */
-  protected takeOut(place: Place): boolean {
-    const at = this.places.indexOf(place);
-    if (at >= 0) this.places.splice(at, 1);
-    return at >= 0;
-  }
-
   /** A permanent error refuses all callers; a transient one is what they get at their deadlines. */
   private onError(error: LockError): void {
     if (!error.isTransient) return this.fail(error);
-    this.trouble = error;
-    const pause = this.nextPause();
-    this.resumeAt = this.site.clock.now() + pause;
-    if (this.waiters.size > 0) this.setAlarm(pause);
+    this.paused().fail(error);
     this.adjust();
   }
 
   private recovered(): void {
-    this.trouble = undefined;
-    this.resumeAt = -Infinity;
-    if (this.state !== 'polling') this.pauses?.reset();
+    this.pauses?.recover(this.state === 'polling');
   }
 
-  private nextPause(): Ms {
-    return (this.pauses ??= new Backoff(MIN_PAUSE_MS, MAX_PAUSE_MS, this.site.entropy, PAUSE_FLOOR)).next();
-  }
-
-  private setAlarm(delay: Ms): void {
-    const { alarms, clock } = this.site;
-    alarms.set(this, clock.now() + Math.max(delay, 1));
+  private paused(): QueuePauses {
+    return (this.pauses ??= new QueuePauses(this.site, this));
   }
 }

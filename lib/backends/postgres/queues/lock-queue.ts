@@ -4,10 +4,11 @@ import type { Released } from '../../backend.js';
 import type { TryOp } from '../commands/commands.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
 import type { Session } from '../sessions/session.js';
-import { KeyQueue, type Trial } from './key-queue.js';
+import { KeyQueue } from './key-queue.js';
 import type { Place } from './place.js';
 import type { QueueSite } from './queue-site.js';
 import { Tenure } from './tenure.js';
+import type { Trial } from './trial.js';
 
 /** A fence that is behind the one before by more than this shows that the server's clock was set back. In fence units: 1 ms. */
 const STEP_BACK = 1_000_000n;
@@ -31,7 +32,7 @@ export class LockQueue extends KeyQueue {
   /** PlaceHost */
   owned(place: Place, fence: bigint): void {
     const now = this.site.clock.now();
-    this.takeOut(place);
+    this.places.takeOut(place);
     this.hold(new Tenure(this, this.placeId, place.session, this.rising(fence), now, now, place));
   }
 
@@ -47,8 +48,8 @@ export class LockQueue extends KeyQueue {
     super.down();
   }
 
-  protected get isServing(): boolean {
-    return this.tenure !== undefined;
+  get isUnused(): boolean {
+    return this.state === 'idle' && !this.tenure && this.rivals === 0;
   }
 
   /** Without a bound on places, each caller has one of its own, and the server keeps the order. */
@@ -71,7 +72,7 @@ export class LockQueue extends KeyQueue {
       // A try for the next caller goes with it: it does not overtake those that wait elsewhere.
       return this.adjust();
     }
-    if (places.length < this.wantedPlaces) {
+    if (places.size < Math.min(this.waiters.size, site.config.waitersPerKey)) {
       // Counts as released when it is sent: either the server executes it, or the session ends and frees the lock.
       places.push(place);
       this.isTaken = true;

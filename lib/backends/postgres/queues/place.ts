@@ -38,6 +38,8 @@ export interface PlaceHost {
   failed(place: Place, error: LockError): void;
   /** Over: its session has ended, and the lock is lost. */
   lost(place: Place, error: LockError): void;
+  /** It is cancelled although its session has the lock. */
+  dropped?(place: Place): void;
 }
 
 /** A place in the server's queue, on a session of its own. It belongs to the key, not to a waiter. */
@@ -101,6 +103,7 @@ export class Place implements WaitUser {
     const { state, wait } = this;
     this.to('end');
     if (state === 'fetching') return this.stopFetching?.();
+    if (state === 'owning') this.host.dropped?.(this);
     const free = (): void => {
       if (!wait!.session.isEnded) wait!.release();
     };

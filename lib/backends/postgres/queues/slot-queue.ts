@@ -3,12 +3,13 @@ import type { Released } from '../../backend.js';
 import { GateHead } from '../semaphores/gate-head.js';
 import type { Semaphore } from '../semaphores/semaphore.js';
 import type { SlotGrant } from '../semaphores/slot-user.js';
-import { KeyQueue, type Trial } from './key-queue.js';
+import { KeyQueue } from './key-queue.js';
 import type { Place } from './place.js';
 import type { QueueSite } from './queue-site.js';
 import { type LastFence, SlotTenure } from './slot-tenure.js';
 import { SlotTry } from './slot-try.js';
 import type { Tenure } from './tenure.js';
+import type { Trial } from './trial.js';
 
 const nothing = (): void => undefined;
 
@@ -49,7 +50,7 @@ export class SlotQueue extends KeyQueue {
 
   /** PlaceHost */
   lost(place: Place, error: LockError): void {
-    this.unhead(place);
+    this.dropped(place);
     this.failed(place, error);
   }
 
@@ -59,8 +60,23 @@ export class SlotQueue extends KeyQueue {
     super.down();
   }
 
-  protected get isServing(): boolean {
-    return this.tenures.size > 0;
+  /** PlaceHost: it is cancelled although its session has the gate. */
+  dropped(place: Place): void {
+    this.heads.get(place)?.stop();
+    this.heads.delete(place);
+  }
+
+  override adjust(): void {
+    super.adjust();
+    const isUsed = this.waiters.size > 0 || this.tenures.size > 0;
+    if (isUsed === this.isUsed) return;
+    this.isUsed = isUsed;
+    if (isUsed) this.semaphore.enter();
+    else this.semaphore.leave();
+  }
+
+  get isUnused(): boolean {
+    return this.state === 'idle' && this.tenures.size === 0 && this.rivals === 0;
   }
 
   /** While this process has all slots, none comes from anywhere else. */
@@ -91,20 +107,6 @@ export class SlotQueue extends KeyQueue {
     this.site.holdings.give();
   }
 
-  protected override unhead(place: Place): void {
-    this.heads.get(place)?.stop();
-    this.heads.delete(place);
-  }
-
-  protected override adjust(): void {
-    super.adjust();
-    const isUsed = this.size > 0 || this.isServing;
-    if (isUsed === this.isUsed) return;
-    this.isUsed = isUsed;
-    if (isUsed) this.semaphore.enter();
-    else this.semaphore.leave();
-  }
-
   private hold(grant: SlotGrant): Tenure {
     const tenure = new SlotTenure(this, grant, this.site.clock, this.fences);
     this.tenures.add(tenure);
@@ -115,10 +117,12 @@ export class SlotQueue extends KeyQueue {
   private served(place: Place, grant: SlotGrant): void {
     this.heads.delete(place);
     const tenure = this.hold(grant);
-    this.takeOut(place);
+    const { places, waiters, site } = this;
+    places.takeOut(place);
     // Its gate counted; now its slot does.
-    if (this.size > 1 && this.placeCount < this.wantedPlaces && !this.isHandedOn && this.site.holdings.take()) {
-      this.places.push(place);
+    const isWanted = places.size < Math.min(waiters.size - 1, site.config.waitersPerKey) && !this.isHandedOn;
+    if (isWanted && site.holdings.take()) {
+      places.push(place);
       place.again();
     } else {
       place.leave(nothing);

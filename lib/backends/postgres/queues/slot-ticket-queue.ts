@@ -19,11 +19,15 @@ export class SlotTicketQueue extends SlotQueue {
     super(site, shared.semaphore, shared.fences);
   }
 
-  /** SlotUser. Those who came before need a place before it has one. */
+  /** The answer to its trial. Those who came before need a place before it has one. */
   override refused(): void {
-    this.isRival = true;
-    this.shared.addRival();
-    super.refused();
+    this.shared.afterTrial(() => {
+      // Its caller has left meanwhile.
+      if (!this.trial) return;
+      if (!this.isRival) this.shared.addRival();
+      this.isRival = true;
+      super.refused();
+    });
   }
 
   /** PlaceHost. Without a connection, it cannot have what a ticket is. */
@@ -33,10 +37,10 @@ export class SlotTicketQueue extends SlotQueue {
     this.failed(place, new PoolExhaustedError(text, { server, isTransient: false }));
   }
 
-  protected override adjust(): void {
+  override adjust(): void {
     super.adjust();
-    if (this.size > 0) return;
-    if (this.isRival) this.shared.removeRival();
+    if (this.waiters.size > 0) return;
+    if (this.isRival) this.shared.rivals--;
     this.isRival = false;
     if (this.isUnused) this.unused(this);
   }

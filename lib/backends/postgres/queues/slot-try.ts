@@ -1,8 +1,8 @@
 import type { LockError } from '../../../common/errors.js';
 import type { SlotTrial } from '../semaphores/slot-trial.js';
 import type { SlotGrant, SlotUser } from '../semaphores/slot-user.js';
-import type { Trial } from './key-queue.js';
 import type { SlotQueue } from './slot-queue.js';
+import type { Trial } from './trial.js';
 
 /** A try of a queue for a slot. */
 export class SlotTry implements Trial, SlotUser {

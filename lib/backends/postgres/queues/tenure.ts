@@ -3,6 +3,7 @@ import type { Released } from '../../backend.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
 import type { Session } from '../sessions/session.js';
 import type { Place } from './place.js';
+import type { QueueSite } from './queue-site.js';
 
 /** Who gives a tenure to callers. */
 export interface TenureKeeper {
@@ -38,4 +39,14 @@ export class Tenure {
   get fence(): bigint {
     return this.turn === 0 ? this.first : this.first + BigInt(this.turn);
   }
+}
+
+/** Whether the next caller of this process may have it: a bounded number of turns, soon after the grant, on a session that certainly lives. */
+export function mayHandOn(
+  { turn, since, session }: Tenure,
+  { clock, config }: Pick<QueueSite, 'clock' | 'config'>,
+): boolean {
+  if (turn >= config.localTurns) return false;
+  const now = clock.now();
+  return now - since < config.localMs && session.provenUntil() - now >= config.sessionTimeoutMs / 2;
 }

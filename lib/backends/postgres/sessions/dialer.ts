@@ -10,7 +10,7 @@ import { applicationName, isOptional, settingsOf, startupOptions } from './setti
 import { applySettings } from './settings-later.js';
 import type { ClientSource } from './source.js';
 import { connectError, hasNoRoom, sqlStateOf, unavailable } from './sql-errors.js';
-import { isPooled, type Looked, probeAlone, probeLocks, probePooler } from './start-probe.js';
+import { checkOneServer, isPooled, type Looked, probeAlone, probeLocks, probePooler } from './start-probe.js';
 
 /** What the dialer needs of the client that it works for. */
 export interface DialerHost {
@@ -65,9 +65,10 @@ export class Dialer implements SessionDialer {
   connect(kind: SessionKind): Promise<Session> {
     return this.attempt(this.settings.connectTimeoutMs, async (attempt) => {
       const made = await this.open(kind, attempt);
+      const command = this.command?.session.isEnded === false ? this.command : undefined;
+      if (command) checkOneServer(command, made);
       if (isPooled(made)) {
-        const { command } = this;
-        const partner = command?.session.isEnded === false ? command : await this.open('command', attempt);
+        const partner = command ?? (await this.open('command', attempt));
         await probePooler(partner, made, this.#source.namesPooler);
       }
       await this.accept(made);

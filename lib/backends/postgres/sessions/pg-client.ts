@@ -6,7 +6,7 @@ export interface PgQuery {
   readonly text: string;
   readonly values: readonly unknown[];
   readonly rowMode: 'array';
-  readonly types: { getTypeParser(): (text: string) => string };
+  readonly types: { getTypeParser(oid?: number, format?: string): (text: string) => string };
   readonly callback: (error: unknown, result: { readonly rows: readonly (readonly (string | null)[])[] }) => void;
 }
 

@@ -63,6 +63,10 @@ export function statementError(error: unknown, server: string): LockError {
   return new ProtocolError(`Postgres at ${server} answered: ${text}`, { ...details, isTransient: false });
 }
 
+/** Prisma accepts any certificate where pg does not. */
+const CERTIFICATE_HINT =
+  '; give the certificate authority (ssl.ca, or sslrootcert), or trust any server (sslmode=no-verify)';
+
 export interface Circumstances {
   readonly server: string;
   /** The server has accepted this client before: that it does not now may come right again. */
@@ -79,10 +83,10 @@ export function connectError(error: unknown, { server, wasAccepted }: Circumstan
   const sqlState = sqlStateOf(error);
   const isAuth =
     sqlState?.startsWith('28') === true || /client password must be a string|password must be a string/i.test(text);
-  if (isAuth || /^(?:no such user|password authentication failed|Tenant or user not found)/i.test(text)) {
+  if (isAuth || /^no such user|authentication failed|^Tenant or user not found/i.test(text)) {
     return new AuthError(refused, `Postgres at ${server} refused the role or its password: ${text}${tlsHint(text)}`);
   }
-  if (sqlState === '3D000' || /^no such database/i.test(text)) {
+  if (sqlState === '3D000' || /^no such database|^database ".*" does not exist/i.test(text)) {
     return new ConfigError(`Postgres at ${server}: ${text}`, refused);
   }
   if (sqlState === '42501') return new ConfigError(`Postgres at ${server} denies a right: ${text}`, refused);
@@ -93,7 +97,10 @@ export function connectError(error: unknown, { server, wasAccepted }: Circumstan
     return new ConfigError(`Postgres at ${server}: ${text}; leave out ssl, or use sslmode=disable`, refused);
   }
   if (sqlState === undefined && (CERTIFICATE.test(codeOf(error)) || /certificate|SSL routines/i.test(text))) {
-    return new ConfigError(`the connection to Postgres at ${server} failed in TLS: ${text}`, refused);
+    return new ConfigError(
+      `the connection to Postgres at ${server} failed in TLS: ${text}${CERTIFICATE_HINT}`,
+      refused,
+    );
   }
   return new LockUnavailableError(`Postgres at ${server} is not available: ${text}`, details);
 }

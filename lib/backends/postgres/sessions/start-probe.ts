@@ -24,9 +24,8 @@ const ATTEMPTS = 5;
  */
 export async function probeLocks(a: Looked, b: Looked, entropy: Entropy, namesPooler: boolean): Promise<void> {
   checkOneServer(a, b);
-  const bytes = new Uint8Array(8);
-  entropy.fill(bytes);
-  const id = Buffer.from(bytes).readBigInt64BE();
+  checkApart(a, b, namesPooler);
+  const id = randomId(entropy);
   await inTransaction(b, namesPooler, async () => {
     await checkPids(a, b, namesPooler);
     await a.session.ask(`select pg_try_advisory_lock(${id})`);
@@ -45,11 +44,10 @@ export async function probeLocks(a: Looked, b: Looked, entropy: Entropy, namesPo
  * Whether a pooler keeps the sessions of two connections apart; the second one is the new one.
  * @throws ConfigError if it does not
  */
-export const probePooler = (
-  a: Pick<Looked, 'session'> & { look: Pick<Look, 'pid'> },
-  b: Looked,
-  namesPooler: boolean,
-): Promise<void> => inTransaction(b, namesPooler, () => checkPids(a, b, namesPooler));
+export async function probePooler(a: Looked, b: Looked, namesPooler: boolean): Promise<void> {
+  checkApart(a, b, namesPooler);
+  await inTransaction(b, namesPooler, () => checkPids(a, b, namesPooler));
+}
 
 /**
  * Without a second connection: the lock must at least be there. What is behind a pooler cannot be told.
@@ -63,9 +61,7 @@ export async function probeAlone(a: Looked, entropy: Entropy): Promise<void> {
       { server: session.server },
     );
   }
-  const bytes = new Uint8Array(8);
-  entropy.fill(bytes);
-  const id = Buffer.from(bytes).readBigInt64BE();
+  const id = randomId(entropy);
   await session.ask(`select pg_try_advisory_lock(${id})`);
   const [row] = await session.ask(
     `select count(*) from pg_locks where locktype = 'advisory' and granted and objsubid = 1 and pid = pg_backend_pid()
@@ -90,16 +86,15 @@ async function inTransaction(b: Looked, namesPooler: boolean, check: () => Promi
   }
 }
 
-async function checkPids(
-  a: { session: PgSession; look: Pick<Look, 'pid'> },
-  b: Looked,
-  namesPooler: boolean,
-): Promise<void> {
-  const pidOfA = await pidOf(a.session);
-  const pidOfB = await pidOf(b.session);
-  if (pidOfA === a.look.pid && pidOfB === b.look.pid && pidOfA !== pidOfB) return;
-  if (isPooled(b) || pidOfA !== a.look.pid || pidOfB !== b.look.pid) throw pooler(b.session.server, namesPooler);
-  throw stubs(b.look, b.session.server);
+/** Both are connected, so one session for two is shared. A pool of one would let the questions below wait for each other. */
+function checkApart(a: Looked, b: Looked, namesPooler: boolean): void {
+  if (a.look.pid !== b.look.pid) return;
+  throw isPooled(b) ? pooler(b.session.server, namesPooler) : stubs(b.look, b.session.server);
+}
+
+async function checkPids(a: Looked, b: Looked, namesPooler: boolean): Promise<void> {
+  const isSame = (await pidOf(a.session)) === a.look.pid && (await pidOf(b.session)) === b.look.pid;
+  if (!isSame) throw pooler(b.session.server, namesPooler);
 }
 
 async function pidOf(session: PgSession): Promise<number> {
@@ -117,16 +112,24 @@ async function unlock(a: Looked, id: bigint, namesPooler: boolean): Promise<void
   throw pooler(a.session.server, namesPooler);
 }
 
-/** Where a name leads to several servers, each has locks of its own. */
-function checkOneServer(a: Looked, b: Looked): void {
+function randomId(entropy: Entropy): bigint {
+  const bytes = new Uint8Array(8);
+  entropy.fill(bytes);
+  return Buffer.from(bytes).readBigInt64BE();
+}
+
+/**
+ * Where a name leads to several servers, each has locks of its own. It may also lead to a new one, whose time comes when the
+ * session with the old one ends.
+ * @throws LockUnavailableError
+ */
+export function checkOneServer(a: Looked, b: Looked): void {
   const { server } = a.session;
   const [one, other] = [a.look.systemIdentifier, b.look.systemIdentifier];
   if (one === undefined || other === undefined || one === other) return;
-  throw new ConfigError(
-    `${server} leads to different servers, each with locks of its own; the address of one is needed`,
-    {
-      server,
-    },
+  throw new LockUnavailableError(
+    `two connections to ${server} reached different servers, each with locks of its own; it must lead to one primary`,
+    { server },
   );
 }
 

@@ -1,0 +1,345 @@
+import { inspect } from 'node:util';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { Dialer } from '../../../../../lib/backends/postgres/sessions/dialer.js';
+import { recogniseSource } from '../../../../../lib/backends/postgres/sessions/source.js';
+import {
+  ConfigError,
+  type LockError,
+  LockUnavailableError,
+  PoolExhaustedError,
+  ShuttingDownError,
+} from '../../../../../lib/common/errors.js';
+import { FakeClock, FakeEntropy, settlePromises } from '../../../../support/fake-clock.js';
+import { serverError } from './scripted-client.js';
+import { ScriptedServer } from './scripted-server.js';
+
+/** Longer than attempts may take. */
+const T = 60_000;
+
+describe('a dialer of Postgres', () => {
+  let clock: FakeClock;
+  let server: ScriptedServer;
+  let dialer: Dialer;
+
+  beforeEach(() => {
+    clock = new FakeClock({ now: 1000 });
+    server = new ScriptedServer();
+    dialer = newDialer();
+  });
+
+  const newDialer = (): Dialer =>
+    new Dialer(
+      recogniseSource(server.pool),
+      { sessionTimeoutMs: T, connectTimeoutMs: 5000 },
+      { clock, entropy: new FakeEntropy() },
+    );
+
+  const failure = (promise: Promise<unknown>): Promise<LockError> =>
+    promise.then(
+      () => Promise.reject(new Error('it did not fail')),
+      (error: LockError) => error,
+    );
+
+  const startFails = async (): Promise<LockError> => {
+    const error = await failure(dialer.start());
+    expect(server.open).toEqual([]);
+    expect(server.locked).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
+    return error;
+  };
+
+  it('starts with two sessions, and keeps nothing locked', async () => {
+    const { command, wait } = await dialer.start();
+    expect([command.kind, command.pid, wait!.kind, wait!.pid]).toEqual(['command', 101, 'wait', 102]);
+    expect(command.backendStart).toBe('2026-01-01 00:00:00.000001+00');
+    expect(server.locked).toBe(0);
+    expect(server.open).toHaveLength(2);
+    expect(dialer.server).toBe('db:5432/app');
+    expect(dialer.facts).toMatchObject({ version: '16.4', systemIdentifier: '700', timeline: 1, isPooled: false });
+  });
+
+  it('asks for settings in the startup message, after those of the user, and for no time-out of pg', async () => {
+    await dialer.start();
+    const [{ connectionParameters: command }, { connectionParameters: wait }] = server.clients as never as [
+      { connectionParameters: Record<string, unknown> },
+      { connectionParameters: Record<string, unknown> },
+    ];
+    expect(command['options']).toContain('-c idle_session_timeout=60000 -c statement_timeout=0 -c lock_timeout=1000');
+    expect(wait['options']).toContain('-c lock_timeout=0 -c client_connection_check_interval=1000');
+    expect([command['query_timeout'], command['statement_timeout']]).toEqual([0, 0]);
+    expect(command['application_name']).toMatch(/^nestjs-dflockd:.*:\d+$/);
+  });
+
+  describe('refuses', () => {
+    it('a server that does not know idle_session_timeout', async () => {
+      server.refuses = () => serverError('42704', 'unrecognized configuration parameter "idle_session_timeout"');
+      const error = await startFails();
+      expect([error.name, error.message]).toEqual(['ConfigError', expect.stringContaining('Postgres 14 or later')]);
+      expect(server.connects).toBe(1);
+    });
+
+    it('an old server behind a pooler', async () => {
+      server.refuses = (_, count) =>
+        count === 1 ? serverError('08P01', 'unsupported startup parameter: options') : undefined;
+      server.versionNumber = 130_012;
+      server.version = '13.12';
+      expect((await startFails()).message).toContain('is 13.12');
+    });
+
+    it('a server that does not understand the questions', async () => {
+      server.answers = (text) =>
+        text.includes('pg_is_in_recovery') ? serverError('42883', 'unknown function') : undefined;
+      expect(await startFails()).toBeInstanceOf(ConfigError);
+    });
+
+    it.each<[string, (server: ScriptedServer) => void, string]>([
+      [
+        'CockroachDB',
+        (it) => Object.assign(it, { isStub: true, fullVersion: 'CockroachDB CCL v24.1 (PostgreSQL 13.0 compatible)' }),
+        'CockroachDB accepts advisory locks without doing anything',
+      ],
+      [
+        'PGlite',
+        (it) => Object.assign(it, { isShared: true, fullVersion: 'PostgreSQL 17.5 compiled by emcc (Emscripten)' }),
+        'PGlite has one session for all connections',
+      ],
+      ['a server that grants every lock', (it) => (it.isStub = true), 'granted the same advisory lock'],
+      ['something that shares one session', (it) => (it.isShared = true), 'shares one session'],
+    ])('%s', async (_name, change, text) => {
+      change(server);
+      const error = await startFails();
+      expect([error.name, error.message]).toEqual(['ConfigError', expect.stringContaining(text)]);
+    });
+
+    it('CockroachDB where there is room for one connection only', async () => {
+      server.refuses = (_, count) => (count === 2 ? serverError('53300', 'too many connections') : undefined);
+      server.showsNoLocks = true;
+      expect((await startFails()).message).toContain('does not keep locks');
+    });
+
+    it('a pooler whose sessions change between two statements', async () => {
+      server.isPooled = true;
+      let asked = 0;
+      server.answers = (text) => (text === 'select pg_backend_pid()' ? [[`${500 + asked++}`]] : undefined);
+      const error = await startFails();
+      expect([error.name, error.message]).toEqual(['ConfigError', expect.stringContaining('pool_mode=session')]);
+    });
+
+    it('a pooler that hands the lock to another session only then', async () => {
+      server.isPooled = true;
+      let asked = 0;
+      server.answers = (text) => (text.includes('pg_advisory_unlock') && asked++ === 0 ? [['f']] : undefined);
+      expect((await startFails()).message).toContain('pool_mode=session');
+    });
+
+    it('a pooler that allows no transaction', async () => {
+      server.isPooled = true;
+      server.answers = (text) =>
+        text === 'begin' ? serverError('08P01', 'transaction blocks not allowed in statement pooling mode') : undefined;
+      expect((await startFails()).message).toContain('pool_mode=session');
+    });
+
+    it('a server whose settings do not stay', async () => {
+      server.dropsOptions = true;
+      server.keepsNothing = true;
+      expect((await startFails()).message).toContain('does not keep the setting idle_session_timeout');
+    });
+
+    it('for a while a standby, and a name that leads to two servers', async () => {
+      server.isStandby = true;
+      expect(await startFails()).toMatchObject({
+        name: 'LockUnavailableError',
+        message: expect.stringContaining('standby'),
+      });
+      server.isStandby = false;
+      let asked = 0;
+      server.answers = (text) => (text.includes('pg_control_system') ? [[`${asked++}`, '1']] : undefined);
+      expect(await startFails()).toMatchObject({
+        name: 'LockUnavailableError',
+        message: expect.stringContaining('different servers'),
+      });
+      server.answers = undefined;
+      await dialer.start();
+    });
+
+    it('for a while a pooler with room for one connection only', async () => {
+      server.isPooled = true;
+      server.refuses = (_, count) => (count === 2 ? serverError('53300', 'too many connections') : undefined);
+      expect(await startFails()).toBeInstanceOf(LockUnavailableError);
+    });
+  });
+
+  it('sets what was lost on the way, and what a role has from 17 on', async () => {
+    server.dropsOptions = true;
+    server.versionNumber = 170_000;
+    server.settings = { transaction_timeout: '300' };
+    await dialer.start();
+    for (const client of server.clients) {
+      const set = client.sent.filter(({ text }) => text.startsWith('select set_config'));
+      expect(set).toHaveLength(1);
+      expect(set[0]!.values[0]).toEqual(expect.arrayContaining(['idle_session_timeout', 'jit', 'transaction_timeout']));
+    }
+  });
+
+  it('sets transaction_timeout alone where nothing else is missing', async () => {
+    server.versionNumber = 170_000;
+    server.settings = { transaction_timeout: '300' };
+    await dialer.start();
+    const set = server.clients[0]!.sent.find(({ text }) => text.startsWith('select set_config'));
+    expect(set!.values).toEqual([['transaction_timeout'], ['0']]);
+  });
+
+  it('sets nothing before it knows whose session it is', async () => {
+    server.dropsOptions = true;
+    await dialer.start();
+    const texts = server.clients[0]!.texts.map((text) => text.trim().split(/[\s(]/).slice(0, 2).join(' '));
+    expect(texts.indexOf('select set_config')).toBeGreaterThan(texts.indexOf('select pg_advisory_unlock'));
+  });
+
+  it.each(['in the startup message', 'later'])(
+    'does without a setting that the platform lacks, asked for %s',
+    async (when) => {
+      const error = (): Error =>
+        serverError('22023', 'invalid value for parameter "client_connection_check_interval": 1000');
+      if (when === 'later') {
+        server.dropsOptions = true;
+        server.answers = (text, { sent }) =>
+          text.startsWith('select set_config') &&
+          (sent.at(-1)!.values[0] as string[]).some((name) => /^client_conn/.test(name))
+            ? error()
+            : undefined;
+      } else {
+        server.refuses = (client) =>
+          String(client.connectionParameters.options).includes('client_connection_check') ? error() : undefined;
+      }
+      await dialer.start();
+      const tries = server.connects;
+      await dialer.connect('wait');
+      expect(server.connects).toBe(tries + 1);
+    },
+  );
+
+  it('gives up where a setting is refused that it needs', async () => {
+    server.refuses = () => serverError('22023', 'invalid value for parameter "idle_session_timeout": 1');
+    expect(await startFails()).toBeInstanceOf(ConfigError);
+    expect(server.connects).toBe(1);
+  });
+
+  it('compares later sessions with the command session where a pooler is between', async () => {
+    server.isPooled = true;
+    const { command } = await dialer.start();
+    expect(server.connects).toBe(2);
+    await dialer.connect('wait');
+    expect(server.connects).toBe(3);
+    command.end(new LockUnavailableError('over'));
+    await dialer.connect('command');
+    // With one that is then closed.
+    expect(server.connects).toBe(5);
+    expect(server.open).toHaveLength(3);
+    server.answers = (text) => (text === 'select pg_backend_pid()' ? [['1']] : undefined);
+    await expect(dialer.connect('wait')).rejects.toBeInstanceOf(ConfigError);
+    expect(server.open).toHaveLength(3);
+  });
+
+  it('says when the server is another one than before, and uses both at once never', async () => {
+    const details: string[] = [];
+    dialer.onDegraded((detail) => details.push(detail));
+    const { command } = await dialer.start();
+    await dialer.connect('wait');
+    server.systemIdentifier = '701';
+    const error = await failure(dialer.connect('wait'));
+    expect([error.isTransient, error.message]).toEqual([true, expect.stringContaining('different servers')]);
+    expect(details).toEqual([]);
+    command.end(new LockUnavailableError('over'));
+    await dialer.connect('command');
+    expect(details).toEqual([expect.stringContaining('another cluster')]);
+    await dialer.connect('wait');
+    expect(details).toHaveLength(1);
+  });
+
+  it('does without the identity of the server where the role may not ask for it', async () => {
+    server.answers = (text) =>
+      text.includes('pg_control_system') ? serverError('42501', 'permission denied') : undefined;
+    await dialer.start();
+    expect(dialer.facts).toMatchObject({ systemIdentifier: undefined, timeline: undefined });
+    await dialer.connect('wait');
+  });
+
+  it('has an error of its own for a wait session without room', async () => {
+    await dialer.start();
+    server.refuses = () => serverError('53300', 'sorry, too many clients already');
+    expect(await failure(dialer.connect('wait'))).toBeInstanceOf(PoolExhaustedError);
+    expect(await failure(dialer.connect('command'))).toMatchObject({ name: 'LockUnavailableError', isTransient: true });
+  });
+
+  describe('gives up', () => {
+    it.each<[string, () => void]>([
+      ['the server does not accept', () => (server.refuses = () => undefined)],
+      ['a question is not answered', () => (server.answers = () => 'silence')],
+      [
+        'the probe is not answered',
+        () => (server.answers = (text) => (text.includes('try_advisory') ? 'silence' : undefined)),
+      ],
+    ])('in time when %s', async (name, change) => {
+      change();
+      if (name.includes('accept')) server.refuses = (client) => void (client.connected = undefined);
+      const failed = failure(dialer.start());
+      await clock.advanceAsync(9_999);
+      expect(clock.pendingTimers).toBeGreaterThan(0);
+      await clock.advanceAsync(1);
+      expect(await failed).toMatchObject({
+        name: 'LockUnavailableError',
+        message: expect.stringContaining('no answer within 10000 ms'),
+      });
+      expect(server.open).toEqual([]);
+      expect(clock.pendingTimers).toBe(0);
+    });
+
+    it('when it is closed, and makes nothing any more', async () => {
+      const { command } = await dialer.start();
+      server.answers = () => 'silence';
+      const failed = failure(dialer.connect('wait'));
+      await settlePromises();
+      dialer.close();
+      expect(await failed).toBeInstanceOf(ShuttingDownError);
+      expect(await failure(dialer.connect('wait'))).toBeInstanceOf(ShuttingDownError);
+      expect(command.isEnded).toBe(false);
+      expect(server.open).toHaveLength(2);
+    });
+
+    it('when the server ends the session in between', async () => {
+      server.answers = (_text, client) => {
+        client.error('57P01', 'terminating connection');
+        return 'silence';
+      };
+      expect(await startFails()).toMatchObject({
+        name: 'LockUnavailableError',
+        message: expect.stringContaining('administrator'),
+      });
+    });
+  });
+
+  it('keeps the process alive for its first start only', async () => {
+    const kept: boolean[] = [];
+    const { setTimer } = clock;
+    clock.setTimer = (fn, delay, keepAlive = false) => {
+      kept.push(keepAlive);
+      return setTimer.call(clock, fn, delay, keepAlive);
+    };
+    server.isStandby = true;
+    await startFails();
+    expect(kept.filter(Boolean)).toHaveLength(1);
+    server.isStandby = false;
+    await dialer.start();
+    expect(kept.filter(Boolean)).toHaveLength(1);
+    for (const client of server.clients) expect(client.socket.filter((what) => /ref/.test(what)).at(-1)).toBe('unref');
+  });
+
+  it('shows nothing of the source', async () => {
+    await dialer.start();
+    const { pool } = server;
+    const [shown, hidden] = [{ depth: 9 }, { depth: 9, showHidden: true, customInspect: false }];
+    for (const options of [shown, hidden]) expect(inspect(dialer, options)).not.toContain(pool.options.password);
+    expect(JSON.stringify(dialer)).toBe('{"server":"db:5432/app"}');
+  });
+});
