@@ -49,7 +49,7 @@ export class PostgresBackend implements LockBackend<PostgresStats> {
       minLeaseMs: 1,
       waitUnitMs: 1,
       maxKeyBytes: MAX_KEY_BYTES,
-      keepAfterRelease: false,
+      keepAfterRelease: config.keep !== undefined,
     } satisfies Capabilities);
   }
 
