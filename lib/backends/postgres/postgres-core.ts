@@ -16,7 +16,7 @@ import { Leases } from './leases.js';
 import type { BackendConfig } from './options.js';
 import { PostgresGrant } from './postgres-grant.js';
 import type { PostgresSite } from './postgres-site.js';
-import type { PostgresStats } from './postgres-stats.js';
+import { type PostgresStats, statsOf } from './postgres-stats.js';
 import { Holdings } from './queues/holdings.js';
 import type { KeyQueue } from './queues/key-queue.js';
 import { KeyQueues } from './queues/key-queues.js';
@@ -203,35 +203,7 @@ export class PostgresCore implements PostgresSite {
   }
 
   stats(): PostgresStats {
-    const { commands, waitSessions, holdings, facts } = this;
-    let [queues, waiters, places, polling] = [0, 0, 0, 0];
-    for (const queue of this.queues()) {
-      const { counts } = queue;
-      if (counts.waiters > 0) queues++;
-      waiters += counts.waiters;
-      places += counts.places;
-      if (queue.state === 'polling') polling++;
-    }
-    const { statements, ops, repairs } = commands.counts;
-    const { cancels, confirms } = waitSessions.counts;
-    return {
-      server: this.server,
-      version: facts?.version ?? '',
-      timeline: facts?.timeline,
-      maxConnections: facts?.maxConnections ?? 0,
-      connections: waitSessions.open + (commands.session ? 1 : 0),
-      held: holdings.count,
-      maxHeld: holdings.limit,
-      queues,
-      waiters,
-      places,
-      polling,
-      statements,
-      ops,
-      confirms,
-      cancels,
-      repairs,
-    };
+    return statsOf(this, this.facts, this.queues());
   }
 
   get kept(): KeptHolds | undefined {

@@ -1,3 +1,7 @@
+import type { KeyQueue } from './queues/key-queue.js';
+import type { QueueSite } from './queues/queue-site.js';
+import type { ServerFacts } from './sessions/session.js';
+
 /** What `stats()` tells of the server, and of this process since its start. */
 export interface PostgresStats {
   /** `host:port/database` */
@@ -32,4 +36,38 @@ export interface PostgresStats {
   readonly cancels: number;
   /** Statements that failed and whose locks were given back. */
   readonly repairs: number;
+}
+
+export function statsOf(
+  { server, commands, waitSessions, holdings }: QueueSite,
+  facts: ServerFacts | undefined,
+  all: readonly KeyQueue[],
+): PostgresStats {
+  let [queues, waiters, places, polling] = [0, 0, 0, 0];
+  for (const { counts, state } of all) {
+    if (counts.waiters > 0) queues++;
+    waiters += counts.waiters;
+    places += counts.places;
+    if (state === 'polling') polling++;
+  }
+  const { statements, ops, repairs } = commands.counts;
+  const { cancels, confirms } = waitSessions.counts;
+  return {
+    server,
+    version: facts?.version ?? '',
+    timeline: facts?.timeline,
+    maxConnections: facts?.maxConnections ?? 0,
+    connections: waitSessions.open + (commands.session ? 1 : 0),
+    held: holdings.count,
+    maxHeld: holdings.limit,
+    queues,
+    waiters,
+    places,
+    polling,
+    statements,
+    ops,
+    confirms,
+    cancels,
+    repairs,
+  };
 }

@@ -134,8 +134,7 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
   owned(place: Place, fence: bigint): void {
     const now = this.site.clock.now();
     const queue = this.queue!;
-    queue.rivals--;
-    queue.adjust();
+    queue.removeRival();
     this.granted(new Tenure(this, this.placeId, place.session, queue.rising(fence), now, now, place));
   }
 
@@ -163,8 +162,7 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
   /** It does not wait for a place any more. */
   private leaveServer(): void {
     this.site.holdings.give();
-    this.queue!.rivals--;
-    this.queue!.adjust();
+    this.queue!.removeRival();
   }
 
   private refuse(error: LockError): void {

@@ -2,11 +2,10 @@ import type { Alarm } from '../../../common/alarms.js';
 import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { LockKind, Released } from '../../backend.js';
-import { LocalWaiters } from '../../queues/local-waiters.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
 import { deadlineError } from './deadline-error.js';
-import type { Place, PlaceHost } from './place.js';
-import { Places } from './places.js';
+import type { Place } from './place.js';
+import { QueueCallers } from './queue-callers.js';
 import { QueuePauses } from './queue-pauses.js';
 import type { QueueSite } from './queue-site.js';
 import type { QueueState } from './queue-state.js';
@@ -20,35 +19,23 @@ const nothing = (): void => undefined;
  * The callers of this process that wait for one key, first in, first out. Its first caller tries on the command connection. If the try is
  * refused, the queue takes a place in the server's queue: a grant, whatever brings it, goes to the caller at the head.
  */
-export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
+export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeeper {
   due: Ms = Infinity;
   slot = -1;
   state: QueueState = 'idle';
-  protected readonly waiters = new LocalWaiters<QueueWaiter>();
-  protected readonly places: Places;
-  protected trial: Trial | undefined = undefined;
   /** A try would be refused: a place is needed. */
   protected isTaken = false;
   /** It was taken once since somebody waits. */
   private wasTaken = false;
   /** Made when it is first needed. */
   private pauses: QueuePauses | undefined = undefined;
-  /** Tickets: callers of this process that wait for the same, each with a place of its own. */
-  rivals = 0;
-  private late: (() => void)[] | undefined = undefined;
 
   constructor(
-    protected readonly site: QueueSite,
+    site: QueueSite,
     readonly kind: LockKind,
-    /** What places wait for. */
-    readonly placeId: AdvisoryId,
+    placeId: AdvisoryId,
   ) {
-    this.places = new Places(this, site);
-  }
-
-  /** How many callers wait, and how many places of them are in the server's queue or on their way there. */
-  get counts(): { readonly waiters: number; readonly places: number } {
-    return { waiters: this.waiters.size, places: this.places.size };
+    super(site, placeId);
   }
 
   /** Nobody waits, and nothing is held: nothing would be lost with it. */
@@ -58,9 +45,6 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
   protected abstract get isHandedOn(): boolean;
 
   protected abstract newTrial(): Trial;
-
-  /** PlaceHost. To be taken from the list by `takeOut`; `won` gets what comes of it. */
-  abstract owned(place: Place, fence: bigint): void;
 
   /** Frees it on the server, and then adjusts. */
   protected abstract giveBack(tenure: Tenure, done: (outcome: Released) => void): void;
@@ -114,18 +98,6 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
     this.adjust();
   }
 
-  /** A ticket waits from now on. Those who came before need a place before it has one. */
-  addRival(): void {
-    this.rivals++;
-    this.decide();
-  }
-
-  /** Calls back once no try is under way, and those who wait for its answer have their places. */
-  afterTrial(callback: () => void): void {
-    if (this.trial) (this.late ??= []).push(callback);
-    else callback();
-  }
-
   /** The command session has ended, and with it what it had. */
   down(): void {
     this.isTaken = false;
@@ -154,11 +126,6 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
   }
 
   /** PlaceHost */
-  asked(): void {
-    this.waiters.announce(this.places.size);
-  }
-
-  /** PlaceHost */
   denied(place: Place): void {
     this.places.remove(place);
     if (this.places.size > 0) return;
@@ -176,9 +143,6 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
     this.places.remove(place);
     this.onError(error);
   }
-
-  /** PlaceHost */
-  abstract lost(place: Place, error: LockError): void;
 
   /**
    * A caller of this process gets it: the one at the head.
@@ -214,18 +178,9 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
     this.onError(error);
   }
 
-  /** Decides what is to be done for the callers that wait. Every event ends here. */
-  adjust(): void {
-    this.decide();
-    const { late } = this;
-    if (!late || this.trial) return;
-    this.late = undefined;
-    for (const callback of late) this.afterTrial(callback);
-  }
-
-  private decide(): void {
+  protected decide(): void {
     const { site, waiters, places } = this;
-    places.trim(waiters.size);
+    if (places.size > waiters.size) places.trim(waiters.size, (place) => this.unhead(place));
     if (waiters.size === 0) return this.rest();
     if (this.trial) return;
     if (this.isHandedOn) {
@@ -242,18 +197,14 @@ export abstract class KeyQueue implements Alarm, PlaceHost, TenureKeeper {
     }
   }
 
-  /** Those at the head that do not wait have their answer. The next one does wait. */
-  private answerTries(answer: (waiter: QueueWaiter) => void): void {
-    for (let { head } = this.waiters; head; head = this.waiters.head) {
-      if (!head.isTry) return head.waits();
-      this.waiters.remove(head);
-      answer(head);
-    }
+  /** A place is given up: what was begun because its session has the lock has to stop. */
+  protected unhead(_place: Place): void {
+    // For most there is nothing.
   }
 
   private openPlaces(): void {
     const { site, places, waiters } = this;
-    while (places.size < Math.min(waiters.size, site.config.waitersPerKey)) {
+    while (places.size < this.wantedPlaces) {
       const { size } = places;
       if (!places.open()) {
         if (size === 0) this.onError(site.holdings.error(waiters.head!.key, site.server));

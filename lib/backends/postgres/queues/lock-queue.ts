@@ -78,7 +78,7 @@ export class LockQueue extends KeyQueue {
       // A try for the next caller goes with it: it does not overtake those that wait elsewhere.
       return this.adjust();
     }
-    if (places.size < Math.min(this.waiters.size, site.config.waitersPerKey)) {
+    if (places.size < this.wantedPlaces) {
       // Counts as released when it is sent: either the server executes it, or the session ends and frees the lock.
       places.push(place);
       this.isTaken = true;

@@ -41,8 +41,6 @@ export interface PlaceHost {
   failed(place: Place, error: LockError): void;
   /** Over: its session has ended, and the lock is lost. */
   lost(place: Place, error: LockError): void;
-  /** It is cancelled although its session has the lock. */
-  dropped?(place: Place): void;
 }
 
 /** A place in the server's queue, on a session of its own. It belongs to the key, not to a waiter. */
@@ -103,12 +101,12 @@ export class Place implements WaitUser {
     });
   }
 
-  /** It is no longer needed, and does not own. */
+  /** It is no longer needed. */
   cancel(): void {
     const { state, wait } = this;
+    this.unlisten();
     this.to('end');
     if (state === 'fetching') return this.stopFetching?.();
-    if (state === 'owning') this.host.dropped?.(this);
     this.stopWaitingOut();
     this.unlisten();
     if (state === 'waiting') wait!.cancel(() => this.freeSession());

@@ -28,11 +28,12 @@ export class Places {
     this.list.push(place);
   }
 
-  /** Cancels the youngest ones. */
-  trim(size: number): void {
+  /** Gives up the youngest ones. @param leaving called before each is cancelled */
+  trim(size: number, leaving: (place: Place) => void): void {
     while (this.list.length > size) {
       const place = this.list.pop()!;
       this.site.holdings.give();
+      leaving(place);
       place.cancel();
     }
   }

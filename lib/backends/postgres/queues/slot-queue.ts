@@ -50,7 +50,7 @@ export class SlotQueue extends KeyQueue {
 
   /** PlaceHost */
   lost(place: Place, error: LockError): void {
-    this.dropped(place);
+    this.unhead(place);
     this.failed(place, error);
   }
 
@@ -58,12 +58,6 @@ export class SlotQueue extends KeyQueue {
   override down(): void {
     for (const tenure of [...this.tenures]) if (tenure.session.isEnded) this.forget(tenure);
     super.down();
-  }
-
-  /** PlaceHost: it is cancelled although its session has the gate. */
-  dropped(place: Place): void {
-    this.heads.get(place)?.stop();
-    this.heads.delete(place);
   }
 
   override adjust(): void {
@@ -105,6 +99,11 @@ export class SlotQueue extends KeyQueue {
     if (!this.tenures.delete(tenure)) return;
     this.isTaken = false;
     this.site.holdings.give();
+  }
+
+  protected override unhead(place: Place): void {
+    this.heads.get(place)?.stop();
+    this.heads.delete(place);
   }
 
   private hold(grant: SlotGrant): Tenure {

@@ -40,7 +40,7 @@ export class SlotTicketQueue extends SlotQueue {
   override adjust(): void {
     super.adjust();
     if (this.waiters.size > 0) return;
-    if (this.isRival) this.shared.rivals--;
+    if (this.isRival) this.shared.removeRival();
     this.isRival = false;
     if (this.isUnused) this.unused(this);
   }
