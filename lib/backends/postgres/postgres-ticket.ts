@@ -3,6 +3,7 @@ import { AcquireTimeoutError, type LockError, LockUnavailableError } from '../..
 import type { Ms } from '../../common/system.js';
 import type { AcquireRequest, Pending, Released, Waiter } from '../backend.js';
 import type { AdvisoryId } from './ids/lock-id.js';
+import type { KeptHolds } from './keep/kept-holds.js';
 import type { PostgresSite } from './postgres-site.js';
 import { exhausted } from './queues/deadline-error.js';
 import type { LockQueue } from './queues/lock-queue.js';
@@ -49,6 +50,11 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
   /** PlaceHost */
   get placeId(): AdvisoryId {
     return this.queue!.placeId;
+  }
+
+  /** PlaceHost */
+  get kept(): KeptHolds | undefined {
+    return this.site.kept;
   }
 
   start(queue: LockQueue): void {

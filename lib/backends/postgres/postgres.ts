@@ -50,7 +50,7 @@ export class PostgresBackend implements LockBackend<PostgresStats> {
       maxStallMs: config.sessionTimeoutMs,
       waitUnitMs: 1,
       maxKeyBytes: MAX_KEY_BYTES,
-      keepAfterRelease: false,
+      keepAfterRelease: config.keep !== undefined,
     } satisfies Capabilities);
   }
 
