@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import { OPS, STATEMENTS } from '../../../lib/backends/postgres/commands/statements.js';
-import { describePostgresVersions } from '../../support/postgres/describe-postgres.js';
+import { ALL_OF_POSTGRES, describePostgresVersions } from '../../support/postgres/describe-postgres.js';
 import { PostgresServer } from '../../support/postgres/server.js';
 import { until } from '../../support/until.js';
 import { ask, cancel, Connections, lock, reset, unlock, unlockAndLock } from './support/connections.js';
@@ -242,7 +242,7 @@ describePostgresVersions('the commands of Postgres', (version) => {
 
   it('cancel a wait: nothing stays taken, the session is used again, and no statement of others is hit (trap 6)', async () => {
     const wait = (await us.take())!;
-    for (let round = 0; round < 60; round++) {
+    for (let round = 0; round < (ALL_OF_POSTGRES ? 1000 : 60); round++) {
       const id = BigInt(round + 1);
       await rival.query('select pg_advisory_lock($1)', [id]);
       let isGranted = false;
@@ -288,6 +288,18 @@ describePostgresVersions('the commands of Postgres', (version) => {
     await rival.query('notify dflff');
     await ask(wait.session, 'select 1');
     expect(heard).toEqual(['heard']);
+  });
+
+  it('a session that nobody uses is closed after idleCloseMs, and there is another one for the next caller', async () => {
+    const idle = await Connections.to(server.url, { idleCloseMs: 20 });
+    await idle.try(1n);
+    const { pid } = idle.commands.session!;
+    await idle.unlock(1n);
+    const isThere = async (): Promise<boolean> =>
+      (await server.query('select from pg_stat_activity where pid = $1', [pid])).length > 0;
+    await until(async () => !(await isThere()), 'the end of the idle session');
+    await expect(idle.try(1n)).resolves.toMatchObject({ session: { kind: 'command' } });
+    await idle.close();
   });
 
   it('a session that is declared lost is ended on the server as soon as there is another one', async () => {

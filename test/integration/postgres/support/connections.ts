@@ -28,9 +28,12 @@ export class Connections {
     waits.onDegraded((detail) => this.events.push(detail));
   }
 
-  static async to(url: string, { sessionTimeoutMs = 10_000, maxWaitConnections = 5 } = {}): Promise<Connections> {
+  static async to(
+    url: string,
+    { sessionTimeoutMs = 10_000, maxWaitConnections = 5, idleCloseMs = 0 } = {},
+  ): Promise<Connections> {
     const host = { clock: systemClock, entropy: systemEntropy };
-    const settings = { ...SETTINGS, sessionTimeoutMs, maxWaitConnections };
+    const settings = { ...SETTINGS, sessionTimeoutMs, maxWaitConnections, idleCloseMs };
     const dialer = new Dialer(recogniseSource(url), settings, host);
     const commands = new CommandConnection(dialer, host, settings);
     const connections = new Connections(commands, new WaitConnections(dialer, commands, systemClock, settings));
