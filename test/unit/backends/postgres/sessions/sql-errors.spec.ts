@@ -92,7 +92,7 @@ describe('an error of Postgres', () => {
 
   it('tells why a session has ended', () => {
     const said = (error: unknown): string => endedError(error, 'db:5432/app').message;
-    expect(said(serverError('57P01', 'Verbindung wird abgebrochen'))).toContain('by an administrator');
+    expect(said(serverError('57P01', 'Verbindung wird abgebrochen'))).toContain('an administrator ended it');
     expect(said(serverError('57P05', 'x'))).toContain('silent for sessionTimeoutMs');
     expect(said(new Error('read ECONNRESET'))).toContain('read ECONNRESET');
   });
