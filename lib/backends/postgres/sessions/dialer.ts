@@ -136,7 +136,6 @@ export class Dialer implements SessionDialer {
         await attempt.connect(client);
         return client;
       } catch (error) {
-        if (error === attempt.failure) throw error;
         if (this.adapts(error)) continue;
         throw this.typed(error, kind);
       }
