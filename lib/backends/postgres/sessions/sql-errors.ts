@@ -139,8 +139,6 @@ const codeOf = (error: unknown): string => {
 /** A copy with nothing but text and code: errors may hold what was given to the library, connection strings too. */
 function causeOf(error: unknown, text: string): Error {
   const cause = new Error(text);
-  const { name } = (error ?? {}) as { name?: unknown };
-  if (typeof name === 'string') cause.name = name;
   const code = codeOf(error);
   return code === '' ? cause : Object.assign(cause, { code });
 }

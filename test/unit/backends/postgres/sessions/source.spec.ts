@@ -1,6 +1,8 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
+import { drizzle } from 'drizzle-orm/node-postgres';
 import knex from 'knex';
+import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import postgres from 'postgres';
 import { DataSource } from 'typeorm';
@@ -118,6 +120,35 @@ describe('the source of a Postgres backend', () => {
       expect(refusal(() => source.newClient()).message).toMatch(/not a URL; encode special characters/);
     });
 
+    it.each([
+      [
+        'MySQL://x',
+        'postgresBackend must begin with postgres:// or postgresql://; it begins with mysql://; for anything',
+      ],
+      ['db:5432', 'must begin with postgres:// or postgresql://; for anything'],
+      ['x postgres://db', 'must begin with postgres:// or postgresql://; for anything'],
+      ['Prisma://x', 'begins with prisma://, an address of'],
+    ])('but not %j, and says what it begins with', (text, expected) => {
+      expect(refusal(() => recogniseSource(text)).message).toContain(expected);
+    });
+
+    it('in capitals, and with a question mark that nothing follows', async () => {
+      expect((await clientOf('POSTGRES://db/app')).host).toBe('db');
+      expect((await clientOf('postgres://db/app?')).host).toBe('db');
+      expect((await clientOf('postgres://?host=db')).host).toBe('db');
+      refusal(() => recogniseSource('postgres:///?host='));
+      expect(recogniseSource('postgres://db/app').namesPooler).toBe(false);
+      expect(recogniseSource('postgres://db/app?pgbouncer=true1').namesPooler).toBe(false);
+    });
+
+    it('with each parameter for the connection', async () => {
+      const kept =
+        'host=a&port=1&user=b&password=c&db=d&encoding=e&options=f&ssl=g&sslmode=h&sslcert=i&sslkey=j&sslrootcert=k' +
+        '&sslnegotiation=l&uselibpqcompat=m';
+      const { connectionString } = await configOf(`postgres://db/app?x=1&${kept}&hosts=2`);
+      expect(connectionString).toBe(`postgres://db/app?${kept}`);
+    });
+
     it('but not one that names a file that is not there', async () => {
       const source = recogniseSource('postgres://locker:hunter2@db/app?sslrootcert=/nowhere/ca.pem');
       await source.load();
@@ -148,6 +179,55 @@ describe('the source of a Postgres backend', () => {
         connectionTimeoutMillis: 1,
       };
       expect(await configOf({ ...kept, ...dropped })).toEqual({ ...kept, ...KEEPALIVE });
+    });
+
+    it('with every name that pg and its Pool know', async () => {
+      const names = [
+        'allowExitOnIdle', 'application_name', 'binary', 'client_encoding', 'Client', 'connectionTimeoutMillis',
+        'fallback_application_name', 'idleTimeoutMillis', 'idle_in_transaction_session_timeout', 'keepAlive',
+        'keepAliveInitialDelayMillis', 'lock_timeout', 'log', 'max', 'maxLifetimeSeconds', 'maxUses', 'min', 'onConnect',
+        'pipeline', 'poolSize', 'Promise', 'query_timeout', 'replication', 'statement_timeout', 'types', 'verify',
+      ]; // prettier-ignore
+      const ignored = Object.fromEntries(names.map((name) => [name, 1]));
+      const used = { enableChannelBinding: true, sslnegotiation: 'direct', scramMaxIterations: 1, port: '5433' };
+      expect(await configOf({ host: 'db', ...ignored, ...used })).toEqual({ host: 'db', ...used, ...KEEPALIVE });
+    });
+
+    it.each([1, 65_535, '1', undefined])('with the port %j', (port) => {
+      expect(recogniseSource({ host: 'db', port })).toBeDefined();
+    });
+
+    it.each([0, 65_536, -1, '', 'x'])('but not with the port %j', (port) => {
+      expect(refusal(() => recogniseSource({ host: 'db', port })).message).toContain('a number between 1 and 65535');
+    });
+
+    it.each([
+      ['username', 'user'],
+      ['url', 'connectionString'],
+      ['uri', 'connectionString'],
+      ['dbname', 'database'],
+      ['hostname', 'host'],
+    ])('but not with %s, which is %s', (name, instead) => {
+      const { message } = refusal(() => recogniseSource({ [name]: SECRET }));
+      expect(message).toBe(`postgresBackend: the configuration has an unknown name, "${name}"; pg calls it ${instead}`);
+    });
+
+    it('without a prototype too', () => {
+      expect(recogniseSource(Object.assign(Object.create(null) as object, { host: 'db' }))).toBeDefined();
+    });
+
+    it('whose time-outs, replication and binary format the process may not decide', async () => {
+      const client = await clientOf({ host: 'db' });
+      const { connectionParameters: parameters } = client;
+      expect(parameters).toMatchObject({
+        query_timeout: 0,
+        statement_timeout: 0,
+        lock_timeout: 0,
+        host: 'db',
+        port: 5432,
+      });
+      expect(parameters['idle_in_transaction_session_timeout']).toBe(0);
+      expect([parameters['replication'], (client as never as { binary: unknown }).binary]).toEqual([undefined, false]);
     });
 
     it('as it was when it was given', async () => {
@@ -204,7 +284,40 @@ describe('the source of a Postgres backend', () => {
     });
   });
 
+  it('says what it expects', () => {
+    expect(refusal(() => recogniseSource(5)).message).toBe(
+      'postgresBackend: expected a connection string, a configuration for pg or a Pool of pg, got number',
+    );
+  });
+
+  it('is no pool by half', () => {
+    const whole = { options: {}, totalCount: 0, connect: () => undefined };
+    for (const half of [{ options: null }, { options: 1 }, { totalCount: undefined }, { connect: 1 }]) {
+      expect(refusal(() => recogniseSource({ ...whole, ...half })).message).toContain('unknown name');
+    }
+  });
+
   it.each<[string, () => unknown, RegExp]>([
+    [
+      'Kysely',
+      () => new Kysely({ dialect: new PostgresDialect({ pool: new pg.Pool() }) }),
+      /of Kysely; give the Pool of its/,
+    ],
+    ['Drizzle', () => drizzle(new pg.Pool()), /of Drizzle; give its Pool: db.\$client/],
+    ['MikroORM', () => ({ getConnection: () => 0, transactional: () => 0 }), /of MikroORM; give the connection string/],
+    ['pg-promise', () => Object.assign(() => 0, { $pool: {}, $cn: {} }), /of pg-promise; give its Pool: db.\$pool/],
+    [
+      'a proxy that throws',
+      () =>
+        new Proxy(new Map(), {
+          get: (target, name) => {
+            if (name === 'then') return undefined;
+            if (name === 'options' || name === 'connect' || name === 'totalCount') return undefined;
+            throw new Error(`${target.size}`);
+          },
+        }),
+      /got a Map/,
+    ],
     ['a variable that is not set', () => undefined, /got undefined; is an environment variable not set/],
     ['null', () => null, /got null/],
     ['a number', () => 5432, /got number/],

@@ -24,6 +24,9 @@ describe('an error of Postgres', () => {
     [serverError('55P03', 'canceling statement due to lock timeout'), 'LockUnavailableError', true, 'lock timeout'],
     [serverError('53200', 'out of shared memory'), 'LockUnavailableError', true, 'max_locks_per_transaction'],
     [serverError('42P01', 'relation "x" does not exist'), 'LockUnavailableError', true, 'relation "x"'],
+    [serverError('54000', 'limit exceeded'), 'ProtocolError', false, 'limit exceeded'],
+    [serverError('58P01', 'no such file'), 'LockUnavailableError', true, 'no such file'],
+    [serverError('53400', 'limit'), 'LockUnavailableError', true, 'limit'],
     [serverError('40001', 'could not serialize'), 'LockUnavailableError', true, 'serialize'],
     [serverError('40P01', 'deadlock detected'), 'ProtocolError', false, 'deadlock'],
     [serverError('42883', 'function f() does not exist'), 'ProtocolError', false, 'answered: function f()'],
@@ -47,6 +50,11 @@ describe('an error of Postgres', () => {
     [serverError('08P01', 'no such user: x'), 'AuthError', 'no such user'],
     [serverError('3D000', 'database "x" does not exist'), 'ConfigError', 'database "x" does not exist'],
     [serverError('08P01', 'no such database: x'), 'ConfigError', 'no such database'],
+    [serverError('08P01', 'database "nowhere" does not exist'), 'ConfigError', 'does not exist'],
+    [serverError('3D000', 'Datenbank »x« existiert nicht'), 'ConfigError', 'existiert nicht'],
+    [serverError('08P01', '"trust" authentication failed'), 'AuthError', 'authentication failed'],
+    [new Error('unable to verify the first certificate'), 'ConfigError', 'failed in TLS'],
+    [nodeError('UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'no'), 'ConfigError', 'failed in TLS'],
     [serverError('42501', 'permission denied for database "x"'), 'ConfigError', 'denies a right'],
     [serverError('42704', 'unrecognized configuration parameter "x"'), 'ConfigError', 'does not take the settings'],
     [new Error('The server does not support SSL connections'), 'ConfigError', 'sslmode=disable'],
@@ -94,7 +102,23 @@ describe('an error of Postgres', () => {
     const said = (error: unknown): string => endedError(error, 'db:5432/app').message;
     expect(said(serverError('57P01', 'Verbindung wird abgebrochen'))).toContain('an administrator ended it');
     expect(said(serverError('57P05', 'x'))).toContain('silent for sessionTimeoutMs');
-    expect(said(new Error('read ECONNRESET'))).toContain('read ECONNRESET');
+    expect(said(new Error('read ECONNRESET'))).toBe(
+      'the session on Postgres at db:5432/app has ended: read ECONNRESET',
+    );
+    expect(said(serverError('57P02', 'x'))).toContain('crashed');
+    expect(said(serverError('57P03', 'x'))).toContain('is not ready');
+    expect(said(serverError('57P04', 'x'))).toContain('was dropped');
+    expect(said(serverError('25P03', 'x'))).toContain('in a transaction');
+    expect(said(serverError('25P04', 'x'))).toContain('transaction_timeout');
+    expect(endedError(new Error('x'), 'db:5432/app').server).toBe('db:5432/app');
+  });
+
+  it('keeps what the server said as its cause, with the code', () => {
+    const { cause } = endedError(serverError('57P01', 'terminating'), 'db') as { cause: Error & { code: string } };
+    expect([cause.message, cause.code]).toEqual(['terminating', '57P01']);
+    const plain = endedError(new Error('x'), 'db').cause as Error;
+    expect([plain.message, Object.keys(plain)]).toEqual(['x', []]);
+    expect((endedError({ code: 5 }, 'db').cause as Error).message).toBe('an object');
   });
 
   it('ends the session, or leaves it', () => {
@@ -113,7 +137,7 @@ describe('an error of Postgres', () => {
       'XX000',
     ];
     expect(ends.filter((code) => !endsSession(code))).toEqual([]);
-    expect(['57014', '55P03', '53200', '42501', '40P01'].filter(endsSession)).toEqual([]);
+    expect(['57014', '55P03', '53200', '42501', '40P01', '53300', 'XX001', '10800'].filter(endsSession)).toEqual([]);
   });
 
   it('has the SQLSTATE of the server, not a code of Node', () => {
@@ -140,6 +164,9 @@ describe('an error of Postgres', () => {
   });
 
   it('is cut where it is long', () => {
-    expect(endedError(new Error('x'.repeat(5000)), 'db').message.length).toBeLessThan(300);
+    const { message } = endedError(new Error(`${'x'.repeat(5000)}`), 'db');
+    expect(message).toMatch(/: x{200}…$/);
+    expect(endedError(new Error(` ${'x'.repeat(200)}\n\n`), 'db').message).toMatch(/: x{200}$/);
+    expect(endedError(new Error('a\r\n\nb'), 'db').message).toMatch(/: a b$/);
   });
 });
