@@ -6,7 +6,7 @@ import { type Certificate, selfSigned } from '../../../support/certificates.js';
 import { folderFor } from '../../../support/postgres/data-folder.js';
 import { describePostgres } from '../../../support/postgres/describe-postgres.js';
 import { PostgresServer } from '../../../support/postgres/server.js';
-import { dialers, failure, valueOf } from './support.js';
+import { dialers, failure, heldSockets, valueOf } from './support.js';
 
 describePostgres('a session over TLS', () => {
   const dialerTo = dialers();
@@ -54,6 +54,16 @@ describePostgres('a session over TLS', () => {
       const used = 'select ssl from pg_stat_ssl where pid = pg_backend_pid()';
       expect([await valueOf(command, used), await valueOf(wait!, used)]).toEqual(['t', 't']);
     }
+  });
+
+  it('keeps the process alive only while somebody waits for it', async () => {
+    const before = heldSockets();
+    const { command } = await dialerTo(config({ ssl: { ca: own.cert }, user: 'open' })).start();
+    expect(heldSockets()).toBe(before);
+    command.hold(true);
+    expect(heldSockets()).toBeGreaterThan(before);
+    command.hold(false);
+    expect(heldSockets()).toBe(before);
   });
 
   it.each<[string, () => object, string, string]>([
