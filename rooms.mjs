@@ -56,15 +56,15 @@ export const ROOMS = {
   'backends/postgres/ids': room('common backends', 'node:crypto'),
   'backends/postgres/sessions': room('common', 'node:os pg'),
   'backends/postgres/commands': room('common backends backends/postgres/ids backends/postgres/sessions'),
-  'backends/postgres/keep': room('common backends/postgres/ids backends/postgres/sessions'),
+  'backends/postgres/keep': room('common backends/postgres/ids backends/postgres/sessions backends/postgres/commands'),
   'backends/postgres/semaphores': room(
     'common backends backends/postgres/ids backends/postgres/sessions backends/postgres/commands',
   ),
   'backends/postgres/queues': room(
-    'common backends backends/queues backends/postgres/ids backends/postgres/sessions backends/postgres/commands backends/postgres/semaphores',
+    'common backends backends/queues backends/postgres/ids backends/postgres/sessions backends/postgres/commands backends/postgres/keep backends/postgres/semaphores',
   ),
   'backends/postgres': room(
-    'common backends backends/postgres/ids backends/postgres/sessions backends/postgres/commands backends/postgres/queues',
+    'common backends backends/postgres/ids backends/postgres/sessions backends/postgres/commands backends/postgres/keep backends/postgres/queues',
   ),
   'backends/redis/scripts': room('common backends', 'node:crypto'),
   'backends/redis/drivers': room('common backends/redis/scripts'),

@@ -1,6 +1,7 @@
 import { checkNames, checkNumber, checkObject, wrong } from '../../common/option-checks.js';
 import type { Ms } from '../../common/system.js';
 import { checkLockIds, type LockIds } from './ids/lock-id-option.js';
+import { checkKeep, type TableName } from './keep/table-name.js';
 
 /** Options of `postgresBackend`. All durations are milliseconds. */
 export interface PostgresBackendOptions {
@@ -69,6 +70,9 @@ export interface BackendConfig {
   /** Undefined: as the server's table of locks allows. */
   readonly maxHeld: number | undefined;
   readonly lockId: LockIds;
+  /** Undefined: no table. */
+  readonly keep: TableName | undefined;
+  readonly ensureSchema: boolean;
   readonly semPollMs: Ms;
   readonly requestTimeoutMs: Ms;
   readonly connectTimeoutMs: Ms;
@@ -94,6 +98,12 @@ export function resolvePostgres(value: unknown = {}): BackendConfig {
   checkNames('postgresBackend', options, KNOWN);
   const whole = (name: string, min: number, max = MAX_MS): number | undefined =>
     checkNumber(`postgresBackend.${name}`, options[name], { min, max, integer: true });
+  const flag = (name: string): boolean | undefined => {
+    const given = options[name];
+    if (given !== undefined && typeof given !== 'boolean')
+      throw wrong(`postgresBackend.${name}`, 'true or false', given);
+    return given;
+  };
   const sessionTimeoutMs = whole('sessionTimeoutMs', 2000, 600_000) ?? 10_000;
   const requestTimeoutMs = whole('requestTimeoutMs', 50) ?? Math.min(5000, sessionTimeoutMs / 2);
   if (requestTimeoutMs >= sessionTimeoutMs) {
@@ -113,6 +123,8 @@ export function resolvePostgres(value: unknown = {}): BackendConfig {
     localMs: whole('localMs', 0) ?? 100,
     maxHeld: whole('maxHeld', 1),
     lockId: checkLockIds(options['lockId']),
+    keep: checkKeep('postgresBackend.keep', options['keep']),
+    ensureSchema: flag('ensureSchema') ?? true,
     semPollMs: whole('semPollMs', 10) ?? 100,
     requestTimeoutMs,
     connectTimeoutMs: whole('connectTimeoutMs', 50) ?? 5000,

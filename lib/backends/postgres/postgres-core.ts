@@ -1,8 +1,8 @@
-import { Alarms, newAlarm } from '../../common/alarms.js';
+import { Alarms } from '../../common/alarms.js';
 import { type LockError, LockLostError, ShuttingDownError } from '../../common/errors.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { AcquireRequest, BackendHost, LinkEvent, LockKind, Proof, Released } from '../backend.js';
-import type { Commands } from './commands/commands.js';
+import type { Commands, TryOp } from './commands/commands.js';
 import type { WaitSessions } from './commands/wait-sessions.js';
 import { PlainStatement } from './commands/plain-statement.js';
 import { STATEMENTS } from './commands/statements.js';
@@ -10,6 +10,8 @@ import { HashedIds } from './hashed-ids.js';
 import type { AdvisoryId } from './ids/lock-id.js';
 import { advisoryIdOf, isServerHash } from './ids/lock-id-option.js';
 import { hasNoFreeSlot, isHeld, type Question } from './inspection.js';
+import { Keeping } from './keeping.js';
+import type { KeptHolds } from './keep/kept-holds.js';
 import { Leases } from './leases.js';
 import type { BackendConfig } from './options.js';
 import { PostgresGrant } from './postgres-grant.js';
@@ -53,9 +55,11 @@ export class PostgresCore implements PostgresSite {
   readonly waitSessions: WaitSessions;
   readonly linkListeners = new Set<(event: LinkEvent) => void>();
   readonly suspectListeners = new Set<(grant?: PostgresGrant) => void>();
+  readonly tickets = new Set<{ giveUp(error: LockError): void }>();
   ended: LockError | undefined;
   private readonly locks = new KeyQueues<LockQueue>((detail) => this.degraded(detail));
   readonly slots: SlotQueues;
+  private readonly keeping: Keeping;
   private readonly leases: Leases;
   private readonly hashes: HashedIds;
   private readonly owners = new SessionOwners();
@@ -79,6 +83,7 @@ export class PostgresCore implements PostgresSite {
     this.hashes = new HashedIds(commands);
     this.waitSessions = waitSessions;
     this.slots = new SlotQueues(this);
+    this.keeping = new Keeping(config, this);
     commands.onUp((_, isFirst) => this.up(isFirst));
     commands.onDown((error) => this.down(error));
     commands.onFatal((error) => this.refuseAll(error));
@@ -102,6 +107,7 @@ export class PostgresCore implements PostgresSite {
     // What was final at the last start may have been mended.
     this.ended = undefined;
     await this.commands.start();
+    await this.keeping.prepare();
   }
 
   async close(graceMs: Ms): Promise<void> {
@@ -172,15 +178,12 @@ export class PostgresCore implements PostgresSite {
     grant.tenure.keeper.release(grant.tenure, done);
   }
 
-  /** Released, and kept from everybody for so long, if this process lives. */
+  /** Released, and kept from everybody for so long. */
   keep(grant: PostgresGrant, keepMs: Ms, done: (outcome: Released) => void): void {
     if (grant.isOver || grant.tenure.session.isEnded) return this.end(grant, done);
     grant.isOver = true;
     this.leases.remove(grant);
-    const { tenure } = grant;
-    const alarm = newAlarm(() => tenure.keeper.release(tenure, nothing));
-    this.alarms.set(alarm, this.clock.now() + keepMs);
-    done('released');
+    this.keeping.release(grant.tenure, grant.req.kind, keepMs, done);
   }
 
   isLocked(key: string, kind: LockKind): Promise<boolean> {
@@ -188,7 +191,10 @@ export class PostgresCore implements PostgresSite {
     return new Promise((resolve, reject) => {
       this.lockQueueOf(key, (queue, error) => {
         if (!queue) return reject(error!);
-        this.ask(isHeld(queue.placeId)).then((rows) => resolve(rows[0]?.[0] === 't'), reject);
+        const { placeId } = queue;
+        this.ask(isHeld(placeId))
+          .then((rows) => rows[0]?.[0] === 't' || this.keeping.isKept(placeId))
+          .then(resolve, reject);
       });
     });
   }
@@ -199,6 +205,14 @@ export class PostgresCore implements PostgresSite {
 
   stats(): PostgresStats {
     return statsOf(this, this.facts, this.queues());
+  }
+
+  get kept(): KeptHolds | undefined {
+    return this.keeping.table;
+  }
+
+  try(op: TryOp): void {
+    this.keeping.try(op);
   }
 
   starving(queue: KeyQueue): void {
@@ -242,6 +256,7 @@ export class PostgresCore implements PostgresSite {
       holdings.limit = Math.max(1, Math.min(MOST_HELD, Math.floor(facts.lockTableSize * TABLE_PART)));
     }
     this.tellLink({ server: this.server, state: 'up' });
+    this.keeping.up((error) => this.refuseAll(error));
     for (const queue of this.queues()) {
       if (isFirst) queue.adjust();
       else queue.resume();
@@ -264,6 +279,7 @@ export class PostgresCore implements PostgresSite {
 
   private refuseAll(error: LockError): void {
     this.ended = error;
+    for (const ticket of [...this.tickets]) ticket.giveUp(error);
     for (const queue of this.queues()) queue.fail(error);
   }
 

@@ -3,6 +3,7 @@ import { AcquireTimeoutError, type LockError, LockUnavailableError } from '../..
 import type { Ms } from '../../common/system.js';
 import type { AcquireRequest, Pending, Released, Waiter } from '../backend.js';
 import type { AdvisoryId } from './ids/lock-id.js';
+import type { KeptHolds } from './keep/kept-holds.js';
 import type { PostgresSite } from './postgres-site.js';
 import { exhausted } from './queues/deadline-error.js';
 import type { LockQueue } from './queues/lock-queue.js';
@@ -35,6 +36,7 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
     private readonly waiter: Waiter,
   ) {
     site.waits.set(this, req.deadline);
+    site.tickets.add(this);
   }
 
   get key(): string {
@@ -48,6 +50,11 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
   /** PlaceHost */
   get placeId(): AdvisoryId {
     return this.queue!.placeId;
+  }
+
+  /** PlaceHost */
+  get kept(): KeptHolds | undefined {
+    return this.site.kept;
   }
 
   start(queue: LockQueue): void {
@@ -70,16 +77,22 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
     place?.cancel();
   }
 
+  /** Nothing will come any more. */
+  giveUp(error: LockError): void {
+    if (this.state === 'over') return;
+    this.cancel();
+    this.waiter.refused(error);
+  }
+
   /** Alarm: the deadline. What has arrived may lie in the socket (rule 4). */
   ring(): void {
     this.site.clock.afterPoll(() => {
-      const { state, key, site } = this;
-      if (state === 'over') return;
-      this.cancel();
+      const { key, site } = this;
       const details = { key, server: site.server };
-      const isPlaced = state === 'placed';
-      this.waiter.refused(
-        isPlaced ? new AcquireTimeoutError(key, details) : new LockUnavailableError('no answer in time', details),
+      this.giveUp(
+        this.state === 'placed'
+          ? new AcquireTimeoutError(key, details)
+          : new LockUnavailableError('no answer in time', details),
       );
     });
   }
@@ -167,5 +180,6 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
   private finish(): void {
     this.state = 'over';
     this.site.waits.cancel(this);
+    this.site.tickets.delete(this);
   }
 }

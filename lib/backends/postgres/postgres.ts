@@ -47,9 +47,10 @@ export class PostgresBackend implements LockBackend<PostgresStats> {
       inspect: 'dump',
       leaseUnitMs: 1,
       minLeaseMs: 1,
+      maxStallMs: config.sessionTimeoutMs,
       waitUnitMs: 1,
       maxKeyBytes: MAX_KEY_BYTES,
-      keepAfterRelease: false,
+      keepAfterRelease: config.keep !== undefined,
     } satisfies Capabilities);
   }
 

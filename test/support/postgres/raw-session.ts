@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { LockUnavailableError, ProtocolError } from '../../../lib/common/errors.js';
-import type { Session, Statement, TextRow } from '../../../lib/backends/postgres/sessions/session.js';
+import type { Statement, TextRow } from '../../../lib/backends/postgres/sessions/session.js';
 
 /** What the statements of lib need of a session, on a plain client of pg. */
 export class RawSession {
@@ -28,9 +28,5 @@ export class RawSession {
         },
       );
     this.last = this.last.then(run);
-  }
-
-  get asSession(): Session {
-    return this as unknown as Session;
   }
 }

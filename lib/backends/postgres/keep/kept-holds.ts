@@ -1,10 +1,12 @@
+import type { Alarms } from '../../../common/alarms.js';
 import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
 import { type Answer, type Prepared, Question } from '../sessions/question.js';
-import type { Session, TextRow } from '../sessions/session.js';
+import type { TextRow } from '../sessions/session.js';
 import { keptError, missingTable } from './kept-errors.js';
 import { type Looker, Looks, type StatementRunner } from './looks.js';
+import { Remainder } from './remainder.js';
 import { createTable } from './schema.js';
 import { create, FIND, keep, look, rowId } from './statements.js';
 import type { TableName } from './table-name.js';
@@ -19,6 +21,7 @@ const MAY_NOT_CREATE: readonly unknown[] = ['42501', '3F000', '25006', '42704'];
 /** What the holds that outlive their process need. */
 export interface KeptHost {
   readonly clock: { now(): Ms };
+  readonly alarms: Alarms;
   /** The command session. */
   readonly runner: StatementRunner;
   /** Calls back when the table cannot be used any more. */
@@ -73,20 +76,28 @@ export class KeptHolds {
   }
 
   /**
-   * Keeps an id that the session has locked. The lock may be released once `done` was called, and not before: the row is
-   * seen from its commit on, an unlock at once.
+   * Calls back when an id is not kept any more whose lock this process has, or with why nobody knows. Returns a function that
+   * stops it.
+   */
+  waitOut(id: AdvisoryId, done: (error?: LockError) => void): () => void {
+    const { clock, alarms } = this.host;
+    const remainder = new Remainder(id, { clock, alarms, look: (looker) => this.look(looker) }, done);
+    remainder.start();
+    return () => remainder.stop();
+  }
+
+  /**
+   * Keeps an id whose lock this process has. The lock may be released once `done` was called, and not before: the row is seen from
+   * its commit on, an unlock at once.
    * @param done with an error, nothing is known to be kept
    */
-  keep(session: Session, id: AdvisoryId, keepMs: Ms, done: (error?: LockError) => void): void {
-    const now = this.host.clock.now();
+  keep(id: AdvisoryId, keepMs: Ms, done: (error?: LockError) => void): void {
+    const { clock, runner } = this.host;
+    const now = clock.now();
     const sweeps = now - this.sweptAt >= SWEEP_MS;
     if (sweeps) this.sweptAt = now;
-    // On the session that has the lock: if it has ended, the lock may be another's.
-    session.send(
-      new Question(this.statement, [`${rowId(id)}`, keepMs, true, sweeps], (answer) =>
-        done(answer.error && this.errorOf(answer)),
-      ),
-    );
+    const values = [`${rowId(id)}`, keepMs, true, sweeps];
+    runner.query(new Question(this.statement, values, (answer) => done(answer.error && this.errorOf(answer))));
   }
 
   private async create(mayCreate: boolean): Promise<void> {

@@ -46,12 +46,12 @@ export function tableNameOf(option: string, value: unknown): TableName {
 }
 
 /**
- * The option `keep`: the table for holds that outlive their process; undefined without it.
+ * An option `keep`: the table for holds that outlive their process; undefined without it.
  * @throws ConfigError
  */
-export function checkKeep(value: unknown): TableName | undefined {
+export function checkKeep(option: string, value: unknown): TableName | undefined {
   if (value === undefined || value === false) return undefined;
-  if (value === true) return tableNameOf('keep', KEPT_TABLE);
-  if (typeof value !== 'string') throw wrong('keep', 'true, false or a table with its schema', value);
-  return tableNameOf('keep', value);
+  if (value === true) return tableNameOf(option, KEPT_TABLE);
+  if (typeof value !== 'string') throw wrong(option, 'true, false or a table with its schema', value);
+  return tableNameOf(option, value);
 }

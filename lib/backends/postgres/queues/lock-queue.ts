@@ -3,6 +3,7 @@ import type { Ms } from '../../../common/system.js';
 import type { Released } from '../../backend.js';
 import type { TryOp } from '../commands/commands.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
+import type { KeptHolds } from '../keep/kept-holds.js';
 import type { Session } from '../sessions/session.js';
 import { KeyQueue } from './key-queue.js';
 import type { Place } from './place.js';
@@ -22,6 +23,11 @@ export class LockQueue extends KeyQueue {
 
   constructor(site: QueueSite, id: AdvisoryId) {
     super(site, 'lock', id);
+  }
+
+  /** PlaceHost */
+  get kept(): KeptHolds | undefined {
+    return this.site.kept;
   }
 
   /** A try of this queue was granted. */
@@ -129,7 +135,7 @@ class LockTry implements TryOp, Trial {
   }
 
   send(): void {
-    this.site.commands.try(this);
+    this.site.try(this);
   }
 
   /** TryOp */

@@ -4,10 +4,11 @@ import type { Ms } from '../../../common/system.js';
 import type { Released } from '../../backend.js';
 import type { WaitSession, WaitSessions, WaitUser } from '../commands/wait-sessions.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
+import type { KeptHolds } from '../keep/kept-holds.js';
 import type { Session } from '../sessions/session.js';
 
 /**
- * fetching: waiting for a session. waiting: in the server's queue. confirming: granted, but the answer may be old. owning: its session
+ * fetching: waiting for a session. waiting: in the server's queue. confirming: granted, but it may be kept, or the answer may be old. owning: its session
  * has the lock. over.
  */
 export type PlaceState = 'fetching' | 'waiting' | 'confirming' | 'owning' | 'over';
@@ -28,6 +29,8 @@ export const nextPlaceState = (state: PlaceState, event: PlaceEvent): PlaceState
 export interface PlaceHost {
   /** What places wait for. */
   readonly placeId: AdvisoryId;
+  /** Where what places wait for may be kept after its release. Undefined: nowhere. */
+  readonly kept?: KeptHolds | undefined;
   /** It is in the server's queue. */
   asked(place: Place): void;
   /** Its session has the lock, and has just been proven. */
@@ -47,6 +50,8 @@ export class Place implements WaitUser {
   private wait: WaitSession | undefined;
   private stopFetching: (() => void) | undefined;
   private stopListening: (() => void) | undefined;
+  /** Set while what it waits for is kept, although its session has the lock. */
+  private waitingOut: (() => void) | undefined;
 
   constructor(private readonly host: PlaceHost) {}
 
@@ -102,11 +107,10 @@ export class Place implements WaitUser {
     this.unlisten();
     this.to('end');
     if (state === 'fetching') return this.stopFetching?.();
-    const free = (): void => {
-      if (!wait!.session.isEnded) wait!.release();
-    };
-    if (state === 'waiting') wait!.cancel(free);
-    else wait!.unlock(this.host.placeId, free);
+    this.stopWaitingOut();
+    this.unlisten();
+    if (state === 'waiting') wait!.cancel(() => this.freeSession());
+    else this.unlock();
   }
 
   /** Finds out whether the session that has the lock lives. */
@@ -114,10 +118,27 @@ export class Place implements WaitUser {
     this.wait!.confirm(done);
   }
 
-  /** WaitUser. After a long wait the answer proves little (rule 2). */
+  /** WaitUser. Nobody hears of it before what is kept is over; the order in the server's queue stays. */
   granted(fence: bigint, _sentAt: Ms): void {
     if (this.state !== 'waiting') return;
     this.to('grant');
+    const { kept, placeId } = this.host;
+    if (!kept) return this.prove(fence);
+    this.stopListening = this.session.onEnd((end) => {
+      this.stopWaitingOut();
+      this.fail(end);
+    });
+    this.waitingOut = kept.waitOut(placeId, (error) => {
+      this.waitingOut = undefined;
+      this.unlisten();
+      if (!error) return this.prove(fence);
+      this.unlock();
+      this.fail(error);
+    });
+  }
+
+  /** After a long wait the answer proves little (rule 2). */
+  private prove(fence: bigint): void {
     const wait = this.wait!;
     wait.confirm((error) => {
       if (this.state !== 'confirming') return;
@@ -148,6 +169,19 @@ export class Place implements WaitUser {
   private fail(error: LockError): void {
     this.to('end');
     this.host.failed(this, error);
+  }
+
+  private unlock(): void {
+    this.wait!.unlock(this.host.placeId, () => this.freeSession());
+  }
+
+  private freeSession(): void {
+    if (!this.wait!.session.isEnded) this.wait!.release();
+  }
+
+  private stopWaitingOut(): void {
+    this.waitingOut?.();
+    this.waitingOut = undefined;
   }
 
   private unlisten(): void {

@@ -1,8 +1,9 @@
 import type { Alarms } from '../../../common/alarms.js';
 import type { LockError } from '../../../common/errors.js';
 import type { Clock, Entropy, Ms } from '../../../common/system.js';
-import type { Commands } from '../commands/commands.js';
+import type { Commands, TryOp } from '../commands/commands.js';
 import type { WaitSessions } from '../commands/wait-sessions.js';
+import type { KeptHolds } from '../keep/kept-holds.js';
 import type { Holdings } from './holdings.js';
 import type { KeyQueue } from './key-queue.js';
 
@@ -31,11 +32,15 @@ export interface QueueSite {
   readonly alarms: Alarms;
   readonly commands: Commands;
   readonly waitSessions: WaitSessions;
+  /** Undefined without a table of kept holds. */
+  readonly kept: KeptHolds | undefined;
   readonly holdings: Holdings;
   /** `host:port/database` */
   readonly server: string;
   /** Why nothing is granted any more. */
   readonly ended: LockError | undefined;
+  /** Tries for a lock that may be kept. */
+  try(op: TryOp): void;
   /** A queue has begun to poll, because there is no session for a place. */
   starving(queue: KeyQueue): void;
   /** The server serves less well than it should. The same is not told again for a while. */

@@ -60,8 +60,17 @@ export class SlotQueue extends KeyQueue {
     super.down();
   }
 
+  override adjust(): void {
+    super.adjust();
+    const isUsed = this.waiters.size > 0 || this.tenures.size > 0;
+    if (isUsed === this.isUsed) return;
+    this.isUsed = isUsed;
+    if (isUsed) this.semaphore.enter();
+    else this.semaphore.leave();
+  }
+
   get isUnused(): boolean {
-    return this.state === 'idle' && this.tenures.size === 0;
+    return this.state === 'idle' && this.tenures.size === 0 && this.rivals === 0;
   }
 
   /** While this process has all slots, none comes from anywhere else. */
@@ -97,15 +106,6 @@ export class SlotQueue extends KeyQueue {
     this.heads.delete(place);
   }
 
-  override adjust(): void {
-    super.adjust();
-    const isUsed = this.waiters.size > 0 || this.tenures.size > 0;
-    if (isUsed === this.isUsed) return;
-    this.isUsed = isUsed;
-    if (isUsed) this.semaphore.enter();
-    else this.semaphore.leave();
-  }
-
   private hold(grant: SlotGrant): Tenure {
     const tenure = new SlotTenure(this, grant, this.site.clock, this.fences);
     this.tenures.add(tenure);
@@ -116,15 +116,12 @@ export class SlotQueue extends KeyQueue {
   private served(place: Place, grant: SlotGrant): void {
     this.heads.delete(place);
     const tenure = this.hold(grant);
-    this.places.takeOut(place);
+    const { places, waiters, site } = this;
+    places.takeOut(place);
     // Its gate counted; now its slot does.
-    if (
-      this.waiters.size > 1 &&
-      this.places.size < this.wantedPlaces &&
-      !this.isHandedOn &&
-      this.site.holdings.take()
-    ) {
-      this.places.push(place);
+    const isWanted = places.size < Math.min(waiters.size - 1, site.config.waitersPerKey) && !this.isHandedOn;
+    if (isWanted && site.holdings.take()) {
+      places.push(place);
       place.again();
     } else {
       place.leave(nothing);

@@ -19,11 +19,15 @@ export class SlotTicketQueue extends SlotQueue {
     super(site, shared.semaphore, shared.fences);
   }
 
-  /** SlotUser. Those who came before need a place before it has one. */
+  /** The answer to its trial. Those who came before need a place before it has one. */
   override refused(): void {
-    this.isRival = true;
-    this.shared.addRival();
-    super.refused();
+    this.shared.afterTrial(() => {
+      // Its caller has left meanwhile.
+      if (!this.trial) return;
+      if (!this.isRival) this.shared.addRival();
+      this.isRival = true;
+      super.refused();
+    });
   }
 
   /** PlaceHost. Without a connection, it cannot have what a ticket is. */

@@ -18,6 +18,8 @@ export interface TenureKeeper {
 export class Tenure {
   /** How often it was handed on. */
   turn = 0;
+  /** It has been released, but is kept from everybody for a while: it is not handed on. */
+  isKept = false;
 
   /**
    * @param fence of the first turn
@@ -43,10 +45,10 @@ export class Tenure {
 
 /** Whether the next caller of this process may have it: a bounded number of turns, soon after the grant, on a session that certainly lives. */
 export function mayHandOn(
-  { turn, since, session }: Tenure,
+  { turn, since, session, isKept }: Tenure,
   { clock, config }: Pick<QueueSite, 'clock' | 'config'>,
 ): boolean {
-  if (turn >= config.localTurns) return false;
+  if (session.isEnded || isKept || turn >= config.localTurns) return false;
   const now = clock.now();
   return now - since < config.localMs && session.provenUntil() - now >= config.sessionTimeoutMs / 2;
 }

@@ -97,7 +97,7 @@ export class ClientSource {
   /** A client that has not connected. Only after `load`. @throws ConfigError for a configuration that pg refuses */
   newClient(): PgClient {
     const client = this.construct();
-    if (client.connection?.stream === undefined) {
+    if ((client as Partial<PgClient>).connection?.stream === undefined) {
       throw new ConfigError(`${WHERE}: the native binding of pg does not show its socket; give a Pool of pg itself`);
     }
     const { connectionParameters: parameters } = client;

@@ -4,6 +4,7 @@ import { KeepSetting } from '../../../../lib/backends/postgres/keep/keep-setting
 import { KeptHolds } from '../../../../lib/backends/postgres/keep/kept-holds.js';
 import { schemaScript } from '../../../../lib/backends/postgres/keep/schema.js';
 import { checkKeep } from '../../../../lib/backends/postgres/keep/table-name.js';
+import { Alarms } from '../../../../lib/common/alarms.js';
 import { ConfigError, LockUnavailableError } from '../../../../lib/common/errors.js';
 import { systemClock } from '../../../../lib/common/system.js';
 import { describePostgresVersions } from '../../../support/postgres/describe-postgres.js';
@@ -38,8 +39,9 @@ describePostgresVersions('the table of kept holds', (version) => {
     clients.push(client);
     const session = new RawSession(client);
     const degraded: string[] = [];
-    const kept = new KeptHolds(checkKeep(table)!, {
+    const kept = new KeptHolds(checkKeep('keep', table)!, {
       clock: systemClock,
+      alarms: new Alarms(systemClock),
       runner: session,
       degraded: (detail) => degraded.push(detail),
     });
@@ -52,9 +54,9 @@ describePostgresVersions('the table of kept holds', (version) => {
     return one;
   }
 
-  const keep = ({ kept, session }: User, id: bigint | [number, number], keepMs: number): Promise<void> =>
+  const keep = ({ kept }: User, id: bigint | [number, number], keepMs: number): Promise<void> =>
     new Promise((resolve, reject) => {
-      kept.keep(session.asSession, id, keepMs, (error) => (error ? reject(error) : resolve()));
+      kept.keep(id, keepMs, (error) => (error ? reject(error) : resolve()));
     });
   const look = ({ kept }: User, id: bigint | [number, number]): Promise<number> =>
     new Promise((looked, lookFailed) => kept.look({ id, looked, lookFailed }));
@@ -75,7 +77,7 @@ describePostgresVersions('the table of kept holds', (version) => {
   });
 
   it.each(['"we""ird $dflockd$ schema;--"."my.table"', 'order.user'])('may have the name %s', async (name) => {
-    const { schema } = checkKeep(name)!;
+    const { schema } = checkKeep('keep', name)!;
     await server.query(`create schema "${schema.replaceAll('"', '""')}"`);
     try {
       const one = await ready(name);
@@ -107,13 +109,13 @@ describePostgresVersions('the table of kept holds', (version) => {
     await expect(kept.prepare(true)).rejects.toThrow(
       /could not be created: .*permission denied.*grant select.* to app;/,
     );
-    await server.query(schemaScript(checkKeep('app.kept')!, 'app'));
+    await server.query(schemaScript(checkKeep('keep', 'app.kept')!, 'app'));
     await kept.prepare(true);
   });
 
   it('needs each of its rights at the start, not at the first release', async () => {
     const { kept } = await user('app.kept', { user: 'app' });
-    await server.query(schemaScript(checkKeep('app.kept')!, 'app'));
+    await server.query(schemaScript(checkKeep('keep', 'app.kept')!, 'app'));
     await server.query('grant usage on schema app to app');
     for (const right of ['select', 'insert', 'update', 'delete']) {
       await server.query(`revoke ${right} on app.kept from app`);
@@ -251,7 +253,7 @@ describePostgresVersions('the table of kept holds', (version) => {
     const warnings: string[] = [];
     const publish = async (table: string | undefined): Promise<void> => {
       const { session } = await user();
-      const setting = new KeepSetting(table === undefined ? undefined : checkKeep(table), session, (message) =>
+      const setting = new KeepSetting(table === undefined ? undefined : checkKeep('keep', table), session, (message) =>
         warnings.push(message),
       );
       setting.publish();
@@ -278,7 +280,7 @@ describePostgresVersions('the table of kept holds', (version) => {
     for (let round = 0; round < 20; round++) {
       const warnings: string[] = [];
       const settings = await Promise.all(
-        [undefined, checkKeep('app.kept')].map(async (table) => {
+        [undefined, checkKeep('keep', 'app.kept')].map(async (table) => {
           const { session } = await user();
           return { session, setting: new KeepSetting(table, session, (message) => warnings.push(message)) };
         }),

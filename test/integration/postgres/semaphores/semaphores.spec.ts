@@ -294,7 +294,7 @@ describePostgresVersions('semaphores on Postgres', (version) => {
   it('have tickets: places of their own, in order', async () => {
     const [a, b, c] = await newClients(3);
     const held = await Promise.all([1, 2, 3].map(() => a!.acquire(key, inSlots)));
-    const ticket = await b!.enqueue(key, { limit: LIMIT });
+    const ticket = b!.enqueue(key, { limit: LIMIT });
     await head();
     const later = c!.acquire(key, inSlots);
     await until(async () => (await waitersAt(ids().gate)) === 2, 'two at the gate');

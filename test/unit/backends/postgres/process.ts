@@ -49,11 +49,15 @@ export class Caller {
   }
 
   /** Releases, once. */
-  release(): this {
-    this.process.backend.release(this.grant!, (outcome) => {
-      if (this.outcome !== undefined) throw new Error('released twice');
-      this.outcome = outcome;
-    });
+  release(keepMs = 0): this {
+    this.process.backend.release(
+      this.grant!,
+      (outcome) => {
+        if (this.outcome !== undefined) throw new Error('released twice');
+        this.outcome = outcome;
+      },
+      keepMs,
+    );
     return this;
   }
 
@@ -70,6 +74,8 @@ export class ModelProcess {
   readonly order: string[] = [];
   readonly dialer: ModelDialer & { facts: ServerFacts | undefined };
   readonly backend: PostgresBackend;
+  /** Of the semaphores that it asks for. 0: it asks for locks. */
+  slots = 0;
   private callers = 0;
 
   private constructor(
@@ -88,7 +94,10 @@ export class ModelProcess {
 
   static async start(postgres: ModelPostgres, options: PostgresBackendOptions = {}): Promise<ModelProcess> {
     const process = new ModelProcess(postgres, options);
-    await process.backend.start();
+    const starting = process.backend.start();
+    // Where there is a table, it is looked for.
+    await settle(postgres);
+    await starting;
     return process;
   }
 
@@ -110,7 +119,8 @@ export class ModelProcess {
   }
 
   request(key = 'k', waitMs = 60_000): AcquireRequest {
-    return { key, kind: 'lock', limit: 1, leaseMs: 3_600_000, deadline: this.clock.now() + waitMs };
+    const kind = this.slots === 0 ? 'lock' : 'sem';
+    return { key, kind, limit: this.slots || 1, leaseMs: 3_600_000, deadline: this.clock.now() + waitMs };
   }
 
   enqueue(key = 'k', waitMs = 60_000, mode: 'queue' | 'ticket' = 'queue'): Caller {

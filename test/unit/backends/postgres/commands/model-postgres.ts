@@ -24,6 +24,10 @@ interface Blocked {
 export class ModelPostgres {
   readonly sessions: ModelSession[] = [];
   readonly notified: string[] = [];
+  /** Numbers that sessions share. They do not count as held. */
+  published: { readonly session: ModelSession; readonly classId: number; readonly objectId: number }[] = [];
+  /** Until when. */
+  private readonly kept = new Map<string, Ms>();
   /** By id. */
   private readonly locks = new Map<string, Map<ModelSession, Holds>>();
   private queue: Blocked[] = [];
@@ -85,7 +89,33 @@ export class ModelPostgres {
     return true;
   }
 
+  /** The object ids of others under the same name. */
+  publish(session: ModelSession, classId: number, objectId: number): string {
+    this.published.push({ session, classId, objectId });
+    const others = this.published.filter(
+      (other) => other.classId === classId && other.objectId !== objectId && other.objectId >> 20 === objectId >> 20,
+    );
+    return others.map((other) => other.objectId).join();
+  }
+
+  unpublish(session: ModelSession, classId: number, objectId: number): string {
+    const at = this.published.findIndex(
+      (one) => one.session === session && one.classId === classId && one.objectId === objectId,
+    );
+    if (at >= 0) this.published.splice(at, 1);
+    return at >= 0 ? 't' : 'f';
+  }
+
+  keep(id: string, ms: Ms): void {
+    this.kept.set(id, Math.max(this.kept.get(id) ?? 0, this.clock.now() + ms));
+  }
+
+  restOf(id: string): Ms {
+    return Math.max((this.kept.get(id) ?? 0) - this.clock.now(), 0);
+  }
+
   freeAll(session: ModelSession): void {
+    this.published = this.published.filter((one) => one.session !== session);
     for (const [id, holders] of this.locks) {
       holders.delete(session);
       if (holders.size === 0) this.locks.delete(id);
@@ -325,6 +355,18 @@ export class ModelSession implements Session {
       }
       case 'prove':
         return single('1');
+      case 'publish':
+        return single(postgres.publish(this, Number(first), Number(second)));
+      case 'unpublish':
+        return single(postgres.unpublish(this, Number(first), Number(second)));
+      case 'look': {
+        const rests = elements(first!).map((id): TextRow => [id, String(postgres.restOf(id))]);
+        return void (this.outcome =
+          ops === Infinity ? { rows: rests.filter(([, rest]) => Number(rest) > 0) } : failure(sqlState));
+      }
+      case 'keep':
+        if (values[2] === true) postgres.keep(first!, Number(second));
+        return void (this.outcome = ops === Infinity ? { rows: [] } : failure(sqlState));
       case '':
         return single(text);
       default:

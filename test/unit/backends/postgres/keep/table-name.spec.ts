@@ -5,7 +5,7 @@ import { ConfigError } from '../../../../../lib/common/errors.js';
 
 describe('the option keep', () => {
   it.each([undefined, false])('is off with %p', (value) => {
-    expect(checkKeep(value)).toBeUndefined();
+    expect(checkKeep('keep', value)).toBeUndefined();
   });
 
   it.each([
@@ -20,7 +20,7 @@ describe('the option keep', () => {
     ['ÄB.C', '"Äb"."c"'],
     [`${'a'.repeat(63)}.b`, `"${'a'.repeat(63)}"."b"`],
   ])('%p means the table %s', (value, sql) => {
-    expect(checkKeep(value)?.sql).toBe(sql);
+    expect(checkKeep('keep', value)?.sql).toBe(sql);
   });
 
   it.each([
@@ -46,12 +46,12 @@ describe('the option keep', () => {
     {},
     ['a.b'],
   ])('refuses %p', (value) => {
-    expect(() => checkKeep(value)).toThrow(ConfigError);
-    expect(() => checkKeep(value)).toThrow(/^option keep: expected .*, got /);
+    expect(() => checkKeep('keep', value)).toThrow(ConfigError);
+    expect(() => checkKeep('keep', value)).toThrow(/^option keep: expected .*, got /);
   });
 
   it('has two statements that create its table', () => {
-    expect(schemaScript(checkKeep('app.kept')!, 'app')).toBe(
+    expect(schemaScript(checkKeep('keep', 'app.kept')!, 'app')).toBe(
       'create table if not exists "app"."kept" (id bigint primary key, until timestamptz not null);\n' +
         'grant select, insert, update, delete on "app"."kept" to app;\n',
     );
