@@ -8,7 +8,7 @@ import {
 import type { Clock, Entropy, Ms, Timer } from '../../../common/system.js';
 import type { Session, SessionDialer, Statement } from '../sessions/session.js';
 import { type Asked, AskedFreeSlot, AskedTry, AskedTrySlot, AskedUnlock } from './asked.js';
-import { Backoff } from './backoff.js';
+import { Backoff } from '../../../common/backoff.js';
 import { CommandListeners } from './command-listeners.js';
 import { type Counted, CommandSession, type CommandSessionContext } from './command-session.js';
 import type { CommandCounts, Commands, FreeSlotOp, SlotTryOp, TryOp, UnlockOp } from './commands.js';

@@ -112,7 +112,7 @@ export class CommandSession implements BatchOf {
     this.end = error;
     if (this.watch) this.context.clock.clearTimer(this.watch);
     this.watch = undefined;
-    if (!this.batch && !this.isScheduled) this.drop(error);
+    if (!this.batch && !this.isScheduled) this.tellQuiet();
   }
 
   batchOver(): void {

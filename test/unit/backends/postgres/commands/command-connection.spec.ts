@@ -452,6 +452,21 @@ describe('a proof', () => {
   });
 });
 
+describe('a proof that is asked for when the session ends', () => {
+  it.each(['alone', 'behind a batch'])('fails after whoever owns its locks was told, %s', async (how) => {
+    const connected = await Connected.start();
+    const { session, commands } = connected;
+    await connected.clock.advanceAsync(4000);
+    if (how !== 'alone') connected.try(1n);
+    await connected.turn();
+    const order: string[] = [];
+    commands.prove(session, (error) => order.push(error!.message));
+    session.onEnd(() => order.push('owner'));
+    session.end(new LockUnavailableError('reset'));
+    expect(order).toEqual(['owner', 'reset']);
+  });
+});
+
 describe('the command connection', () => {
   it('says when there is a session, and when there is none', async () => {
     const connected = await Connected.start();

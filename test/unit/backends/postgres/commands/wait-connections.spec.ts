@@ -556,6 +556,15 @@ describe('the confirmation of a grant', () => {
     expect(names(model(wait))).toEqual(['lock', 'prove']);
   });
 
+  it('is never there on a session that has ended, however young its proof is', async () => {
+    const wait = await taken();
+    await lock(wait);
+    model(wait).end(new LockUnavailableError('reset'));
+    const said: (string | undefined)[] = [];
+    wait.confirm((error) => said.push(error?.message));
+    expect(said).toEqual(['ended']);
+  });
+
   it('without an answer in requestTimeoutMs ends the session', async () => {
     const wait = await taken();
     await lock(wait);
