@@ -85,8 +85,10 @@ export class Keeping {
     // From now on nobody else has it without a look.
     tenure.isKept = true;
     table.keep(tenure.id, keepMs, (error) => {
-      if (!error) tenure.keeper.release(tenure, done);
-      else if (tenure.session.isEnded) this.lost(tenure, error, done);
+      const { isEnded } = tenure.session;
+      // The row is there, whatever becomes of the session now.
+      if (!error) tenure.keeper.release(tenure, (outcome) => done(isEnded ? outcome : 'released'));
+      else if (isEnded) this.lost(tenure, error, done);
       else this.keepHere(tenure, keepMs, done);
     });
   }

@@ -21,6 +21,7 @@ import { Holdings } from './queues/holdings.js';
 import type { KeyQueue } from './queues/key-queue.js';
 import { KeyQueues } from './queues/key-queues.js';
 import { LockQueue } from './queues/lock-queue.js';
+import type { Starving } from './queues/queue-site.js';
 import { SlotQueues } from './queues/slot-queues.js';
 import type { Tenure } from './queues/tenure.js';
 import { SessionOwners } from './session-owners.js';
@@ -63,7 +64,7 @@ export class PostgresCore implements PostgresSite {
   private readonly leases: Leases;
   private readonly hashes: HashedIds;
   private readonly owners = new SessionOwners();
-  private readonly hungry = new Set<KeyQueue>();
+  private readonly hungry = new Set<Starving>();
   private readonly toldAt = new Map<string, Ms>();
   private grants = 0;
 
@@ -215,7 +216,7 @@ export class PostgresCore implements PostgresSite {
     this.keeping.try(op);
   }
 
-  starving(queue: KeyQueue): void {
+  starving(queue: Starving): void {
     const { size } = this.hungry;
     this.hungry.add(queue);
     if (size > 0) return;

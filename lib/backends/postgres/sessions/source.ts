@@ -216,11 +216,9 @@ function checkDecisive(config: object, names: readonly string[]): void {
 }
 
 function isPool(source: unknown): source is PostgresPool {
-  if (typeof source !== 'object' || source === null) return false;
-  const { options, connect, totalCount } = source as Record<string, unknown>;
-  return (
-    typeof options === 'object' && options !== null && typeof connect === 'function' && typeof totalCount === 'number'
-  );
+  const { options, connect, totalCount } = (source ?? {}) as Record<string, unknown>;
+  const isConfigured = typeof options === 'object' && options !== null;
+  return isConfigured && typeof connect === 'function' && typeof totalCount === 'number';
 }
 
 function isPlain(value: object): boolean {

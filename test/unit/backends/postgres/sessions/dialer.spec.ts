@@ -211,7 +211,7 @@ describe('a dialer of Postgres', () => {
     });
 
     it('for a while a server that fails otherwise', async () => {
-      server.answers = (text) => (text.includes('pg_is_in_recovery') ? serverError('53400', 'no') : undefined);
+      server.answers = (text) => (text.includes('pg_is_in_recovery') ? serverError('53422', 'no') : undefined);
       expect(await startFails()).toBeInstanceOf(LockUnavailableError);
     });
 
@@ -367,6 +367,22 @@ describe('a dialer of Postgres', () => {
     server.systemIdentifier = '701';
     await dialer.connect('wait');
     expect(details).toHaveLength(1);
+  });
+
+  it('gives up where the session ends while it is asked for the identity of the server', async () => {
+    server.answers = (text, client) => {
+      if (!text.includes('pg_control_system')) return undefined;
+      client.error('57P01');
+      return 'silence';
+    };
+    expect(await startFails()).toMatchObject({ message: expect.stringContaining('an administrator ended it') });
+  });
+
+  it('takes what a version begins with for the version', async () => {
+    server.version = '14.0 (Debian 14.0-1)';
+    server.versionNumber = 140_000;
+    await dialer.start();
+    expect(dialer.facts).toMatchObject({ version: '14.0', versionNumber: 140_000 });
   });
 
   it('does without the identity of the server where the role may not ask for it', async () => {

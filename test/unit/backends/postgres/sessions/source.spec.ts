@@ -230,6 +230,12 @@ describe('the source of a Postgres backend', () => {
       expect([parameters['replication'], (client as never as { binary: unknown }).binary]).toEqual([undefined, false]);
     });
 
+    it('with an address in it', async () => {
+      const config = { connectionString: 'postgres://db/app?schema=x', ssl: true, max: 5 };
+      expect(await configOf(config)).toEqual({ connectionString: 'postgres://db/app', ssl: true, ...KEEPALIVE });
+      expect(recogniseSource({ host: 'db' }).namesPooler).toBe(false);
+    });
+
     it('as it was when it was given', async () => {
       const config = { host: 'db', database: 'app' };
       const recognised = recogniseSource(config);
@@ -247,7 +253,11 @@ describe('the source of a Postgres backend', () => {
       ['a variable that is empty as its user', { host: 'db', user: '' }, 'no value for user'],
       ['a port that is no number', { host: 'db', port: Number('x') }, 'port must be a number'],
       ['names of TypeORM', { host: 'db', username: SECRET }, 'unknown name, "username"; pg calls it user'],
-      ['a misspelt name', { host: 'db', pasword: SECRET }, 'unknown name, "pasword"; known are'],
+      [
+        'a misspelt name',
+        { host: 'db', pasword: SECRET },
+        'unknown name, "pasword"; known are connectionString, host, port,',
+      ],
       ['one socket for several connections', { host: 'db', stream: { on: SECRET } }, 'stream must be a function'],
       ['an address that is no string', { connectionString: { href: SECRET } }, 'must be a string, got an object'],
     ])('but not with %s', (_name, config, text) => {
@@ -270,6 +280,12 @@ describe('the source of a Postgres backend', () => {
       expect(client).toBeInstanceOf(OwnClient);
       expect([client.host, client.password]).toEqual(['db', SECRET]);
       expect(pool.totalCount).toBe(0);
+    });
+
+    it('of a library that names no class of clients, then of pg', async () => {
+      const pool = { options: { host: 'db' }, totalCount: 0, connect: (): void => undefined, Client: undefined };
+      expect(await clientOf(pool)).toBeInstanceOf(pg.Client);
+      expect(await configOf(pool)).toEqual({ host: 'db', ...KEEPALIVE });
     });
 
     it('of pg, which is not imported then', async () => {
@@ -347,7 +363,9 @@ describe('the source of a Postgres backend', () => {
       name: 'ConfigError',
       message: expect.stringContaining('npm install pg'),
     });
-    await expect(recogniseSource('postgres://db/app', async () => ({})).load()).rejects.toBeInstanceOf(ConfigError);
+    await expect(missing.load()).rejects.toHaveProperty('cause', cause);
+    const empty = recogniseSource('postgres://db/app', async () => ({}));
+    await expect(empty.load()).rejects.toThrow('the package pg has no Client; version 8 or later is needed');
   });
 
   it('needs the sockets of pg, which the native binding does not have', async () => {
@@ -363,6 +381,7 @@ describe('the source of a Postgres backend', () => {
   it('shows nothing of itself', () => {
     for (const source of ['postgres://locker:hunter2@db/app', { host: 'db', password: SECRET }]) {
       const recognised = recogniseSource(source);
+      expect(inspect(recognised)).toBe('ClientSource {}');
       const all = inspect(recognised, { depth: 9, showHidden: true, customInspect: false });
       expect(inspect(recognised) + JSON.stringify(recognised) + all).not.toMatch(/hunter2|db/);
     }
