@@ -146,6 +146,19 @@ describe('trap 1: a session may take its own lock again', () => {
     expect(postgres.heldBy(connected.session)).toEqual(['1']);
   });
 
+  it('and a try that is refused because of it clears nothing, however often', async () => {
+    const connected = await Connected.start();
+    await connected.held(1n);
+    for (const id of [2n, 3n, 4n]) {
+      // The first one is sent, so that the second one is judged when its batch is made.
+      const [first, second] = [connected.try(id), connected.try(1n)];
+      await connected.settle();
+      expect([first.said, second.said]).toEqual(['granted', 'refused']);
+    }
+    expect(connected.postgres.held).toEqual(['1', '2', '3', '4']);
+    expect(connected.commands.counts.inBook).toBe(4);
+  });
+
   it('and a release of what it does not have is not sent: it could free the next hold', async () => {
     const connected = await Connected.start();
     await connected.held(1n);
