@@ -21,6 +21,7 @@ import { Holdings } from './queues/holdings.js';
 import type { KeyQueue } from './queues/key-queue.js';
 import { KeyQueues } from './queues/key-queues.js';
 import { LockQueue } from './queues/lock-queue.js';
+import type { Starving } from './queues/queue-site.js';
 import { SlotQueues } from './queues/slot-queues.js';
 import type { Tenure } from './queues/tenure.js';
 import { SessionOwners } from './session-owners.js';
@@ -55,6 +56,7 @@ export class PostgresCore implements PostgresSite {
   readonly waitSessions: WaitSessions;
   readonly linkListeners = new Set<(event: LinkEvent) => void>();
   readonly suspectListeners = new Set<(grant?: PostgresGrant) => void>();
+  readonly tickets = new Set<{ giveUp(error: LockError): void }>();
   ended: LockError | undefined;
   private readonly locks = new KeyQueues<LockQueue>((detail) => this.degraded(detail));
   readonly slots: SlotQueues;
@@ -62,7 +64,7 @@ export class PostgresCore implements PostgresSite {
   private readonly leases: Leases;
   private readonly hashes: HashedIds;
   private readonly owners = new SessionOwners();
-  private readonly hungry = new Set<KeyQueue>();
+  private readonly hungry = new Set<Starving>();
   private readonly toldAt = new Map<string, Ms>();
   private grants = 0;
 
@@ -214,7 +216,7 @@ export class PostgresCore implements PostgresSite {
     this.keeping.try(op);
   }
 
-  starving(queue: KeyQueue): void {
+  starving(queue: Starving): void {
     const { size } = this.hungry;
     this.hungry.add(queue);
     if (size > 0) return;
@@ -278,6 +280,7 @@ export class PostgresCore implements PostgresSite {
 
   private refuseAll(error: LockError): void {
     this.ended = error;
+    for (const ticket of [...this.tickets]) ticket.giveUp(error);
     for (const queue of this.queues()) queue.fail(error);
   }
 

@@ -1,4 +1,5 @@
 import type { Alarms } from '../../common/alarms.js';
+import type { LockError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 import type { AcquireRequest } from '../backend.js';
 import type { BackendConfig } from './options.js';
@@ -11,6 +12,8 @@ export interface PostgresSite extends QueueSite {
   readonly config: BackendConfig;
   /** Of callers that wait: they keep the process alive. */
   readonly waits: Alarms;
+  /** Callers with tickets that have not been answered. */
+  readonly tickets: Set<{ giveUp(error: LockError): void }>;
   /** Hands a turn of a tenure to a caller. */
   grant(req: AcquireRequest, tenure: Tenure, leaseMs: Ms): PostgresGrant;
 }

@@ -36,6 +36,7 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
     private readonly waiter: Waiter,
   ) {
     site.waits.set(this, req.deadline);
+    site.tickets.add(this);
   }
 
   get key(): string {
@@ -76,16 +77,22 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
     place?.cancel();
   }
 
+  /** Nothing will come any more. */
+  giveUp(error: LockError): void {
+    if (this.state === 'over') return;
+    this.cancel();
+    this.waiter.refused(error);
+  }
+
   /** Alarm: the deadline. What has arrived may lie in the socket (rule 4). */
   ring(): void {
     this.site.clock.afterPoll(() => {
-      const { state, key, site } = this;
-      if (state === 'over') return;
-      this.cancel();
+      const { key, site } = this;
       const details = { key, server: site.server };
-      const isPlaced = state === 'placed';
-      this.waiter.refused(
-        isPlaced ? new AcquireTimeoutError(key, details) : new LockUnavailableError('no answer in time', details),
+      this.giveUp(
+        this.state === 'placed'
+          ? new AcquireTimeoutError(key, details)
+          : new LockUnavailableError('no answer in time', details),
       );
     });
   }
@@ -173,5 +180,6 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
   private finish(): void {
     this.state = 'over';
     this.site.waits.cancel(this);
+    this.site.tickets.delete(this);
   }
 }

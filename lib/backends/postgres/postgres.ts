@@ -47,6 +47,7 @@ export class PostgresBackend implements LockBackend<PostgresStats> {
       inspect: 'dump',
       leaseUnitMs: 1,
       minLeaseMs: 1,
+      maxStallMs: config.sessionTimeoutMs,
       waitUnitMs: 1,
       maxKeyBytes: MAX_KEY_BYTES,
       keepAfterRelease: config.keep !== undefined,

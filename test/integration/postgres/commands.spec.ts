@@ -1,14 +1,18 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import { OPS, STATEMENTS } from '../../../lib/backends/postgres/commands/statements.js';
-import { describePostgresVersions } from '../../support/postgres/describe-postgres.js';
+import { Undo } from '../../../lib/backends/postgres/commands/undo.js';
+import { ALL_OF_POSTGRES, describePostgresVersions } from '../../support/postgres/describe-postgres.js';
 import { PostgresServer } from '../../support/postgres/server.js';
+import { Proxy } from '../../support/proxy.js';
 import { until } from '../../support/until.js';
 import { ask, cancel, Connections, lock, reset, unlock, unlockAndLock } from './support/connections.js';
 
 /** Somebody else is at this gate. */
 const BUSY_GATE = 7000n;
 const SLOT = 7001n;
+
+const long = ALL_OF_POSTGRES ? it : it.skip;
 
 describePostgresVersions('the commands of Postgres', (version) => {
   let server: PostgresServer;
@@ -155,6 +159,30 @@ describePostgresVersions('the commands of Postgres', (version) => {
     expect(us.commands.counts.inBook).toBe(0);
   });
 
+  it('a repair releases what it names, in its mode, and nothing else', async () => {
+    const session = us.commands.session!;
+    await ask(
+      session,
+      'select pg_advisory_lock(1), pg_advisory_lock(2), pg_advisory_lock(-1), pg_advisory_lock_shared(3), ' +
+        'pg_advisory_lock_shared(4), pg_advisory_lock(5, -6), pg_advisory_lock(-5, 6), pg_advisory_lock(0, 2)',
+    );
+    const undo = new Undo();
+    for (const id of [1n, -1n, 3n, [5, -6] as const, [0, 1] as const, 99n]) undo.unlock(id);
+    for (const gate of [2n, 4n]) undo.unlockShared(gate);
+    await ask(session, STATEMENTS.repair.text, undo.values);
+    const left = await ask(
+      session,
+      "select objsubid, mode, classid::bigint << 32 | objid::bigint from pg_locks where locktype = 'advisory' order by 1, 3",
+    );
+    expect(left).toEqual([
+      ['1', 'ExclusiveLock', '2'],
+      ['1', 'ShareLock', '3'],
+      ['2', 'ExclusiveLock', String((-5n << 32n) | 6n)],
+      ['2', 'ExclusiveLock', '2'],
+    ]);
+    await ask(session, 'select pg_advisory_unlock_all()');
+  });
+
   it('go on, with all locks, while statements of theirs are cancelled at random', async () => {
     const pid = us.commands.session!.pid;
     const kept = Array.from({ length: 20 }, (_, i) => 10_000n + BigInt(i));
@@ -242,7 +270,7 @@ describePostgresVersions('the commands of Postgres', (version) => {
 
   it('cancel a wait: nothing stays taken, the session is used again, and no statement of others is hit (trap 6)', async () => {
     const wait = (await us.take())!;
-    for (let round = 0; round < 60; round++) {
+    for (let round = 0; round < (ALL_OF_POSTGRES ? 1000 : 60); round++) {
       const id = BigInt(round + 1);
       await rival.query('select pg_advisory_lock($1)', [id]);
       let isGranted = false;
@@ -288,6 +316,40 @@ describePostgresVersions('the commands of Postgres', (version) => {
     await rival.query('notify dflff');
     await ask(wait.session, 'select 1');
     expect(heard).toEqual(['heard']);
+  });
+
+  long('a wait whose session has ended on the server only has failed soon, and its place is free', async () => {
+    const proxy = await Proxy.to(server.port);
+    const [, port] = proxy.address.split(':');
+    const behind = await Connections.to(server.url.replace(String(server.port), port!), {
+      sessionTimeoutMs: 2000,
+      requestTimeoutMs: 1000,
+    });
+    const links = [...proxy.links];
+    const spare = (await behind.take())!;
+    const wait = (await behind.take())!;
+    const [link] = [...proxy.links].filter((one) => !links.includes(one));
+    await rival.query('select pg_advisory_lock(1)');
+    const over = expect(lock(wait, 1n)).rejects.toThrow(/the server does not know the session any more/);
+    await until(() => behind.waits.counts.waiting === 1);
+    link!.resetServer();
+    await over;
+    await until(async () => (await server.advisoryLocks()).length === 1);
+    await lock(spare, 2n);
+    await behind.close();
+    await proxy.close();
+  });
+
+  it('a session that nobody uses is closed after idleCloseMs, and there is another one for the next caller', async () => {
+    const idle = await Connections.to(server.url, { idleCloseMs: 20 });
+    await idle.try(1n);
+    const { pid } = idle.commands.session!;
+    await idle.unlock(1n);
+    const isThere = async (): Promise<boolean> =>
+      (await server.query('select from pg_stat_activity where pid = $1', [pid])).length > 0;
+    await until(async () => !(await isThere()), 'the end of the idle session');
+    await expect(idle.try(1n)).resolves.toMatchObject({ session: { kind: 'command' } });
+    await idle.close();
   });
 
   it('a session that is declared lost is ended on the server as soon as there is another one', async () => {

@@ -7,10 +7,12 @@ import {
 } from '../../../common/errors.js';
 import type { Clock, Entropy, Ms, Timer } from '../../../common/system.js';
 import type { Session, SessionDialer, Statement } from '../sessions/session.js';
-import { AskedFreeSlot, AskedTry, AskedTrySlot, AskedUnlock } from './asked.js';
-import { Backoff } from './backoff.js';
+import { type Asked, AskedFreeSlot, AskedTry, AskedTrySlot, AskedUnlock } from './asked.js';
+import { Backoff } from '../../../common/backoff.js';
+import { CommandListeners } from './command-listeners.js';
 import { type Counted, CommandSession, type CommandSessionContext } from './command-session.js';
 import type { CommandCounts, Commands, FreeSlotOp, SlotTryOp, TryOp, UnlockOp } from './commands.js';
+import { IdleClose, type Later } from './idle-close.js';
 import { PlainStatement } from './plain-statement.js';
 import { STATEMENTS } from './statements.js';
 
@@ -20,26 +22,19 @@ export interface CommandSettings {
   readonly requestTimeoutMs: Ms;
   readonly minDelayMs: Ms;
   readonly maxDelayMs: Ms;
-}
-
-interface Listeners {
-  readonly up: ((session: Session, isFirst: boolean) => void)[];
-  readonly down: ((error: LockError) => void)[];
-  readonly fatal: ((error: LockError) => void)[];
-  readonly suspect: ((session: Session) => void)[];
-  readonly degraded: ((detail: string, error?: LockError) => void)[];
-  readonly spare: ((session: Session) => void)[];
+  /** After how long without use the session is closed. 0: never. */
+  readonly idleCloseMs: Ms;
 }
 
 /** The command connection: a session, and after its end another one. Nothing is resumed. */
-export class CommandConnection implements Commands {
+export class CommandConnection extends CommandListeners implements Commands {
   outage: LockError | undefined;
   private current: CommandSession | undefined;
   private isStarted = false;
   private closed: LockError | undefined;
   private readonly counted: Counted & { connects: number } = { statements: 0, ops: 0, repairs: 0, connects: 0 };
-  private readonly listeners: Listeners = { up: [], down: [], fatal: [], suspect: [], degraded: [], spare: [] };
   private readonly backoff: Backoff;
+  private readonly idle: IdleClose;
   private readonly context: CommandSessionContext;
   /** Sessions that the server may still have. */
   private ghosts: Session[] = [];
@@ -52,19 +47,21 @@ export class CommandConnection implements Commands {
     private readonly host: { readonly clock: Clock; readonly entropy: Entropy },
     settings: CommandSettings,
   ) {
+    super();
     const { server } = dialer;
     this.outage = new LockUnavailableError('not connected to Postgres yet', { server });
     this.backoff = new Backoff(settings.minDelayMs, settings.maxDelayMs, host.entropy);
     const { sessionTimeoutMs, requestTimeoutMs } = settings;
+    this.idle = new IdleClose(host.clock, settings.idleCloseMs);
     this.context = {
       clock: host.clock,
       sessionTimeoutMs,
       requestTimeoutMs,
-      suspect: (session) => tell(this.listeners.suspect, session),
-      degraded: (detail, error) => tell(this.listeners.degraded, detail, error),
+      suspect: (session) => this.tell.suspect(session),
+      degraded: (detail, error) => this.tell.degraded(detail, error),
       impaired: (problem, of) => {
         const error = new ProtocolError(`${problem}: is a pooler in transaction mode in between?`, { server: of });
-        tell(this.listeners.degraded, error.message, error);
+        this.tell.degraded(error.message, error);
       },
     };
   }
@@ -77,34 +74,14 @@ export class CommandConnection implements Commands {
     return { ...this.counted, inBook: this.current?.book.size ?? 0 };
   }
 
-  onUp(callback: Listeners['up'][number]): void {
-    this.listeners.up.push(callback);
-  }
-
-  onDown(callback: Listeners['down'][number]): void {
-    this.listeners.down.push(callback);
-  }
-
-  onFatal(callback: Listeners['fatal'][number]): void {
-    this.listeners.fatal.push(callback);
-  }
-
-  onSuspect(callback: Listeners['suspect'][number]): void {
-    this.listeners.suspect.push(callback);
-  }
-
-  onDegraded(callback: Listeners['degraded'][number]): void {
-    this.listeners.degraded.push(callback);
-  }
-
-  /** The second session that the dialer made when it started. */
-  onSpare(callback: Listeners['spare'][number]): void {
-    this.listeners.spare.push(callback);
-  }
-
   /** Reports an answer of the server that only another program between can explain. */
   impaired(problem: string, server: string): void {
     this.context.impaired(problem, server);
+  }
+
+  /** Who may need the session although he asks for nothing: it is not closed then. */
+  neededBy(isNeeded: () => boolean): void {
+    this.idle.neededBy(isNeeded);
   }
 
   /** May be called again after it failed, while attempts go on in the background. */
@@ -115,7 +92,7 @@ export class CommandConnection implements Commands {
 
   try(op: TryOp): void {
     const { current } = this;
-    if (!current || this.closed) op.failed(this.unavailable);
+    if (!current || this.closed) this.later(new AskedTry(op));
     else if (current.isTaken(op.id)) op.refused();
     else current.ask(new AskedTry(op));
   }
@@ -128,7 +105,7 @@ export class CommandConnection implements Commands {
 
   trySlot(op: SlotTryOp): void {
     const { current } = this;
-    if (!current || this.closed) op.failed(this.unavailable);
+    if (!current || this.closed) this.later(new AskedTrySlot(op));
     else current.ask(new AskedTrySlot(op));
   }
 
@@ -139,8 +116,8 @@ export class CommandConnection implements Commands {
   }
 
   query(statement: Statement): void {
-    if (this.current) this.current.send(statement);
-    else statement.ended(this.unavailable);
+    if (this.current) this.current.query(statement);
+    else this.connectFor({ ask: (current) => current.query(statement), failed: (error) => statement.ended(error) });
   }
 
   prove(session: Session, done: (error?: LockError) => void): void {
@@ -162,6 +139,8 @@ export class CommandConnection implements Commands {
     this.closed = error;
     this.outage = error;
     if (this.timer) host.clock.clearTimer(this.timer);
+    this.idle.stop();
+    this.idle.failed(error);
     if (!current) return;
     await new Promise<void>((resolve) => {
       const timer = host.clock.setTimer(resolve, graceMs, true);
@@ -175,6 +154,16 @@ export class CommandConnection implements Commands {
 
   private get unavailable(): LockError {
     return this.closed ?? this.outage ?? new LockUnavailableError('not connected', { server: this.dialer.server });
+  }
+
+  private later(asked: Asked): void {
+    this.connectFor({ ask: (current) => current.ask(asked), failed: (error) => asked.giveUp(error) });
+  }
+
+  /** If the session was closed because it was idle, there will be another one for this. */
+  private connectFor(later: Later): void {
+    if (!this.closed && this.idle.add(later)) void this.connect();
+    else later.failed(this.unavailable);
   }
 
   /** One attempt at a time: of two sessions one would be forgotten, and go on with what it holds. */
@@ -205,7 +194,12 @@ export class CommandConnection implements Commands {
     const error = cause instanceof PoolExhaustedError ? noRoom(cause) : cause;
     this.outage = error;
     if (error.isTransient) this.reconnectLater();
-    else tell(this.listeners.fatal, error);
+    else this.tell.fatal(error);
+    if (this.idle.isClosed) {
+      // Nobody knew that there was no session.
+      if (error.isTransient) this.tell.down(error);
+      this.idle.failed(error);
+    }
     return error;
   }
 
@@ -225,24 +219,26 @@ export class CommandConnection implements Commands {
     const connectedAt = this.host.clock.now();
     session.onEnd((error) => {
       this.current = undefined;
-      if (!this.closed) {
+      this.idle.stop();
+      if (!this.closed && !this.idle.isClosed) {
         this.outage = error;
         this.ghosts.push(session);
         // A server that ends each session at once is not asked more and more often.
         if (session.provenAt > connectedAt) this.backoff.reset();
         this.reconnectLater();
-        tell(this.listeners.down, error);
+        this.tell.down(error);
       }
       current.ended(error);
     });
     this.terminateGhosts();
-    tell(this.listeners.up, session, isFirst);
+    this.idle.opened(current);
+    this.tell.up(session, isFirst);
     return undefined;
   }
 
   private handOver(wait: Session): void {
     if (this.closed) wait.end(this.closed);
-    else tell(this.listeners.spare, wait);
+    else this.tell.spare(wait);
   }
 
   private reconnectLater(): void {
@@ -271,7 +267,3 @@ const noRoom = (cause: LockError): LockError =>
   new LockUnavailableError(cause.message, { server: cause.server, cause });
 
 const gone = (server: string): LockError => new LockUnavailableError('the session has ended', { server });
-
-function tell<A extends unknown[]>(callbacks: readonly ((...args: A) => void)[], ...args: A): void {
-  for (const callback of callbacks) callback(...args);
-}

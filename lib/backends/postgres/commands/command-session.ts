@@ -41,6 +41,7 @@ export class CommandSession implements BatchOf {
   private since: Ms = 0;
   private watch: Timer | undefined;
   private quiet: (() => void) | undefined;
+  private askedAt: Ms;
   private end: LockError | undefined;
 
   constructor(
@@ -48,6 +49,7 @@ export class CommandSession implements BatchOf {
     private readonly context: CommandSessionContext,
     private readonly counted: Counted,
   ) {
+    this.askedAt = context.clock.now();
     this.prover = new Prover(session, context.clock, context.sessionTimeoutMs / 3, (statement) => this.send(statement));
   }
 
@@ -59,6 +61,22 @@ export class CommandSession implements BatchOf {
   /** Whether a try would be refused by the book whatever is asked before it. */
   isTaken(id: Parameters<IdBook['has']>[0]): boolean {
     return this.outbox.length === 0 && this.book.has(id);
+  }
+
+  /** When something was asked for last. */
+  get usedAt(): Ms {
+    return Math.max(this.since, this.askedAt);
+  }
+
+  /** It has something, or something is under way. */
+  get isInUse(): boolean {
+    return this.book.size > 0 || this.batch !== undefined || this.outbox.length > 0 || !this.session.isIdle;
+  }
+
+  /** A statement of the caller's own, between batches. */
+  query(statement: Statement): void {
+    this.askedAt = this.context.clock.now();
+    this.send(statement);
   }
 
   send(statement: Statement): void {
@@ -94,7 +112,7 @@ export class CommandSession implements BatchOf {
     this.end = error;
     if (this.watch) this.context.clock.clearTimer(this.watch);
     this.watch = undefined;
-    if (!this.batch && !this.isScheduled) this.drop(error);
+    if (!this.batch && !this.isScheduled) this.tellQuiet();
   }
 
   batchOver(): void {

@@ -67,12 +67,12 @@ export interface CommandCounts {
  * statement. All callbacks may come before the method returns.
  */
 export interface Commands {
-  /** Undefined while there is none. */
+  /** Undefined while there is none: during an outage, and after `idleCloseMs` without use, until something is asked for. */
   readonly session: Session | undefined;
-  /** Why there is no session. */
+  /** Why nothing can be asked for. */
   readonly outage: LockError | undefined;
   readonly counts: CommandCounts;
-  /** There is a session again; `isFirst`: the first one of this process. */
+  /** There is a new session; `isFirst`: the first one of this process. Not only after an outage: see `idleCloseMs`. */
   onUp(callback: (session: Session, isFirst: boolean) => void): void;
   /** In the turn in which the session ended, before its ops are told. */
   onDown(callback: (error: LockError) => void): void;
@@ -87,13 +87,13 @@ export interface Commands {
    * @throws ConfigError, AuthError, LockUnavailableError
    */
   start(): Promise<void>;
-  /** An id that is in the book is refused without being sent; without a session, fails with `outage`. */
+  /** An id that is in the book is refused without being sent; during an outage, fails with it. */
   try(op: TryOp): void;
   /** On a session that has ended: 'gone' at once. Nothing is sent elsewhere. */
   unlock(session: Session, op: UnlockOp): void;
   trySlot(op: SlotTryOp): void;
   freeSlot(session: Session, op: FreeSlotOp): void;
-  /** Between batches, in order. Without a session, calls `ended` at once. */
+  /** Between batches, in order. During an outage, calls `ended` at once. */
   query(statement: Statement): void;
   /**
    * Finds out whether the session lives: at once if it was proven within T/3, otherwise by the answer of the next statement,

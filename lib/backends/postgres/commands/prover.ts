@@ -51,7 +51,8 @@ export class Prover {
   }
 
   private isFresh(): boolean {
-    return this.session.provenAt >= this.clock.now() - this.freshMs;
+    const { session, clock, freshMs } = this;
+    return !session.isEnded && session.provenAt >= clock.now() - freshMs;
   }
 
   private ask(): void {

@@ -177,6 +177,7 @@ export class WaitConnection implements WaitSession {
 
   private waitOver(): void {
     this.wait = undefined;
+    this.context.alarms.cancel(this.repetition);
     this.session.hold(false);
     this.context.waitEnds(this);
   }

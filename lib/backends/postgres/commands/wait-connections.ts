@@ -69,6 +69,7 @@ export class WaitConnections implements WaitSessions {
     this.check = new WaitCheck(this.context);
     commands.onSpare((session) => this.adopt(session));
     commands.onUp(() => this.tellFree());
+    commands.neededBy(() => this.open > this.spare.length);
   }
 
   get open(): number {

@@ -55,7 +55,7 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
   /** Adds a caller at the end. */
   join(waiter: QueueWaiter): void {
     const { site } = this;
-    if (this.state === 'idle' && !this.isHandedOn && site.commands.session) {
+    if (this.state === 'idle' && !this.isHandedOn && !site.commands.outage) {
       this.waiters.push(waiter);
       return this.try();
     }
@@ -187,8 +187,8 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
       this.state = 'held';
     } else if (places.size > 0) {
       this.state = 'queued';
-      if (site.commands.session) this.openPlaces();
-    } else if (!site.commands.session || this.pauses?.isPausing) {
+      if (!site.commands.outage) this.openPlaces();
+    } else if (site.commands.outage || this.pauses?.isPausing) {
       this.state = 'pausing';
     } else if (this.isTaken) {
       this.openPlaces();

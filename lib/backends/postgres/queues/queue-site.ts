@@ -5,7 +5,6 @@ import type { Commands, TryOp } from '../commands/commands.js';
 import type { WaitSessions } from '../commands/wait-sessions.js';
 import type { KeptHolds } from '../keep/kept-holds.js';
 import type { Holdings } from './holdings.js';
-import type { KeyQueue } from './key-queue.js';
 
 /** What key queues need of the options. */
 export interface QueueConfig {
@@ -21,6 +20,13 @@ export interface QueueConfig {
   readonly localMs: Ms;
   /** The longest time between two tries of the first waiter of a semaphore. */
   readonly semPollMs: Ms;
+}
+
+/** A queue that polls. */
+export interface Starving {
+  readonly state: string;
+  /** There may be a place for it. */
+  adjust(): void;
 }
 
 /** What the key queues of one backend share. */
@@ -42,7 +48,7 @@ export interface QueueSite {
   /** Tries for a lock that may be kept. */
   try(op: TryOp): void;
   /** A queue has begun to poll, because there is no session for a place. */
-  starving(queue: KeyQueue): void;
+  starving(queue: Starving): void;
   /** The server serves less well than it should. The same is not told again for a while. */
   degraded(detail: string): void;
   /** For operators. */

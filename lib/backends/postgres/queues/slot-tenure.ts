@@ -1,7 +1,6 @@
 import type { Clock } from '../../../common/system.js';
 import type { SlotGrant } from '../semaphores/slot-user.js';
-import type { SlotQueue } from './slot-queue.js';
-import { Tenure } from './tenure.js';
+import { Tenure, type TenureKeeper } from './tenure.js';
 
 /** Fence units in a millisecond. */
 const UNITS = 1_000_000;
@@ -20,13 +19,13 @@ export class SlotTenure extends Tenure {
   private current = 0n;
 
   constructor(
-    queue: SlotQueue,
+    keeper: TenureKeeper,
     private readonly granted: SlotGrant,
     private readonly clock: Clock,
     private readonly last: LastFence,
   ) {
     const { slot, session, fence, sentAt } = granted;
-    super(queue, slot, session, fence, sentAt, clock.now());
+    super(keeper, slot, session, fence, sentAt, clock.now());
   }
 
   override get fence(): bigint {

@@ -48,7 +48,7 @@ export function mayHandOn(
   { turn, since, session, isKept }: Tenure,
   { clock, config }: Pick<QueueSite, 'clock' | 'config'>,
 ): boolean {
-  if (turn >= config.localTurns || isKept) return false;
+  if (session.isEnded || isKept || turn >= config.localTurns) return false;
   const now = clock.now();
   return now - since < config.localMs && session.provenUntil() - now >= config.sessionTimeoutMs / 2;
 }

@@ -17,24 +17,25 @@ export class LimitLock {
   constructor(
     key: string,
     private readonly limit: number,
-    private readonly commands: Pick<Commands, 'session' | 'query'>,
+    private readonly commands: Pick<Commands, 'session' | 'outage' | 'query'>,
   ) {
     this.id = publishedId(`limit:${key}`, limit);
   }
 
-  /** Whether the command session has it, so that slots can be tried for. Without a session nothing can. */
+  /** Whether the command session has it, so that slots can be tried for. During an outage nothing can. */
   get isPublished(): boolean {
-    const { session } = this.commands;
-    return session === undefined || this.session === session;
+    const { session, outage } = this.commands;
+    return outage !== undefined || (session !== undefined && this.session === session);
   }
 
   /** Publishes it. @param done with LimitMismatchError if another process uses another limit */
   publish(done: (error?: LockError) => void): void {
-    const { session } = this.commands;
     const { classId, objectId } = this.id;
     this.commands.query(
       new Question(PUBLISH, [classId, objectId], ({ rows, error }) => {
         if (!rows) return done(error);
+        // Before, there may have been none: this made it connect.
+        const { session } = this.commands;
         const others = rows[0]?.[0] ?? '';
         if (others === '') {
           this.session = session;

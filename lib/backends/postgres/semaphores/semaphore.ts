@@ -9,7 +9,7 @@ import type { SlotGrant, SlotUser } from './slot-user.js';
 
 /** What a semaphore needs of those around it. */
 export interface SemaphoreHost {
-  readonly commands: Pick<Commands, 'session' | 'query' | 'trySlot' | 'freeSlot'>;
+  readonly commands: Pick<Commands, 'session' | 'outage' | 'query' | 'trySlot' | 'freeSlot'>;
   readonly entropy: { unit(): number };
   /** It comes into use. */
   used(semaphore: Semaphore): void;

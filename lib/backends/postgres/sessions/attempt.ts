@@ -32,7 +32,7 @@ export class Attempt {
         this.connecting = undefined;
         if (error === undefined || error === null) return resolve();
         // After some errors, pg leaves the socket open.
-        client.connection?.stream.destroy();
+        client.connection.stream.destroy();
         reject(error);
       };
       if (this.failure) return settle(this.failure);
@@ -40,7 +40,7 @@ export class Attempt {
       // It may emit errors as long as it lives, and they must have a listener.
       client.on('error', settle);
       client.connect(settle);
-      client.connection?.stream.unref?.();
+      client.connection.stream.unref?.();
     });
   }
 

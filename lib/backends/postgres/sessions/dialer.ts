@@ -1,4 +1,4 @@
-import { LockError, PoolExhaustedError, ShuttingDownError } from '../../../common/errors.js';
+import { ConfigError, type LockError, PoolExhaustedError, ShuttingDownError } from '../../../common/errors.js';
 import { printAs } from '../../../common/inspection.js';
 import type { Clock, Entropy } from '../../../common/system.js';
 import { Attempt } from './attempt.js';
@@ -104,13 +104,18 @@ export class Dialer implements SessionDialer {
     try {
       return await make(attempt);
     } catch (error) {
-      attempt.abort(error instanceof LockError ? error : unavailable(this.server, 'the connection was given up'));
-      // An aborted attempt fails with what its sessions say about their end.
-      throw attempt.failure ?? error;
+      // What an aborted attempt says is only that its sessions have ended.
+      throw this.lasting(attempt.failure ?? error);
     } finally {
-      attempt.finish(unavailable(this.server, 'the connection was needed for a check only'));
+      attempt.finish(unavailable(this.server, 'the connection was given up'));
       this.attempts.delete(attempt);
     }
+  }
+
+  /** What the server has accepted before may come right again. */
+  private lasting(error: unknown): unknown {
+    if (!this.wasAccepted || !(error instanceof ConfigError) || error.isTransient) return error;
+    return new ConfigError(error.message, { server: this.server, cause: error.cause, isTransient: true });
   }
 
   private async open(kind: SessionKind, attempt: Attempt): Promise<Looked> {
@@ -131,7 +136,6 @@ export class Dialer implements SessionDialer {
         await attempt.connect(client);
         return client;
       } catch (error) {
-        if (error instanceof LockError) throw error;
         if (this.adapts(error)) continue;
         throw this.typed(error, kind);
       }

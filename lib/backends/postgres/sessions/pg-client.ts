@@ -38,8 +38,8 @@ export interface PgClient {
   /** As the server, or a pooler, said it when it was connected. */
   readonly processID?: number | null | undefined;
   readonly connectionParameters: PgParameters;
-  /** The native binding has none. */
-  readonly connection?: { readonly stream: PgStream } | undefined;
+  /** The stream is another one once TLS is established. */
+  readonly connection: { readonly stream: PgStream };
   binary?: unknown;
   connect(callback: (error?: Error | null) => void): void;
   query(query: PgQuery): unknown;

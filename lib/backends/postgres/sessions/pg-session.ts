@@ -117,9 +117,9 @@ export class PgSession implements Session {
   }
 
   hold(isWaitedFor: boolean): void {
-    const stream = this.#client.connection?.stream;
-    if (isWaitedFor) stream?.ref?.();
-    else stream?.unref?.();
+    const { stream } = this.#client.connection;
+    if (isWaitedFor) stream.ref?.();
+    else stream.unref?.();
   }
 
   toJSON(): object {
@@ -192,11 +192,11 @@ export class PgSession implements Session {
 
   private close(wasIdle: boolean): void {
     const client = this.#client;
-    const stream = client.connection?.stream;
+    const { stream } = client.connection;
     // Says goodbye if nothing is in its way; otherwise the server notices within a second, even where it waits.
     if (wasIdle) client.end(nothing);
-    if (wasIdle && stream?.destroySoon) stream.destroySoon();
-    else stream?.destroy();
+    if (wasIdle && stream.destroySoon) stream.destroySoon();
+    else stream.destroy();
   }
 
   /** Rings early rather than being moved with every statement. */

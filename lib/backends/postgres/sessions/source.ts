@@ -97,7 +97,7 @@ export class ClientSource {
   /** A client that has not connected. Only after `load`. @throws ConfigError for a configuration that pg refuses */
   newClient(): PgClient {
     const client = this.construct();
-    if (client.connection?.stream === undefined) {
+    if ((client as Partial<PgClient>).connection?.stream === undefined) {
       throw new ConfigError(`${WHERE}: the native binding of pg does not show its socket; give a Pool of pg itself`);
     }
     const { connectionParameters: parameters } = client;
@@ -216,11 +216,9 @@ function checkDecisive(config: object, names: readonly string[]): void {
 }
 
 function isPool(source: unknown): source is PostgresPool {
-  if (typeof source !== 'object' || source === null) return false;
-  const { options, connect, totalCount } = source as Record<string, unknown>;
-  return (
-    typeof options === 'object' && options !== null && typeof connect === 'function' && typeof totalCount === 'number'
-  );
+  const { options, connect, totalCount } = (source ?? {}) as Record<string, unknown>;
+  const isConfigured = typeof options === 'object' && options !== null;
+  return isConfigured && typeof connect === 'function' && typeof totalCount === 'number';
 }
 
 function isPlain(value: object): boolean {

@@ -20,13 +20,13 @@ export const hasNoRoom = (error: unknown): boolean => sqlStateOf(error) === '533
 
 /** Why the server ended a session, in words. */
 const ENDS: Readonly<Record<string, string>> = {
-  '57P01': 'the session was ended by an administrator, or the server is shutting down',
-  '57P02': 'the server ended all sessions because one of its processes crashed',
+  '57P01': 'an administrator ended it, or the server is shutting down',
+  '57P02': 'the server ended all sessions, because one of its processes crashed or it was stopped at once',
   '57P03': 'the server is not ready',
   '57P04': 'the database was dropped',
-  '57P05': 'the session was silent for sessionTimeoutMs: the process stalled, or the network did',
-  '25P03': 'the server ended the session in a transaction',
-  '25P04': 'the server ended the session by its transaction_timeout',
+  '57P05': 'it was silent for sessionTimeoutMs, because the process or the network stood still',
+  '25P03': 'the server ended it in a transaction',
+  '25P04': 'the server ended it after its transaction_timeout',
 };
 
 /** Whether the session is over, or is not to be trusted any more. Severities are translated and cannot be used. */
@@ -139,8 +139,6 @@ const codeOf = (error: unknown): string => {
 /** A copy with nothing but text and code: errors may hold what was given to the library, connection strings too. */
 function causeOf(error: unknown, text: string): Error {
   const cause = new Error(text);
-  const { name } = (error ?? {}) as { name?: unknown };
-  if (typeof name === 'string') cause.name = name;
   const code = codeOf(error);
   return code === '' ? cause : Object.assign(cause, { code });
 }

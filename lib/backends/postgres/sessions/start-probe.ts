@@ -106,8 +106,9 @@ async function pidOf(session: PgSession): Promise<number> {
 async function unlock(a: Looked, id: bigint, namesPooler: boolean): Promise<void> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const [row] = await a.session.ask(`select pg_advisory_unlock(${id})`);
-    if (row?.[0] === 't' && attempt === 1) return;
-    if (row?.[0] === 't') break;
+    if (row?.[0] !== 't') continue;
+    if (attempt === 1) return;
+    break;
   }
   throw pooler(a.session.server, namesPooler);
 }

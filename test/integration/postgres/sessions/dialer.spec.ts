@@ -9,7 +9,7 @@ import {
 } from '../../../support/postgres/describe-postgres.js';
 import { PostgresServer } from '../../../support/postgres/server.js';
 import { inTime, until } from '../../../support/until.js';
-import { ask, dialers, failure, T, valueOf } from './support.js';
+import { ask, dialers, failure, heldSockets, T, valueOf } from './support.js';
 
 const long = ALL_OF_POSTGRES ? it : it.skip;
 
@@ -136,6 +136,16 @@ describePostgres('a session', () => {
     const { command, wait } = await dialerTo(server.url).start();
     await new Promise((resolve) => setTimeout(resolve, 1.5 * T));
     expect([command.isEnded, wait!.isEnded]).toEqual([false, false]);
+  });
+
+  it('keeps the process alive only while somebody waits for it', async () => {
+    const before = heldSockets();
+    const { command } = await dialerTo(server.url).start();
+    expect(heldSockets()).toBe(before);
+    command.hold(true);
+    expect(heldSockets()).toBe(before + 1);
+    command.hold(false);
+    expect(heldSockets()).toBe(before);
   });
 
   it('that is terminated says so at once, and frees what it had', async () => {

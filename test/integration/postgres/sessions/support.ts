@@ -1,4 +1,5 @@
-import { afterEach } from '@jest/globals';
+import { inspect } from 'node:util';
+import { afterEach, expect } from '@jest/globals';
 import { Dialer } from '../../../../lib/backends/postgres/sessions/dialer.js';
 import type { Session, SessionSettings, TextRow } from '../../../../lib/backends/postgres/sessions/session.js';
 import { recogniseSource } from '../../../../lib/backends/postgres/sessions/source.js';
@@ -57,12 +58,18 @@ export const ask = (session: Session, text: string, waits = false): Promise<read
 export const valueOf = async (session: Session, text: string, waits = false): Promise<string | null> =>
   (await ask(session, text, waits))[0]![0]!;
 
+/** Connections that keep the process alive. */
+export const heldSockets = (): number =>
+  process.getActiveResourcesInfo().filter((name) => /^(TCPSocketWrap|TLSWrap)$/.test(name)).length;
+
 export const failure = async (
   promise: Promise<unknown>,
 ): Promise<Error & { isTransient?: boolean; cause?: unknown }> => {
   try {
     await promise;
   } catch (error) {
+    // What the passwords of these tests begin with.
+    expect(inspect(error, { depth: 9, showHidden: true }) + JSON.stringify(error)).not.toContain('hunter');
     return error as Error;
   }
   throw new Error('it did not fail');

@@ -9,7 +9,7 @@ import type { Released } from '../../../../lib/backends/backend.js';
 import { LockUnavailableError, ShuttingDownError } from '../../../../lib/common/errors.js';
 import { systemClock, systemEntropy } from '../../../../lib/common/system.js';
 
-const SETTINGS = { requestTimeoutMs: 5000, connectTimeoutMs: 5000, minDelayMs: 50, maxDelayMs: 5000 };
+const SETTINGS = { connectTimeoutMs: 5000, minDelayMs: 50, maxDelayMs: 5000 };
 
 export interface Got {
   readonly session: Session;
@@ -28,9 +28,12 @@ export class Connections {
     waits.onDegraded((detail) => this.events.push(detail));
   }
 
-  static async to(url: string, { sessionTimeoutMs = 10_000, maxWaitConnections = 5 } = {}): Promise<Connections> {
+  static async to(
+    url: string,
+    { sessionTimeoutMs = 10_000, requestTimeoutMs = 5000, maxWaitConnections = 5, idleCloseMs = 0 } = {},
+  ): Promise<Connections> {
     const host = { clock: systemClock, entropy: systemEntropy };
-    const settings = { ...SETTINGS, sessionTimeoutMs, maxWaitConnections };
+    const settings = { ...SETTINGS, sessionTimeoutMs, requestTimeoutMs, maxWaitConnections, idleCloseMs };
     const dialer = new Dialer(recogniseSource(url), settings, host);
     const commands = new CommandConnection(dialer, host, settings);
     const connections = new Connections(commands, new WaitConnections(dialer, commands, systemClock, settings));

@@ -452,6 +452,21 @@ describe('a proof', () => {
   });
 });
 
+describe('a proof that is asked for when the session ends', () => {
+  it.each(['alone', 'behind a batch'])('fails after whoever owns its locks was told, %s', async (how) => {
+    const connected = await Connected.start();
+    const { session, commands } = connected;
+    await connected.clock.advanceAsync(4000);
+    if (how !== 'alone') connected.try(1n);
+    await connected.turn();
+    const order: string[] = [];
+    commands.prove(session, (error) => order.push(error!.message));
+    session.onEnd(() => order.push('owner'));
+    session.end(new LockUnavailableError('reset'));
+    expect(order).toEqual(['owner', 'reset']);
+  });
+});
+
 describe('the command connection', () => {
   it('says when there is a session, and when there is none', async () => {
     const connected = await Connected.start();
@@ -637,6 +652,100 @@ describe('the command connection', () => {
     await connected.commands.close(1000);
     await expect(start).rejects.toMatchObject({ name: 'ShuttingDownError' });
     expect(connected.session.isEnded).toBe(true);
+  });
+});
+
+describe('a command session that is not used for idleCloseMs', () => {
+  const idleCloseMs = 60_000;
+  async function start(): Promise<Connected> {
+    const connected = new Connected(undefined, { idleCloseMs });
+    await connected.commands.start();
+    return connected;
+  }
+  async function closed(): Promise<Connected> {
+    const connected = await start();
+    await connected.clock.advanceAsync(idleCloseMs);
+    expect(connected.session.isEnded).toBe(true);
+    return connected;
+  }
+
+  it('is closed, which is no outage', async () => {
+    const connected = await closed();
+    await connected.clock.advanceAsync(600_000);
+    expect(connected.events).toEqual(['up, the first']);
+    expect(connected.commands).toMatchObject({ session: undefined, outage: undefined });
+    expect(connected.dialer.attempts).toBe(1);
+    expect(connected.clock.pendingTimers).toBe(0);
+  });
+
+  it('is not closed by default', async () => {
+    const connected = await Connected.start();
+    await connected.clock.advanceAsync(86_400_000);
+    expect(connected.session.isEnded).toBe(false);
+  });
+
+  it('stays while it has a lock, while something is under way, and while somebody may need it', async () => {
+    const connected = await start();
+    await connected.held(1n);
+    await connected.clock.advanceAsync(10 * idleCloseMs);
+    connected.unlock(1n);
+    await connected.turn();
+    connected.session.run();
+    await connected.clock.advanceAsync(2 * idleCloseMs);
+    expect(connected.session.isEnded).toBe(false);
+    await connected.settle();
+    let isNeeded = true;
+    connected.commands.neededBy(() => isNeeded);
+    await connected.clock.advanceAsync(10 * idleCloseMs);
+    expect(connected.session.isEnded).toBe(false);
+    isNeeded = false;
+    await connected.clock.advanceAsync(idleCloseMs);
+    expect(connected.session.isEnded).toBe(true);
+  });
+
+  it('counts from its last use', async () => {
+    const connected = await start();
+    await connected.clock.advanceAsync(40_000);
+    await connected.held(1n);
+    connected.unlock(1n);
+    await connected.settle();
+    await connected.clock.advanceAsync(59_999);
+    expect(connected.session.isEnded).toBe(false);
+    await connected.clock.advanceAsync(1);
+    expect(connected.session.isEnded).toBe(true);
+  });
+
+  it('is followed by another one for whatever is asked for', async () => {
+    const connected = await closed();
+    const [first, dropped, second] = [connected.try(1n), connected.try(2n), connected.try(3n)];
+    const slot = connected.trySlot();
+    dropped.isDropped = true;
+    await connected.settle();
+    expect([first.said, dropped.said, second.said, slot.said]).toEqual(['granted', '', 'granted', 'granted']);
+    expect(connected.events).toEqual(['up, the first', 'up']);
+    expect(connected.dialer).toMatchObject({ starts: 1, attempts: 2 });
+    expect(connected.postgres.heldBy(connected.session)).toEqual(['1', '3', '1001']);
+  });
+
+  it('is an outage if there is no other one when it is needed', async () => {
+    const connected = await closed();
+    connected.dialer.error = new LockUnavailableError('refused');
+    const ops = [connected.try(1n), connected.try(2n)];
+    await connected.turn();
+    expect(ops.map(({ error }) => error?.message)).toEqual(['refused', 'refused']);
+    expect(connected.events.slice(1)).toEqual(['down: refused']);
+    connected.dialer.error = undefined;
+    await connected.clock.advanceAsync(5000);
+    expect(connected.events.slice(2)).toEqual(['up']);
+  });
+
+  it('fails what waits for another one when it is closed for good', async () => {
+    const connected = await closed();
+    const op = connected.try(1n);
+    await connected.commands.close(1000);
+    expect(op.error?.name).toBe('ShuttingDownError');
+    await connected.turn();
+    expect(connected.dialer.made.filter(({ isEnded }) => !isEnded)).toEqual([]);
   });
 });
 

@@ -56,6 +56,7 @@ export const SETTINGS = {
   minDelayMs: 50,
   maxDelayMs: 5000,
   maxWaitConnections: 2,
+  idleCloseMs: 0,
 };
 
 /** A command connection over the model, and what it says. */
@@ -66,11 +67,15 @@ export class Connected {
   readonly dialer: ModelDialer;
   readonly commands: CommandConnection;
 
-  constructor(postgres?: ModelPostgres) {
+  constructor(postgres?: ModelPostgres, settings: Partial<typeof SETTINGS> = {}) {
     this.postgres = postgres ?? new ModelPostgres(this.clock);
     if (postgres) this.clock = postgres.clock;
     this.dialer = new ModelDialer(this.postgres);
-    this.commands = new CommandConnection(this.dialer, { clock: this.clock, entropy: new FakeEntropy() }, SETTINGS);
+    this.commands = new CommandConnection(
+      this.dialer,
+      { clock: this.clock, entropy: new FakeEntropy() },
+      { ...SETTINGS, ...settings },
+    );
     const { commands, events } = this;
     commands.onUp((_, isFirst) => events.push(isFirst ? 'up, the first' : 'up'));
     commands.onDown(({ message }) => events.push(`down: ${message}`));

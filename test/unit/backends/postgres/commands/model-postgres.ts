@@ -308,7 +308,7 @@ export class ModelSession implements Session {
     const { postgres } = this;
     const [first, second] = values as string[];
     // A statement of one op may fail before it or after it.
-    if (ops === 0) return void (this.outcome = failure(sqlState));
+    if (ops === 0 && name !== 'dflockd_batch') return void (this.outcome = failure(sqlState));
     const single = (text: string | null): void => {
       this.outcome = ops === Infinity ? { rows: [[text]] } : failure(sqlState);
     };
@@ -383,7 +383,11 @@ export class ModelSession implements Session {
     const [codes, xs, ys, texts] = values.map(elements);
     const outcomes: string[] = [];
     for (let i = 0; i < codes!.length; i++) {
-      if (i === ops) return void (this.outcome = failure(sqlState));
+      if (i === ops) {
+        // It may have got as far as the gate.
+        if (codes![i] === '2') this.postgres.take(this, xs![i]!, 'shared');
+        return void (this.outcome = failure(sqlState));
+      }
       outcomes.push(this.executeOp(codes![i]!, xs![i]!, ys?.[i] ?? '', (texts?.[i] ?? '').replaceAll('"', '')));
     }
     this.outcome = ops < Infinity ? failure(sqlState) : { rows: [[outcomes.join(',')]] };

@@ -18,18 +18,18 @@ const key = fc.nat(2);
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('try' as const), process, key }) },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('unlock' as const), process, key }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('slot' as const, 'free' as const), process, key }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constantFrom('slot' as const, 'free' as const), process, key }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('drop' as const), process, key }) },
   {
     weight: 6,
     arbitrary: fc.record({
       kind: fc.constant('run' as const),
       process,
-      failAfter: fc.oneof({ weight: 4, arbitrary: fc.constant(Infinity) }, { weight: 1, arbitrary: fc.nat(3) }),
+      failAfter: fc.oneof({ weight: 2, arbitrary: fc.constant(Infinity) }, { weight: 1, arbitrary: fc.nat(2) }),
     }),
   },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('reply' as const), process }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('turn' as const), process }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('turn' as const), process }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('cut' as const, 'prove' as const), process }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('time' as const), ms: fc.integer({ min: 1, max: 6000 }) }) },
 );

@@ -16,8 +16,8 @@ let waits: WaitConnections;
 let free: number;
 let degraded: string[];
 
-async function start({ maxWaitConnections = 2, hasSpare = false } = {}): Promise<void> {
-  us = new Connected();
+async function start({ maxWaitConnections = 2, hasSpare = false, idleCloseMs = 0 } = {}): Promise<void> {
+  us = new Connected(undefined, { idleCloseMs });
   us.dialer.hasSpare = hasSpare;
   waits = new WaitConnections(us.dialer, us.commands, us.clock, { ...SETTINGS, maxWaitConnections });
   free = 0;
@@ -177,6 +177,19 @@ describe('sessions to wait on', () => {
     us.session.end(new LockUnavailableError('reset'));
     await us.clock.advanceAsync(50);
     expect(free).toBe(2);
+  });
+
+  it('keep the command session open while they are in use', async () => {
+    await start({ idleCloseMs: 1000 });
+    const wait = await taken();
+    await lock(wait);
+    await us.clock.advanceAsync(10_000);
+    expect(us.session.isEnded).toBe(false);
+    wait.unlock(1n, () => undefined);
+    await settle();
+    wait.release();
+    await us.clock.advanceAsync(1000);
+    expect(us.session.isEnded).toBe(true);
   });
 
   it('end when they are closed; who waits for one is told why', async () => {
@@ -486,6 +499,19 @@ describe('a wait that is cancelled', () => {
     expect(waits.counts.cancels).toBe(2);
   });
 
+  it('leaves no second request behind, which could hit what is sent after it', async () => {
+    cancel();
+    us.session.settle();
+    model(wait).reply();
+    await settle();
+    waiter = await lock(wait);
+    cancel();
+    await us.clock.advanceAsync(100);
+    expect(us.session.sent.filter(({ name }) => name === 'dflockd_cancel')).toHaveLength(2);
+    await settle();
+    expect(cancelled).toBe(2);
+  });
+
   it('because its session ends is over', async () => {
     cancel();
     model(wait).end(new LockUnavailableError('reset'));
@@ -528,6 +554,15 @@ describe('the confirmation of a grant', () => {
     await settle();
     expect([said, waits.counts.confirms]).toEqual([[undefined], 1]);
     expect(names(model(wait))).toEqual(['lock', 'prove']);
+  });
+
+  it('is never there on a session that has ended, however young its proof is', async () => {
+    const wait = await taken();
+    await lock(wait);
+    model(wait).end(new LockUnavailableError('reset'));
+    const said: (string | undefined)[] = [];
+    wait.confirm((error) => said.push(error?.message));
+    expect(said).toEqual(['ended']);
   });
 
   it('without an answer in requestTimeoutMs ends the session', async () => {

@@ -6,7 +6,7 @@ import type { Session, Statement } from '../../../../../lib/backends/postgres/se
 const newSession = (): Session => ({ server: 'db:5432/app' }) as Session;
 
 /** The command connection; the test answers what is asked of it. */
-export class FakeCommands implements Pick<Commands, 'session' | 'query' | 'trySlot' | 'freeSlot'> {
+export class FakeCommands implements Pick<Commands, 'session' | 'outage' | 'query' | 'trySlot' | 'freeSlot'> {
   session: Session | undefined = newSession();
   outage: LockError | undefined;
   /** Not answered yet. */
@@ -28,7 +28,7 @@ export class FakeCommands implements Pick<Commands, 'session' | 'query' | 'trySl
   }
 
   trySlot(op: SlotTryOp): void {
-    if (!this.session) return op.failed(this.outage!);
+    if (this.outage) return op.failed(this.outage);
     this.tries.push(op);
   }
 

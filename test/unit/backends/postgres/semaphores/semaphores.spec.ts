@@ -125,6 +125,26 @@ describe('the semaphores of a process', () => {
     expect(commands.tries).toEqual([]);
   });
 
+  it('publish their limit again, once, when the session was closed because nobody used it', () => {
+    tryOnce();
+    commands.refuse();
+    const { session } = commands;
+    commands.session = undefined;
+    commands.limits.length = 0;
+    commands.others = undefined;
+    const a = tryOnce();
+    expect(commands.tries).toEqual([]);
+    commands.reconnect();
+    commands.limits.push(3);
+    commands.published.shift()!.answered([[null]]);
+    expect(commands.session).not.toBe(session);
+    commands.refuse();
+    expect(a.said).toEqual(['refused']);
+    tryOnce();
+    expect(commands.published).toEqual([]);
+    expect(commands.tries).toHaveLength(1);
+  });
+
   it('refuse another limit in this process, while it is used and for a minute after', () => {
     const hold = semaphores.get('k', 3);
     hold.enter();

@@ -42,6 +42,8 @@ describe('a dialer of Postgres', () => {
 
   const startFails = async (): Promise<LockError> => {
     const error = await failure(dialer.start());
+    expect(error.isTransient).toBe(error instanceof LockUnavailableError);
+    if (server.clients.length > 0) expect(error.server).toBe('db:5432/app');
     expect(server.open).toEqual([]);
     expect(server.locked).toBe(0);
     expect(clock.pendingTimers).toBe(0);
@@ -68,6 +70,64 @@ describe('a dialer of Postgres', () => {
     expect(wait['options']).toContain('-c lock_timeout=0 -c client_connection_check_interval=1000');
     expect([command['query_timeout'], command['statement_timeout']]).toEqual([0, 0]);
     expect(command['application_name']).toMatch(/^nestjs-dflockd:.*:\d+$/);
+  });
+
+  it('puts its settings after those of the configuration', async () => {
+    server.userOptions = '-c geqo=off';
+    await dialer.start();
+    expect(server.clients[0]!.connectionParameters.options).toMatch(/^-c geqo=off -c idle_session_timeout=/);
+  });
+
+  it('starts with one session where there is no room for a second one', async () => {
+    server.refuses = (_, count) => (count === 2 ? serverError('53300', 'too many connections') : undefined);
+    const { command, wait } = await dialer.start();
+    expect([command.kind, wait]).toEqual(['command', undefined]);
+    expect(server.locked).toBe(0);
+  });
+
+  it('sends the settings no more where a pooler refuses them, and sets them later', async () => {
+    server.isPooled = true;
+    server.userOptions = '-c geqo=off';
+    server.refuses = ({ connectionParameters: { options } }) =>
+      String(options).includes('idle_session')
+        ? serverError('08P01', 'unsupported startup parameter: options')
+        : undefined;
+    await dialer.start();
+    await dialer.connect('wait');
+    expect(server.connects).toBe(4);
+    for (const client of server.clients.slice(1)) {
+      expect(client.connectionParameters.options).toBe('-c geqo=off');
+      expect(client.texts.filter((text) => text.startsWith('select set_config'))).toHaveLength(1);
+    }
+  });
+
+  it('gives up where it is refused without settings too', async () => {
+    server.refuses = () => serverError('08P01', 'unsupported startup parameter: options');
+    expect(await startFails()).toBeInstanceOf(LockUnavailableError);
+    expect(server.connects).toBe(2);
+  });
+
+  it('sets everything behind a pooler, which may have taken the settings for somebody else', async () => {
+    server.isPooled = true;
+    await dialer.start();
+    expect(
+      server.clients.map(({ texts }) => texts.filter((text) => text.startsWith('select set_config')).length),
+    ).toEqual([1, 1]);
+  });
+
+  it('asks no more than it must of a later session', async () => {
+    await dialer.start();
+    await dialer.connect('wait');
+    expect(server.clients[2]!.texts).toHaveLength(2);
+  });
+
+  it('leaves the second session of the check outside of a transaction', async () => {
+    await dialer.start();
+    const texts = server.clients[1]!.texts;
+    expect(texts.filter((text) => /^(begin|rollback)$/.test(text))).toEqual(['begin', 'rollback']);
+    server.answers = (text) => (text.includes('pg_try') ? serverError('XX001', 'broken') : undefined);
+    await failure(dialer.start());
+    expect(server.clients[3]!.texts.at(-1)).toBe('rollback');
   });
 
   describe('refuses', () => {
@@ -143,6 +203,52 @@ describe('a dialer of Postgres', () => {
       server.dropsOptions = true;
       server.keepsNothing = true;
       expect((await startFails()).message).toContain('does not keep the setting idle_session_timeout');
+    });
+
+    it.each(['42883', '0A000', '22P02'])('a server that answers the questions with %s', async (code) => {
+      server.answers = (text) => (text.includes('pg_is_in_recovery') ? serverError(code, 'no') : undefined);
+      expect((await startFails()).message).toContain('does not answer as Postgres does');
+    });
+
+    it('for a while a server that fails otherwise', async () => {
+      server.answers = (text) => (text.includes('pg_is_in_recovery') ? serverError('53422', 'no') : undefined);
+      expect(await startFails()).toBeInstanceOf(LockUnavailableError);
+    });
+
+    it('what the second connection is refused for', async () => {
+      server.refuses = (_, count) => (count === 2 ? serverError('28P01', 'password authentication failed') : undefined);
+      expect((await startFails()).name).toBe('AuthError');
+    });
+
+    it('what is not the pooler that it looks like', async () => {
+      server.answers = (text) => (text === 'begin' ? serverError('53400', 'no transaction') : undefined);
+      expect(await startFails()).toBeInstanceOf(LockUnavailableError);
+      server.isPooled = true;
+      server.answers = (text) => (text === 'begin' ? serverError('53400', 'no') : undefined);
+      expect(await startFails()).toBeInstanceOf(LockUnavailableError);
+    });
+
+    it('a session that changes only on one side', async () => {
+      server.isPooled = true;
+      for (const side of [0, 1]) {
+        const first = server.clients.length;
+        server.answers = (text, client) =>
+          text === 'select pg_backend_pid()' && client === server.clients[first + side] ? [['5']] : undefined;
+        expect((await startFails()).message).toContain('Behind this pooler, lockInTransaction works');
+      }
+    });
+
+    it('a setting that is refused with another error, or by a server that needs it', async () => {
+      server.dropsOptions = true;
+      for (const text of ['parameter "tcp_user_timeout" is broken', 'invalid value for parameter "lock_timeout"']) {
+        let asked = 0;
+        server.answers = (query) => {
+          if (!query.startsWith('select set_config')) return undefined;
+          return asked++ > 0 && text.includes('lock_timeout') ? [] : serverError('22023', text);
+        };
+        if (text.includes('lock_timeout')) expect((await startFails()).message).toContain('lock_timeout');
+        else expect(await startFails()).toBeDefined();
+      }
     });
 
     it('for a while a standby, and a name that leads to two servers', async () => {
@@ -237,7 +343,9 @@ describe('a dialer of Postgres', () => {
     expect(server.connects).toBe(5);
     expect(server.open).toHaveLength(3);
     server.answers = (text) => (text === 'select pg_backend_pid()' ? [['1']] : undefined);
-    await expect(dialer.connect('wait')).rejects.toBeInstanceOf(ConfigError);
+    const error = await failure(dialer.connect('wait'));
+    // It has worked: somebody has changed the pooler, and may change it back.
+    expect([error.name, error.isTransient]).toEqual(['ConfigError', true]);
     expect(server.open).toHaveLength(3);
   });
 
@@ -254,7 +362,27 @@ describe('a dialer of Postgres', () => {
     await dialer.connect('command');
     expect(details).toEqual([expect.stringContaining('another cluster')]);
     await dialer.connect('wait');
+    server.systemIdentifier = null;
+    await dialer.connect('wait');
+    server.systemIdentifier = '701';
+    await dialer.connect('wait');
     expect(details).toHaveLength(1);
+  });
+
+  it('gives up where the session ends while it is asked for the identity of the server', async () => {
+    server.answers = (text, client) => {
+      if (!text.includes('pg_control_system')) return undefined;
+      client.error('57P01');
+      return 'silence';
+    };
+    expect(await startFails()).toMatchObject({ message: expect.stringContaining('an administrator ended it') });
+  });
+
+  it('takes what a version begins with for the version', async () => {
+    server.version = '14.0 (Debian 14.0-1)';
+    server.versionNumber = 140_000;
+    await dialer.start();
+    expect(dialer.facts).toMatchObject({ version: '14.0', versionNumber: 140_000 });
   });
 
   it('does without the identity of the server where the role may not ask for it', async () => {
@@ -293,6 +421,31 @@ describe('a dialer of Postgres', () => {
       });
       expect(server.open).toEqual([]);
       expect(clock.pendingTimers).toBe(0);
+    });
+
+    it('before it has begun, when it is closed', async () => {
+      const failed = failure(dialer.start());
+      dialer.close();
+      expect(await failed).toBeInstanceOf(ShuttingDownError);
+      expect(await failure(dialer.start())).toBeInstanceOf(ShuttingDownError);
+      expect(server.clients).toEqual([]);
+    });
+
+    it('between two steps, when it is closed', async () => {
+      for (let step = 0; step < 12; step++) {
+        const other = newDialer();
+        const first = server.clients.length;
+        const failed = other.start().then(
+          () => undefined,
+          (error: LockError) => error,
+        );
+        let steps = 0;
+        server.answers = () => void (steps++ === step && other.close());
+        const error = await failed;
+        if (error) expect([step, error.name]).toEqual([step, 'ShuttingDownError']);
+        server.answers = undefined;
+        if (error) expect(server.open.filter((client) => server.clients.indexOf(client) >= first)).toEqual([]);
+      }
     });
 
     it('when it is closed, and makes nothing any more', async () => {

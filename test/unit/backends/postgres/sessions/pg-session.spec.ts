@@ -90,6 +90,16 @@ describe('a session of Postgres', () => {
       expect(session.provenAt).toBe(1500);
     });
 
+    it('by when it was sent also where the answer took long: it ends by then', () => {
+      session.send(statement('a'));
+      clock.advance(0.3 * T);
+      client.answer();
+      const ends: number[] = [];
+      session.onEnd(() => ends.push(clock.now()));
+      clock.advance(2 * T);
+      expect(ends).toEqual([1000 + T - GUARD]);
+    });
+
     it('by nothing before the first answer', () => {
       expect(session.provenUntil()).toBe(-Infinity);
       session.send(statement('a'));
@@ -170,6 +180,8 @@ describe('a session of Postgres', () => {
       clock.advance(2 * T);
       expect(ends).toEqual([1000 + T - GUARD]);
       expect(client.socket).toContain('destroy');
+      session.send(statement('b', { ended: (error) => said.push(error.message) }));
+      expect(said.at(-1)).toContain('no answer for 9800 ms (sessionTimeoutMs)');
     });
 
     it('not when a stalled process finds the answer waiting', () => {
@@ -276,6 +288,42 @@ describe('a session of Postgres', () => {
     client.error('42501');
     client.emit('end');
     expect(said).toEqual(['a ended: LockUnavailableError']);
+  });
+
+  it('is idle when nothing but a heartbeat runs, and nothing is queued', () => {
+    expect(session.isIdle).toBe(true);
+    session.send(statement('a'));
+    expect(session.isIdle).toBe(false);
+    client.answer();
+    expect(session.isIdle).toBe(true);
+    clock.advance(T / 3);
+    expect([client.isBusy, session.isIdle]).toEqual([true, true]);
+    session.send(statement('b'));
+    expect(session.isIdle).toBe(false);
+  });
+
+  it('ends once, also where an owner or a statement that is told of it ends it', () => {
+    session.onEnd(() => session.end(new ConfigError('again')));
+    session.send(statement('a', { answered: () => session.end(new ShuttingDownError()) }));
+    session.send(statement('b'));
+    client.answer();
+    expect(said).toEqual(['b ended: ShuttingDownError']);
+    expect(client.texts).toEqual(['a']);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('does with a socket that can do no more than be destroyed', () => {
+    const bare = new ScriptedClient();
+    Object.assign(bare.connection, { stream: { destroy: () => said.push('destroyed') } });
+    const other = new PgSession(bare, 'wait', 'db:5432/app', T, clock);
+    other.hold(true);
+    other.end(new ShuttingDownError());
+    expect(said).toEqual(['destroyed']);
+  });
+
+  it('prints as what it is', () => {
+    session.pid = 7;
+    expect(inspect(session)).toMatch(/^Session \{ kind: 'command', server: 'db:5432\/app', pid: 7, isEnded: false \}$/);
   });
 
   it('hands notifications on', () => {

@@ -1,5 +1,5 @@
 import { ScriptedClient } from './scripted-client.js';
-import type { PgQuery } from '../../../../../lib/backends/postgres/sessions/pg-client.js';
+import type { PgParameters, PgQuery } from '../../../../../lib/backends/postgres/sessions/pg-client.js';
 
 type Rows = (string | null)[][];
 
@@ -27,6 +27,8 @@ export class ScriptedServer {
   dropsOptions = false;
   /** Settings do not stay. */
   keepsNothing = false;
+  /** `options` of the configuration. */
+  userOptions = '';
   /** Of a role. */
   settings: Record<string, string> = {};
   /** Fails a connect. */
@@ -60,6 +62,12 @@ export class ScriptedServer {
     // eslint-disable-next-line @typescript-eslint/no-this-alias -- the class below has its own
     const server = this;
     return class extends ScriptedClient {
+      override readonly connectionParameters = {
+        options: server.userOptions,
+        query_timeout: 5,
+        statement_timeout: 6,
+      } as PgParameters;
+
       override connect(callback: (error?: Error | null) => void): void {
         super.connect(callback);
         server.clients.push(this);
