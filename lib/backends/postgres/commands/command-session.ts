@@ -112,7 +112,6 @@ export class CommandSession implements BatchOf {
     this.end = error;
     if (this.watch) this.context.clock.clearTimer(this.watch);
     this.watch = undefined;
-    if (!this.batch && !this.isScheduled) this.tellQuiet();
   }
 
   batchOver(): void {
@@ -162,7 +161,6 @@ export class CommandSession implements BatchOf {
       this.send(this.batch);
     }
     for (const asked of unsent) asked.unsent();
-    if (!this.batch) this.prover.answered();
     if (!this.batch && this.outbox.length === 0) this.tellQuiet();
   };
 

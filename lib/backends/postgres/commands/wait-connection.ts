@@ -49,9 +49,7 @@ export class WaitConnection implements WaitSession {
   /** Who is told when it is cleaned up: the user whose wait failed, or whoever cancelled. */
   private cleaned: ((error?: LockError) => void) | undefined;
   private readonly deadline: Alarm = newAlarm(() => this.look());
-  private readonly repetition: Alarm = newAlarm(() => {
-    if (this.state === 'waiting' && !this.user) this.requestCancel();
-  });
+  private readonly repetition: Alarm = newAlarm(() => this.requestCancel());
   private readonly channels = new Map<string, () => void>();
   private readonly prover: Prover;
 

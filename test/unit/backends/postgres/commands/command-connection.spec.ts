@@ -146,6 +146,19 @@ describe('trap 1: a session may take its own lock again', () => {
     expect(postgres.heldBy(connected.session)).toEqual(['1']);
   });
 
+  it('and a try that is refused because of it clears nothing, however often', async () => {
+    const connected = await Connected.start();
+    await connected.held(1n);
+    for (const id of [2n, 3n, 4n]) {
+      // The first one is sent, so that the second one is judged when its batch is made.
+      const [first, second] = [connected.try(id), connected.try(1n)];
+      await connected.settle();
+      expect([first.said, second.said]).toEqual(['granted', 'refused']);
+    }
+    expect(connected.postgres.held).toEqual(['1', '2', '3', '4']);
+    expect(connected.commands.counts.inBook).toBe(4);
+  });
+
   it('and a release of what it does not have is not sent: it could free the next hold', async () => {
     const connected = await Connected.start();
     await connected.held(1n);
@@ -239,6 +252,7 @@ describe('trap 2: a statement that fails keeps the locks that it took', () => {
     expect(tries.map(({ error }) => error?.message)).toEqual(Array(3).fill('failed with 57014'));
     expect(later.said).toBe('granted');
     expect(connected.postgres.held).toEqual(['4', '9']);
+    expect(connected.events).toEqual(['up, the first']);
     expect(connected.commands.counts).toMatchObject({ repairs: 1, inBook: 2 });
   });
 
@@ -561,7 +575,11 @@ describe('the command connection', () => {
   it('without room for it, nothing can be done: no polling either', async () => {
     const connected = new Connected();
     connected.dialer.error = new PoolExhaustedError('too many clients');
-    await expect(connected.commands.start()).rejects.toMatchObject({ name: 'LockUnavailableError' });
+    await expect(connected.commands.start()).rejects.toMatchObject({
+      name: 'LockUnavailableError',
+      message: 'too many clients',
+      cause: connected.dialer.error,
+    });
   });
 
   it('ends its last session on the server, which may not know that it is over', async () => {
@@ -598,6 +616,75 @@ describe('the command connection', () => {
     connected.session.answer(rows);
     expect(connected.session.isEnded).toBe(true);
     expect(tries.map(({ said }) => said === 'granted' || said === '')).toEqual([false, false]);
+  });
+
+  it('reconnects soon again once a session has worked', async () => {
+    const connected = await Connected.start();
+    connected.dialer.error = new LockUnavailableError('refused');
+    connected.session.end(new LockUnavailableError('reset'));
+    await connected.clock.advanceAsync(60_000);
+    connected.dialer.error = undefined;
+    await connected.clock.advanceAsync(5000);
+    expect(connected.commands.counts.connects).toBe(2);
+    await connected.clock.advanceAsync(10);
+    await connected.held(1n);
+    connected.session.end(new LockUnavailableError('reset'));
+    await connected.clock.advanceAsync(50);
+    expect(connected.commands.counts.connects).toBe(3);
+  });
+
+  it('asks the session after the next one to end the last one, if the next one ended before it did', async () => {
+    const connected = await Connected.start();
+    const old = connected.session;
+    old.end(new LockUnavailableError('silent'));
+    await connected.clock.advanceAsync(50);
+    connected.session.end(new LockUnavailableError('silent'));
+    await connected.clock.advanceAsync(200);
+    expect(connected.session.sent.map(({ values }) => values[0])).toContain(old.pid);
+  });
+
+  it('asks statements of others between its own, and fails them during an outage', async () => {
+    const connected = await Connected.start();
+    const said: string[] = [];
+    const query = (): void =>
+      connected.commands.query({
+        name: '',
+        text: 'select 7',
+        values: [],
+        sentAt: NaN,
+        answered: (rows) => said.push(String(rows)),
+        failed: ({ message }) => said.push(message),
+        ended: ({ message }) => said.push(message),
+      });
+    query();
+    await connected.settle();
+    connected.session.end(new LockUnavailableError('reset'));
+    query();
+    expect(said).toEqual(['select 7', 'reset']);
+  });
+
+  it('closes the second session of a start that is over when it arrives', async () => {
+    const connected = new Connected();
+    connected.dialer.hasSpare = true;
+    const spare: unknown[] = [];
+    connected.commands.onSpare((session) => spare.push(session));
+    const start = connected.commands.start();
+    await connected.commands.close(0);
+    await expect(start).rejects.toThrow();
+    expect(connected.dialer.made.map(({ kind, isEnded }) => [kind, isEnded])).toEqual([
+      ['command', true],
+      ['wait', true],
+    ]);
+    expect(spare).toEqual([]);
+  });
+
+  it('is closed soon if all that was asked for turns out not to be sent', async () => {
+    const connected = await Connected.start();
+    const said = connected.unlock(1n);
+    let isClosed = false;
+    void connected.commands.close(60_000).then(() => (isClosed = true));
+    await connected.turn();
+    expect([said, isClosed]).toEqual([['gone'], true]);
   });
 
   it('keeps the process alive only while somebody waits', async () => {
@@ -727,6 +814,27 @@ describe('a command session that is not used for idleCloseMs', () => {
     expect(connected.postgres.heldBy(connected.session)).toEqual(['1', '3', '1001']);
   });
 
+  it('is followed by another one for a statement of others, or says why there is none', async () => {
+    for (const error of [undefined, new AuthError({}, 'no such role')]) {
+      const connected = await closed();
+      connected.dialer.error = error;
+      const said: string[] = [];
+      connected.commands.query({
+        name: '',
+        text: 'select 7',
+        values: [],
+        sentAt: NaN,
+        answered: (rows) => said.push(String(rows)),
+        failed: ({ message }) => said.push(message),
+        ended: ({ message }) => said.push(message),
+      });
+      await connected.settle();
+      expect(said).toEqual([error?.message ?? 'select 7']);
+      // What is final is no outage.
+      expect(connected.events.at(-1)).toBe(error ? 'fatal: no such role' : 'up');
+    }
+  });
+
   it('is an outage if there is no other one when it is needed', async () => {
     const connected = await closed();
     connected.dialer.error = new LockUnavailableError('refused');
@@ -809,5 +917,77 @@ describe('a slot of a semaphore', () => {
     connected.session.end(new LockUnavailableError('reset'));
     connected.commands.freeSlot(connected.session, free);
     expect(said[2]).toBe('gone');
+  });
+
+  it('is not told of anything once it is dropped', async () => {
+    const connected = await Connected.start();
+    const rival = connected.postgres.connect();
+    connected.postgres.take(rival, '1000');
+    const ops = [connected.trySlot(), connected.trySlot({ gate: 2000n, candidates: [2001n] })];
+    await connected.turn();
+    for (const op of ops) op.isDropped = true;
+    connected.session.run(1);
+    connected.session.reply();
+    await connected.settle();
+    expect(ops.map(({ said }) => said)).toEqual(['', '']);
+    expect(connected.postgres.held).toEqual(['1000']);
+    const refused = connected.trySlot();
+    const before = connected.trySlot({ gate: 2000n, candidates: [2001n] });
+    before.isDropped = true;
+    await connected.turn();
+    refused.isDropped = true;
+    await connected.settle();
+    expect([refused.said, before.said, connected.commands.counts.inBook]).toEqual(['', '', 0]);
+  });
+
+  it('is told once if its answer is overdue, and freed if it comes nevertheless', async () => {
+    const connected = await Connected.start();
+    const op = connected.trySlot();
+    await connected.turn();
+    connected.session.run();
+    const queued = connected.trySlot({ candidates: [1003n] });
+    await connected.clock.advanceAsync(5000);
+    expect([op.said, queued.said]).toEqual(['failed', 'failed']);
+    await connected.settle();
+    expect([connected.postgres.held, connected.commands.counts.inBook]).toEqual([[], 0]);
+  });
+
+  it.each(['', '1001', '1001/', '1001/now', '9999/1800000000000000/true', '/1800000000000000/true'])(
+    'ends a session that answers %j',
+    async (outcome) => {
+      const connected = await Connected.start();
+      const op = connected.trySlot();
+      await connected.turn();
+      connected.session.answer([[outcome]]);
+      expect([op.said, connected.session.isEnded]).toEqual(['failed', true]);
+    },
+  );
+
+  it('that failed is given back: with the gate, unless a wait session of this process has that', async () => {
+    const connected = await Connected.start();
+    const held = connected.trySlot({ candidates: [1003n] });
+    await connected.settle();
+    connected.trySlot({ isHead: true });
+    const said: unknown[] = [];
+    const free = { slot: 1003n, gate: 3000n, channel: 'dfl', done: (outcome: unknown) => void said.push(outcome) };
+    connected.commands.freeSlot(held.session!, free);
+    connected.commands.freeSlot(held.session!, free);
+    await connected.turn();
+    expect(said).toEqual(['gone']);
+    connected.session.run(1);
+    connected.session.reply();
+    expect(connected.session.inFlight!.values).toEqual(['{1001,1002,1003}', '{3000}', '{}']);
+    await connected.settle();
+    expect([said, connected.postgres.held]).toEqual([['gone', 'released'], []]);
+  });
+
+  it('fails at once when the connection is closed before it was tried', async () => {
+    const connected = await Connected.start();
+    connected.try(1n);
+    await connected.turn();
+    const op = connected.trySlot();
+    void connected.commands.close(1000);
+    expect(op.error?.name).toBe('ShuttingDownError');
+    await connected.settle();
   });
 });

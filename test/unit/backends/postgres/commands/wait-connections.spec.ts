@@ -141,6 +141,57 @@ describe('sessions to wait on', () => {
     expect([one.isTold, waits.counts.spare]).toEqual([false, 1]);
   });
 
+  it('are closed one by one, each two seconds after it was given back', async () => {
+    const [first, second] = [await taken(), await taken()];
+    first.release();
+    await us.clock.advanceAsync(1000);
+    second.release();
+    await us.clock.advanceAsync(999);
+    expect(model(first).isEnded).toBe(false);
+    await us.clock.advanceAsync(1);
+    expect([model(first).isEnded, model(second).isEnded, waits.counts.spare]).toEqual([true, false, 1]);
+    await us.clock.advanceAsync(999);
+    expect(model(second).isEnded).toBe(false);
+    await us.clock.advanceAsync(1);
+    expect([model(second).isEnded, waits.open]).toEqual([true, 0]);
+  });
+
+  it('that end while they are spare, or on the way, are of no use', async () => {
+    const wait = await taken();
+    expect(wait.session.kind).toBe('wait');
+    wait.release();
+    model(wait).end(new LockUnavailableError('reset'));
+    wait.release();
+    expect([waits.counts.spare, waits.open]).toEqual([0, 0]);
+    await settle();
+    expect(us.session.sent).toEqual([]);
+    const { connect } = us.dialer;
+    us.dialer.connect = async (kind) => {
+      const session = await connect.call(us.dialer, kind);
+      session.end(new LockUnavailableError('reset'));
+      return session;
+    };
+    const one = take();
+    await settlePromises();
+    expect(one).toMatchObject({
+      session: undefined,
+      error: { message: 'the session has ended', server: us.dialer.server },
+    });
+    expect(waits.open).toBe(0);
+  });
+
+  it('fail for one who waits, and go to the other', async () => {
+    const { connect } = us.dialer;
+    us.dialer.connect = async () => {
+      us.dialer.connect = connect;
+      await Promise.resolve();
+      throw new LockUnavailableError('refused');
+    };
+    const [first, second] = [take(), take()];
+    await settlePromises();
+    expect([first.error?.message, second.error, second.session?.session.kind]).toEqual(['refused', undefined, 'wait']);
+  });
+
   it('say why they could not be connected', async () => {
     us.dialer.error = new LockUnavailableError('refused');
     const one = take();
@@ -157,14 +208,16 @@ describe('sessions to wait on', () => {
     await settlePromises();
     expect(one).toMatchObject({ isTold: true, session: undefined, error: undefined });
     expect(waits.cap).toBe(1);
-    expect(degraded).toEqual([expect.stringMatching(/no room.*1 of maxWaitConnections: 2/)]);
+    expect(degraded).toEqual([expect.stringMatching(/no room.*1 of maxWaitConnections: 2 are used for the next 60 s/)]);
     us.dialer.error = undefined;
     expect(take().isTold).toBe(true);
     wait.release();
     expect(take().session).toBe(wait);
     await settlePromises();
     free = 0;
-    await us.clock.advanceAsync(60_000);
+    await us.clock.advanceAsync(59_999);
+    expect([waits.cap, free]).toEqual([1, 0]);
+    await us.clock.advanceAsync(1);
     expect([waits.cap, free]).toEqual([2, 1]);
     expect(await taken()).toBeDefined();
   });
@@ -203,6 +256,7 @@ describe('sessions to wait on', () => {
     await settlePromises();
     expect(us.dialer.made.filter(({ kind, isEnded }) => kind === 'wait' && !isEnded)).toEqual([]);
     await settle();
+    expect(free).toBe(0);
     // The server knows: the connections were closed in good order.
     expect(us.session.sent).toEqual([]);
     expect(us.clock.pendingTimers).toBe(0);
@@ -280,6 +334,16 @@ describe('a wait', () => {
     expect((await lock(wait, 2n)).said).toEqual(['granted']);
   });
 
+  it('fails if its session ends while it is cleaned, with the news of that', async () => {
+    const wait = await taken();
+    const waiter = new Waiter();
+    wait.lock(1n, waiter);
+    model(wait).run(1);
+    model(wait).reply();
+    model(wait).end(new LockUnavailableError('reset'));
+    expect(waiter.error?.message).toBe('reset');
+  });
+
   it('ends with its session if that cannot be cleaned', async () => {
     const wait = await taken();
     const waiter = new Waiter();
@@ -303,6 +367,7 @@ describe('a wait', () => {
     model(wait).onEnd(() => order.push('owner'));
     model(wait).end(new LockUnavailableError('reset'));
     expect(order).toEqual(['owner', 'user']);
+    expect(waits.counts.waiting).toBe(0);
     await settle();
     expect(us.session.sent).toMatchObject([
       { name: 'dflockd_terminate', values: [model(wait).pid, model(wait).backendStart] },
@@ -310,7 +375,9 @@ describe('a wait', () => {
     expect(us.postgres.blocked).toBe(0);
     const late = new Waiter();
     wait.lock(2n, late);
-    expect(late.said).toEqual(['failed']);
+    expect([late.said, waits.counts.waiting]).toEqual([['failed'], 0]);
+    wait.release();
+    expect(waits.counts.spare).toBe(0);
   });
 
   it.each([
@@ -493,7 +560,10 @@ describe('a wait that is cancelled', () => {
     us.session.settle();
     await settle();
     expect([us.postgres.blocked, cancelled]).toEqual([1, 1]);
-    await us.clock.advanceAsync(25);
+    await us.clock.advanceAsync(19);
+    await settle();
+    expect(us.postgres.blocked).toBe(1);
+    await us.clock.advanceAsync(1);
     await settle();
     expect([us.postgres.blocked, cancelled, waiter.said]).toEqual([0, 2, []]);
     expect(waits.counts.cancels).toBe(2);
@@ -526,6 +596,8 @@ describe('a wait that is cancelled', () => {
     cancel();
     await settle();
     expect([cancelled, waiter.said]).toEqual([1, []]);
+    // There was nothing to cancel any more, and a request could hit the cleaning.
+    expect(us.session.sent).toEqual([]);
     cancel();
     expect(cancelled).toBe(2);
   });
@@ -621,6 +693,18 @@ describe('waits that block are looked at every third of the session time', () =>
     expect(waiter.error?.message).toBe('a wait is over: its answer was lost');
     us.session.settle();
     expect(us.postgres.held).toEqual([]);
+  });
+
+  it('one that still blocks goes on', async () => {
+    const wait = await taken();
+    rivalHas();
+    const waiter = await lock(wait);
+    for (let i = 0; i < 5; i++) {
+      await us.clock.advanceAsync(3334);
+      await settle();
+    }
+    expect(us.session.sent).toHaveLength(5);
+    expect([waiter.said, model(wait).isEnded]).toEqual([[], false]);
   });
 
   it('one whose answer comes within that second is granted', async () => {
