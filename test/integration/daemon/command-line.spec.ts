@@ -231,7 +231,10 @@ describe('nestjs-dflockd daemon (spec 7, 8)', () => {
     [['-auth-token-file', '/nowhere'], /auth-?token-?file.*\/nowhere/i],
     [['-version', '-port', '70000'], /port.*70000/],
     [['-port', '7000', '-http-port', '7000'], /http-port: expected another port than that of flag -port, got 7000/],
-    [['-http-session-idle-timeout', '15'], /http-session-idle-timeout: expected 0 or more than flag -http-sse-ping-interval, which is 15 s, got 15/],
+    [
+      ['-http-session-idle-timeout', '15'],
+      /http-session-idle-timeout: expected 0 or more than flag -http-sse-ping-interval, which is 15 s, got 15/,
+    ],
   ])('refuses the configuration %j, and ends with 1', async (args, message) => {
     const { code, stdout, stderr } = await ended(['daemon', ...args]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
