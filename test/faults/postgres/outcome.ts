@@ -39,12 +39,12 @@ function missing(outcomes: readonly Outcome[]): string[] {
   return without.map(({ key }) => `${key}: the rival has not got it`);
 }
 
-/** Each holder knows before the rival has its lock. */
+/** Each holder knows before the rival has its lock. The time in which its process did not run does not count. */
 export function toldBefore(outcomes: readonly Outcome[]): Verdict {
   const ahead = leads(outcomes);
   const first = ahead.filter((ns) => ns > 0).length;
   const least = Math.min(...ahead);
-  const late = outcomes.filter(({ believed, rival }) => rival !== undefined && believed >= rival);
+  const late = outcomes.filter(({ believed, rival, stalled }) => rival !== undefined && believed - stalled >= rival);
   return {
     ...times(outcomes),
     lead: `told first in ${first} of ${outcomes.length}: ${duration(median(ahead))} before, at least ${duration(least)}`,

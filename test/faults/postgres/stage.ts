@@ -17,6 +17,9 @@ export interface Scale {
 
 /** Connections that are no longer needed are kept for longer than this. */
 const LEAKED_MS = 700;
+const LOCKS = `select (classid::bigint << 32 | objid::bigint)::text as id,
+    format('%s of %s, granted: %s', mode, pid, granted) as text
+  from pg_locks where locktype = 'advisory' and objsubid = 1`;
 const PREFIX = 'lock-';
 
 /**
@@ -82,10 +85,11 @@ export class PostgresStage {
   /** What somebody has or wants besides the holders, for longer than it takes to give it back. */
   async leaks(): Promise<string[]> {
     const ours = new Set(this.keys.map((key) => lockId(key)));
+    // What clients publish about themselves is in the space of two integers.
     const strange = async (): Promise<string[]> =>
-      (await this.server.advisoryLocks())
-        .filter(({ id }) => !ours.has(id))
-        .map(({ id, pid, mode, granted }) => `${id}: ${mode} of ${pid}${granted ? '' : ' (waits)'}`);
+      (await this.server.query<{ id: string; text: string }>(LOCKS))
+        .filter(({ id }) => !ours.has(BigInt(id)))
+        .map(({ id, text }) => `${id}: ${text}`);
     await until(async () => (await strange()).length === 0, 'the locks to be given back', LEAKED_MS).catch(
       () => undefined,
     );

@@ -16,6 +16,8 @@ export interface Entry {
   readonly at: number;
 }
 
+/** So long its session must live on for a lock to count. */
+const LIVES_ON_NS = 100e6;
 const TRY_EVERY_MS = 3;
 const RECONNECT_MS = 5;
 const TRY = `select array(select n from unnest($1::bigint[]) with ordinality as o(id, n) where pg_try_advisory_lock(id))::int[] as got`;
@@ -24,6 +26,8 @@ let port = Number(process.argv[2]);
 let client: pg.Client | undefined;
 const wanted = new Set<string>();
 const entries: Entry[] = [];
+/** What it got a moment ago: a server that shuts down ends its session with the others. */
+const unconfirmed: Entry[] = [];
 const taken = new Map<string, bigint>();
 
 async function connect(): Promise<void> {
@@ -31,20 +35,22 @@ async function connect(): Promise<void> {
   next.on('error', () => undefined);
   next.on('end', () => {
     if (client === next) client = undefined;
+    for (const { key } of unconfirmed.splice(0)) wanted.add(key);
   });
   await next.connect();
   client = next;
 }
 
 async function tryAll(): Promise<void> {
-  if (wanted.size === 0) return;
+  if (wanted.size === 0 && unconfirmed.length === 0) return;
   if (!client) return connect();
   const keys = [...wanted];
   const { rows } = await client.query<{ got: number[] }>(TRY, [keys.map((key) => `${lockId(key)}`)]);
   const at = nanos();
+  while (unconfirmed.length > 0 && at - unconfirmed[0]!.at > LIVES_ON_NS) entries.push(unconfirmed.shift()!);
   for (const n of rows[0]!.got) {
     const key = keys[n - 1]!;
-    if (wanted.delete(key)) entries.push({ key, at });
+    if (wanted.delete(key)) unconfirmed.push({ key, at });
   }
 }
 
