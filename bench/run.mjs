@@ -26,11 +26,13 @@ const FULL = {
   short: { rounds: 60, warmUp: 8, sliceMs: 80 },
   medium: { rounds: 20, warmUp: 4, sliceMs: 300 },
   long: { rounds: 10, warmUp: 8, sliceMs: 1000 },
+  longest: { rounds: 5, warmUp: 1, sliceMs: 4000 },
 };
 const QUICK = {
   short: { rounds: 20, warmUp: 8, sliceMs: 40 },
   medium: { rounds: 7, warmUp: 3, sliceMs: 200 },
   long: { rounds: 5, warmUp: 1, sliceMs: 600 },
+  longest: { rounds: 3, warmUp: 1, sliceMs: 2000 },
 };
 
 const { values: options } = parseArgs({

@@ -25,6 +25,8 @@ const PACKAGES = [
     'graphql',
     'bullmq',
     'ioredis',
+    'pg',
+    'typeorm',
     'reflect-metadata',
     'rxjs',
     '@types/node',

@@ -13,9 +13,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ROOMS, usesNest } from '../rooms.mjs';
+import { CACHE, findPostgres, NO_POSTGRES, postgresIsRequired, providePostgres } from './postgres-server.mjs';
 import { findRedis, NO_REDIS, provideRedis, redisIsRequired } from './redis-server.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -57,7 +58,12 @@ async function compileOne(folder, file, source) {
 async function runLab(folder, args, stdio = 'inherit') {
   const lab = spawn(process.execPath, [join(folder, 'test/faults/main.js'), ...args], {
     cwd: root,
-    env: { ...process.env, ...(redis && { DFLOCKD_TEST_REDIS_SERVER: redis }) },
+    env: {
+      ...process.env,
+      ...(redis && { DFLOCKD_TEST_REDIS_SERVER: redis }),
+      DFLOCKD_TEST_POSTGRES_CACHE: CACHE,
+      DFLOCKD_TEST_POSTGRES_SERVERS: postgres.map(([version, bin]) => `${version}=${bin}`).join(delimiter),
+    },
     stdio: ['ignore', stdio, stdio],
   });
   let said = '';
@@ -83,12 +89,21 @@ async function withMutation(folder, { file, from, to }, run) {
   }
 }
 
-const needsRedis = ({ shows }) => shows === 'rounds on Redis' || shows.redis !== undefined;
+/** The server that is not ours on which a mutant shows: 'redis', 'postgres' or undefined. */
+function serverOf({ shows }) {
+  if (typeof shows === 'string') return { 'rounds on Redis': 'redis', 'rounds on Postgres': 'postgres' }[shows];
+  return Object.keys(shows).find((name) => name !== 'row');
+}
+
+/** Whether it is here. */
+const isHere = { redis: () => redis !== undefined, postgres: () => postgres.length > 0 };
 
 function argsFor(shows, seed) {
   if (shows === 'rounds') return ['--seed', `${seed}`];
   if (shows === 'rounds on Redis') return ['--backend', 'redis', '--seed', `${seed}`];
+  if (shows === 'rounds on Postgres') return ['--backend', 'postgres', '--seed', `${seed}`];
   if (shows.row !== undefined) return ['--table', shows.row];
+  if (shows.postgres !== undefined) return ['--backend', 'postgres', '--table', shows.postgres, '--locks', '10'];
   return ['--backend', 'redis', '--table', shows.redis, '--only', 'ours,watch', '--locks', '5'];
 }
 
@@ -104,15 +119,19 @@ async function lookFor({ shows, check }, folder) {
   return { found: undefined, all };
 }
 
-/** How many mutants went unnoticed. */
-async function runMutants(folder, onRedisOnly) {
+/** How many mutants went unnoticed. @param wanted a part of their names */
+async function runMutants(folder, backend, wanted) {
   const all = (await import(join(folder, 'test/faults/mutations.js'))).MUTATIONS;
-  const MUTATIONS = all.filter((mutation) => !onRedisOnly || needsRedis(mutation));
+  const isWanted = ({ name }) => wanted === undefined || name.includes(wanted);
+  const MUTATIONS = all.filter(
+    (mutation) => isWanted(mutation) && (backend === undefined || serverOf(mutation) === backend),
+  );
   let unnoticed = 0;
   for (const mutation of MUTATIONS) {
     const { name, check } = mutation;
-    if (needsRedis(mutation) && !redis) {
-      console.log(`${name}: left out, without a redis-server`);
+    const server = serverOf(mutation);
+    if (server && !isHere[server]()) {
+      console.log(`${name}: left out, without a server of ${server}`);
       continue;
     }
     const { found, all } = await withMutation(folder, mutation, () => lookFor(mutation, folder));
@@ -134,14 +153,19 @@ async function installFaketime() {
 }
 
 const args = process.argv.slice(2);
-const isOnRedis = args.includes('--backend=redis') || args[args.indexOf('--backend') + 1] === 'redis';
-const redis = isOnRedis ? provideRedis() : findRedis();
-if ((isOnRedis || redisIsRequired()) && redis === undefined) throw new Error(NO_REDIS);
+const isOn = (backend) => args.includes(`--backend=${backend}`) || args[args.indexOf('--backend') + 1] === backend;
+const backend = ['redis', 'postgres'].find(isOn);
+const redis = backend === 'redis' ? provideRedis() : findRedis();
+if ((backend === 'redis' || redisIsRequired()) && redis === undefined) throw new Error(NO_REDIS);
+const postgres = Object.entries(backend === 'postgres' ? providePostgres() : findPostgres());
+if ((backend === 'postgres' || postgresIsRequired()) && postgres.length === 0) throw new Error(NO_POSTGRES);
 const folder = mkdtempSync(join(tmpdir(), 'dflockd-lab-'));
 try {
   await installFaketime();
   await compile(folder);
-  if (args.includes('--mutants')) process.exitCode = (await runMutants(folder, isOnRedis)) > 0 ? 1 : 0;
+  const mutants = args.indexOf('--mutants');
+  const wanted = args[mutants + 1]?.startsWith('--') ? undefined : args[mutants + 1];
+  if (mutants >= 0) process.exitCode = (await runMutants(folder, backend, wanted)) > 0 ? 1 : 0;
   else process.exitCode = (await runLab(folder, args)).code;
 } finally {
   rmSync(folder, { recursive: true, force: true });

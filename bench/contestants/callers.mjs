@@ -2,14 +2,18 @@ import { perSecond, timeOf, times } from '../support/goals.mjs';
 import { slice } from '../support/stage.mjs';
 import { rawPing, rawPipelined } from './raw-ping.mjs';
 
+const OURS = ['dflockd', 'drop-in', 'redis-backend', 'postgres-backend', 'postgres-spi'];
+
+/** Flags of the processes that are measured, for lockers of this package. */
+export const flagsFor = (locker, stage) => (OURS.includes(locker) ? stage.nodeFlags : []);
+
 /** Callers, each with its own key. @param {(stage: Stage) => object} where the argument of the locker's `open` */
-const callersOf = (locker, callers, server, where) => ({
+export const callersOf = (locker, callers, server, where) => ({
   unit: 'pairs',
   async start(stage) {
     const at = await server?.reach(stage);
     const url = new URL(`../lockers/${locker}.mjs`, import.meta.url).href;
-    const isOurs = ['dflockd', 'drop-in', 'redis-backend'].includes(locker);
-    const client = await stage.client('callers.mjs', [url], isOurs ? stage.nodeFlags : []);
+    const client = await stage.client('callers.mjs', [url], flagsFor(locker, stage));
     await client.ask('open', { callers, ...where(stage, at) });
     return { slice: (ms) => slice(client, at, ms) };
   },
@@ -62,7 +66,7 @@ const REMOTE_VERSUS = {
   1000: () => [rawPipelined(1000).name],
 };
 
-const numbered = (callers) => `${callers} caller${callers === 1 ? '' : 's'}`;
+export const numbered = (callers) => `${callers} caller${callers === 1 ? '' : 's'}`;
 
 /** This package's client over TCP. @param {1 | 100 | 1000} callers */
 export const remote = (callers, server) => ({
@@ -91,8 +95,9 @@ export const embedded = (callers, goals) => ({
   ...callersOf('dflockd', callers, undefined, (stage) => ({ entry: entryOf(stage), options: { embedded: true } })),
 });
 
-const OWN_KEYS = [1, 10, 100, 1000];
-const semaphoreOf = (callers) => `redis-semaphore, ${numbered(callers)}`;
+/** How many callers with keys of their own. */
+export const OWN_KEYS = [1, 10, 100, 1000];
+export const semaphoreOf = (callers) => `redis-semaphore, ${numbered(callers)}`;
 const redlockOf = (callers) => `@sesamecare-oss/redlock, ${numbered(callers)}`;
 /** Names of the client libraries, by the package that has them. */
 export const LIBRARIES = { ioredis: 'ioredis', redis: 'node-redis' };
@@ -119,10 +124,15 @@ const redisBackend = (callers, library, redis) => ({
   })),
 });
 
-/** Callers with keys of their own on Redis: this package over both libraries, and two others over ioredis. */
+/** Other packages on Redis, over ioredis. */
+export const peersOnRedis = (callers, redis) => [
+  { name: semaphoreOf(callers), ...callersOf('redis-semaphore', callers, redis, hostAndPort) },
+  { name: redlockOf(callers), ...callersOf('sesamecare-redlock', callers, redis, hostAndPort) },
+];
+
+/** Callers with keys of their own on Redis: this package over both libraries, and others. */
 export const ownKeysOnRedis = (redis) =>
   OWN_KEYS.flatMap((callers) => [
-    { name: semaphoreOf(callers), ...callersOf('redis-semaphore', callers, redis, hostAndPort) },
-    { name: redlockOf(callers), ...callersOf('sesamecare-redlock', callers, redis, hostAndPort) },
+    ...peersOnRedis(callers, redis),
     ...Object.keys(LIBRARIES).map((library) => redisBackend(callers, library, redis)),
   ]);

@@ -1,5 +1,6 @@
 import { measureAtLeast, measureAtMost, times } from '../support/goals.mjs';
 import { slice } from '../support/stage.mjs';
+import { flagsFor } from './callers.mjs';
 import { quantile, sum } from '../support/statistics.mjs';
 
 export const WAITERS = 20;
@@ -8,6 +9,9 @@ const LIMIT = 'a timer of 1 ms and one raw round trip';
 const START_MS = 20;
 export const P99 = 'p99 wait in ms';
 export const TURNS = 'fewest turns / most turns of a caller';
+
+export const hotName = (label, processes) =>
+  `${label}, ${WAITERS} callers in ${processes === 1 ? 'one process' : `${processes} processes`}`;
 
 /** The least that a turn can take: the work, and one round trip to hand the lock over. */
 export const pacedEcho = {
@@ -24,14 +28,14 @@ export const pacedEcho = {
 
 /** This package's client: all callers want one key, and work for 1 ms under it. */
 export const hotKey = (processes, server) => ({
-  name: `one key, ${WAITERS} callers in ${processes === 1 ? 'one process' : `${processes} processes`}${server.label}`,
+  name: `${hotName('one key', processes)}${server.label}`,
   unit: 'turns',
   versus: [LIMIT],
   goals: [times(0.95, LIMIT, 'the first line'), measureAtMost(40, P99), measureAtLeast(0.95, TURNS)],
   async start(stage) {
     const at = await server.reach(stage);
     const where = { entry: stage.moduleUrl('entries/client.js'), options: { servers: [[at.host, at.port]] } };
-    return hotCallers(stage, at, processes, 'dflockd', where, stage.nodeFlags);
+    return hotCallers(stage, at, processes, 'dflockd', where);
   },
 });
 
@@ -40,10 +44,10 @@ export const hotKey = (processes, server) => ({
  *
  * @param {string} locker a file of bench/lockers @param {object} where what its `openHot` gets
  */
-export async function hotCallers(stage, at, processes, locker, where, nodeFlags) {
+export async function hotCallers(stage, at, processes, locker, where) {
   const url = new URL(`../lockers/${locker}.mjs`, import.meta.url).href;
   const clients = await Promise.all(
-    Array.from({ length: processes }, () => stage.client('hot-callers.mjs', [url], nodeFlags)),
+    Array.from({ length: processes }, () => stage.client('hot-callers.mjs', [url], flagsFor(locker, stage))),
   );
   await Promise.all(clients.map((client) => client.ask('open', { callers: WAITERS / processes, where })));
   const together = {

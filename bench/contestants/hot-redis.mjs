@@ -1,20 +1,20 @@
 import { measureAtLeast, measured, measureInTurns, times } from '../support/goals.mjs';
 import { slice } from '../support/stage.mjs';
 import { LIBRARIES, redisEntries } from './callers.mjs';
-import { hotCallers, P99, TURNS, WAITERS } from './hot-key.mjs';
+import { hotCallers, hotName, P99, TURNS, WAITERS } from './hot-key.mjs';
 
 const REDIS_LIMIT = 'a timer of 1 ms and one raw PING';
 
 /** This package and others on Redis. */
 const hotRedis = (label, locker, redis, more, goals) => (processes) => ({
-  name: `${label}, ${WAITERS} callers in ${processes === 1 ? 'one process' : `${processes} processes`}`,
+  name: hotName(label, processes),
   unit: 'turns',
   versus: [REDIS_LIMIT],
   goals,
   async start(stage) {
     const at = await redis.reach(stage);
     const where = { host: at.host, port: at.port, ...more(stage) };
-    return hotCallers(stage, at, processes, locker, where, locker === 'redis-backend' ? stage.nodeFlags : []);
+    return hotCallers(stage, at, processes, locker, where);
   },
 });
 
@@ -30,6 +30,15 @@ export const pacedRedis = (redis) => ({
   },
 });
 
+const none = () => ({});
+const peers = [measured(P99), measured(TURNS)];
+
+/** Other packages on Redis. */
+export const hotPeersOnRedis = (redis) => [
+  hotRedis('redis-semaphore', 'redis-semaphore', redis, none, peers),
+  hotRedis('@sesamecare-oss/redlock', 'sesamecare-redlock', redis, none, peers),
+];
+
 const REDIS_GOALS = [
   times(0.85, REDIS_LIMIT, 'the first line'),
   measureInTurns(2.5, P99, WAITERS, REDIS_LIMIT, 'the first line'),
@@ -39,15 +48,12 @@ const REDIS_GOALS = [
 
 /** @param {Server} redis */
 export const hotKeyOnRedis = (redis) => {
-  const none = () => ({});
-  const peers = [measured(P99), measured(TURNS)];
   const kinds = [
     ...Object.entries(LIBRARIES).map(([library, label]) =>
       hotRedis(`LockClient on ${label}`, 'redis-backend', redis, redisEntries(library), REDIS_GOALS),
     ),
     hotRedis('a bare hand-over (EVAL, PUBLISH) on ioredis', 'bare-hand-over', redis, none, peers),
-    hotRedis('redis-semaphore', 'redis-semaphore', redis, none, peers),
-    hotRedis('@sesamecare-oss/redlock', 'sesamecare-redlock', redis, none, peers),
+    ...hotPeersOnRedis(redis),
   ];
   return kinds.flatMap((contestant) => [contestant(1), contestant(4)]);
 };

@@ -1,6 +1,7 @@
 import { perSecond } from '../support/goals.mjs';
+import { findPostgres } from '../support/postgres.mjs';
 import { findRedis } from '../support/redis.mjs';
-import { givenDaemon, ownDaemon, redisAt } from '../support/servers.mjs';
+import { givenDaemon, ownDaemon, postgresAt, redisAt } from '../support/servers.mjs';
 import {
   asyncMutex,
   connectionEach,
@@ -17,6 +18,7 @@ import { hotKey, pacedEcho } from './hot-key.mjs';
 import { hotKeyOnRedis, pacedRedis } from './hot-redis.mjs';
 import { lockedMethod, openMethod } from './nest.mjs';
 import { pipelined } from './pipelined.mjs';
+import { hotKeyOnPostgres, ownKeysOnPostgres, ROOM_NOTE, ROOMY } from './postgres.mjs';
 import { rawPing, rawPipelined } from './raw-ping.mjs';
 import { signals } from './signals.mjs';
 
@@ -50,7 +52,8 @@ import { signals } from './signals.mjs';
  * @typedef {object} Group
  * @property {string} name
  * @property {string} title
- * @property {'short' | 'medium' | 'long'} slices long ones where what is counted is slow, medium ones where callers go in waves
+ * @property {'short' | 'medium' | 'long' | 'longest'} slices long ones where what is counted is slow, the longest where each caller
+ *   must have many turns in one, medium ones where callers go in waves
  * @property {() => { contestants: Contestant[], notes?: string[] }} make
  */
 
@@ -130,6 +133,18 @@ export const GROUPS = [
     slices: 'long',
     make: () => onRedis((redis) => [pacedRedis(redis), ...hotKeyOnRedis(redis)]),
   },
+  {
+    name: 'postgres',
+    title: 'Callers with keys of their own, on Postgres',
+    slices: 'medium',
+    make: () => onPostgres(ownKeysOnPostgres),
+  },
+  {
+    name: 'postgres',
+    title: 'One key that all want, on Postgres',
+    slices: 'longest',
+    make: () => onPostgres(hotKeyOnPostgres),
+  },
 ];
 
 const daemons = () => [ownDaemon, ...givenDaemon()];
@@ -143,6 +158,23 @@ function onRedis(contestantsOn) {
   return file === undefined
     ? { contestants: [], notes: ['Left out: no redis-server.'] }
     : { contestants: contestantsOn(redisAt(file)) };
+}
+
+/** @param {(servers: object) => Contestant[]} contestantsOn */
+function onPostgres(contestantsOn) {
+  const bin = findPostgres();
+  if (bin === undefined) return { contestants: [], notes: ['Left out: no Postgres server.'] };
+  const file = findRedis();
+  // A server for this package and one for the recipes: neither pays for what the other leaves behind.
+  const contestants = contestantsOn({
+    postgres: postgresAt(bin, 'ours', ROOMY),
+    recipes: postgresAt(bin, 'recipes', ROOMY),
+    redis: file === undefined ? undefined : redisAt(file),
+  });
+  return {
+    contestants,
+    notes: [ROOM_NOTE, ...(file === undefined ? ['Without packages on Redis: no redis-server.'] : [])],
+  };
 }
 
 function withRedis() {

@@ -21,9 +21,9 @@ const memory = () => {
 /**
  * In the child: answers each question with what its handler returns. `cpu` and `memory` are always answered.
  *
- * @param {Record<string, (argument: any) => unknown>} handlers
+ * @param {Record<string, (argument: any) => unknown>} handlers @param {() => unknown} [close] runs when the parent is done
  */
-export function answer(handlers) {
+export function answer(handlers, close = () => undefined) {
   const all = { cpu: cpuMs, memory, ...handlers };
   process.on('message', async ({ id, question, argument }) => {
     try {
@@ -32,7 +32,10 @@ export function answer(handlers) {
       process.send({ id, error: error.stack });
     }
   });
-  process.on('disconnect', () => process.exit());
+  process.on('disconnect', async () => {
+    await close();
+    process.exit();
+  });
 }
 
 /**

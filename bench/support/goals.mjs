@@ -17,6 +17,7 @@ import { ratio, whole } from './format.mjs';
  * @property {Spread} perSecond
  * @property {(other: string) => Spread | undefined} ratioTo the rate as a multiple of that of another contestant
  * @property {(name: string) => Spread} measure what a contestant measures besides
+ * @property {(name: string, other: string) => Spread | undefined} measureTo the same as a multiple of that of another
  * @property {(name: string, count: number, other: string) => Spread | undefined} measureInTurns the same, in milliseconds,
  *   as a multiple of the time that `count` of another contestant take
  */
@@ -68,6 +69,14 @@ export const measureAtMost = (most, name) => ({
 export const measureInTurns = (most, name, count, other, label = other) => ({
   text: `${name} ≤ ${most} × ${count} turns of ${label}`,
   of: (figures) => figures.measureInTurns(name, count, other),
+  met: (median) => median <= most,
+  shown: true,
+});
+
+/** Something that a contestant measures besides: at most so many times that of another. */
+export const measureTimes = (most, name, other, label = other) => ({
+  text: `${name} ≤ ${most} × ${label}`,
+  of: (figures) => figures.measureTo(name, other),
   met: (median) => median <= most,
   shown: true,
 });

@@ -41,6 +41,7 @@ export function summarize(contestants, slices) {
       perSecond: spread(own.map(rateOf)),
       ratioTo: (other) => ratios(own, slices.get(other)),
       measure: (measure) => spread(own.map(({ measures }) => measures[measure])),
+      measureTo: (measure, other) => ratios(own, slices.get(other), ({ measures }) => measures[measure]),
       measureInTurns: (measure, count, other) => inTurns(own, measure, count, slices.get(other)),
     };
     return {
@@ -58,7 +59,7 @@ export function summarize(contestants, slices) {
 /** Rate by rate, round by round. @param {(slice: Slice) => number} [rate] @returns {number[]} */
 export const rateRatios = (own, others, rate = rateOf) => own.map((slice, i) => rate(slice) / rate(others[i]));
 
-const ratios = (own, others) => others && spread(rateRatios(own, others));
+const ratios = (own, others, rate) => others && spread(rateRatios(own, others, rate));
 
 /** Round by round: a measured time by the time that `count` of the others take. */
 const inTurns = (own, measure, count, others) =>

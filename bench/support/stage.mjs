@@ -29,9 +29,9 @@ export class Stage {
   /**
    * One of our servers, in a process of its own.
    *
-   * @param {'echo-server.mjs' | 'daemon.mjs' | 'redis.mjs'} file @param {string} name contestants share a server by its
-   *   name
-   * @param {string | object} [argument] for the process; the daemon gets its module and these options
+   * @param {'echo-server.mjs' | 'daemon.mjs' | 'redis.mjs' | 'postgres.mjs'} file @param {string} name contestants share a
+   *   server by its name
+   * @param {string | string[] | object} [argument] for the process; the daemon gets its module and these options
    */
   server(file, name, argument) {
     const key = `${file} ${name}`;
@@ -47,7 +47,7 @@ export class Stage {
 
   #argumentsOf(file, argument) {
     if (file === 'daemon.mjs') return [this.moduleUrl('entries/daemon.js'), JSON.stringify(argument ?? {})];
-    return argument === undefined ? [] : [argument];
+    return argument === undefined ? [] : [argument].flat();
   }
 
   async clear() {

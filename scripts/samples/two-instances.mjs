@@ -2,60 +2,50 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { needsPostgres, startPostgres } from './postgres.mjs';
 import { needsRedis, startRedis } from './redis.mjs';
 
 export const hasTwoInstances = (folder) => existsSync(join(folder, 'tour/tour.mjs'));
 
 const load = (folder, name) => import(pathToFileURL(join(folder, 'tour', name)).href);
 
-/** The Redis of the environment, or one for as long as the sample runs. */
-async function redisFor(folder) {
-  if (!needsRedis(basename(folder))) return { url: undefined, stop: () => undefined };
-  const given = process.env.REDIS_URL;
-  if (given) return { url: given, stop: () => undefined };
-  const redis = await startRedis();
-  return { url: `redis://127.0.0.1:${redis.port}`, stop: redis.stop };
+/** The server of the environment, or one for as long as the sample runs. */
+async function serverFor(folder) {
+  const name = basename(folder);
+  const given = needsRedis(name) ? process.env.REDIS_URL : process.env.DATABASE_URL;
+  if (given || !(needsRedis(name) || needsPostgres(name))) return { url: given, stop: () => undefined };
+  if (needsPostgres(name)) return startPostgres();
+  const { port, stop } = await startRedis();
+  return { url: `redis://127.0.0.1:${port}`, stop };
 }
 
-/** Resolves to whether all was as it should be. */
-export async function check(folder) {
+/** Resolves to whether all was as it should be. @param {{ wrong?: boolean }} [options] for the sample */
+export async function check(folder, options) {
   const { tour } = await load(folder, 'tour.mjs');
-  const redis = await redisFor(folder);
+  const server = await serverFor(folder);
   try {
-    return await tour(redis.url);
+    return await tour(server.url, options);
   } finally {
-    await redis.stop();
+    await server.stop();
   }
 }
 
 /** Runs until it is interrupted. Resolves to whether it was. */
 export async function start(folder) {
-  const { startInstances } = await load(folder, 'instances.mjs');
-  const redis = await redisFor(folder);
+  const { startInstances, hints = withdrawals } = await load(folder, 'instances.mjs');
+  const server = await serverFor(folder);
   const onLine = (line, instance) => console.log(`[${instance}] ${line}`);
-  const instances = await startInstances(onLine, true, redis.url).catch(async (error) => {
-    await redis.stop();
+  const instances = await startInstances(onLine, true, server.url).catch(async (error) => {
+    await server.stop();
     throw error;
   });
   const stop = async () => {
     await instances.stop();
-    await redis.stop();
+    await server.stop();
   };
-  const [first, second] = instances.urls;
-  const withdrawals = (path) =>
-    `seq 25 | xargs -P25 -I_ curl -s -o /dev/null -o /dev/null -X POST '${first}/accounts/${path}?amount=10' '${second}/accounts/${path}?amount=10'`;
   console.log(`
   Two instances share ${instances.where}. Try:
-
-    # 50 withdrawals of 10 from 1000 over both, without the lock and with it
-    ${withdrawals('anna/withdraw-unlocked')}; curl ${first}/accounts/anna
-    ${withdrawals('ben/withdraw')}; curl ${second}/accounts/ben
-
-    # a report takes 5 seconds; meanwhile the other instance answers 423
-    curl -s -X POST ${first}/reports & sleep 0.2; curl -i -X POST ${second}/reports
-
-    # each second is here once, with the instance that ran it
-    tail -f ${join(instances.data, 'ticks.log')}
+${hints(instances)}
 
   Ctrl-C ends both.
   `);
@@ -67,4 +57,20 @@ export async function start(folder) {
   const asked = stopped !== undefined;
   await (stopped ??= stop());
   return asked;
+}
+
+/** What to try with the accounts, reports and ticks that most of these samples have. */
+function withdrawals({ urls: [first, second], data }) {
+  const withdraw = (path) =>
+    `seq 25 | xargs -P25 -I_ curl -s -o /dev/null -o /dev/null -X POST '${first}/accounts/${path}?amount=10' '${second}/accounts/${path}?amount=10'`;
+  return `
+    # 50 withdrawals of 10 from 1000 over both, without the lock and with it
+    ${withdraw('anna/withdraw-unlocked')}; curl ${first}/accounts/anna
+    ${withdraw('ben/withdraw')}; curl ${second}/accounts/ben
+
+    # a report takes 5 seconds; meanwhile the other instance answers 423
+    curl -s -X POST ${first}/reports & sleep 0.2; curl -i -X POST ${second}/reports
+
+    # each second is here once, with the instance that ran it
+    tail -f ${join(data, 'ticks.log')}`;
 }

@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util';
 import type { Violation } from './log/evidence.js';
 import { writePage } from './report/page.js';
 import { Tally } from './report/tally.js';
+import { runPostgresLab } from './postgres/main.js';
+import { runPostgresRound } from './postgres/rounds.js';
 import { runRedisLab } from './redis/main.js';
 import { runRedisRound } from './redis/rounds.js';
 import { runRound } from './lab/round.js';
@@ -19,11 +21,13 @@ const HELP = `npm run faults -- [options]
   --holds N     rounds until so many holds have been checked
   --hours H     rounds for so long
   --table NAME  only the row of the table with that name (all: ''), and no rounds
-  --mutants     breaks daemon and client in known ways, and proves that the lab notices each
+  --mutants     breaks daemon and client in known ways, and proves that the lab notices each; --mutants TEXT: only those
+                with TEXT in their names
   --write       writes table and timeline into docs/reliability.md and docs/reliability.svg
   --backend redis  all of this on Redis; in the table beside redis-semaphore and redlock, three rows at a time unless --write
                 is given
-  --locks N     on Redis: how many locks of each package in each row, 20 at a time (default 20)
+  --backend postgres  all of this on Postgres, three rows at a time
+  --locks N     on Redis and Postgres: how many locks (on Redis of each package) in each row, 20 at a time (default 20)
   --only NAMES  on Redis: only these packages: ours, watch, redis-semaphore, redlock (with commas between)
   --help
 `;
@@ -49,6 +53,12 @@ const { values: options } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
+
+const ROUNDS = { dflockd: runRound, redis: runRedisRound, postgres: runPostgresRound };
+if (!(options.backend in ROUNDS)) {
+  throw new Error(`--backend must be one of ${Object.keys(ROUNDS).join(', ')}, got "${options.backend}"`);
+}
+const backend = options.backend as keyof typeof ROUNDS;
 
 const tally = new Tally();
 const measured: Row[] = [];
@@ -82,11 +92,13 @@ async function table(only: string): Promise<void> {
 
 async function round(seed: number): Promise<void> {
   const seconds = number('seconds', options.seconds ?? (options.long ? ROUND_S.long : ROUND_S.usual));
-  const result = await (options.backend === 'redis' ? runRedisRound : runRound)(seed, seconds * 1000);
+  const result = await ROUNDS[backend](seed, seconds * 1000);
   tally.addRound(result);
-  const { holds, calls, lost, violations } = result;
-  console.log(`seed ${seed}: ${calls} calls, ${holds} holds, ${lost} lost, ${violations.length} violations`);
-  const repeat = `--seed ${seed} --seconds ${seconds}${options.backend === 'redis' ? ' --backend redis' : ''}`;
+  const { holds, calls, lost, contended, violations } = result;
+  console.log(
+    `seed ${seed}: ${calls} calls, ${holds} holds (${contended} contended), ${lost} lost, ${violations.length} violations`,
+  );
+  const repeat = `--seed ${seed} --seconds ${seconds}${backend === 'dflockd' ? '' : ` --backend ${backend}`}`;
   show(`the round of seed ${seed}; repeat it with: npm run faults -- ${repeat}`, violations);
 }
 
@@ -105,29 +117,27 @@ async function rounds(first: number): Promise<void> {
   for (let seed = first; tally.holds < wanted && performance.now() < end; seed++) await round(seed);
 }
 
-async function onRedis(): Promise<void> {
-  const { table: only = '', write } = options;
-  const kept = await runRedisLab({
-    ...{ locks: number('locks', options.locks), only, write },
-    contestants: options.only?.split(','),
-  });
+async function tableOf(only: string): Promise<void> {
+  if (backend === 'dflockd') return table(only);
+  const common = { locks: number('locks', options.locks), only, write: options.write };
+  const kept = await (backend === 'redis'
+    ? runRedisLab({ ...common, contestants: options.only?.split(',') })
+    : runPostgresLab(common));
   failed ||= !kept;
 }
 
-if (!['dflockd', 'redis'].includes(options.backend)) {
-  throw new Error(`--backend must be dflockd or redis, got "${options.backend}"`);
-}
 if (options.help) process.stdout.write(HELP);
-else if (options.table !== undefined) await (options.backend === 'redis' ? onRedis() : table(options.table));
+else if (options.table !== undefined) await tableOf(options.table);
 else if (options.seed && isOpenEnded) await rounds(number('seed', options.seed[0]!));
 else if (options.seed) for (const seed of options.seed) await round(number('seed', seed));
 else {
-  await (options.backend === 'redis' ? onRedis() : table(''));
+  await tableOf('');
   // Another part of the space with every run; a failure prints what repeats it.
   await rounds(Math.floor(Math.random() * 1e9));
 }
 if (!options.help) {
-  if (options.backend !== 'redis' || tally.rounds > 0) console.log(`\n${tally.summary()}`);
-  if (options.write && options.backend !== 'redis') await writePage(measured, tally);
+  if (backend === 'dflockd' || tally.rounds > 0) console.log(`\n${tally.summary()}`);
+  if (isOpenEnded) console.log(`Faults: ${tally.faultCounts()}.`);
+  if (options.write && backend === 'dflockd') await writePage(measured, tally);
 }
 process.exit(failed ? 1 : 0);

@@ -8,10 +8,16 @@ export interface Mutation {
   readonly from: string;
   readonly to: string;
   /**
-   * Where it shows: rounds of random faults, on dflockd or Redis, a row of the table, or a row of that on Redis, which
-   * `check` names too.
+   * Where it shows: rounds of random faults, on dflockd, Redis or Postgres, a row of the table, or a row of that on Redis
+   * or Postgres, which `check` names too.
    */
-  readonly shows: 'rounds' | 'rounds on Redis' | { readonly row: string } | { readonly redis: string };
+  readonly shows:
+    | 'rounds'
+    | 'rounds on Redis'
+    | 'rounds on Postgres'
+    | { readonly row: string }
+    | { readonly redis: string }
+    | { readonly postgres: string };
   readonly check: string;
 }
 
@@ -184,5 +190,69 @@ export const MUTATIONS: readonly Mutation[] = [
     to: "if redis.pcall('EXISTS', K, queue) < 2 then",
     shows: 'rounds on Redis',
     check: 'exclusion',
+  },
+  {
+    name: 'sessions of Postgres are proven from the arrival of an answer on',
+    file: 'backends/postgres/sessions/pg-session.ts',
+    from: 'this.provenAt = statement.sentAt;',
+    to: 'this.provenAt = this.clock.now();',
+    shows: { postgres: 'slowHole' },
+    check: 'slowHole',
+  },
+  {
+    name: 'a silent session of Postgres counts as proven for longer than the server keeps it',
+    file: 'backends/postgres/sessions/pg-session.ts',
+    from: 'return this.sessionTimeoutMs - safetyMargin(this.sessionTimeoutMs);',
+    to: 'return this.sessionTimeoutMs + 2 * safetyMargin(this.sessionTimeoutMs);',
+    shows: { postgres: 'holeUp' },
+    check: 'holeUp',
+  },
+  {
+    name: 'the end of a session of Postgres is told 200 ms later',
+    file: 'backends/postgres/sessions/pg-session.ts',
+    from: 'this.end(endedError(error, this.server));',
+    to: 'this.clock.setTimer(() => this.end(endedError(error, this.server)), 200);',
+    shows: { postgres: 'reset' },
+    check: 'reset',
+  },
+  {
+    name: 'a session of Postgres does not ask the server to end it when it is silent',
+    file: 'backends/postgres/sessions/settings.ts',
+    from: 'idle_session_timeout: `${sessionTimeoutMs}`,',
+    to: "idle_session_timeout: '0',",
+    shows: { postgres: 'stopped' },
+    check: 'stopped',
+  },
+  {
+    name: 'a batch that failed on Postgres is not repaired',
+    file: 'backends/postgres/commands/batch.ts',
+    from: 'this.repair(error, 1);',
+    to: 'for (const one of this.asked) one.undone(this.of, error);\n    this.of.batchOver();',
+    shows: { postgres: 'cancelled' },
+    check: 'cancelled',
+  },
+  {
+    name: 'a wait on Postgres that was cancelled keeps the lock that it got',
+    file: 'backends/postgres/commands/wait-connection.ts',
+    from: 'this.send(STATEMENTS.unlockAll, [], {',
+    to: "this.send({ name: '', text: 'select 1' }, [], {",
+    shows: { postgres: 'givenUp' },
+    check: 'givenUp',
+  },
+  {
+    name: 'Postgres gives a lock that is held',
+    file: 'backends/postgres/commands/statements.ts',
+    from: 'when 1 then case when pg_try_advisory_lock(x) then',
+    to: 'when 1 then case when x % 5 = 0 or pg_try_advisory_lock(x) then',
+    shows: 'rounds on Postgres',
+    check: 'exclusion',
+  },
+  {
+    name: 'the fence of a lock in Postgres is behind those before',
+    file: 'backends/postgres/commands/statements.ts',
+    from: 'BigInt(`${clock}000`)',
+    to: '10n ** 19n - BigInt(`${clock}000`)',
+    shows: { postgres: 'reset' },
+    check: 'reset',
   },
 ];

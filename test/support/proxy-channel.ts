@@ -66,6 +66,14 @@ export class Channel {
     from.on('error', () => this.take('cut'));
   }
 
+  /** What comes passes at once. */
+  get isClear(): boolean {
+    const { mode, isPlain, cut } = this.traffic;
+    return (
+      mode === 'pass' && isPlain && cut === undefined && this.pieces.length === 0 && !this.swallows && !this.broken
+    );
+  }
+
   /** What was kept goes on, whenever it was due, and in pieces no more: a FIN would come behind minutes of single bytes. */
   hurry(): void {
     this.lastDue = 0;

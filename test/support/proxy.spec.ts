@@ -51,6 +51,23 @@ describe('Proxy', () => {
     await until(() => ended() === 1, 'the end');
   });
 
+  it('tells that the server has ended a connection, where the client is about to see it', async () => {
+    await wire.ask('hello\n');
+    let told = 0;
+    proxy.onServerEnd = () => told++;
+    proxy.blackHole(['down']);
+    wire.end();
+    await until(() => ended() === 1, 'the end of the server');
+    await wire.wait(() => wire.closed, 50);
+    expect(told).toBe(0);
+    proxy.pass();
+    const next = await Wire.tcp({ host: '127.0.0.1', port: Number(proxy.address.split(':')[1]) });
+    await next.ask('hello\n');
+    next.end();
+    await next.whenClosed();
+    expect(told).toBe(1);
+  });
+
   it.each(['up', 'down'] as const)('swallows what goes %s, and its end', async (direction) => {
     await wire.ask('hello\n');
     proxy.blackHole([direction]);

@@ -44,6 +44,11 @@ export class Link {
     (direction === 'up' ? this.server : this.client).end();
   }
 
+  /** Everything passes, as it comes: what one end does, the other one sees. */
+  get isClear(): boolean {
+    return !this.severed && this.up.isClear && this.down.isClear;
+  }
+
   /** What was kept goes on; where bytes are missing, no TCP connection could go on: it is reset. */
   resume(): void {
     if (this.up.broken || this.down.broken || this.severed) return this.reset();
@@ -95,6 +100,9 @@ export class Proxy {
 
   /** Called whenever this proxy ends a connection by itself, as it does so. */
   onCut: () => void = () => undefined;
+
+  /** Called when the server ends a connection whose client is about to see it. */
+  onServerEnd: () => void = () => undefined;
 
   /** Called with what passes. */
   onData: ((direction: Direction, chunk: Buffer) => void) | undefined = undefined;
@@ -185,6 +193,12 @@ export class Proxy {
     const server = connect({ port: this.target, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
     const link = new Link(client, server, this.traffic, () => this.onCut(), this.random);
     this.links.add(link);
+    let isOver = false;
+    const serverEnds = (): void => {
+      if (!isOver && link.isClear) this.onServerEnd();
+      isOver = true;
+    };
+    server.once('end', serverEnds).once('error', serverEnds);
     client.on('data', (chunk: Buffer) => this.onData?.('up', chunk));
     server.on('data', (chunk: Buffer) => this.onData?.('down', chunk));
     for (const socket of [client, server]) {

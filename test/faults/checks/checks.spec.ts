@@ -62,6 +62,104 @@ describe('exclusion', () => {
   });
 });
 
+describe('exclusion on a server that is not ours and has no log', () => {
+  const lost = (at: number, more: Partial<Hold> = {}): Hold =>
+    hold({ end: 'lost', lostAt: ms(at), believedUntil: ms(at), ...more });
+  const second = hold({ fence: '02', worker: 'v', grantedAt: ms(150), believedUntil: ms(300) });
+  const cuts = [{ at: ms(149), client: 0 }];
+
+  it('lets a hold end with the cut of which its holder was told within 50 ms', () => {
+    expect(found({ holds: [lost(199), second], cuts })).toEqual([]);
+    expect(found({ holds: [lost(200), second], cuts })).toEqual(['exclusion']);
+    expect(found({ holds: [lost(199), second], cuts: [{ at: ms(149), client: undefined }] })).toEqual([]);
+  });
+
+  it('excuses nobody for the cut of somebody else, one before the hold, or none', () => {
+    expect(found({ holds: [lost(151), second] })).toEqual(['exclusion']);
+    expect(found({ holds: [lost(151), second], cuts: [{ at: ms(149), client: 1 }] })).toEqual(['exclusion']);
+    expect(found({ holds: [lost(151), second], cuts: [{ at: ms(99), client: 0 }] })).toEqual(['exclusion']);
+  });
+
+  it('takes no account of a grant that was read when its connection had been cut', () => {
+    const released = hold({ grantedAt: ms(140), believedUntil: ms(145) });
+    expect(found({ holds: [released, hold({ fence: '02', worker: 'v', grantedAt: ms(141) })] })).toEqual(['exclusion']);
+    const overtaken = [{ at: ms(138), client: 0 }];
+    expect(found({ holds: [released, hold({ fence: '02', worker: 'v', client: 1, grantedAt: ms(141) })], cuts: overtaken }))
+      .toEqual([]); // prettier-ignore
+  });
+
+  it('does not count the time in which the holder or the proxies did not run', () => {
+    const stall = { from: ms(150), to: ms(250) };
+    expect(found({ holds: [lost(290), second], cuts, proxyStalls: [stall] })).toEqual([]);
+    expect(found({ holds: [lost(290), second], cuts, stalls: new Map([['w', [stall]]]) })).toEqual([]);
+    expect(found({ holds: [lost(290), second], cuts, stalls: new Map([['v', [stall]]]) })).toEqual(['exclusion']);
+  });
+});
+
+describe('idleness', () => {
+  const call = (from: number, to: number | undefined, more: Partial<Call> = {}): Call => ({
+    ...{ worker: 'w', client: 0, key: 'k', invokedAt: ms(from), deadlineAt: ms(60_000), outcome: 'timeout' },
+    ...{ answeredAt: to === undefined ? undefined : ms(to), excused: to === undefined, ...more },
+  });
+  const idle = (
+    calls: Call[],
+    holds: Hold[] = [],
+    more: Partial<Evidence> = {},
+    disturbances: object[] = [],
+  ): string[] => found({ calls, holds, ...more, idle: { silenceNs: ms(2000), disturbances: disturbances as never } });
+
+  it('is found where somebody waits for what nobody holds, over several calls too', () => {
+    expect(idle([call(0, 1000)])).toEqual([]);
+    expect(idle([call(0, 1001)])).toEqual(['idle']);
+    expect(idle([call(0, 600), call(500, 1001)])).toEqual(['idle']);
+    expect(idle([call(0, 600), call(601, 1500)])).toEqual([]);
+    expect(found({ calls: [call(0, 1001)] })).toEqual([]);
+  });
+
+  it('ends where somebody holds, and begins again', () => {
+    const held = hold({ worker: 'v', client: 5, grantedAt: ms(500), believedUntil: ms(501) });
+    expect(idle([call(0, 1500)], [held])).toEqual([]);
+    expect(idle([call(0, 1502)], [held])).toEqual(['idle']);
+    expect(idle([call(0, 1502)], [{ ...held, key: 'other' }])).toEqual(['idle']);
+  });
+
+  it('does not count what the own client suffered, nor the time in which a process did not run', () => {
+    expect(idle([call(0, 2000)], [], {}, [{ from: ms(0), to: ms(1000), client: 0 }])).toEqual([]);
+    expect(idle([call(0, 2001)], [], {}, [{ from: ms(0), to: ms(1000), client: 0 }])).toEqual(['idle']);
+    expect(idle([call(0, 2000)], [], { stalls: new Map([['v', [{ from: ms(0), to: ms(1000) }]]]) })).toEqual([]);
+  });
+
+  it('lasts as long as the server keeps what is silent for each other client that may have died', () => {
+    const others = [1, 1, 2].map((client) => ({ from: ms(100), to: ms(200), client }));
+    expect(idle([call(0, 5000)], [], {}, others)).toEqual([]);
+    expect(idle([call(0, 5001)], [], {}, others)).toEqual(['idle']);
+    expect(idle([call(0, 3100)], [], {}, [{ from: ms(100), to: ms(200), client: undefined }])).toEqual([]);
+    expect(idle([call(3000, 4001)], [], {}, [{ from: ms(100), to: ms(900), client: 1 }])).toEqual(['idle']);
+  });
+
+  it('is not judged for keys that somebody collects', () => {
+    expect(idle([call(0, 9000), call(0, 10, { key: 'j+k' })])).toEqual([]);
+  });
+});
+
+describe('contention', () => {
+  const wait = (worker: string, from: number, to: number, key = 'k'): Call => ({
+    ...{ worker, client: 0, key, invokedAt: ms(from), deadlineAt: ms(60_000), answeredAt: ms(to), outcome: 'timeout' },
+    excused: false,
+  });
+  const contended = (...others: Call[]): number =>
+    judge(evidence({ holds: [hold()], calls: [wait('w', 99, 100), ...others] })).contended;
+
+  it('is a hold that was granted while somebody in another process waited', () => {
+    expect(contended()).toBe(0);
+    expect(contended(wait('w', 98, 120))).toBe(0);
+    expect(contended(wait('v', 98, 120))).toBe(1);
+    expect(contended(wait('v', 98, 120, 'j+k'))).toBe(1);
+    expect(contended(wait('v', 98, 120, 'j'))).toBe(0);
+    expect(contended(wait('v', 90, 99), wait('v', 101, 120))).toBe(0);
+  });
+});
+
 describe('fences', () => {
   it('rise from holder to holder', () => {
     const later = hold({ grantedAt: ms(201), believedUntil: ms(202) });

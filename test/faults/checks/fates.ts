@@ -7,6 +7,7 @@ import {
   stalledWithin,
 } from '../log/evidence.js';
 import { fromMillis } from '../log/time.js';
+import { ALLOWED } from './limits.js';
 
 /** What the daemon did with a hold's grant. */
 export interface Fate {
@@ -25,8 +26,12 @@ const NEAR_NS = fromMillis(250);
 export class Fates {
   private readonly byFence = new Map<string, { grant: Grant; life: DaemonLife }>();
   private readonly cuts: readonly CutEvent[];
+  private readonly byClient = new Map<number, readonly number[]>();
+  private readonly hasLog: boolean;
 
-  constructor({ lives, cuts }: Evidence) {
+  constructor(private readonly evidence: Evidence) {
+    const { lives, cuts } = evidence;
+    this.hasLog = lives.length > 0;
     this.cuts = [...cuts].sort((a, b) => a.at - b.at);
     for (const life of lives) for (const grant of life.grants) this.byFence.set(grant.fence, { grant, life });
   }
@@ -47,11 +52,31 @@ export class Fates {
    * When a hold ends for those who look at it from outside. Where a connection was cut, the daemon frees the lock in the
    * same moment, and the news takes its time to the holder: that cannot be closed. Such a hold counts until it was
    * freed; how long its holder went on believing is judged by the zombie window. It may end before it was granted: the
-   * cut overtook the answer.
+   * cut overtook the answer. Where the server is not ours and has no log, it ends with a cut of which its holder was told
+   * in time.
    */
   endOf(hold: Hold): number {
+    if (!this.hasLog) return this.endByCut(hold) ?? hold.believedUntil;
     const fate = this.of(hold);
     return fate?.cutAt === undefined ? hold.believedUntil : Math.min(hold.believedUntil, fate.freedAt ?? Infinity);
+  }
+
+  /** Undefined: its connection was not cut, or its holder was told too late. It may have been cut before the grant was read. */
+  private endByCut({ client, worker, believedUntil }: Hold): number | undefined {
+    const last = lastAt(this.byClient.get(client) ?? this.index(client), believedUntil);
+    if (last === undefined) return undefined;
+    const { stalls, proxyStalls } = this.evidence;
+    const carriers = [...(stalls.get(worker) ?? []), ...proxyStalls];
+    // The proxy, too, sees late what the server has done.
+    const allowed = ALLOWED.cutNs + stalledWithin(carriers, last - ALLOWED.cutNs, believedUntil);
+    return believedUntil - last <= allowed ? Math.min(last, believedUntil - allowed) : undefined;
+  }
+
+  /** When connections of a client were cut, ascending. */
+  private index(client: number): readonly number[] {
+    const times = this.cuts.filter((cut) => (cut.client ?? client) === client).map(({ at }) => at);
+    this.byClient.set(client, times);
+    return times;
   }
 
   /** The latest cut of this client that the daemon may have answered by freeing the lock. */
@@ -63,6 +88,18 @@ export class Fates {
       cut.at <= freedAt && freedAt - cut.at - stalledWithin(life.stalls, cut.at, freedAt) <= NEAR_NS;
     return this.cuts.findLast((cut) => (cut.client ?? client) === client && near(cut))?.at;
   }
+}
+
+/** The last of ascending times that is not after `at`. */
+function lastAt(times: readonly number[], at: number): number | undefined {
+  let low = 0;
+  let high = times.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (times[middle]! <= at) low = middle + 1;
+    else high = middle;
+  }
+  return times[low - 1];
 }
 
 export function groupBy<T>(items: Iterable<T>, by: (item: T) => string): Map<string, T[]> {

@@ -1,8 +1,10 @@
 import type { Evidence, Violation } from '../log/evidence.js';
 import { checkAnswers } from './answers.js';
+import { countContended } from './contention.js';
 import { checkExclusion } from './exclusion.js';
 import { Fates } from './fates.js';
 import { checkFences } from './fences.js';
+import { checkIdle } from './idle.js';
 import { checkLeaks } from './leaks.js';
 import { checkOrder } from './order.js';
 import { checkWindows, lossesOf } from './window.js';
@@ -13,6 +15,8 @@ export interface Verdict {
   readonly holds: number;
   readonly calls: number;
   readonly lost: number;
+  /** Holds that were granted while a caller in another process waited. */
+  readonly contended: number;
   /** The longest zombie window of a lock whose connection had not been cut; -Infinity without one. */
   readonly widestSilentNs: number;
   /** The longest time from the end of a connection, as the daemon saw it, to the news. */
@@ -31,6 +35,7 @@ export function judge(evidence: Evidence): Verdict {
     ...checkLeaks(evidence),
     ...checkAnswers(evidence),
     ...checkWindows(evidence, fates),
+    ...checkIdle(evidence),
   ];
   const silent = losses.filter((loss) => !loss.cut).map(({ windowNs }) => windowNs);
   const cut = losses.filter((loss) => loss.cut).map(({ windowNs }) => windowNs);
@@ -39,6 +44,7 @@ export function judge(evidence: Evidence): Verdict {
     holds: evidence.holds.length,
     calls: evidence.calls.length,
     lost: evidence.holds.filter(({ end }) => end === 'lost').length,
+    contended: countContended(evidence),
     widestSilentNs: silent.reduce((a, b) => Math.max(a, b), -Infinity),
     slowestCutNs: cut.reduce((a, b) => Math.max(a, b), -Infinity),
   };

@@ -8,4 +8,6 @@ export const ALLOWED = {
   answerNs: fromMillis(150),
   /** A daemon frees what has lapsed on a tick of its sweep; its timer and its log may be late. */
   sweepLateNs: fromMillis(250),
+  /** Until the next one has a lock whose holder has died: to notice, to connect again, to take a place. */
+  idleNs: fromMillis(1000),
 } as const;

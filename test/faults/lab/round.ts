@@ -1,7 +1,7 @@
 import { judge, type Verdict } from '../checks/index.js';
-import type { Violation } from '../log/evidence.js';
+import type { Disturbance, Violation } from '../log/evidence.js';
 import { nanos } from '../log/time.js';
-import { drawScenario, type Fault, type Scenario } from '../plan/scenario.js';
+import { drawScenario, type Fault, isOfClient, type Scenario } from '../plan/scenario.js';
 import { type Child, Killed } from './child.js';
 import { Stage } from './stage.js';
 
@@ -45,11 +45,15 @@ export interface Arena {
   calm(): Promise<void>;
   /** What is held or waited for. */
   held(): Promise<string[]>;
+  /** What is held although all callers have ended, while their clients are still connected. Default: not looked at. */
+  unclaimed?(): Promise<string[]>;
 }
 
 export class Round {
   private readonly complaints: Violation[] = [];
   private readonly pending = new Set<Promise<unknown>>();
+  /** What was done, to whom, and for how long. */
+  readonly disturbances: Disturbance[] = [];
 
   constructor(
     private readonly stage: Arena,
@@ -62,7 +66,7 @@ export class Round {
     const began = performance.now();
     for (const fault of scenario.faults) {
       await pause(fault.at - (performance.now() - began));
-      this.note(this.befall(fault));
+      this.note(this.disturb(fault));
     }
     await pause(scenario.durationMs - (performance.now() - began));
     // Restarts that are under way end first.
@@ -73,6 +77,26 @@ export class Round {
     await stage.calm();
     await this.finish();
     return this.complaints;
+  }
+
+  private async disturb(fault: Fault): Promise<void> {
+    const from = nanos();
+    try {
+      await this.befall(fault);
+    } finally {
+      const to = nanos();
+      if (process.env['FAULTS_KEEP']) console.log(`${from} to ${to}: ${JSON.stringify(fault)}`);
+      for (const client of this.clientsOf(fault)) this.disturbances.push({ from, to, client });
+    }
+  }
+
+  /** Undefined: all of them. */
+  private clientsOf(fault: Fault): readonly (number | undefined)[] {
+    if (isOfClient(fault)) return [fault.target < 0 ? undefined : fault.target];
+    if (fault.do !== 'block' && !('whom' in fault && fault.whom === 'worker')) return [undefined];
+    const { workers } = this.scenario;
+    const before = workers.slice(0, fault.target).reduce((sum, { clients }) => sum + clients, 0);
+    return Array.from({ length: workers[fault.target]!.clients }, (_, i) => before + i);
   }
 
   private note(work: Promise<unknown>): void {
@@ -149,27 +173,35 @@ export class Round {
 
   /** Everybody ends what they have begun, and the daemon has nothing left. */
   private async finish(): Promise<void> {
-    const ending = Promise.all(this.stage.posts.map(({ child }) => child.ask('finish')));
-    const late = pause(FINISH_WITHIN_MS).then(() => 'late');
-    if ((await Promise.race([ending, late])) === 'late')
-      this.complain('callers had not ended long after their deadlines');
+    if (this.stage.unclaimed) {
+      await this.allEnd('settle');
+      await this.nothingLeft(() => this.stage.unclaimed!(), 'held after all callers had ended');
+    }
+    await this.allEnd('finish');
     await Promise.all(this.stage.posts.map(({ child }) => child.kill()));
     const { strays } = this.stage;
     if (strays.length > 0) this.complain(`workers that nobody ends: ${strays.join(', ')}`);
-    await this.leftovers();
+    await this.nothingLeft(() => this.stage.held(), 'held or waited for after everybody had gone');
   }
 
-  /** What is still held when all workers have gone may last for one lease. */
-  private async leftovers(): Promise<void> {
+  private async allEnd(how: 'settle' | 'finish'): Promise<void> {
+    const ending = Promise.all(this.stage.posts.map(({ child }) => child.ask(how)));
+    const late = pause(FINISH_WITHIN_MS).then(() => 'late');
+    if ((await Promise.race([ending, late])) === 'late')
+      this.complain('callers had not ended long after their deadlines');
+  }
+
+  /** What a process held that was killed may last for one lease. */
+  private async nothingLeft(look: () => Promise<string[]>, text: string): Promise<void> {
     const longest = Math.max(...this.scenario.workers.flatMap(({ leasesS }) => leasesS));
     const deadline = performance.now() + Math.min(longest, 5) * 1000 + 2000;
     let left: string[] = [];
     do {
-      left = await this.stage.held();
+      left = await look();
       if (left.length === 0) return;
       await pause(20);
     } while (performance.now() < deadline);
-    this.complain(`held or waited for after everybody had gone: ${left.join(', ')}`);
+    this.complain(`${text}: ${left.join(', ')}`);
   }
 }
 
@@ -180,12 +212,12 @@ function ignoreKilled(error: unknown): void {
 
 const SHAPES = { delay: 'delayMs', jitter: 'jitterMs', throttle: 'bytesPerSecond', split: 'pieceBytes' } as const;
 
-export function countFaults({ faults }: Scenario): Map<string, number> {
+export const faultName = (fault: Fault): string =>
+  fault.do === 'stop' || fault.do === 'kill' ? `${fault.do} ${fault.whom}` : fault.do;
+
+export function countFaults({ faults }: Scenario, nameOf = faultName): Map<string, number> {
   const counts = new Map<string, number>();
-  for (const fault of faults) {
-    const name = fault.do === 'stop' || fault.do === 'kill' ? `${fault.do} ${fault.whom}` : fault.do;
-    counts.set(name, (counts.get(name) ?? 0) + 1);
-  }
+  for (const fault of faults) counts.set(nameOf(fault), (counts.get(nameOf(fault)) ?? 0) + 1);
   return counts;
 }
 

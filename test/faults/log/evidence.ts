@@ -86,6 +86,18 @@ export interface CutEvent {
   readonly client: number | undefined;
 }
 
+/** A fault while it lasted. */
+export interface Disturbance extends Span {
+  /** Undefined: all of them. */
+  readonly client: number | undefined;
+}
+
+export interface Idleness {
+  /** For so long a server keeps what a silent client holds. */
+  readonly silenceNs: number;
+  readonly disturbances: readonly Disturbance[];
+}
+
 export interface Evidence {
   readonly holds: readonly Hold[];
   readonly calls: readonly Call[];
@@ -95,6 +107,8 @@ export interface Evidence {
   /** When the proxies did not run. */
   readonly proxyStalls: readonly Span[];
   readonly cuts: readonly CutEvent[];
+  /** Where nobody may wait in vain: see `checkIdle`. */
+  readonly idle?: Idleness | undefined;
   /** What workers themselves found wrong. */
   readonly complaints: readonly Violation[];
 }

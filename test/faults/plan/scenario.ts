@@ -18,8 +18,16 @@ export interface WorkerPlan {
   /** Its wall clock can be stepped. */
   readonly steppedClock: boolean;
   /** Where its locks live. Default: dflockd. */
-  readonly backend?: 'redis';
+  readonly backend?: 'redis' | 'postgres';
+  /** How many of the keys many want. Default 8 */
+  readonly hotKeys?: number;
+  /** How often one of these is wanted. Default 0.08 */
+  readonly hotShare?: number;
 }
+
+/** The read timeout on Postgres, where 2 s are the least. */
+export const sessionTimeoutMs = ({ readTimeoutS }: Pick<WorkerPlan, 'readTimeoutS'>): number =>
+  Math.max(2000, readTimeoutS * 1000);
 
 export type ProxyFault =
   | { readonly do: 'reset' }
@@ -135,7 +143,7 @@ function drawFaults(random: Random, durationMs: number, clients: number, workers
     const fault = drawFault(random, kind, random.int(0, clients - 1), random.int(0, workers - 1));
     if (kind === 'killDaemon' || kind === 'drain') at = Math.max(at, latest + 100);
     const { target } = fault;
-    if (CLIENT_FAULTS.has(fault.do) && target >= 0) {
+    if (isOfClient(fault) && target >= 0) {
       if (busyUntil[target]! > at) continue;
       busyUntil[target] = endOf({ at, ...fault });
     }
@@ -149,6 +157,9 @@ function drawFaults(random: Random, durationMs: number, clients: number, workers
 const CLIENT_FAULTS: ReadonlySet<string> = new Set<ProxyFault['do']>([
   ...(['reset', 'halfClose', 'hole', 'hold', 'delay', 'jitter', 'throttle', 'split', 'truncate', 'door'] as const),
 ]);
+
+/** Whether a fault is done to the network of a client. */
+export const isOfClient = (fault: ProxyFault | ProcessFault): boolean => CLIENT_FAULTS.has(fault.do);
 
 /** How long it takes a daemon to go, and the next one to come. */
 const CHANGE_MS = { drain: 1500, kill: 500 } as const;

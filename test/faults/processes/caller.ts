@@ -4,7 +4,7 @@ import type { LogWriter } from '../log/writer.js';
 import { fromMillis, nanos } from '../log/time.js';
 import type { Random } from '../plan/random.js';
 import type { WorkerPlan } from '../plan/scenario.js';
-import { Holdings } from './holdings.js';
+import { fenceAndMore, Holdings, tokenFence } from './holdings.js';
 
 /** What a try may take that finds no connection: one to be made, and one answer. */
 export const CONNECT_TIMEOUT_MS = 800;
@@ -17,7 +17,7 @@ export class Callers {
   readonly holdings: Holdings;
   private calls = 0;
   private stopping = false;
-  /** On Redis, the start of a client asks for several things, which together take as long as one request may. */
+  /** Elsewhere the start of a client asks for several things, which together take as long as one request may. */
   private startMs: number;
 
   constructor(
@@ -26,8 +26,8 @@ export class Callers {
     private readonly plan: WorkerPlan,
     private readonly log: LogWriter,
   ) {
-    this.holdings = new Holdings(client, log);
-    this.startMs = plan.backend === 'redis' ? REQUEST_TIMEOUT_MS : 0;
+    this.holdings = new Holdings(client, log, plan.backend === 'postgres' ? fenceAndMore(index) : tokenFence);
+    this.startMs = plan.backend ? REQUEST_TIMEOUT_MS : 0;
   }
 
   stop(): void {
@@ -59,13 +59,13 @@ export class Callers {
   }
 
   private draw(random: Random): Want {
-    const { locks, limits } = this.plan;
-    if (random.chance(0.15)) {
+    const { locks, limits, hotKeys = 8, hotShare = 0.08 } = this.plan;
+    if (limits.length > 0 && random.chance(0.15)) {
       const i = random.int(0, limits.length - 1);
       return { key: `s${i}`, limit: limits[i]! };
     }
     // Some want one of few keys.
-    const key = (): string => `k${random.chance(0.08) ? random.int(0, 7) : random.int(0, locks - 1)}`;
+    const key = (): string => `k${random.chance(hotShare) ? random.int(0, hotKeys - 1) : random.int(0, locks - 1)}`;
     if (!random.chance(0.05)) return { key: key() };
     return { key: [...new Set([key(), key()])] };
   }

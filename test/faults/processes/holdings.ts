@@ -15,7 +15,17 @@ interface Holding {
   doneAt: number;
 }
 
-export const fenceOf = ({ token }: HeldGrant): string => token.slice(0, 16);
+/** The name of a grant in the log; begins with its fence, sixteen hexadecimal digits. */
+export type NameOf = (grant: HeldGrant) => string;
+
+/** Where a token begins with the fence, which no other grant has. */
+export const tokenFence: NameOf = ({ token }) => token.slice(0, 16);
+
+/** Where two keys may get the same fence, and two clients one each of the same semaphore. @param client its number */
+export const fenceAndMore =
+  (client: number): NameOf =>
+  ({ fence, key }) =>
+    `${fence!.toString(16).padStart(16, '0')}/${client}/${key}`;
 
 /** Looks after what a client holds, and writes down what its holders are told. */
 export class Holdings {
@@ -24,6 +34,7 @@ export class Holdings {
   constructor(
     client: LockClient,
     private readonly log: LogWriter,
+    private readonly nameOf: NameOf = tokenFence,
   ) {
     client.lockLost$.subscribe((event) => this.told(event));
   }
@@ -31,7 +42,7 @@ export class Holdings {
   granted(call: string, lock: LockHandle): void {
     const at = nanos();
     for (const grant of lock.grants) {
-      const fence = fenceOf(grant);
+      const fence = this.nameOf(grant);
       this.log.add('g', at, call, grant.key, fence);
       this.byFence.set(fence, { lock, fence, affirmedAt: at, lost: false, told: false, doneAt: 0 });
     }
@@ -110,13 +121,13 @@ export class Holdings {
   }
 
   private of(lock: LockHandle): Holding[] {
-    return lock.grants.flatMap((grant) => this.byFence.get(fenceOf(grant)) ?? []);
+    return lock.grants.flatMap((grant) => this.byFence.get(this.nameOf(grant)) ?? []);
   }
 
   private told(event: LockLostEvent): void {
     const at = nanos();
     for (const grant of event.grants) {
-      const holding = this.byFence.get(fenceOf(grant));
+      const holding = this.byFence.get(this.nameOf(grant));
       if (!holding) continue;
       holding.told = true;
       this.lose(holding, at, event.reason);

@@ -26,6 +26,7 @@ serve({
       const index = proxies.length;
       const proxy = await Proxy.to(daemonPort, at[i] ?? 0);
       proxy.onCut = () => log.add('C', nanos(), index);
+      proxy.onServerEnd = () => log.add('E', nanos(), index);
       proxies.push(proxy);
     }
     return proxies.slice(-count).map(({ address }) => Number(address.split(':')[1]));

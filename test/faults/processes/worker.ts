@@ -3,7 +3,7 @@ import { LockClient } from '../../../lib/entries/client.js';
 import { LogWriter } from '../log/writer.js';
 import { nanos } from '../log/time.js';
 import { Random } from '../plan/random.js';
-import type { WorkerPlan } from '../plan/scenario.js';
+import { sessionTimeoutMs, type WorkerPlan } from '../plan/scenario.js';
 import { Callers, CONNECT_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from './caller.js';
 import { serve } from './serve.js';
 
@@ -44,9 +44,25 @@ async function onRedis(port: number): Promise<LockClient> {
   return new LockClient<any>({ backend, startup: 'lazy', shutdownTimeoutS: 0.5 });
 }
 
-const clients = await Promise.all(ports.map(plan.backend === 'redis' ? onRedis : onDflockd));
+async function onPostgres(port: number): Promise<LockClient> {
+  const { backendAt } = await import('../postgres/backend.js');
+  const backend = backendAt(port, {
+    ...{ sessionTimeoutMs: sessionTimeoutMs(plan), localTurns: plan.waitersPerKey === 1 ? 0 : 4 },
+    ...{ connectTimeoutMs: CONNECT_TIMEOUT_MS, requestTimeoutMs: REQUEST_TIMEOUT_MS },
+    reconnect: { minDelayMs: 20, maxDelayMs: 200 },
+  });
+  return new LockClient<any>({ backend, startup: 'lazy', shutdownTimeoutS: 0.5 });
+}
+
+const connect = { dflockd: onDflockd, redis: onRedis, postgres: onPostgres }[plan.backend ?? 'dflockd'];
+const clients = await Promise.all(ports.map(connect));
 const callers = clients.map((client, index) => new Callers(client, index, plan, log));
 let running: Promise<unknown> | undefined;
+
+async function settle(): Promise<void> {
+  for (const crowd of callers) crowd.stop();
+  await running;
+}
 
 serve({
   start: () => {
@@ -57,10 +73,11 @@ serve({
   flush: () => log.flush(),
   /** The loop stands still for so long. */
   block: (ms: number) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
-  /** Lets everybody finish, closes the clients and leaves. */
+  /** Lets everybody finish. */
+  settle,
+  /** The same, and closes the clients. */
   finish: async () => {
-    for (const crowd of callers) crowd.stop();
-    await running;
+    await settle();
     await Promise.all(clients.map((client) => client.close()));
     log.add('z', nanos());
     log.flush();

@@ -1,17 +1,10 @@
 import { pause } from '../lab/round.js';
+import { firstReadFalse, type Judgement, nothingLost, toldFirst, toldWithin } from '../lab/outcome.js';
+import { eachAfterTheOther } from '../lab/strikes.js';
 import { nanos } from '../log/time.js';
 import type { Contestant } from './holders/holder.js';
-import {
-  firstReadFalse,
-  type Judgement,
-  nothingLost,
-  type Outcome,
-  type RedisRow,
-  toldAtReconnect,
-  toldFirst,
-  toldWithin,
-} from './outcome.js';
-import { eachAfterTheOther, RedisStage, type Scale } from './stage.js';
+import { type RedisOutcome, type RedisRow, toldAtReconnect } from './outcome.js';
+import { RedisStage, type Scale } from './stage.js';
 
 const LEASE_MS = 2000;
 /** A failover takes longer than that lease. */
@@ -21,7 +14,7 @@ const RENEWED_MS = LEASE_MS / 3;
 const SLOW_MS = 400;
 const isOurs = (contestant: Contestant): boolean => contestant === 'ours' || contestant === 'watch';
 
-type Outcomes = ReadonlyMap<Contestant, Outcome[]>;
+type Outcomes = ReadonlyMap<Contestant, RedisOutcome[]>;
 
 interface Play {
   readonly name: string;
@@ -31,7 +24,7 @@ interface Play {
   readonly leaseMs: number;
   act(stage: RedisStage): Promise<Outcomes>;
   prepare?(stage: RedisStage['pair']): Promise<unknown>;
-  judge(outcomes: readonly Outcome[], contestant: Contestant): Judgement;
+  judge(outcomes: readonly RedisOutcome[], contestant: Contestant): Judgement;
 }
 
 const onServer = { kind: 'server', leaseMs: LEASE_MS } as const;
@@ -42,7 +35,7 @@ const FIRST_READ = { promise: 'first read is false', judge: firstReadFalse };
 const NOTHING_LOST = { promise: 'nothing is lost', judge: nothingLost };
 const TAKEN_AWAY = {
   promise: 'told within a renewal interval plus 100 ms; with `watch`, within 20 ms (median)',
-  judge: (outcomes: readonly Outcome[], contestant: Contestant): Judgement =>
+  judge: (outcomes: readonly RedisOutcome[], contestant: Contestant): Judgement =>
     contestant === 'watch'
       ? toldWithin(outcomes, 20e6, 'median')
       : toldWithin(outcomes, (RENEWED_MS + 100) * 1e6, 'each'),

@@ -1,12 +1,12 @@
 import { RedisSentinel } from '../../support/redis/sentinel.js';
 import { RedisServer } from '../../support/redis/server.js';
 import { Child } from '../lab/child.js';
-import { STALL_NS, stalledWithin } from '../log/evidence.js';
-import { nanos } from '../log/time.js';
-import type { Account, RedisHolderOptions } from '../processes/redis-holder.js';
+import { outcomeOf } from '../lab/outcome.js';
+import type { Account } from '../processes/beliefs.js';
+import type { RedisHolderOptions } from '../processes/redis-holder.js';
 import type { Entry } from '../processes/redis-rival.js';
 import { type Contestant, redisKey } from './holders/holder.js';
-import type { Outcome } from './outcome.js';
+import type { RedisOutcome } from './outcome.js';
 
 /** What is measured, and how much of it. */
 export interface Scale {
@@ -75,25 +75,14 @@ export class RedisStage {
   }
 
   /** What became of the locks of each package. @param faultAt when the fault struck a key of Redis, nanoseconds */
-  async outcomes(faultAt: (redisKey: string) => number): Promise<ReadonlyMap<Contestant, Outcome[]>> {
+  async outcomes(faultAt: (redisKey: string) => number): Promise<ReadonlyMap<Contestant, RedisOutcome[]>> {
     const entries = new Map((await this.rival.ask<Entry[]>('entries')).map(({ redisKey, at }) => [redisKey, at]));
     const found = await Promise.all(
       this.teams.map(async ({ contestant, child }) => {
         const { beliefs, stalls } = await child.ask<Account>('account');
-        const outcomes = beliefs.map(({ key, fence, affirmedAt, toldAt, connectedAt, firstRead }): Outcome => {
-          const name = redisKey(contestant, key);
-          const rivalAt = entries.get(name);
-          const at = faultAt(name);
-          const until = toldAt ?? Infinity;
-          const wasStalled = toldAt !== undefined && toldAt - affirmedAt > STALL_NS;
-          return {
-            ...{ key, redisKey: name, fence, firstRead },
-            told: toldAt === undefined ? undefined : toldAt - at,
-            believed: (wasStalled ? affirmedAt : until) - at,
-            connected: connectedAt === undefined ? undefined : connectedAt - at,
-            stalled: toldAt === undefined ? 0 : stalledWithin(stalls, at, toldAt),
-            rival: rivalAt === undefined ? undefined : rivalAt - at,
-          };
+        const outcomes = beliefs.map((belief): RedisOutcome => {
+          const name = redisKey(contestant, belief.key);
+          return { ...outcomeOf(belief, stalls, faultAt(name), entries.get(name)), redisKey: name };
         });
         return [contestant, outcomes] as const;
       }),
@@ -102,7 +91,7 @@ export class RedisStage {
   }
 
   /** The fences of those who take the keys after the holders. */
-  async fencesAfter(outcomes: readonly Outcome[]): Promise<bigint[]> {
+  async fencesAfter(outcomes: readonly RedisOutcome[]): Promise<bigint[]> {
     const redisKeys = outcomes.map((outcome) => outcome.redisKey);
     const keys = outcomes.map(({ key }) => key);
     return (await this.rival.ask<string[]>('fences', redisKeys, keys)).map(BigInt);
@@ -137,19 +126,4 @@ export class RedisStage {
     await Promise.all(children.map((child) => child.kill()));
     await this.redis.stop();
   }
-}
-
-/** Does something to each key, some time apart; when, by key. */
-export async function eachAfterTheOther(
-  keys: readonly string[],
-  apartMs: number,
-  strike: (key: string, index: number) => Promise<unknown>,
-): Promise<ReadonlyMap<string, number>> {
-  const times = new Map<string, number>();
-  for (const [index, key] of keys.entries()) {
-    times.set(key, nanos());
-    await strike(key, index);
-    await new Promise((resolve) => setTimeout(resolve, apartMs));
-  }
-  return times;
 }

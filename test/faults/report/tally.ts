@@ -7,6 +7,7 @@ export class Tally {
   holds = 0;
   calls = 0;
   lost = 0;
+  private contended = 0;
   rounds = 0;
   private violations = 0;
   private firstSeed = NaN;
@@ -21,14 +22,21 @@ export class Tally {
     this.violations += violations.length;
   }
 
-  addRound({ seed, holds, calls, lost, violations, faults }: RoundResult): void {
+  addRound({ seed, holds, calls, lost, contended, violations, faults }: RoundResult): void {
     if (this.rounds++ === 0) this.firstSeed = seed;
     this.lastSeed = seed;
     this.holds += holds;
     this.calls += calls;
     this.lost += lost;
+    this.contended += contended;
     this.violations += violations.length;
     for (const [name, count] of faults) this.faults.set(name, (this.faults.get(name) ?? 0) + count);
+  }
+
+  /** How often each fault was done, the rarest first. */
+  faultCounts(): string {
+    const counts = [...this.faults].sort(([, a], [, b]) => a - b);
+    return counts.map(([name, count]) => `${name} ${count}`).join(', ');
   }
 
   summary(): string {
@@ -38,7 +46,8 @@ export class Tally {
     const seeds = this.rounds === 0 ? '' : `, seeds ${this.firstSeed} to ${this.lastSeed}`;
     const kinds = `${count(faults)} random faults of ${FAULT_KINDS.length} kinds`;
     return (
-      `${count(this.holds)} holds checked (${count(this.calls)} callers, ${count(this.lost)} holds lost to faults) ` +
+      `${count(this.holds)} holds checked (${count(this.calls)} callers, ${count(this.contended)} granted while another ` +
+      `process waited, ${count(this.lost)} lost to faults) ` +
       `in ${count(this.rounds)} rounds with ${kinds}${seeds}, ${minutes} minutes: ` +
       `${count(this.violations)} violations.`
     );

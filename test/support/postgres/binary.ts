@@ -31,7 +31,7 @@ export const VERSIONS_HERE: readonly number[] = [...found.keys()].sort((a, b) =>
 export const PGBOUNCER = finder ? finder.findPgBouncer() : process.env['DFLOCKD_TEST_PGBOUNCER'];
 
 /** Where prepared data folders stay; undefined: nowhere. */
-export const CACHE = finder?.CACHE;
+export const CACHE = finder ? finder.CACHE : process.env['DFLOCKD_TEST_POSTGRES_CACHE'];
 
 /** Whether tests that need Postgres fail without it, instead of being left out. */
 export const POSTGRES_IS_REQUIRED = wanted === 'required';
