@@ -14,6 +14,7 @@ export type {
   Placement,
   Proof,
   Released,
+  RenewalRequest,
   SignalTaker,
   Waiter,
 } from '../backends/backend.js';

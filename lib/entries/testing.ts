@@ -13,6 +13,7 @@ export type {
   Placement,
   Proof,
   Released,
+  RenewalRequest,
   SignalTaker,
   Waiter,
 } from '../backends/backend.js';
