@@ -204,8 +204,8 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'backends/postgres/sessions/pg-session.ts',
     from: 'return this.sessionTimeoutMs - safetyMargin(this.sessionTimeoutMs);',
     to: 'return this.sessionTimeoutMs + 2 * safetyMargin(this.sessionTimeoutMs);',
-    shows: { postgres: 'holeUp' },
-    check: 'holeUp',
+    shows: { postgres: 'holeBoth' },
+    check: 'holeBoth',
   },
   {
     name: 'the end of a session of Postgres is told 200 ms later',
