@@ -151,7 +151,12 @@ async function sample(work, name) {
 
 const work = mkdtempSync(join(tmpdir(), 'dflockd-samples-'));
 try {
-  writeFileSync(join(work, 'package.json'), JSON.stringify({ name: 'samples', private: true, type: 'module' }));
+  // Each sample has a project of its own elsewhere; TypeORM does not support the Redis client of the others.
+  const overrides = { typeorm: { ioredis: devDependencies['ioredis'] } };
+  writeFileSync(
+    join(work, 'package.json'),
+    JSON.stringify({ name: 'samples', private: true, type: 'module', overrides }),
+  );
   const quietly = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
   const tarball = await pack(work);
   await run(work, 'npm', ['install', ...quietly, tarball, ...PACKAGES, 'typescript@5.9']);
