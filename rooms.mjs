@@ -48,11 +48,24 @@ export const ROOMS = {
     'node:http node:net node:stream',
   ),
   backends: room('common'),
+  'backends/queues': room('common'),
   'backends/dflockd/lanes': room('common protocol', 'node:net node:tls'),
-  'backends/dflockd/queues': room('common protocol backends/dflockd/lanes'),
+  'backends/dflockd/queues': room('common protocol backends/queues backends/dflockd/lanes'),
   'backends/dflockd': room('common protocol backends backends/dflockd/lanes backends/dflockd/queues', 'node:tls'),
   'backends/embedded': room('common protocol core daemon/shared daemon/fences daemon/lockd daemon backends'),
   'backends/postgres/ids': room('common backends', 'node:crypto'),
+  'backends/postgres/sessions': room('common', 'node:os pg'),
+  'backends/postgres/commands': room('common backends backends/postgres/ids backends/postgres/sessions'),
+  'backends/postgres/keep': room('common backends/postgres/ids backends/postgres/sessions backends/postgres/commands'),
+  'backends/postgres/semaphores': room(
+    'common backends backends/postgres/ids backends/postgres/sessions backends/postgres/commands',
+  ),
+  'backends/postgres/queues': room(
+    'common backends backends/queues backends/postgres/ids backends/postgres/sessions backends/postgres/commands backends/postgres/keep backends/postgres/semaphores',
+  ),
+  'backends/postgres': room(
+    'common backends backends/postgres/ids backends/postgres/sessions backends/postgres/commands backends/postgres/keep backends/postgres/queues',
+  ),
   'backends/redis/scripts': room('common backends', 'node:crypto'),
   'backends/redis/drivers': room('common backends/redis/scripts'),
   'backends/redis': room('common backends backends/redis/scripts backends/redis/drivers'),
@@ -104,10 +117,13 @@ export const ROOMS = {
       'nest/shared nest/methods nest',
     '@nestjs/common',
   ),
-  cli: room('common protocol/lockd daemon/shared daemon/lockd daemon', 'node:fs node:stream node:v8'),
+  cli: room(
+    'common protocol/lockd daemon/shared daemon/lockd daemon backends/postgres/keep',
+    'node:fs node:stream node:v8',
+  ),
   entries: room(
     'common protocol daemon/shared daemon backends backends/dflockd/lanes backends/embedded ' +
-      'backends/postgres/ids backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks sql transactions dropin/dflockd-client ' +
+      'backends/postgres/ids backends/postgres/sessions backends/postgres backends/redis/drivers backends/redis locks/options locks/events locks/handle locks/acquire locks/tickets locks/signals locks sql transactions dropin/dflockd-client ' +
       'dropin/lockd dropin/simple-distributed-lock nest/errors nest/methods nest/requests nest nest/decorators testing',
   ),
   'entries/testing': room('testing/backend'),
@@ -142,11 +158,20 @@ export const HOLDS = {
   'daemon/http': 'the HTTP interface: its layers, its port',
   daemon: 'the server: listeners, drain, shutdown',
   backends: 'the interface between locks and the backends that hold them',
+  'backends/queues': 'callers of this process that wait for one key, for the backends that queue them',
   'backends/dflockd/lanes': 'connections to a dflockd server: dialing, pipelining, heartbeats, reconnecting',
   'backends/dflockd/queues': 'the queues of callers in this process, and their places in the queues of the server',
   'backends/dflockd': 'the backend for dflockd servers',
   'backends/embedded': 'the backend for the engine in this process',
   'backends/postgres/ids': 'the ids of the advisory locks that stand for keys',
+  'backends/postgres/sessions':
+    'sessions of Postgres: the source, connecting, the checks at the start, statements, the end',
+  'backends/postgres/commands':
+    'the statements; batches of tries and releases on the command connection, and the sessions on which waits block',
+  'backends/postgres/keep': 'the table of holds that outlive their process, and who uses it',
+  'backends/postgres/semaphores': 'slots of semaphores, their gates and their limits',
+  'backends/postgres/queues': 'the queues of callers in this process, and their places in the queues of the server',
+  'backends/postgres': 'the backend for Postgres',
   'backends/redis/scripts': 'the Lua scripts, the keys they work on, tokens and messages',
   'backends/redis/drivers': 'connections to Redis by ioredis and node-redis, and what its errors mean',
   'backends/redis': 'the backend for Redis',

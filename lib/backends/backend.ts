@@ -20,6 +20,11 @@ export interface Capabilities {
   /** The client logs a warning if its `leaseTtlS` is shorter than this. Default 0: no warning. */
   adviseLeaseMs?: Ms | undefined;
   /**
+   * A process that stands still for this long loses its locks, however long their leases are. The client logs a warning
+   * if its `leaseTtlS` is longer. Default: none.
+   */
+  maxStallMs?: Ms | undefined;
+  /**
    * The unit in which the server counts waits. A place in its queue may outlast the deadline by up to one unit; the
    * waiter is still refused on time.
    */

@@ -7,6 +7,7 @@ const HELP = `nestjs-dflockd: distributed locks for NestJS
 Usage:
   nestjs-dflockd daemon [flags]   run a lock daemon (flags: nestjs-dflockd daemon --help)
   nestjs-dflockd lockd [flags]    run a server for clients of lockd (flags: nestjs-dflockd lockd --help)
+  nestjs-dflockd postgres-schema  print the SQL of the table for minimum holds in Postgres (flags: --help)
   nestjs-dflockd --version
   nestjs-dflockd --help
 `;
@@ -18,6 +19,7 @@ const version = (): string =>
 const COMMANDS = {
   daemon: async () => (await import('./daemon-command.js')).daemonCommand,
   lockd: async () => (await import('./lockd-command.js')).lockdCommand,
+  'postgres-schema': async () => (await import('./postgres-schema-command.js')).postgresSchemaCommand,
 };
 
 async function run(name: keyof typeof COMMANDS, args: readonly string[]): Promise<number> {
@@ -42,6 +44,7 @@ async function main(args: readonly string[]): Promise<number> {
   switch (command) {
     case 'daemon':
     case 'lockd':
+    case 'postgres-schema':
       return run(command, rest);
     case '--version':
     case '-v':

@@ -122,10 +122,13 @@ export class PoolExhaustedError extends LockError {
   }
 }
 
-/** The server's `max-locks` is reached (released keys count until they are collected). */
+/**
+ * The server's `max-locks` is reached (released keys count until they are collected). On Postgres: this process has as many locks as
+ * `maxHeld` allows.
+ */
 export class MaxLocksError extends LockError {
-  constructor(details: LockErrorDetails = {}) {
-    super('the server has reached its limit of keys (flag --max-locks)', withDefaults(details, 'MAX_LOCKS'));
+  constructor(details: LockErrorDetails = {}, message = 'the server has reached its limit of keys (flag --max-locks)') {
+    super(message, withDefaults(details, 'MAX_LOCKS'));
   }
 
   override get isTransient(): boolean {

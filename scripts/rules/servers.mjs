@@ -109,7 +109,7 @@ export const SERVERS = [
     spec: 'test/unit/backends/dflockd/reconnecting.spec.ts',
     test: 'back off with full jitter',
     out: 'the jitter',
-    file: 'backends/dflockd/lanes/backoff.ts',
+    file: 'common/backoff.ts',
     from: '(this.floor + (1 - this.floor) * this.entropy.unit())',
     to: '1',
   },

@@ -5,6 +5,7 @@ import yaml from 'js-yaml';
 import { DAEMON_FLAGS, daemonOptions } from '../../lib/cli/daemon-flags.js';
 import { parseFlags } from '../../lib/cli/flags.js';
 import { LOCKD_FLAGS } from '../../lib/cli/lockd-command.js';
+import { POSTGRES_SCHEMA_FLAGS } from '../../lib/cli/postgres-schema-command.js';
 import { resolveServerOptions } from '../../lib/daemon/shared/options.js';
 import { blocksIn, blocksOf, nameOf, PAGES, readPage } from './pages.js';
 
@@ -26,6 +27,7 @@ function check(command: string): void {
   const line = args.join(' ');
   if (program === 'npx' && args[0] === 'nestjs-dflockd') {
     if (args[1] === 'lockd') return void parseFlags(LOCKD_FLAGS, args.slice(2));
+    if (args[1] === 'postgres-schema') return void parseFlags(POSTGRES_SCHEMA_FLAGS, args.slice(2));
     if (args[1] !== 'daemon') throw new Error(`${command}: no such command`);
     return checkDaemon(args.slice(2));
   }

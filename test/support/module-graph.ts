@@ -9,6 +9,8 @@ export interface Import {
   readonly file: string | undefined;
   /** Nothing is left of it in JavaScript. */
   readonly isType: boolean;
+  /** Loaded when it is first needed: `import()`. */
+  readonly isLate?: true;
 }
 
 /** What each file of lib imports; files are named by their path under lib, without their ending. */
@@ -25,15 +27,15 @@ export function readModuleGraph(lib = 'lib'): ModuleGraph {
   );
 }
 
-/** What is loaded with a file: all that it reaches by imports of values. */
+/** What is loaded with a file: all that it reaches by imports of values; packages only if they are not loaded later. */
 export function reached(graph: ModuleGraph, from: string): { files: Set<string>; packages: Set<string> } {
   const files = new Set([from]);
   const packages = new Set<string>();
   for (const file of files) {
     for (const one of graph.get(file) ?? []) {
       if (one.isType) continue;
-      if (one.file === undefined) packages.add(one.source);
-      else files.add(one.file);
+      if (one.file !== undefined) files.add(one.file);
+      else if (!one.isLate) packages.add(one.source);
     }
   }
   return { files, packages };
@@ -81,7 +83,7 @@ function importsOf(text: ts.SourceFile): Omit<Import, 'file'>[] {
       found.push({ source: (node.argument.literal as ts.StringLiteral).text, isType: true });
     } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
       const [source] = node.arguments;
-      if (source && ts.isStringLiteral(source)) found.push({ source: source.text, isType: false });
+      if (source && ts.isStringLiteral(source)) found.push({ source: source.text, isType: false, isLate: true });
     }
     ts.forEachChild(node, visit);
   };

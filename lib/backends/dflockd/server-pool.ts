@@ -2,7 +2,7 @@ import { Alarms, newAlarm } from '../../common/alarms.js';
 import { LockError, ShuttingDownError } from '../../common/errors.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { Request } from '../../protocol/messages.js';
-import { Backoff } from './lanes/backoff.js';
+import { Backoff } from '../../common/backoff.js';
 import { CommandLanes } from './lanes/command-lanes.js';
 import type { Endpoint, RemoteConfig } from './lanes/config.js';
 import { ControlLane } from './lanes/control-lane.js';

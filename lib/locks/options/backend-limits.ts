@@ -15,6 +15,8 @@ export interface BackendLimits extends LeaseLimits {
   readonly maxKeyBytes: number;
   /** 0: no advice. */
   readonly adviseLeaseMs: Ms;
+  /** Infinity: only leases bound it. */
+  readonly maxStallMs: Ms;
 }
 
 /** @throws ConfigError for invalid capabilities */
@@ -31,6 +33,7 @@ export function limitsOf(backend: LockBackend): BackendLimits {
     leaseUnitMs: time('leaseUnitMs'),
     minLeaseMs: time('minLeaseMs'),
     adviseLeaseMs: time('adviseLeaseMs', 0),
+    maxStallMs: given['maxStallMs'] === undefined ? Infinity : time('maxStallMs'),
   });
 }
 
@@ -46,13 +49,16 @@ const seconds = (ms: Ms): string => `${ms / 1000} s`;
 /** A warning about a lease that is allowed but unwise. @param leaseMs as it was set; 0: it was not */
 export function leaseWarning(
   leaseMs: Ms,
-  { leaseUnitMs, minLeaseMs, adviseLeaseMs }: BackendLimits,
+  { leaseUnitMs, minLeaseMs, adviseLeaseMs, maxStallMs }: BackendLimits,
   name: string,
 ): string | undefined {
   if (leaseMs === 0) return undefined;
   const [given, backend] = [`leaseTtlS ${leaseMs / 1000}`, shown(name)];
   if (leaseMs < minLeaseMs)
     return `${given}: the shortest lease of ${backend} is ${seconds(minLeaseMs)}, which is used`;
+  if (leaseMs > maxStallMs) {
+    return `${given}: on ${backend}, a process that stands still for ${seconds(maxStallMs)} loses its locks before their leases end`;
+  }
   if (leaseMs >= adviseLeaseMs) return undefined;
   const counts = leaseUnitMs === 1000 ? `${backend} counts whole seconds; below` : `on ${backend} below`;
   return `${given}: ${counts} ${seconds(adviseLeaseMs)} a slow renewal costs the lock`;

@@ -117,11 +117,11 @@ export class PostgresServer {
     return client;
   }
 
-  /** The advisory locks, granted and waited for. */
+  /** The advisory locks, granted and waited for, but for the numbers that processes publish: two integers, shared. */
   async advisoryLocks(): Promise<{ pid: number; id: bigint; mode: string; granted: boolean }[]> {
     const rows = await this.query<{ pid: number; id: string; mode: string; granted: boolean }>(
       `select pid, mode, granted, (classid::bigint << 32 | objid::bigint)::text as id
-       from pg_locks where locktype = 'advisory' order by pid, id`,
+       from pg_locks where locktype = 'advisory' and not (objsubid = 2 and mode = 'ShareLock') order by pid, id`,
     );
     return rows.map((row) => ({ ...row, id: BigInt(row.id) }));
   }

@@ -88,6 +88,13 @@ describe('the capabilities of a backend decide', () => {
     [{ adviseLeaseMs: 3000 }, 3, []],
     [{ adviseLeaseMs: 3000, minLeaseMs: 5000 }, undefined, []],
     [{}, 0.001, []],
+    [{ maxStallMs: 10_000 }, 10, []],
+    [
+      { maxStallMs: 10_000 },
+      10.5,
+      ['leaseTtlS 10.5: on fake, a process that stands still for 10 s loses its locks before their leases end'],
+    ],
+    [{ maxStallMs: 10_000 }, undefined, []],
   ])('what a lease is warned of: %j, %p s', async (change, leaseTtlS, expected) => {
     const { client, warnings } = clientOf(change, leaseTtlS === undefined ? {} : { leaseTtlS });
     await client.start();
@@ -120,6 +127,7 @@ describe('the capabilities of a backend decide', () => {
     [{ minLeaseMs: -1 }, 'option backend.capabilities.minLeaseMs: expected a number of at least 0, got -1'],
     [{ leaseUnitMs: undefined }, 'option backend.capabilities.leaseUnitMs: expected a number of at least 0'],
     [{ adviseLeaseMs: '3' }, 'option backend.capabilities.adviseLeaseMs: expected a number of at least 0'],
+    [{ maxStallMs: -1 }, 'option backend.capabilities.maxStallMs: expected a number of at least 0, got -1'],
   ])('and make no client if they are none: %j', (change, message) => {
     expect(() => clientOf(change as Partial<Capabilities>)).toThrow(ConfigError);
     expect(() => clientOf(change as Partial<Capabilities>)).toThrow(message);

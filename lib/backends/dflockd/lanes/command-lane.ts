@@ -1,6 +1,6 @@
 import { type LockError, LockUnavailableError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
-import type { Backoff } from './backoff.js';
+import type { Backoff } from '../../../common/backoff.js';
 import type { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
 import { type LinkBefore, ReconnectingLane } from './reconnecting-lane.js';

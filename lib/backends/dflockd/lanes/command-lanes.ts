@@ -1,7 +1,7 @@
 import { type Alarms, newAlarm } from '../../../common/alarms.js';
 import { LockError, LockUnavailableError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
-import type { Backoff } from './backoff.js';
+import type { Backoff } from '../../../common/backoff.js';
 import { CommandLane, type CommandLaneChanged } from './command-lane.js';
 import type { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';

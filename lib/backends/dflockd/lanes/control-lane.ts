@@ -1,6 +1,6 @@
 import { LockUnavailableError, type LockError } from '../../../common/errors.js';
 import type { Request } from '../../../protocol/messages.js';
-import type { Backoff } from './backoff.js';
+import type { Backoff } from '../../../common/backoff.js';
 import type { Done } from './exchange.js';
 import type { LaneContext } from './lane-context.js';
 import { ReconnectingLane } from './reconnecting-lane.js';

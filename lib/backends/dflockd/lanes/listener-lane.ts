@@ -2,7 +2,7 @@ import { type Alarm, newAlarm } from '../../../common/alarms.js';
 import { LockError, UnsupportedError } from '../../../common/errors.js';
 import type { Push } from '../../../protocol/messages.js';
 import { parsePush } from '../../../protocol/reply-decoder.js';
-import type { Backoff } from './backoff.js';
+import type { Backoff } from '../../../common/backoff.js';
 import type { Lane } from './lane.js';
 import type { LaneContext } from './lane-context.js';
 import { ReconnectingLane } from './reconnecting-lane.js';

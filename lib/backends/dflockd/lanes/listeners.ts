@@ -3,7 +3,7 @@ import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import { ChannelRouter } from '../../../protocol/channel-router.js';
 import type { Push } from '../../../protocol/messages.js';
-import type { Backoff } from './backoff.js';
+import type { Backoff } from '../../../common/backoff.js';
 import type { LaneContext } from './lane-context.js';
 import { ListenerLane } from './listener-lane.js';
 

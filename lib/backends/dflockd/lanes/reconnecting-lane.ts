@@ -1,7 +1,7 @@
 import { type Alarm, newAlarm } from '../../../common/alarms.js';
 import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
-import type { Backoff } from './backoff.js';
+import type { Backoff } from '../../../common/backoff.js';
 import { Lane } from './lane.js';
 import type { LaneContext, LaneHooks, Role } from './lane-context.js';
 import { isRefusal } from './lane-errors.js';

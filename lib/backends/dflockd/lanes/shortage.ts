@@ -1,7 +1,7 @@
 import { type Alarms, newAlarm } from '../../../common/alarms.js';
 import type { LockError } from '../../../common/errors.js';
 import type { Clock, Ms } from '../../../common/system.js';
-import type { Backoff } from './backoff.js';
+import type { Backoff } from '../../../common/backoff.js';
 import type { DrainProbe } from './drain-probe.js';
 
 /** One refusal may be the end of the server; a second one, on a connection opened later, is not. */

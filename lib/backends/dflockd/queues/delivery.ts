@@ -1,7 +1,7 @@
 import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
+import type { LocalWaiters } from '../../queues/local-waiters.js';
 import type { LocalWaiter, LaneGrant, Resource } from './local-waiter.js';
-import type { LocalWaiters } from './local-waiters.js';
 import { Handover, type HandoverHost, isOtherLease, isSpent, isStale } from './handover.js';
 import type { QueuePool } from './queue-pool.js';
 import { wantedLease } from './place-lease.js';
@@ -9,7 +9,7 @@ import { wantedLease } from './place-lease.js';
 export interface DeliveryHost {
   readonly resource: Resource;
   readonly pool: Pick<QueuePool, 'clock' | 'config' | 'readTimeoutMs' | 'defaultLeaseMs'>;
-  readonly waiters: LocalWaiters;
+  readonly waiters: LocalWaiters<LocalWaiter>;
   /** A handover is over. */
   delivered(): void;
   /** A grant had expired before its reply was read. */

@@ -3,9 +3,9 @@ import { AcquireTimeoutError, LockError, ProtocolError } from '../../../common/e
 import type { Ms } from '../../../common/system.js';
 import { MAX_SECONDS } from '../../../protocol/limits.js';
 import type { Reply } from '../../../protocol/messages.js';
+import { LocalWaiters } from '../../queues/local-waiters.js';
 import { explained } from '../lanes/lane-errors.js';
 import type { LocalWaiter, LaneGrant, Resource } from './local-waiter.js';
-import { LocalWaiters } from './local-waiters.js';
 import { Delivery, type DeliveryHost } from './delivery.js';
 import type { QueuePool } from './queue-pool.js';
 import { type KeyQueueEvent, type KeyQueueState, nextKeyQueueState } from './key-queue-state.js';
@@ -32,7 +32,7 @@ export class KeyQueue implements Alarm, PlaceHost, DeliveryHost, PollHost {
   due: Ms = Infinity;
   slot = -1;
   /** DeliveryHost */
-  readonly waiters = new LocalWaiters();
+  readonly waiters = new LocalWaiters<LocalWaiter>();
   /** The longest-standing place first. */
   private readonly places: Place[] = [];
   private readonly delivery = new Delivery(this);

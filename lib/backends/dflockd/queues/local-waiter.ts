@@ -1,7 +1,7 @@
-import type { Linked } from '../../../common/linked-list.js';
 import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { Kind, Limit } from '../../../protocol/messages.js';
+import type { Waiting } from '../../queues/local-waiters.js';
 import type { Lane } from '../lanes/lane.js';
 
 /** What a key queue waits for. */
@@ -33,21 +33,13 @@ export interface PendingHandover {
 }
 
 /** A caller that waits in a key queue. It has its own alarm for its deadline. */
-export interface LocalWaiter extends Linked<LocalWaiter> {
-  /** May be Infinity. */
-  readonly deadline: Ms;
+export interface LocalWaiter extends Waiting<LocalWaiter> {
   /** 0: the server's default. */
   readonly leaseMs: Ms;
   /** The waiter renews its grant, so a short lease will do at first. Otherwise the key queue renews it beforehand. */
   readonly autoRenew: boolean;
-  /** Set by the queue: the order of arrival. */
-  arrival: number;
   /** Set by the key queue while a grant is being prepared for this waiter. */
   handover: PendingHandover | undefined;
-  /**
-   * A place in the server's queue stands for this waiter, or it need not wait for one. May be called more than once.
-   */
-  queued(): void;
   /** The waiter has been removed from the key queue. */
   granted(grant: LaneGrant): void;
   /** The waiter has been removed from the key queue. */

@@ -1,5 +1,5 @@
 import type { Entropy, Ms } from '../../../common/system.js';
-import { Backoff } from '../lanes/backoff.js';
+import { Backoff } from '../../../common/backoff.js';
 
 const MIN_PAUSE_MS: Ms = 25;
 const MAX_PAUSE_MS: Ms = 250;

@@ -30,6 +30,8 @@ export interface ServerHash {
   readonly hash: 'hashtext' | 'hashtextextended';
 }
 
+export const isServerHash = (id: AdvisoryId | ServerHash): id is ServerHash => typeof id === 'object' && 'hash' in id;
+
 /**
  * The id of a key, or the function with which the server computes it.
  * @param key with its namespace

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createServer, type AddressInfo } from 'node:net';
 import { RemoteBackend } from '../../../../lib/backends/dflockd/remote.js';
-import { Backoff } from '../../../../lib/backends/dflockd/lanes/backoff.js';
+import { Backoff } from '../../../../lib/common/backoff.js';
 import { CommandLane } from '../../../../lib/backends/dflockd/lanes/command-lane.js';
 import type { Lane } from '../../../../lib/backends/dflockd/lanes/lane.js';
 import { ServerRecord } from '../../../../lib/backends/dflockd/lanes/server-record.js';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createServer, type Server } from 'node:tls';
 import type { AddressInfo } from 'node:net';
-import { Backoff } from '../../../../../lib/backends/dflockd/lanes/backoff.js';
+import { Backoff } from '../../../../../lib/common/backoff.js';
 import { CommandLane } from '../../../../../lib/backends/dflockd/lanes/command-lane.js';
 import type { Lane } from '../../../../../lib/backends/dflockd/lanes/lane.js';
 import { AuthError, LockError, ShuttingDownError } from '../../../../../lib/common/errors.js';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createServer, type Server } from 'node:tls';
 import type { AddressInfo } from 'node:net';
-import { Backoff } from '../../../../../lib/backends/dflockd/lanes/backoff.js';
+import { Backoff } from '../../../../../lib/common/backoff.js';
 import { Listeners } from '../../../../../lib/backends/dflockd/lanes/listeners.js';
 import { Alarms } from '../../../../../lib/common/alarms.js';
 import { AuthError, ConfigError, type LockError, ShuttingDownError } from '../../../../../lib/common/errors.js';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Backoff } from '../../../../../lib/backends/dflockd/lanes/backoff.js';
+import { Backoff } from '../../../../../lib/common/backoff.js';
 import { ReconnectingLane } from '../../../../../lib/backends/dflockd/lanes/reconnecting-lane.js';
 import { LockError } from '../../../../../lib/common/errors.js';
 import type { Ms } from '../../../../../lib/common/system.js';

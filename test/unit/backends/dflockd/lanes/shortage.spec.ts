@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Backoff } from '../../../../../lib/backends/dflockd/lanes/backoff.js';
+import { Backoff } from '../../../../../lib/common/backoff.js';
 import { Shortage } from '../../../../../lib/backends/dflockd/lanes/shortage.js';
 import { Alarms } from '../../../../../lib/common/alarms.js';
 import { LockUnavailableError, ServerDrainingError } from '../../../../../lib/common/errors.js';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Backoff } from '../../../../../lib/backends/dflockd/lanes/backoff.js';
+import { Backoff } from '../../../../../lib/common/backoff.js';
 import { Lane } from '../../../../../lib/backends/dflockd/lanes/lane.js';
 import { Shortage } from '../../../../../lib/backends/dflockd/lanes/shortage.js';
 import { WaitLanes, type WhyWait } from '../../../../../lib/backends/dflockd/lanes/wait-lanes.js';

@@ -1,10 +1,19 @@
-import { LinkedList } from '../../../common/linked-list.js';
-import type { Ms } from '../../../common/system.js';
-import type { LocalWaiter } from './local-waiter.js';
+import { type Linked, LinkedList } from '../../common/linked-list.js';
+import type { Ms } from '../../common/system.js';
+
+/** A caller in the queue of a key in this process. */
+export interface Waiting<W> extends Linked<W> {
+  /** May be Infinity. */
+  readonly deadline: Ms;
+  /** Set by the queue: the order of arrival. */
+  arrival: number;
+  /** It has a place in a queue, or need not wait for one. May be called more than once. */
+  queued(): void;
+}
 
 /** Local waiters in order of arrival, with the latest of their deadlines. */
-export class LocalWaiters {
-  private readonly list = new LinkedList<LocalWaiter>();
+export class LocalWaiters<W extends Waiting<W>> {
+  private readonly list = new LinkedList<W>();
   /** The latest deadline; undefined if it has to be computed. */
   private latest: Ms | undefined = -Infinity;
   private arrivals = 0;
@@ -13,25 +22,25 @@ export class LocalWaiters {
     return this.list.size;
   }
 
-  get head(): LocalWaiter | undefined {
+  get head(): W | undefined {
     return this.list.head;
   }
 
-  push(waiter: LocalWaiter): void {
+  push(waiter: W): void {
     waiter.arrival = ++this.arrivals;
     this.list.push(waiter);
     if (this.latest !== undefined) this.latest = Math.max(this.latest, waiter.deadline);
   }
 
   /** Puts the waiter back by its order of arrival: ahead of all but earlier waiters that were put back too. */
-  putBack(waiter: LocalWaiter): void {
+  putBack(waiter: W): void {
     let next = this.list.head;
     while (next && next.arrival < waiter.arrival) next = next.next;
     this.list.insertBefore(next, waiter);
     if (this.latest !== undefined) this.latest = Math.max(this.latest, waiter.deadline);
   }
 
-  remove(waiter: LocalWaiter): void {
+  remove(waiter: W): void {
     this.list.remove(waiter);
     if (waiter.deadline === this.latest) this.latest = undefined;
   }
@@ -53,7 +62,7 @@ export class LocalWaiters {
     }
   }
 
-  [Symbol.iterator](): Iterator<LocalWaiter> {
+  [Symbol.iterator](): Iterator<W> {
     return this.list[Symbol.iterator]();
   }
 }

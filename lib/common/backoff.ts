@@ -1,4 +1,4 @@
-import type { Entropy, Ms } from '../../../common/system.js';
+import type { Entropy, Ms } from './system.js';
 
 /** Delays between consecutive failed attempts: the bound doubles, and the delay is random below it (full jitter). */
 export class Backoff {

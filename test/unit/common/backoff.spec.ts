@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Backoff } from '../../../../../lib/backends/dflockd/lanes/backoff.js';
+import { Backoff } from '../../../lib/common/backoff.js';
 
 describe('a back-off', () => {
   it('doubles its bound up to the maximum, with full jitter, and begins anew after a success', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { LocalWaiter } from '../../../../../lib/backends/dflockd/queues/local-waiter.js';
-import { LocalWaiters } from '../../../../../lib/backends/dflockd/queues/local-waiters.js';
+import type { LocalWaiter } from '../../../../lib/backends/dflockd/queues/local-waiter.js';
+import { LocalWaiters } from '../../../../lib/backends/queues/local-waiters.js';
 
 const waiter = (deadline: number, log: number[] = []): LocalWaiter => ({
   deadline,
@@ -17,7 +17,7 @@ const waiter = (deadline: number, log: number[] = []): LocalWaiter => ({
 
 describe('a queue of waiters', () => {
   it('knows the deadline of the most patient one, whoever goes', () => {
-    const queue = new LocalWaiters();
+    const queue = new LocalWaiters<LocalWaiter>();
     const [a, b, c] = [waiter(30), waiter(50), waiter(40)];
     for (const one of [a, b, c]) queue.push(one);
     expect(queue.lastDeadline()).toBe(50);
@@ -33,7 +33,7 @@ describe('a queue of waiters', () => {
   it.each([[[0, 1, 2]], [[2, 1, 0]], [[1, 2, 0]]])(
     'puts those back where they were, in whatever order: %j',
     (order) => {
-      const queue = new LocalWaiters();
+      const queue = new LocalWaiters<LocalWaiter>();
       const waiters = [1, 2, 3, 4].map((deadline) => waiter(deadline));
       for (const one of waiters) queue.push(one);
       for (const one of waiters.slice(0, 3)) queue.remove(one);
@@ -45,7 +45,7 @@ describe('a queue of waiters', () => {
   it.each(['push', 'putBack'] as const)(
     'knows it too when somebody joins by %s after the most patient one has gone',
     (how) => {
-      const queue = new LocalWaiters();
+      const queue = new LocalWaiters<LocalWaiter>();
       const gone = waiter(50);
       queue.push(gone);
       queue.remove(gone);
@@ -55,7 +55,7 @@ describe('a queue of waiters', () => {
   );
 
   it('tells the first ones', () => {
-    const queue = new LocalWaiters();
+    const queue = new LocalWaiters<LocalWaiter>();
     const log: number[] = [];
     for (const deadline of [1, 2, 3]) queue.push(waiter(deadline, log));
     queue.announce(2);

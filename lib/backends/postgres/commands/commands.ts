@@ -1,0 +1,107 @@
+import type { LockError } from '../../../common/errors.js';
+import type { Ms } from '../../../common/system.js';
+import type { Released } from '../../backend.js';
+import type { AdvisoryId } from '../ids/lock-id.js';
+import type { Session, Statement } from '../sessions/session.js';
+
+/** One try for a lock. Exactly one of the three callbacks is called, once, unless it is dropped. They must not throw. */
+export interface TryOp {
+  readonly id: AdvisoryId;
+  /** Not wanted any more: it is not called any more, and what it may still be granted is released. */
+  isDropped: boolean;
+  /** @param fence microseconds of the server's wall clock, times 1,000 */
+  granted(session: Session, fence: bigint, sentAt: Ms): void;
+  /** The lock is taken, or this process has it, tries for it or releases it on the command session. */
+  refused(): void;
+  /** Nothing stays taken. LockUnavailableError, ShuttingDownError, … */
+  failed(error: LockError): void;
+}
+
+/** One release of a lock of the command session. */
+export interface UnlockOp {
+  readonly id: AdvisoryId;
+  /** Called once. 'gone': the session has ended, or it did not have the lock. Must not throw. */
+  done(outcome: Released): void;
+}
+
+/** One try for a slot of a semaphore. As TryOp. */
+export interface SlotTryOp {
+  readonly gate: bigint;
+  /** Tried in this order. Those that this process has, or tries for, are left out. */
+  readonly candidates: readonly bigint[];
+  /** A wait session of this process has the gate: it is not tried. */
+  readonly isHead: boolean;
+  /** As FreeSlotOp.channel, for a slot that is granted when nobody wants it any more. */
+  readonly channel: string;
+  isDropped: boolean;
+  granted(session: Session, slot: bigint, fence: bigint, sentAt: Ms): void;
+  /** No slot was free, or somebody waits at the gate. */
+  refused(): void;
+  failed(error: LockError): void;
+}
+
+/** One release of a slot. */
+export interface FreeSlotOp {
+  readonly slot: bigint;
+  readonly gate: bigint;
+  /** Notified if somebody is at the gate. Letters, digits and underscores only. */
+  readonly channel: string;
+  done(outcome: Released): void;
+}
+
+export interface CommandCounts {
+  /** Statements sent, of any kind. */
+  readonly statements: number;
+  /** Tries and releases sent. */
+  readonly ops: number;
+  /** Batches that failed and were repaired. */
+  readonly repairs: number;
+  /** How often a command session was established. */
+  readonly connects: number;
+  /** Locks and slots that the command session has, tries for or is repairing. */
+  readonly inBook: number;
+}
+
+/**
+ * The command connection of a process: one session at a time, across reconnects. What is asked for in one turn leaves in one
+ * statement. All callbacks may come before the method returns.
+ */
+export interface Commands {
+  /** Undefined while there is none: during an outage, and after `idleCloseMs` without use, until something is asked for. */
+  readonly session: Session | undefined;
+  /** Why nothing can be asked for. */
+  readonly outage: LockError | undefined;
+  readonly counts: CommandCounts;
+  /** There is a new session; `isFirst`: the first one of this process. Not only after an outage: see `idleCloseMs`. */
+  onUp(callback: (session: Session, isFirst: boolean) => void): void;
+  /** In the turn in which the session ended, before its ops are told. */
+  onDown(callback: (error: LockError) => void): void;
+  /** There will be no session any more: the server refuses this client. */
+  onFatal(callback: (error: LockError) => void): void;
+  /** The session has not answered for `requestTimeoutMs`: holders should have it proven. */
+  onSuspect(callback: (session: Session) => void): void;
+  /** For the event `degraded`. */
+  onDegraded(callback: (detail: string, error?: LockError) => void): void;
+  /**
+   * Makes the first session. Rejects with what the dialer says; after a transient error it keeps trying in the background.
+   * @throws ConfigError, AuthError, LockUnavailableError
+   */
+  start(): Promise<void>;
+  /** An id that is in the book is refused without being sent; during an outage, fails with it. */
+  try(op: TryOp): void;
+  /** On a session that has ended: 'gone' at once. Nothing is sent elsewhere. */
+  unlock(session: Session, op: UnlockOp): void;
+  trySlot(op: SlotTryOp): void;
+  freeSlot(session: Session, op: FreeSlotOp): void;
+  /** Between batches, in order. During an outage, calls `ended` at once. */
+  query(statement: Statement): void;
+  /**
+   * Finds out whether the session lives: at once if it was proven within T/3, otherwise by the answer of the next statement,
+   * sent for this purpose if there is none.
+   */
+  prove(session: Session, done: (error?: LockError) => void): void;
+  /** Ends a session on the server that may not know yet that it is over, as soon as there is a command session (S11). */
+  terminate(session: Session): void;
+  /** Waits for releases, for at most `graceMs`, and ends the session. Tries fail at once. */
+  close(graceMs: Ms): Promise<void>;
+}

@@ -1,0 +1,185 @@
+import type { Alarm } from '../../common/alarms.js';
+import { AcquireTimeoutError, type LockError, LockUnavailableError } from '../../common/errors.js';
+import type { Ms } from '../../common/system.js';
+import type { AcquireRequest, Pending, Released, Waiter } from '../backend.js';
+import type { AdvisoryId } from './ids/lock-id.js';
+import type { KeptHolds } from './keep/kept-holds.js';
+import type { PostgresSite } from './postgres-site.js';
+import { exhausted } from './queues/deadline-error.js';
+import type { LockQueue } from './queues/lock-queue.js';
+import { Place, type PlaceHost } from './queues/place.js';
+import { Tenure, type TenureKeeper } from './queues/tenure.js';
+import type { QueueWaiter } from './queues/waiter.js';
+
+/**
+ * asking: its first try has not been answered, or not been sent yet. placed: it has a place in the server's queue, or one is on its way.
+ * over: answered, or cancelled.
+ */
+type State = 'asking' | 'placed' | 'over';
+
+/** A caller with a place of its own in the server's queue. In the queue of its key it only tries. */
+export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, TenureKeeper {
+  due: Ms = Infinity;
+  slot = -1;
+  prev: QueueWaiter | undefined = undefined;
+  next: QueueWaiter | undefined = undefined;
+  arrival = 0;
+  readonly isTry = true;
+  private state: State = 'asking';
+  private queue: LockQueue | undefined;
+  private place: Place | undefined;
+
+  constructor(
+    private readonly site: PostgresSite,
+    private readonly req: AcquireRequest,
+    private readonly leaseMs: Ms,
+    private readonly waiter: Waiter,
+  ) {
+    site.waits.set(this, req.deadline);
+    site.tickets.add(this);
+  }
+
+  get key(): string {
+    return this.req.key;
+  }
+
+  get deadline(): Ms {
+    return this.req.deadline;
+  }
+
+  /** PlaceHost */
+  get placeId(): AdvisoryId {
+    return this.queue!.placeId;
+  }
+
+  /** PlaceHost */
+  get kept(): KeptHolds | undefined {
+    return this.site.kept;
+  }
+
+  start(queue: LockQueue): void {
+    this.queue = queue;
+    queue.afterTrial(() => {
+      if (this.state !== 'asking') return;
+      // Whoever came before has not been served yet.
+      if (queue.isUnused) queue.join(this);
+      else this.busy();
+    });
+  }
+
+  /** Pending */
+  cancel(): void {
+    const { state, place } = this;
+    if (state === 'over') return;
+    this.finish();
+    if (state === 'asking') return this.queue?.leave(this);
+    this.leaveServer();
+    place?.cancel();
+  }
+
+  /** Nothing will come any more. */
+  giveUp(error: LockError): void {
+    if (this.state === 'over') return;
+    this.cancel();
+    this.waiter.refused(error);
+  }
+
+  /** Alarm: the deadline. What has arrived may lie in the socket (rule 4). */
+  ring(): void {
+    this.site.clock.afterPoll(() => {
+      const { key, site } = this;
+      const details = { key, server: site.server };
+      this.giveUp(
+        this.state === 'placed'
+          ? new AcquireTimeoutError(key, details)
+          : new LockUnavailableError('no answer in time', details),
+      );
+    });
+  }
+
+  /** QueueWaiter */
+  waits(): void {
+    // Its deadline counts from the start.
+  }
+
+  /** QueueWaiter */
+  queued(): void {
+    // Not in the queue of the key.
+  }
+
+  /** QueueWaiter: the lock is taken. Those who came before have their place before it has one. */
+  busy(): void {
+    const { site, key } = this;
+    if (this.state !== 'asking') return;
+    if (!site.holdings.take()) return this.refuse(site.holdings.error(key, site.server));
+    this.state = 'placed';
+    this.queue!.addRival();
+    const place = new Place(this);
+    this.place = place;
+    place.open(site.waitSessions);
+  }
+
+  /** QueueWaiter */
+  granted(tenure: Tenure): void {
+    this.finish();
+    this.waiter.granted(this.site.grant(this.req, tenure, this.leaseMs));
+  }
+
+  /** QueueWaiter: its try has failed. PlaceHost: its place has. */
+  failed(one: LockError | Place, error?: LockError): void {
+    if (this.state === 'over') return;
+    if (this.state === 'placed') this.leaveServer();
+    this.refuse(one instanceof Place ? error! : one);
+  }
+
+  /** PlaceHost */
+  asked(): void {
+    this.waiter.onPlaced('queued');
+  }
+
+  /** PlaceHost */
+  owned(place: Place, fence: bigint): void {
+    const now = this.site.clock.now();
+    const queue = this.queue!;
+    queue.removeRival();
+    this.granted(new Tenure(this, this.placeId, place.session, queue.rising(fence), now, now, place));
+  }
+
+  /** PlaceHost. Without a connection, it cannot have what a ticket is. */
+  denied(place: Place): void {
+    const { site, key } = this;
+    this.failed(place, exhausted(site.waitSessions.cap, key, site.server));
+  }
+
+  /** PlaceHost. Its owner tells the holder. */
+  lost(): void {
+    this.site.holdings.give();
+  }
+
+  /** TenureKeeper, of what its place got. */
+  release({ place }: Tenure, done: (outcome: Released) => void): void {
+    // It was counted off when the session ended.
+    if (place!.isOver) return done('gone');
+    place!.leave((outcome) => {
+      this.site.holdings.give();
+      done(outcome);
+    });
+  }
+
+  /** It does not wait for a place any more. */
+  private leaveServer(): void {
+    this.site.holdings.give();
+    this.queue!.removeRival();
+  }
+
+  private refuse(error: LockError): void {
+    this.finish();
+    this.waiter.refused(error);
+  }
+
+  private finish(): void {
+    this.state = 'over';
+    this.site.waits.cancel(this);
+    this.site.tickets.delete(this);
+  }
+}

@@ -1,0 +1,34 @@
+import {
+  AcquireTimeoutError,
+  type LockError,
+  LockUnavailableError,
+  PoolExhaustedError,
+} from '../../../common/errors.js';
+import type { QueueSite } from './queue-site.js';
+import type { QueueState } from './queue-state.js';
+
+/**
+ * The error for a caller whose deadline has come.
+ * @param wasTaken somebody has had the lock since the caller has come
+ * @param trouble what failed last
+ */
+export function deadlineError(
+  { server, commands, waitSessions }: Pick<QueueSite, 'server' | 'commands' | 'waitSessions'>,
+  key: string,
+  state: QueueState,
+  wasTaken: boolean,
+  trouble: LockError | undefined,
+): LockError {
+  const details = { key, server };
+  if (state === 'polling') return exhausted(waitSessions.cap, key, server);
+  if (state === 'trying' && !wasTaken) return new LockUnavailableError('no answer in time', details);
+  if (state === 'pausing') return commands.outage ?? trouble ?? new AcquireTimeoutError(key, details);
+  return new AcquireTimeoutError(key, details);
+}
+
+/** There is no connection to wait on. */
+export const exhausted = (cap: number, key: string, server: string): LockError =>
+  new PoolExhaustedError(`all ${cap} wait connections to ${server} are in use (option maxWaitConnections)`, {
+    key,
+    server,
+  });

@@ -1,0 +1,46 @@
+import { MaxLocksError } from '../../../common/errors.js';
+
+/** From this part of the limit on, operators are told. */
+const CROWDED = 0.8;
+
+/**
+ * How many advisory locks this process has, tries for or waits for. They take room in the server's table of locks, which it needs for
+ * the statements of everybody else too.
+ */
+export class Holdings {
+  /** `maxHeld` */
+  limit = Infinity;
+  count = 0;
+  private isCrowded = false;
+
+  /** @param crowded called when they come close to the limit */
+  constructor(private readonly crowded: (detail: string) => void) {}
+
+  /** Counts one more, if the limit allows it. */
+  take(): boolean {
+    if (this.count >= this.limit) return false;
+    this.count++;
+    if (this.count >= CROWDED * this.limit) this.tell();
+    else this.isCrowded = false;
+    return true;
+  }
+
+  give(): void {
+    this.count--;
+  }
+
+  /** For a caller for whom there is no room. */
+  error(key: string, server: string): MaxLocksError {
+    const text = `this process has ${this.limit} locks of the database, as many as it may (option maxHeld)`;
+    return new MaxLocksError({ key, server }, text);
+  }
+
+  private tell(): void {
+    if (this.isCrowded) return;
+    this.isCrowded = true;
+    this.crowded(
+      `this process has ${this.count} locks of the database; at ${this.limit}, acquires fail (option maxHeld; the server has room for ` +
+        'max_locks_per_transaction × (max_connections + max_prepared_transactions), which all its sessions share)',
+    );
+  }
+}

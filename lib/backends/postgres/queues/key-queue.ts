@@ -1,0 +1,265 @@
+import type { Alarm } from '../../../common/alarms.js';
+import type { LockError } from '../../../common/errors.js';
+import type { Ms } from '../../../common/system.js';
+import type { LockKind, Released } from '../../backend.js';
+import type { AdvisoryId } from '../ids/lock-id.js';
+import { deadlineError } from './deadline-error.js';
+import type { Place } from './place.js';
+import { QueueCallers } from './queue-callers.js';
+import { QueuePauses } from './queue-pauses.js';
+import type { QueueSite } from './queue-site.js';
+import type { QueueState } from './queue-state.js';
+import { mayHandOn, type Tenure, type TenureKeeper } from './tenure.js';
+import type { Trial } from './trial.js';
+import type { QueueWaiter } from './waiter.js';
+
+const nothing = (): void => undefined;
+
+/**
+ * The callers of this process that wait for one key, first in, first out. Its first caller tries on the command connection. If the try is
+ * refused, the queue takes a place in the server's queue: a grant, whatever brings it, goes to the caller at the head.
+ */
+export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeeper {
+  due: Ms = Infinity;
+  slot = -1;
+  state: QueueState = 'idle';
+  /** A try would be refused: a place is needed. */
+  protected isTaken = false;
+  /** It was taken once since somebody waits. */
+  private wasTaken = false;
+  /** Made when it is first needed. */
+  private pauses: QueuePauses | undefined = undefined;
+
+  constructor(
+    site: QueueSite,
+    readonly kind: LockKind,
+    placeId: AdvisoryId,
+  ) {
+    super(site, placeId);
+  }
+
+  /** Nobody waits, and nothing is held: nothing would be lost with it. */
+  abstract get isUnused(): boolean;
+
+  /** The callers need neither a try nor a place: who has the lock will hand it on. */
+  protected abstract get isHandedOn(): boolean;
+
+  protected abstract newTrial(): Trial;
+
+  /** Frees it on the server, and then adjusts. */
+  protected abstract giveBack(tenure: Tenure, done: (outcome: Released) => void): void;
+
+  /** It is gone, together with its session. */
+  protected abstract forget(tenure: Tenure): void;
+
+  /** Adds a caller at the end. */
+  join(waiter: QueueWaiter): void {
+    const { site } = this;
+    if (this.state === 'idle' && !this.isHandedOn && !site.commands.outage) {
+      this.waiters.push(waiter);
+      return this.try();
+    }
+    if (waiter.isTry) return site.commands.outage ? waiter.failed(site.commands.outage) : waiter.busy();
+    this.waiters.push(waiter);
+    waiter.waits();
+    this.adjust();
+    // The try that is under way may be for it.
+    if (this.state !== 'trying' || this.waiters.head !== waiter) waiter.queued();
+  }
+
+  /** Removes a caller that stops waiting. */
+  leave(waiter: QueueWaiter): void {
+    this.waiters.remove(waiter);
+    this.adjust();
+  }
+
+  /** The error for a caller whose deadline has come. */
+  deadlineError(key: string): LockError {
+    const { site, state, wasTaken } = this;
+    return deadlineError(site, key, state, wasTaken, this.pauses?.trouble);
+  }
+
+  /** TenureKeeper */
+  release(tenure: Tenure, done: (outcome: Released) => void): void {
+    const isHandedOn = this.waiters.size > 0 && this.rivals === 0 && mayHandOn(tenure, this.site);
+    if (isHandedOn) done('released');
+    // Whoever was told may have changed everything.
+    const told = isHandedOn ? nothing : done;
+    if (tenure.session.isEnded) {
+      this.forget(tenure);
+      told('gone');
+      return this.adjust();
+    }
+    const { head } = this.waiters;
+    if (!isHandedOn || !head) return this.giveBack(tenure, told);
+    tenure.turn++;
+    tenure.validFrom = this.site.clock.now();
+    this.serve(head, tenure);
+    this.adjust();
+  }
+
+  /** The command session has ended, and with it what it had. */
+  down(): void {
+    this.isTaken = false;
+    this.adjust();
+  }
+
+  /** There is a command session again: earlier errors may be over. */
+  resume(): void {
+    this.recovered();
+    this.isTaken = false;
+    this.adjust();
+  }
+
+  /** Refuses all callers. */
+  fail(error: LockError): void {
+    const all = [...this.waiters];
+    for (const waiter of all) this.waiters.remove(waiter);
+    this.adjust();
+    for (const waiter of all) waiter.failed(error);
+  }
+
+  /** Alarm */
+  ring(): void {
+    if (this.state === 'polling' && !this.trial) this.try();
+    else this.adjust();
+  }
+
+  /** PlaceHost */
+  denied(place: Place): void {
+    this.places.remove(place);
+    if (this.places.size > 0) return;
+    if (this.state !== 'polling') {
+      this.state = 'polling';
+      // They have no place to wait for.
+      this.waiters.announce(Infinity);
+      this.site.starving(this);
+    }
+    if (this.slot < 0 && !this.trial) this.paused().begin();
+  }
+
+  /** PlaceHost */
+  failed(place: Place, error: LockError): void {
+    this.places.remove(place);
+    this.onError(error);
+  }
+
+  /**
+   * A caller of this process gets it: the one at the head.
+   * @param isTaken a try for the next one would be refused
+   */
+  protected won(tenure: Tenure, isTaken = true): void {
+    const { head } = this.waiters;
+    this.trial = undefined;
+    this.recovered();
+    this.isTaken = isTaken;
+    this.wasTaken = true;
+    if (!head) return this.giveBack(tenure, nothing);
+    this.serve(head, tenure);
+    this.adjust();
+  }
+
+  /** The answer to a trial: it is taken. */
+  refused(): void {
+    this.trial = undefined;
+    this.isTaken = this.wasTaken = true;
+    this.site.holdings.give();
+    this.recovered();
+    this.answerTries((waiter) => waiter.busy());
+    if (this.state === 'polling') this.paused().begin();
+    this.adjust();
+  }
+
+  /** A trial has failed; nothing is held because of it. */
+  tryFailed(error: LockError): void {
+    this.trial = undefined;
+    this.site.holdings.give();
+    this.answerTries((waiter) => waiter.failed(error));
+    this.onError(error);
+  }
+
+  protected decide(): void {
+    const { site, waiters, places } = this;
+    if (places.size > waiters.size) places.trim(waiters.size, (place) => this.unhead(place));
+    if (waiters.size === 0) return this.rest();
+    if (this.trial) return;
+    if (this.isHandedOn) {
+      this.state = 'held';
+    } else if (places.size > 0) {
+      this.state = 'queued';
+      if (!site.commands.outage) this.openPlaces();
+    } else if (site.commands.outage || this.pauses?.isPausing) {
+      this.state = 'pausing';
+    } else if (this.isTaken) {
+      this.openPlaces();
+    } else {
+      this.try();
+    }
+  }
+
+  /** A place is given up: what was begun because its session has the lock has to stop. */
+  protected unhead(_place: Place): void {
+    // For most there is nothing.
+  }
+
+  private openPlaces(): void {
+    const { site, places, waiters } = this;
+    while (places.size < this.wantedPlaces) {
+      const { size } = places;
+      if (!places.open()) {
+        if (size === 0) this.onError(site.holdings.error(waiters.head!.key, site.server));
+        return;
+      }
+      // There was no session for it.
+      if (places.size === size) return;
+      this.state = 'queued';
+    }
+  }
+
+  private try(): void {
+    const { site, waiters } = this;
+    if (site.holdings.take()) {
+      if (this.state !== 'polling') this.state = 'trying';
+      this.trial = this.newTrial();
+      return this.trial.send();
+    }
+    if (this.state === 'polling') return this.paused().begin();
+    // There may be room once others have released theirs: the caller may come back.
+    const head = waiters.head!;
+    waiters.remove(head);
+    head.failed(site.holdings.error(head.key, site.server));
+    this.adjust();
+  }
+
+  private rest(): void {
+    const { site, trial } = this;
+    if (trial) {
+      trial.isDropped = true;
+      this.trial = undefined;
+      site.holdings.give();
+    }
+    this.state = 'idle';
+    this.isTaken = this.wasTaken = false;
+    if (this.slot >= 0) site.alarms.cancel(this);
+  }
+
+  private serve(head: QueueWaiter, tenure: Tenure): void {
+    this.waiters.remove(head);
+    head.granted(tenure);
+  }
+
+  /** A permanent error refuses all callers; a transient one is what they get at their deadlines. */
+  private onError(error: LockError): void {
+    if (!error.isTransient) return this.fail(error);
+    this.paused().fail(error);
+    this.adjust();
+  }
+
+  private recovered(): void {
+    this.pauses?.recover(this.state === 'polling');
+  }
+
+  private paused(): QueuePauses {
+    return (this.pauses ??= new QueuePauses(this.site, this));
+  }
+}

@@ -1,0 +1,155 @@
+import type { LockError } from '../../../common/errors.js';
+import type { Ms } from '../../../common/system.js';
+import type { Released } from '../../backend.js';
+import type { TryOp } from '../commands/commands.js';
+import type { AdvisoryId } from '../ids/lock-id.js';
+import type { KeptHolds } from '../keep/kept-holds.js';
+import type { Session } from '../sessions/session.js';
+import { KeyQueue } from './key-queue.js';
+import type { Place } from './place.js';
+import type { QueueSite } from './queue-site.js';
+import { Tenure } from './tenure.js';
+import type { Trial } from './trial.js';
+
+/** A fence that is behind the one before by more than this shows that the server's clock was set back. In fence units: 1 ms. */
+const STEP_BACK = 1_000_000n;
+
+/** The queue of a lock: its places wait for the lock itself, so that their sessions have it then. */
+export class LockQueue extends KeyQueue {
+  /** What this process has, whoever of its callers holds it. */
+  private tenure: Tenure | undefined = undefined;
+  /** The highest fence so far, as far as it is remembered. */
+  private lastFence = 0n;
+
+  constructor(site: QueueSite, id: AdvisoryId) {
+    super(site, 'lock', id);
+  }
+
+  /** PlaceHost */
+  get kept(): KeptHolds | undefined {
+    return this.site.kept;
+  }
+
+  /** A try of this queue was granted. */
+  granted(session: Session, fence: bigint, sentAt: Ms): void {
+    this.hold(new Tenure(this, this.placeId, session, this.rising(fence), sentAt, this.site.clock.now()));
+  }
+
+  /** PlaceHost */
+  owned(place: Place, fence: bigint): void {
+    const now = this.site.clock.now();
+    this.places.takeOut(place);
+    this.hold(new Tenure(this, this.placeId, place.session, this.rising(fence), now, now, place));
+  }
+
+  /** PlaceHost */
+  lost(place: Place): void {
+    if (this.tenure?.place === place) this.forget(this.tenure);
+    this.adjust();
+  }
+
+  /** The command session has ended. */
+  override down(): void {
+    if (this.tenure?.session.isEnded) this.forget(this.tenure);
+    super.down();
+  }
+
+  get isUnused(): boolean {
+    return this.state === 'idle' && !this.tenure && this.rivals === 0;
+  }
+
+  /** Without a bound on places, each caller has one of its own, and the server keeps the order. */
+  protected get isHandedOn(): boolean {
+    return this.tenure !== undefined && this.rivals === 0 && this.site.config.waitersPerKey !== Infinity;
+  }
+
+  protected newTrial(): Trial {
+    return new LockTry(this, this.site);
+  }
+
+  protected giveBack(tenure: Tenure, done: (outcome: Released) => void): void {
+    const { site, places } = this;
+    const { place, session } = tenure;
+    this.tenure = undefined;
+    this.lastFence = tenure.fence;
+    this.isTaken = false;
+    if (!place) {
+      site.commands.unlock(session, { id: this.placeId, done: (outcome) => this.given(outcome, done) });
+      // A try for the next caller goes with it: it does not overtake those that wait elsewhere.
+      return this.adjust();
+    }
+    if (places.size < this.wantedPlaces) {
+      // Counts as released when it is sent: either the server executes it, or the session ends and frees the lock.
+      places.push(place);
+      this.isTaken = true;
+      place.again();
+      done('released');
+    } else {
+      place.leave((outcome) => this.given(outcome, done));
+    }
+    this.adjust();
+  }
+
+  protected forget(tenure: Tenure): void {
+    if (this.tenure !== tenure) return;
+    this.tenure = undefined;
+    this.lastFence = tenure.fence;
+    this.isTaken = false;
+    this.site.holdings.give();
+  }
+
+  private hold(tenure: Tenure): void {
+    this.tenure = tenure;
+    this.won(tenure);
+  }
+
+  private given(outcome: Released, done: (outcome: Released) => void): void {
+    this.site.holdings.give();
+    done(outcome);
+  }
+
+  /** The fence of a new grant. The clock of the server orders them, but several in one batch may have read the same microsecond. */
+  rising(fence: bigint): bigint {
+    const { lastFence } = this;
+    if (fence > lastFence) return (this.lastFence = fence);
+    if (lastFence - fence > STEP_BACK) {
+      const ms = Number((lastFence - fence) / STEP_BACK);
+      this.site.degraded(
+        `the server's clock went back by ${ms} ms: fences of other processes may be lower than earlier ones`,
+      );
+    }
+    return (this.lastFence = lastFence + 1n);
+  }
+}
+
+/** A try of a queue for a lock. */
+class LockTry implements TryOp, Trial {
+  readonly id: AdvisoryId;
+  isDropped = false;
+
+  constructor(
+    private readonly queue: LockQueue,
+    private readonly site: QueueSite,
+  ) {
+    this.id = queue.placeId;
+  }
+
+  send(): void {
+    this.site.try(this);
+  }
+
+  /** TryOp */
+  granted(session: Session, fence: bigint, sentAt: Ms): void {
+    this.queue.granted(session, fence, sentAt);
+  }
+
+  /** TryOp */
+  refused(): void {
+    this.queue.refused();
+  }
+
+  /** TryOp */
+  failed(error: LockError): void {
+    this.queue.tryFailed(error);
+  }
+}

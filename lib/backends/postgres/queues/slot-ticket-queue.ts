@@ -1,0 +1,47 @@
+import { PoolExhaustedError } from '../../../common/errors.js';
+import type { Place } from './place.js';
+import type { QueueSite } from './queue-site.js';
+import { SlotQueue } from './slot-queue.js';
+
+/** The queue of one caller, who has a place of its own at the gate of a semaphore. */
+export class SlotTicketQueue extends SlotQueue {
+  private isRival = false;
+
+  /**
+   * @param shared that of the callers without tickets
+   * @param unused called once the caller is done
+   */
+  constructor(
+    site: QueueSite,
+    private readonly shared: SlotQueue,
+    private readonly unused: (queue: SlotTicketQueue) => void,
+  ) {
+    super(site, shared.semaphore, shared.fences);
+  }
+
+  /** The answer to its trial. Those who came before need a place before it has one. */
+  override refused(): void {
+    this.shared.afterTrial(() => {
+      // Its caller has left meanwhile.
+      if (!this.trial) return;
+      if (!this.isRival) this.shared.addRival();
+      this.isRival = true;
+      super.refused();
+    });
+  }
+
+  /** PlaceHost. Without a connection, it cannot have what a ticket is. */
+  override denied(place: Place): void {
+    const { waitSessions, server } = this.site;
+    const text = `all ${waitSessions.cap} wait connections to ${server} are in use (option maxWaitConnections)`;
+    this.failed(place, new PoolExhaustedError(text, { server, isTransient: false }));
+  }
+
+  override adjust(): void {
+    super.adjust();
+    if (this.waiters.size > 0) return;
+    if (this.isRival) this.shared.removeRival();
+    this.isRival = false;
+    if (this.isUnused) this.unused(this);
+  }
+}

@@ -1,0 +1,106 @@
+import type { Alarm, Alarms } from '../../../common/alarms.js';
+import type { LockError } from '../../../common/errors.js';
+import type { Ms } from '../../../common/system.js';
+import type { WaitSession } from '../commands/wait-sessions.js';
+import type { Semaphore } from './semaphore.js';
+import type { SlotTrial } from './slot-trial.js';
+import type { SlotGrant, SlotUser } from './slot-user.js';
+
+export interface GateHeadHost {
+  readonly clock: { now(): Ms };
+  readonly alarms: Alarms;
+  readonly entropy: { unit(): number };
+  /** `semPollMs`: the longest time between two tries, for a notification that was lost. */
+  readonly config: { readonly semPollMs: Ms };
+}
+
+/** Who is told what becomes of the head: once, unless it is stopped. They must not throw. */
+export interface HeadUser {
+  granted(grant: SlotGrant): void;
+  failed(error: LockError): void;
+}
+
+/**
+ * The head of the queue of a semaphore: a wait session of this process has the gate. It tries for a slot at once, after each
+ * notification that one was released, and from time to time. Nobody can overtake it: without the gate a try fails.
+ */
+export class GateHead implements Alarm, SlotUser {
+  due: Ms = Infinity;
+  slot = -1;
+  private trial: SlotTrial | undefined;
+  private isListening = false;
+  private isOver = false;
+  /** A slot was released after the try was sent. */
+  private isStale = false;
+
+  constructor(
+    private readonly semaphore: Semaphore,
+    private readonly wait: WaitSession,
+    private readonly host: GateHeadHost,
+    private readonly user: HeadUser,
+  ) {}
+
+  start(): void {
+    this.try();
+  }
+
+  /** Nobody waits any more. The gate is still to be released. */
+  stop(): void {
+    if (this.isOver) return;
+    this.trial?.drop();
+    this.end();
+  }
+
+  /** Alarm */
+  ring(): void {
+    this.try();
+  }
+
+  /** SlotUser */
+  granted(grant: SlotGrant): void {
+    this.end();
+    this.user.granted(grant);
+  }
+
+  /** SlotUser. Slots that are released from now on are notified; one that was released before is found by the next try. */
+  refused(): void {
+    this.trial = undefined;
+    if (!this.isListening) {
+      this.isListening = true;
+      this.wait.listen(this.semaphore.channel, this.notified);
+    }
+    if (this.isStale) return this.try();
+    const { alarms, clock, entropy, config } = this.host;
+    alarms.set(this, clock.now() + config.semPollMs * (0.5 + 0.5 * entropy.unit()));
+  }
+
+  /** SlotUser */
+  failed(error: LockError): void {
+    this.end();
+    this.user.failed(error);
+  }
+
+  /** Also once it listens. */
+  private readonly notified = (): void => {
+    if (this.isOver) return;
+    if (this.trial) this.isStale = true;
+    else this.try();
+  };
+
+  private try(): void {
+    if (this.isOver) return;
+    this.host.alarms.cancel(this);
+    this.isStale = false;
+    const trial = this.semaphore.try(this, true);
+    // It may have been answered already.
+    if (!trial.isOver) this.trial = trial;
+  }
+
+  /** A session that listens while it waits would keep the notifications of the whole server. */
+  private end(): void {
+    this.isOver = true;
+    this.trial = undefined;
+    this.host.alarms.cancel(this);
+    if (this.isListening) this.wait.unlisten(this.semaphore.channel);
+  }
+}

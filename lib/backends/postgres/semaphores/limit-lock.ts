@@ -1,0 +1,74 @@
+import { LimitMismatchError, type LockError, LockUnavailableError } from '../../../common/errors.js';
+import type { Commands } from '../commands/commands.js';
+import { type PublishedId, publishedId, publishedNumber } from '../ids/published-id.js';
+import { PUBLISH, PUBLISHED_NOT, UNPUBLISH } from '../ids/published-statement.js';
+import { Question } from '../sessions/question.js';
+import type { Session } from '../sessions/session.js';
+
+/**
+ * The limit of a semaphore, published to the other processes for as long as this one uses it: two limits would be two
+ * semaphores that share some of their slots.
+ */
+export class LimitLock {
+  private readonly id: PublishedId;
+  /** Where it is published. It ends with the session. */
+  private session: Session | undefined;
+
+  constructor(
+    key: string,
+    private readonly limit: number,
+    private readonly commands: Pick<Commands, 'session' | 'outage' | 'query'>,
+  ) {
+    this.id = publishedId(`limit:${key}`, limit);
+  }
+
+  /** Whether the command session has it, so that slots can be tried for. During an outage nothing can. */
+  get isPublished(): boolean {
+    const { session, outage } = this.commands;
+    return outage !== undefined || (session !== undefined && this.session === session);
+  }
+
+  /** Publishes it. @param done with LimitMismatchError if another process uses another limit */
+  publish(done: (error?: LockError) => void): void {
+    const { classId, objectId } = this.id;
+    this.commands.query(
+      new Question(PUBLISH, [classId, objectId], ({ rows, error }) => {
+        if (!rows) return done(error);
+        // Before, there may have been none: this made it connect.
+        const { session } = this.commands;
+        const others = rows[0]?.[0] ?? '';
+        if (others === '') {
+          this.session = session;
+          return done();
+        }
+        if (others === PUBLISHED_NOT) return done(this.taken(session));
+        this.sendBack();
+        done(this.mismatch(others, session));
+      }),
+    );
+  }
+
+  /** Takes it back. */
+  withdraw(): void {
+    const { session } = this;
+    this.session = undefined;
+    if (session && session === this.commands.session) this.sendBack();
+  }
+
+  private sendBack(): void {
+    const { classId, objectId } = this.id;
+    this.commands.query(new Question(UNPUBLISH, [classId, objectId], () => undefined));
+  }
+
+  private mismatch(others: string, session: Session | undefined): LockError {
+    const limits = others.split(',').map((objectId) => publishedNumber(Number(objectId)));
+    const text = `this process asked for ${this.limit}, others use ${[...new Set(limits)].join(', ')}`;
+    return new LimitMismatchError({ server: session?.server, cause: new Error(text) });
+  }
+
+  private taken(session: Session | undefined): LockError {
+    return new LockUnavailableError('another program has locked the id that stands for the limit of the semaphore', {
+      server: session?.server,
+    });
+  }
+}

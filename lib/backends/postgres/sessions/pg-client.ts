@@ -1,0 +1,52 @@
+/** What is used of the objects of `pg`: their types would make it a dependency. */
+
+/** A query of pg with a callback, and with parsers that leave text as it is. */
+export interface PgQuery {
+  readonly name: string;
+  readonly text: string;
+  readonly values: readonly unknown[];
+  readonly rowMode: 'array';
+  readonly types: { getTypeParser(oid?: number, format?: string): (text: string) => string };
+  readonly callback: (error: unknown, result: { readonly rows: readonly (readonly (string | null)[])[] }) => void;
+}
+
+/** The socket, or what stands in for it. Only `destroy` is always there. */
+export interface PgStream {
+  destroy(): void;
+  destroySoon?(): void;
+  ref?(): void;
+  unref?(): void;
+}
+
+export interface PgNotification {
+  readonly channel: string;
+  readonly payload?: string | undefined;
+}
+
+/** What the startup message says. pg reads it when it connects. */
+export interface PgParameters {
+  options?: unknown;
+  application_name?: unknown;
+  [name: string]: unknown;
+}
+
+/** A `Client` of pg. */
+export interface PgClient {
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+  readonly database?: string | undefined;
+  /** As the server, or a pooler, said it when it was connected. */
+  readonly processID?: number | null | undefined;
+  readonly connectionParameters: PgParameters;
+  /** The stream is another one once TLS is established. */
+  readonly connection: { readonly stream: PgStream };
+  binary?: unknown;
+  connect(callback: (error?: Error | null) => void): void;
+  query(query: PgQuery): unknown;
+  end(callback: () => void): void;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'end' | 'drain', listener: () => void): unknown;
+  on(event: 'notification', listener: (message: PgNotification) => void): unknown;
+}
+
+export type PgClientClass = new (config: object) => PgClient;

@@ -1,0 +1,17 @@
+import { afterAll, beforeAll, describe, it } from '@jest/globals';
+import { describeBackend } from '../../lib/entries/testing/backend.js';
+import { postgresBackend } from '../../lib/entries/postgres.js';
+import { describePostgresVersions } from '../support/postgres/describe-postgres.js';
+import { PostgresServer } from '../support/postgres/server.js';
+
+describePostgresVersions('the contract, on Postgres', (version) => {
+  let server: PostgresServer;
+
+  beforeAll(async () => {
+    server = await PostgresServer.start({ version });
+  }, 60_000);
+
+  afterAll(() => server.stop());
+
+  describeBackend({ describe, it }, 'postgres', () => ({ connect: postgresBackend(server.url) }));
+});
