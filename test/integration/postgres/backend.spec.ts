@@ -363,7 +363,7 @@ describePostgres('the backend on Postgres', () => {
       Array.from({ length: 5 }, () => one.tryAcquire(request()).catch((error: LockError) => error)),
     );
     expect(all.filter((outcome) => outcome instanceof MaxLocksError)).toHaveLength(2);
-    expect(String(all.at(-1))).toContain('option maxHeld');
+    expect((all.at(-1) as LockError).message).toContain('option maxHeld');
     expect(events.some(({ detail }) => detail?.includes('option maxHeld'))).toBe(true);
     await release(one, all[0] as Grant);
     const waiting = enqueue(one, request());
