@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import { describeBackend } from '../../lib/entries/testing/backend.js';
 import { postgresBackend } from '../../lib/entries/postgres.js';
-import { describePostgresVersions } from '../support/postgres/describe-postgres.js';
+import { ALL_OF_POSTGRES, describePostgresVersions } from '../support/postgres/describe-postgres.js';
 import { PostgresServer } from '../support/postgres/server.js';
 
 describePostgresVersions('the contract, on Postgres', (version) => {
@@ -14,4 +14,9 @@ describePostgresVersions('the contract, on Postgres', (version) => {
   afterAll(() => server.stop());
 
   describeBackend({ describe, it }, 'postgres', () => ({ connect: postgresBackend(server.url) }));
+  if (ALL_OF_POSTGRES) {
+    describeBackend({ describe, it }, 'postgres, with a table of kept holds', () => ({
+      connect: postgresBackend(server.url, { keep: true }),
+    }));
+  }
 });

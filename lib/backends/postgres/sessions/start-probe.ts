@@ -24,7 +24,7 @@ const ATTEMPTS = 5;
  */
 export async function probeLocks(a: Looked, b: Looked, entropy: Entropy, namesPooler: boolean): Promise<void> {
   checkOneServer(a, b);
-  checkApart(a, b, namesPooler);
+  await checkApart(a, b, namesPooler);
   const id = randomId(entropy);
   await inTransaction(b, namesPooler, async () => {
     await checkPids(a, b, namesPooler);
@@ -45,7 +45,7 @@ export async function probeLocks(a: Looked, b: Looked, entropy: Entropy, namesPo
  * @throws ConfigError if it does not
  */
 export async function probePooler(a: Looked, b: Looked, namesPooler: boolean): Promise<void> {
-  checkApart(a, b, namesPooler);
+  await checkApart(a, b, namesPooler);
   await inTransaction(b, namesPooler, () => checkPids(a, b, namesPooler));
 }
 
@@ -86,15 +86,31 @@ async function inTransaction(b: Looked, namesPooler: boolean, check: () => Promi
   }
 }
 
-/** Both are connected, so one session for two is shared. A pool of one would let the questions below wait for each other. */
-function checkApart(a: Looked, b: Looked, namesPooler: boolean): void {
-  if (a.look.pid !== b.look.pid) return;
-  throw isPooled(b) ? pooler(b.session.server, namesPooler) : stubs(b.look, b.session.server);
+/** How often each is asked who it is, where a pooler is between. */
+const ROUNDS = 4;
+
+/**
+ * Both are connected, so one session for two is shared. Each is asked twice in a row: a pooler that takes sessions in turn could
+ * otherwise give both always the same ones, and one that others use gives the same one again by chance.
+ */
+async function checkApart(a: Looked, b: Looked, namesPooler: boolean): Promise<void> {
+  if (a.look.pid === b.look.pid) {
+    throw isPooled(b) ? pooler(b.session.server, namesPooler) : stubs(b.look, b.session.server);
+  }
+  const rounds = isPooled(a) || isPooled(b) ? ROUNDS : 1;
+  for (let round = 0; round < rounds; round++) {
+    for (const each of [a, a, b, b]) await checkPid(each, namesPooler);
+  }
 }
 
+async function checkPid(one: Looked, namesPooler: boolean): Promise<void> {
+  if ((await pidOf(one.session)) !== one.look.pid) throw pooler(one.session.server, namesPooler);
+}
+
+/** While a transaction keeps the session of one, another one would be given to the other. */
 async function checkPids(a: Looked, b: Looked, namesPooler: boolean): Promise<void> {
-  const isSame = (await pidOf(a.session)) === a.look.pid && (await pidOf(b.session)) === b.look.pid;
-  if (!isSame) throw pooler(b.session.server, namesPooler);
+  await checkPid(a, namesPooler);
+  await checkPid(b, namesPooler);
 }
 
 async function pidOf(session: PgSession): Promise<number> {

@@ -185,6 +185,26 @@ describe('a dialer of Postgres', () => {
       expect([error.name, error.message]).toEqual(['ConfigError', expect.stringContaining('pool_mode=session')]);
     });
 
+    it('a pooler that takes its two sessions in turn', async () => {
+      server.isPooled = true;
+      let asked = 0;
+      server.answers = (text) => (text === 'select pg_backend_pid()' ? [[`${101 + (asked++ % 2)}`]] : undefined);
+      expect((await startFails()).message).toContain('pool_mode=session');
+    });
+
+    it('a pooler that gives other sessions only now and then', async () => {
+      server.isPooled = true;
+      for (const late of [3, 7, 11, 15]) {
+        let asked = 0;
+        server.answers = (text, client) => {
+          if (text !== 'select pg_backend_pid()') return undefined;
+          if (asked++ === late) return [['5']];
+          return [[`${101 + server.clients.indexOf(client)}`]];
+        };
+        expect((await startFails()).message).toContain('pool_mode=session');
+      }
+    });
+
     it('a pooler that hands the lock to another session only then', async () => {
       server.isPooled = true;
       let asked = 0;
