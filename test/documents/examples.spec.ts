@@ -4,7 +4,7 @@ import { exampleOf } from './examples.js';
 import { ID } from './reader.js';
 import { describeRedis } from '../support/redis/describe-redis.js';
 import { RedisServer } from '../support/redis/server.js';
-import { blocksIn, nameOf, needsRedis, PAGES, whyNotRun } from './pages.js';
+import { blocksIn, nameOf, needsPostgres, needsRedis, PAGES, whyNotRun } from './pages.js';
 import { run } from './run.js';
 import { until } from '../support/until.js';
 
@@ -22,9 +22,9 @@ describe('the examples of README and docs', () => {
   });
   afterAll(() => daemon.close());
 
-  it.each(running.filter((block) => !needsRedis(block)).map((block) => [nameOf(block), block] as const))(
-    'run: %s',
-    (_, block) => run(exampleOf(block), servers),
+  const alone = running.filter((block) => !needsRedis(block) && !needsPostgres(block));
+  it.each(alone.map((block) => [nameOf(block), block] as const))('run: %s', (_, block) =>
+    run(exampleOf(block), servers),
   );
 
   describeRedis('on Redis', () => {

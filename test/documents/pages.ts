@@ -55,5 +55,8 @@ export const taken = ({ language, code }: Block): string =>
 /** Why a block is not run; `<!-- not run: … -->` before it says so. */
 export const whyNotRun = ({ note }: Block): string | undefined => /^not run: (.+)$/.exec(note)?.[1];
 
+/** Whether a block is run with a Postgres server of its own. */
+export const needsPostgres = ({ code }: Block): boolean => code.includes('process.env.DATABASE_URL');
+
 /** Whether a block is run with a redis-server of its own. */
 export const needsRedis = ({ code }: Block): boolean => code.includes('127.0.0.1:6379');

@@ -5,7 +5,10 @@ import { lockId, lockInTransaction } from '../../lib/entries/postgres.js';
 import { ALL_OF_POSTGRES, describePostgres } from '../support/postgres/describe-postgres.js';
 import type { Library } from '../support/postgres/libraries/library.js';
 import { PostgresServer } from '../support/postgres/server.js';
-import { blocksOf, readPage, whyNotRun } from './pages.js';
+import { until } from '../support/until.js';
+import { exampleOf } from './examples.js';
+import { blocksIn, blocksOf, nameOf, needsPostgres, readPage, whyNotRun } from './pages.js';
+import { run as runExample } from './run.js';
 
 const PAGE = 'docs/postgres.md';
 
@@ -85,5 +88,22 @@ describeLong(`the examples of ${PAGE}`, () => {
     await other.query(block!.code);
     expect(await server.advisoryLocks()).toMatchObject([{ id: lockId('account:7'), granted: true }]);
     await other.query('rollback');
+  });
+});
+
+describePostgres('the examples with a Postgres backend', () => {
+  let server: PostgresServer;
+
+  beforeAll(async () => {
+    server = await PostgresServer.start();
+  });
+  afterAll(() => server.stop());
+
+  const examplesWithBackend = blocksIn('ts').filter((block) => needsPostgres(block) && whyNotRun(block) === undefined);
+  it.each(examplesWithBackend.map((block) => [nameOf(block), block] as const))('run: %s', async (_, block) => {
+    await runExample(exampleOf(block), { daemon: 'no daemon', postgres: server.url });
+    // Neither the application nor the backend leaves a connection.
+    const ours = "select from pg_stat_activity where application_name like 'nestjs-dflockd%'";
+    await until(async () => (await server.query(ours)).length === 0, 'the connections to end');
   });
 });

@@ -9,6 +9,7 @@ import * as rxjs from 'rxjs';
 import * as operators from 'rxjs/operators';
 import * as ioredis from 'ioredis';
 import * as nodeRedis from 'redis';
+import pg from 'pg';
 import * as tslib from 'tslib';
 import * as asyncHooks from 'node:async_hooks';
 import * as crypto from 'node:crypto';
@@ -17,6 +18,7 @@ import * as client from '../../lib/entries/client.js';
 import * as daemon from '../../lib/entries/daemon.js';
 import * as nest from '../../lib/entries/index.js';
 import * as lockd from '../../lib/entries/lockd.js';
+import * as postgres from '../../lib/entries/postgres.js';
 import * as redis from '../../lib/entries/redis.js';
 import * as testing from '../../lib/entries/testing.js';
 import { commonJs } from './common-js.js';
@@ -29,6 +31,7 @@ const MODULES: Readonly<Record<string, object>> = {
   'nestjs-dflockd/client': client,
   'nestjs-dflockd/daemon': daemon,
   'nestjs-dflockd/lockd': lockd,
+  'nestjs-dflockd/postgres': postgres,
   'nestjs-dflockd/redis': redis,
   'nestjs-dflockd/testing': testing,
   '@nestjs-modules/ioredis': commonJs('@nestjs-modules/ioredis', {
@@ -48,6 +51,7 @@ const MODULES: Readonly<Record<string, object>> = {
   'node:crypto': crypto,
   'node:http': http,
   ioredis,
+  pg,
   redis: nodeRedis,
   'reflect-metadata': {},
   rxjs,
@@ -67,14 +71,22 @@ export interface Servers {
   readonly lockd?: string | undefined;
   /** Of examples that need it: `host:port`. */
   readonly redis?: string | undefined;
+  /** Of examples that need it: a connection string. */
+  readonly postgres?: string | undefined;
 }
 
 /** The ports that pages name, and those that are free here: others may use the former. */
 const ports = (
   code: string,
-  { daemon: server, lockd: lockdServer = 'no lockd', redis: redisServer = 'no redis-server' }: Servers,
+  {
+    daemon: server,
+    lockd: lockdServer = 'no lockd',
+    redis: redisServer = 'no redis-server',
+    postgres: url = 'no Postgres',
+  }: Servers,
 ): string =>
   code
+    .replaceAll('process.env.DATABASE_URL', `'${url}'`)
     .replaceAll('127.0.0.1:6379', redisServer)
     .replaceAll('127.0.0.1:9999', lockdServer)
     .replaceAll(/(?:127\.0\.0\.1|locks|dflockd):6388/g, server)

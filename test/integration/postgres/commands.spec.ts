@@ -308,14 +308,15 @@ describePostgresVersions('the commands of Postgres', (version) => {
     const wait = (await us.take())!;
     const heard: string[] = [];
     wait.listen('dflff', () => heard.push('heard'));
-    await ask(wait.session, 'select 1');
+    // It hears that it listens.
+    await until(() => heard.length === 1);
     await rival.query('notify dflff');
-    await until(() => heard.length > 0);
+    await until(() => heard.length === 2);
     wait.unlisten('dflff');
     await ask(wait.session, 'select 1');
     await rival.query('notify dflff');
     await ask(wait.session, 'select 1');
-    expect(heard).toEqual(['heard']);
+    expect(heard).toEqual(['heard', 'heard']);
   });
 
   long('a wait whose session has ended on the server only has failed soon, and its place is free', async () => {

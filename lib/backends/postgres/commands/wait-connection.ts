@@ -119,7 +119,8 @@ export class WaitConnection implements WaitSession {
 
   listen(channel: string, notified: () => void): void {
     this.channels.set(channel, notified);
-    this.send({ name: '', text: `listen "${channel}"` }, [], IGNORED);
+    const listens = (): void => this.channels.get(channel)?.();
+    this.send({ name: '', text: `listen "${channel}"` }, [], { ...IGNORED, answered: listens });
   }
 
   unlisten(channel: string): void {

@@ -28,7 +28,10 @@ export interface WaitSession {
   cancel(done: () => void): void;
   /** Finds out whether the session lives if it was not proven within T/2. With an error, it has ended. */
   confirm(done: (error?: LockError) => void): void;
-  /** Subscribes the session to a channel: letters, digits and underscores. One function a channel. */
+  /**
+   * Subscribes the session to a channel: letters, digits and underscores. One function a channel, which is also called once the
+   * session listens: what was notified before is lost.
+   */
   listen(channel: string, notified: () => void): void;
   unlisten(channel: string): void;
   /** Gives it back; not while it waits or owns. It stays connected for 2 s. Nothing if it has ended. */

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { slotIdsOf } from '../../../../../lib/backends/postgres/ids/slot-ids.js';
 import { LimitMismatchError, LockUnavailableError, PoolExhaustedError } from '../../../../../lib/common/errors.js';
-import { FakeClock } from '../../../../support/fake-clock.js';
+import { FakeClock, settlePromises } from '../../../../support/fake-clock.js';
 import { ModelPostgres, type ModelSession } from '../commands/model-postgres.js';
 import { type Caller, ModelProcess, settle } from '../process.js';
 
@@ -93,6 +93,25 @@ describe('the queue of a semaphore', () => {
     waiting.release();
     await all();
     expect(postgres.notified).toHaveLength(1);
+  });
+
+  it('tries again once it listens: a slot may have been released before, and its notification is lost', async () => {
+    const held = [await a.held(), await a.held()];
+    const slow = await start({ semPollMs: 60_000 });
+    const waiting = slow.enqueue();
+    await settlePromises();
+    const listens = (): boolean => slow.waits[0]?.inFlight?.text.startsWith('listen') === true;
+    for (let i = 0; i < 20 && !listens(); i++) {
+      for (const session of [...slow.waits, slow.command]) {
+        session.run();
+        session.reply();
+      }
+      await settlePromises();
+    }
+    expect(slow.waits[0]!.inFlight?.text).toMatch(/^listen/);
+    held[0]!.release();
+    await all();
+    expect(waiting.said).toBe('granted');
   });
 
   it('leaves the gate if the head has no connection to try with, and comes back to it', async () => {
