@@ -6,6 +6,7 @@ import { Batch, type BatchOf } from './batch.js';
 import { BatchText } from './batch-text.js';
 import { IdBook } from './id-book.js';
 import { Prover } from './prover.js';
+import { Query } from './query.js';
 
 /** [R] 1,000 tries take 1.2 ms of a server that does nothing else. */
 const MAX_OPS = 500;
@@ -34,6 +35,8 @@ export class CommandSession implements BatchOf {
   readonly book = new IdBook();
   private readonly prover: Prover;
   private outbox: Asked[] = [];
+  /** Statements of callers that are unanswered, the oldest first. */
+  private readonly queries = new Set<Query>();
   /** In flight, or being repaired: nothing else is tried or released meanwhile. */
   private batch: Batch | undefined;
   private isScheduled = false;
@@ -73,10 +76,17 @@ export class CommandSession implements BatchOf {
     return this.book.size > 0 || this.batch !== undefined || this.outbox.length > 0 || !this.session.isIdle;
   }
 
-  /** A statement of the caller's own, between batches. */
+  /** A statement of the caller's own, between batches. It fails when its answer is overdue. */
   query(statement: Statement): void {
-    this.askedAt = this.context.clock.now();
-    this.send(statement);
+    const { clock, requestTimeoutMs } = this.context;
+    this.askedAt = clock.now();
+    const query = new Query(statement, this.askedAt, () => {
+      this.queries.delete(query);
+      this.tellQuiet();
+    });
+    this.queries.add(query);
+    this.arm(requestTimeoutMs);
+    this.send(query);
   }
 
   send(statement: Statement): void {
@@ -91,8 +101,8 @@ export class CommandSession implements BatchOf {
   /** Fails what is not a release. Calls back when nothing is on its way any more. */
   drain(error: LockError, quiet: () => void): void {
     this.giveUpTries(error);
-    if (!this.batch && this.outbox.length === 0) quiet();
-    else this.quiet = quiet;
+    this.quiet = quiet;
+    this.tellQuiet();
   }
 
   /** Releases what is held and nobody wants. */
@@ -161,7 +171,7 @@ export class CommandSession implements BatchOf {
       this.send(this.batch);
     }
     for (const asked of unsent) asked.unsent();
-    if (!this.batch && this.outbox.length === 0) this.tellQuiet();
+    this.tellQuiet();
   };
 
   private arm(delay: Ms): void {
@@ -185,7 +195,8 @@ export class CommandSession implements BatchOf {
 
   /** How long the oldest that is unanswered may still take. */
   private rest(): Ms {
-    const since = Math.min(this.batch ? this.since : Infinity, this.prover.since);
+    const [oldest] = this.queries;
+    const since = Math.min(this.batch ? this.since : Infinity, this.prover.since, oldest?.since ?? Infinity);
     return since + this.context.requestTimeoutMs - this.context.clock.now();
   }
 
@@ -196,6 +207,7 @@ export class CommandSession implements BatchOf {
     this.batch?.giveUp(error);
     this.giveUpTries(error);
     for (const asked of this.outbox) asked.giveUp(error);
+    for (const query of [...this.queries]) query.giveUp(error);
     this.prover.giveUp(error);
     context.suspect(session);
   }
@@ -214,10 +226,12 @@ export class CommandSession implements BatchOf {
     this.tellQuiet();
   }
 
+  /** Whoever closes goes on when nothing is on its way. */
   private tellQuiet(): void {
     const { quiet } = this;
+    if (!quiet || (!this.end && (this.batch || this.outbox.length > 0 || this.queries.size > 0))) return;
     this.quiet = undefined;
-    quiet?.();
+    quiet();
   }
 }
 

@@ -364,6 +364,10 @@ export class ModelSession implements Session {
         return void (this.outcome =
           ops === Infinity ? { rows: rests.filter(([, rest]) => Number(rest) > 0) } : failure(sqlState));
       }
+      case 'is_held': {
+        const id = BigInt.asIntN(64, (BigInt(first!) << 32n) | BigInt(second!));
+        return single(postgres.held.includes(String(id)) ? 't' : 'f');
+      }
       case 'keep':
         if (values[2] === true) postgres.keep(first!, Number(second));
         return void (this.outcome = ops === Infinity ? { rows: [] } : failure(sqlState));
