@@ -186,8 +186,8 @@ export class WaitConnection implements WaitSession {
     this.isCancelling = true;
     const unable = (): void => session.end(new LockUnavailableError('a wait could not be cancelled', session));
     context.commands.query(
-      new PlainStatement(STATEMENTS.cancel, [session.pid], {
-        // False: there is no such process.
+      new PlainStatement(STATEMENTS.cancel, [session.pid, session.backendStart], {
+        // Otherwise there is no such process.
         answered: (rows) => (rows[0]?.[0] === '1' ? this.cancelAnswered() : unable()),
         failed: unable,
         ended: unable,

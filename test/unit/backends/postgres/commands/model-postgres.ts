@@ -340,14 +340,20 @@ export class ModelSession implements Session {
       case 'batch':
         return this.executeBatch(values as string[], ops, sqlState);
       case 'cancel': {
-        const target = postgres.sessions.find(({ pid }) => String(pid) === String(first));
-        return single(target?.cancel() ? '1' : '0');
+        const target = postgres.sessions.find(
+          ({ pid, backendStart, isGone }) => !isGone && String(pid) === String(first) && backendStart === second,
+        );
+        if (!target) return void (this.outcome = { rows: [] });
+        return single(target.cancel() ? '1' : '0');
       }
       case 'terminate':
         postgres.sessions.find(({ pid }) => String(pid) === String(first))?.gone();
         return single('t');
       case 'activity': {
-        const there = postgres.sessions.filter(({ pid, isGone }) => !isGone && elements(first!).includes(String(pid)));
+        const asked = elements(first!).map((pid, i) => `${pid} "${elements(second!)[i]!.slice(1, -1)}"`);
+        const there = postgres.sessions.filter(
+          ({ pid, backendStart, isGone }) => !isGone && asked.includes(`${pid} "${backendStart}"`),
+        );
         this.outcome = {
           rows: there.map((session) => [String(session.pid), session.isActive ? 'active' : 'idle']),
         };
