@@ -148,7 +148,6 @@ export class WaitConnection implements WaitSession {
     );
     if (this.state !== 'ended') {
       this.become('waiting');
-      this.session.hold(true);
       this.context.waitBegins(this);
     }
     this.session.send(this.wait);
@@ -177,7 +176,6 @@ export class WaitConnection implements WaitSession {
   private waitOver(): void {
     this.wait = undefined;
     this.context.alarms.cancel(this.repetition);
-    this.session.hold(false);
     this.context.waitEnds(this);
   }
 
@@ -245,10 +243,15 @@ export class WaitConnection implements WaitSession {
     this.attend();
   }
 
-  /** Sets the deadline anew, if an answer is due. A wait that nobody cancels may take as long as it likes. */
+  /**
+   * Sets the deadline anew, if an answer is due. A wait that nobody cancels may take as long as it likes. Whoever waits keeps the process
+   * alive.
+   */
   private attend(): void {
     const { alarms, clock, requestTimeoutMs } = this.context;
-    if (this.isAnswerDue) alarms.set(this.deadline, clock.now() + requestTimeoutMs);
+    const { isAnswerDue } = this;
+    this.session.hold(isAnswerDue || this.state === 'waiting');
+    if (isAnswerDue) alarms.set(this.deadline, clock.now() + requestTimeoutMs);
     else alarms.cancel(this.deadline);
   }
 

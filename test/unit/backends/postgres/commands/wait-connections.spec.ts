@@ -264,6 +264,17 @@ describe('sessions to wait on', () => {
 });
 
 describe('a wait', () => {
+  it('keeps the process alive until its release is answered', async () => {
+    const wait = await taken();
+    await lock(wait);
+    await settle();
+    const said: unknown[] = [];
+    wait.unlock(1n, (outcome) => said.push(outcome));
+    expect(model(wait).isHeld).toBe(true);
+    await settle();
+    expect([said, model(wait).isHeld]).toEqual([['released'], false]);
+  });
+
   it('is granted in its turn, and keeps the process alive until then', async () => {
     const wait = await taken();
     const rival = rivalHas();
