@@ -11,6 +11,9 @@ import type { BackendConfig } from './options.js';
 import type { QueueSite } from './queues/queue-site.js';
 import type { Tenure } from './queues/tenure.js';
 
+/** The table is prepared again after this time, if what failed may pass. */
+const RETRY_MS: Ms = 1000;
+
 const nothing = (): void => undefined;
 
 /**
@@ -23,6 +26,11 @@ export class Keeping {
   private readonly setting: KeepSetting;
   private isPrepared = false;
   private preparing: Promise<void> | undefined;
+  private unusable: (error: LockError) => void = nothing;
+  /** With the next command session it is tried again anyway. */
+  private readonly retry = newAlarm(() => {
+    if (this.site.commands.session) this.attempt();
+  });
 
   constructor(
     private readonly config: Pick<BackendConfig, 'keep' | 'ensureSchema'>,
@@ -39,10 +47,9 @@ export class Keeping {
    * @param unusable called if the table cannot be used, unless that may pass
    */
   up(unusable: (error: LockError) => void): void {
+    this.unusable = unusable;
     this.setting.publish();
-    this.prepare().catch((error: unknown) => {
-      if (error instanceof LockError && !error.isTransient) unusable(error);
-    });
+    this.attempt();
   }
 
   /** Whether a lock that nobody has is kept. */
@@ -98,6 +105,15 @@ export class Keeping {
     const alarm = newAlarm(() => tenure.keeper.release(tenure, nothing));
     alarms.set(alarm, clock.now() + keepMs);
     done('released');
+  }
+
+  private attempt(): void {
+    const { alarms, clock } = this.site;
+    this.prepare().catch((error: unknown) => {
+      if (!(error instanceof LockError)) return;
+      if (error.isTransient) alarms.set(this.retry, clock.now() + RETRY_MS);
+      else this.unusable(error);
+    });
   }
 
   /** Nobody knows whether it is kept. */

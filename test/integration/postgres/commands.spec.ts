@@ -341,6 +341,24 @@ describePostgresVersions('the commands of Postgres', (version) => {
     await proxy.close();
   });
 
+  it('a session is cancelled, and said to be there, by its pid and its start: another one may have the pid by now', async () => {
+    const other = await server.connect();
+    const [{ pid, start }] = (
+      await other.query('select pid, backend_start::text as start from pg_stat_activity where pid = pg_backend_pid()')
+    ).rows as [{ pid: number; start: string }];
+    const sleeping = other.query('select pg_sleep(60)').catch((error: Error) => error.message);
+    const activity = async (when: string): Promise<unknown[]> =>
+      (await rival.query(STATEMENTS.activity.text, [`{${pid}}`, `{"${when}"}`])).rows;
+    await until(async () => (await activity(start)).length === 1, 'the other session');
+    const earlier = '2026-01-01 00:00:00+00';
+    expect(await activity(earlier)).toEqual([]);
+    expect((await rival.query(STATEMENTS.cancel.text, [pid, earlier])).rows).toEqual([]);
+    expect(await activity(start)).toEqual([{ pid, state: 'active' }]);
+    expect((await rival.query(STATEMENTS.cancel.text, [pid, start])).rows).toEqual([{ pg_cancel_backend: 1 }]);
+    expect(await sleeping).toBe('canceling statement due to user request');
+    await other.end();
+  });
+
   it('a session that nobody uses is closed after idleCloseMs, and there is another one for the next caller', async () => {
     const idle = await Connections.to(server.url, { idleCloseMs: 20 });
     await idle.try(1n);

@@ -6,6 +6,7 @@ import { Batch, type BatchOf } from './batch.js';
 import { BatchText } from './batch-text.js';
 import { IdBook } from './id-book.js';
 import { Prover } from './prover.js';
+import { Query } from './query.js';
 
 /** [R] 1,000 tries take 1.2 ms of a server that does nothing else. */
 const MAX_OPS = 500;
@@ -34,6 +35,8 @@ export class CommandSession implements BatchOf {
   readonly book = new IdBook();
   private readonly prover: Prover;
   private outbox: Asked[] = [];
+  /** Statements of callers that are unanswered, the oldest first. */
+  private readonly queries = new Set<Query>();
   /** In flight, or being repaired: nothing else is tried or released meanwhile. */
   private batch: Batch | undefined;
   private isScheduled = false;
@@ -73,10 +76,19 @@ export class CommandSession implements BatchOf {
     return this.book.size > 0 || this.batch !== undefined || this.outbox.length > 0 || !this.session.isIdle;
   }
 
-  /** A statement of the caller's own, between batches. */
+  /** A statement of the caller's own, between batches. It fails when its answer is overdue. */
   query(statement: Statement): void {
-    this.askedAt = this.context.clock.now();
-    this.send(statement);
+    const { clock, requestTimeoutMs } = this.context;
+    this.askedAt = clock.now();
+    const query = new Query(statement, this.askedAt, () => {
+      this.queries.delete(query);
+      this.attend();
+      this.tellQuiet();
+    });
+    this.queries.add(query);
+    this.attend();
+    this.arm(requestTimeoutMs);
+    this.send(query);
   }
 
   send(statement: Statement): void {
@@ -85,14 +97,20 @@ export class CommandSession implements BatchOf {
   }
 
   prove(done: (error?: LockError) => void): void {
-    if (this.prover.prove(done, this.batch !== undefined)) this.arm(this.context.requestTimeoutMs);
+    const told = (error?: LockError): void => {
+      this.attend();
+      done(error);
+    };
+    if (!this.prover.prove(told, this.batch !== undefined)) return;
+    this.attend();
+    this.arm(this.context.requestTimeoutMs);
   }
 
   /** Fails what is not a release. Calls back when nothing is on its way any more. */
   drain(error: LockError, quiet: () => void): void {
     this.giveUpTries(error);
-    if (!this.batch && this.outbox.length === 0) quiet();
-    else this.quiet = quiet;
+    this.quiet = quiet;
+    this.tellQuiet();
   }
 
   /** Releases what is held and nobody wants. */
@@ -119,7 +137,7 @@ export class CommandSession implements BatchOf {
     if (this.end) return this.drop(this.end);
     this.prover.answered();
     if (this.outbox.length > 0) return this.schedule();
-    this.session.hold(false);
+    this.attend();
     this.tellQuiet();
   }
 
@@ -156,12 +174,12 @@ export class CommandSession implements BatchOf {
       this.batch = new Batch(this, sent, text);
       this.since = this.context.clock.now();
       this.arm(this.context.requestTimeoutMs);
-      this.session.hold(true);
+      this.attend();
       this.counted.ops += sent.length;
       this.send(this.batch);
     }
     for (const asked of unsent) asked.unsent();
-    if (!this.batch && this.outbox.length === 0) this.tellQuiet();
+    this.tellQuiet();
   };
 
   private arm(delay: Ms): void {
@@ -185,7 +203,8 @@ export class CommandSession implements BatchOf {
 
   /** How long the oldest that is unanswered may still take. */
   private rest(): Ms {
-    const since = Math.min(this.batch ? this.since : Infinity, this.prover.since);
+    const [oldest] = this.queries;
+    const since = Math.min(this.batch ? this.since : Infinity, this.prover.since, oldest?.since ?? Infinity);
     return since + this.context.requestTimeoutMs - this.context.clock.now();
   }
 
@@ -196,6 +215,7 @@ export class CommandSession implements BatchOf {
     this.batch?.giveUp(error);
     this.giveUpTries(error);
     for (const asked of this.outbox) asked.giveUp(error);
+    for (const query of [...this.queries]) query.giveUp(error);
     this.prover.giveUp(error);
     context.suspect(session);
   }
@@ -214,10 +234,17 @@ export class CommandSession implements BatchOf {
     this.tellQuiet();
   }
 
+  /** Keeps the process alive while somebody waits for an answer. */
+  private attend(): void {
+    this.session.hold(this.batch !== undefined || this.queries.size > 0 || this.prover.since < Infinity);
+  }
+
+  /** Whoever closes goes on when nothing is on its way. */
   private tellQuiet(): void {
     const { quiet } = this;
+    if (!quiet || (!this.end && (this.batch || this.outbox.length > 0 || this.queries.size > 0))) return;
     this.quiet = undefined;
-    quiet?.();
+    quiet();
   }
 }
 

@@ -1,5 +1,5 @@
 import { type LockError, LockUnavailableError } from '../../../common/errors.js';
-import type { Clock, Ms, Timer } from '../../../common/system.js';
+import { type Clock, LONGEST_TIMER, type Ms, type Timer } from '../../../common/system.js';
 import type { CommandSession } from './command-session.js';
 
 /** What is asked for while the session is closed: it waits for the next one. */
@@ -15,6 +15,8 @@ export interface Later {
 export class IdleClose {
   private waiting: Later[] | undefined;
   private timer: Timer | undefined;
+  /** Keeps the process alive while somebody waits for the next session. */
+  private awake: Timer | undefined;
   private readonly needs: (() => boolean)[] = [];
 
   /** @param idleMs 0: never */
@@ -35,13 +37,14 @@ export class IdleClose {
 
   /** @returns false if the session was not closed: then there is no other one to wait for */
   add(later: Later): boolean {
-    return this.waiting !== undefined && this.waiting.push(later) > 0;
+    if (this.waiting === undefined) return false;
+    this.awake ??= this.clock.setTimer(() => undefined, LONGEST_TIMER, true);
+    return this.waiting.push(later) > 0;
   }
 
   /** There is a session. */
   opened(current: CommandSession): void {
-    const { waiting = [] } = this;
-    this.waiting = undefined;
+    const waiting = this.takeAll();
     this.stop();
     if (this.idleMs > 0) this.watch(current, this.idleMs);
     for (const later of waiting) later.ask(current);
@@ -49,15 +52,21 @@ export class IdleClose {
 
   /** There will be none for now. */
   failed(error: LockError): void {
-    const { waiting = [] } = this;
-    this.waiting = undefined;
-    for (const later of waiting) later.failed(error);
+    for (const later of this.takeAll()) later.failed(error);
   }
 
   /** The session has ended. */
   stop(): void {
     if (this.timer) this.clock.clearTimer(this.timer);
     this.timer = undefined;
+  }
+
+  private takeAll(): readonly Later[] {
+    const { waiting = [], awake } = this;
+    this.waiting = undefined;
+    this.awake = undefined;
+    if (awake) this.clock.clearTimer(awake);
+    return waiting;
   }
 
   private watch(current: CommandSession, delay: Ms): void {

@@ -82,10 +82,18 @@ export const STATEMENTS = {
       `case when pg_advisory_lock($1::int, $2::int) is not null then ${CLOCK} end end`,
   ),
   prove: prepared('prove', 'select 1'),
-  cancel: prepared('cancel', 'select pg_cancel_backend($1)::int'),
+  /** No row: the session is gone. Another one may have its pid, on the server that took over for instance. */
+  cancel: prepared(
+    'cancel',
+    'select pg_cancel_backend(pid)::int from pg_stat_activity where pid = $1 and backend_start = $2::timestamptz',
+  ),
   unlockAll: prepared('unlock_all', 'select pg_advisory_unlock_all()'),
   /** Of sessions that wait: what the server believes they do. */
-  activity: prepared('activity', 'select pid, state from pg_stat_activity where pid = any($1::int[])'),
+  activity: prepared(
+    'activity',
+    'select pid, state from pg_stat_activity ' +
+      'where (pid, backend_start) in (select * from unnest($1::int[], $2::timestamptz[]))',
+  ),
   terminate: prepared(
     'terminate',
     'select pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and backend_start = $2::timestamptz',

@@ -50,10 +50,12 @@ export class WaitCheck {
       .map((connection) => ({ connection, since: connection.waitsSince! }))
       .filter(({ since }) => since <= latest);
     if (!commands.session || asked.length === 0) return;
-    const pids = asked.map(({ connection }) => connection.session.pid);
+    const sessions = asked.map(({ connection }) => connection.session);
+    const pids = `{${sessions.map(({ pid }) => pid).join()}}`;
+    const starts = `{${sessions.map(({ backendStart }) => `"${backendStart}"`).join()}}`;
     const nothing = (): void => undefined;
     commands.query(
-      new PlainStatement(STATEMENTS.activity, [`{${pids.join(',')}}`], {
+      new PlainStatement(STATEMENTS.activity, [pids, starts], {
         answered: (rows) => {
           const states = new Map(rows.map(([pid, state]) => [pid, state]));
           for (const { connection, since } of asked) {

@@ -148,7 +148,6 @@ export class WaitConnection implements WaitSession {
     );
     if (this.state !== 'ended') {
       this.become('waiting');
-      this.session.hold(true);
       this.context.waitBegins(this);
     }
     this.session.send(this.wait);
@@ -177,7 +176,6 @@ export class WaitConnection implements WaitSession {
   private waitOver(): void {
     this.wait = undefined;
     this.context.alarms.cancel(this.repetition);
-    this.session.hold(false);
     this.context.waitEnds(this);
   }
 
@@ -186,8 +184,8 @@ export class WaitConnection implements WaitSession {
     this.isCancelling = true;
     const unable = (): void => session.end(new LockUnavailableError('a wait could not be cancelled', session));
     context.commands.query(
-      new PlainStatement(STATEMENTS.cancel, [session.pid], {
-        // False: there is no such process.
+      new PlainStatement(STATEMENTS.cancel, [session.pid, session.backendStart], {
+        // Otherwise there is no such process.
         answered: (rows) => (rows[0]?.[0] === '1' ? this.cancelAnswered() : unable()),
         failed: unable,
         ended: unable,
@@ -245,10 +243,15 @@ export class WaitConnection implements WaitSession {
     this.attend();
   }
 
-  /** Sets the deadline anew, if an answer is due. A wait that nobody cancels may take as long as it likes. */
+  /**
+   * Sets the deadline anew, if an answer is due. A wait that nobody cancels may take as long as it likes. Whoever waits keeps the process
+   * alive.
+   */
   private attend(): void {
     const { alarms, clock, requestTimeoutMs } = this.context;
-    if (this.isAnswerDue) alarms.set(this.deadline, clock.now() + requestTimeoutMs);
+    const { isAnswerDue } = this;
+    this.session.hold(isAnswerDue || this.state === 'waiting');
+    if (isAnswerDue) alarms.set(this.deadline, clock.now() + requestTimeoutMs);
     else alarms.cancel(this.deadline);
   }
 

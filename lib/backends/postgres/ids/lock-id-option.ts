@@ -1,6 +1,7 @@
 import { LockKeyError } from '../../../common/errors.js';
 import { wrong } from '../../../common/option-checks.js';
 import { show, shown } from '../../../common/shown.js';
+import { isThenable } from '../../../common/thenables.js';
 import type { LockKind } from '../../backend.js';
 import { type AdvisoryId, lockIdOf } from './lock-id.js';
 
@@ -47,6 +48,8 @@ export function advisoryIdOf(ids: LockIds, kind: LockKind, key: string): Advisor
     throw new LockKeyError(`option lockId threw for the key "${shown(key)}"`, { key, cause });
   }
   if (isId(id)) return id;
+  // Of an async function: the error says enough.
+  if (isThenable(id)) id.then(undefined, () => undefined);
   throw new LockKeyError(
     `option lockId must return a bigint of 64 bits or two integers of 32 bits, got ${show(id)} for the key "${shown(key)}"`,
     { key },

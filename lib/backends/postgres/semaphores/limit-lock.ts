@@ -31,9 +31,14 @@ export class LimitLock {
   /** Publishes it. @param done with LimitMismatchError if another process uses another limit */
   publish(done: (error?: LockError) => void): void {
     const { classId, objectId } = this.id;
+    const { session: asked } = this.commands;
     this.commands.query(
       new Question(PUBLISH, [classId, objectId], ({ rows, error }) => {
-        if (!rows) return done(error);
+        if (!rows) {
+          // A statement that fails may have taken it, and one whose answer is overdue may yet.
+          if (asked && asked === this.commands.session) this.sendBack();
+          return done(error);
+        }
         // Before, there may have been none: this made it connect.
         const { session } = this.commands;
         const others = rows[0]?.[0] ?? '';

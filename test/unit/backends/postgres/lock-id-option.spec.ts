@@ -43,6 +43,13 @@ describe('the option lockId', () => {
     },
   );
 
+  it('an async function is refused, and its rejection handled', () => {
+    const handlers: unknown[] = [];
+    const id = { then: (...given: unknown[]) => void handlers.push(...given) };
+    expect(() => advisoryIdOf(() => id as never, 'lock', 'a')).toThrow(LockKeyError);
+    expect(handlers.at(1)).toEqual(expect.any(Function));
+  });
+
   it('a function that throws: an error with the key and the cause', () => {
     const cause = new Error('no table');
     const call = (): unknown =>

@@ -340,14 +340,20 @@ export class ModelSession implements Session {
       case 'batch':
         return this.executeBatch(values as string[], ops, sqlState);
       case 'cancel': {
-        const target = postgres.sessions.find(({ pid }) => String(pid) === String(first));
-        return single(target?.cancel() ? '1' : '0');
+        const target = postgres.sessions.find(
+          ({ pid, backendStart, isGone }) => !isGone && String(pid) === String(first) && backendStart === second,
+        );
+        if (!target) return void (this.outcome = { rows: [] });
+        return single(target.cancel() ? '1' : '0');
       }
       case 'terminate':
         postgres.sessions.find(({ pid }) => String(pid) === String(first))?.gone();
         return single('t');
       case 'activity': {
-        const there = postgres.sessions.filter(({ pid, isGone }) => !isGone && elements(first!).includes(String(pid)));
+        const asked = elements(first!).map((pid, i) => `${pid} "${elements(second!)[i]!.slice(1, -1)}"`);
+        const there = postgres.sessions.filter(
+          ({ pid, backendStart, isGone }) => !isGone && asked.includes(`${pid} "${backendStart}"`),
+        );
         this.outcome = {
           rows: there.map((session) => [String(session.pid), session.isActive ? 'active' : 'idle']),
         };
@@ -363,6 +369,10 @@ export class ModelSession implements Session {
         const rests = elements(first!).map((id): TextRow => [id, String(postgres.restOf(id))]);
         return void (this.outcome =
           ops === Infinity ? { rows: rests.filter(([, rest]) => Number(rest) > 0) } : failure(sqlState));
+      }
+      case 'is_held': {
+        const id = BigInt.asIntN(64, (BigInt(first!) << 32n) | BigInt(second!));
+        return single(postgres.held.includes(String(id)) ? 't' : 'f');
       }
       case 'keep':
         if (values[2] === true) postgres.keep(first!, Number(second));

@@ -264,6 +264,17 @@ describe('sessions to wait on', () => {
 });
 
 describe('a wait', () => {
+  it('keeps the process alive until its release is answered', async () => {
+    const wait = await taken();
+    await lock(wait);
+    await settle();
+    const said: unknown[] = [];
+    wait.unlock(1n, (outcome) => said.push(outcome));
+    expect(model(wait).isHeld).toBe(true);
+    await settle();
+    expect([said, model(wait).isHeld]).toEqual([['released'], false]);
+  });
+
   it('is granted in its turn, and keeps the process alive until then', async () => {
     const wait = await taken();
     const rival = rivalHas();
@@ -464,7 +475,9 @@ describe('a wait that is cancelled', () => {
     cancel();
     await settle();
     expect([cancelled, waiter.said, us.postgres.blocked]).toEqual([1, [], 0]);
-    expect(us.session.sent).toMatchObject([{ name: 'dflockd_cancel', values: [model(wait).pid] }]);
+    expect(us.session.sent).toMatchObject([
+      { name: 'dflockd_cancel', values: [model(wait).pid, model(wait).backendStart] },
+    ]);
     expect(names(model(wait))).toEqual(['lock', 'unlock_all']);
     expect(waits.counts.cancels).toBe(1);
     expect((await lock(wait, 2n)).said).toEqual(['granted']);
@@ -658,7 +671,13 @@ describe('waits that block are looked at every third of the session time', () =>
     await lock(all[1]!, 2n);
     await us.clock.advanceAsync(3334);
     expect(us.session.sent).toMatchObject([
-      { name: 'dflockd_activity', values: [`{${all.map(({ session }) => session.pid).join()}}`] },
+      {
+        name: 'dflockd_activity',
+        values: [
+          `{${all.map(({ session }) => session.pid).join()}}`,
+          `{${all.map(({ session }) => `"${session.backendStart}"`).join()}}`,
+        ],
+      },
     ]);
     await settle();
     for (const wait of all) wait.cancel(() => undefined);
@@ -678,6 +697,43 @@ describe('waits that block are looked at every third of the session time', () =>
     await settle();
     expect(waiter.error?.message).toBe('a wait is over: the server does not know the session any more');
     expect(model(wait).isEnded).toBe(true);
+  });
+
+  /** As on a server that has taken over: the session is gone, and another one that waits has its pid. */
+  function replaced(wait: WaitSession): ModelSession {
+    const other = us.postgres.connect('wait');
+    Object.assign(other, { pid: wait.session.pid });
+    rivalHas('7');
+    const unexpected = (): never => {
+      throw new Error('somebody has answered the other session');
+    };
+    const outcomes = { answered: unexpected, failed: unexpected, ended: unexpected };
+    other.send({ name: 'dflockd_lock', text: '', values: ['7'], sentAt: 0, ...outcomes });
+    other.run();
+    model(wait).gone();
+    return other;
+  }
+
+  it('one whose pid another session has by now has failed', async () => {
+    const wait = await taken();
+    rivalHas();
+    const waiter = await lock(wait);
+    const other = replaced(wait);
+    await us.clock.advanceAsync(3334);
+    await settle();
+    expect(waiter.error?.message).toBe('a wait is over: the server does not know the session any more');
+    expect(other.isActive).toBe(true);
+  });
+
+  it('whoever gives one up does not cancel what another session with its pid does', async () => {
+    const wait = await taken();
+    rivalHas();
+    await lock(wait);
+    const other = replaced(wait);
+    let isDone = false;
+    wait.cancel(() => (isDone = true));
+    await settle();
+    expect([other.isActive, isDone, wait.session.isEnded]).toEqual([true, true, true]);
   });
 
   it('one whose answer was lost has failed a second later, and the server is told to end its session', async () => {
@@ -729,7 +785,7 @@ describe('waits that block are looked at every third of the session time', () =>
     const second = await taken();
     second.lock(2n, new Waiter());
     await us.clock.advanceAsync(34);
-    expect(us.session.inFlight?.values).toEqual([`{${first.session.pid}}`]);
+    expect(us.session.inFlight?.values[0]).toBe(`{${first.session.pid}}`);
     us.session.settle();
     await us.clock.advanceAsync(1500);
     expect(model(second).isEnded).toBe(false);

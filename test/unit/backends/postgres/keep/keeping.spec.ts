@@ -1,6 +1,10 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { lockIdOf } from '../../../../../lib/backends/postgres/ids/lock-id.js';
-import { AcquireTimeoutError, LockUnavailableError } from '../../../../../lib/common/errors.js';
+import { checkKeep } from '../../../../../lib/backends/postgres/keep/table-name.js';
+import { Keeping } from '../../../../../lib/backends/postgres/keeping.js';
+import type { Statement } from '../../../../../lib/backends/postgres/sessions/session.js';
+import { Alarms } from '../../../../../lib/common/alarms.js';
+import { AcquireTimeoutError, type LockError, LockUnavailableError } from '../../../../../lib/common/errors.js';
 import { FakeClock, settlePromises } from '../../../../support/fake-clock.js';
 import { ModelPostgres, type ModelSession } from '../commands/model-postgres.js';
 import { ModelProcess, settle } from '../process.js';
@@ -266,5 +270,39 @@ describe('a lock that is kept after its release', () => {
     await clock.advanceAsync(150);
     await all();
     expect(next.said).toBe('granted');
+  });
+});
+
+describe('a table that could not be prepared at the start', () => {
+  it('is prepared later, if what failed may pass, and is not asked for during an outage', async () => {
+    const clock = new FakeClock();
+    const asked: string[] = [];
+    const refused: LockError[] = [];
+    let error: LockError | undefined = new LockUnavailableError('somebody is creating it');
+    const commands = {
+      session: {} as object | undefined,
+      query(statement: Statement) {
+        asked.push(statement.name);
+        if (error) statement.failed(error, '55P03');
+        else statement.answered([['t', 'app']]);
+      },
+    };
+    const site = { clock, alarms: new Alarms(clock), commands, degraded: () => undefined, warn: () => undefined };
+    const keeping = new Keeping({ keep: checkKeep('keep', true), ensureSchema: true }, site as never);
+    keeping.up((fatal) => refused.push(fatal));
+    await expect(keeping.prepare()).rejects.toThrow('is locked by another session');
+    const first = asked.length;
+    commands.session = undefined;
+    await clock.advanceAsync(5000);
+    expect(asked).toHaveLength(first);
+    commands.session = {};
+    keeping.up((fatal) => refused.push(fatal));
+    await clock.advanceAsync(1);
+    error = undefined;
+    await clock.advanceAsync(1000);
+    const last = asked.length;
+    expect(asked.slice(-2)).toEqual(['dflockd_look', 'dflockd_keep']);
+    await clock.advanceAsync(60_000);
+    expect([asked.length, refused]).toEqual([last, []]);
   });
 });
