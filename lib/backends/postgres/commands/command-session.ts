@@ -119,7 +119,6 @@ export class CommandSession implements BatchOf {
     if (this.end) return this.drop(this.end);
     this.prover.answered();
     if (this.outbox.length > 0) return this.schedule();
-    this.session.hold(false);
     this.tellQuiet();
   }
 
@@ -156,7 +155,6 @@ export class CommandSession implements BatchOf {
       this.batch = new Batch(this, sent, text);
       this.since = this.context.clock.now();
       this.arm(this.context.requestTimeoutMs);
-      this.session.hold(true);
       this.counted.ops += sent.length;
       this.send(this.batch);
     }

@@ -687,16 +687,6 @@ describe('the command connection', () => {
     expect([said, isClosed]).toEqual([['gone'], true]);
   });
 
-  it('keeps the process alive only while somebody waits', async () => {
-    const connected = await Connected.start();
-    expect(connected.session.isHeld).toBe(false);
-    const op = connected.try(1n);
-    await connected.turn();
-    expect(connected.session.isHeld).toBe(true);
-    await connected.settle();
-    expect([op.said, connected.session.isHeld]).toEqual(['granted', false]);
-  });
-
   it('waits for releases when it is closed, and fails tries at once', async () => {
     const connected = await Connected.start();
     await connected.held(1n);
@@ -763,6 +753,13 @@ describe('a command session that is not used for idleCloseMs', () => {
     expect(connected.commands).toMatchObject({ session: undefined, outage: undefined });
     expect(connected.dialer.attempts).toBe(1);
     expect(connected.clock.pendingTimers).toBe(0);
+  });
+
+  it('keeps the process alive while it connects again, since somebody waits for that', async () => {
+    const connected = await closed();
+    const op = connected.try(1n);
+    await connected.settle();
+    expect([op.said, connected.dialer.attempts, connected.dialer.awaited]).toEqual(['granted', 2, 1]);
   });
 
   it('is not closed by default', async () => {

@@ -492,7 +492,7 @@ describe('a dialer of Postgres', () => {
     });
   });
 
-  it('keeps the process alive for its first start only', async () => {
+  it('keeps the process alive for its first start, and for a connection that a caller waits for', async () => {
     const kept: boolean[] = [];
     const { setTimer } = clock;
     clock.setTimer = (fn, delay, keepAlive = false) => {
@@ -504,7 +504,10 @@ describe('a dialer of Postgres', () => {
     expect(kept.filter(Boolean)).toHaveLength(1);
     server.isStandby = false;
     await dialer.start();
+    await dialer.connect('command');
     expect(kept.filter(Boolean)).toHaveLength(1);
+    await dialer.connect('command', true);
+    expect(kept.filter(Boolean)).toHaveLength(2);
     for (const client of server.clients) expect(client.socket.filter((what) => /ref/.test(what)).at(-1)).toBe('unref');
   });
 
