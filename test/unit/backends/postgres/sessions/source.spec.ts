@@ -254,6 +254,11 @@ describe('the source of a Postgres backend', () => {
       ['a port that is no number', { host: 'db', port: Number('x') }, 'port must be a number'],
       ['names of TypeORM', { host: 'db', username: SECRET }, 'unknown name, "username"; pg calls it user'],
       [
+        'a configuration of TypeORM',
+        { type: 'postgres', url: SECRET },
+        'unknown name, "url"; pg calls it connectionString',
+      ],
+      [
         'a misspelt name',
         { host: 'db', pasword: SECRET },
         'unknown name, "pasword"; known are connectionString, host, port,',
