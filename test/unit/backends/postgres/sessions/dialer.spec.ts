@@ -161,7 +161,7 @@ describe('a dialer of Postgres', () => {
       [
         'PGlite',
         (it) => Object.assign(it, { isShared: true, fullVersion: 'PostgreSQL 17.5 compiled by emcc (Emscripten)' }),
-        'PGlite has one session for all connections',
+        'PGlite has one session for all connections; use embedded: true, without a backend',
       ],
       ['a server that grants every lock', (it) => (it.isStub = true), 'granted the same advisory lock'],
       ['something that shares one session', (it) => (it.isShared = true), 'shares one session'],
