@@ -414,11 +414,11 @@ describePostgres('the backend on Postgres', () => {
 
   it('keeps the process alive until whatever a caller waits for is answered', async () => {
     const one = await backend();
-    const slots = request({ kind: 'semaphore', limit: 2 });
+    const slots = request({ kind: 'sem', limit: 2 });
     for (const ask of [
       () => one.tryAcquire(request()),
       () => one.tryAcquire(slots),
-      () => one.isLocked(slots.key, 'semaphore'),
+      () => one.isLocked(slots.key, 'sem'),
       () => one.isLocked(request().key, 'lock'),
     ]) {
       server.pause();
