@@ -37,7 +37,7 @@ function check(command: string): void {
     return checkDaemon(main[2]!.split(' ').filter(Boolean));
   }
   if (program === 'npm') {
-    if (/^(ci|install (--\S+ )*[@\w.-]+)$/.test(line)) return;
+    if (/^(ci|install (--\S+ )*[@\w.-]+( [@\w.-]+)*)$/.test(line)) return;
     const script = args[0] === 'run' ? args[1] : args[0];
     if (script && script in scripts) return;
     throw new Error(`${command}: package.json has no such script`);
@@ -77,8 +77,9 @@ describe('the commands on the pages', () => {
   ])('would not pass with: %s', (command) => expect(() => check(command)).toThrow());
 
   // The pages on reliability and on the protocol name others, too.
-  it('have the flags of the daemon wherever text names one', () => {
-    const known = new Set([...DAEMON_FLAGS, ...LOCKD_FLAGS].flatMap(({ name, env }) => [`--${name}`, env!]));
+  it('have the flags that text names', () => {
+    const flags = [...DAEMON_FLAGS, ...LOCKD_FLAGS, ...POSTGRES_SCHEMA_FLAGS];
+    const known = new Set(flags.flatMap(({ name, env }) => [`--${name}`, env!]));
     const named = PAGES.filter((page) => !/reliability|protocol/.test(page)).flatMap((page) =>
       [...readPage(page).matchAll(/`(--(?!help|init|watch|user)[a-z-]+)|`(DFLOCKD_[A-Z_]+)/g)].map(
         ([, flag, env]) => flag ?? env!,

@@ -15,6 +15,7 @@ import { enqueue, release } from '../../support/lock-backend.js';
 import { describePostgres } from '../../support/postgres/describe-postgres.js';
 import { PostgresServer } from '../../support/postgres/server.js';
 import { inTime, until } from '../../support/until.js';
+import { heldSockets } from './sessions/support.js';
 
 const { now } = systemClock;
 
@@ -409,6 +410,25 @@ describePostgres('the backend on Postgres', () => {
     const { statements } = (await one.stats())[0]!;
     for (let i = 0; i < 1000; i++) await one.renew(grant, 30_000);
     expect((await one.stats())[0]!.statements).toBe(statements);
+  });
+
+  it('keeps the process alive until whatever a caller waits for is answered', async () => {
+    const one = await backend();
+    const slots = request({ kind: 'sem', limit: 2 });
+    for (const ask of [
+      () => one.tryAcquire(request()),
+      () => one.tryAcquire(slots),
+      () => one.isLocked(slots.key, 'sem'),
+      () => one.isLocked(request().key, 'lock'),
+    ]) {
+      server.pause();
+      const asked = ask();
+      await new Promise(setImmediate);
+      const during = heldSockets();
+      server.resume();
+      await asked;
+      expect([`${ask}`, during - heldSockets()]).toEqual([`${ask}`, 1]);
+    }
   });
 
   it('goes on after a restart of the server, with callers that were waiting', async () => {

@@ -162,23 +162,23 @@ export class CommandConnection extends CommandListeners implements Commands {
 
   /** If the session was closed because it was idle, there will be another one for this. */
   private connectFor(later: Later): void {
-    if (!this.closed && this.idle.add(later)) void this.connect();
+    if (!this.closed && this.idle.add(later)) void this.connect(true);
     else later.failed(this.unavailable);
   }
 
   /** One attempt at a time: of two sessions one would be forgotten, and go on with what it holds. */
-  private connect(): Promise<LockError | undefined> {
+  private connect(isAwaited = false): Promise<LockError | undefined> {
     if (this.timer) this.host.clock.clearTimer(this.timer);
     this.timer = undefined;
-    return (this.connecting ??= this.attempt().finally(() => (this.connecting = undefined)));
+    return (this.connecting ??= this.attempt(isAwaited).finally(() => (this.connecting = undefined)));
   }
 
   /** Connects once. After a transient error it goes on in the background. */
-  private async attempt(): Promise<LockError | undefined> {
+  private async attempt(isAwaited: boolean): Promise<LockError | undefined> {
     const { dialer } = this;
     try {
       if (this.isStarted) {
-        return this.adopt(await dialer.connect('command'));
+        return this.adopt(await dialer.connect('command', isAwaited));
       }
       const { command, wait } = await dialer.start();
       const error = this.adopt(command);

@@ -82,11 +82,9 @@ export class CommandSession implements BatchOf {
     this.askedAt = clock.now();
     const query = new Query(statement, this.askedAt, () => {
       this.queries.delete(query);
-      this.attend();
       this.tellQuiet();
     });
     this.queries.add(query);
-    this.attend();
     this.arm(requestTimeoutMs);
     this.send(query);
   }
@@ -97,13 +95,7 @@ export class CommandSession implements BatchOf {
   }
 
   prove(done: (error?: LockError) => void): void {
-    const told = (error?: LockError): void => {
-      this.attend();
-      done(error);
-    };
-    if (!this.prover.prove(told, this.batch !== undefined)) return;
-    this.attend();
-    this.arm(this.context.requestTimeoutMs);
+    if (this.prover.prove(done, this.batch !== undefined)) this.arm(this.context.requestTimeoutMs);
   }
 
   /** Fails what is not a release. Calls back when nothing is on its way any more. */
@@ -137,7 +129,6 @@ export class CommandSession implements BatchOf {
     if (this.end) return this.drop(this.end);
     this.prover.answered();
     if (this.outbox.length > 0) return this.schedule();
-    this.attend();
     this.tellQuiet();
   }
 
@@ -174,7 +165,6 @@ export class CommandSession implements BatchOf {
       this.batch = new Batch(this, sent, text);
       this.since = this.context.clock.now();
       this.arm(this.context.requestTimeoutMs);
-      this.attend();
       this.counted.ops += sent.length;
       this.send(this.batch);
     }
@@ -232,11 +222,6 @@ export class CommandSession implements BatchOf {
     for (const asked of outbox) asked.ended(error, false);
     this.prover.end(error);
     this.tellQuiet();
-  }
-
-  /** Keeps the process alive while somebody waits for an answer. */
-  private attend(): void {
-    this.session.hold(this.batch !== undefined || this.queries.size > 0 || this.prover.since < Infinity);
   }
 
   /** Whoever closes goes on when nothing is on its way. */

@@ -1,5 +1,5 @@
 import { type LockError, LockUnavailableError } from '../../../common/errors.js';
-import { type Clock, LONGEST_TIMER, type Ms, type Timer } from '../../../common/system.js';
+import type { Clock, Ms, Timer } from '../../../common/system.js';
 import type { CommandSession } from './command-session.js';
 
 /** What is asked for while the session is closed: it waits for the next one. */
@@ -15,8 +15,6 @@ export interface Later {
 export class IdleClose {
   private waiting: Later[] | undefined;
   private timer: Timer | undefined;
-  /** Keeps the process alive while somebody waits for the next session. */
-  private awake: Timer | undefined;
   private readonly needs: (() => boolean)[] = [];
 
   /** @param idleMs 0: never */
@@ -37,9 +35,7 @@ export class IdleClose {
 
   /** @returns false if the session was not closed: then there is no other one to wait for */
   add(later: Later): boolean {
-    if (this.waiting === undefined) return false;
-    this.awake ??= this.clock.setTimer(() => undefined, LONGEST_TIMER, true);
-    return this.waiting.push(later) > 0;
+    return this.waiting !== undefined && this.waiting.push(later) > 0;
   }
 
   /** There is a session. */
@@ -62,10 +58,8 @@ export class IdleClose {
   }
 
   private takeAll(): readonly Later[] {
-    const { waiting = [], awake } = this;
+    const { waiting = [] } = this;
     this.waiting = undefined;
-    this.awake = undefined;
-    if (awake) this.clock.clearTimer(awake);
     return waiting;
   }
 

@@ -47,7 +47,10 @@ export class Dialer implements SessionDialer {
   start(): Promise<{ readonly command: Session; readonly wait: Session | undefined }> {
     const { entropy } = this.host;
     const { namesPooler } = this.#source;
-    return this.attempt(2 * this.settings.connectTimeoutMs, async (attempt) => {
+    // Later attempts are made in the background: they do not keep the process alive.
+    const isAwaited = this.isFirstStart;
+    this.isFirstStart = false;
+    return this.attempt(2 * this.settings.connectTimeoutMs, isAwaited, async (attempt) => {
       const command = await this.open('command', attempt);
       const wait = await this.open('wait', attempt).catch((error: unknown) => {
         if (!hasNoRoom(error)) throw error;
@@ -62,8 +65,8 @@ export class Dialer implements SessionDialer {
     });
   }
 
-  connect(kind: SessionKind): Promise<Session> {
-    return this.attempt(this.settings.connectTimeoutMs, async (attempt) => {
+  connect(kind: SessionKind, isAwaited = false): Promise<Session> {
+    return this.attempt(this.settings.connectTimeoutMs, isAwaited, async (attempt) => {
       const made = await this.open(kind, attempt);
       const command = this.command?.session.isEnded === false ? this.command : undefined;
       if (command) checkOneServer(command, made);
@@ -91,13 +94,10 @@ export class Dialer implements SessionDialer {
   }
 
   /** Runs something that makes sessions, within a time. Whatever it does not keep is closed. */
-  private async attempt<T>(timeoutMs: number, make: (attempt: Attempt) => Promise<T>): Promise<T> {
+  private async attempt<T>(timeoutMs: number, isAwaited: boolean, make: (attempt: Attempt) => Promise<T>): Promise<T> {
     if (this.closedBy) throw this.closedBy;
     await this.#source.load();
     if (this.closedBy) throw this.closedBy;
-    // Later attempts are made in the background: they do not keep the process alive.
-    const isAwaited = this.isFirstStart;
-    this.isFirstStart = false;
     const tooLate = (): LockError => unavailable(this.server, `no answer within ${timeoutMs} ms (connectTimeoutMs)`);
     const attempt = new Attempt(this.host.clock, timeoutMs, isAwaited, tooLate);
     this.attempts.add(attempt);

@@ -14,11 +14,15 @@ const TEXT: PgQuery['types'] = { getTypeParser: () => asText };
 
 const nothing = (): void => undefined;
 
+/** A caller waits for its answer, which comes soon. */
+const isAwaited = ({ waits, isBackground }: Statement): boolean => !waits && !isBackground;
+
 /** Keeps the session alive, and proves that it is. */
 const newHeartbeat = (): Statement => ({
   name: '',
   text: 'select 1',
   values: [],
+  isBackground: true,
   sentAt: -Infinity,
   answered: nothing,
   failed: nothing,
@@ -34,6 +38,9 @@ export class PgSession implements Session {
   readonly #client: PgClient;
   private readonly queue: Statement[] = [];
   private inFlight: Statement | undefined;
+  /** How many of the statements are awaited. */
+  private awaited = 0;
+  private isWaitedFor = false;
   /** The server has refused the statement in flight; pg is not ready for the next one yet. */
   private refusal: { readonly error: LockError; readonly sqlState: string } | undefined;
   private endedBy: LockError | undefined;
@@ -59,7 +66,7 @@ export class PgSession implements Session {
     client.on('end', () => this.fail(new Error('the connection was closed')));
     client.on('drain', () => this.recovered());
     client.on('notification', ({ channel, payload = '' }) => this.noticed(channel, payload));
-    this.hold(false);
+    this.keepAlive();
     this.arm();
   }
 
@@ -76,15 +83,16 @@ export class PgSession implements Session {
   }
 
   send(statement: Statement): void {
-    if (this.endedBy) statement.ended(this.endedBy);
-    else if (this.inFlight || this.queue.length > 0) this.queue.push(statement);
+    if (this.endedBy) return statement.ended(this.endedBy);
+    if (isAwaited(statement) && this.awaited++ === 0) this.keepAlive();
+    if (this.inFlight || this.queue.length > 0) this.queue.push(statement);
     else this.dispatch(statement);
   }
 
   /** For statements at the start, which are few. Rejects with the error of the statement. */
   ask(text: string, values: readonly unknown[] = []): Promise<readonly TextRow[]> {
     return new Promise((answered, failed) => {
-      this.send({ name: '', text, values, sentAt: -Infinity, answered, failed, ended: failed });
+      this.send({ name: '', text, values, isBackground: true, sentAt: -Infinity, answered, failed, ended: failed });
     });
   }
 
@@ -117,14 +125,19 @@ export class PgSession implements Session {
   }
 
   hold(isWaitedFor: boolean): void {
-    const { stream } = this.#client.connection;
-    if (isWaitedFor) stream.ref?.();
-    else stream.unref?.();
+    this.isWaitedFor = isWaitedFor;
+    this.keepAlive();
   }
 
   toJSON(): object {
     const { kind, server, pid, isEnded } = this;
     return { kind, server, pid, isEnded };
+  }
+
+  private keepAlive(): void {
+    const { stream } = this.#client.connection;
+    if (this.isWaitedFor || this.awaited > 0) stream.ref?.();
+    else stream.unref?.();
   }
 
   private get patienceMs(): Ms {
@@ -177,6 +190,7 @@ export class PgSession implements Session {
   private settled(statement: Statement): void {
     this.inFlight = undefined;
     this.provenAt = statement.sentAt;
+    if (isAwaited(statement) && --this.awaited === 0) this.keepAlive();
     if (statement.waits) this.waitedUntil = this.clock.now();
   }
 

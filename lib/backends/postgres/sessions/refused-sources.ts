@@ -8,7 +8,7 @@ const REFUSED: readonly { readonly names: readonly string[]; readonly hint: stri
   },
   {
     names: ['dumpDataDir'],
-    hint: ' (PGlite), which has a single session for everybody; leave out the backend: the locks are then in this process',
+    hint: ' (PGlite), which has a single session for everybody; use embedded: true, without a backend: the locks are then in this process',
   },
   {
     names: ['unsafe', 'begin'],

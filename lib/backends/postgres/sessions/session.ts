@@ -15,6 +15,8 @@ export interface Statement {
    * expect an answer. Its answer proves nothing that is newer than `sentAt`. Default false.
    */
   readonly waits?: boolean | undefined;
+  /** No caller waits for it: it does not keep the process alive. Default false. */
+  readonly isBackground?: boolean | undefined;
   /** When it was sent; the session sets it. */
   sentAt: Ms;
   answered(rows: readonly TextRow[]): void;
@@ -57,7 +59,10 @@ export interface Session {
   onNotice(callback: (channel: string, payload: string) => void): void;
   /** Ends the session at once, which frees its locks. Statements and owners are told the error. */
   end(error: LockError): void;
-  /** Whether a caller waits for it: the connection keeps the process alive only then. Default false. */
+  /**
+   * Whether a caller waits although no answer is due, as behind a statement that waits. The connection keeps the process alive
+   * only then and while an answer is due. Default false.
+   */
   hold(isWaitedFor: boolean): void;
 }
 
@@ -89,8 +94,11 @@ export interface SessionDialer {
    * @throws ConfigError, AuthError (final), LockUnavailableError (transient)
    */
   start(): Promise<{ readonly command: Session; readonly wait: Session | undefined }>;
-  /** @throws as `start`; PoolExhaustedError if the server has no room for another connection (53300) */
-  connect(kind: SessionKind): Promise<Session>;
+  /**
+   * @param isAwaited a caller waits for it: the attempt keeps the process alive. Default false
+   * @throws as `start`; PoolExhaustedError if the server has no room for another connection (53300)
+   */
+  connect(kind: SessionKind, isAwaited?: boolean): Promise<Session>;
   /** Calls back if the server is another cluster than before. */
   onDegraded(callback: (detail: string) => void): void;
   /** Ends what is being connected. Sessions that were handed over go on. */

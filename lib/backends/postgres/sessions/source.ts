@@ -193,7 +193,10 @@ const used = (options: Readonly<Record<string, unknown>>): Record<string, unknow
   Object.fromEntries(USED.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]));
 
 function checkConfig(config: object): void {
-  const unknown = Object.keys(config).find((name) => !IGNORED.has(name) && !(USED as readonly string[]).includes(name));
+  const others = Object.keys(config).filter(
+    (name) => !IGNORED.has(name) && !(USED as readonly string[]).includes(name),
+  );
+  const unknown = others.find((name) => name in RENAMED) ?? others[0];
   if (unknown !== undefined) {
     const instead = RENAMED[unknown];
     const hint = instead === undefined ? `; known are ${USED.join(', ')}` : `; pg calls it ${instead}`;

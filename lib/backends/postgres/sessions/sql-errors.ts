@@ -81,9 +81,14 @@ export function connectError(error: unknown, { server, wasAccepted }: Circumstan
   const details = { server, cause: causeOf(error, text) };
   const refused = { ...details, isTransient: wasAccepted };
   const sqlState = sqlStateOf(error);
-  const isAuth =
-    sqlState?.startsWith('28') === true || /client password must be a string|password must be a string/i.test(text);
-  if (isAuth || /^no such user|authentication failed|^Tenant or user not found/i.test(text)) {
+  // Words of pg.
+  if (/password must be a string/i.test(text)) {
+    return new AuthError(refused, `Postgres at ${server} asks for a password, and none was given (pg: ${text})`);
+  }
+  if (
+    sqlState?.startsWith('28') === true ||
+    /^no such user|authentication failed|^Tenant or user not found/i.test(text)
+  ) {
     return new AuthError(refused, `Postgres at ${server} refused the role or its password: ${text}${tlsHint(text)}`);
   }
   if (sqlState === '3D000' || /^no such database|^database ".*" does not exist/i.test(text)) {

@@ -164,7 +164,7 @@ function stubs({ fullVersion }: Look, server: string): ConfigError {
   const why = cockroach
     ? 'CockroachDB accepts advisory locks without doing anything'
     : /emscripten|emcc|pglite/i.test(fullVersion)
-      ? 'PGlite has one session for all connections; leave out the backend, and the locks are in this process'
+      ? 'PGlite has one session for all connections; use embedded: true, without a backend: the locks are then in this process'
       : 'two connections were granted the same advisory lock: it is no Postgres, or something between shares one session';
   return new ConfigError(`the server at ${server} does not keep locks: ${why}`, { server });
 }

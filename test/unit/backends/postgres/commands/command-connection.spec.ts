@@ -689,37 +689,6 @@ describe('the command connection', () => {
     expect([said, isClosed]).toEqual([['gone'], true]);
   });
 
-  it('keeps the process alive only while somebody waits', async () => {
-    const connected = await Connected.start();
-    expect(connected.session.isHeld).toBe(false);
-    const op = connected.try(1n);
-    await connected.turn();
-    expect(connected.session.isHeld).toBe(true);
-    await connected.settle();
-    expect([op.said, connected.session.isHeld]).toEqual(['granted', false]);
-  });
-
-  it('keeps the process alive for a statement and a proof that somebody waits for, until it is overdue at the latest', async () => {
-    const connected = await Connected.start();
-    const { commands, clock, session } = connected;
-    const said: string[] = [];
-    const outcomes = { answered: () => said.push('answered'), failed: () => said.push('failed') };
-    const ask = (): void =>
-      commands.query(new PlainStatement(STATEMENTS.prove, [], { ...outcomes, ended: () => said.push('ended') }));
-    ask();
-    expect(session.isHeld).toBe(true);
-    await connected.settle();
-    expect([said, session.isHeld]).toEqual([['answered'], false]);
-    await clock.advanceAsync(6000);
-    commands.prove(session, () => said.push('proven'));
-    expect(session.isHeld).toBe(true);
-    await connected.settle();
-    expect([said, session.isHeld]).toEqual([['answered', 'proven'], false]);
-    ask();
-    await clock.advanceAsync(5000);
-    expect([said, session.isHeld]).toEqual([['answered', 'proven', 'ended'], false]);
-  });
-
   it('waits for releases when it is closed, and fails tries at once', async () => {
     const connected = await Connected.start();
     await connected.held(1n);
@@ -788,19 +757,11 @@ describe('a command session that is not used for idleCloseMs', () => {
     expect(connected.clock.pendingTimers).toBe(0);
   });
 
-  it('keeps the process alive while somebody waits for the next one', async () => {
+  it('keeps the process alive while it connects again, since somebody waits for that', async () => {
     const connected = await closed();
-    const { clock } = connected;
-    expect(clock.keepsAlive).toBe(false);
     const op = connected.try(1n);
-    expect(clock.keepsAlive).toBe(true);
     await connected.settle();
-    expect([op.said, clock.keepsAlive]).toEqual(['granted', false]);
-    const again = await closed();
-    again.dialer.error = new LockUnavailableError('down');
-    const refused = again.try(1n);
-    await again.turn();
-    expect([refused.said, again.clock.keepsAlive]).toEqual(['failed', false]);
+    expect([op.said, connected.dialer.attempts, connected.dialer.awaited]).toEqual(['granted', 2, 1]);
   });
 
   it('is not closed by default', async () => {

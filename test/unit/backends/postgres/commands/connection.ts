@@ -19,6 +19,8 @@ export class ModelDialer implements SessionDialer {
   readonly made: ModelSession[] = [];
   starts = 0;
   attempts = 0;
+  /** How many of them a caller waited for. */
+  awaited = 0;
   /** Thrown by the next attempts. */
   error: LockError | undefined;
   /** Whether the start makes a second session. */
@@ -32,8 +34,9 @@ export class ModelDialer implements SessionDialer {
     return { command, wait: this.hasSpare ? await this.connect('wait') : undefined };
   }
 
-  async connect(kind: SessionKind): Promise<ModelSession> {
+  async connect(kind: SessionKind, isAwaited = false): Promise<ModelSession> {
     this.attempts++;
+    if (isAwaited) this.awaited++;
     await Promise.resolve();
     if (this.error) throw this.error;
     const session = this.postgres.connect(kind);

@@ -161,7 +161,7 @@ describe('a dialer of Postgres', () => {
       [
         'PGlite',
         (it) => Object.assign(it, { isShared: true, fullVersion: 'PostgreSQL 17.5 compiled by emcc (Emscripten)' }),
-        'PGlite has one session for all connections',
+        'PGlite has one session for all connections; use embedded: true, without a backend',
       ],
       ['a server that grants every lock', (it) => (it.isStub = true), 'granted the same advisory lock'],
       ['something that shares one session', (it) => (it.isShared = true), 'shares one session'],
@@ -492,7 +492,7 @@ describe('a dialer of Postgres', () => {
     });
   });
 
-  it('keeps the process alive for its first start only', async () => {
+  it('keeps the process alive for its first start, and for a connection that a caller waits for', async () => {
     const kept: boolean[] = [];
     const { setTimer } = clock;
     clock.setTimer = (fn, delay, keepAlive = false) => {
@@ -504,7 +504,10 @@ describe('a dialer of Postgres', () => {
     expect(kept.filter(Boolean)).toHaveLength(1);
     server.isStandby = false;
     await dialer.start();
+    await dialer.connect('command');
     expect(kept.filter(Boolean)).toHaveLength(1);
+    await dialer.connect('command', true);
+    expect(kept.filter(Boolean)).toHaveLength(2);
     for (const client of server.clients) expect(client.socket.filter((what) => /ref/.test(what)).at(-1)).toBe('unref');
   });
 

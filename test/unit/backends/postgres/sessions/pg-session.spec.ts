@@ -339,6 +339,27 @@ describe('a session of Postgres', () => {
     expect(client.socket).toEqual(['unref', 'ref', 'unref']);
   });
 
+  it('keeps the process alive until the last answer that somebody waits for', () => {
+    session.send(statement('a'));
+    session.send(statement('b'));
+    client.answer();
+    expect(client.socket).toEqual(['unref', 'ref']);
+    client.error('42501');
+    client.ready();
+    expect(client.socket).toEqual(['unref', 'ref', 'unref']);
+  });
+
+  it('does not keep the process alive for a heartbeat, a wait that nobody waits for and what is asked at the start', () => {
+    clock.advance(T / 3);
+    client.answer();
+    session.send(statement('wait', { waits: true }));
+    client.answer();
+    void session.ask('select 2');
+    client.answer();
+    expect(client.texts).toEqual(['select 1', 'wait', 'select 2']);
+    expect(client.socket).toEqual(['unref']);
+  });
+
   it('asks at the start, and rejects with the error of the statement', async () => {
     const asked = session.ask('select 2');
     client.answer(['2']);

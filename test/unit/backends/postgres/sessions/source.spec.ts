@@ -254,6 +254,11 @@ describe('the source of a Postgres backend', () => {
       ['a port that is no number', { host: 'db', port: Number('x') }, 'port must be a number'],
       ['names of TypeORM', { host: 'db', username: SECRET }, 'unknown name, "username"; pg calls it user'],
       [
+        'a configuration of TypeORM',
+        { type: 'postgres', url: SECRET },
+        'unknown name, "url"; pg calls it connectionString',
+      ],
+      [
         'a misspelt name',
         { host: 'db', pasword: SECRET },
         'unknown name, "pasword"; known are connectionString, host, port,',
@@ -349,7 +354,11 @@ describe('the source of a Postgres backend', () => {
     ['Knex', () => knex({ client: 'pg', connection: { password: SECRET } }), /of Knex; give what `connection` is/],
     ['TypeORM', () => new DataSource({ type: 'postgres', password: SECRET }), /of TypeORM.*dataSource.driver.master/],
     ['Prisma', () => ({ $connect: () => 0, $queryRawUnsafe: () => 0 }), /of Prisma.*connection string/],
-    ['PGlite', () => ({ query: () => 0, exec: () => 0, dumpDataDir: () => 0 }), /PGlite.*leave out the backend/],
+    [
+      'PGlite',
+      () => ({ query: () => 0, exec: () => 0, dumpDataDir: () => 0 }),
+      /PGlite.*embedded: true, without a backend/,
+    ],
     ['another object', () => new Map([['password', SECRET]]), /got a Map/],
     ['a function', () => () => SECRET, /got a function/],
   ])('is not %s', (_name, make, text) => {
