@@ -1,6 +1,4 @@
 import { describe, expect, it } from '@jest/globals';
-import { PlainStatement } from '../../../../../lib/backends/postgres/commands/plain-statement.js';
-import { STATEMENTS } from '../../../../../lib/backends/postgres/commands/statements.js';
 import { AuthError, LockUnavailableError, PoolExhaustedError } from '../../../../../lib/common/errors.js';
 import { Connected, Tried } from './connection.js';
 import { ModelPostgres } from './model-postgres.js';
