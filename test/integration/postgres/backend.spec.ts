@@ -415,19 +415,20 @@ describePostgres('the backend on Postgres', () => {
   it('keeps the process alive until whatever a caller waits for is answered', async () => {
     const one = await backend();
     const slots = request({ kind: 'sem', limit: 2 });
-    for (const ask of [
-      () => one.tryAcquire(request()),
-      () => one.tryAcquire(slots),
-      () => one.isLocked(slots.key, 'sem'),
-      () => one.isLocked(request().key, 'lock'),
-    ]) {
+    const calls: Record<string, () => Promise<unknown>> = {
+      'a try for a lock': () => one.tryAcquire(request()),
+      'a try for a slot': () => one.tryAcquire(slots),
+      'whether all slots are held': () => one.isLocked(slots.key, 'sem'),
+      'whether a lock is held': () => one.isLocked(request().key, 'lock'),
+    };
+    for (const [name, ask] of Object.entries(calls)) {
       server.pause();
       const asked = ask();
       await new Promise(setImmediate);
       const during = heldSockets();
       server.resume();
       await asked;
-      expect([`${ask}`, during - heldSockets()]).toEqual([`${ask}`, 1]);
+      expect([name, during - heldSockets()]).toEqual([name, 1]);
     }
   });
 
