@@ -5,6 +5,9 @@ import { FakeClock, settlePromises } from '../../../support/fake-clock.js';
 import { ModelPostgres, type ModelSession } from './commands/model-postgres.js';
 import { type Caller, ModelProcess, settle } from './process.js';
 
+/** More with POSTGRES=all, as in `npm run test:postgres`. */
+const RUNS = globalThis.process.env['POSTGRES'] === 'all' ? 300 : 30;
+
 /** What happens, to one of two processes. */
 type Step =
   | {
@@ -186,7 +189,7 @@ it.each<[string, Variant]>([
     const property = fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }), (steps) =>
       play(steps, variant),
     );
-    await fc.assert(property, { numRuns: Number(globalThis.process.env['RUNS'] ?? 100) });
+    await fc.assert(property, { numRuns: RUNS });
   },
   60_000,
 );
