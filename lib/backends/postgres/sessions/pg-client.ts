@@ -19,6 +19,8 @@ export interface PgQueryConfig extends PgQuery {
 /** The connection of a client, for a query that writes its messages itself. */
 export interface PgWire {
   readonly stream: { cork?(): void; uncork?(): void };
+  /** Of pg 8.0 only: what it puts messages into. */
+  readonly writer?: unknown;
   /** The texts of the statements that the server has parsed, by name. */
   readonly parsedStatements: Readonly<Record<string, string | undefined>>;
   parse(message: { readonly name: string; readonly text: string }): void;

@@ -17,10 +17,13 @@ export class PreparedQuery implements PgQuery {
     readonly callback: PgCallback,
   ) {}
 
-  /** Called by pg once the connection is ready. All messages leave in one write. */
+  /**
+   * Called by pg once the connection is ready. All messages leave in one write, except with pg 8.0: it reuses the buffer of a message
+   * for the next one, so that each must be written at once.
+   */
   submit(wire: PgWire): null {
     const { name, text, values } = this;
-    const { stream } = wire;
+    const stream = wire.writer === undefined ? wire.stream : {};
     stream.cork?.();
     try {
       // pg writes down what the server has parsed.

@@ -59,6 +59,12 @@ describe('a prepared query', () => {
     expect(said.at(-1)).toBe('sync');
   });
 
+  it('is written message by message with pg 8.0, which reuses its buffer', () => {
+    query().submit(Object.assign(wire, { writer: {} }));
+    expect(wire.said).toHaveLength(4);
+    expect([wire.said[0], wire.said[3]]).toEqual([['parse', { name: 'dflockd_a', text: 'select $1' }], 'sync']);
+  });
+
   it('tells its rows once the server is ready, or the error at once', () => {
     const answered = query();
     answered.handleDataRow({ fields: ['1', null] });
