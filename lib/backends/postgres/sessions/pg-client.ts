@@ -1,13 +1,32 @@
 /** What is used of the objects of `pg`: their types would make it a dependency. */
 
-/** A query of pg with a callback, and with parsers that leave text as it is. */
+export type PgCallback = (error: unknown, result: { readonly rows: readonly (readonly (string | null)[])[] }) => void;
+
+/** What pg takes as a query. */
 export interface PgQuery {
   readonly name: string;
   readonly text: string;
   readonly values: readonly unknown[];
+  readonly callback: PgCallback;
+}
+
+/** A query that pg makes its own of, with parsers that leave text as it is. */
+export interface PgQueryConfig extends PgQuery {
   readonly rowMode: 'array';
   readonly types: { getTypeParser(oid?: number, format?: string): (text: string) => string };
-  readonly callback: (error: unknown, result: { readonly rows: readonly (readonly (string | null)[])[] }) => void;
+}
+
+/** The connection of a client, for a query that writes its messages itself. */
+export interface PgWire {
+  readonly stream: { cork?(): void; uncork?(): void };
+  /** Of pg 8.0 only: what it puts messages into. */
+  readonly writer?: unknown;
+  /** The texts of the statements that the server has parsed, by name. */
+  readonly parsedStatements: Readonly<Record<string, string | undefined>>;
+  parse(message: { readonly name: string; readonly text: string }): void;
+  bind(message: { readonly statement: string; readonly values: readonly string[] }): void;
+  execute(message: object): void;
+  sync(): void;
 }
 
 /** The socket, or what stands in for it. Only `destroy` is always there. */

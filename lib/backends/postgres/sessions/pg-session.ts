@@ -2,7 +2,8 @@ import type { LockError } from '../../../common/errors.js';
 import { printAs } from '../../../common/inspection.js';
 import { safetyMargin } from '../../../common/safety-margin.js';
 import type { Clock, Ms, Timer } from '../../../common/system.js';
-import type { PgClient, PgQuery } from './pg-client.js';
+import type { PgCallback, PgClient, PgQueryConfig } from './pg-client.js';
+import { PreparedQuery } from './prepared-query.js';
 import type { Session, SessionKind, Statement, TextRow } from './session.js';
 import { endedError, endsSession, sqlStateOf, statementError, unavailable } from './sql-errors.js';
 
@@ -10,7 +11,7 @@ import { endedError, endsSession, sqlStateOf, statementError, unavailable } from
 const BEATS_PER_TIMEOUT = 3;
 
 const asText = (text: string): string => text;
-const TEXT: PgQuery['types'] = { getTypeParser: () => asText };
+const TEXT: PgQueryConfig['types'] = { getTypeParser: () => asText };
 
 const nothing = (): void => undefined;
 
@@ -153,15 +154,20 @@ export class PgSession implements Session {
   private dispatch(statement: Statement): void {
     this.inFlight = statement;
     statement.sentAt = this.lastSentAt = this.clock.now();
-    const { name, text, values } = statement;
     try {
-      this.#client.query({ name, text, values, rowMode: 'array', types: TEXT, callback: this.onResult });
+      this.#client.query(this.queryOf(statement));
     } catch (error) {
       this.fail(error);
     }
   }
 
-  private readonly onResult: PgQuery['callback'] = (error, result) => {
+  private queryOf({ name, text, values }: Statement): PreparedQuery | PgQueryConfig {
+    const callback = this.onResult;
+    if (name !== '') return new PreparedQuery(name, text, values, callback);
+    return { name, text, values, rowMode: 'array', types: TEXT, callback };
+  }
+
+  private readonly onResult: PgCallback = (error, result) => {
     const statement = this.inFlight;
     if (!statement || this.endedBy) return;
     if (error) return this.refused(error);

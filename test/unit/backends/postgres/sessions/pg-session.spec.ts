@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { PgQueryConfig } from '../../../../../lib/backends/postgres/sessions/pg-client.js';
 import { PgSession } from '../../../../../lib/backends/postgres/sessions/pg-session.js';
 import type { Statement } from '../../../../../lib/backends/postgres/sessions/session.js';
 import { ConfigError, LockUnavailableError, ShuttingDownError } from '../../../../../lib/common/errors.js';
@@ -68,9 +69,9 @@ describe('a session of Postgres', () => {
 
   it('gives values as text, whatever parsers the application has set', () => {
     session.send(statement('a'));
-    const [query] = client.sent;
-    expect(query!.rowMode).toBe('array');
-    expect(query!.types.getTypeParser(20, 'text')('9')).toBe('9');
+    const query = client.sent[0] as PgQueryConfig;
+    expect(query.rowMode).toBe('array');
+    expect(query.types.getTypeParser(20, 'text')('9')).toBe('9');
   });
 
   describe('proves that it is alive', () => {
