@@ -22,7 +22,7 @@ export interface PostgresBackendOptions {
    */
   waitersPerKey?: number | undefined;
   /**
-   * How often a lock is handed on within this process before other processes get their turn. Default 9, at most 999; 0: each time by
+   * How often a lock is handed on within this process before other processes get their turn. Default 4, at most 999; 0: each time by
    * way of the server.
    */
   localTurns?: number | undefined;
@@ -119,7 +119,7 @@ export function resolvePostgres(value: unknown = {}): BackendConfig {
     sessionTimeoutMs,
     maxWaitConnections: isStrict ? Infinity : (whole('maxWaitConnections', 1, MAX_CONNECTIONS) ?? 5),
     waitersPerKey: isStrict ? Infinity : (whole('waitersPerKey', 1, MAX_CONNECTIONS) ?? 1),
-    localTurns: isStrict ? 0 : (whole('localTurns', 0, MAX_TURNS) ?? 9),
+    localTurns: isStrict ? 0 : (whole('localTurns', 0, MAX_TURNS) ?? 4),
     localMs: whole('localMs', 0) ?? 100,
     maxHeld: whole('maxHeld', 1),
     lockId: checkLockIds(options['lockId']),

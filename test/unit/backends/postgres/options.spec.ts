@@ -8,7 +8,7 @@ describe('options of the Postgres backend', () => {
       sessionTimeoutMs: 10_000,
       maxWaitConnections: 5,
       waitersPerKey: 1,
-      localTurns: 9,
+      localTurns: 4,
       localMs: 100,
       maxHeld: undefined,
       lockId: 'sha256',

@@ -64,7 +64,6 @@ describe('the queue of a lock that this process has', () => {
   });
 
   it('lets others have it after localTurns, and does not overtake them', async () => {
-    us = await ModelProcess.start(postgres, { localTurns: 4 });
     const first = await us.held();
     const callers = Array.from({ length: 6 }, () => us.enqueue());
     postgres.block({ session: rival, id: ID, go: () => undefined });

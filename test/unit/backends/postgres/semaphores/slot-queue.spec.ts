@@ -62,7 +62,6 @@ describe('the queue of a semaphore', () => {
   });
 
   it('hands a slot on no more often than it may while others wait', async () => {
-    a = await start({ localTurns: 4 });
     const { waiting, ...before } = await contended();
     let { held } = before;
     const others = Array.from({ length: 12 }, () => a.enqueue());
