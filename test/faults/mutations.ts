@@ -232,14 +232,6 @@ export const MUTATIONS: readonly Mutation[] = [
     check: 'cancelled',
   },
   {
-    name: 'a wait on Postgres that was cancelled keeps the lock that it got',
-    file: 'backends/postgres/commands/wait-connection.ts',
-    from: 'this.send(STATEMENTS.unlockAll, [], {',
-    to: "this.send({ name: '', text: 'select 1' }, [], {",
-    shows: { postgres: 'givenUp' },
-    check: 'givenUp',
-  },
-  {
     name: 'Postgres gives a lock that is held',
     file: 'backends/postgres/commands/statements.ts',
     from: 'when 1 then case when pg_try_advisory_lock(x) then',
