@@ -1,5 +1,7 @@
 // This package on Redis, over either client library.
 
+import { clientLockers } from './client-lockers.mjs';
+
 const CLIENTS = {
   async ioredis({ host, port }) {
     const { Redis } = await import('ioredis');
@@ -30,24 +32,4 @@ export async function backendOf({ redisEntry, system, library, ...address }) {
   return { backend, clock: systemClock };
 }
 
-export async function open(where) {
-  const client = await connect(where);
-  return async (key, deadline) => {
-    let pairs = 0;
-    do {
-      const lock = await client.acquire(key);
-      await lock.release();
-      pairs++;
-    } while (!deadline.passed);
-    return pairs;
-  };
-}
-
-/** Acquires a key that others want. @returns how to release it */
-export async function openHot(where) {
-  const client = await connect(where);
-  return async (key) => {
-    const lock = await client.acquire(key);
-    return () => lock.release();
-  };
-}
+export const { open, openHot } = clientLockers(connect);

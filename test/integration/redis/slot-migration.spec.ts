@@ -37,6 +37,12 @@ const request = (change: Partial<AcquireRequest> = {}): AcquireRequest => ({
   });
   afterAll(() => cluster.stop());
 
+  /** How often a node has answered TRYAGAIN: some of the keys are on another one. */
+  const refusals = async (): Promise<number> => {
+    const each = await Promise.all(cluster.masters.map((node) => node.info('errorstat_TRYAGAIN')));
+    return each.reduce((sum, stat) => sum + Number(stat?.replace('count=', '') ?? 0), 0);
+  };
+
   const connect = async (library: string): Promise<LockBackend> => {
     const client: RedisClient =
       library === 'ioredis'
@@ -102,9 +108,9 @@ const request = (change: Partial<AcquireRequest> = {}): AcquireRequest => ({
           const grant = await inTime(c.tryAcquire(held.req).catch(() => null), 'the answer');
           expect(grant).toBeNull();
         }
-        // TRYAGAIN, until all keys have moved.
+        const before = await refusals();
         released = release(a, held);
-        await new Promise((resolve) => setTimeout(resolve, 500));
+        await until(async () => (await refusals()) > before, 'an answer that keys are on two nodes', LONG_MS);
       });
       expect(await inTime(released!, 'the release', LONG_MS)).toBe('released');
       await serve(b, waits, held);
@@ -118,8 +124,9 @@ const request = (change: Partial<AcquireRequest> = {}): AcquireRequest => ({
       let waiting: Waiting | undefined;
       // Only the counter of fences is there to be moved.
       await cluster.migrate(`lock:${req.key}`, async () => {
+        const refused = await refusals();
         waiting = enqueue(a, req);
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        await until(async () => (await refusals()) > refused, 'an answer that keys are on two nodes', LONG_MS);
       });
       const grant = await inTime(waiting!.grant, 'the grant', LONG_MS);
       expect(grant.fence!).toBeGreaterThan(before.fence!);

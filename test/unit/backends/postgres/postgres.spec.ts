@@ -3,7 +3,7 @@ import { lockIdOf } from '../../../../lib/backends/postgres/ids/lock-id.js';
 import { LockError, LockKeyError, LockLostError, LockUnavailableError } from '../../../../lib/common/errors.js';
 import { FakeClock } from '../../../support/fake-clock.js';
 import { ModelPostgres, type ModelSession } from './commands/model-postgres.js';
-import { ModelProcess, settle } from './process.js';
+import { ModelProcess, settle, namesOf } from './process.js';
 
 const ID = String(lockIdOf('lock', 'k'));
 
@@ -18,9 +18,6 @@ beforeEach(async () => {
 });
 
 const done = (): Promise<void> => settle(postgres);
-/** Without what a process says about itself when it starts. */
-const names = (session: ModelSession): string[] =>
-  session.sent.map(({ name }) => name.replace('dflockd_', '')).filter((name) => name !== 'publish');
 const pass = (ms: number): Promise<void> => postgres.clock.advanceAsync(ms);
 
 async function taken(leaseMs: number, key = 'k') {
@@ -77,7 +74,7 @@ describe('a renewal on Postgres', () => {
     const grant = await taken(5000);
     await pass(3332);
     await us.backend.renew(grant, 5000);
-    expect(names(us.command)).toEqual(['try']);
+    expect(namesOf(us.command)).toEqual(['try']);
   });
 
   it('of any number of locks shares one statement otherwise', async () => {
@@ -88,7 +85,7 @@ describe('a renewal on Postgres', () => {
     );
     await done();
     await proofs;
-    expect(names(us.command).filter((name) => name === 'prove')).toHaveLength(1);
+    expect(namesOf(us.command).filter((name) => name === 'prove')).toHaveLength(1);
   });
 
   it('is refused where the session ends, or the lock is released, before it is answered', async () => {
@@ -112,7 +109,7 @@ describe('a renewal on Postgres', () => {
     await pass(5001);
     us.command.provenAt = postgres.clock.now();
     const proof = us.backend.renew(waiting.grant!, 5000);
-    expect(names(us.waits[0]!)).toEqual(['lock', 'prove']);
+    expect(namesOf(us.waits[0]!)).toEqual(['lock', 'prove']);
     await done();
     await proof;
   });
@@ -173,7 +170,7 @@ describe('ids that the server computes', () => {
   it('are asked for once a key, and keep the callers in order', async () => {
     const callers = [us.enqueue(), us.enqueue(), us.enqueue('other')];
     await pass(0);
-    expect(names(us.command)).toEqual(['hashtext', 'hashtext']);
+    expect(namesOf(us.command)).toEqual(['hashtext', 'hashtext']);
     expect(us.command.inFlight!.values).toEqual(['k']);
     answer('-7');
     answer('8');
@@ -182,7 +179,7 @@ describe('ids that the server computes', () => {
     expect(postgres.held).toEqual(['-7', '8']);
     callers[0]!.release();
     expect(callers[1]!.said).toBe('granted');
-    expect(names(us.command).filter((name) => name === 'hashtext')).toHaveLength(2);
+    expect(namesOf(us.command).filter((name) => name === 'hashtext')).toHaveLength(2);
   });
 
   it('that are not told are an error of the acquire', async () => {

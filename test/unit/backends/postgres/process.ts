@@ -11,6 +11,10 @@ import type { ModelPostgres, ModelSession } from './commands/model-postgres.js';
 
 let grants = 0;
 
+/** The statements of a session, without what a process says about itself when it starts. */
+export const namesOf = (session: ModelSession): string[] =>
+  session.sent.map(({ name }) => name.replace('dflockd_', '')).filter((name) => name !== 'publish');
+
 /** An acquire, and what it was told. */
 export class Caller {
   said = '';

@@ -9,7 +9,7 @@ import {
 import { lockIdOf } from '../../../../../lib/backends/postgres/ids/lock-id.js';
 import { FakeClock, settlePromises } from '../../../../support/fake-clock.js';
 import { ModelPostgres, type ModelSession } from '../commands/model-postgres.js';
-import { type Caller, ModelProcess, settle } from '../process.js';
+import { type Caller, ModelProcess, settle, namesOf } from '../process.js';
 
 const ID = String(lockIdOf('lock', 'k'));
 
@@ -25,9 +25,6 @@ beforeEach(async () => {
 });
 
 const done = (): Promise<void> => settle(postgres);
-/** Without what a process says about itself when it starts. */
-const names = (session: ModelSession): string[] =>
-  session.sent.map(({ name }) => name.replace('dflockd_', '')).filter((name) => name !== 'publish');
 const said = (callers: readonly Caller[]): string[] => callers.map((caller) => caller.said);
 const pass = (ms: number): Promise<void> => postgres.clock.advanceAsync(ms);
 
@@ -58,7 +55,7 @@ describe('the queue of a lock that this process has', () => {
     expect(third.grant!.fence).toBe(first.grant!.fence! + 2n);
     third.release();
     await done();
-    expect(names(us.command)).toEqual(['try', 'unlock']);
+    expect(namesOf(us.command)).toEqual(['try', 'unlock']);
     expect(us.waits).toEqual([]);
     await isIdle();
   });
@@ -89,7 +86,7 @@ describe('the queue of a lock that this process has', () => {
     expect([first.outcome, second.said]).toEqual([undefined, '']);
     await done();
     expect([first.outcome, second.said]).toEqual(['released', 'granted']);
-    expect(names(us.command)).toEqual(['try', 'locks']);
+    expect(namesOf(us.command)).toEqual(['try', 'locks']);
     expect(second.grant!.fence!).toBeGreaterThan(first.grant!.fence!);
     expect(us.waits).toEqual([]);
   });
@@ -155,7 +152,7 @@ describe('the queue of a lock that this process has', () => {
     const caller = us.enqueue('k', 0);
     expect(caller.error).toBeInstanceOf(AcquireTimeoutError);
     expect(await us.backend.tryAcquire(us.request())).toBeNull();
-    expect(names(us.command)).toEqual(['try']);
+    expect(namesOf(us.command)).toEqual(['try']);
     first.release();
   });
 
@@ -182,8 +179,8 @@ describe('the queue of a lock that somebody else has', () => {
     expect(callers.map(({ isQueued }) => isQueued)).toEqual([false, true, true]);
     await done();
     expect(callers[0]!.isQueued).toBe(true);
-    expect(names(us.command)).toEqual(['try']);
-    expect(us.waits.map(names)).toEqual([['lock']]);
+    expect(namesOf(us.command)).toEqual(['try']);
+    expect(us.waits.map(namesOf)).toEqual([['lock']]);
     expect(await us.stats()).toMatchObject({ queues: 1, waiters: 3, places: 1, held: 1 });
     postgres.free(rival, ID);
     await done();
@@ -191,7 +188,7 @@ describe('the queue of a lock that somebody else has', () => {
     await done();
     expect(us.order).toEqual(['1', '2', '3']);
     expect(callers.map(({ outcome }) => outcome)).toEqual(['released', 'released', 'released']);
-    expect(us.waits.map(names)).toEqual([['lock', 'unlock']]);
+    expect(us.waits.map(namesOf)).toEqual([['lock', 'unlock']]);
     await isIdle();
   });
 
@@ -210,7 +207,7 @@ describe('the queue of a lock that somebody else has', () => {
     postgres.free(other, ID);
     await done();
     expect(callers[1]!.said).toBe('granted');
-    expect(us.waits.map(names)).toEqual([['lock', 'unlock_and_lock']]);
+    expect(us.waits.map(namesOf)).toEqual([['lock', 'unlock_and_lock']]);
     callers[1]!.release();
     await done();
     await isIdle();
@@ -223,7 +220,7 @@ describe('the queue of a lock that somebody else has', () => {
     const wait = us.waits[0]!;
     postgres.free(rival, ID);
     wait.reply();
-    expect([names(wait), caller.said]).toEqual([['lock', 'prove'], '']);
+    expect([namesOf(wait), caller.said]).toEqual([['lock', 'prove'], '']);
     await done();
     expect(caller.said).toBe('granted');
     expect(caller.grant!.validFrom).toBe(postgres.clock.now());
@@ -251,7 +248,7 @@ describe('the queue of a lock that somebody else has', () => {
     first.cancel();
     const second = us.enqueue();
     await done();
-    expect(names(wait).slice(0, 2)).toEqual(['lock', 'unlock_all']);
+    expect(namesOf(wait).slice(0, 2)).toEqual(['lock', 'unlock_all']);
     expect(postgres.blocked).toBe(1);
     postgres.free(rival, ID);
     await done();
@@ -304,7 +301,7 @@ describe('the queue of a lock that somebody else has', () => {
   it('drops a try that nobody wants any more', async () => {
     us.enqueue().cancel();
     await done();
-    expect(names(us.command)).toEqual([]);
+    expect(namesOf(us.command)).toEqual([]);
     postgres.free(rival, ID);
     us.enqueue();
     await settlePromises();
@@ -348,7 +345,7 @@ describe('a queue without a session for a place', () => {
     expect(callers.every(({ isQueued }) => isQueued)).toBe(true);
     expect(await us.stats()).toMatchObject({ polling: 1, places: 1, queues: 2 });
     await live(1000);
-    const tries = names(us.command).filter((name) => name === 'try').length;
+    const tries = namesOf(us.command).filter((name) => name === 'try').length;
     expect(tries).toBeGreaterThan(4);
     expect(tries).toBeLessThan(20);
     expect(callers[1]!.error).toBeInstanceOf(PoolExhaustedError);
