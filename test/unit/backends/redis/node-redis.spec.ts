@@ -7,7 +7,7 @@ import {
 } from '../../../../lib/backends/redis/drivers/node-redis.js';
 import { ConfigError } from '../../../../lib/common/errors.js';
 import { Heard } from './fake-connection-events.js';
-import { FakeNodeClient, type Options } from './fake-node-client.js';
+import { FakeNodeClient, type Options } from './fake-clients.js';
 import { turn } from './scripted-redis.js';
 
 const dialerOf = (options?: Options, node?: { host: string; port: number }) => {
