@@ -1,4 +1,5 @@
 import { expect } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { LockHandle } from '../../../lib/locks/handle/lock-handle.js';
 import type { LockClient } from '../../../lib/locks/lock-client.js';
 import { Proxy } from '../../support/proxy.js';
@@ -15,7 +16,6 @@ const TOLD_MS = LEASE_MS / 3 + 100;
 const ROUNDS = 3;
 const PATIENCE_MS = 20_000;
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const fenceOf = (lock: LockHandle): bigint => lock.fence!;
 
 /** Resolves with the time at which somebody who does not use this package has the key. */
