@@ -10,7 +10,7 @@ import { STATEMENTS } from './commands/statements.js';
 import { HashedIds } from './hashed-ids.js';
 import type { AdvisoryId } from './ids/lock-id.js';
 import { advisoryIdOf, isServerHash } from './ids/lock-id-option.js';
-import { hasNoFreeSlot, isHeld, type Question } from './inspection.js';
+import { hasHeldSlot, isHeld, type Question } from './inspection.js';
 import { Keeping } from './keeping.js';
 import type { KeptHolds } from './keep/kept-holds.js';
 import { Leases } from './leases.js';
@@ -190,7 +190,7 @@ export class PostgresCore implements PostgresSite {
   }
 
   isLocked(key: string, kind: LockKind): Promise<boolean> {
-    if (kind === 'sem') return this.ask(hasNoFreeSlot(key)).then((rows) => rows[0]?.[0] === 't');
+    if (kind === 'sem') return this.ask(hasHeldSlot(key)).then((rows) => rows[0]?.[0] === 't');
     return new Promise((resolve, reject) => {
       this.lockQueueOf(key, (queue, error) => {
         if (!queue) return reject(error!);
