@@ -136,7 +136,7 @@ export class PostgresCore implements PostgresSite {
   lockQueueOf(key: string, done: (queue: LockQueue | undefined, error?: LockError) => void): void {
     const known = this.locks.find(key);
     if (known) return done(known);
-    const id = advisoryIdOf(this.config.lockId, 'lock', key);
+    const id = advisoryIdOf(this.config.lockId, 'lock', key, 'postgresBackend.lockId');
     if (isServerHash(id)) {
       this.hashes.ask(id.hash, key, (computed, error) => {
         done(computed === undefined ? undefined : this.addQueue(key, computed), error);
@@ -223,7 +223,7 @@ export class PostgresCore implements PostgresSite {
     this.hungry.add(queue);
     if (size > 0) return;
     this.degraded(
-      `all ${this.waitSessions.cap} wait connections are in use: callers that wait for further keys poll instead (option maxWaitConnections)`,
+      `all ${this.waitSessions.cap} wait connections are in use: callers that wait for further keys poll instead (option postgresBackend.maxWaitConnections)`,
     );
   }
 

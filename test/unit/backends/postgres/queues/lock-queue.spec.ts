@@ -498,7 +498,7 @@ describe('maxHeld', () => {
     waiting.cancel();
     await done();
     expect(await us.stats()).toMatchObject({ held: 1, maxHeld: 2 });
-    expect(us.events.filter(({ detail }) => detail?.includes('option maxHeld')).length).toBe(1);
+    expect(us.events.filter(({ detail }) => detail?.includes('option postgresBackend.maxHeld')).length).toBe(1);
   });
 });
 
