@@ -28,7 +28,10 @@ export function deadlineError(
 
 /** There is no connection to wait on. */
 export const exhausted = (cap: number, key: string, server: string): LockError =>
-  new PoolExhaustedError(`all ${cap} wait connections to ${server} are in use (option maxWaitConnections)`, {
-    key,
-    server,
-  });
+  new PoolExhaustedError(
+    `all ${cap} wait connections to ${server} are in use (option postgresBackend.maxWaitConnections)`,
+    {
+      key,
+      server,
+    },
+  );

@@ -75,7 +75,10 @@ describe('options of the Postgres backend', () => {
       'postgresBackend.reconnect.maxDelayMs: expected at least minDelayMs (9), got 8',
       { reconnect: { minDelayMs: 9, maxDelayMs: 8 } },
     ],
-    ["lockId: expected 'sha256', 'hashtext', 'hashtextextended' or a function, got \"md5\"", { lockId: 'md5' }],
+    [
+      "postgresBackend.lockId: expected 'sha256', 'hashtext', 'hashtextextended' or a function, got \"md5\"",
+      { lockId: 'md5' },
+    ],
   ])('are refused: %s', (message, options) => {
     expect(() => resolvePostgres(options)).toThrow(ConfigError);
     expect(() => resolvePostgres(options)).toThrow(`option ${message}`);

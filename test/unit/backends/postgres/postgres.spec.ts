@@ -1,20 +1,16 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { lockIdOf } from '../../../../lib/backends/postgres/ids/lock-id.js';
 import { LockError, LockKeyError, LockLostError, LockUnavailableError } from '../../../../lib/common/errors.js';
-import { FakeClock } from '../../../support/fake-clock.js';
-import { ModelPostgres, type ModelSession } from './commands/model-postgres.js';
-import { ModelProcess, settle, namesOf } from './process.js';
+import type { ModelPostgres, ModelSession } from './commands/model-postgres.js';
+import { idOf, ModelProcess, namesOf, settle, startWithRival } from './process.js';
 
-const ID = String(lockIdOf('lock', 'k'));
+const ID = idOf();
 
 let postgres: ModelPostgres;
 let us: ModelProcess;
 let rival: ModelSession;
 
 beforeEach(async () => {
-  postgres = new ModelPostgres(new FakeClock());
-  us = await ModelProcess.start(postgres);
-  rival = postgres.connect();
+  ({ postgres, us, rival } = await startWithRival());
 });
 
 const done = (): Promise<void> => settle(postgres);
@@ -51,7 +47,7 @@ describe('a lease on Postgres', () => {
     await expect(shorter).resolves.toEqual({ validFrom: 900, leaseMs: 500 });
     await pass(500);
     await done();
-    expect(postgres.held).toEqual([String(lockIdOf('lock', 'a'))]);
+    expect(postgres.held).toEqual([idOf('a')]);
     await pass(1499);
     await done();
     expect(postgres.held).toHaveLength(1);
