@@ -81,8 +81,8 @@ export class Keeping {
 
   /** Tries for a lock. One that is kept is refused. */
   try(op: TryOp): void {
-    const { commands } = this.site;
-    commands.try(this.table ? new CheckedTry(op, this.table, commands) : op);
+    const { commands, clock } = this.site;
+    commands.try(this.table ? new CheckedTry(op, this.table, commands, op.since ?? clock.now()) : op);
   }
 
   /** Releases a lock, which is then kept from everybody for so long. A slot is kept only while this process lives. */

@@ -138,6 +138,11 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
   }
 
   /** PlaceHost */
+  freed(): void {
+    this.site.holdings.give();
+  }
+
+  /** PlaceHost */
   owned(place: Place, fence: bigint): void {
     const now = this.site.clock.now();
     const queue = this.queue!;
@@ -151,24 +156,19 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
     this.failed(place, exhausted(site.waitSessions.cap, key, site.server));
   }
 
-  /** PlaceHost. Its owner tells the holder. */
+  /** PlaceHost */
   lost(): void {
-    this.site.holdings.give();
+    // Its owner tells the holder.
   }
 
   /** TenureKeeper, of what its place got. */
   release({ place }: Tenure, done: (outcome: Released) => void): void {
-    // It was counted off when the session ended.
-    if (place!.isOver) return done('gone');
-    place!.leave((outcome) => {
-      this.site.holdings.give();
-      done(outcome);
-    });
+    if (place!.isOver) done('gone');
+    else place!.leave(done);
   }
 
   /** It does not wait for a place any more. */
   private leaveServer(): void {
-    this.site.holdings.give();
     this.queue!.removeRival();
   }
 
