@@ -15,7 +15,7 @@ import type { KeptHolds } from './keep/kept-holds.js';
 import { Leases } from './leases.js';
 import type { BackendConfig } from './options.js';
 import { PostgresGrant } from './postgres-grant.js';
-import type { PostgresSite } from './postgres-site.js';
+import type { PostgresSite, TicketCaller } from './postgres-site.js';
 import { type PostgresStats, statsOf } from './postgres-stats.js';
 import { Holdings } from './queues/holdings.js';
 import type { KeyQueue } from './queues/key-queue.js';
@@ -56,7 +56,7 @@ export class PostgresCore implements PostgresSite {
   readonly waitSessions: WaitSessions;
   readonly linkListeners = new Set<(event: LinkEvent) => void>();
   readonly suspectListeners = new Set<(grant?: PostgresGrant) => void>();
-  readonly tickets = new Set<{ giveUp(error: LockError): void }>();
+  readonly tickets = new Set<TicketCaller>();
   ended: LockError | undefined;
   private readonly locks = new KeyQueues<LockQueue>((detail) => this.degraded(detail));
   readonly slots: SlotQueues;
@@ -127,10 +127,7 @@ export class PostgresCore implements PostgresSite {
     if (why) throw why;
   }
 
-  /**
-   * Calls back with the queue of a key: at once, unless the server has to compute its id.
-   * @throws LockKeyError
-   */
+  /** PostgresSite */
   lockQueueOf(key: string, done: (queue: LockQueue | undefined, error?: LockError) => void): void {
     const known = this.locks.find(key);
     if (known) return done(known);
@@ -262,6 +259,7 @@ export class PostgresCore implements PostgresSite {
       if (isFirst) queue.adjust();
       else queue.resume();
     }
+    for (const ticket of [...this.tickets]) ticket.resume();
   }
 
   private down(error: LockError): void {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { lockIdOf } from '../../../../lib/backends/postgres/ids/lock-id.js';
-import { LockError, LockKeyError, LockLostError, LockUnavailableError } from '../../../../lib/common/errors.js';
+import { AcquireTimeoutError, LockError, LockKeyError, LockLostError, LockUnavailableError } from '../../../../lib/common/errors.js';
 import { FakeClock } from '../../../support/fake-clock.js';
 import { ModelPostgres, type ModelSession } from './commands/model-postgres.js';
 import { ModelProcess, settle, namesOf } from './process.js';

@@ -578,6 +578,63 @@ describe('tickets', () => {
     await isIdle();
   });
 
+  it('wait for a connection during an outage, in their order, behind the callers before them', async () => {
+    const holder = await us.held();
+    us.dialer.error = new LockUnavailableError('the server is down');
+    const asked = us.enqueue('other', Infinity, 'ticket');
+    await settlePromises();
+    us.command.end(new LockUnavailableError('reset'));
+    us.command.gone();
+    expect(holder.release().outcome).toBe('gone');
+    const callers = [us.enqueue(), us.enqueue('k', Infinity, 'ticket'), us.enqueue('k', Infinity, 'ticket')];
+    const [late, cancelled] = [us.enqueue('k', 100, 'ticket'), us.enqueue('k', Infinity, 'ticket')];
+    cancelled.cancel();
+    await pass(100);
+    expect(said([asked, ...callers, late])).toEqual(['', '', '', '', 'refused']);
+    expect(late.error?.message).toMatch(/reset|the server is down/);
+    us.dialer.error = undefined;
+    await live(6000);
+    expect(said([asked, ...callers])).toEqual(['granted', 'granted', '', '']);
+    for (const caller of callers) {
+      caller.release();
+      await done();
+    }
+    expect(us.order.filter((name) => name !== asked.name)).toEqual(['1', '3', '4', '5']);
+    asked.release();
+    await done();
+    await isIdle();
+  });
+
+  it('wait for a connection also while the server has to compute the id', async () => {
+    us = await ModelProcess.start(postgres, { lockId: 'hashtext' });
+    us.dialer.error = new LockUnavailableError('the server is down');
+    const asked = us.enqueue('k', Infinity, 'ticket');
+    await settlePromises();
+    us.command.end(new LockUnavailableError('reset'));
+    us.command.gone();
+    expect(asked.said).toBe('');
+    us.dialer.error = undefined;
+    await pass(100);
+    // What else a new session is told comes first.
+    while (us.command.inFlight!.name !== 'dflockd_hashtext') {
+      us.command.run();
+      us.command.reply();
+    }
+    us.command.answer([['7']]);
+    await done();
+    expect(asked.said).toBe('granted');
+  });
+
+  it('are refused when there will be no connection, and when the process closes', async () => {
+    us.dialer.error = new LockUnavailableError('the server is down');
+    us.command.end(new LockUnavailableError('reset'));
+    const [one, other] = [us.enqueue('k', Infinity, 'ticket'), us.enqueue('k', Infinity, 'ticket')];
+    one.cancel();
+    void us.backend.close(1000);
+    expect(said([one, other])).toEqual(['cancelled', 'refused']);
+    expect(other.error?.message).toContain('shutting down');
+  });
+
   it('tell their holders of a loss, and are counted off once', async () => {
     postgres.take(rival, ID);
     const ticket = us.enqueue('k', Infinity, 'ticket');
