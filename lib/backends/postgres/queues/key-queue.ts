@@ -267,6 +267,7 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
 
   private serve(head: QueueWaiter, tenure: Tenure): void {
     this.waiters.remove(head);
+    tenure.key = head.key;
     head.granted(tenure);
   }
 

@@ -1,8 +1,10 @@
+import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { Released } from '../../backend.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
 import type { KeptHolds } from '../keep/kept-holds.js';
 import type { Session } from '../sessions/session.js';
+import { sharedId } from './deadline-error.js';
 import { KeyQueue } from './key-queue.js';
 import { LockRelease, LockTry } from './lock-try.js';
 import type { Place } from './place.js';
@@ -45,6 +47,11 @@ export class LockQueue extends KeyQueue {
   lost(place: Place): void {
     if (this.tenure?.place === place) this.forget(this.tenure);
     this.adjust();
+  }
+
+  override deadlineError(key: string): LockError {
+    const { tenure, site } = this;
+    return tenure && tenure.key !== key ? sharedId(key, tenure.key, site.server) : super.deadlineError(key);
   }
 
   /** The command session has ended. */
