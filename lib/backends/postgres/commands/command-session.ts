@@ -41,9 +41,7 @@ export class CommandSession implements BatchOf {
   /** In flight, or being repaired: nothing else is tried or released meanwhile. */
   private batch: Batch | undefined;
   private isScheduled = false;
-  /** When the newest batch was sent. */
-  private sentAt: Ms = 0;
-  /** When the first op was asked for that will leave in this turn. */
+  /** When an op was asked for last; those of one turn leave together, and the clock is read once for them. */
   private turnAt: Ms = 0;
   private watch: Timer | undefined;
   private watchAt: Ms = Infinity;
@@ -76,7 +74,7 @@ export class CommandSession implements BatchOf {
 
   /** When something was asked for last. */
   get usedAt(): Ms {
-    return Math.max(this.sentAt, this.askedAt);
+    return Math.max(this.turnAt, this.askedAt);
   }
 
   /** It has something, or something is under way. */
@@ -167,8 +165,7 @@ export class CommandSession implements BatchOf {
     this.outbox = taken < outbox.length ? outbox.slice(taken) : [];
     if (sent.length > 0) {
       this.batch = new Batch(this, sent, text);
-      this.sentAt = this.context.clock.now();
-      this.watchFor(this.sentAt);
+      this.watchFor(this.turnAt);
       this.counted.ops += sent.length;
       this.send(this.batch);
     }
