@@ -17,6 +17,11 @@ export class Holdings {
   /** @param crowded called when they come close to the limit */
   constructor(private readonly crowded: (detail: string) => void) {}
 
+  /** Whether there is room for one more. */
+  get hasRoom(): boolean {
+    return this.count < this.limit;
+  }
+
   /** Counts so many more, if the limit allows it. */
   take(more = 1): boolean {
     if (this.count + more > this.limit) return false;

@@ -226,8 +226,10 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     while (places.size < this.wantedPlaces) {
       const { size } = places;
       if (!places.open(this.roomOfPlace)) {
-        if (size === 0) this.onError(site.holdings.error(waiters.head!.key, site.server));
-        return;
+        if (size > 0) return;
+        // A try takes less room than a place of a semaphore.
+        this.isTaken = !site.holdings.hasRoom;
+        return this.onError(site.holdings.error(waiters.head!.key, site.server));
       }
       // There was no session for it.
       if (places.size === size) return;

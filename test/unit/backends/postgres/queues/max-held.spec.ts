@@ -244,16 +244,29 @@ describe('maxHeld counts what nobody wants any more until the server certainly h
     });
   });
 
-  it('a semaphore is not waited for without room for gate and slot', async () => {
+  it('without room for gate and slot, a semaphore is polled', async () => {
     await start({ maxHeld: 2 });
     const holder = await us.held('a');
     us.slots = 1;
     postgres.take(rival, slot);
-    const caller = us.enqueue('k', 1000);
-    await all();
-    await clock.advanceAsync(1000);
-    expect(caller.error).toBeInstanceOf(MaxLocksError);
+    const [late, caller] = [us.enqueue('k', 1000), us.enqueue()];
+    const live = async (): Promise<void> => {
+      for (let ms = 0; ms < 1000; ms += 20) {
+        await clock.advanceAsync(20);
+        await all();
+        expect(us.entries).toBeLessThanOrEqual(limit);
+      }
+    };
+    await live();
+    expect([late.said, caller.said, us.waits.flatMap((session) => postgres.heldBy(session))]).toEqual([
+      'refused',
+      '',
+      [],
+    ]);
+    postgres.free(rival, slot);
+    await live();
+    expect(caller.said).toBe('granted');
     us.slots = 0;
-    await hasRoom([holder]);
+    await hasRoom([holder, caller]);
   });
 });
