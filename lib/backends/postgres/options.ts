@@ -30,7 +30,7 @@ export interface PostgresBackendOptions {
   localMs?: number | undefined;
   /**
    * How many locks this process may have, try for and wait for at the same time; an acquire beyond that fails with a MaxLocksError. A
-   * caller that waits for a semaphore counts twice. The server keeps locks in a table that all its sessions share. Default: an eighth of
+   * place in the queue of a semaphore counts twice. The server keeps locks in a table that all its sessions share. Default: an eighth of
    * that table, at most 1,000.
    */
   maxHeld?: number | undefined;

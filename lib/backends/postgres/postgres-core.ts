@@ -186,12 +186,13 @@ export class PostgresCore implements PostgresSite {
 
   isLocked(key: string, kind: LockKind): Promise<boolean> {
     if (kind === 'sem') return this.ask(hasNoFreeSlot(key)).then((rows) => rows[0]?.[0] === 't');
+    const since = this.clock.now();
     return new Promise((resolve, reject) => {
       this.lockQueueOf(key, (queue, error) => {
         if (!queue) return reject(error!);
         const { placeId } = queue;
-        this.ask(isHeld(placeId))
-          .then((rows) => rows[0]?.[0] === 't' || this.keeping.isKept(placeId))
+        this.ask(isHeld(placeId), since)
+          .then((rows) => rows[0]?.[0] === 't' || this.keeping.isKept(placeId, since))
           .then(resolve, reject);
       });
     });
@@ -241,10 +242,10 @@ export class PostgresCore implements PostgresSite {
     return this.locks.find(key) ?? this.locks.add(key, id, () => new LockQueue(this, id));
   }
 
-  private ask([statement, values]: Question): Promise<readonly TextRow[]> {
+  private ask([statement, values]: Question, since?: Ms): Promise<readonly TextRow[]> {
     return new Promise((resolve, reject) => {
       const outcomes = { answered: resolve, failed: reject, ended: reject };
-      this.commands.query(new PlainStatement(statement, values, outcomes));
+      this.commands.query(new PlainStatement(statement, values, outcomes), since);
     });
   }
 

@@ -145,6 +145,16 @@ describe('statements beside the batches that Postgres does not answer', () => {
       }
     });
 
+    it('tell isLocked, which looks twice where a lock may be kept', async () => {
+      const process = await ModelProcess.start(postgres, { keep: true });
+      const asked = outcomeOf(process.backend.isLocked('k', 'lock'));
+      await slow(process, 'is_held', 'look');
+      await pass(99);
+      expect(asked.said).toBeUndefined();
+      await pass(1);
+      expect(asked.said).toBe(SILENCE);
+    });
+
     it('tell a try for a slot behind that of another caller', async () => {
       const process = await ModelProcess.start(postgres);
       process.slots = 2;
