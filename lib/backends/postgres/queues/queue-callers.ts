@@ -89,11 +89,9 @@ export abstract class QueueCallers implements PlaceHost {
 
   /** A try is under way. If nobody has waited for it, its answer is for whoever does now. */
   protected revive(trial: Trial): void {
-    const { head } = this.waiters;
-    if (!head || !trial.isDropped) return;
+    if (!trial.isDropped) return;
     this.state = 'trying';
     trial.revive(this.site.clock.now());
-    if (!head.isTry) head.waits();
   }
 
   /** Nothing is taken because of the try. */

@@ -7,7 +7,7 @@ import {
   LockLostError,
   LockUnavailableError,
 } from '../../../../lib/common/errors.js';
-import { FakeClock } from '../../../support/fake-clock.js';
+import { FakeClock, settlePromises } from '../../../support/fake-clock.js';
 import { ModelPostgres, type ModelSession } from './commands/model-postgres.js';
 import { ModelProcess, settle, namesOf } from './process.js';
 
@@ -247,8 +247,24 @@ describe('keys that share an id', () => {
 
 it('the queues of keys that are not in use are forgotten now and then, those in use are not', async () => {
   const held = await us.held('held');
-  for (let i = 0; i < 10_050; i++) us.enqueue(`key${i}`).cancel();
+  for (let i = 0; i < 9990; i++) us.enqueue(`key${i}`).cancel();
+  await done();
+  us.enqueue('left').cancel();
+  us.enqueue('sent');
+  await settlePromises();
+  us.command.run();
+  const sent = us.enqueue('tried');
+  await settlePromises();
+  us.command.reply();
+  await settlePromises();
+  us.command.run();
+  sent.cancel();
+  for (let i = 0; i < 60; i++) us.enqueue(`another${i}`).cancel();
   const waiting = us.enqueue('held');
   held.release();
   expect(waiting.said).toBe('granted');
+  // Its try is under way.
+  const next = us.enqueue('tried', 0);
+  await done();
+  expect(next.said).toBe('granted');
 });

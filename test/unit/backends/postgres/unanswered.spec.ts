@@ -145,6 +145,27 @@ describe('statements beside the batches that Postgres does not answer', () => {
       }
     });
 
+    it('tell a try that follows the one of a caller who left', async () => {
+      const process = await ModelProcess.start(postgres);
+      const rival = postgres.connect();
+      postgres.take(rival, ID);
+      const left = process.enqueue();
+      await settlePromises();
+      process.command.run();
+      left.cancel();
+      await pass(1000);
+      const tried = outcomeOf(process.backend.tryAcquire(process.request()));
+      await pass(3900);
+      // Refused, but that was before the call.
+      process.command.reply();
+      await settlePromises();
+      expect([process.command.sent.length, process.command.name]).toEqual([3, 'try']);
+      await pass(1099);
+      expect(tried.said).toBeUndefined();
+      await pass(1);
+      expect(tried.said).toBe(SILENCE);
+    });
+
     it('tell isLocked, which looks twice where a lock may be kept', async () => {
       const process = await ModelProcess.start(postgres, { keep: true });
       const asked = outcomeOf(process.backend.isLocked('k', 'lock'));

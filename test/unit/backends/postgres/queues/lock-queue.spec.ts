@@ -213,6 +213,20 @@ describe('the queue of a lock that somebody else has', () => {
     await isIdle();
   });
 
+  it('counts a lock that is lost with its place off once', async () => {
+    const caller = us.enqueue();
+    await done();
+    postgres.free(rival, ID);
+    await done();
+    expect([caller.said, (await us.stats()).held]).toEqual(['granted', 1]);
+    const [wait] = us.waits;
+    wait!.end(new LockUnavailableError('terminated'));
+    wait!.gone();
+    expect(caller.release().outcome).toBe('gone');
+    await done();
+    await isIdle();
+  });
+
   it('confirms a grant that was waited for for long before anybody gets it', async () => {
     const caller = us.enqueue();
     await done();
