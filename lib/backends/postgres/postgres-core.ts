@@ -16,7 +16,7 @@ import type { KeptHolds } from './keep/kept-holds.js';
 import { Leases } from './leases.js';
 import type { BackendConfig } from './options.js';
 import { PostgresGrant } from './postgres-grant.js';
-import type { PostgresSite } from './postgres-site.js';
+import type { PostgresSite, TicketCaller } from './postgres-site.js';
 import { type PostgresStats, statsOf } from './postgres-stats.js';
 import { Holdings } from './queues/holdings.js';
 import type { KeyQueue } from './queues/key-queue.js';
@@ -58,7 +58,7 @@ export class PostgresCore implements PostgresSite {
   readonly links = new Callbacks<[event: LinkEvent]>();
   /** Holders had better ask whether their session lives. */
   readonly suspects = new Callbacks<[]>();
-  readonly tickets = new Set<{ giveUp(error: LockError): void }>();
+  readonly tickets = new Set<TicketCaller>();
   ended: LockError | undefined;
   private readonly locks = new KeyQueues<LockQueue>((detail) => this.degraded(detail));
   readonly slots: SlotQueues;
@@ -129,10 +129,7 @@ export class PostgresCore implements PostgresSite {
     if (why) throw why;
   }
 
-  /**
-   * Calls back with the queue of a key: at once, unless the server has to compute its id.
-   * @throws LockKeyError
-   */
+  /** PostgresSite */
   lockQueueOf(key: string, done: (queue: LockQueue | undefined, error?: LockError) => void): void {
     const known = this.locks.find(key);
     if (known) return done(known);
@@ -191,12 +188,13 @@ export class PostgresCore implements PostgresSite {
 
   isLocked(key: string, kind: LockKind): Promise<boolean> {
     if (kind === 'sem') return this.ask(hasHeldSlot(key)).then((rows) => rows[0]?.[0] === 't');
+    const since = this.clock.now();
     return new Promise((resolve, reject) => {
       this.lockQueueOf(key, (queue, error) => {
         if (!queue) return reject(error!);
         const { placeId } = queue;
-        this.ask(isHeld(placeId))
-          .then((rows) => rows[0]?.[0] === 't' || this.keeping.isKept(placeId))
+        this.ask(isHeld(placeId), since)
+          .then((rows) => rows[0]?.[0] === 't' || this.keeping.isKept(placeId, since))
           .then(resolve, reject);
       });
     });
@@ -246,10 +244,10 @@ export class PostgresCore implements PostgresSite {
     return this.locks.find(key) ?? this.locks.add(key, id, () => new LockQueue(this, id));
   }
 
-  private ask([statement, values]: Question): Promise<readonly TextRow[]> {
+  private ask([statement, values]: Question, since?: Ms): Promise<readonly TextRow[]> {
     return new Promise((resolve, reject) => {
       const outcomes = { answered: resolve, failed: reject, ended: reject };
-      this.commands.query(new PlainStatement(statement, values, outcomes));
+      this.commands.query(new PlainStatement(statement, values, outcomes), since);
     });
   }
 
@@ -264,6 +262,7 @@ export class PostgresCore implements PostgresSite {
       if (isFirst) queue.adjust();
       else queue.resume();
     }
+    for (const ticket of [...this.tickets]) ticket.resume();
   }
 
   private down(error: LockError): void {
