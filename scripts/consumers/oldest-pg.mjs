@@ -36,9 +36,9 @@ export async function checkOldestPg(work, tarball) {
   const project = join(work, 'oldest-pg');
   mkdirSync(project);
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'oldest-pg', private: true, type: 'module' }));
-  // Without its peers: the entry needs no Nest.
+  // Of the peers, the entry needs only these two.
   const quietly = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline', '--legacy-peer-deps'];
-  await run(project, 'npm', ['install', ...quietly, tarball, `pg@${OLDEST_PG}`]);
+  await run(project, 'npm', ['install', ...quietly, tarball, 'rxjs', `pg@${OLDEST_PG}`]);
   const { version } = JSON.parse(readFileSync(join(project, 'node_modules/pg/package.json'), 'utf8'));
   if (version !== OLDEST_PG) throw new Error(`asked for pg ${OLDEST_PG}, got ${version}`);
   const [major, bin] = newest;

@@ -15,17 +15,17 @@ const mutants = [
     // One batch at a time is in flight, so the refusal of an earlier try comes before a later one is sent. What is left of this
     // mistake is a try that the book refuses.
     name: 'a mark that anybody clears: a refused try removes an id from the book that it did not enter',
-    file: 'commands/asked.ts',
-    from: '!book.enter(op.id)) return false;',
-    to: '(!book.enter(op.id) && book.leave(op.id))) return false;',
+    file: 'commands/id-book.ts',
+    from: 'return this.ids.add(bookKey(id)).size > size;',
+    to: 'return this.ids.add(bookKey(id)).size > size || !this.leave(id);',
     spec: 'test/unit/backends/postgres/commands/command-connection.spec.ts',
     test: 'and a try that is refused because of it clears nothing, however often',
   },
   {
     name: 'a release for a session that has ended is sent on the next one',
     file: 'commands/command-connection.ts',
-    from: "if (current?.session !== session || session.isEnded) op.done('gone');\n    else current.ask(new AskedUnlock(op));",
-    to: "if (!current) op.done('gone');\n    else current.ask(new AskedUnlock(op));",
+    from: 'unlock(session: Session, op: UnlockOp): void {',
+    to: 'unlock(session: Session, op: UnlockOp): void {\n    if (this.current) return this.current.ask(new AskedUnlock(op));',
     spec: 'test/unit/backends/postgres/commands/command-connection.spec.ts',
     test: 'a release for a session that has ended is dropped, and frees nobody on the next one',
   },

@@ -72,7 +72,10 @@ function traps(version: number): void {
       await server.query('select pg_terminate_backend($1)', [session.pid]);
       await until(() => us.commands.session && us.commands.session !== session, 'the next session');
       expect(await us.try(1n)).toMatchObject({ session: us.commands.session });
-      const late = await new Promise((done) => us.commands.unlock(session, { id: 1n, done }));
+      const late = await new Promise((done) => {
+        const op = { id: 1n, done, over: () => undefined };
+        us.commands.unlock(session, op);
+      });
       expect(late).toBe('gone');
       expect(await value(other, 'select pg_try_advisory_lock(1)')).toBe(false);
       await us.close();
