@@ -71,7 +71,7 @@ function traps(version: number): void {
       const { session } = (await us.try(1n)) as Got;
       await server.query('select pg_terminate_backend($1)', [session.pid]);
       await until(() => us.commands.session && us.commands.session !== session, 'the next session');
-      expect(await us.try(1n)).toMatchObject({ session: us.commands.session });
+      expect(await until(() => us.try(1n), 'the lock')).toMatchObject({ session: us.commands.session });
       const late = await new Promise((done) => {
         const op = { id: 1n, done, over: () => undefined };
         us.commands.unlock(session, op);
