@@ -1,41 +1,14 @@
 // Removes each part of each rule of the client from a copy of lib, one at a time, and runs the test that must notice.
 // `npm run rules [-- --rule N] [-- --write]`; `--write` writes the list into docs/reliability.md.
-import { spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { REMOVALS, RULES } from './rules/removals.mjs';
+import { Tree } from './rules/tree.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const PAGE = join(root, 'docs/reliability.md');
 const [OPEN, CLOSE] = ['<!-- rules: written by `npm run rules -- --write` -->', '<!-- /rules -->'];
-const JEST = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
-const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-
-function copyTree() {
-  const tree = mkdtempSync(join(tmpdir(), 'dflockd-rules-'));
-  for (const part of ['lib', 'test', 'jest.config.mjs', 'package.json'])
-    cpSync(join(root, part), join(tree, part), { recursive: true });
-  symlinkSync(join(root, 'node_modules'), join(tree, 'node_modules'));
-  return tree;
-}
-
-/** Runs the tests with these names, in one process for all specs; returns how many passed and failed, and all results. */
-async function run(tree, specs, names) {
-  const report = join(tree, 'report.json');
-  const pattern = names.map(escaped).join('|');
-  const args = [...JEST, '-w', '1', '--json', `--outputFile=${report}`, '-t', pattern, ...new Set(specs)];
-  const jest = spawn(process.execPath, args, { cwd: tree, stdio: 'ignore' });
-  await new Promise((resolve) => jest.on('close', resolve));
-  const {
-    numPassedTests: passed,
-    numFailedTests: failed,
-    testResults: results,
-  } = JSON.parse(readFileSync(report, 'utf8'));
-  rmSync(report);
-  return { passed, failed, results };
-}
 
 /** The name of a test with its subject, which is in the titles of the blocks around it. */
 function nameIn(results, { spec, test }) {
@@ -43,21 +16,6 @@ function nameIn(results, { spec, test }) {
   const [first, ...others] = all.filter(({ fullName, status }) => status === 'passed' && fullName.includes(test));
   // Of a table of tests, the title without the values of a row.
   return [...first.ancestorTitles, others.length > 0 ? test : first.title].join(': ');
-}
-
-async function goesRed(tree, { file, from, to, spec, test }) {
-  const path = join(tree, 'lib', file);
-  const text = readFileSync(path, 'utf8');
-  if (text.split(from).length !== 2) throw new Error(`lib/${file} has not exactly one "${from}"`);
-  writeFileSync(
-    path,
-    text.replace(from, () => to),
-  );
-  try {
-    return (await run(tree, [spec], [test])).failed > 0;
-  } finally {
-    writeFileSync(path, text);
-  }
 }
 
 function writeTable(removals, results) {
@@ -76,17 +34,16 @@ function writeTable(removals, results) {
 const args = process.argv.slice(2);
 const only = args.includes('--rule') ? Number(args[args.indexOf('--rule') + 1]) : undefined;
 const removals = REMOVALS.filter(({ rule }) => only === undefined || rule === only);
-const tree = copyTree();
+const tree = new Tree();
 try {
-  const whole = await run(
-    tree,
+  const whole = await tree.run(
     removals.map(({ spec }) => spec),
     removals.map(({ test }) => test),
   );
   if (whole.failed > 0 || whole.passed === 0) throw new Error(`with all rules in place ${whole.failed} tests fail`);
   let unnoticed = 0;
   for (const removal of removals) {
-    const noticed = await goesRed(tree, removal);
+    const noticed = (await tree.runWith(removal)).failed > 0;
     if (!noticed) unnoticed++;
     console.log(`rule ${removal.rule}, without "${removal.out}": ${noticed ? 'red' : 'NOT NOTICED'} (${removal.test})`);
   }
@@ -96,5 +53,5 @@ try {
   if (args.includes('--write') && unnoticed === 0 && only === undefined) writeTable(removals, whole.results);
   process.exitCode = unnoticed > 0 ? 1 : 0;
 } finally {
-  rmSync(tree, { recursive: true, force: true });
+  tree.remove();
 }

@@ -298,6 +298,31 @@ describePostgresVersions('the commands of Postgres', (version) => {
     expect(us.waits.counts.cancels).toBeGreaterThan(0);
   });
 
+  it('a wait that is cancelled while its grant is on the way gives it back (trap 2)', async () => {
+    const proxy = await Proxy.to(server.port);
+    const [, port] = proxy.address.split(':');
+    const behind = await Connections.to(server.url.replace(String(server.port), port!));
+    try {
+      const wait = (await behind.take())!;
+      const told: unknown[] = [];
+      await rival.query('select pg_advisory_lock(1)');
+      wait.lock(1n, { granted: () => told.push('granted'), failed: (error) => told.push(error) });
+      await until(async () => (await server.advisoryLocks()).some(({ granted: has }) => !has), 'the wait');
+      proxy.hold(['down']);
+      await rival.query('select pg_advisory_unlock(1)');
+      await until(async () => (await server.advisoryLocks()).some(({ granted: has }) => has), 'the grant');
+      const cancelled = cancel(wait);
+      proxy.pass();
+      await cancelled;
+      expect(await server.advisoryLocks()).toEqual([]);
+      await lock(wait, 2n);
+      expect(told).toEqual([]);
+    } finally {
+      await behind.close();
+      await proxy.close();
+    }
+  });
+
   it('a wait that somebody else cancels gives back what it was granted, and says why it failed', async () => {
     const wait = (await us.take())!;
     await rival.query('select pg_advisory_lock(1)');

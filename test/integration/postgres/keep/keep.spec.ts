@@ -6,12 +6,16 @@ import { systemClock, systemEntropy } from '../../../../lib/common/system.js';
 import { LockClient } from '../../../../lib/entries/client.js';
 import { lockId, postgresBackend, type PostgresBackendOptions } from '../../../../lib/entries/postgres.js';
 import { enqueue, release } from '../../../support/lock-backend.js';
-import { describePostgresVersions } from '../../../support/postgres/describe-postgres.js';
+import { ALL_OF_POSTGRES, describePostgresVersions } from '../../../support/postgres/describe-postgres.js';
 import { PostgresServer } from '../../../support/postgres/server.js';
 import { Proxy } from '../../../support/proxy.js';
 import { until } from '../../../support/until.js';
 
 const { now } = systemClock;
+/** The lock for which commits wait. */
+const SLOW = 4242;
+
+const long = ALL_OF_POSTGRES ? it : it.skip;
 
 describePostgresVersions('holds that outlive their process', (version) => {
   let server: PostgresServer;
@@ -35,6 +39,7 @@ describePostgresVersions('holds that outlive their process', (version) => {
   );
   afterEach(async () => {
     await raw.query('rollback');
+    await raw.query('select pg_advisory_unlock_all()');
     await Promise.all(made.splice(0).map((one) => one.close(1000)));
     await server.query('drop table if exists dflockd_kept');
     events.length = warnings.length = 0;
@@ -137,6 +142,49 @@ describePostgresVersions('holds that outlive their process', (version) => {
     }
   });
 
+  it('have their row before the lock is free, however long its commit takes (trap 4)', async () => {
+    const [a, b] = [await backend(), await backend()];
+    const req = request();
+    const grant = await take(a, req);
+    // The commit of a row waits for a lock that the test has.
+    await server.query(
+      `create or replace function slow() returns trigger language plpgsql as
+       $$ begin perform pg_catalog.pg_advisory_xact_lock(${SLOW}); return null; end $$;
+       create constraint trigger slow after insert on dflockd_kept deferrable initially deferred
+       for each row execute function slow()`,
+    );
+    await raw.query('select pg_advisory_lock($1)', [SLOW]);
+    const outcome = release(a, grant, 60_000);
+    await until(async () => (await server.advisoryLocks()).some(({ granted }) => !granted), 'the commit');
+    expect(await b.tryAcquire(req)).toBeNull();
+    await raw.query('select pg_advisory_unlock($1)', [SLOW]);
+    expect(await outcome).toBe('released');
+    expect(await b.tryAcquire(req)).toBeNull();
+  });
+
+  long('are free when the row is over and the session has ended, in whichever order', async () => {
+    const proxy = await Proxy.to(server.port);
+    try {
+      const [a, b] = [await backend({ keep: true }, `postgres://postgres@${proxy.address}/postgres`), await backend()];
+      const req = request();
+      const grant = await take(a, req);
+      proxy.hold(['down']);
+      const outcome = release(a, grant, 100);
+      const areOver = async (): Promise<boolean> =>
+        (await server.query('select from dflockd_kept where until < clock_timestamp()')).length === 1;
+      await until(areOver, 'the row to be over');
+      const waiting = enqueue(b, req);
+      await until(async () => (await server.advisoryLocks()).some(({ granted }) => !granted), 'the place');
+      expect(await b.tryAcquire(req)).toBeNull();
+      await server.query('select pg_terminate_backend($1)', [pidOf(grant)]);
+      await waiting.grant;
+      proxy.pass();
+      expect(await outcome).toBe('released');
+    } finally {
+      await proxy.close();
+    }
+  });
+
   it('are over if the process is killed before the first statement of its release', async () => {
     const [a, b] = [await backend(), await backend()];
     const req = request();
@@ -145,7 +193,8 @@ describePostgresVersions('holds that outlive their process', (version) => {
     const outcome = release(a, grant, 60_000).catch((error: unknown) => error);
     await server.query('select pg_terminate_backend($1)', [pidOf(grant)]);
     expect(await outcome).toBeInstanceOf(LockUnavailableError);
-    expect(await take(b, req)).toBeDefined();
+    // The news of the end may come before the lock is free.
+    expect(await enqueue(b, req).grant).toBeDefined();
     expect(await rows()).toEqual([]);
   });
 

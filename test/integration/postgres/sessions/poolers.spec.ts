@@ -32,6 +32,7 @@ describePgBouncer('a dialer behind a PgBouncer', () => {
     ['transaction', ' with a pool of one', { poolSize: 1 }],
     ['transaction', ' that ignores options', IGNORING],
     ['statement', '', {}],
+    ['statement', ' that ignores options', IGNORING],
   ])('in %s mode%s is refused, and nothing stays locked', async (mode, _name, more) => {
     const url = await behind(mode, more);
     const error = await failure(dialerTo(url, { connectTimeoutMs: 1000 }).start());

@@ -72,6 +72,21 @@ describe('a lease on Postgres', () => {
   });
 });
 
+describe('callers that wait', () => {
+  it('set no timers of their own, however many keys and deadlines they have', async () => {
+    for (let i = 0; i < 10; i++) postgres.take(rival, String(lockIdOf('lock', `key${i}`)));
+    us = await ModelProcess.start(postgres, { maxWaitConnections: 4 });
+    const few = Array.from({ length: 10 }, (_, i) => us.enqueue(`key${i}`, 1000 + i));
+    await done();
+    const before = postgres.clock.pendingTimers;
+    const many = Array.from({ length: 1000 }, (_, i) => us.enqueue(`key${i % 10}`, 2000 + i));
+    await done();
+    expect(await us.stats()).toMatchObject({ places: 4, polling: 6, waiters: 1010 });
+    expect(postgres.clock.pendingTimers).toBeLessThanOrEqual(before);
+    for (const caller of [...few, ...many]) caller.cancel();
+  });
+});
+
 describe('a renewal on Postgres', () => {
   it('asks nothing of a session that was proven within a third of its time', async () => {
     const grant = await taken(5000);
