@@ -9,10 +9,19 @@ export interface Woken {
   resume(now: Ms): void;
 }
 
+/** What a host has read and will execute in later turns of the event loop. */
+export interface Backlog {
+  /**
+   * Calls back, never during the call, when everything that has arrived by now has been executed. A flood must not
+   * delay this for long.
+   */
+  whenHeard(heard: () => void): void;
+}
+
 /**
  * What the hosts of one engine share: its timer, and the sessions that its answers have woken. After the timer fires,
- * the host reads its sockets once more before the engine expires anything: after a stall, renewals and releases that
- * came in time wait in the buffers.
+ * the hosts read their sockets once more, and execute what they have read, before the engine expires anything: after a
+ * stall, renewals and releases that came in time wait in the buffers.
  */
 export class EngineDriver {
   private timer: Timer | undefined;
@@ -21,11 +30,26 @@ export class EngineDriver {
   private closed = false;
   private resuming = false;
   private readonly woken: Woken[] = [];
+  private readonly backlogs = new Set<Backlog>();
+  /** What arrived until then has been executed, and by when the engine was judged. */
+  private heard: Ms = -Infinity;
+  private judged: Ms = -Infinity;
+  /** Whether the next portion is due at the end of this turn. */
+  private goesOn = false;
 
   constructor(
     readonly engine: Engine,
     readonly clock: Clock,
   ) {}
+
+  /** From now on nothing expires before this backlog has been executed. */
+  addBacklog(backlog: Backlog): void {
+    this.backlogs.add(backlog);
+  }
+
+  removeBacklog(backlog: Backlog): void {
+    this.backlogs.delete(backlog);
+  }
 
   /** The next `touch` resumes the session. May be called from a sink. */
   wake(session: Woken): void {
@@ -93,15 +117,41 @@ export class EngineDriver {
     this.disarm();
     this.judging = true;
     const seen = this.clock.now();
+    this.hear(seen);
     this.clock.afterPoll(() => this.judge(seen));
   }
 
-  /** Takes one turn of the event loop per portion of work, so that requests are served in between. */
+  private hear(seen: Ms): void {
+    let left = this.backlogs.size;
+    if (left === 0) this.heard = seen;
+    for (const backlog of this.backlogs) {
+      backlog.whenHeard(() => {
+        if (--left > 0) return;
+        this.heard = Math.max(this.heard, seen);
+        this.judge(seen);
+      });
+    }
+  }
+
+  /**
+   * Takes one turn of the event loop per portion of work, so that requests are served in between. What need not wait for
+   * the backlogs does not.
+   */
   private judge(seen: Ms): void {
-    if (this.closed) return;
-    this.engine.advance(this.clock.now(), seen);
-    this.judging = this.engine.nextWake() <= seen;
-    if (this.judging) this.clock.endOfTurn(() => this.judge(seen));
+    if (this.closed || this.goesOn) return;
+    this.judged = Math.max(this.judged, Math.min(seen, this.heard));
+    this.engine.advance(this.clock.now(), this.judged);
+    const wake = this.engine.nextWake();
+    this.judging = wake <= seen;
+    if (wake <= this.judged) this.goOn(seen);
     this.touch();
+  }
+
+  private goOn(seen: Ms): void {
+    this.goesOn = true;
+    this.clock.endOfTurn(() => {
+      this.goesOn = false;
+      this.judge(seen);
+    });
   }
 }

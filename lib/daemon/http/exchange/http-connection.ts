@@ -155,8 +155,8 @@ export class HttpConnection implements ExchangeOwner, Swept, SharedWork {
   isDue(seen: Ms): boolean {
     const { active, last } = this;
     const hasLateBody = last !== undefined && !last.req.complete && seen - last.since >= this.host.bodyTimeoutMs;
-    if (hasLateBody || active || !this.isOwn) {
-      if (!this.isOwn && !active && !hasLateBody) this.host.unwatch(this);
+    if (hasLateBody || active || this.queue.length > 0 || !this.isOwn) {
+      if (!this.isOwn && !active && this.queue.length === 0 && !hasLateBody) this.host.unwatch(this);
       return (
         hasLateBody || this.queue.some(({ req, since }) => !req.complete && seen - since >= this.host.bodyTimeoutMs)
       );
