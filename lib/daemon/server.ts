@@ -187,7 +187,8 @@ export class DflockdServer {
 
   private async addHttp(): Promise<void> {
     if (this.#options.httpPort === 0 || this.#httpListener) return;
-    const [service, { HttpListener }] = await Promise.all([this.loadHttp(), import('./http/http-listener.js')]);
+    const service = await this.loadHttp();
+    const { HttpListener } = await import('./http/http-listener.js');
     this.#httpListener = new HttpListener(service);
     this.#listeners.push(this.#httpListener);
   }

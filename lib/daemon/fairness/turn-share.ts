@@ -21,7 +21,7 @@ export interface SharedWork {
 
 /**
  * What all HTTP connections together may take of each turn of the event loop. The time counts that is really spent: Node
- * writes the answers to pipelined requests, a system call each, only when the code that gave them has returned.
+ * writes the answers to pipelined requests only when the code that gave them has returned.
  */
 export class TurnShare implements Backlog, WaitingWork {
   /** A number of the current turn. */
