@@ -54,7 +54,8 @@ describe('a daemon that has stalled', () => {
     const clock = new StalledClock();
     const daemon = await start(options, { clock });
     const clients = await clientsOf(daemon);
-    for (const { wire, id } of clients) wire.send(request('POST', `/v1/sessions/${id}/ping`));
+    // Whose deadlines ring first is served last.
+    for (const { wire, id } of [...clients].reverse()) wire.send(request('POST', `/v1/sessions/${id}/ping`));
     clock.wakeAfter(seconds);
     expect(await statuses(clients.map(({ wire }) => wire))).toEqual({ 204: CLIENTS });
   });
