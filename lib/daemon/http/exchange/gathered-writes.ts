@@ -27,17 +27,18 @@ export class GatheredWrites {
   private isStopped = false;
 
   constructor(private readonly socket: Socket) {
-    const { _writev: handOn, _final: final, _destroy: destroy } = socket;
-    this.handOn = handOn!.bind(socket);
+    this.handOn = (socket as Required<Socket>)._writev.bind(socket);
+    const final = socket._final.bind(socket);
+    const destroy = socket._destroy.bind(socket);
     socket._write = (chunk: Buffer | string, encoding, done) => this.take([{ chunk, encoding }], done);
     socket._writev = (chunks: Chunk[], done) => this.take(chunks, done);
     socket._final = (done) => {
       this.flush();
-      final.call(socket, done);
+      final(done);
     };
     socket._destroy = (error, done) => {
       this.flush();
-      destroy.call(socket, error, done);
+      destroy(error, done);
     };
   }
 
