@@ -31,10 +31,11 @@ export class EngineDriver {
   private resuming = false;
   private readonly woken: Woken[] = [];
   private readonly backlogs = new Set<Backlog>();
-  /** What arrived until then has been executed, and by when the engine was judged. */
+  /** When the timer fired; what arrived until `heard` has been executed, and the engine was judged by `judged`. */
+  private seen: Ms = -Infinity;
   private heard: Ms = -Infinity;
   private judged: Ms = -Infinity;
-  /** Whether the next portion is due at the end of this turn. */
+  /** Whether the next portion of the judgement comes by itself. */
   private goesOn = false;
 
   constructor(
@@ -87,12 +88,12 @@ export class EngineDriver {
   touch(): void {
     if (this.resuming) return;
     this.resumeWoken();
-    if (this.judging || this.closed) return;
+    if (this.goesOn || this.closed) return;
     const wake = this.engine.nextWake();
-    // Left-over work need not wait for a timer.
+    // Left-over work need not wait for a timer, nor for backlogs.
     if (wake === -Infinity) this.fired();
     // A timer that fires too early costs less than moving it at each renewal and release.
-    else if (wake < this.armedFor) this.arm(wake);
+    else if (!this.judging && wake < this.armedFor) this.arm(wake);
   }
 
   /** Stops the engine's time. */
@@ -115,10 +116,10 @@ export class EngineDriver {
 
   private fired(): void {
     this.disarm();
-    this.judging = true;
-    const seen = this.clock.now();
-    this.hear(seen);
-    this.clock.afterPoll(() => this.judge(seen));
+    this.judging = this.goesOn = true;
+    this.seen = this.clock.now();
+    this.hear(this.seen);
+    this.clock.afterPoll(this.judge);
   }
 
   private hear(seen: Ms): void {
@@ -128,7 +129,7 @@ export class EngineDriver {
       backlog.whenHeard(() => {
         if (--left > 0) return;
         this.heard = Math.max(this.heard, seen);
-        this.judge(seen);
+        if (!this.goesOn) this.judge();
       });
     }
   }
@@ -137,21 +138,19 @@ export class EngineDriver {
    * Takes one turn of the event loop per portion of work, so that requests are served in between. What need not wait for
    * the backlogs does not.
    */
-  private judge(seen: Ms): void {
-    if (this.closed || this.goesOn) return;
-    this.judged = Math.max(this.judged, Math.min(seen, this.heard));
+  private readonly judge = (): void => {
+    this.goesOn = false;
+    if (this.closed) return;
+    this.judged = Math.max(this.judged, Math.min(this.seen, this.heard));
     this.engine.advance(this.clock.now(), this.judged);
     const wake = this.engine.nextWake();
-    this.judging = wake <= seen;
-    if (wake <= this.judged) this.goOn(seen);
+    this.judging = wake <= this.seen;
+    if (wake <= this.judged) this.goOn();
     this.touch();
-  }
+  };
 
-  private goOn(seen: Ms): void {
+  private goOn(): void {
     this.goesOn = true;
-    this.clock.endOfTurn(() => {
-      this.goesOn = false;
-      this.judge(seen);
-    });
+    this.clock.endOfTurn(this.judge);
   }
 }

@@ -248,15 +248,21 @@ describe('EngineDriver', () => {
       const MANY = 1_500;
       const options = { ...DEFAULT_ENGINE_OPTIONS, maxLocks: 2 * MANY };
       driver = new EngineDriver(new Engine(options, new FencedTokens(new FakeEntropy(), 0n), START), clock);
-      backlog();
+      const { isHeard } = backlog();
       host = new Host(driver);
-      for (let i = 0; i < MANY; i++) host.ask(acquire(`k${i}`, 1_000));
+      for (let i = 0; i < MANY; i++) host.ask(acquire(`k${i}`));
+      const other = new Host(driver);
+      other.ask(acquire('a', 1_000));
+      clock.advance(1_000);
+      // While the end of a lease waits for the backlog.
       host.leave();
       const left = (): number => Array.from({ length: MANY }, (_, i) => held(`k${i}`)).filter(Boolean).length;
       expect(left()).toBeGreaterThan(0);
       clock.advance(0);
       for (let turns = 0; turns < 4; turns++) await new Promise((resolve) => setImmediate(resolve));
-      expect(left()).toBe(0);
+      expect([left(), held('a')]).toEqual([0, true]);
+      isHeard();
+      expect(held('a')).toBe(false);
     });
   });
 

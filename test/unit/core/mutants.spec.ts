@@ -182,7 +182,7 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'what is left over waits for the next deadline',
     file: 'driver.ts',
-    from: 'if (wake <= this.judged) this.goOn(seen);',
+    from: 'if (wake <= this.judged) this.goOn();',
     to: '',
   },
   {
