@@ -16,7 +16,7 @@ export const ROOMS = {
   core: room('common protocol'),
   'daemon/shared': room(
     'common protocol core',
-    'node:cluster node:crypto node:dns/promises node:fs node:net node:os node:path',
+    'node:cluster node:crypto node:dns/promises node:fs node:net node:os node:path node:stream',
   ),
   'daemon/fairness': room('common protocol core daemon/shared', 'node:stream'),
   'daemon/fences': room('common core daemon/shared', 'node:child_process node:fs node:path'),

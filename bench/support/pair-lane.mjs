@@ -1,4 +1,4 @@
-import { acquireOf, releaseOf, TOKEN_LENGTH } from './requests.mjs';
+import { acquireOf, refusal, releaseOf, TOKEN_LENGTH } from './requests.mjs';
 
 const LF = 0x0a;
 const O = 0x6f;
@@ -62,14 +62,14 @@ export class PairLane {
     for (let i = 0; i < count; i++) {
       const byte = bytes[i];
       if (byte === LF) {
-        if (column < 2) return this.#refused(bytes, count);
+        if (column < 2) return this.#refused(bytes, i - column, count, replies);
         replies++;
         column = 0;
         if (++reading === this.#count) reading = 0;
         continue;
       }
       if (column < 2) {
-        if (byte !== (column === 0 ? O : K)) return this.#refused(bytes, count);
+        if (byte !== (column === 0 ? O : K)) return this.#refused(bytes, i - column, count, replies);
       } else if (reading < keys && column >= TOKEN_COLUMN && column < TOKEN_COLUMN + TOKEN_LENGTH) {
         this.#requests[this.#tokens[reading] + column - TOKEN_COLUMN] = byte;
       }
@@ -104,8 +104,14 @@ export class PairLane {
     this.socket.write(this.#requests.subarray(this.#offsets[from], this.#offsets[to]));
   }
 
-  #refused(bytes, count) {
-    const text = bytes.toString('latin1', 0, Math.min(count, 200));
-    this.socket.destroy(new Error(`the daemon has refused a request: ${JSON.stringify(text)}`));
+  /** @param from where the line begins, unless it began in bytes received earlier @param replies since `#underWay` */
+  #refused(bytes, from, count, replies) {
+    const line = bytes.toString('latin1', Math.max(0, from), Math.min(count, from + 200));
+    const request = (this.#reading + replies) % this.#count;
+    const asked =
+      this.#underWay === replies
+        ? undefined
+        : this.#requests.toString('latin1', this.#offsets[request], this.#offsets[request + 1]);
+    this.socket.destroy(new Error(refusal(line, asked)));
   }
 }

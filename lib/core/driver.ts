@@ -9,10 +9,19 @@ export interface Woken {
   resume(now: Ms): void;
 }
 
+/** What a host has read and will execute in later turns of the event loop. */
+export interface Backlog {
+  /**
+   * Calls back, never during the call, when everything that has arrived by now has been executed. A flood must not
+   * delay this for long.
+   */
+  whenHeard(heard: () => void): void;
+}
+
 /**
  * What the hosts of one engine share: its timer, and the sessions that its answers have woken. After the timer fires,
- * the host reads its sockets once more before the engine expires anything: after a stall, renewals and releases that
- * came in time wait in the buffers.
+ * the hosts read their sockets once more, and execute what they have read, before the engine expires anything: after a
+ * stall, renewals and releases that came in time wait in the buffers.
  */
 export class EngineDriver {
   private timer: Timer | undefined;
@@ -21,11 +30,27 @@ export class EngineDriver {
   private closed = false;
   private resuming = false;
   private readonly woken: Woken[] = [];
+  private readonly backlogs = new Set<Backlog>();
+  /** When the timer fired; what arrived until `heard` has been executed, and the engine was judged by `judged`. */
+  private seen: Ms = -Infinity;
+  private heard: Ms = -Infinity;
+  private judged: Ms = -Infinity;
+  /** Whether the next portion of the judgement comes by itself. */
+  private goesOn = false;
 
   constructor(
     readonly engine: Engine,
     readonly clock: Clock,
   ) {}
+
+  /** From now on nothing expires before this backlog has been executed. */
+  addBacklog(backlog: Backlog): void {
+    this.backlogs.add(backlog);
+  }
+
+  removeBacklog(backlog: Backlog): void {
+    this.backlogs.delete(backlog);
+  }
 
   /** The next `touch` resumes the session. May be called from a sink. */
   wake(session: Woken): void {
@@ -63,12 +88,12 @@ export class EngineDriver {
   touch(): void {
     if (this.resuming) return;
     this.resumeWoken();
-    if (this.judging || this.closed) return;
+    if (this.goesOn || this.closed) return;
     const wake = this.engine.nextWake();
-    // Left-over work need not wait for a timer.
+    // Left-over work need not wait for a timer, nor for backlogs.
     if (wake === -Infinity) this.fired();
     // A timer that fires too early costs less than moving it at each renewal and release.
-    else if (wake < this.armedFor) this.arm(wake);
+    else if (!this.judging && wake < this.armedFor) this.arm(wake);
   }
 
   /** Stops the engine's time. */
@@ -91,17 +116,41 @@ export class EngineDriver {
 
   private fired(): void {
     this.disarm();
-    this.judging = true;
-    const seen = this.clock.now();
-    this.clock.afterPoll(() => this.judge(seen));
+    this.judging = this.goesOn = true;
+    this.seen = this.clock.now();
+    this.hear(this.seen);
+    this.clock.afterPoll(this.judge);
   }
 
-  /** Takes one turn of the event loop per portion of work, so that requests are served in between. */
-  private judge(seen: Ms): void {
+  private hear(seen: Ms): void {
+    let left = this.backlogs.size;
+    if (left === 0) this.heard = seen;
+    for (const backlog of this.backlogs) {
+      backlog.whenHeard(() => {
+        if (--left > 0) return;
+        this.heard = Math.max(this.heard, seen);
+        if (!this.goesOn) this.judge();
+      });
+    }
+  }
+
+  /**
+   * Takes one turn of the event loop per portion of work, so that requests are served in between. What need not wait for
+   * the backlogs does not.
+   */
+  private readonly judge = (): void => {
+    this.goesOn = false;
     if (this.closed) return;
-    this.engine.advance(this.clock.now(), seen);
-    this.judging = this.engine.nextWake() <= seen;
-    if (this.judging) this.clock.endOfTurn(() => this.judge(seen));
+    this.judged = Math.max(this.judged, Math.min(this.seen, this.heard));
+    this.engine.advance(this.clock.now(), this.judged);
+    const wake = this.engine.nextWake();
+    this.judging = wake <= this.seen;
+    if (wake <= this.judged) this.goOn();
     this.touch();
+  };
+
+  private goOn(): void {
+    this.goesOn = true;
+    this.clock.endOfTurn(this.judge);
   }
 }

@@ -94,6 +94,7 @@ export class DflockdServer {
     if (deps.logger) this.#descriptors = new DescriptorWatch(this.#driver.clock, (error) => this.exhausted(error));
     this.#entropy = entropy;
     this.#host = this.sessionHost();
+    this.#driver.addBacklog(this.#host.scheduler);
     this.#tcp = new TcpListener(this.#options, this.#host, this.#sparse);
     this.#lockd = this.#options.lockdPort === undefined ? undefined : this.lockdListener(this.#options.lockdPort);
     this.#listeners = this.#lockd ? [this.#tcp, this.#lockd] : [this.#tcp];
@@ -186,7 +187,8 @@ export class DflockdServer {
 
   private async addHttp(): Promise<void> {
     if (this.#options.httpPort === 0 || this.#httpListener) return;
-    const [service, { HttpListener }] = await Promise.all([this.loadHttp(), import('./http/http-listener.js')]);
+    const service = await this.loadHttp();
+    const { HttpListener } = await import('./http/http-listener.js');
     this.#httpListener = new HttpListener(service);
     this.#listeners.push(this.#httpListener);
   }
@@ -233,6 +235,7 @@ export class DflockdServer {
     }
     for (const listener of this.#listeners) listener.close();
     if (this.#http) (await this.#http).close();
+    this.#driver.removeBacklog(this.#host.scheduler);
     if (this.#ownsEngine) this.#driver.close();
     await this.#fences?.close();
     this.#sparse.flush();

@@ -13,6 +13,12 @@ const OPTIONS = { readTimeout: 3, httpSessionIdleTimeout: 3, httpSsePingInterval
 /** Every so many waves the daemon shuts down while they wait. */
 const DRAIN_EVERY = 8;
 const HEAP_BOUND = 4 * 2 ** 20;
+/** The holder says so often that it is there. */
+const PING_MS = 500;
+/** A session may end after so much silence: the read timeout, less what the end of an answer may be told late. */
+const SILENCE_MS = OPTIONS.readTimeout * 1000 - 100;
+/** So many waves may be repeated because this machine stalled, and the session of their holder was silent. */
+const STALLED_WAVES = 5;
 const SETTLED_WITHIN_MS = 30_000;
 
 const LEAVING = {
@@ -28,39 +34,70 @@ const limitOf = (kind) => (kind.startsWith('sem') ? { limit: SLOTS } : {});
 const mega = (bytes) => (bytes / 2 ** 20).toFixed(1);
 
 /**
- * So many waits over HTTP, and as many streams of signals, that end in every way at random: nothing of them may be left.
+ * So many waits over HTTP, and as many streams of signals, that end in every way at random: nothing of them may be left. Where
+ * a session is gone, the daemon's process says whether it was silent for the read timeout: this process may have stalled.
  *
  * @param {import('../../bench/support/child.mjs').Child} daemon
  */
 export async function waits(daemon, count, seed, say) {
   const random = new Random(seed);
   const violations = new Set();
+  /** Of the current wave. */
+  const found = new Set();
   const ended = {};
   let at;
   let desk;
   let before;
   let streamed = 0;
+  let stalled = 0;
 
-  const broken = (what) => violations.add(what);
+  const broken = (what) => found.add(what);
   const counted = (how) => (ended[how] = (ended[how] ?? 0) + 1);
 
   await start();
   for (let wave = 0, done = 0; done < count; wave++) {
     const size = Math.min(PER_WAVE, count - done);
+    const kind = wave % DRAIN_EVERY === 2 ? drainWave : wave % 2 === 0 ? calmWave : racingWave;
+    while (!(await isJudged(kind, `${wave}${'r'.repeat(stalled)}`, size)));
     done += size;
-    if (wave % DRAIN_EVERY === 2) await drainWave(wave, size);
-    else if (wave % 2 === 0) await calmWave(wave, size);
-    else await racingWave(wave, size);
     if (streamed < done) await streams(wave, done - streamed);
     if (wave === 1) before = await settled();
     if (wave % DRAIN_EVERY === 0) say(`${done} waits and streams`);
   }
-  const grown = (await settled()) - before;
+  const left = await settled();
+  // The first two waves fill what is kept.
+  const grown = before === undefined ? 0 : left - before;
   if (grown > HEAP_BOUND) broken(`the heap has grown by ${mega(grown)} MB`);
   for (const reason of await daemon.ask('rejections')) broken(reason);
   await stop();
+  keepFound();
   const ways = Object.entries(ended).map(([how, times]) => `${times} ${how}`);
-  return { said: `${ways.sort().join(', ')}; heap ${mega(grown)} MB`, violations: [...violations] };
+  return {
+    said: `${ways.sort().join(', ')}; heap ${before === undefined ? 'not judged: too few waits' : `${mega(grown)} MB`}`,
+    violations: [...violations],
+  };
+
+  /** Carries out a wave. Returns false if it must be repeated, because its holder was silent for too long. */
+  async function isJudged(kind, wave, size) {
+    keepFound();
+    const holder = await kind(wave, size);
+    if (!holder.isLost) return true;
+    found.clear();
+    counted('wave repeated after a stall of this machine');
+    if (++stalled <= STALLED_WAVES) return false;
+    broken(`in ${stalled} waves the holder was silent for longer than the read timeout: this machine stalls too often`);
+    return true;
+  }
+
+  function keepFound() {
+    for (const what of found) violations.add(what);
+    found.clear();
+  }
+
+  /** Whether a session that is gone has been silent for the read timeout. */
+  async function wasSilent(sid) {
+    return (await daemon.ask('silence', sid)) >= SILENCE_MS;
+  }
 
   async function start() {
     at = await daemon.ask('listen', OPTIONS);
@@ -81,7 +118,7 @@ export async function waits(daemon, count, seed, say) {
     const holder = await hold(wave);
     const plans = Array.from({ length: size }, () => plan(wave, random.of([...DEPARTURES, 'DELETE', 'timeout'])));
     const patient = await Promise.all(plans.filter(({ ending }) => ending !== 'timeout').map(ask));
-    await until(async () => (await keysOf(wave)).waiters === patient.length, 10_000, 'that all wait');
+    await allWait(wave, holder, patient.length);
     const others = plans.filter(({ ending }) => ending === 'timeout').map(async (one) => end(await ask(one), holder));
     await Promise.all([...patient.map((one) => end(one, holder)), ...others]);
     await until(async () => (await keysOf(wave)).waiters === 0, 10_000, 'that nobody waits').catch(async () =>
@@ -91,6 +128,11 @@ export async function waits(daemon, count, seed, say) {
     if (locks !== KEYS || slots !== KEYS * SLOTS) broken(`${locks} locks and ${slots} slots are held by one session`);
     await release(holder);
     await holder.close();
+    return holder;
+  }
+
+  async function allWait(wave, holder, size) {
+    await until(async () => holder.isLost || (await keysOf(wave)).waiters === size, 10_000, 'that all wait');
   }
 
   /** What is held is released while waits begin and end, and granted to those that are still there. */
@@ -107,15 +149,17 @@ export async function waits(daemon, count, seed, say) {
     });
     await Promise.all([...racing, releasing]);
     await holder.close();
+    return holder;
   }
 
   /** The daemon shuts down while they wait, listen and leave. */
   async function drainWave(wave, size) {
     const holder = await hold(wave);
     const all = await Promise.all(Array.from({ length: size }, () => plan(wave, 'shutdown')).map(ask));
-    await until(async () => (await keysOf(wave)).waiters === size, 10_000, 'that all wait');
+    await allWait(wave, holder, size);
     const listening = await Promise.all(Array.from({ length: size }, () => listen(wave)));
     holder.rest();
+    await holder.ping();
     const leaves = async (socket, delay, departure) => {
       await pause(delay);
       LEAVING[departure](socket);
@@ -135,7 +179,9 @@ export async function waits(daemon, count, seed, say) {
     endings.push(pause(SOON_MS / 2).then(stop));
     await Promise.all(endings);
     for (const { socket, front } of all) [socket, front].forEach((each) => each?.leave());
+    holder.leave();
     await start();
+    return holder;
   }
 
   /** Streams that are read or not while signals are sent. */
@@ -192,6 +238,10 @@ export async function waits(daemon, count, seed, say) {
     const sid = JSON.parse((await socket.ask('POST', '/v1/sessions')).body).session_id;
     if (kind.endsWith('two-phase')) {
       const enqueued = await socket.ask('POST', `${path}/enqueue`, naming(sid), JSON.stringify(limitOf(kind)));
+      if (enqueued.status === 410 && (await wasSilent(sid))) {
+        socket.leave();
+        return ask(one);
+      }
       if (enqueued.status !== 200) broken(`enqueue was answered ${enqueued.status}`);
       socket.send(requestText('POST', `${path}/wait`, naming(sid), JSON.stringify({ timeout_s: waitS })));
       return { ...one, socket, sid };
@@ -235,7 +285,7 @@ export async function waits(daemon, count, seed, say) {
     }
   }
 
-  async function answered(socket, { ending, path }, holder) {
+  async function answered(socket, { ending, path, sid }, holder) {
     const answer = await socket.answer(70_000);
     if (!answer) return void broken(`no answer to a wait that was to end by ${ending}`);
     const { status, body } = answer;
@@ -247,7 +297,8 @@ export async function waits(daemon, count, seed, say) {
       grant: ['200 ok'],
       shutdown: ['410 session_gone'],
     }[ending];
-    if (!expected.includes(`${status} ${said}`)) broken(`a wait that was to end by ${ending}: ${status} ${said}`);
+    if (!expected.includes(`${status} ${said}`) && !(status === 410 && (await wasSilent(sid))))
+      broken(`a wait that was to end by ${ending}: ${status} ${said}`);
     if (said === 'ok') await holder.release(path, JSON.parse(body).token);
   }
 
@@ -261,28 +312,51 @@ export async function waits(daemon, count, seed, say) {
         const path = `/v1/${kind}/w${wave}.${key}`;
         const fields = JSON.stringify({ lease_ttl_s: 60, ...limitOf(kind) });
         const { status, body } = await socket.ask('POST', path, naming(sid), fields);
+        if (status === 410 && (await wasSilent(sid))) {
+          socket.leave();
+          return hold(wave);
+        }
         if (status !== 200 || JSON.parse(body).status !== 'ok') throw new Error(`${path}: ${status} ${body}`);
         held.push([path, JSON.parse(body).token]);
       }
     }
-    const pinging = setInterval(() => void socket.ask('POST', `/v1/sessions/${sid}/ping`).catch(() => {}), 1000);
+    // Not behind the hundreds of requests that it makes for others.
+    const heart = await HttpSocket.open(at.http);
+    const pinging = setInterval(() => void holder.ping().catch(() => {}), PING_MS);
     const holder = {
       held,
+      /** Its session has ended because this process, or the daemon's, stalled: anything may have been granted since. */
+      isLost: false,
       rest: () => clearInterval(pinging),
+      /** The session of the holder is gone. */
+      async gone(what) {
+        if (await wasSilent(sid)) holder.isLost = true;
+        else broken(`${what} was answered 410, though its session was pinged in time`);
+      },
+      async ping() {
+        const { status } = await heart.ask('POST', `/v1/sessions/${sid}/ping`);
+        if (status === 410) await holder.gone('a ping');
+      },
       async release(path, token) {
         const body = JSON.stringify({ token });
         const { status } = await socket.ask('POST', `${path}/release`, naming(sid), body);
+        if (status === 410) await holder.gone('a release');
         // The session of the grant may have been deleted meanwhile.
-        if (status !== 204 && status !== 404) broken(`release was answered ${status}`);
+        else if (status !== 204 && status !== 404) broken(`release was answered ${status}`);
       },
       async remove(other) {
         const { status } = await socket.ask('DELETE', `/v1/sessions/${other}`);
-        if (status !== 204) broken(`DELETE was answered ${status}`);
+        if (status !== 204 && !(status === 410 && (await wasSilent(other)))) broken(`DELETE was answered ${status}`);
       },
       async close() {
+        await holder.ping();
         clearInterval(pinging);
-        await holder.remove(sid);
+        if (!holder.isLost) await holder.remove(sid);
+        holder.leave();
+      },
+      leave() {
         socket.leave();
+        heart.leave();
       },
     };
     return holder;

@@ -1,5 +1,7 @@
 import type { Clock, Ms } from '../../common/system.js';
+import type { Backlog } from '../../core/driver.js';
 import type { Request } from '../../protocol/messages.js';
+import { Hearing, type WaitingWork } from './hearing.js';
 
 /** How long sessions that flood the daemon may execute in one turn of the event loop. */
 interface Allowance {
@@ -35,7 +37,7 @@ export interface ScheduledWork {
  * Queues sessions that flood the daemon with requests, and lets them share what is left of each turn. A session with
  * few requests is served as they arrive, and waits one turn at most, however much others request.
  */
-export class RequestScheduler {
+export class RequestScheduler implements Backlog, WaitingWork {
   private readonly queue: ScheduledWork[] = [];
   private proceeding = false;
   /** Time spent in this turn by sessions served directly that flood, and when the last of them checked the clock. */
@@ -43,6 +45,7 @@ export class RequestScheduler {
   private looked: Ms = -Infinity;
   private allowance = ALONE;
   private changesBefore = 0;
+  private readonly hearing: Hearing;
 
   /**
    * @param heard runs when queued sessions have executed requests
@@ -52,7 +55,9 @@ export class RequestScheduler {
     private readonly clock: Clock,
     private readonly heard: () => void,
     private readonly changes: () => number,
-  ) {}
+  ) {
+    this.hearing = new Hearing(clock, this);
+  }
 
   /**
    * Whether a session that has executed since `began` must join the queue. Sessions served directly share the turn; the
@@ -71,6 +76,21 @@ export class RequestScheduler {
 
   add(session: ScheduledWork): void {
     if (this.queue.push(session) === 1 && !this.proceeding) this.clock.afterPoll(this.next);
+  }
+
+  /** WaitingWork */
+  get isEmpty(): boolean {
+    return this.queue.length === 0;
+  }
+
+  /** WaitingWork */
+  afterAll(done: () => void): void {
+    this.add({ proceed: done });
+  }
+
+  /** Backlog */
+  whenHeard(heard: () => void): void {
+    this.hearing.whenHeard(heard);
   }
 
   private readonly newTurn = (): void => {

@@ -1,4 +1,6 @@
 import type { Clock, Ms } from '../../common/system.js';
+import type { Backlog } from '../../core/driver.js';
+import { Hearing, type WaitingWork } from './hearing.js';
 
 /** The share of a turn, if no client of the line protocol was served lately, and if one was. */
 const ALONE_MS: Ms = 2;
@@ -19,9 +21,9 @@ export interface SharedWork {
 
 /**
  * What all HTTP connections together may take of each turn of the event loop. The time counts that is really spent: Node
- * writes the answers to pipelined requests, a system call each, only when the code that gave them has returned.
+ * writes the answers to pipelined requests only when the code that gave them has returned.
  */
-export class TurnShare {
+export class TurnShare implements Backlog, WaitingWork {
   /** A number of the current turn. */
   turn = 0;
   private readonly light: SharedWork[] = [];
@@ -37,12 +39,15 @@ export class TurnShare {
   private partBegan: Ms | undefined = undefined;
   private othersBefore = 0;
   private othersAt: Ms = -Infinity;
+  private readonly hearing: Hearing;
 
   /** @param others a number that grows whenever a client of the line protocol is served */
   constructor(
     private readonly clock: Clock,
     private readonly others: () => number,
-  ) {}
+  ) {
+    this.hearing = new Hearing(clock, this);
+  }
 
   get hasTime(): boolean {
     const doingMs = this.doingSince === undefined ? 0 : this.clock.now() - this.doingSince;
@@ -51,7 +56,25 @@ export class TurnShare {
 
   /** Whether work that arrives now need not wait. */
   get isFree(): boolean {
-    return this.light.length === 0 && this.heavy.length === 0 && this.hasTime;
+    return this.isEmpty && this.hasTime;
+  }
+
+  /** WaitingWork */
+  get isEmpty(): boolean {
+    return this.light.length === 0 && this.heavy.length === 0;
+  }
+
+  /** WaitingWork */
+  afterAll(done: () => void): void {
+    let left = 2;
+    const mark: SharedWork = { proceed: () => void (--left === 0 && done()) };
+    this.wait(mark, true);
+    this.wait(mark, false);
+  }
+
+  /** Backlog */
+  whenHeard(heard: () => void): void {
+    this.hearing.whenHeard(heard);
   }
 
   /** Does something now, whose time counts. */
@@ -118,7 +141,7 @@ export class TurnShare {
     this.partBegan = undefined;
     this.partsLeft--;
     if (this.partsLeft > 0 && this.hasTime) this.proceed(began);
-    if (this.partsLeft > 0 || (this.light.length === 0 && this.heavy.length === 0)) return;
+    if (this.partsLeft > 0 || this.isEmpty) return;
     this.awaitTurn();
     this.awaitParts();
   };

@@ -6,6 +6,7 @@ import { ConfigError } from '../../common/errors.js';
 import type { Ms, Timer } from '../../common/system.js';
 import { AUTH_CLOSE_DELAY_MS } from '../../protocol/limits.js';
 import { Admission, plainAddress } from '../fairness/admission.js';
+import { Connections } from '../shared/connections.js';
 import type { Listener } from '../shared/listener.js';
 import { ListeningPort } from '../shared/listening-port.js';
 import type { ListeningAddress } from '../shared/open-port.js';
@@ -38,7 +39,8 @@ interface ParserError extends Error {
 export class HttpListener implements Listener {
   private readonly server: Server;
   private readonly admission: Admission;
-  private readonly sockets = new Set<Socket>();
+  /** Before and after the TLS handshake. */
+  private readonly sockets = new Connections();
   private readonly connections = new Map<Duplex, HttpConnection>();
   private readonly unparsed = new WeakMap<Duplex, UnparsedRequest>();
   private readonly escaped = new WeakMap<Duplex, EscapedStream>();
@@ -46,7 +48,6 @@ export class HttpListener implements Listener {
   private readonly port: ListeningPort;
   private tls: TlsServer | undefined;
   private handshakes: Handshakes | undefined;
-  private empty: (() => void) | undefined;
   private patience: Timer | undefined;
 
   constructor(private readonly service: HttpService) {
@@ -109,12 +110,11 @@ export class HttpListener implements Listener {
   }
 
   whenEmpty(): Promise<void> {
-    if (this.sockets.size === 0) return Promise.resolve();
-    return new Promise((resolve) => (this.empty = resolve));
+    return this.sockets.whenEmpty();
   }
 
   cutOff(): void {
-    for (const socket of this.sockets) socket.destroy();
+    this.sockets.destroyAll();
   }
 
   close(): void {
@@ -129,11 +129,8 @@ export class HttpListener implements Listener {
       this.service.log.tell('warn', 'HTTP connection refused: too many connections', { peer });
       return void socket.destroy();
     }
-    this.sockets.add(socket);
-    socket.once('close', () => {
-      this.sockets.delete(socket);
+    this.sockets.add(socket, () => {
       this.admission.leave(peer);
-      if (this.sockets.size === 0) this.empty?.();
     });
     if (this.tls) this.handshakes!.begin(socket);
     else this.serveOn(socket, peer);

@@ -55,6 +55,7 @@ export class HttpService implements EndpointHost, ConnectionHost {
     this.alarms = deps.alarms;
     const { clock } = driver;
     this.share = new TurnShare(clock, () => deps.tcpTurns());
+    driver.addBacklog(this.share);
     this.since = clock.now();
     this.bodyTimeoutMs = deps.readTimeoutMs;
     this.authentication = new Authentication(clock, deps.authToken);
@@ -64,7 +65,7 @@ export class HttpService implements EndpointHost, ConnectionHost {
       new RateLimit(options.httpRateLimitPerIp, options.httpRateLimitBurst),
       this.authentication,
     );
-    this.sweep = new Sweep(clock, deps.endings);
+    this.sweep = new Sweep(clock, this.share, deps.endings);
     this.publisher = new HttpPublisher(driver, this.share);
     this.sessions = new SessionTable({
       ...deps,
@@ -167,6 +168,7 @@ export class HttpService implements EndpointHost, ConnectionHost {
     this.sweep.clear();
     this.loopDelay.stop();
     this.stopObserving();
+    this.driver.removeBacklog(this.share);
   }
 
   private serveLayered(exchange: Exchange): void {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { ConfigError } from '../../common/errors.js';
 import { Admission, plainAddress } from '../fairness/admission.js';
+import { Connections } from '../shared/connections.js';
 import type { Listener } from '../shared/listener.js';
 import { ListeningPort } from '../shared/listening-port.js';
 import { hostPort, type ListeningAddress } from '../shared/open-port.js';
@@ -25,9 +26,9 @@ export class LockdListener implements Listener {
   private readonly state: LockdState;
   private readonly desk: CommandDesk;
   private readonly admission: Admission;
-  private readonly sessions = new Map<Socket, LockdSession | undefined>();
+  private readonly connections = new Connections();
+  private readonly sessions = new Set<LockdSession>();
   private readonly port: ListeningPort;
-  private empty: (() => void) | undefined;
 
   constructor(
     private readonly options: LockdListenerOptions,
@@ -47,7 +48,7 @@ export class LockdListener implements Listener {
   }
 
   get openConnections(): number {
-    return this.sessions.size;
+    return this.connections.size;
   }
 
   async open(): Promise<void> {
@@ -75,16 +76,15 @@ export class LockdListener implements Listener {
   /** Clients that hold something keep it until they release it: nobody can take it any more. */
   drain(isEngineDrained: boolean): void {
     if (!isEngineDrained) return this.cutOff();
-    for (const session of this.sessions.values()) session?.drain();
+    for (const session of this.sessions) session.drain();
   }
 
   whenEmpty(): Promise<void> {
-    if (this.sessions.size === 0) return Promise.resolve();
-    return new Promise((resolve) => (this.empty = resolve));
+    return this.connections.whenEmpty();
   }
 
   cutOff(): void {
-    for (const socket of this.sessions.keys()) socket.destroy();
+    this.connections.destroyAll();
   }
 
   close(): void {
@@ -95,14 +95,14 @@ export class LockdListener implements Listener {
     const { log } = this.host;
     const peer = plainAddress(socket.remoteAddress);
     if (socket.destroyed || !this.admits(peer)) return void socket.destroy();
-    socket.once('close', () => {
-      this.sessions.delete(socket);
+    let session: LockdSession | undefined;
+    this.connections.add(socket, () => {
+      if (session) this.sessions.delete(session);
       this.admission.leave(peer);
-      if (this.sessions.size === 0) this.empty?.();
     });
-    this.sessions.set(socket, undefined);
     try {
-      this.sessions.set(socket, new LockdSession(socket, this.host, this.state, this.desk, peer));
+      session = new LockdSession(socket, this.host, this.state, this.desk, peer);
+      this.sessions.add(session);
     } catch (error) {
       log('error', 'a connection failed and was closed', { peer, err: String((error as Error).stack ?? error) });
       socket.destroy();

@@ -50,6 +50,7 @@ export class LockdServer {
   private readonly ownsEngine: boolean;
   private readonly log: DaemonLogger;
   private readonly sparse: SparseLog;
+  private readonly host: LockdHost;
   private readonly listener: LockdListener;
   private opened: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
@@ -63,7 +64,9 @@ export class LockdServer {
     this.sparse = new SparseLog(this.log, this.driver.clock);
     const { maxLocks = MAX_LOCKS } = options;
     const limits = { maxLocks, maxConnections: 0, maxConnectionsPerIp: 0 };
-    this.listener = new LockdListener({ ...options, ...limits }, this.sessionHost());
+    this.host = this.sessionHost();
+    this.driver.addBacklog(this.host.scheduler);
+    this.listener = new LockdListener({ ...options, ...limits }, this.host);
   }
 
   /** @throws ConfigError if the port is in use, or the address is not this machine's */
@@ -120,6 +123,7 @@ export class LockdServer {
     if (this.isDestroyed) this.listener.cutOff();
     await this.listener.whenEmpty();
     this.listener.close();
+    this.driver.removeBacklog(this.host.scheduler);
     if (this.ownsEngine) this.driver.close();
     this.sparse.flush();
   }

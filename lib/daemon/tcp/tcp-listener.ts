@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { ConfigError } from '../../common/errors.js';
 import { Admission, plainAddress } from '../fairness/admission.js';
+import { Connections } from '../shared/connections.js';
 import type { Listener } from '../shared/listener.js';
 import { ListeningPort } from '../shared/listening-port.js';
 import type { SparseLog } from '../shared/logger.js';
@@ -14,11 +15,10 @@ import { TcpSession } from './tcp-session.js';
 /** The port of the line protocol; serves any other byte stream as well. */
 export class TcpListener implements Listener {
   private readonly admission: Admission;
-  /** Accepted connections, before and after the TLS handshake. */
-  private readonly connections = new Set<Duplex>();
+  /** Before and after the TLS handshake. */
+  private readonly connections = new Connections();
   private readonly port: ListeningPort;
   private tls: TlsServer | undefined;
-  private empty: (() => void) | undefined;
 
   /** @param log for events that clients cause */
   constructor(
@@ -54,7 +54,7 @@ export class TcpListener implements Listener {
 
   giveUp(): void {
     this.port.giveUp();
-    this.destroyAll();
+    this.cutOff();
   }
 
   /** Serves one client on a stream: an accepted socket, a TLS socket, one half of a pair. */
@@ -77,24 +77,19 @@ export class TcpListener implements Listener {
 
   /** Idle connections stay open: their next requests are answered that the server drains. */
   drain(isEngineDrained: boolean): void {
-    if (!isEngineDrained) this.destroyAll();
+    if (!isEngineDrained) this.cutOff();
   }
 
   whenEmpty(): Promise<void> {
-    if (this.connections.size === 0) return Promise.resolve();
-    return new Promise((resolve) => (this.empty = resolve));
+    return this.connections.whenEmpty();
   }
 
   cutOff(): void {
-    this.destroyAll();
+    this.connections.destroyAll();
   }
 
   close(): void {
     this.host.alarms.clear();
-  }
-
-  private destroyAll(): void {
-    for (const stream of this.connections) stream.destroy();
   }
 
   private accept(socket: Socket): void {
@@ -117,11 +112,8 @@ export class TcpListener implements Listener {
   }
 
   private track(stream: Duplex, peer: string): void {
-    this.connections.add(stream);
-    stream.once('close', () => {
-      this.connections.delete(stream);
+    this.connections.add(stream, () => {
       this.admission.leave(peer);
-      if (this.connections.size === 0) this.empty?.();
     });
   }
 

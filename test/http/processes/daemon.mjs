@@ -3,6 +3,7 @@ import { answer } from '../../../bench/support/child.mjs';
 import { inUse } from '../../attack/processes/in-use.mjs';
 import { vitals } from '../../attack/processes/vitals.mjs';
 import { freePort } from '../../support/free-port.mjs';
+import { longestSilence } from './silence.mjs';
 
 // As the command does.
 const { keepCollectionsShort } = await import(new URL('../cli/short-collections.js', process.argv[2]));
@@ -28,6 +29,8 @@ answer({
   sockets: () => count('TCPSocketWrap'),
   ports: () => count('TCPServerWrap'),
   connections: () => server.connections,
+  /** Of a session, in ms, by the clock of this process. */
+  silence: longestSilence,
   /** Unhandled rejections and warnings. */
   rejections: () => rejections,
 });

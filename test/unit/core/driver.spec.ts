@@ -51,6 +51,12 @@ class Host {
     return answer;
   }
 
+  /** Its connection is closed. */
+  leave(): void {
+    this.driver.engine.close(this.session, this.driver.clock.now(), true);
+    this.driver.touch();
+  }
+
   resume(now: number): void {
     this.resumed.push(now);
     this.onResume();
@@ -188,6 +194,76 @@ describe('EngineDriver', () => {
     clock.advance(5_000);
     expect(held('a')).toBe(true);
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  describe('backlogs: what hosts have read and execute later', () => {
+    /** What a host says when it is told to. */
+    function backlog() {
+      const open: (() => void)[] = [];
+      const one = { whenHeard: (heard: () => void) => void open.push(heard) };
+      driver.addBacklog(one);
+      return { one, isHeard: () => open.splice(0).forEach((heard) => heard()) };
+    }
+
+    it('are executed before leases and waits end', () => {
+      const [first, second] = [backlog(), backlog()];
+      const token = tokenOf(host.ask(acquire('a', 1_000)));
+      host.ask(acquire('b', 1_000));
+      const other = new Host(driver);
+      other.ask(acquire('b', 0, 1_000));
+      clock.advance(3_000);
+      first.isHeard();
+      expect([held('a'), other.answers]).toEqual([true, []]);
+      host.ask({ t: 'renew', kind: 'lock', key: 'a', token, leaseMs: 5_000 });
+      second.isHeard();
+      expect(held('a')).toBe(true);
+      expect(other.answers).toMatchObject([{ s: 'granted' }]);
+      expect(clock.nextDue).toBeGreaterThan(START + 3_000);
+    });
+
+    it('do not hold up what ends later than they were asked for, nor are they waited for twice', () => {
+      const { isHeard } = backlog();
+      host.ask(acquire('a', 1_000));
+      host.ask(acquire('b', 2_000));
+      clock.advance(1_000);
+      clock.advance(1_500);
+      isHeard();
+      expect([held('a'), held('b')]).toEqual([false, true]);
+      // The judgement has set a timer for the next lease.
+      clock.advance(0);
+      isHeard();
+      expect(held('b')).toBe(false);
+      expect(clock.pendingTimers).toBe(1);
+    });
+
+    it('that are removed are not waited for', () => {
+      const { one } = backlog();
+      driver.removeBacklog(one);
+      host.ask(acquire('a', 1_000));
+      clock.advance(1_000);
+      expect(held('a')).toBe(false);
+    });
+
+    it('do not hold up the rest of what a session had, which is freed in portions', async () => {
+      const MANY = 1_500;
+      const options = { ...DEFAULT_ENGINE_OPTIONS, maxLocks: 2 * MANY };
+      driver = new EngineDriver(new Engine(options, new FencedTokens(new FakeEntropy(), 0n), START), clock);
+      const { isHeard } = backlog();
+      host = new Host(driver);
+      for (let i = 0; i < MANY; i++) host.ask(acquire(`k${i}`));
+      const other = new Host(driver);
+      other.ask(acquire('a', 1_000));
+      clock.advance(1_000);
+      // While the end of a lease waits for the backlog.
+      host.leave();
+      const left = (): number => Array.from({ length: MANY }, (_, i) => held(`k${i}`)).filter(Boolean).length;
+      expect(left()).toBeGreaterThan(0);
+      clock.advance(0);
+      for (let turns = 0; turns < 4; turns++) await new Promise((resolve) => setImmediate(resolve));
+      expect([left(), held('a')]).toEqual([0, true]);
+      isHeard();
+      expect(held('a')).toBe(false);
+    });
   });
 
   describe('woken sessions', () => {

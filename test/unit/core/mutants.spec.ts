@@ -182,7 +182,7 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'what is left over waits for the next deadline',
     file: 'driver.ts',
-    from: 'if (this.judging) this.clock.endOfTurn(() => this.judge(seen));',
+    from: 'if (wake <= this.judged) this.goOn();',
     to: '',
   },
   {
@@ -378,8 +378,14 @@ const MUTATIONS: Mutation[] = [
   {
     name: 'the driver judges before the host has polled again (stall guard)',
     file: 'driver.ts',
-    from: 'this.engine.advance(this.clock.now(), seen);',
+    from: 'this.engine.advance(this.clock.now(), this.judged);',
     to: 'this.engine.advance(this.clock.now(), this.clock.now());',
+  },
+  {
+    name: 'the driver judges before the hosts have executed what they have read',
+    file: 'driver.ts',
+    from: 'if (left === 0) this.heard = seen;',
+    to: 'this.heard = seen;',
   },
   {
     name: 'a lease that is over is observed as a release',

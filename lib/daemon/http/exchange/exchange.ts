@@ -30,6 +30,8 @@ export interface ExchangeOwner {
   readonly isLast: boolean;
   /** An exchange waits for something that may take long. */
   waits(): void;
+  /** An exchange writes its answer itself, and is told when the kernel has taken it. */
+  streams(): void;
   ended(exchange: Exchange, status: number): void;
 }
 
@@ -165,6 +167,7 @@ export class Exchange {
 
   /** For answers that the endpoint writes itself: from now on only `finish` ends the exchange. */
   startStream(status: number, head: Head): void {
+    this.owner.streams();
     this.res.writeHead(status, [...head, ...this.cors]);
   }
 

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Ms } from '../../../common/system.js';
 import type { SharedWork, TurnShare } from '../../fairness/turn-share.js';
 import type { Exchange, ExchangeOwner } from './exchange.js';
+import { GatheredWrites } from './gathered-writes.js';
 import type { Swept } from './sweep.js';
 
 /** From its start, a connection has this long to send its first request; later ones may take as long (spec 9.1). */
@@ -14,8 +15,8 @@ const AT_ONCE = 8;
 /** Requests that may wait behind one that waits for a lock, and bytes of their bodies. */
 const BEHIND_A_WAIT = 100;
 const BEHIND_BYTES = 64 * 1024;
-/** More requests than these are not read while they wait. */
-const READ_AHEAD = 64;
+/** More requests than these are not read while they wait: those that are outlive collections of the young heap. */
+const READ_AHEAD = 8;
 
 export const BAD_REQUEST =
   'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request';
@@ -47,6 +48,9 @@ export class HttpConnection implements ExchangeOwner, Swept, SharedWork {
   private begun = 0;
   private turn = 0;
   private waitsForTurn = false;
+  /** Undefined unless its client pipelines. */
+  private writes: GatheredWrites | undefined;
+  private hasStreamed = false;
   /** It has sent enough for now. */
   isPaused = false;
   /** Nothing more is served on it. */
@@ -93,6 +97,8 @@ export class HttpConnection implements ExchangeOwner, Swept, SharedWork {
   receive(exchange: Exchange): void {
     if (this.isClosing) return;
     this.awaitsLast = false;
+    // Node has yet to write the answer to the request before.
+    if (exchange.res.socket === null) this.gather();
     if (!this.isOwn) this.host.watch(this);
     // What was read from an own socket has had its turn.
     const isFirst = this.isOwn || this.host.share.isFree;
@@ -151,12 +157,18 @@ export class HttpConnection implements ExchangeOwner, Swept, SharedWork {
     if (this.queue.length > 0) this.limitQueue();
   }
 
+  /** ExchangeOwner */
+  streams(): void {
+    this.hasStreamed = true;
+    this.writes?.stop();
+  }
+
   /** Swept */
   isDue(seen: Ms): boolean {
     const { active, last } = this;
     const hasLateBody = last !== undefined && !last.req.complete && seen - last.since >= this.host.bodyTimeoutMs;
-    if (hasLateBody || active || !this.isOwn) {
-      if (!this.isOwn && !active && !hasLateBody) this.host.unwatch(this);
+    if (hasLateBody || active || this.queue.length > 0 || !this.isOwn) {
+      if (!this.isOwn && !active && this.queue.length === 0 && !hasLateBody) this.host.unwatch(this);
       return (
         hasLateBody || this.queue.some(({ req, since }) => !req.complete && seen - since >= this.host.bodyTimeoutMs)
       );
@@ -222,6 +234,10 @@ export class HttpConnection implements ExchangeOwner, Swept, SharedWork {
       this.begin(this.queue.shift()!);
     }
     if (this.queue.length < READ_AHEAD / 2) this.readOn();
+  }
+
+  private gather(): void {
+    if (this.isOwn && !this.hasStreamed) this.writes ??= new GatheredWrites(this.socket);
   }
 
   private readOn(): void {

@@ -1,4 +1,5 @@
 import type { Clock, Ms, Timer } from '../../../common/system.js';
+import type { Backlog } from '../../../core/driver.js';
 import type { TurnLimiter } from '../../fairness/turn-limiter.js';
 
 /** Something with a deadline that moves with every request. */
@@ -25,6 +26,7 @@ export class Sweep {
 
   constructor(
     private readonly clock: Clock,
+    private readonly backlog: Backlog,
     /** Ends few per turn of the event loop, so that nobody waits when very many are due at once. */
     private readonly endings: TurnLimiter,
   ) {}
@@ -50,8 +52,8 @@ export class Sweep {
 
   private readonly tick = (): void => {
     const seen = this.clock.now();
-    // Before anyone is judged, the sockets are read once more.
-    this.clock.afterPoll(() => this.judge(seen));
+    // Before anyone is judged, what has arrived is read and served.
+    this.backlog.whenHeard(() => this.judge(seen));
     this.timer = this.members.size === 0 ? undefined : this.clock.setTimer(this.tick, EVERY_MS);
   };
 

@@ -135,11 +135,11 @@ export class HttpSession implements SessionSink, Woken, Alarm, Awaited, SharedWo
 
   /** Alarm. The alarm is not moved with each command; whether it is time is decided when it rings. */
   ring(seen: Ms): void {
-    const { driver, endings, alarms, readTimeoutMs } = this.host;
+    const { share, endings, alarms, readTimeoutMs } = this.host;
     const due = (this.current ? seen : this.lastCommand) + readTimeoutMs;
     if (due > seen) return alarms.set(this, due);
-    // What has arrived by now is read first.
-    driver.clock.afterPoll(() => endings.do(() => this.expire(seen)));
+    // What has arrived by now is executed first.
+    share.whenHeard(() => endings.do(() => this.expire(seen)));
   }
 
   private expire(seen: Ms): void {

@@ -112,11 +112,11 @@ export class SessionTable {
   }
 
   private readonly reap = (): void => {
-    const { clock } = this.host.driver;
+    const { driver, share } = this.host;
     this.reaper = undefined;
-    const seen = clock.now();
-    // Requests that name a session may be waiting to be read.
-    clock.afterPoll(() => this.reapFrom(this.byId.values(), seen));
+    const seen = driver.clock.now();
+    // Requests that name a session may be waiting for their turn.
+    share.whenHeard(() => this.reapFrom(this.byId.values(), seen));
   };
 
   private reapFrom(rest: IterableIterator<HttpSession>, seen: Ms): void {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Socket } from 'node:net';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { createHttpHandler } from '../../../../lib/daemon/create-http-handler.js';
 import { DflockdServer } from '../../../../lib/daemon/server.js';
@@ -50,6 +50,50 @@ describe('many clients that pipeline requests', () => {
     for (const wire of wires) wire.send(request('GET', '/health').repeat(REQUESTS));
     await until(() => wires.every(({ received }) => received.split('{"status":"ok"}').length === REQUESTS + 1));
     expect(stop()).toBeLessThan(100);
+  });
+
+  it('get the answers that are given in one go in one write', async () => {
+    const daemon = await start();
+    const wire = await daemon.open();
+    const handed = jest.spyOn(Socket.prototype as Required<Socket>, '_writev');
+    wire.send(request('GET', '/health').repeat(REQUESTS));
+    for (let i = 0; i < REQUESTS; i++) {
+      const { status, body } = await wire.answer();
+      expect([status, body]).toEqual([200, '{"status":"ok"}\n']);
+    }
+    expect(handed.mock.calls.length).toBeLessThan(REQUESTS / 4);
+    expect(wire.received).toBe('');
+  });
+
+  it('are served no further while they do not read, and get all answers when they do', async () => {
+    const MANY = 1000;
+    const daemon = await start({ readTimeout: 3600 });
+    const { body } = await daemon.ask('GET', '/v1/openapi.json');
+    const wire = await daemon.open();
+    const ends = jest.spyOn(ServerResponse.prototype, 'end');
+    wire.socket.pause();
+    wire.send(request('GET', '/v1/openapi.json').repeat(MANY));
+    await until(async () => {
+      const before = ends.mock.calls.length;
+      await turns(200);
+      return before > 0 && ends.mock.calls.length === before;
+    });
+    expect(ends.mock.calls.length * body.length).toBeLessThan((MANY * body.length) / 2);
+    wire.socket.resume();
+    for (let i = 0; i < MANY; i++) expect((await wire.answer()).body === body).toBe(true);
+    expect(wire.received).toBe('');
+  });
+
+  it('may end with a stream of signals, whose events come as they are sent', async () => {
+    const daemon = await start();
+    const wire = await daemon.open();
+    wire.send(request('GET', '/health').repeat(20) + request('GET', '/v1/signals?pattern=a'));
+    for (let i = 0; i < 20; i++) expect((await wire.answer()).status).toBe(200);
+    await until(() => wire.received.includes(':ok'));
+    for (const payload of ['one', 'two']) {
+      expect((await daemon.ask('POST', '/v1/signals/a', JSON.stringify({ payload }))).body).toBe('{"delivered":1}\n');
+      await until(() => wire.received.includes(`"payload":"${payload}"`));
+    }
   });
 });
 
