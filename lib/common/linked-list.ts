@@ -15,7 +15,7 @@ export class Listed<T> implements Linked<Listed<T>> {
 /** An intrusive doubly linked list: appending, and removing any member, takes constant time. */
 export class LinkedList<T extends Linked<T>> {
   head: T | undefined = undefined;
-  private tail: T | undefined = undefined;
+  tail: T | undefined = undefined;
   size = 0;
 
   push(item: T): void {

@@ -26,6 +26,10 @@ export class LocalWaiters<W extends Waiting<W>> {
     return this.list.head;
   }
 
+  get last(): W | undefined {
+    return this.list.tail;
+  }
+
   push(waiter: W): void {
     waiter.arrival = ++this.arrivals;
     this.list.push(waiter);

@@ -165,6 +165,15 @@ export const GRANTS: readonly Case[] = [
     },
   ],
   [
+    'grants a slot to each of several tries at once, while there are any',
+    async ({ world, a, caps }) => {
+      if (!caps.semaphores) return;
+      const req = world.request({ kind: 'sem', limit: 3 });
+      const grants = await Promise.all(Array.from({ length: 4 }, () => a.tryAcquire(req)));
+      assert.deepEqual(grants.map((grant) => grant !== null).sort(), [false, true, true, true]);
+    },
+  ],
+  [
     'accepts keys of any characters, up to its maximum length in bytes',
     async ({ world, a, b, caps }) => {
       const composed = world.request({ key: `${world.key()}schl\u00fcssel:\u{1f511}` });

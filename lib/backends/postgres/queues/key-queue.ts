@@ -21,8 +21,6 @@ const nothing = (): void => undefined;
 export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeeper {
   due: Ms = Infinity;
   slot = -1;
-  /** A try would be refused: a place is needed. */
-  protected isTaken = false;
   /** It was taken once since somebody waits. */
   private wasTaken = false;
   /** When the callers came for whom another trial was refused. */
@@ -41,9 +39,6 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
   /** Nobody waits, and nothing is held: nothing would be lost with it. */
   abstract get isUnused(): boolean;
 
-  /** The callers need neither a try nor a place: who has the lock will hand it on. */
-  protected abstract get isHandedOn(): boolean;
-
   /** @param since when its caller began to wait; undefined: now */
   protected abstract newTrial(since: Ms | undefined): Trial;
 
@@ -60,8 +55,14 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
       this.waiters.push(waiter);
       return this.trial ? this.revive(this.trial) : this.try(waiter.since);
     }
-    if (waiter.isTry) return site.commands.outage ? waiter.failed(site.commands.outage) : waiter.busy();
+    if (waiter.isTry && !this.mayFollow) {
+      return site.commands.outage ? waiter.failed(site.commands.outage) : waiter.busy();
+    }
     this.waiters.push(waiter);
+    if (waiter.isTry) {
+      waiter.since ??= site.clock.now();
+      return;
+    }
     waiter.waits();
     this.adjust();
     // The try that is under way may be for it.
@@ -197,6 +198,9 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     if (places.size > waiters.size) places.trim(waiters.size, (place) => this.unhead(place));
     if (waiters.size === 0) return this.rest();
     if (this.trial) return this.revive(this.trial);
+    if (waiters.head!.isTry) this.answerFollowers();
+    const { head } = waiters;
+    if (!head) return this.rest();
     if (this.isHandedOn) {
       this.state = 'held';
     } else if (places.size > 0) {
@@ -207,7 +211,7 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     } else if (this.isTaken) {
       this.openPlaces();
     } else {
-      this.try(this.triedSince);
+      this.try(this.triedSince ?? (head.isTry ? head.since : undefined));
     }
   }
 
@@ -265,12 +269,6 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     this.state = 'idle';
     this.isTaken = this.wasTaken = false;
     if (this.slot >= 0) this.site.alarms.cancel(this);
-  }
-
-  private serve(head: QueueWaiter, tenure: Tenure): void {
-    this.waiters.remove(head);
-    tenure.key = head.key;
-    head.granted(tenure);
   }
 
   /** A permanent error refuses all callers; a transient one is what they get at their deadlines. */

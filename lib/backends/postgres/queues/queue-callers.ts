@@ -5,6 +5,7 @@ import { Places } from './places.js';
 import type { Place, PlaceHost } from './place.js';
 import type { QueueSite } from './queue-site.js';
 import type { QueueState } from './queue-state.js';
+import type { Tenure } from './tenure.js';
 import type { Trial } from './trial.js';
 import type { QueueWaiter } from './waiter.js';
 
@@ -15,6 +16,8 @@ export abstract class QueueCallers implements PlaceHost {
   protected readonly places: Places;
   /** The try that is under way, even if nobody waits for its answer any more: the session may have the lock because of it. */
   protected trial: Trial | undefined = undefined;
+  /** A try would be refused: a place is needed. */
+  protected isTaken = false;
   /** Tickets: callers of this process that wait for the same, each with a place of its own. */
   protected rivals = 0;
   /** Who is to be called once no try is under way. */
@@ -83,6 +86,14 @@ export abstract class QueueCallers implements PlaceHost {
 
   protected abstract decide(): void;
 
+  /** The callers need neither a try nor a place: who has the lock will hand it on. */
+  protected abstract get isHandedOn(): boolean;
+
+  /** A try may follow the one that is under way: its answer may leave more to be had, and nobody waits for that. */
+  protected get mayFollow(): boolean {
+    return false;
+  }
+
   protected get wantedPlaces(): number {
     return Math.min(this.waiters.size, this.site.config.waitersPerKey);
   }
@@ -107,5 +118,18 @@ export abstract class QueueCallers implements PlaceHost {
       this.waiters.remove(head);
       answer(head);
     }
+  }
+
+  /** Callers that do not wait have come while another try was under way: there may be nothing left for them. */
+  protected answerFollowers(): void {
+    const { outage } = this.site.commands;
+    if (outage) this.answerTries((waiter) => waiter.failed(outage));
+    else if (this.isHandedOn || this.isTaken || this.places.size > 0) this.answerTries((waiter) => waiter.busy());
+  }
+
+  protected serve(head: QueueWaiter, tenure: Tenure): void {
+    this.waiters.remove(head);
+    tenure.key = head.key;
+    head.granted(tenure);
   }
 }

@@ -84,6 +84,11 @@ export class SlotQueue extends KeyQueue {
     );
   }
 
+  /** Several slots may be free. If the last caller does not wait, nobody before it does. */
+  protected override get mayFollow(): boolean {
+    return this.state === 'trying' && !this.site.commands.outage && this.waiters.last?.isTry === true;
+  }
+
   protected newTrial(since: Ms | undefined): Trial {
     return new SlotTry(this, since);
   }

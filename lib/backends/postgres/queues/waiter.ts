@@ -7,8 +7,8 @@ import type { Tenure } from './tenure.js';
 export interface QueueWaiter extends Waiting<QueueWaiter> {
   /** As the caller wrote it: several keys may share an id, and with it a queue. */
   readonly key: string;
-  /** When it began to wait, if that was before it joined. */
-  readonly since?: Ms | undefined;
+  /** When it began to wait, if that was before it joined or before it is tried for. */
+  since?: Ms | undefined;
   /** It does not wait: if a try is refused, it is told `busy`. */
   readonly isTry: boolean;
   /** From now on, its deadline counts even if a request is under way. */

@@ -74,7 +74,7 @@ describe('a lease on Postgres', () => {
 
 describe('callers that wait', () => {
   it('set no timers of their own, however many keys and deadlines they have', async () => {
-    for (let i = 0; i < 10; i++) postgres.take(rival, String(lockIdOf('lock', `key${i}`)));
+    for (let i = 0; i < 10; i++) postgres.take(rival, idOf(`key${i}`));
     us = await ModelProcess.start(postgres, { maxWaitConnections: 4 });
     const few = Array.from({ length: 10 }, (_, i) => us.enqueue(`key${i}`, 1000 + i));
     await done();

@@ -49,6 +49,33 @@ describe('the queue of a semaphore', () => {
     expect(postgres.held).toEqual([]);
   });
 
+  const tries = (count: number): Promise<unknown>[] =>
+    Array.from({ length: count }, () => a.backend.tryAcquire(a.request()).then((grant) => grant !== null, String));
+
+  it('has a slot for each of several tries of one turn, while there are any', async () => {
+    const said = Promise.all(tries(4));
+    await all();
+    expect(await said).toEqual([true, true, false, false]);
+    expect((await a.stats()).held).toBe(2);
+  });
+
+  it('fails tries that come while another one is under way, if there is no connection any more', async () => {
+    const said = Promise.all(tries(3));
+    await settlePromises();
+    lost(a.command);
+    await all();
+    expect(await said).toEqual(Array(3).fill(expect.stringMatching('LockUnavailableError: cut')));
+    expect(a.holdings.count).toBe(0);
+  });
+
+  it('has no try overtake a caller that waits', async () => {
+    await b.held();
+    const waiting = a.enqueue();
+    const said = Promise.all(tries(2));
+    await all();
+    expect([waiting.said, await said]).toEqual(['granted', [false, false]]);
+  });
+
   it('asks nobody while this process has all slots: they are handed on, and then others get their turn', async () => {
     const held = [await a.held(), await a.held()];
     const waiting = a.enqueue();
