@@ -72,7 +72,7 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
       if (this.state !== 'asking') return;
       // Whoever came before has not been served yet.
       if (queue.isUnused) queue.join(this);
-      else this.busy();
+      else this.enterServer(false);
     });
   }
 
@@ -124,16 +124,9 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
     // Not in the queue of the key.
   }
 
-  /** QueueWaiter: the lock is taken. Those who came before have their place before it has one. */
+  /** QueueWaiter: the lock is taken. It was at the head. */
   busy(): void {
-    const { site, key } = this;
-    if (this.state !== 'asking') return;
-    if (!site.holdings.take()) return this.refuse(site.holdings.error(key, site.server));
-    this.state = 'placed';
-    this.queue!.addRival();
-    const place = new Place(this);
-    this.place = place;
-    place.open(site.waitSessions);
+    if (this.state === 'asking') this.enterServer(true);
   }
 
   /** QueueWaiter */
@@ -189,6 +182,17 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
 
   private suspend(): void {
     this.state = 'suspended';
+  }
+
+  /** @param isFirst it came before those who wait in the queue of its key. Otherwise, they have their places before it has one */
+  private enterServer(isFirst: boolean): void {
+    const { site, key } = this;
+    if (!site.holdings.take()) return this.refuse(site.holdings.error(key, site.server));
+    this.state = 'placed';
+    this.queue!.addRival(isFirst);
+    const place = new Place(this);
+    this.place = place;
+    place.open(site.waitSessions);
   }
 
   /** It does not wait for a place any more. */

@@ -18,7 +18,7 @@ export interface AskedOf {
 
 /** An op, from the time when it is asked of a session until nothing comes of it any more. */
 export interface Asked {
-  /** Since when its caller waits; after it was told that the answer is overdue, since then. Set by the session. */
+  /** Since when its caller waits; after it was told that the answer is overdue, since then. Set by the session; the next caller counts anew. */
   askedAt: Ms;
   /** Undefined: since it was asked. Its caller has waited for another statement before. */
   readonly since: Ms | undefined;
@@ -43,14 +43,22 @@ export interface Asked {
 /** What the tries for locks and for slots have in common. */
 abstract class AskedAny<O extends AnyTryOp> implements Asked {
   readonly isRelease = false;
-  askedAt: Ms = 0;
   protected isOver = false;
   private isUnwanted = false;
+  private countsFrom: Ms = 0;
 
   constructor(protected readonly op: O) {}
 
   get since(): Ms | undefined {
     return this.op.since;
+  }
+
+  get askedAt(): Ms {
+    return Math.max(this.countsFrom, this.op.since ?? 0);
+  }
+
+  set askedAt(at: Ms) {
+    this.countsFrom = at;
   }
 
   add(text: BatchText, of: AskedOf): boolean {
@@ -71,7 +79,7 @@ abstract class AskedAny<O extends AnyTryOp> implements Asked {
   }
 
   giveUp(error: LockError): void {
-    if (!this.op.isDropped) this.op.overdue(error);
+    this.op.overdue(error);
   }
 
   ended(error: LockError): void {
@@ -187,6 +195,7 @@ abstract class AskedRelease<O extends AnyReleaseOp> implements Asked {
   }
 
   giveUp(error: LockError): void {
+    this.op.overdue?.(error);
     this.tell(error);
   }
 

@@ -9,13 +9,13 @@ import type { Session, Statement } from '../sessions/session.js';
  * word on what is taken because of the try. They must not throw.
  */
 export interface AnyTryOp {
-  /** Since when its caller waits. Undefined: since now. */
+  /** Since when its caller waits. Undefined: since it is asked. Changes when another caller waits for it. */
   readonly since?: Ms | undefined;
   /** Nobody waits for it: it need not be sent any more. Once it is sent, it is answered all the same. May change at any time. */
   readonly isDropped: boolean;
   /**
-   * The answer is overdue: whoever waits for it should be told. It may still be granted. May be called more than once; not while it is
-   * dropped.
+   * The answer is overdue: whoever waits for it should be told. It may still be granted. May be called more than once; also while it is
+   * dropped, because others may wait behind it.
    */
   overdue(error: LockError): void;
   /** Nothing is taken: somebody else has it, or this process has it, tries for it or releases it on the command session. */
@@ -40,6 +40,8 @@ export interface TryOp extends AnyTryOp {
 export interface AnyReleaseOp {
   /** It is not taken any more. Called once; before `done`, unless that is told an error. */
   over(): void;
+  /** The answer is overdue. May be called more than once. */
+  overdue?(error: LockError): void;
   /** Called once. 'gone': the session has ended, or it did not have the lock. An error: the answer is overdue. */
   done(outcome: Released): void;
 }

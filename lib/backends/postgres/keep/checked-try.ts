@@ -1,4 +1,4 @@
-import { LockError } from '../../../common/errors.js';
+import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { Commands, TryOp, UnlockOp } from '../commands/commands.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
@@ -15,14 +15,18 @@ export class CheckedTry implements TryOp, UnlockOp, Looker {
   /** Why nobody knows whether it is kept. */
   private error: LockError | undefined;
 
-  /** @param since when its caller began to wait */
+  /** @param askedAt when its first caller began to wait */
   constructor(
     private readonly op: TryOp,
     private readonly kept: KeptHolds,
     private readonly commands: Pick<Commands, 'unlock'>,
-    readonly since: Ms,
+    private readonly askedAt: Ms,
   ) {
     this.id = op.id;
+  }
+
+  get since(): Ms {
+    return this.op.since ?? this.askedAt;
   }
 
   get isDropped(): boolean {
@@ -48,8 +52,9 @@ export class CheckedTry implements TryOp, UnlockOp, Looker {
     this.op.failed(error);
   }
 
+  /** TryOp, and UnlockOp of what is given back */
   overdue(error: LockError): void {
-    if (!this.isDropped) this.op.overdue(error);
+    this.op.overdue(error);
   }
 
   /** Looker */
@@ -72,8 +77,8 @@ export class CheckedTry implements TryOp, UnlockOp, Looker {
   }
 
   /** UnlockOp */
-  done(outcome: Parameters<UnlockOp['done']>[0]): void {
-    if (outcome instanceof LockError) this.overdue(outcome);
+  done(): void {
+    // `over` and `overdue` say all there is to say.
   }
 
   private giveBack(): void {

@@ -152,7 +152,6 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
    */
   protected won(tenure: Tenure, isTaken = true): void {
     const { head } = this.waiters;
-    this.trial = undefined;
     this.recovered();
     this.isTaken = isTaken;
     this.wasTaken = true;
@@ -169,8 +168,7 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
 
   /** The answer to a trial: it is taken. */
   refused(): void {
-    const revivedAt = this.trial?.revivedAt;
-    this.trialOver();
+    const revivedAt = this.trialOver();
     this.recovered();
     if (revivedAt !== undefined) return this.tryAgain(revivedAt);
     this.isTaken = this.wasTaken = true;
@@ -181,13 +179,15 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
 
   /** A trial was not sent, because nobody waited for it. */
   dropped(): void {
-    this.trialOver();
-    this.adjust();
+    const revivedAt = this.trialOver();
+    if (revivedAt !== undefined) this.tryAgain(revivedAt);
+    else this.adjust();
   }
 
   /** A trial has failed; nothing is held because of it. */
   tryFailed(error: LockError): void {
-    this.trialOver();
+    const revivedAt = this.trialOver();
+    if (revivedAt !== undefined && error.isTransient && !this.site.commands.outage) return this.tryAgain(revivedAt);
     this.answerTries((waiter) => waiter.failed(error));
     if (this.waiters.size > 0) this.onError(error);
     else this.adjust();
@@ -256,8 +256,11 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     this.adjust();
   }
 
-  /** A trial was refused that was sent before those came who wait now: the lock may have been released meanwhile. */
+  /** A trial is over without a grant that was sent before those came who wait now: it says nothing about the lock since then. */
   private tryAgain(since: Ms): void {
+    const { head } = this.waiters;
+    // Perhaps none can be sent now.
+    if (head && !head.isTry) head.waits();
     this.triedSince = since;
     this.adjust();
     this.triedSince = undefined;

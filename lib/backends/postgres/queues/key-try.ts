@@ -16,11 +16,16 @@ export abstract class KeyTry<Q extends KeyTryOf> implements Trial, AnyTryOp {
   isDropped = false;
   revivedAt: Ms | undefined = undefined;
 
-  /** @param since when the caller began to wait; undefined: now */
+  /** @param askedSince when the caller began to wait; undefined: now */
   constructor(
     protected readonly queue: Q,
-    readonly since: Ms | undefined,
+    private readonly askedSince: Ms | undefined,
   ) {}
+
+  /** AnyTryOp */
+  get since(): Ms | undefined {
+    return this.revivedAt ?? this.askedSince;
+  }
 
   abstract send(): void;
 

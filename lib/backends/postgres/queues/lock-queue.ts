@@ -33,6 +33,7 @@ export class LockQueue extends KeyQueue {
 
   /** A try of this queue was granted. */
   granted(session: Session, fence: bigint, sentAt: Ms): void {
+    this.trial = undefined;
     this.hold(new Tenure(this, this.placeId, session, this.rising(fence), sentAt, this.site.clock.now()));
   }
 

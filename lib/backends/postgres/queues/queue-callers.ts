@@ -1,4 +1,5 @@
 import type { LockError } from '../../../common/errors.js';
+import type { Ms } from '../../../common/system.js';
 import { LocalWaiters } from '../../queues/local-waiters.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
 import { Places } from './places.js';
@@ -45,10 +46,13 @@ export abstract class QueueCallers implements PlaceHost {
     for (const callback of late) this.afterTrial(callback);
   }
 
-  /** A ticket waits from now on. Those who came before need a place before it has one. */
-  addRival(): void {
+  /**
+   * A ticket waits from now on.
+   * @param isFirst it came before those who wait here. Otherwise, they need a place before it has one
+   */
+  addRival(isFirst = false): void {
     this.rivals++;
-    this.decide();
+    if (!isFirst) this.decide();
   }
 
   removeRival(): void {
@@ -105,10 +109,12 @@ export abstract class QueueCallers implements PlaceHost {
     trial.revive(this.site.clock.now());
   }
 
-  /** Nothing is taken because of the try. */
-  protected trialOver(): void {
+  /** Nothing is taken because of the try. Returns since when those wait for whom it was not sent, if there are any. */
+  protected trialOver(): Ms | undefined {
+    const revivedAt = this.trial?.revivedAt;
     this.trial = undefined;
     this.site.holdings.give();
+    return revivedAt;
   }
 
   /** Those at the head that do not wait have their answer. The next one does wait. */

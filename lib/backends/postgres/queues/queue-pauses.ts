@@ -1,6 +1,6 @@
 import type { Alarm } from '../../../common/alarms.js';
 import { Backoff } from '../../../common/backoff.js';
-import type { LockError } from '../../../common/errors.js';
+import { type LockError, MaxLocksError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { QueueSite } from './queue-site.js';
 
@@ -43,8 +43,10 @@ export class QueuePauses {
 
   /** The server has answered. @param isPolling the next pause is no shorter for that */
   recover(isPolling: boolean): void {
+    // Who has no room for a place polls too.
+    const isReset = !isPolling && !(this.trouble instanceof MaxLocksError);
     this.trouble = undefined;
     this.resumeAt = -Infinity;
-    if (!isPolling) this.backoff.reset();
+    if (isReset) this.backoff.reset();
   }
 }

@@ -36,6 +36,7 @@ export class SlotQueue extends KeyQueue {
 
   /** A try of this queue was granted. Other slots may be free. */
   granted(grant: SlotGrant): void {
+    this.trial = undefined;
     this.won(this.hold(grant), false);
   }
 

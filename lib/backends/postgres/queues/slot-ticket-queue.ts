@@ -21,6 +21,8 @@ export class SlotTicketQueue extends SlotQueue {
 
   /** The answer to its trial. Those who came before need a place before it has one. */
   override refused(): void {
+    // However long theirs takes, its own deadline counts.
+    this.answerTries((waiter) => waiter.busy());
     this.shared.afterTrial(() => {
       // Its caller may have left meanwhile.
       if (this.waiters.size > 0) {

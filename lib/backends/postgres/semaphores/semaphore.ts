@@ -63,7 +63,7 @@ export class Semaphore implements TrialOf {
    * @param isHead a wait session of this process has the gate
    */
   try(user: SlotUser, isHead: boolean): SlotTrial {
-    const trial = new SlotTrial(this, user, isHead, user.since ?? this.host.clock.now());
+    const trial = new SlotTrial(this, user, isHead, this.host.clock.now());
     this.enter();
     this.trials.push(trial);
     this.next();

@@ -21,13 +21,17 @@ export class SlotTrial implements SlotTryOp {
   /** Its user has been told the last. */
   isOver = false;
 
-  /** @param since when it was asked for */
+  /** @param askedAt when it was asked for */
   constructor(
     private readonly of: TrialOf,
     private readonly user: SlotUser,
     readonly isHead: boolean,
-    readonly since: Ms,
+    private readonly askedAt: Ms,
   ) {}
+
+  get since(): Ms {
+    return this.user.since ?? this.askedAt;
+  }
 
   get gate(): bigint {
     return this.of.gate;

@@ -325,17 +325,21 @@ describe('an answer that nobody waits for', () => {
     expect([lock.said, slot.said, connected.commands.counts.inBook]).toEqual(['dropped', 'dropped', 0]);
   });
 
-  it('is not told to be overdue', async () => {
+  it('is overdue all the same, for those behind it; and the next caller has the whole of its time', async () => {
     const connected = await Connected.start();
     const op = connected.try(1n);
     await connected.turn();
     op.isDropped = true;
     await connected.clock.advanceAsync(5000);
-    expect([op.said, op.overdues]).toEqual(['', 0]);
+    expect([op.said, op.overdues]).toEqual(['', 1]);
+    await connected.clock.advanceAsync(100);
     // Somebody waits for it again.
     op.isDropped = false;
-    await connected.clock.advanceAsync(5000);
+    op.since = connected.clock.now();
+    await connected.clock.advanceAsync(4999);
     expect([op.said, op.overdues]).toEqual(['', 1]);
+    await connected.clock.advanceAsync(1);
+    expect([op.said, op.overdues]).toEqual(['', 2]);
     await connected.settle();
     expect(op.said).toBe('granted');
   });

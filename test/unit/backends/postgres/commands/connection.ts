@@ -165,6 +165,7 @@ export class Freed {
 /** Told the last once. */
 class Told {
   isDropped = false;
+  since: number | undefined = undefined;
   said = '';
   /** It was told so often that its answer is overdue. */
   overdues = 0;
@@ -187,7 +188,7 @@ class Told {
   }
 
   overdue(error: LockError): void {
-    if (this.said !== '' || this.isDropped) throw new Error(`overdue, although it is ${this.said || 'dropped'}`);
+    if (this.said !== '') throw new Error(`overdue, although it is ${this.said}`);
     this.overdues++;
     this.error = error;
   }
@@ -214,7 +215,6 @@ export class TriedSlot extends Told implements SlotTryOp {
   readonly candidates: readonly bigint[] = [1001n, 1002n, 1003n];
   readonly isHead: boolean = false;
   readonly channel = 'dfl3e8';
-  readonly since: number | undefined = undefined;
   slot: bigint | undefined;
 
   constructor(change: Partial<SlotTryOp>) {

@@ -514,6 +514,16 @@ describe('maxHeld', () => {
 });
 
 describe('tickets', () => {
+  it('come before the callers that came after them, however late the first answer is', async () => {
+    postgres.take(rival, ID);
+    const ticket = us.enqueue('k', Infinity, 'ticket');
+    const after = us.enqueue();
+    await done();
+    postgres.free(rival, ID);
+    await done();
+    expect(said([ticket, after])).toEqual(['granted', '']);
+  });
+
   it('have places of their own, in the order in which they came, behind the callers before them', async () => {
     us = await ModelProcess.start(postgres, { maxWaitConnections: 5 });
     postgres.take(rival, ID);
@@ -816,4 +826,30 @@ describe('a try whose caller has left', () => {
     await done();
     await isIdle();
   });
+});
+
+it('a place that gets the lock leaves the try that is under way to the next caller', async () => {
+  us = await ModelProcess.start(postgres, { waitersPerKey: Infinity, maxWaitConnections: Infinity });
+  postgres.take(rival, ID);
+  const first = us.enqueue();
+  await done();
+  postgres.free(rival, ID);
+  await done();
+  const second = us.enqueue();
+  await settlePromises();
+  us.command.run();
+  expect(us.command.name).toBe('try');
+  first.release();
+  us.waits[0]!.settle();
+  await settlePromises();
+  expect(said([first, second])).toEqual(['granted', 'granted']);
+  second.release();
+  us.waits[0]!.settle();
+  expect(postgres.held).toEqual([]);
+  const tried = us.backend.tryAcquire(us.request());
+  await settlePromises();
+  // Refused, but that was before the call.
+  us.command.reply();
+  await done();
+  expect(await tried).not.toBeNull();
 });

@@ -269,4 +269,19 @@ describe('maxHeld counts what nobody wants any more until the server certainly h
     us.slots = 0;
     await hasRoom([holder, caller]);
   });
+
+  it('without room for gate and slot, a semaphore is polled less and less often', async () => {
+    await start({ maxHeld: 2 });
+    await us.held('a');
+    us.slots = 1;
+    postgres.take(rival, slot);
+    us.enqueue();
+    await all();
+    const { length } = us.command.sent;
+    for (let ms = 0; ms < 3000; ms += 25) {
+      await clock.advanceAsync(25);
+      us.command.settle();
+    }
+    expect(us.command.sent.length - length).toBeLessThan(30);
+  });
 });
