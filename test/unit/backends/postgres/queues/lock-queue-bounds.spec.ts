@@ -36,6 +36,8 @@ async function live(ms: number): Promise<void> {
   }
 }
 
+const tries = (): string[] => namesOf(us.command).filter((name) => name !== 'terminate');
+
 async function isIdle(): Promise<void> {
   expect(await us.stats()).toMatchObject({ queues: 0, waiters: 0, places: 0, polling: 0, held: 0 });
 }
@@ -71,19 +73,83 @@ describe('a deadline that is later than that of a request', () => {
     await pass(6000);
     expect(caller.said).toBe('refused');
   });
+});
 
-  it('is kept while the server computes the id of the key', async () => {
-    us = await ModelProcess.start(postgres, {
-      lockId: 'hashtext',
-      sessionTimeoutMs: 600_000,
-      requestTimeoutMs: 50_000,
-    });
-    const caller = us.enqueue('k', 6000);
-    await pass(5999);
+describe('a caller that does not wait', () => {
+  it('has no deadline before its answer', async () => {
+    const caller = us.enqueue('k', 0);
+    const tried = us.backend.tryAcquire({ ...us.request('other'), deadline: postgres.clock.now() + 100 });
+    await pass(200);
     expect(caller.said).toBe('');
-    await pass(1);
-    expect(caller.error).toMatchObject({ message: 'no answer in time', key: 'k', server: 'model:5432/db' });
+    await done();
+    expect(caller.said).toBe('granted');
+    expect((await tried)?.req.key).toBe('other');
   });
+
+  it('is told which server refused it', async () => {
+    postgres.take(rival, ID);
+    const caller = us.enqueue('k', 0);
+    await done();
+    expect(caller.error).toMatchObject({ key: 'k', server: 'model:5432/db' });
+  });
+
+  it('and abandons its lock, leaves it to others', async () => {
+    const tried = us.backend.tryAcquire(us.request());
+    await done();
+    us.backend.abandon((await tried)!);
+    await done();
+    expect(postgres.held).toEqual([]);
+    await isIdle();
+  });
+});
+
+describe('a caller that was answered', () => {
+  it('waits for no deadline any more, which would keep the process alive', async () => {
+    await us.held('taken');
+    const before = postgres.clock.pendingTimers;
+    const caller = us.enqueue('taken', 1000);
+    expect(postgres.clock.pendingTimers).toBe(before + 1);
+    caller.cancel();
+    expect(postgres.clock.pendingTimers).toBe(before);
+  });
+
+  it('cannot cancel what others wait for', async () => {
+    const holder = await us.held();
+    const waiting = us.enqueue();
+    holder.pending!.cancel();
+    waiting.cancel();
+    waiting.pending!.cancel();
+    const last = us.enqueue();
+    expect((await us.stats()).waiters).toBe(1);
+    holder.release();
+    expect(last.said).toBe('granted');
+  });
+
+  it('before the server has told the id of the key, has no lock later', async () => {
+    us = await ModelProcess.start(postgres, { lockId: 'hashtext' });
+    const [cancelled, late] = [us.enqueue(), us.enqueue('k', 100)];
+    cancelled.cancel();
+    await pass(100);
+    expect(late.said).toBe('refused');
+    us.command.answer([['-7']]);
+    await done();
+    expect([cancelled.said, postgres.held]).toEqual(['cancelled', []]);
+    await isIdle();
+  });
+});
+
+it('a caller is told that it has a place in the queue', async () => {
+  postgres.take(rival, ID);
+  const placed: string[] = [];
+  const waiter = {
+    onPlaced: (how: string) => placed.push(how),
+    granted: () => undefined,
+    refused: () => undefined,
+  };
+  us.backend.enqueue(us.request(), 'queue', waiter);
+  us.backend.enqueue(us.request('k', Infinity), 'ticket', waiter);
+  await done();
+  expect(placed).toEqual(['queued', 'queued']);
 });
 
 it('a grant that lies in the socket at the deadline is not too late', async () => {
@@ -212,6 +278,184 @@ describe('a session for a place that cannot be had', () => {
   });
 });
 
+describe('a queue that pauses', () => {
+  const fail = async (times: number): Promise<void> => {
+    for (let i = 0; i < times; i++) {
+      await settlePromises();
+      expect(us.command.name).toBe('try');
+      us.command.fail('57014');
+      await done();
+      if (i < times - 1) await pass(250);
+    }
+  };
+
+  it('for longer and longer, has a short pause again once the server has answered', async () => {
+    const first = us.enqueue();
+    await fail(6);
+    await pass(20);
+    await done();
+    expect(first.said).toBe('');
+    await pass(230);
+    await done();
+    expect(first.said).toBe('granted');
+    first.release();
+    await done();
+    const second = us.enqueue();
+    await fail(1);
+    await pass(25);
+    await done();
+    expect(second.said).toBe('granted');
+  });
+
+  it('tells no old trouble once the server has answered', async () => {
+    const first = us.enqueue();
+    await fail(1);
+    await pass(25);
+    await done();
+    const second = us.enqueue('k', 100);
+    us.dialer.error = new LockUnavailableError('the server is down');
+    us.command.end(new LockUnavailableError('reset'));
+    expect(first.release().outcome).toBe('gone');
+    await pass(100);
+    expect(second.error?.message).toMatch(/reset|the server is down/);
+  });
+});
+
+describe('a try', () => {
+  it('for what somebody had meanwhile is a timeout at the deadline, not a server that does not answer', async () => {
+    us = await ModelProcess.start(postgres, { localTurns: 0 });
+    const holder = await us.held();
+    const waiting = us.enqueue('k', 200);
+    holder.release();
+    await pass(200);
+    expect(waiting.error).toBeInstanceOf(AcquireTimeoutError);
+  });
+
+  it('comes before a place when a lock may be free again', async () => {
+    postgres.take(rival, ID);
+    const refused = us.enqueue();
+    await done();
+    refused.cancel();
+    await done();
+    postgres.free(rival, ID);
+    const places = (): number => us.dialer.made.flatMap(namesOf).filter((name) => name === 'lock').length;
+    expect(places()).toBe(1);
+    const caller = us.enqueue();
+    await done();
+    expect([caller.said, places()]).toEqual(['granted', 1]);
+  });
+
+  it('comes before a place with a new command session', async () => {
+    await us.held();
+    const waiting = us.enqueue();
+    us.command.end(new LockUnavailableError('reset'));
+    us.command.gone();
+    await live(6000);
+    expect(waiting.said).toBe('granted');
+    expect([tries(), us.waits]).toEqual([['try'], []]);
+  });
+
+  it('is not needed with a new command session while there is a place', async () => {
+    postgres.take(rival, ID);
+    const waiting = us.enqueue();
+    await done();
+    us.command.end(new LockUnavailableError('reset'));
+    us.command.gone();
+    await live(6000);
+    expect([waiting.said, postgres.blocked]).toEqual(['', 1]);
+    expect(namesOf(us.command)).not.toContain('try');
+  });
+
+  it('during an outage is not made, nor is another place taken', async () => {
+    us = await ModelProcess.start(postgres, { waitersPerKey: 2 });
+    postgres.take(rival, ID);
+    us.enqueue();
+    await done();
+    us.command.end(new LockUnavailableError('reset'));
+    const { attempts } = us.dialer;
+    const second = us.enqueue();
+    expect([us.dialer.attempts, second.said]).toEqual([attempts, '']);
+  });
+});
+
+describe('a queue that polls', () => {
+  let other: Caller;
+  const triesOfIt = (): number => us.command.sent.filter(({ values }) => values[0] === ID).length;
+
+  beforeEach(async () => {
+    us = await ModelProcess.start(postgres, { maxWaitConnections: 1, maxHeld: 2 });
+    postgres.take(rival, ID);
+    postgres.take(rival, idOf('other'));
+    other = us.enqueue('other');
+    await done();
+  });
+
+  it('goes on although callers come and go all the time', async () => {
+    us.enqueue();
+    await done();
+    const before = triesOfIt();
+    for (let i = 0; i < 100; i++) {
+      const caller = us.enqueue();
+      await live(10);
+      caller.cancel();
+    }
+    expect(triesOfIt() - before).toBeGreaterThan(3);
+  });
+
+  it('waits for room to try in', async () => {
+    const caller = us.enqueue();
+    await done();
+    const taken = await us.held('x');
+    const before = triesOfIt();
+    await live(500);
+    expect([caller.said, triesOfIt()]).toEqual(['', before]);
+    taken.release();
+    postgres.free(rival, ID);
+    await live(300);
+    expect(caller.said).toBe('granted');
+  });
+
+  it('polls no more once this process has the lock', async () => {
+    const [caller, behind] = [us.enqueue(), us.enqueue('k', 1000)];
+    await done();
+    postgres.free(rival, ID);
+    await live(300);
+    expect(caller.said).toBe('granted');
+    expect(await us.stats()).toMatchObject({ polling: 0, waiters: 2 });
+    await live(700);
+    expect(behind.error).toBeInstanceOf(AcquireTimeoutError);
+    other.cancel();
+  });
+});
+
+it('a queue is in use while somebody tries, has the lock, waits, or has a ticket', async () => {
+  const isUnused = (): boolean => {
+    let is: boolean | undefined;
+    us.backend['core'].lockQueueOf('k', (queue) => (is = queue!.isUnused));
+    return is!;
+  };
+  expect(isUnused()).toBe(true);
+  const caller = us.enqueue();
+  expect(isUnused()).toBe(false);
+  await done();
+  expect(isUnused()).toBe(false);
+  caller.release();
+  expect(isUnused()).toBe(true);
+  await done();
+  postgres.take(rival, ID);
+  const waiting = us.enqueue();
+  await done();
+  expect(isUnused()).toBe(false);
+  waiting.cancel();
+  expect(isUnused()).toBe(true);
+  await done();
+  const ticket = us.enqueue('k', Infinity, 'ticket');
+  await done();
+  expect(isUnused()).toBe(false);
+  ticket.cancel();
+  expect(isUnused()).toBe(true);
+});
+
 describe('room among what the process may have', () => {
   it('is given back by a try that nobody wants any more, one that is refused and one that fails', async () => {
     us.enqueue().cancel();
@@ -292,6 +536,8 @@ describe('a lock that this process has by its place', () => {
     wait.gone();
     await done();
     expect(waiting.said).toBe('granted');
+    // By a try: it needs no other place.
+    expect([tries(), us.waits]).toEqual([['try', 'try'], []]);
     expect(waiting.grant!.fence!).toBeGreaterThan(holder.grant!.fence!);
     expect(holder.release().outcome).toBe('gone');
     waiting.release();
