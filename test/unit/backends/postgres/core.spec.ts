@@ -7,9 +7,11 @@ import { Leases } from '../../../../lib/backends/postgres/leases.js';
 import { type PostgresBackendOptions, resolvePostgres } from '../../../../lib/backends/postgres/options.js';
 import { type Connections, PostgresCore } from '../../../../lib/backends/postgres/postgres-core.js';
 import { PostgresBackend } from '../../../../lib/backends/postgres/postgres.js';
+import { postgresBackend } from '../../../../lib/backends/postgres/postgres-backend.js';
 import { PostgresGrant } from '../../../../lib/backends/postgres/postgres-grant.js';
 import { SessionOwners } from '../../../../lib/backends/postgres/session-owners.js';
 import type { Place } from '../../../../lib/backends/postgres/queues/place.js';
+import type { Starving } from '../../../../lib/backends/postgres/queues/queue-site.js';
 import { Tenure } from '../../../../lib/backends/postgres/queues/tenure.js';
 import type { ServerFacts, Session, Statement } from '../../../../lib/backends/postgres/sessions/session.js';
 import { Alarms } from '../../../../lib/common/alarms.js';
@@ -242,6 +244,37 @@ describe('a backend on Postgres', () => {
     expect(connections.asked).toEqual(['start']);
   });
 
+  it('that may not use its table refuses everybody', async () => {
+    const backend = newBackend({ keep: true });
+    connections.session = newSession();
+    connections.up(connections.session, true);
+    connections.sent[0]!.answered([[null]]);
+    await settlePromises();
+    connections.sent[1]!.failed(CUT, '42501');
+    await settlePromises();
+    await expect(backend.stats()).rejects.toMatchObject({ code: 'CONFIG' });
+  });
+
+  it('tells once that callers poll, as long as any does', () => {
+    const core = newCore();
+    const details: unknown[] = [];
+    core.linkListeners.add(({ detail }) => details.push(detail));
+    const starving = (): Starving => ({ state: 'polling', adjust: () => undefined });
+    core.starving(starving());
+    clock.stall(60_000);
+    core.starving(starving());
+    expect(details).toEqual([
+      'all 5 wait connections are in use: callers that wait for further keys poll instead (option maxWaitConnections)',
+    ]);
+  });
+
+  it('is made of a connection string', () => {
+    const backend = postgresBackend('postgres://app@127.0.0.1:1/app', { waitersPerKey: 2 })(host);
+    expect([backend.name, backend.capabilities.order]).toEqual(['postgres', 'per-process']);
+    expect(() => postgresBackend(undefined)).toThrow(ConfigError);
+    expect(() => postgresBackend('postgres://app@127.0.0.1:1/app', { localMs: -1 })).toThrow(ConfigError);
+  });
+
   it('does not start if it cannot be connected', async () => {
     connections.startError = CUT;
     await expect(newBackend().start()).rejects.toBe(CUT);
@@ -266,6 +299,27 @@ describe('a backend on Postgres', () => {
     await pong;
     await expect(refused).rejects.toBe(CUT);
     await expect(cut).rejects.toBe(CUT);
+  });
+
+  it('does not know whether a lock is taken whose id the server does not tell', async () => {
+    const locked = newBackend({ lockId: 'hashtext' }).isLocked('k', 'lock');
+    connections.sent[0]!.ended(CUT);
+    await expect(locked).rejects.toBe(CUT);
+  });
+
+  it('asks for the id of a key once', async () => {
+    const backend = newBackend({ lockId: 'hashtext' });
+    const both = [backend.isLocked('k', 'lock')];
+    connections.sent[0]!.answered([['7']]);
+    both.push(backend.isLocked('k', 'lock'));
+    expect(connections.sent.map(({ name }) => name)).toEqual([
+      'dflockd_hashtext',
+      'dflockd_is_held',
+      'dflockd_is_held',
+    ]);
+    for (const { values } of connections.sent.slice(1)) expect(values).toEqual(['0', '7', 1]);
+    for (const statement of connections.sent.slice(1)) statement.answered([['t']]);
+    expect(await Promise.all(both)).toEqual([true, true]);
   });
 
   it.each(['lock', 'sem'] as const)('asks the server whether a %s is taken', async (kind) => {
@@ -337,6 +391,14 @@ describe('a renewal of what Postgres has', () => {
     clock.stall(10);
     connections.proofs[0]!();
     expect(await proof).toEqual({ validFrom: 3344, leaseMs: 2000 });
+  });
+
+  it('asks nothing within a third of the session time after the last proof', async () => {
+    const grant = newGrant();
+    clock.stall(20_000);
+    session.provenAt = 17_000;
+    expect(await core.renew(grant, 1000)).toEqual({ validFrom: 20_000, leaseMs: 1000 });
+    expect(connections.proofs).toEqual([]);
   });
 
   it('asks the place whose session has it', async () => {
@@ -444,6 +506,13 @@ describe('the leases of a process', () => {
     expect(over).toEqual(['other']);
     clock.advance(1);
     expect(over).toEqual(['other', 'one']);
+  });
+
+  it('that are moved delay nobody else', () => {
+    const [, other] = [add('one', 100), add('other', 50)];
+    leases.move(other, 500);
+    clock.advance(100);
+    expect(over).toEqual(['one']);
   });
 
   it('that are renewed by what lies in the socket after a stall do not end', () => {

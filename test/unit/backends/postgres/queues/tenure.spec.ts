@@ -90,6 +90,13 @@ describe('the fence of a slot', () => {
     expect(tenure.fence).toBe(5_009_500_000n);
   });
 
+  it('is known at a later turn too, if nobody asked at the first', () => {
+    const tenure = slot(5_000_000_000n);
+    tenure.turn = 1;
+    clock.stall(1);
+    expect(tenure.fence).toBe(5_001_000_000n);
+  });
+
   it('is higher than every other of the semaphore in this process', () => {
     last.lastFence = 5_000_000_000n;
     expect(slot(5_000_000_000n).fence).toBe(5_000_000_001n);

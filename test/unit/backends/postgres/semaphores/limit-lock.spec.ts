@@ -2,8 +2,13 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { publishedId } from '../../../../../lib/backends/postgres/ids/published-id.js';
 import { PUBLISH, UNPUBLISH } from '../../../../../lib/backends/postgres/ids/published-statement.js';
 import { LimitLock } from '../../../../../lib/backends/postgres/semaphores/limit-lock.js';
+import { Semaphores } from '../../../../../lib/backends/postgres/semaphores/semaphores.js';
+import type { SlotUser } from '../../../../../lib/backends/postgres/semaphores/slot-user.js';
 import type { Session, Statement } from '../../../../../lib/backends/postgres/sessions/session.js';
+import { Alarms } from '../../../../../lib/common/alarms.js';
 import { LimitMismatchError, type LockError, LockUnavailableError } from '../../../../../lib/common/errors.js';
+import { FakeClock } from '../../../../support/fake-clock.js';
+import { FakeCommands } from './fake-commands.js';
 
 const newSession = (): Session => ({ server: 'db:5432/app' }) as Session;
 const CUT = new LockUnavailableError('cut');
@@ -39,6 +44,14 @@ describe('the limit of a semaphore that is published', () => {
     commands.session = newSession();
     expect(limit.isPublished).toBe(false);
     commands.session = undefined;
+    expect(limit.isPublished).toBe(false);
+  });
+
+  it('is not known without a session, unless there is an outage', () => {
+    commands.session = undefined;
+    expect(limit.isPublished).toBe(false);
+    publish();
+    answer(null);
     expect(limit.isPublished).toBe(false);
   });
 
@@ -104,5 +117,41 @@ describe('the limit of a semaphore that is published', () => {
     commands.session = newSession();
     limit.withdraw();
     expect(takenBack()).toEqual([]);
+  });
+});
+
+describe('a semaphore of a process', () => {
+  let commands: FakeCommands;
+  let semaphores: Semaphores;
+
+  beforeEach(() => {
+    commands = new FakeCommands();
+    const clock = new FakeClock();
+    const entropy = { unit: () => 0 };
+    semaphores = new Semaphores(
+      { commands, entropy, clock, alarms: new Alarms(clock), warn: () => undefined },
+      () => undefined,
+    );
+  });
+
+  it('tells nothing to who gave up before its limit could not be published', () => {
+    commands.others = undefined;
+    const said: unknown[] = [];
+    const user = (name: string): SlotUser => ({
+      granted: () => said.push(`${name} granted`),
+      refused: () => said.push(`${name} refused`),
+      failed: () => said.push(`${name} failed`),
+    });
+    const semaphore = semaphores.get('k', 3);
+    const [, dropped] = ['first', 'dropped', 'last'].map((name) => semaphore.try(user(name), false));
+    dropped!.drop();
+    commands.published.shift()!.ended(CUT);
+    expect(said.sort()).toEqual(['first failed', 'last failed']);
+  });
+
+  it('refuses a limit that is too large by name of the limit', () => {
+    expect(() => semaphores.get('k', 2 ** 20)).toThrow(
+      'option limit: expected at most 1048575 on Postgres, got 1048576',
+    );
   });
 });

@@ -72,6 +72,27 @@ describe('the limit of a semaphore in use', () => {
     expect((await us.held()).said).toBe('granted');
   });
 
+  it('stays published while a slot is held, although it was not used for a while before', async () => {
+    (await us.held()).release();
+    await pass(30_000);
+    const holder = await us.held();
+    await pass(600_000);
+    expect(published()).toBe(1);
+    us.slots = 3;
+    expect(() => us.enqueue()).toThrow(LimitMismatchError);
+    holder.release();
+    await pass(61_000);
+    expect(published()).toBe(0);
+  });
+
+  it('stays published for a minute after its own last use, whatever else is used', async () => {
+    (await us.held()).release();
+    await pass(30_000);
+    (await us.held('other')).release();
+    await pass(30_000);
+    expect(published()).toBe(0);
+  });
+
   it('stays published while somebody waits', async () => {
     us = await start({ semPollMs: 2_000_000 });
     const { held, waiting } = await contended();
@@ -118,6 +139,9 @@ describe('the queue of a semaphore at its gate', () => {
     await pass(100);
     expect(waiting.said).toBe('granted');
     expect(atGate(us)).toBeUndefined();
+    const left = us.waits.flatMap(({ sent }) => sent.map(({ name }) => name));
+    expect(left).toContain('dflockd_unlock');
+    expect(left).not.toContain('dflockd_unlock_and_lock');
     expect(await us.stats()).toMatchObject({ held: 1, places: 0 });
     waiting.release();
     await all();
@@ -179,6 +203,68 @@ describe('the queue of a semaphore at its gate', () => {
     waiting.release();
     await all();
     await isIdle(us);
+  });
+
+  it('waits for no slots that this process has lost, although their holders have not heard of it', async () => {
+    const held = [await us.held(), await us.held()];
+    const waiting = us.enqueue();
+    us.command.end(new LockUnavailableError('cut'));
+    us.command.gone();
+    await pass(6000);
+    expect([waiting.said, us.waits]).toEqual(['granted', []]);
+    expect((await us.stats()).held).toBe(1);
+    for (const one of held) expect(one.release().outcome).toBe('gone');
+    expect((await us.stats()).held).toBe(1);
+    waiting.release();
+    await all();
+    await isIdle(us);
+  });
+
+  it('without a bound on places keeps the order of all processes', async () => {
+    us = await start({ waitersPerKey: Infinity, maxWaitConnections: Infinity });
+    const held = [await us.held(), await us.held()];
+    const next = us.enqueue();
+    await all();
+    expect([atGate(us) !== undefined, next.said]).toEqual([true, '']);
+    held[0]!.release();
+    expect(next.said).toBe('');
+    await all();
+    await pass(100);
+    expect(next.said).toBe('granted');
+  });
+
+  it('is not needed by who tries with the release of a slot', async () => {
+    us = await start({ localTurns: 0 });
+    const held = [await us.held(), await us.held()];
+    const next = us.enqueue();
+    const before = us.command.sent.length;
+    held[0]!.release();
+    await all();
+    expect([next.said, us.waits, us.command.sent.length]).toEqual(['granted', [], before + 1]);
+  });
+
+  it('is in use while somebody tries, has a slot, waits, or has a ticket', async () => {
+    const isUnused = (): boolean => queuesOf(us)[0]!.isUnused;
+    const caller = us.enqueue();
+    expect(isUnused()).toBe(false);
+    await all();
+    expect(isUnused()).toBe(false);
+    caller.release();
+    expect(isUnused()).toBe(true);
+    await all();
+    const held = [await other.held(), await other.held()];
+    const waiting = us.enqueue();
+    await all();
+    expect(isUnused()).toBe(false);
+    waiting.cancel();
+    expect(isUnused()).toBe(true);
+    await all();
+    const ticket = us.enqueue('k', Infinity, 'ticket');
+    await all();
+    expect(isUnused()).toBe(false);
+    ticket.cancel();
+    expect(isUnused()).toBe(true);
+    for (const one of held) one.release();
   });
 
   it('hands slots that this process has lost to nobody', async () => {
@@ -255,6 +341,16 @@ describe('a try for a slot', () => {
 });
 
 describe('tickets of a semaphore', () => {
+  /** Slots are handed on, because nobody stands before those who wait. */
+  async function isHandedOn(): Promise<void> {
+    const held = [await us.held(), await us.held()];
+    const next = us.enqueue();
+    held[0]!.release();
+    expect(next.said).toBe('granted');
+    for (const one of [held[1]!, next]) one.release();
+    await all();
+  }
+
   it('are granted without a place while a slot is free', async () => {
     const ticket = us.enqueue('k', Infinity, 'ticket');
     await all();
@@ -263,6 +359,59 @@ describe('tickets of a semaphore', () => {
     await all();
     await isIdle(us);
     expect(queuesOf(us)).toHaveLength(1);
+    await isHandedOn();
+  });
+
+  it('are lost with the session that has their slot', async () => {
+    const ticket = us.enqueue('k', Infinity, 'ticket');
+    await all();
+    us.command.end(new LockUnavailableError('cut'));
+    us.command.gone();
+    await pass(6000);
+    expect((await us.stats()).held).toBe(0);
+    expect(ticket.release().outcome).toBe('gone');
+    expect((await us.stats()).held).toBe(0);
+    expect(queuesOf(us)).toHaveLength(1);
+  });
+
+  it('stand before who comes later once, whatever is lost meanwhile', async () => {
+    const held = [await other.held(), await other.held()];
+    const ticket = us.enqueue('k', Infinity, 'ticket');
+    await all();
+    const [wait] = us.waits;
+    for (const session of [us.command, wait!]) {
+      session.end(new LockUnavailableError('cut'));
+      session.gone();
+    }
+    await pass(6000);
+    expect([ticket.said, atGate(us) !== undefined]).toEqual(['', true]);
+    ticket.cancel();
+    for (const one of held) one.release();
+    await all();
+    await isHandedOn();
+    await isIdle(us);
+  });
+
+  it('that are cancelled while they wait for the try of who came later have no place', async () => {
+    const held = [await other.held(), await other.held()];
+    const ticket = us.enqueue('k', Infinity, 'ticket');
+    const waiting = us.enqueue();
+    await settlePromises();
+    // The limit, and the first of two tries.
+    for (let i = 0; i < 2; i++) {
+      us.command.run();
+      us.command.reply();
+      await settlePromises();
+    }
+    expect(us.command.name).toBe('batch');
+    ticket.cancel();
+    await all();
+    expect(await us.stats()).toMatchObject({ held: 1, places: 1, waiters: 1 });
+    waiting.cancel();
+    for (const one of held) one.release();
+    await all();
+    await isIdle(us);
+    await isHandedOn();
   });
 
   it('stand before who comes later, until they are served', async () => {
@@ -270,8 +419,12 @@ describe('tickets of a semaphore', () => {
     const ticket = us.enqueue('k', Infinity, 'ticket');
     await all();
     const after = us.enqueue();
+    await all();
+    // It has a place of its own behind it.
+    expect(await us.stats()).toMatchObject({ places: 2, waiters: 2 });
     held[0]!.release();
     expect(after.said).toBe('');
+    await all();
     await pass(100);
     await pass(100);
     expect([ticket.said, after.said]).toEqual(['granted', '']);
@@ -285,6 +438,7 @@ describe('tickets of a semaphore', () => {
     for (const one of [ticket, last]) one.release();
     await all();
     await isIdle(us);
+    await isHandedOn();
     expect(queuesOf(us)).toHaveLength(1);
   });
 
