@@ -58,7 +58,7 @@ export const ROOMS = {
   'backends/postgres/commands': room('common backends backends/postgres/ids backends/postgres/sessions'),
   'backends/postgres/keep': room('common backends/postgres/ids backends/postgres/sessions backends/postgres/commands'),
   'backends/postgres/semaphores': room(
-    'common backends backends/postgres/ids backends/postgres/sessions backends/postgres/commands',
+    'common backends/postgres/ids backends/postgres/sessions backends/postgres/commands',
   ),
   'backends/postgres/queues': room(
     'common backends backends/queues backends/postgres/ids backends/postgres/sessions backends/postgres/commands backends/postgres/keep backends/postgres/semaphores',

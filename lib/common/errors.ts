@@ -61,8 +61,10 @@ const withDefaults = (details: LockErrorDetails, code: string, key?: string): Lo
 
 /** The lock was not granted within `acquireTimeoutS`: another holder has it. */
 export class AcquireTimeoutError extends LockError {
-  constructor(key: string, details: LockErrorDetails = {}) {
-    super(`could not acquire "${shown(key)}" in time`, withDefaults(details, 'ACQUIRE_TIMEOUT', key));
+  /** @param why said after the key, if there is more to say than that somebody else has it */
+  constructor(key: string, details: LockErrorDetails = {}, why = '') {
+    const text = `could not acquire "${shown(key)}" in time`;
+    super(why === '' ? text : `${text}: ${why}`, withDefaults(details, 'ACQUIRE_TIMEOUT', key));
   }
 }
 

@@ -52,12 +52,15 @@ export class Keeping {
     this.attempt();
   }
 
-  /** Whether a lock that nobody has is kept. */
-  isKept(id: AdvisoryId): Promise<boolean> {
+  /**
+   * Whether a lock that nobody has is kept.
+   * @param since when the caller began to wait
+   */
+  isKept(id: AdvisoryId, since: Ms): Promise<boolean> {
     const { table } = this;
     if (!table) return Promise.resolve(false);
     return new Promise((resolve, lookFailed) =>
-      table.look({ id, looked: (restMs) => resolve(restMs > 0), lookFailed }),
+      table.look({ id, since, looked: (restMs) => resolve(restMs > 0), lookFailed }),
     );
   }
 
@@ -81,8 +84,8 @@ export class Keeping {
 
   /** Tries for a lock. One that is kept is refused. */
   try(op: TryOp): void {
-    const { commands } = this.site;
-    commands.try(this.table ? new CheckedTry(op, this.table, commands) : op);
+    const { commands, clock } = this.site;
+    commands.try(this.table ? new CheckedTry(op, this.table, commands, op.since ?? clock.now()) : op);
   }
 
   /** Releases a lock, which is then kept from everybody for so long. A slot is kept only while this process lives. */

@@ -29,8 +29,9 @@ export interface PostgresBackendOptions {
   /** A lock is handed on within this process only for so long after the server has granted it. Default 100. */
   localMs?: number | undefined;
   /**
-   * How many locks this process may have, try for and wait for at the same time; an acquire beyond that fails with a MaxLocksError. The
-   * server keeps them in a table that all its sessions share. Default: an eighth of that table, at most 1,000.
+   * How many locks this process may have, try for and wait for at the same time; an acquire beyond that fails with a MaxLocksError. A
+   * place in the queue of a semaphore counts twice. The server keeps locks in a table that all its sessions share. Default: an eighth of
+   * that table, at most 1,000.
    */
   maxHeld?: number | undefined;
   /** How a key becomes the id of an advisory lock. Default `'sha256'`. Must be the same in all programs that share locks. */
@@ -44,7 +45,7 @@ export interface PostgresBackendOptions {
   ensureSchema?: boolean | undefined;
   /** How often, at least, the first waiter of a semaphore looks for a free slot. Default 100, at least 10. */
   semPollMs?: number | undefined;
-  /** A request without an answer fails after this time. Default 5,000, or half of `sessionTimeoutMs` if that is less. */
+  /** A call without an answer fails after this time; one that waits does at its deadline. Default 5,000, or half of `sessionTimeoutMs` if that is less. */
   requestTimeoutMs?: number | undefined;
   /** Default 5,000. */
   connectTimeoutMs?: number | undefined;

@@ -20,6 +20,7 @@ export class PostgresAcquire implements Pending, Alarm, QueueWaiter {
   next: QueueWaiter | undefined = undefined;
   arrival = 0;
   readonly isTry: boolean;
+  since: Ms | undefined = undefined;
   private isOver = false;
   /** Undefined while the server computes the id of the key. */
   private queue: KeyQueue | undefined = undefined;
@@ -33,8 +34,9 @@ export class PostgresAcquire implements Pending, Alarm, QueueWaiter {
     now: Ms,
   ) {
     this.isTry = caller.busy !== undefined || req.deadline <= now;
-    // Otherwise the batch is over before, with or without an answer.
-    if (!this.isTry && req.deadline < now + site.config.requestTimeoutMs) site.waits.set(this, req.deadline);
+    // Otherwise there is an answer before, or none: both are told. A session that is yet to be connected takes its own time.
+    const isLater = req.deadline >= now + site.config.requestTimeoutMs && site.commands.session !== undefined;
+    if (!this.isTry && !isLater) site.waits.set(this, req.deadline);
   }
 
   get key(): string {
@@ -53,7 +55,9 @@ export class PostgresAcquire implements Pending, Alarm, QueueWaiter {
 
   /** It was to be started, and its queue may still be unknown. */
   resolving(): void {
-    if (!this.queue && !this.isTry) this.waits();
+    if (this.queue) return;
+    this.since = this.site.clock.now();
+    if (!this.isTry) this.waits();
   }
 
   /** Pending */

@@ -15,7 +15,7 @@ import type { KeptHolds } from './keep/kept-holds.js';
 import { Leases } from './leases.js';
 import type { BackendConfig } from './options.js';
 import { PostgresGrant } from './postgres-grant.js';
-import type { PostgresSite } from './postgres-site.js';
+import type { PostgresSite, TicketCaller } from './postgres-site.js';
 import { type PostgresStats, statsOf } from './postgres-stats.js';
 import { Holdings } from './queues/holdings.js';
 import type { KeyQueue } from './queues/key-queue.js';
@@ -56,7 +56,7 @@ export class PostgresCore implements PostgresSite {
   readonly waitSessions: WaitSessions;
   readonly linkListeners = new Set<(event: LinkEvent) => void>();
   readonly suspectListeners = new Set<(grant?: PostgresGrant) => void>();
-  readonly tickets = new Set<{ giveUp(error: LockError): void }>();
+  readonly tickets = new Set<TicketCaller>();
   ended: LockError | undefined;
   private readonly locks = new KeyQueues<LockQueue>((detail) => this.degraded(detail));
   readonly slots: SlotQueues;
@@ -127,10 +127,7 @@ export class PostgresCore implements PostgresSite {
     if (why) throw why;
   }
 
-  /**
-   * Calls back with the queue of a key: at once, unless the server has to compute its id.
-   * @throws LockKeyError
-   */
+  /** PostgresSite */
   lockQueueOf(key: string, done: (queue: LockQueue | undefined, error?: LockError) => void): void {
     const known = this.locks.find(key);
     if (known) return done(known);
@@ -189,12 +186,13 @@ export class PostgresCore implements PostgresSite {
 
   isLocked(key: string, kind: LockKind): Promise<boolean> {
     if (kind === 'sem') return this.ask(hasNoFreeSlot(key)).then((rows) => rows[0]?.[0] === 't');
+    const since = this.clock.now();
     return new Promise((resolve, reject) => {
       this.lockQueueOf(key, (queue, error) => {
         if (!queue) return reject(error!);
         const { placeId } = queue;
-        this.ask(isHeld(placeId))
-          .then((rows) => rows[0]?.[0] === 't' || this.keeping.isKept(placeId))
+        this.ask(isHeld(placeId), since)
+          .then((rows) => rows[0]?.[0] === 't' || this.keeping.isKept(placeId, since))
           .then(resolve, reject);
       });
     });
@@ -244,10 +242,10 @@ export class PostgresCore implements PostgresSite {
     return this.locks.find(key) ?? this.locks.add(key, id, () => new LockQueue(this, id));
   }
 
-  private ask([statement, values]: Question): Promise<readonly TextRow[]> {
+  private ask([statement, values]: Question, since?: Ms): Promise<readonly TextRow[]> {
     return new Promise((resolve, reject) => {
       const outcomes = { answered: resolve, failed: reject, ended: reject };
-      this.commands.query(new PlainStatement(statement, values, outcomes));
+      this.commands.query(new PlainStatement(statement, values, outcomes), since);
     });
   }
 
@@ -262,6 +260,7 @@ export class PostgresCore implements PostgresSite {
       if (isFirst) queue.adjust();
       else queue.resume();
     }
+    for (const ticket of [...this.tickets]) ticket.resume();
   }
 
   private down(error: LockError): void {

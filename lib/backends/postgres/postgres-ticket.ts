@@ -12,10 +12,10 @@ import { Tenure, type TenureKeeper } from './queues/tenure.js';
 import type { QueueWaiter } from './queues/waiter.js';
 
 /**
- * asking: its first try has not been answered, or not been sent yet. placed: it has a place in the server's queue, or one is on its way.
+ * asking: its first try has not been answered, or not been sent yet. suspended: there is no connection to ask on. placed: it has a place in the server's queue, or one is on its way.
  * over: answered, or cancelled.
  */
-type State = 'asking' | 'placed' | 'over';
+type State = 'asking' | 'suspended' | 'placed' | 'over';
 
 /** A caller with a place of its own in the server's queue. In the queue of its key it only tries. */
 export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, TenureKeeper {
@@ -57,8 +57,17 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
     return this.site.kept;
   }
 
-  start(queue: LockQueue): void {
-    this.queue = queue;
+  /** Asks for the lock. */
+  start(): void {
+    const { queue, site } = this;
+    if (site.commands.outage) return this.suspend();
+    if (!queue) {
+      return site.lockQueueOf(this.key, (found, error) => {
+        if (!found) return this.failed(error!);
+        this.queue = found;
+        if (this.state === 'asking') this.start();
+      });
+    }
     queue.afterTrial(() => {
       if (this.state !== 'asking') return;
       // Whoever came before has not been served yet.
@@ -67,11 +76,19 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
     });
   }
 
+  /** There is a command session again. */
+  resume(): void {
+    if (this.state !== 'suspended') return;
+    this.state = 'asking';
+    this.start();
+  }
+
   /** Pending */
   cancel(): void {
     const { state, place } = this;
     if (state === 'over') return;
     this.finish();
+    if (state === 'suspended') return;
     if (state === 'asking') return this.queue?.leave(this);
     this.leaveServer();
     place?.cancel();
@@ -92,7 +109,7 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
       this.giveUp(
         this.state === 'placed'
           ? new AcquireTimeoutError(key, details)
-          : new LockUnavailableError('no answer in time', details),
+          : (site.commands.outage ?? new LockUnavailableError('no answer in time', details)),
       );
     });
   }
@@ -129,12 +146,20 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
   failed(one: LockError | Place, error?: LockError): void {
     if (this.state === 'over') return;
     if (this.state === 'placed') this.leaveServer();
-    this.refuse(one instanceof Place ? error! : one);
+    const why = one instanceof Place ? error! : one;
+    // It has lost nothing yet: it waits for the next connection, as every caller does.
+    if (this.state === 'asking' && why.isTransient && this.site.commands.outage) this.suspend();
+    else this.refuse(why);
   }
 
   /** PlaceHost */
   asked(): void {
     this.waiter.onPlaced('queued');
+  }
+
+  /** PlaceHost */
+  freed(): void {
+    this.site.holdings.give();
   }
 
   /** PlaceHost */
@@ -151,24 +176,23 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
     this.failed(place, exhausted(site.waitSessions.cap, key, site.server));
   }
 
-  /** PlaceHost. Its owner tells the holder. */
+  /** PlaceHost */
   lost(): void {
-    this.site.holdings.give();
+    // Its owner tells the holder.
   }
 
   /** TenureKeeper, of what its place got. */
   release({ place }: Tenure, done: (outcome: Released) => void): void {
-    // It was counted off when the session ended.
-    if (place!.isOver) return done('gone');
-    place!.leave((outcome) => {
-      this.site.holdings.give();
-      done(outcome);
-    });
+    if (place!.isOver) done('gone');
+    else place!.leave(done);
+  }
+
+  private suspend(): void {
+    this.state = 'suspended';
   }
 
   /** It does not wait for a place any more. */
   private leaveServer(): void {
-    this.site.holdings.give();
     this.queue!.removeRival();
   }
 

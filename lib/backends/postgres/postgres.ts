@@ -129,11 +129,7 @@ export class PostgresBackend implements LockBackend<PostgresStats> {
     const { core } = this;
     if (req.kind === 'sem') return this.slot(req, waiter, core.slots.ticket(req.key, req.limit));
     const ticket = new PostgresTicket(core, req, leaseOf(req.leaseMs), waiter);
-    core.lockQueueOf(req.key, (queue, error) => {
-      if (queue) ticket.start(queue);
-      else ticket.failed(error!);
-    });
-    return ticket;
+    return started(ticket, () => ticket.start());
   }
 
   private slot(req: AcquireRequest, caller: Waiter, queue: SlotQueue): PostgresAcquire {
@@ -146,12 +142,24 @@ export class PostgresBackend implements LockBackend<PostgresStats> {
     const { core } = this;
     if (req.kind === 'sem') return this.slot(req, caller, core.slots.get(req.key, req.limit));
     const acquire = new PostgresAcquire(core, req, leaseOf(req.leaseMs), caller, core.clock.now());
-    core.lockQueueOf(req.key, (queue, error) => {
-      if (queue) acquire.start(queue);
-      else acquire.failed(error!);
+    return started(acquire, () => {
+      core.lockQueueOf(req.key, (queue, error) => {
+        if (queue) acquire.start(queue);
+        else acquire.failed(error!);
+      });
+      acquire.resolving();
     });
-    acquire.resolving();
-    return acquire;
+  }
+}
+
+/** What could not be started is told by the error alone. */
+function started<P extends Pending>(pending: P, start: () => void): P {
+  try {
+    start();
+    return pending;
+  } catch (error) {
+    pending.cancel();
+    throw error;
   }
 }
 

@@ -373,6 +373,46 @@ describePostgres('the backend on Postgres', () => {
     expect(await held(one)).toBe(2);
   });
 
+  it('never has more than maxHeld at the server, whenever callers give up', async () => {
+    const limit = 50;
+    const [one, other, watcher] = [await backend({ maxHeld: limit }), await backend(), await client()];
+    // Some are taken, so that callers wait at the server too.
+    const taken = [1, 2, 3].map((i) => request({ key: `taken:${i}` }));
+    const grants = await Promise.all(taken.map((req) => take(other, req)));
+    let [most, looks, isOver] = [0, 0, false];
+    const watch = async (): Promise<void> => {
+      while (!isOver) {
+        const all = await answer(
+          "(select count(*)::int from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock')",
+          watcher,
+        );
+        most = Math.max(most, Number(all) - taken.length);
+        looks++;
+      }
+    };
+    const watching = watch();
+    const callers = [...taken, ...Array.from({ length: 2 * limit }, () => request())];
+    for (let round = 0; round < 100; round++) {
+      const mine = callers.map((req) => enqueue(one, { ...req, deadline: now() + 10_000 }));
+      mine.push(enqueue(one, { ...request({ key: 'taken:sem', kind: 'sem', limit: 2 }), deadline: now() + 10_000 }));
+      for (let turns = round % 4; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+      const given: Promise<unknown>[] = [];
+      for (const waiting of mine) {
+        waiting.cancel(new Error('enough'));
+        given.push(waiting.grant.then((grant) => release(one, grant)).catch(() => undefined));
+      }
+      await Promise.all(given);
+    }
+    isOver = true;
+    await watching;
+    expect(looks).toBeGreaterThan(20);
+    expect(most).toBeGreaterThan(limit / 2);
+    expect(most).toBeLessThanOrEqual(limit);
+    await Promise.all(grants.map((grant) => release(other, grant)));
+    await until(async () => (await held(one)) === 0, 'everything to be counted off');
+    await nothingLeft();
+  });
+
   it('refuses a caller at its deadline, and not before', async () => {
     const [one, other] = [await backend(), await backend()];
     const req = request();

@@ -47,7 +47,13 @@ describePostgresVersions('the commands of Postgres', (version) => {
   /** Releases a slot, and then fails: there is no such channel to notify. */
   const fail = (): Promise<unknown> =>
     new Promise((done) =>
-      us.commands.freeSlot(us.commands.session!, { slot: SLOT, gate: BUSY_GATE, channel: '', done }),
+      us.commands.freeSlot(us.commands.session!, {
+        slot: SLOT,
+        gate: BUSY_GATE,
+        channel: '',
+        over: () => undefined,
+        done,
+      }),
     );
 
   async function canFail(): Promise<void> {

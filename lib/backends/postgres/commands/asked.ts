@@ -1,8 +1,9 @@
-import { type LockError, LockUnavailableError } from '../../../common/errors.js';
+import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { Session } from '../sessions/session.js';
+import type { Released } from '../../backend.js';
 import type { BatchText } from './batch-text.js';
-import type { FreeSlotOp, SlotTryOp, TryOp, UnlockOp } from './commands.js';
+import type { AnyReleaseOp, AnyTryOp, FreeSlotOp, SlotTryOp, TryOp, UnlockOp } from './commands.js';
 import type { IdBook } from './id-book.js';
 import { fenceOf } from './statements.js';
 import type { Undo } from './undo.js';
@@ -11,61 +12,98 @@ import type { Undo } from './undo.js';
 export interface AskedOf {
   readonly session: Session;
   readonly book: IdBook;
-  /** Releases what nobody wants any more. */
-  release(asked: Asked): void;
   /** The server says what it cannot: a pooler is between, or we are wrong. */
   impaired(problem: string): void;
 }
 
-/** An op, from the time when it is asked of a session. The caller is told once, although more may come of it. */
+/** An op, from the time when it is asked of a session until nothing comes of it any more. */
 export interface Asked {
+  /** Since when its caller waits; after it was told that the answer is overdue, since then. Set by the session. */
+  askedAt: Ms;
+  /** Undefined: since it was asked. Its caller has waited for another statement before. */
+  readonly since: Ms | undefined;
   /** Adds it to a batch. False: it is not sent, and `unsent` tells why. */
   add(text: BatchText, of: AskedOf): boolean;
-  /** It was not added to the batch. */
-  unsent(): void;
+  /** It is not sent. @param error why; undefined: it could not be added to the batch */
+  unsent(error?: LockError): void;
   /** What the server says. False: it makes no sense. */
   answered(outcome: string, of: AskedOf, sentAt: Ms): boolean;
   /** The batch failed: nobody knows how far it got. Everything that it may have taken has to be given back. */
   undo(undo: Undo): void;
   /** It is undone. */
   undone(of: AskedOf, error: LockError): void;
-  /** The answer is overdue: the caller is told now. */
+  /** The answer is overdue: the caller is told now. May be called more than once. */
   giveUp(error: LockError): void;
-  /** The session has ended. */
-  ended(error: LockError, wasSent: boolean): void;
+  /** It was sent, and the session has ended. */
+  ended(error: LockError): void;
   /** Whether it is still worth sending when nobody waits for it any more. */
   readonly isRelease: boolean;
 }
 
-/** A try for a lock. */
-export class AskedTry implements Asked {
+/** What the tries for locks and for slots have in common. */
+abstract class AskedAny<O extends AnyTryOp> implements Asked {
   readonly isRelease = false;
-  private isOver = false;
+  askedAt: Ms = 0;
+  protected isOver = false;
+  private isUnwanted = false;
 
-  constructor(private readonly op: TryOp) {}
+  constructor(protected readonly op: O) {}
 
-  add(text: BatchText, { book }: AskedOf): boolean {
+  get since(): Ms | undefined {
+    return this.op.since;
+  }
+
+  add(text: BatchText, of: AskedOf): boolean {
+    this.isUnwanted = this.op.isDropped;
+    return !this.isUnwanted && this.enter(text, of.book);
+  }
+
+  unsent(error?: LockError): void {
     const { op } = this;
-    if (this.isOver || op.isDropped || !book.enter(op.id)) return false;
-    text.tryLock(op.id);
-    return true;
+    if (error) op.failed(error);
+    else if (this.isUnwanted) op.dropped();
+    else op.refused();
   }
 
-  unsent(): void {
-    if (this.isWanted()) this.op.refused();
+  undone({ book }: AskedOf, error: LockError): void {
+    this.leave(book);
+    this.ended(error);
   }
 
-  answered(outcome: string, of: AskedOf, sentAt: Ms): boolean {
+  giveUp(error: LockError): void {
+    if (!this.op.isDropped) this.op.overdue(error);
+  }
+
+  ended(error: LockError): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.op.failed(error);
+  }
+
+  abstract answered(outcome: string, of: AskedOf, sentAt: Ms): boolean;
+  abstract undo(undo: Undo): void;
+
+  /** @returns false if all that it would try for is in the book */
+  protected abstract enter(text: BatchText, book: IdBook): boolean;
+
+  /** Nothing is taken because of it. */
+  protected abstract leave(book: IdBook): void;
+}
+
+/** A try for a lock. */
+export class AskedTry extends AskedAny<TryOp> {
+  answered(outcome: string, { book, session }: AskedOf, sentAt: Ms): boolean {
     const { op } = this;
     if (outcome === '0') {
-      of.book.leave(op.id);
-      if (this.isWanted()) op.refused();
+      this.isOver = true;
+      book.leave(op.id);
+      op.refused();
       return true;
     }
     const fence = fenceOf(outcome);
     if (fence === undefined) return false;
-    if (this.isWanted()) op.granted(of.session, fence, sentAt);
-    else of.release(new AskedUnlock({ id: op.id, done: () => undefined }));
+    this.isOver = true;
+    op.granted(session, fence, sentAt);
     return true;
   }
 
@@ -73,30 +111,58 @@ export class AskedTry implements Asked {
     undo.unlock(this.op.id);
   }
 
-  undone({ book }: AskedOf, error: LockError): void {
+  protected enter(text: BatchText, book: IdBook): boolean {
+    if (!book.enter(this.op.id)) return false;
+    text.tryLock(this.op.id);
+    return true;
+  }
+
+  protected leave(book: IdBook): void {
     book.leave(this.op.id);
-    this.giveUp(error);
   }
+}
 
-  giveUp(error: LockError): void {
-    if (this.isWanted()) this.op.failed(error);
-  }
+/** A try for a slot of a semaphore. */
+export class AskedTrySlot extends AskedAny<SlotTryOp> {
+  /** Those that were sent, and are in the book. */
+  private candidates: readonly bigint[] = [];
 
-  ended(error: LockError): void {
-    this.giveUp(error);
-  }
-
-  /** Whether the caller is to be told, which is done once. */
-  private isWanted(): boolean {
-    if (this.isOver) return false;
+  answered(outcome: string, { book, session }: AskedOf, sentAt: Ms): boolean {
+    const [name = '', clock = ''] = outcome.split('/');
+    const slot = this.candidates.find((candidate) => String(candidate) === name);
+    const fence = fenceOf(clock);
+    if (name !== '-' && (slot === undefined || fence === undefined)) return false;
     this.isOver = true;
-    return !this.op.isDropped;
+    for (const other of this.candidates) if (other !== slot) book.leave(other);
+    if (slot === undefined) this.op.refused();
+    else this.op.granted(session, slot, fence!, sentAt);
+    return true;
+  }
+
+  undo(undo: Undo): void {
+    for (const slot of this.candidates) undo.unlock(slot);
+    if (!this.op.isHead) undo.unlockShared(this.op.gate);
+  }
+
+  protected enter(text: BatchText, book: IdBook): boolean {
+    const { gate, isHead, candidates } = this.op;
+    this.candidates = candidates.filter((slot) => book.enter(slot));
+    if (this.candidates.length === 0) return false;
+    text.trySlot(gate, isHead, this.candidates);
+    return true;
+  }
+
+  protected leave(book: IdBook): void {
+    for (const slot of this.candidates) book.leave(slot);
   }
 }
 
 /** What the releases of locks and of slots have in common. */
-abstract class AskedRelease<O extends Pick<UnlockOp, 'done'>> implements Asked {
+abstract class AskedRelease<O extends AnyReleaseOp> implements Asked {
   readonly isRelease = true;
+  readonly since = undefined;
+  askedAt: Ms = 0;
+  private isTold = false;
   private isOver = false;
 
   constructor(protected readonly op: O) {}
@@ -104,20 +170,20 @@ abstract class AskedRelease<O extends Pick<UnlockOp, 'done'>> implements Asked {
   abstract add(text: BatchText, of: AskedOf): boolean;
   abstract undo(undo: Undo): void;
 
-  /** It is not in the book: another release was quicker. */
+  /** It is not in the book, so that another release was quicker; or the session has ended. */
   unsent(): void {
-    this.tell('gone');
+    this.end('gone');
   }
 
   answered(outcome: string, of: AskedOf): boolean {
     const isReleased = outcome.startsWith('1');
     if (!isReleased) of.impaired('a lock was not held any more when it was released');
-    this.tell(isReleased ? 'released' : 'gone');
+    this.end(isReleased ? 'released' : 'gone');
     return true;
   }
 
   undone(): void {
-    this.tell('released');
+    this.end('released');
   }
 
   giveUp(error: LockError): void {
@@ -125,13 +191,20 @@ abstract class AskedRelease<O extends Pick<UnlockOp, 'done'>> implements Asked {
   }
 
   /** The end of the session frees what a release that was sent did not. */
-  ended(_: LockError, wasSent: boolean): void {
-    this.tell(wasSent ? 'released' : 'gone');
+  ended(): void {
+    this.end('released');
   }
 
-  private tell(outcome: Parameters<UnlockOp['done']>[0]): void {
+  private end(outcome: Released): void {
     if (this.isOver) return;
     this.isOver = true;
+    this.op.over();
+    this.tell(outcome);
+  }
+
+  private tell(outcome: Released): void {
+    if (this.isTold) return;
+    this.isTold = true;
     this.op.done(outcome);
   }
 }
@@ -161,71 +234,3 @@ export class AskedFreeSlot extends AskedRelease<FreeSlotOp> {
     undo.unlockShared(this.op.gate);
   }
 }
-
-/** A try for a slot of a semaphore. */
-export class AskedTrySlot implements Asked {
-  readonly isRelease = false;
-  private isOver = false;
-  /** Those that were sent, and are in the book. */
-  private candidates: readonly bigint[] = [];
-
-  constructor(private readonly op: SlotTryOp) {}
-
-  add(text: BatchText, { book }: AskedOf): boolean {
-    const { gate, isHead, isDropped, candidates } = this.op;
-    if (this.isOver || isDropped) return false;
-    this.candidates = candidates.filter((slot) => book.enter(slot));
-    if (this.candidates.length === 0) return false;
-    text.trySlot(gate, isHead, this.candidates);
-    return true;
-  }
-
-  unsent(): void {
-    if (this.isWanted()) this.op.refused();
-  }
-
-  answered(outcome: string, of: AskedOf, sentAt: Ms): boolean {
-    const [name = '', clock = ''] = outcome.split('/');
-    const slot = this.candidates.find((candidate) => String(candidate) === name);
-    const fence = fenceOf(clock);
-    if (name !== '-' && (slot === undefined || fence === undefined)) return false;
-    for (const other of this.candidates) if (other !== slot) of.book.leave(other);
-    const { op } = this;
-    if (slot === undefined) {
-      if (this.isWanted()) op.refused();
-    } else if (this.isWanted()) {
-      op.granted(of.session, slot, fence!, sentAt);
-    } else {
-      of.release(new AskedFreeSlot({ slot, gate: op.gate, channel: op.channel, done: () => undefined }));
-    }
-    return true;
-  }
-
-  undo(undo: Undo): void {
-    for (const slot of this.candidates) undo.unlock(slot);
-    if (!this.op.isHead) undo.unlockShared(this.op.gate);
-  }
-
-  undone({ book }: AskedOf, error: LockError): void {
-    for (const slot of this.candidates) book.leave(slot);
-    this.giveUp(error);
-  }
-
-  giveUp(error: LockError): void {
-    if (this.isWanted()) this.op.failed(error);
-  }
-
-  ended(error: LockError): void {
-    this.giveUp(error);
-  }
-
-  private isWanted(): boolean {
-    if (this.isOver) return false;
-    this.isOver = true;
-    return !this.op.isDropped;
-  }
-}
-
-/** What the callers of an overdue batch are told. */
-export const overdue = (server: string, after: Ms): LockError =>
-  new LockUnavailableError(`Postgres has not answered for ${after} ms`, { server });

@@ -3,6 +3,7 @@ import type { Ms } from '../../../common/system.js';
 import type { Statement, TextRow } from '../sessions/session.js';
 import type { Asked, AskedOf } from './asked.js';
 import type { BatchText } from './batch-text.js';
+import { giveUpOn, oldestOf } from './overdue.js';
 import { PlainStatement } from './plain-statement.js';
 import { STATEMENTS } from './statements.js';
 import { Undo } from './undo.js';
@@ -55,13 +56,18 @@ export class Batch implements Statement {
   }
 
   ended(error: LockError): void {
-    for (const one of this.asked) one.ended(error, true);
+    for (const one of this.asked) one.ended(error);
     this.of.batchOver();
   }
 
-  /** The answer is overdue: whoever asked is told, and what is granted to him later is released. */
-  giveUp(error: LockError): void {
-    for (const one of this.asked) one.giveUp(error);
+  /** Since when the longest-standing of its callers waits. */
+  get since(): Ms {
+    return oldestOf(this.asked);
+  }
+
+  /** The answer is overdue for those that have waited since `before`, or for longer. */
+  giveUp(error: LockError, before: Ms, now: Ms): void {
+    giveUpOn(this.asked, error, before, now);
   }
 
   /** Gives back everything that the batch may have taken. The session had none of it before, by its book. */

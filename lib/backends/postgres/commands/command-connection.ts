@@ -99,7 +99,7 @@ export class CommandConnection extends CommandListeners implements Commands {
 
   unlock(session: Session, op: UnlockOp): void {
     const { current } = this;
-    if (current?.session !== session || session.isEnded) op.done('gone');
+    if (current?.session !== session || session.isEnded) new AskedUnlock(op).unsent();
     else current.ask(new AskedUnlock(op));
   }
 
@@ -111,13 +111,15 @@ export class CommandConnection extends CommandListeners implements Commands {
 
   freeSlot(session: Session, op: FreeSlotOp): void {
     const { current } = this;
-    if (current?.session !== session || session.isEnded) op.done('gone');
+    if (current?.session !== session || session.isEnded) new AskedFreeSlot(op).unsent();
     else current.ask(new AskedFreeSlot(op));
   }
 
-  query(statement: Statement): void {
-    if (this.current) this.current.query(statement);
-    else this.connectFor({ ask: (current) => current.query(statement), failed: (error) => statement.ended(error) });
+  query(statement: Statement, since?: Ms): void {
+    if (this.current) this.current.query(statement, since);
+    else {
+      this.connectFor({ ask: (current) => current.query(statement, since), failed: (error) => statement.ended(error) });
+    }
   }
 
   prove(session: Session, done: (error?: LockError) => void): void {
@@ -157,7 +159,7 @@ export class CommandConnection extends CommandListeners implements Commands {
   }
 
   private later(asked: Asked): void {
-    this.connectFor({ ask: (current) => current.ask(asked), failed: (error) => asked.giveUp(error) });
+    this.connectFor({ ask: (current) => current.ask(asked), failed: (error) => asked.unsent(error) });
   }
 
   /** If the session was closed because it was idle, there will be another one for this. */

@@ -1,10 +1,11 @@
 import type { LockError } from '../../../common/errors.js';
 import { afterMicrotasks, type Clock, microtask, type Ms, type Timer } from '../../../common/system.js';
 import type { Session, Statement } from '../sessions/session.js';
-import { type Asked, overdue } from './asked.js';
+import type { Asked } from './asked.js';
 import { Batch, type BatchOf } from './batch.js';
 import { BatchText } from './batch-text.js';
 import { IdBook } from './id-book.js';
+import { giveUpOn, oldestOf, overdue } from './overdue.js';
 import { Prover } from './prover.js';
 import { Query } from './query.js';
 
@@ -35,14 +36,15 @@ export class CommandSession implements BatchOf {
   readonly book = new IdBook();
   private readonly prover: Prover;
   private outbox: Asked[] = [];
-  /** Statements of callers that are unanswered, the oldest first. */
+  /** Statements of callers that are unanswered. */
   private readonly queries = new Set<Query>();
   /** In flight, or being repaired: nothing else is tried or released meanwhile. */
   private batch: Batch | undefined;
   private isScheduled = false;
-  /** Since when the batch has been unanswered, or since its callers were told that it is overdue. */
-  private since: Ms = 0;
+  /** When an op was asked for last; those of one turn leave together, and the clock is read once for them. */
+  private turnAt: Ms = 0;
   private watch: Timer | undefined;
+  private watchAt: Ms = Infinity;
   private quiet: (() => void) | undefined;
   private askedAt: Ms;
   private end: LockError | undefined;
@@ -57,6 +59,10 @@ export class CommandSession implements BatchOf {
   }
 
   ask(asked: Asked): void {
+    const { since } = asked;
+    if (!this.isScheduled) this.turnAt = this.context.clock.now();
+    asked.askedAt = since ?? this.turnAt;
+    if (since !== undefined) this.watchFor(since);
     this.outbox.push(asked);
     this.schedule();
   }
@@ -68,7 +74,7 @@ export class CommandSession implements BatchOf {
 
   /** When something was asked for last. */
   get usedAt(): Ms {
-    return Math.max(this.since, this.askedAt);
+    return Math.max(this.turnAt, this.askedAt);
   }
 
   /** It has something, or something is under way. */
@@ -77,15 +83,14 @@ export class CommandSession implements BatchOf {
   }
 
   /** A statement of the caller's own, between batches. It fails when its answer is overdue. */
-  query(statement: Statement): void {
-    const { clock, requestTimeoutMs } = this.context;
-    this.askedAt = clock.now();
-    const query = new Query(statement, this.askedAt, () => {
+  query(statement: Statement, since?: Ms): void {
+    this.askedAt = this.context.clock.now();
+    const query = new Query(statement, since ?? this.askedAt, () => {
       this.queries.delete(query);
       this.tellQuiet();
     });
     this.queries.add(query);
-    this.arm(requestTimeoutMs);
+    this.watchFor(query.since);
     this.send(query);
   }
 
@@ -95,19 +100,16 @@ export class CommandSession implements BatchOf {
   }
 
   prove(done: (error?: LockError) => void): void {
-    if (this.prover.prove(done, this.batch !== undefined)) this.arm(this.context.requestTimeoutMs);
+    if (this.prover.prove(done, this.batch !== undefined)) this.watchFor(this.prover.since);
   }
 
   /** Fails what is not a release. Calls back when nothing is on its way any more. */
   drain(error: LockError, quiet: () => void): void {
-    this.giveUpTries(error);
+    const { outbox } = this;
+    this.outbox = outbox.filter(({ isRelease }) => isRelease);
+    for (const asked of outbox) if (!asked.isRelease) asked.unsent(error);
     this.quiet = quiet;
     this.tellQuiet();
-  }
-
-  /** Releases what is held and nobody wants. */
-  release(asked: Asked): void {
-    this.ask(asked);
   }
 
   impaired(problem: string): void {
@@ -163,8 +165,7 @@ export class CommandSession implements BatchOf {
     this.outbox = taken < outbox.length ? outbox.slice(taken) : [];
     if (sent.length > 0) {
       this.batch = new Batch(this, sent, text);
-      this.since = this.context.clock.now();
-      this.arm(this.context.requestTimeoutMs);
+      this.watchFor(this.turnAt);
       this.counted.ops += sent.length;
       this.send(this.batch);
     }
@@ -172,54 +173,66 @@ export class CommandSession implements BatchOf {
     this.tellQuiet();
   };
 
-  private arm(delay: Ms): void {
-    this.watch ??= this.context.clock.setTimer(this.look, delay);
+  /** Somebody has waited since then. One timer does for all: it is not moved with each batch, but looks again when it is too early. */
+  private watchFor(since: Ms): void {
+    const { clock, requestTimeoutMs } = this.context;
+    const due = since + requestTimeoutMs;
+    if (this.watch) {
+      if (this.watchAt <= due) return;
+      clock.clearTimer(this.watch);
+    }
+    this.watchAt = due;
+    this.watch = clock.setTimer(this.look, Math.max(due - clock.now(), 0));
   }
 
-  /** One timer for all that is unanswered. It is not moved with each batch, but looks again when it is too early. */
   private readonly look = (): void => {
     this.watch = undefined;
-    const rest = this.rest();
-    if (rest === Infinity) return;
-    if (rest > 0) return this.arm(rest);
+    const { clock, requestTimeoutMs } = this.context;
+    const since = this.oldest();
+    if (since === Infinity) return;
+    if (since + requestTimeoutMs > clock.now()) return this.watchFor(since);
     // The process may have stalled, with the answer in its buffers.
-    this.context.clock.afterPoll(() => {
-      if (this.watch || this.end) return;
-      if (this.rest() <= 0) this.giveUp();
-      const next = this.rest();
-      if (next < Infinity) this.arm(next);
+    clock.afterPoll(() => {
+      if (this.end) return;
+      this.giveUp();
+      const next = this.oldest();
+      if (next < Infinity) this.watchFor(next);
     });
   };
 
-  /** How long the oldest that is unanswered may still take. */
-  private rest(): Ms {
-    const [oldest] = this.queries;
-    const since = Math.min(this.batch ? this.since : Infinity, this.prover.since, oldest?.since ?? Infinity);
-    return since + this.context.requestTimeoutMs - this.context.clock.now();
+  /** Since when the caller waits who has waited for longest. */
+  private oldest(): Ms {
+    let oldest = Math.min(this.prover.since, oldestOf(this.outbox), this.batch?.since ?? Infinity);
+    for (const { since } of this.queries) oldest = Math.min(oldest, since);
+    return oldest;
   }
 
+  /** Tells those who have waited for too long; all, if the server has not answered what was sent so long ago. */
   private giveUp(): void {
-    const { session, context } = this;
+    const { session, context, batch, outbox, prover } = this;
+    const now = context.clock.now();
+    const latest = now - context.requestTimeoutMs;
+    const queries = [...this.queries];
+    const isSilent =
+      (batch && batch.sentAt <= latest) || prover.since <= latest || queries.some(({ sentAt }) => sentAt <= latest);
+    const before = isSilent ? now : latest;
+    if (this.oldest() > before) return;
     const error = overdue(session.server, context.requestTimeoutMs);
-    this.since = context.clock.now();
-    this.batch?.giveUp(error);
-    this.giveUpTries(error);
-    for (const asked of this.outbox) asked.giveUp(error);
-    for (const query of [...this.queries]) query.giveUp(error);
-    this.prover.giveUp(error);
-    context.suspect(session);
-  }
-
-  private giveUpTries(error: LockError): void {
-    const tries = this.outbox.filter(({ isRelease }) => !isRelease);
-    this.outbox = this.outbox.filter(({ isRelease }) => isRelease);
-    for (const asked of tries) asked.giveUp(error);
+    const isDue = ({ isRelease, askedAt }: Asked): boolean => !isRelease && askedAt <= before;
+    this.outbox = outbox.filter((asked) => !isDue(asked));
+    batch?.giveUp(error, before, now);
+    for (const asked of outbox) if (isDue(asked)) asked.unsent(error);
+    const releases = outbox.filter(({ isRelease }) => isRelease);
+    giveUpOn(releases, error, before, now);
+    for (const query of queries) if (query.since <= before) query.giveUp(error);
+    if (prover.since <= before) prover.giveUp(error);
+    if (isSilent) context.suspect(session);
   }
 
   private drop(error: LockError): void {
     const { outbox } = this;
     this.outbox = [];
-    for (const asked of outbox) asked.ended(error, false);
+    for (const asked of outbox) asked.unsent(error);
     this.prover.end(error);
     this.tellQuiet();
   }

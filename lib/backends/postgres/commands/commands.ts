@@ -4,49 +4,68 @@ import type { Released } from '../../backend.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
 import type { Session, Statement } from '../sessions/session.js';
 
-/** One try for a lock. Exactly one of the three callbacks is called, once, unless it is dropped. They must not throw. */
-export interface TryOp {
-  readonly id: AdvisoryId;
-  /** Not wanted any more: it is not called any more, and what it may still be granted is released. */
-  isDropped: boolean;
-  /** @param fence microseconds of the server's wall clock, times 1,000 */
-  granted(session: Session, fence: bigint, sentAt: Ms): void;
-  /** The lock is taken, or this process has it, tries for it or releases it on the command session. */
+/**
+ * What the tries for locks and for slots have in common. Except for `overdue`, exactly one of their callbacks is called, once: the last
+ * word on what is taken because of the try. They must not throw.
+ */
+export interface AnyTryOp {
+  /** Since when its caller waits. Undefined: since now. */
+  readonly since?: Ms | undefined;
+  /** Nobody waits for it: it need not be sent any more. Once it is sent, it is answered all the same. May change at any time. */
+  readonly isDropped: boolean;
+  /**
+   * The answer is overdue: whoever waits for it should be told. It may still be granted. May be called more than once; not while it is
+   * dropped.
+   */
+  overdue(error: LockError): void;
+  /** Nothing is taken: somebody else has it, or this process has it, tries for it or releases it on the command session. */
   refused(): void;
-  /** Nothing stays taken. LockUnavailableError, ShuttingDownError, … */
+  /** Nothing is taken: it was not sent, because it was dropped. */
+  dropped(): void;
+  /** Nothing is taken, or the end of the session has freed it. LockUnavailableError, ShuttingDownError, … */
   failed(error: LockError): void;
 }
 
-/** One release of a lock of the command session. */
-export interface UnlockOp {
+/** One try for a lock. */
+export interface TryOp extends AnyTryOp {
   readonly id: AdvisoryId;
-  /** Called once. 'gone': the session has ended, or it did not have the lock. Must not throw. */
+  /**
+   * It has to be released, even if nobody waits for it any more.
+   * @param fence microseconds of the server's wall clock, times 1,000
+   */
+  granted(session: Session, fence: bigint, sentAt: Ms): void;
+}
+
+/** What the releases of locks and of slots have in common. Their callbacks must not throw. */
+export interface AnyReleaseOp {
+  /** It is not taken any more. Called once; before `done`, unless that is told an error. */
+  over(): void;
+  /** Called once. 'gone': the session has ended, or it did not have the lock. An error: the answer is overdue. */
   done(outcome: Released): void;
 }
 
-/** One try for a slot of a semaphore. As TryOp. */
-export interface SlotTryOp {
+/** One release of a lock of the command session. */
+export interface UnlockOp extends AnyReleaseOp {
+  readonly id: AdvisoryId;
+}
+
+/** One try for a slot of a semaphore. */
+export interface SlotTryOp extends AnyTryOp {
   readonly gate: bigint;
   /** Tried in this order. Those that this process has, or tries for, are left out. */
   readonly candidates: readonly bigint[];
   /** A wait session of this process has the gate: it is not tried. */
   readonly isHead: boolean;
-  /** As FreeSlotOp.channel, for a slot that is granted when nobody wants it any more. */
-  readonly channel: string;
-  isDropped: boolean;
+  /** As TryOp.granted. */
   granted(session: Session, slot: bigint, fence: bigint, sentAt: Ms): void;
-  /** No slot was free, or somebody waits at the gate. */
-  refused(): void;
-  failed(error: LockError): void;
 }
 
 /** One release of a slot. */
-export interface FreeSlotOp {
+export interface FreeSlotOp extends AnyReleaseOp {
   readonly slot: bigint;
   readonly gate: bigint;
   /** Notified if somebody is at the gate. Letters, digits and underscores only. */
   readonly channel: string;
-  done(outcome: Released): void;
 }
 
 export interface CommandCounts {
@@ -93,8 +112,11 @@ export interface Commands {
   unlock(session: Session, op: UnlockOp): void;
   trySlot(op: SlotTryOp): void;
   freeSlot(session: Session, op: FreeSlotOp): void;
-  /** Between batches, in order. During an outage, calls `ended` at once. */
-  query(statement: Statement): void;
+  /**
+   * Between batches, in order. During an outage, calls `ended` at once; as well when the answer is overdue.
+   * @param since when its caller began to wait. Default: now
+   */
+  query(statement: Statement, since?: Ms): void;
   /**
    * Finds out whether the session lives: at once if it was proven within T/3, otherwise by the answer of the next statement,
    * sent for this purpose if there is none.

@@ -7,12 +7,15 @@ import { rowId } from './statements.js';
 
 /** Where statements are run, in whatever session. */
 export interface StatementRunner {
-  query(statement: Statement): void;
+  /** @param since when its caller began to wait. Default: now */
+  query(statement: Statement, since?: Ms): void;
 }
 
 /** Is told, once, whether an id is kept. Must not throw. */
 export interface Looker {
   readonly id: AdvisoryId;
+  /** When its caller began to wait. Undefined: now. */
+  readonly since?: Ms | undefined;
   /** @param restMs for how long it is kept yet; 0: it is not */
   looked(restMs: Ms): void;
   /** Nobody knows. */
@@ -40,7 +43,9 @@ export class Looks {
     const lookers = this.waiting;
     this.waiting = [];
     const ids = `{${lookers.map(({ id }) => rowId(id)).join()}}`;
-    this.runner.query(new Question(this.statement, [ids], (answer) => this.tell(lookers, answer)));
+    let oldest: Ms | undefined;
+    for (const { since } of lookers) if (since !== undefined && !(oldest! <= since)) oldest = since;
+    this.runner.query(new Question(this.statement, [ids], (answer) => this.tell(lookers, answer)), oldest);
   };
 
   private tell(lookers: readonly Looker[], answer: Answer): void {

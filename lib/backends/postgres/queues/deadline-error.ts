@@ -4,6 +4,7 @@ import {
   LockUnavailableError,
   PoolExhaustedError,
 } from '../../../common/errors.js';
+import { shown } from '../../../common/shown.js';
 import type { QueueSite } from './queue-site.js';
 import type { QueueState } from './queue-state.js';
 
@@ -25,6 +26,14 @@ export function deadlineError(
   if (state === 'pausing') return commands.outage ?? trouble ?? new AcquireTimeoutError(key, details);
   return new AcquireTimeoutError(key, details);
 }
+
+/** This process has the lock for another key. If it is the caller itself who has that, it has waited for itself. */
+export const sharedId = (key: string, other: string, server: string): AcquireTimeoutError =>
+  new AcquireTimeoutError(
+    key,
+    { server },
+    `this process holds "${shown(other)}", which has the same lock id (option lockId)`,
+  );
 
 /** There is no connection to wait on. */
 export const exhausted = (cap: number, key: string, server: string): LockError =>

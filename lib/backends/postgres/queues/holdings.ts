@@ -5,7 +5,8 @@ const CROWDED = 0.8;
 
 /**
  * How many advisory locks this process has, tries for or waits for. They take room in the server's table of locks, which it needs for
- * the statements of everybody else too.
+ * the statements of everybody else too. Each counts from before it is asked for until the server certainly has nothing because of it,
+ * whether or not anybody still waits for it.
  */
 export class Holdings {
   /** `maxHeld` */
@@ -16,17 +17,23 @@ export class Holdings {
   /** @param crowded called when they come close to the limit */
   constructor(private readonly crowded: (detail: string) => void) {}
 
-  /** Counts one more, if the limit allows it. */
-  take(): boolean {
-    if (this.count >= this.limit) return false;
-    this.count++;
+  /** Whether there is room for one more. */
+  get hasRoom(): boolean {
+    return this.count < this.limit;
+  }
+
+  /** Counts so many more, if the limit allows it. */
+  take(more = 1): boolean {
+    if (this.count + more > this.limit) return false;
+    this.count += more;
     if (this.count >= CROWDED * this.limit) this.tell();
     else this.isCrowded = false;
     return true;
   }
 
-  give(): void {
-    this.count--;
+  /** The server certainly has nothing because of them any more: nothing was taken, or it was released, or its session has ended. */
+  give(fewer = 1): void {
+    this.count -= fewer;
   }
 
   /** For a caller for whom there is no room. */

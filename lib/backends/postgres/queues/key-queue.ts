@@ -8,7 +8,6 @@ import type { Place } from './place.js';
 import { QueueCallers } from './queue-callers.js';
 import { QueuePauses } from './queue-pauses.js';
 import type { QueueSite } from './queue-site.js';
-import type { QueueState } from './queue-state.js';
 import { mayHandOn, type Tenure, type TenureKeeper } from './tenure.js';
 import type { Trial } from './trial.js';
 import type { QueueWaiter } from './waiter.js';
@@ -22,11 +21,12 @@ const nothing = (): void => undefined;
 export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeeper {
   due: Ms = Infinity;
   slot = -1;
-  state: QueueState = 'idle';
   /** A try would be refused: a place is needed. */
   protected isTaken = false;
   /** It was taken once since somebody waits. */
   private wasTaken = false;
+  /** When the callers came for whom another trial was refused. */
+  private triedSince: Ms | undefined = undefined;
   /** Made when it is first needed. */
   private pauses: QueuePauses | undefined = undefined;
 
@@ -44,7 +44,8 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
   /** The callers need neither a try nor a place: who has the lock will hand it on. */
   protected abstract get isHandedOn(): boolean;
 
-  protected abstract newTrial(): Trial;
+  /** @param since when its caller began to wait; undefined: now */
+  protected abstract newTrial(since: Ms | undefined): Trial;
 
   /** Frees it on the server, and then adjusts. */
   protected abstract giveBack(tenure: Tenure, done: (outcome: Released) => void): void;
@@ -57,7 +58,7 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     const { site } = this;
     if (this.state === 'idle' && !this.isHandedOn && !site.commands.outage) {
       this.waiters.push(waiter);
-      return this.try();
+      return this.trial ? this.revive(this.trial) : this.try(waiter.since);
     }
     if (waiter.isTry) return site.commands.outage ? waiter.failed(site.commands.outage) : waiter.busy();
     this.waiters.push(waiter);
@@ -159,30 +160,43 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     this.adjust();
   }
 
+  /** The answer to a trial is overdue. Until it comes there is no other: the session would have the lock twice. */
+  overdue(error: LockError): void {
+    this.answerTries((waiter) => waiter.failed(error));
+    this.adjust();
+  }
+
   /** The answer to a trial: it is taken. */
   refused(): void {
-    this.trial = undefined;
-    this.isTaken = this.wasTaken = true;
-    this.site.holdings.give();
+    const revivedAt = this.trial?.revivedAt;
+    this.trialOver();
     this.recovered();
+    if (revivedAt !== undefined) return this.tryAgain(revivedAt);
+    this.isTaken = this.wasTaken = true;
     this.answerTries((waiter) => waiter.busy());
     if (this.state === 'polling') this.paused().begin();
     this.adjust();
   }
 
+  /** A trial was not sent, because nobody waited for it. */
+  dropped(): void {
+    this.trialOver();
+    this.adjust();
+  }
+
   /** A trial has failed; nothing is held because of it. */
   tryFailed(error: LockError): void {
-    this.trial = undefined;
-    this.site.holdings.give();
+    this.trialOver();
     this.answerTries((waiter) => waiter.failed(error));
-    this.onError(error);
+    if (this.waiters.size > 0) this.onError(error);
+    else this.adjust();
   }
 
   protected decide(): void {
     const { site, waiters, places } = this;
     if (places.size > waiters.size) places.trim(waiters.size, (place) => this.unhead(place));
     if (waiters.size === 0) return this.rest();
-    if (this.trial) return;
+    if (this.trial) return this.revive(this.trial);
     if (this.isHandedOn) {
       this.state = 'held';
       this.wasTaken = true;
@@ -194,8 +208,13 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     } else if (this.isTaken) {
       this.openPlaces();
     } else {
-      this.try();
+      this.try(this.triedSince);
     }
+  }
+
+  /** How many locks a place counts for. */
+  protected get roomOfPlace(): number {
+    return 1;
   }
 
   /** A place is given up: what was begun because its session has the lock has to stop. */
@@ -207,9 +226,11 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     const { site, places, waiters } = this;
     while (places.size < this.wantedPlaces) {
       const { size } = places;
-      if (!places.open()) {
-        if (size === 0) this.onError(site.holdings.error(waiters.head!.key, site.server));
-        return;
+      if (!places.open(this.roomOfPlace)) {
+        if (size > 0) return;
+        // A try takes less room than a place of a semaphore.
+        this.isTaken = !site.holdings.hasRoom;
+        return this.onError(site.holdings.error(waiters.head!.key, site.server));
       }
       // There was no session for it.
       if (places.size === size) return;
@@ -217,11 +238,11 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     }
   }
 
-  private try(): void {
+  private try(since?: Ms): void {
     const { site, waiters } = this;
     if (site.holdings.take()) {
       if (this.state !== 'polling') this.state = 'trying';
-      this.trial = this.newTrial();
+      this.trial = this.newTrial(since);
       return this.trial.send();
     }
     if (this.state === 'polling') return this.paused().begin();
@@ -232,20 +253,24 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     this.adjust();
   }
 
+  /** A trial was refused that was sent before those came who wait now: the lock may have been released meanwhile. */
+  private tryAgain(since: Ms): void {
+    this.triedSince = since;
+    this.adjust();
+    this.triedSince = undefined;
+  }
+
   private rest(): void {
-    const { site, trial } = this;
-    if (trial) {
-      trial.isDropped = true;
-      this.trial = undefined;
-      site.holdings.give();
-    }
+    // Its answer is still to come.
+    this.trial?.drop();
     this.state = 'idle';
     this.isTaken = this.wasTaken = false;
-    if (this.slot >= 0) site.alarms.cancel(this);
+    if (this.slot >= 0) this.site.alarms.cancel(this);
   }
 
   private serve(head: QueueWaiter, tenure: Tenure): void {
     this.waiters.remove(head);
+    tenure.key = head.key;
     head.granted(tenure);
   }
 

@@ -1,11 +1,12 @@
 import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
 import type { Released } from '../../backend.js';
-import type { TryOp } from '../commands/commands.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
 import type { KeptHolds } from '../keep/kept-holds.js';
 import type { Session } from '../sessions/session.js';
+import { sharedId } from './deadline-error.js';
 import { KeyQueue } from './key-queue.js';
+import { LockRelease, LockTry } from './lock-try.js';
 import type { Place } from './place.js';
 import type { QueueSite } from './queue-site.js';
 import { Tenure } from './tenure.js';
@@ -38,7 +39,7 @@ export class LockQueue extends KeyQueue {
   /** PlaceHost */
   owned(place: Place, fence: bigint): void {
     const now = this.site.clock.now();
-    this.places.takeOut(place);
+    this.places.remove(place);
     this.hold(new Tenure(this, this.placeId, place.session, this.rising(fence), now, now, place));
   }
 
@@ -48,6 +49,11 @@ export class LockQueue extends KeyQueue {
     this.adjust();
   }
 
+  override deadlineError(key: string): LockError {
+    const { tenure, site } = this;
+    return tenure && tenure.key !== key ? sharedId(key, tenure.key, site.server) : super.deadlineError(key);
+  }
+
   /** The command session has ended. */
   override down(): void {
     if (this.tenure?.session.isEnded) this.forget(this.tenure);
@@ -55,7 +61,7 @@ export class LockQueue extends KeyQueue {
   }
 
   get isUnused(): boolean {
-    return this.state === 'idle' && !this.tenure && this.rivals === 0;
+    return this.state === 'idle' && !this.trial && !this.tenure && this.rivals === 0;
   }
 
   /** Without a bound on places, each caller has one of its own, and the server keeps the order. */
@@ -63,8 +69,8 @@ export class LockQueue extends KeyQueue {
     return this.tenure !== undefined && this.rivals === 0 && this.site.config.waitersPerKey !== Infinity;
   }
 
-  protected newTrial(): Trial {
-    return new LockTry(this, this.site);
+  protected newTrial(since: Ms | undefined): Trial {
+    return new LockTry(this, this.site, since);
   }
 
   protected giveBack(tenure: Tenure, done: (outcome: Released) => void): void {
@@ -74,7 +80,7 @@ export class LockQueue extends KeyQueue {
     this.lastFence = tenure.fence;
     this.isTaken = false;
     if (!place) {
-      site.commands.unlock(session, { id: this.placeId, done: (outcome) => this.given(outcome, done) });
+      site.commands.unlock(session, new LockRelease(this.placeId, site.holdings, done));
       // A try for the next caller goes with it: it does not overtake those that wait elsewhere.
       return this.adjust();
     }
@@ -85,7 +91,7 @@ export class LockQueue extends KeyQueue {
       place.again();
       done('released');
     } else {
-      place.leave((outcome) => this.given(outcome, done));
+      place.leave(done);
     }
     this.adjust();
   }
@@ -95,17 +101,13 @@ export class LockQueue extends KeyQueue {
     this.tenure = undefined;
     this.lastFence = tenure.fence;
     this.isTaken = false;
-    this.site.holdings.give();
+    // What a place has counts as long as the place does.
+    if (!tenure.place) this.site.holdings.give();
   }
 
   private hold(tenure: Tenure): void {
     this.tenure = tenure;
     this.won(tenure);
-  }
-
-  private given(outcome: Released, done: (outcome: Released) => void): void {
-    this.site.holdings.give();
-    done(outcome);
   }
 
   /** The fence of a new grant. The clock of the server orders them, but several in one batch may have read the same microsecond. */
@@ -119,37 +121,5 @@ export class LockQueue extends KeyQueue {
       );
     }
     return (this.lastFence = lastFence + 1n);
-  }
-}
-
-/** A try of a queue for a lock. */
-class LockTry implements TryOp, Trial {
-  readonly id: AdvisoryId;
-  isDropped = false;
-
-  constructor(
-    private readonly queue: LockQueue,
-    private readonly site: QueueSite,
-  ) {
-    this.id = queue.placeId;
-  }
-
-  send(): void {
-    this.site.try(this);
-  }
-
-  /** TryOp */
-  granted(session: Session, fence: bigint, sentAt: Ms): void {
-    this.queue.granted(session, fence, sentAt);
-  }
-
-  /** TryOp */
-  refused(): void {
-    this.queue.refused();
-  }
-
-  /** TryOp */
-  failed(error: LockError): void {
-    this.queue.tryFailed(error);
   }
 }

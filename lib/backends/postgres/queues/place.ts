@@ -33,6 +33,11 @@ export interface PlaceHost {
   readonly kept?: KeptHolds | undefined;
   /** It is in the server's queue. */
   asked(place: Place): void;
+  /**
+   * Nothing is taken because of it any more, and nothing will be. Called once for each place: as soon as it is over, or later, if
+   * something is still to be released.
+   */
+  freed(place: Place): void;
   /** Its session has the lock, and has just been proven. */
   owned(place: Place, fence: bigint): void;
   /** Over: there is no session for it. */
@@ -53,7 +58,11 @@ export class Place implements WaitUser {
   /** Set while what it waits for is kept, although its session has the lock. */
   private waitingOut: (() => void) | undefined;
 
-  constructor(private readonly host: PlaceHost) {}
+  /** @param room how many locks it counts for: what it waits for, and what else it is to get */
+  constructor(
+    private readonly host: PlaceHost,
+    public room = 1,
+  ) {}
 
   get isOver(): boolean {
     return this.state === 'over';
@@ -77,9 +86,10 @@ export class Place implements WaitUser {
         this.wait = wait;
         return this.ask((id) => wait.lock(id, this));
       }
+      if (error) return this.lose(error);
       this.to('end');
-      if (error) this.host.failed(this, error);
-      else this.host.denied(this);
+      this.host.freed(this);
+      this.host.denied(this);
     });
     if (this.state === 'fetching') this.stopFetching = stop;
   }
@@ -96,7 +106,7 @@ export class Place implements WaitUser {
     this.unlisten();
     this.to('end');
     wait.unlock(this.host.placeId, (outcome) => {
-      if (!wait.session.isEnded) wait.release();
+      this.freeSession();
       done(outcome);
     });
   }
@@ -106,7 +116,10 @@ export class Place implements WaitUser {
     const { state, wait } = this;
     this.unlisten();
     this.to('end');
-    if (state === 'fetching') return this.stopFetching?.();
+    if (state === 'fetching') {
+      this.stopFetching?.();
+      return this.host.freed(this);
+    }
     this.stopWaitingOut();
     this.unlisten();
     if (state === 'waiting') wait!.cancel(() => this.freeSession());
@@ -126,14 +139,15 @@ export class Place implements WaitUser {
     if (!kept) return this.prove(fence);
     this.stopListening = this.session.onEnd((end) => {
       this.stopWaitingOut();
-      this.fail(end);
+      this.lose(end);
     });
     this.waitingOut = kept.waitOut(placeId, (error) => {
       this.waitingOut = undefined;
       this.unlisten();
       if (!error) return this.prove(fence);
+      this.to('end');
       this.unlock();
-      this.fail(error);
+      this.host.failed(this, error);
     });
   }
 
@@ -142,10 +156,11 @@ export class Place implements WaitUser {
     const wait = this.wait!;
     wait.confirm((error) => {
       if (this.state !== 'confirming') return;
-      if (error) return this.fail(error);
+      if (error) return this.lose(error);
       this.to('confirm');
       this.stopListening = wait.session.onEnd((end) => {
         this.to('end');
+        this.host.freed(this);
         this.host.lost(this, end);
       });
       this.host.owned(this, fence);
@@ -155,9 +170,9 @@ export class Place implements WaitUser {
   /** WaitUser */
   failed(error: LockError): void {
     if (this.isOver) return;
-    const wait = this.wait!;
-    if (!wait.session.isEnded) wait.release();
-    this.fail(error);
+    this.to('end');
+    this.freeSession();
+    this.host.failed(this, error);
   }
 
   private ask(send: (id: AdvisoryId) => void): void {
@@ -166,8 +181,10 @@ export class Place implements WaitUser {
     if (this.state === 'waiting') this.host.asked(this);
   }
 
-  private fail(error: LockError): void {
+  /** Nothing is left of it. */
+  private lose(error: LockError): void {
     this.to('end');
+    this.host.freed(this);
     this.host.failed(this, error);
   }
 
@@ -175,7 +192,9 @@ export class Place implements WaitUser {
     this.wait!.unlock(this.host.placeId, () => this.freeSession());
   }
 
+  /** Its session has nothing any more, or has ended. */
   private freeSession(): void {
+    this.host.freed(this);
     if (!this.wait!.session.isEnded) this.wait!.release();
   }
 

@@ -1,7 +1,7 @@
 import { Place, type PlaceHost } from './place.js';
 import type { QueueSite } from './queue-site.js';
 
-/** The places of a key queue that do not own, the longest-standing first. Each counts among what the process has. */
+/** The places of a key queue that do not own, the longest-standing first. Each counts among what the process has until it is freed. */
 export class Places {
   private readonly list: Place[] = [];
 
@@ -14,10 +14,13 @@ export class Places {
     return this.list.length;
   }
 
-  /** Opens one more. Returns whether it was opened; if there was no session for it, or none yet, its host is told. */
-  open(): boolean {
-    if (!this.site.holdings.take()) return false;
-    const place = new Place(this.host);
+  /**
+   * Opens one more. Returns whether it was opened; if there was no session for it, or none yet, its host is told.
+   * @param room how many locks it counts for
+   */
+  open(room: number): boolean {
+    if (!this.site.holdings.take(room)) return false;
+    const place = new Place(this.host, room);
     this.list.push(place);
     place.open(this.site.waitSessions);
     return true;
@@ -32,21 +35,14 @@ export class Places {
   trim(size: number, leaving: (place: Place) => void): void {
     while (this.list.length > size) {
       const place = this.list.pop()!;
-      this.site.holdings.give();
       leaving(place);
       place.cancel();
     }
   }
 
-  /** It is over. */
+  /** It is over, or owns from now on. */
   remove(place: Place): void {
-    if (this.takeOut(place)) this.site.holdings.give();
-  }
-
-  /** It owns from now on, and goes on counting. */
-  takeOut(place: Place): boolean {
     const at = this.list.indexOf(place);
     if (at >= 0) this.list.splice(at, 1);
-    return at >= 0;
   }
 }

@@ -4,14 +4,16 @@ import type { AdvisoryId } from '../ids/lock-id.js';
 import { Places } from './places.js';
 import type { Place, PlaceHost } from './place.js';
 import type { QueueSite } from './queue-site.js';
+import type { QueueState } from './queue-state.js';
 import type { Trial } from './trial.js';
 import type { QueueWaiter } from './waiter.js';
 
 /** Who waits for a key in this process, and what stands for them at the server. */
 export abstract class QueueCallers implements PlaceHost {
+  state: QueueState = 'idle';
   protected readonly waiters = new LocalWaiters<QueueWaiter>();
   protected readonly places: Places;
-  /** The try that is under way. */
+  /** The try that is under way, even if nobody waits for its answer any more: the session may have the lock because of it. */
   protected trial: Trial | undefined = undefined;
   /** Tickets: callers of this process that wait for the same, each with a place of its own. */
   protected rivals = 0;
@@ -57,7 +59,12 @@ export abstract class QueueCallers implements PlaceHost {
     else callback();
   }
 
-  /** PlaceHost. To be taken from the list by `takeOut`; `won` gets what comes of it. */
+  /** PlaceHost */
+  freed(place: Place): void {
+    this.site.holdings.give(place.room);
+  }
+
+  /** PlaceHost. To be taken from the list by `remove`; `won` gets what comes of it. */
   abstract owned(place: Place, fence: bigint): void;
 
   /** PlaceHost */
@@ -78,6 +85,19 @@ export abstract class QueueCallers implements PlaceHost {
 
   protected get wantedPlaces(): number {
     return Math.min(this.waiters.size, this.site.config.waitersPerKey);
+  }
+
+  /** A try is under way. If nobody has waited for it, its answer is for whoever does now. */
+  protected revive(trial: Trial): void {
+    if (!trial.isDropped) return;
+    this.state = 'trying';
+    trial.revive(this.site.clock.now());
+  }
+
+  /** Nothing is taken because of the try. */
+  protected trialOver(): void {
+    this.trial = undefined;
+    this.site.holdings.give();
   }
 
   /** Those at the head that do not wait have their answer. The next one does wait. */

@@ -1,4 +1,5 @@
 import type { LockError } from '../../../common/errors.js';
+import type { Ms } from '../../../common/system.js';
 import type { Released } from '../../backend.js';
 import { GateHead } from '../semaphores/gate-head.js';
 import type { Semaphore } from '../semaphores/semaphore.js';
@@ -43,7 +44,10 @@ export class SlotQueue extends KeyQueue {
     const head = new GateHead(this.semaphore, place.waitSession, this.site, {
       granted: (grant) => this.served(place, grant),
       failed: (error) => this.headFailed(place, error),
+      over: () => this.site.holdings.give(),
     });
+    // What the place has counted for the slot, the head does.
+    place.room--;
     this.heads.set(place, head);
     head.start();
   }
@@ -70,7 +74,7 @@ export class SlotQueue extends KeyQueue {
   }
 
   get isUnused(): boolean {
-    return this.state === 'idle' && this.tenures.size === 0 && this.rivals === 0;
+    return this.state === 'idle' && !this.trial && this.tenures.size === 0 && this.rivals === 0;
   }
 
   /** While this process has all slots, none comes from anywhere else. */
@@ -80,17 +84,15 @@ export class SlotQueue extends KeyQueue {
     );
   }
 
-  protected newTrial(): Trial {
-    return new SlotTry(this);
+  protected newTrial(since: Ms | undefined): Trial {
+    return new SlotTry(this, since);
   }
 
   protected giveBack(tenure: Tenure, done: (outcome: Released) => void): void {
     this.tenures.delete(tenure);
     this.isTaken = false;
-    this.semaphore.free({ session: tenure.session, slot: tenure.id as bigint }, (outcome) => {
-      this.site.holdings.give();
-      done(outcome);
-    });
+    const { holdings } = this.site;
+    this.semaphore.free({ session: tenure.session, slot: tenure.id as bigint }, { over: () => holdings.give(), done });
     // A try for the next caller goes with it: while somebody is at the gate, it is refused.
     this.adjust();
   }
@@ -99,6 +101,11 @@ export class SlotQueue extends KeyQueue {
     if (!this.tenures.delete(tenure)) return;
     this.isTaken = false;
     this.site.holdings.give();
+  }
+
+  /** The gate, and the slot: it may have both for a moment. */
+  protected override get roomOfPlace(): number {
+    return 2;
   }
 
   protected override unhead(place: Place): void {
@@ -117,10 +124,11 @@ export class SlotQueue extends KeyQueue {
     this.heads.delete(place);
     const tenure = this.hold(grant);
     const { places, waiters, site } = this;
-    places.takeOut(place);
-    // Its gate counted; now its slot does.
+    places.remove(place);
     const isWanted = places.size < Math.min(waiters.size - 1, site.config.waitersPerKey) && !this.isHandedOn;
     if (isWanted && site.holdings.take()) {
+      // For the next slot.
+      place.room++;
       places.push(place);
       place.again();
     } else {

@@ -22,10 +22,11 @@ export class SlotTicketQueue extends SlotQueue {
   /** The answer to its trial. Those who came before need a place before it has one. */
   override refused(): void {
     this.shared.afterTrial(() => {
-      // Its caller has left meanwhile.
-      if (!this.trial) return;
-      if (!this.isRival) this.shared.addRival();
-      this.isRival = true;
+      // Its caller may have left meanwhile.
+      if (this.waiters.size > 0) {
+        if (!this.isRival) this.shared.addRival();
+        this.isRival = true;
+      }
       super.refused();
     });
   }

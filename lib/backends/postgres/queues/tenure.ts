@@ -18,6 +18,8 @@ export interface TenureKeeper {
 export class Tenure {
   /** How often it was handed on. */
   turn = 0;
+  /** The key of the caller whose turn it is: several keys may share an id. */
+  key = '';
   /** It has been released, but is kept from everybody for a while: it is not handed on. */
   isKept = false;
 

@@ -1,4 +1,5 @@
 import type { LockError } from '../../../common/errors.js';
+import type { Ms } from '../../../common/system.js';
 import type { Waiting } from '../../queues/local-waiters.js';
 import type { Tenure } from './tenure.js';
 
@@ -6,6 +7,8 @@ import type { Tenure } from './tenure.js';
 export interface QueueWaiter extends Waiting<QueueWaiter> {
   /** As the caller wrote it: several keys may share an id, and with it a queue. */
   readonly key: string;
+  /** When it began to wait, if that was before it joined. */
+  readonly since?: Ms | undefined;
   /** It does not wait: if a try is refused, it is told `busy`. */
   readonly isTry: boolean;
   /** From now on, its deadline counts even if a request is under way. */

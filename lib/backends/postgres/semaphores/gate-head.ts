@@ -14,11 +14,16 @@ export interface GateHeadHost {
   readonly config: { readonly semPollMs: Ms };
 }
 
-/** Who is told what becomes of the head: once, unless it is stopped. They must not throw. */
+/** Who is told what becomes of the head. They must not throw. */
 export interface HeadUser {
+  /** It, or `failed`, is called once, unless the head is stopped. */
   granted(grant: SlotGrant): void;
   failed(error: LockError): void;
+  /** No slot is taken because of it, and none will be. Called once, unless it was granted one; perhaps before `failed`, perhaps later. */
+  over(): void;
 }
+
+const nothing = (): void => undefined;
 
 /**
  * The head of the queue of a semaphore: a wait session of this process has the gate. It tries for a slot at once, after each
@@ -29,6 +34,7 @@ export class GateHead implements Alarm, SlotUser {
   slot = -1;
   private trial: SlotTrial | undefined;
   private isListening = false;
+  /** It was served, has failed or was stopped; its last try may not have been answered. */
   private isOver = false;
   /** A slot was released after the try was sent. */
   private isStale = false;
@@ -44,11 +50,16 @@ export class GateHead implements Alarm, SlotUser {
     this.try();
   }
 
+  /** SlotUser. Who stands behind it at the gate must not wait for a slot that nobody here wants. */
+  get isDropped(): boolean {
+    return this.isOver;
+  }
+
   /** Nobody waits any more. The gate is still to be released. */
   stop(): void {
     if (this.isOver) return;
-    this.trial?.drop();
     this.end();
+    if (!this.trial) this.user.over();
   }
 
   /** Alarm */
@@ -58,6 +69,8 @@ export class GateHead implements Alarm, SlotUser {
 
   /** SlotUser */
   granted(grant: SlotGrant): void {
+    this.trial = undefined;
+    if (this.isOver) return this.semaphore.free(grant, { over: () => this.user.over(), done: nothing });
     this.end();
     this.user.granted(grant);
   }
@@ -65,6 +78,7 @@ export class GateHead implements Alarm, SlotUser {
   /** SlotUser. Slots that are released from now on are notified; one that was released before is found by the next try. */
   refused(): void {
     this.trial = undefined;
+    if (this.isOver) return this.user.over();
     if (!this.isListening) {
       this.isListening = true;
       this.wait.listen(this.semaphore.channel, this.notified);
@@ -75,7 +89,22 @@ export class GateHead implements Alarm, SlotUser {
   }
 
   /** SlotUser */
+  dropped(): void {
+    this.trial = undefined;
+    this.user.over();
+  }
+
+  /** SlotUser */
   failed(error: LockError): void {
+    const wasOver = this.isOver;
+    this.trial = undefined;
+    if (!wasOver) this.end();
+    this.user.over();
+    if (!wasOver) this.user.failed(error);
+  }
+
+  /** SlotUser. Others are not to wait at the gate for a connection of this process. */
+  overdue(error: LockError): void {
     this.end();
     this.user.failed(error);
   }
@@ -99,7 +128,6 @@ export class GateHead implements Alarm, SlotUser {
   /** A session that listens while it waits would keep the notifications of the whole server. */
   private end(): void {
     this.isOver = true;
-    this.trial = undefined;
     this.host.alarms.cancel(this);
     if (this.isListening) this.wait.unlisten(this.semaphore.channel);
   }

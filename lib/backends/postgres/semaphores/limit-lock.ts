@@ -1,4 +1,5 @@
 import { LimitMismatchError, type LockError, LockUnavailableError } from '../../../common/errors.js';
+import type { Ms } from '../../../common/system.js';
 import type { Commands } from '../commands/commands.js';
 import { type PublishedId, publishedId, publishedNumber } from '../ids/published-id.js';
 import { PUBLISH, PUBLISHED_NOT, UNPUBLISH } from '../ids/published-statement.js';
@@ -28,8 +29,12 @@ export class LimitLock {
     return outage !== undefined || (session !== undefined && this.session === session);
   }
 
-  /** Publishes it. @param done with LimitMismatchError if another process uses another limit */
-  publish(done: (error?: LockError) => void): void {
+  /**
+   * Publishes it.
+   * @param since when its caller began to wait
+   * @param done with LimitMismatchError if another process uses another limit
+   */
+  publish(since: Ms, done: (error?: LockError) => void): void {
     const { classId, objectId } = this.id;
     const { session: asked } = this.commands;
     this.commands.query(
@@ -50,6 +55,7 @@ export class LimitLock {
         this.sendBack();
         done(this.mismatch(others, session));
       }),
+      since,
     );
   }
 

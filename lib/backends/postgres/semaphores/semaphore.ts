@@ -1,8 +1,7 @@
 import type { LockError } from '../../../common/errors.js';
-import type { Released } from '../../backend.js';
-import type { Commands } from '../commands/commands.js';
+import type { Ms } from '../../../common/system.js';
+import type { AnyReleaseOp, Commands } from '../commands/commands.js';
 import { type SlotIds, slotIdsOf } from '../ids/slot-ids.js';
-import type { Session } from '../sessions/session.js';
 import { LimitLock } from './limit-lock.js';
 import { SlotTrial, type TrialOf } from './slot-trial.js';
 import type { SlotGrant, SlotUser } from './slot-user.js';
@@ -10,6 +9,7 @@ import type { SlotGrant, SlotUser } from './slot-user.js';
 /** What a semaphore needs of those around it. */
 export interface SemaphoreHost {
   readonly commands: Pick<Commands, 'session' | 'outage' | 'query' | 'trySlot' | 'freeSlot'>;
+  readonly clock: { now(): Ms };
   readonly entropy: { unit(): number };
   /** It comes into use. */
   used(semaphore: Semaphore): void;
@@ -59,11 +59,11 @@ export class Semaphore implements TrialOf {
   }
 
   /**
-   * Tries once for a slot. The answer may come before it returns.
+   * Tries once for a slot. The answer may come before it returns; it comes in any case.
    * @param isHead a wait session of this process has the gate
    */
   try(user: SlotUser, isHead: boolean): SlotTrial {
-    const trial = new SlotTrial(this, user, isHead);
+    const trial = new SlotTrial(this, user, isHead, user.since ?? this.host.clock.now());
     this.enter();
     this.trials.push(trial);
     this.next();
@@ -71,9 +71,15 @@ export class Semaphore implements TrialOf {
   }
 
   /** Releases a slot. Whoever has the gate is notified. */
-  free({ session, slot }: Pick<SlotGrant, 'session' | 'slot'>, done: (outcome: Released) => void): void {
+  free({ session, slot }: Pick<SlotGrant, 'session' | 'slot'>, user: AnyReleaseOp): void {
     const { gate, channel } = this;
-    this.host.commands.freeSlot(session, { slot, gate, channel, done });
+    this.host.commands.freeSlot(session, {
+      slot,
+      gate,
+      channel,
+      over: () => user.over(),
+      done: (outcome) => user.done(outcome),
+    });
   }
 
   /** Takes the limit back from the other processes. */
@@ -96,21 +102,22 @@ export class Semaphore implements TrialOf {
   }
 
   /** TrialOf */
-  giveBack(session: Session, slot: bigint): void {
-    this.free({ session, slot }, () => undefined);
+  overdue(error: LockError): void {
+    for (const trial of [...this.trials]) trial.late(error);
   }
 
   private next(): void {
     while (!this.isBusy) {
       const trial = this.trials.shift();
       if (!trial) return;
-      if (trial.isOver) {
+      if (trial.isDropped) {
+        trial.skip();
         this.leave();
         continue;
       }
       this.isBusy = true;
       if (this.limitLock.isPublished) this.send(trial);
-      else this.limitLock.publish((error) => (error ? this.refuse(trial, error) : this.send(trial)));
+      else this.limitLock.publish(trial.since, (error) => (error ? this.refuse(trial, error) : this.send(trial)));
     }
   }
 

@@ -13,8 +13,7 @@ const MAX_UNUSED = 100;
 /** A try for a slot of a full semaphore costs as much as so many locks. */
 const MANY_SLOTS = 1000;
 
-export interface SemaphoresHost extends Pick<SemaphoreHost, 'commands' | 'entropy'> {
-  readonly clock: { now(): Ms };
+export interface SemaphoresHost extends Pick<SemaphoreHost, 'commands' | 'clock' | 'entropy'> {
   readonly alarms: Alarms;
   warn(message: string): void;
 }
@@ -22,6 +21,7 @@ export interface SemaphoresHost extends Pick<SemaphoreHost, 'commands' | 'entrop
 /** The semaphores that this process uses, or has used within a minute. */
 export class Semaphores implements SemaphoreHost {
   readonly commands: SemaphoreHost['commands'];
+  readonly clock: SemaphoreHost['clock'];
   readonly entropy: SemaphoreHost['entropy'];
   private readonly byKey = new Map<string, Semaphore>();
   /** Those that are not in use, with the time since when; the longest first. */
@@ -34,6 +34,7 @@ export class Semaphores implements SemaphoreHost {
     private readonly forgotten: (semaphore: Semaphore) => void,
   ) {
     this.commands = host.commands;
+    this.clock = host.clock;
     this.entropy = host.entropy;
   }
 

@@ -7,43 +7,34 @@ import type { SlotUser } from './slot-user.js';
 /** What a trial needs of its semaphore. */
 export interface TrialOf {
   readonly gate: bigint;
-  readonly channel: string;
   /** In the order in which they are to be tried. */
   candidates(): readonly bigint[];
+  /** Its answer is overdue, and with it all that wait for it. */
+  overdue(error: LockError): void;
   /** The trial has been answered: the next one can be sent. */
   answered(): void;
-  /** Nobody wants the slot any more. */
-  giveBack(session: Session, slot: bigint): void;
 }
 
 /** One try for a slot, from the time when it is asked for. */
 export class SlotTrial implements SlotTryOp {
-  /** Never set: the semaphore has to hear of the answer even if nobody else wants it. */
-  readonly isDropped = false;
   candidates: readonly bigint[] = [];
-  private isWanted = true;
+  /** Its user has been told the last. */
+  isOver = false;
 
+  /** @param since when it was asked for */
   constructor(
     private readonly of: TrialOf,
     private readonly user: SlotUser,
     readonly isHead: boolean,
+    readonly since: Ms,
   ) {}
 
   get gate(): bigint {
     return this.of.gate;
   }
 
-  get channel(): string {
-    return this.of.channel;
-  }
-
-  get isOver(): boolean {
-    return !this.isWanted;
-  }
-
-  /** Not wanted any more: the user is not called, and a slot that is granted is released. */
-  drop(): void {
-    this.isWanted = false;
+  get isDropped(): boolean {
+    return this.user.isDropped;
   }
 
   /** It is about to be sent. */
@@ -52,13 +43,19 @@ export class SlotTrial implements SlotTryOp {
   }
 
   granted(session: Session, slot: bigint, fence: bigint, sentAt: Ms): void {
-    if (this.take()) this.user.granted({ session, slot, fence, sentAt });
-    else this.of.giveBack(session, slot);
+    this.isOver = true;
+    this.user.granted({ session, slot, fence, sentAt });
     this.of.answered();
   }
 
   refused(): void {
-    if (this.take()) this.user.refused();
+    this.isOver = true;
+    this.user.refused();
+    this.of.answered();
+  }
+
+  dropped(): void {
+    this.skip();
     this.of.answered();
   }
 
@@ -67,14 +64,25 @@ export class SlotTrial implements SlotTryOp {
     this.of.answered();
   }
 
-  /** It was not sent. */
-  fail(error: LockError): void {
-    if (this.take()) this.user.failed(error);
+  overdue(error: LockError): void {
+    this.late(error);
+    this.of.overdue(error);
   }
 
-  private take(): boolean {
-    const was = this.isWanted;
-    this.isWanted = false;
-    return was;
+  /** What it waits for is overdue. */
+  late(error: LockError): void {
+    if (!this.isDropped) this.user.overdue(error);
+  }
+
+  /** It was not sent, because nobody wants it any more. */
+  skip(): void {
+    this.isOver = true;
+    this.user.dropped();
+  }
+
+  /** It was not sent. */
+  fail(error: LockError): void {
+    this.isOver = true;
+    this.user.failed(error);
   }
 }

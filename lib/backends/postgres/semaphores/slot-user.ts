@@ -1,5 +1,5 @@
-import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
+import type { AnyTryOp } from '../commands/commands.js';
 import type { Session } from '../sessions/session.js';
 
 /** A slot that the command session has. */
@@ -10,11 +10,11 @@ export interface SlotGrant {
   readonly sentAt: Ms;
 }
 
-/** Who tries for a slot. Exactly one of the three is called, once, unless the trial is dropped. They must not throw. */
-export interface SlotUser {
+/**
+ * Who tries for a slot. As with every try: exactly one of the callbacks is called, once, except for `overdue`. They must not throw.
+ * `refused`: no slot is free, or somebody waits for one. `failed`: LimitMismatchError, LockUnavailableError, …
+ */
+export interface SlotUser extends AnyTryOp {
+  /** It has to be released, even if nobody waits for it any more. */
   granted(grant: SlotGrant): void;
-  /** No slot is free, or somebody waits for one. */
-  refused(): void;
-  /** LimitMismatchError, LockUnavailableError, … */
-  failed(error: LockError): void;
 }

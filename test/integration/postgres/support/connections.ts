@@ -49,13 +49,15 @@ export class Connections {
         isDropped: false,
         granted: (session, fence) => resolve({ session, fence }),
         refused: () => resolve(false),
+        dropped: nothing,
+        overdue: reject,
         failed: reject,
       });
     });
   }
 
   unlock(id: AdvisoryId): Promise<Released> {
-    return new Promise((done) => this.commands.unlock(this.commands.session!, { id, done }));
+    return new Promise((done) => this.commands.unlock(this.commands.session!, { id, over: nothing, done }));
   }
 
   trySlot(gate: bigint, limit: number, isHead = false): Promise<bigint | false> {
@@ -64,10 +66,11 @@ export class Connections {
         gate,
         candidates: Array.from({ length: limit }, (_, i) => gate + BigInt(i + 1)),
         isHead,
-        channel: channelOf(gate),
         isDropped: false,
         granted: (_, slot) => resolve(slot),
         refused: () => resolve(false),
+        dropped: nothing,
+        overdue: reject,
         failed: reject,
       });
     });
@@ -75,7 +78,8 @@ export class Connections {
 
   freeSlot(gate: bigint, slot: bigint): Promise<Released> {
     const { commands } = this;
-    return new Promise((done) => commands.freeSlot(commands.session!, { slot, gate, channel: channelOf(gate), done }));
+    const channel = channelOf(gate);
+    return new Promise((done) => commands.freeSlot(commands.session!, { slot, gate, channel, over: nothing, done }));
   }
 
   take(): Promise<WaitSession | undefined> {
@@ -89,6 +93,8 @@ export class Connections {
     await this.commands.close(1000);
   }
 }
+
+const nothing = (): void => undefined;
 
 export const channelOf = (gate: bigint): string => `dfl${BigInt.asUintN(64, gate).toString(16)}`;
 

@@ -1,7 +1,13 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { lockIdOf } from '../../../../lib/backends/postgres/ids/lock-id.js';
-import { LockError, LockKeyError, LockLostError, LockUnavailableError } from '../../../../lib/common/errors.js';
-import { FakeClock } from '../../../support/fake-clock.js';
+import {
+  AcquireTimeoutError,
+  LockError,
+  LockKeyError,
+  LockLostError,
+  LockUnavailableError,
+} from '../../../../lib/common/errors.js';
+import { FakeClock, settlePromises } from '../../../support/fake-clock.js';
 import { ModelPostgres, type ModelSession } from './commands/model-postgres.js';
 import { ModelProcess, settle, namesOf } from './process.js';
 
@@ -208,17 +214,57 @@ describe('keys that share an id', () => {
     expect(third.grant!.req.key).toBe('c');
   });
 
+  it('wait for each other: the error at the deadline names the one that is held', async () => {
+    us = await ModelProcess.start(postgres, { lockId: () => 5n });
+    const holder = await us.held('a');
+    const [other, same] = [us.enqueue('b', 1000), us.enqueue('a', 1000)];
+    await pass(1000);
+    expect(other.error).toBeInstanceOf(AcquireTimeoutError);
+    expect(other.error!.message).toBe(
+      'could not acquire "b" in time: this process holds "a", which has the same lock id (option lockId)',
+    );
+    expect(same.error!.message).toBe('could not acquire "a" in time');
+    const next = us.enqueue('b');
+    holder.release();
+    await done();
+    expect(next.said).toBe('granted');
+    const last = us.enqueue('a', 1000);
+    await pass(1000);
+    expect(last.error!.message).toContain('this process holds "b"');
+  });
+
   it('of which the option makes something else are refused', async () => {
     us = await ModelProcess.start(postgres, { lockId: () => 5 as never });
     await expect(us.backend.tryAcquire(us.request())).rejects.toBeInstanceOf(LockKeyError);
-    expect(() => us.enqueue()).toThrow(LockKeyError);
+    const timers = postgres.clock.pendingTimers;
+    for (const mode of ['queue', 'ticket'] as const) {
+      expect(() => us.enqueue('k', 1000, mode)).toThrow(LockKeyError);
+    }
+    expect(postgres.clock.pendingTimers).toBe(timers);
+    expect(us.backend['core'].tickets.size).toBe(0);
   });
 });
 
 it('the queues of keys that are not in use are forgotten now and then, those in use are not', async () => {
   const held = await us.held('held');
-  for (let i = 0; i < 10_050; i++) us.enqueue(`key${i}`).cancel();
+  for (let i = 0; i < 9990; i++) us.enqueue(`key${i}`).cancel();
+  await done();
+  us.enqueue('left').cancel();
+  us.enqueue('sent');
+  await settlePromises();
+  us.command.run();
+  const sent = us.enqueue('tried');
+  await settlePromises();
+  us.command.reply();
+  await settlePromises();
+  us.command.run();
+  sent.cancel();
+  for (let i = 0; i < 60; i++) us.enqueue(`another${i}`).cancel();
   const waiting = us.enqueue('held');
   held.release();
   expect(waiting.said).toBe('granted');
+  // Its try is under way.
+  const next = us.enqueue('tried', 0);
+  await done();
+  expect(next.said).toBe('granted');
 });

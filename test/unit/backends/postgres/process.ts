@@ -118,6 +118,17 @@ export class ModelProcess {
     return this.dialer.made.filter(({ kind, isEnded }) => kind === 'wait' && !isEnded);
   }
 
+  /** Locks that its sessions have at the server, or wait for there. A session that has ended frees its own. */
+  get entries(): number {
+    const live = this.dialer.made.filter(({ isEnded }) => !isEnded);
+    return live.reduce((sum, session) => sum + this.postgres.entriesOf(session), 0);
+  }
+
+  /** What it counts, and what it may have. */
+  get holdings(): { readonly count: number; readonly limit: number } {
+    return this.backend['core'].holdings;
+  }
+
   async stats(): Promise<PostgresStats> {
     return (await this.backend.stats())[0]!;
   }

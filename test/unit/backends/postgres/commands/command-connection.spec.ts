@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { AuthError, LockUnavailableError, PoolExhaustedError } from '../../../../../lib/common/errors.js';
-import { Connected, Tried } from './connection.js';
+import { PlainStatement } from '../../../../../lib/backends/postgres/commands/plain-statement.js';
+import { Connected, Freed, Tried } from './connection.js';
 import { ModelPostgres } from './model-postgres.js';
 
 async function microtasks(count: number): Promise<void> {
@@ -204,7 +205,7 @@ describe('an op belongs to a session', () => {
     const dropped = connected.try(3n);
     dropped.isDropped = true;
     connected.session.end(new LockUnavailableError('reset'));
-    expect([sent.error?.message, queued.error?.message, dropped.said]).toEqual(['reset', 'reset', '']);
+    expect([sent, queued, dropped].map(({ error }) => error?.message)).toEqual(['reset', 'reset', 'reset']);
     expect(connected.commands.session).toBeUndefined();
     expect(connected.try(4n).error).toBe(connected.commands.outage);
   });
@@ -221,11 +222,13 @@ describe('an op belongs to a session', () => {
         isDropped: false,
         granted: () => undefined,
         refused: () => undefined,
+        dropped: () => undefined,
+        overdue: () => undefined,
         failed: () => order.push('try'),
       });
       if (id === 2n) await connected.turn();
     }
-    commands.unlock(session, { id: 1n, done: () => order.push('release') });
+    commands.unlock(session, { id: 1n, over: () => undefined, done: () => order.push('release') });
     session.end(new LockUnavailableError('reset'));
     await connected.turn();
     expect(order).toEqual(['owner', 'try', 'try', 'release']);
@@ -304,41 +307,42 @@ describe('trap 2: a statement that fails keeps the locks that it took', () => {
 });
 
 describe('an answer that nobody waits for', () => {
-  it('is given back if it is a grant', async () => {
+  it('is told all the same: what is granted has to be released', async () => {
     const connected = await Connected.start();
-    const op = connected.try(1n);
+    const [lock, slot] = [connected.try(1n), connected.trySlot()];
     await connected.turn();
-    op.isDropped = true;
+    lock.isDropped = slot.isDropped = true;
     await connected.settle();
-    expect(connected.postgres.held).toEqual([]);
-    expect((await connected.held(1n)).said).toBe('granted');
+    expect([lock.said, slot.said, connected.postgres.held]).toEqual(['granted', 'granted', ['1', '1001']]);
   });
 
   it('is not asked for if it is dropped before it leaves', async () => {
     const connected = await Connected.start();
-    const op = connected.try(1n);
-    op.isDropped = true;
+    const [lock, slot] = [connected.try(1n), connected.trySlot()];
+    lock.isDropped = slot.isDropped = true;
     await connected.settle();
     expect(connected.session.sent).toEqual([]);
+    expect([lock.said, slot.said, connected.commands.counts.inBook]).toEqual(['dropped', 'dropped', 0]);
   });
 
-  it('a slot too, with a notification for who waits at the gate', async () => {
+  it('is not told to be overdue', async () => {
     const connected = await Connected.start();
-    const op = connected.trySlot();
+    const op = connected.try(1n);
     await connected.turn();
-    connected.session.run();
     op.isDropped = true;
-    const head = connected.postgres.connect('wait');
-    connected.postgres.take(head, '1000');
-    connected.session.reply();
+    await connected.clock.advanceAsync(5000);
+    expect([op.said, op.overdues]).toEqual(['', 0]);
+    // Somebody waits for it again.
+    op.isDropped = false;
+    await connected.clock.advanceAsync(5000);
+    expect([op.said, op.overdues]).toEqual(['', 1]);
     await connected.settle();
-    expect(connected.postgres.held).toEqual(['1000']);
-    expect(connected.postgres.notified).toEqual(['dfl3e8']);
+    expect(op.said).toBe('granted');
   });
 });
 
 describe('a session that does not answer', () => {
-  it('fails its callers after requestTimeoutMs, sent or not, and releases what it grants later', async () => {
+  it('tells its callers after requestTimeoutMs, sent or not, and what it grants later', async () => {
     const connected = await Connected.start();
     await connected.held(9n);
     const sent = connected.try(1n);
@@ -348,7 +352,7 @@ describe('a session that does not answer', () => {
     const queued = connected.try(2n);
     const release = connected.unlock(9n);
     await connected.clock.advanceAsync(999);
-    expect([sent.said, queued.said]).toEqual(['', '']);
+    expect([sent.error, queued.error]).toEqual([undefined, undefined]);
     await connected.clock.advanceAsync(1);
     expect(sent.error).toMatchObject({
       message: 'Postgres has not answered for 5000 ms',
@@ -356,14 +360,27 @@ describe('a session that does not answer', () => {
       isTransient: true,
     });
     expect([queued.error, release[0]]).toEqual([sent.error, sent.error]);
+    // The one that was sent may still be granted; the other one will not be.
+    expect([sent.said, queued.said]).toEqual(['', 'failed']);
     expect(connected.events.at(-1)).toBe('suspect');
     // What it may still grant is not tried again.
     expect(connected.postgres.held).toEqual(['1', '9']);
     const again = connected.try(1n);
     await connected.settle();
-    expect(again.said).toMatch(/granted|refused/);
-    expect(connected.postgres.held).toEqual(again.said === 'granted' ? ['1'] : []);
-    expect(connected.commands.counts.inBook).toBe(connected.postgres.held.length);
+    expect([sent.said, again.said, release.length]).toEqual(['granted', 'refused', 1]);
+    expect(connected.postgres.held).toEqual(['1']);
+    expect(connected.commands.counts.inBook).toBe(1);
+  });
+
+  it('says of a release that is overdue when it is over', async () => {
+    const connected = await Connected.start();
+    await connected.held(1n);
+    const freed = new Freed();
+    connected.commands.unlock(connected.session, Object.assign(freed, { id: 1n }));
+    await connected.clock.advanceAsync(5000);
+    expect([freed.said.length, freed.isOver]).toEqual([1, false]);
+    await connected.settle();
+    expect([freed.said.length, freed.isOver]).toEqual([1, true]);
   });
 
   it('fails those that come later, too', async () => {
@@ -374,6 +391,68 @@ describe('a session that does not answer', () => {
     await connected.clock.advanceAsync(5000);
     expect(op.said).toBe('failed');
     expect(connected.events.filter((event) => event === 'suspect')).toHaveLength(2);
+  });
+
+  it('tells each caller requestTimeoutMs after it asked, behind however many slow statements', async () => {
+    const connected = await Connected.start();
+    const { clock, session, events } = connected;
+    await connected.held(9n);
+    connected.try(1n);
+    await connected.turn();
+    await clock.advanceAsync(100);
+    const second = connected.try(2n);
+    const release = connected.unlock(9n);
+    await clock.advanceAsync(4700);
+    const third = connected.try(3n);
+    session.settle();
+    await connected.turn();
+    expect(session.sent.at(-1)).toMatchObject({ values: ['{1,0,1}', '{2,9,3}'] });
+    await clock.advanceAsync(299);
+    expect([second.overdues, release.length]).toEqual([0, 0]);
+    await clock.advanceAsync(1);
+    expect([second.overdues, release.length, third.overdues]).toEqual([1, 1, 0]);
+    // The session has answered a moment ago.
+    expect(events).not.toContain('suspect');
+    await clock.advanceAsync(4699);
+    expect([third.overdues, events.includes('suspect')]).toEqual([0, false]);
+    await clock.advanceAsync(1);
+    expect([third.overdues, events.includes('suspect')]).toEqual([1, true]);
+    await connected.settle();
+    expect([second.said, third.said, release.length]).toEqual(['granted', 'granted', 1]);
+  });
+
+  it('tells it on time although another statement is asked for at that moment', async () => {
+    const connected = await Connected.start();
+    const { clock, commands, session } = connected;
+    const op = connected.try(1n);
+    await connected.turn();
+    clock.setTimer(() => commands.prove(session, () => undefined), 5000);
+    await clock.advanceAsync(5000);
+    expect(op.overdues).toBe(1);
+  });
+
+  it('tells a caller that has waited before it asked so much earlier', async () => {
+    const connected = await Connected.start();
+    await connected.clock.advanceAsync(10_000);
+    const since = connected.clock.now() - 4000;
+    const slot = connected.trySlot({ since });
+    let ended = false;
+    connected.commands.query(
+      new PlainStatement({ name: '', text: 'select' }, [], {
+        answered: () => undefined,
+        failed: () => undefined,
+        ended: () => (ended = true),
+      }),
+      since - 500,
+    );
+    await connected.clock.advanceAsync(499);
+    expect([ended, slot.overdues]).toEqual([false, 0]);
+    await connected.clock.advanceAsync(1);
+    expect([ended, slot.overdues]).toEqual([true, 0]);
+    await connected.clock.advanceAsync(499);
+    expect(slot.overdues).toBe(0);
+    await connected.clock.advanceAsync(1);
+    expect(slot.overdues).toBe(1);
   });
 
   it('may be a process that stalled, with the answer in its buffers', async () => {
@@ -805,7 +884,7 @@ describe('a command session that is not used for idleCloseMs', () => {
     const slot = connected.trySlot();
     dropped.isDropped = true;
     await connected.settle();
-    expect([first.said, dropped.said, second.said, slot.said]).toEqual(['granted', '', 'granted', 'granted']);
+    expect([first.said, dropped.said, second.said, slot.said]).toEqual(['granted', 'dropped', 'granted', 'granted']);
     expect(connected.events).toEqual(['up, the first', 'up']);
     expect(connected.dialer).toMatchObject({ starts: 1, attempts: 2 });
     expect(connected.postgres.heldBy(connected.session)).toEqual(['1', '3', '1001']);
@@ -896,6 +975,7 @@ describe('a slot of a semaphore', () => {
       slot: op.slot!,
       gate: op.gate,
       channel: op.channel,
+      over: () => undefined,
       done: (outcome: unknown) => void said.push(outcome),
     };
     const rival = connected.postgres.connect();
@@ -916,7 +996,7 @@ describe('a slot of a semaphore', () => {
     expect(said[2]).toBe('gone');
   });
 
-  it('is not told of anything once it is dropped', async () => {
+  it('is told what becomes of it although it is dropped', async () => {
     const connected = await Connected.start();
     const rival = connected.postgres.connect();
     connected.postgres.take(rival, '1000');
@@ -926,7 +1006,7 @@ describe('a slot of a semaphore', () => {
     connected.session.run(1);
     connected.session.reply();
     await connected.settle();
-    expect(ops.map(({ said }) => said)).toEqual(['', '']);
+    expect(ops.map(({ said }) => said)).toEqual(['failed', 'failed']);
     expect(connected.postgres.held).toEqual(['1000']);
     const refused = connected.trySlot();
     const before = connected.trySlot({ gate: 2000n, candidates: [2001n] });
@@ -934,19 +1014,19 @@ describe('a slot of a semaphore', () => {
     await connected.turn();
     refused.isDropped = true;
     await connected.settle();
-    expect([refused.said, before.said, connected.commands.counts.inBook]).toEqual(['', '', 0]);
+    expect([refused.said, before.said, connected.commands.counts.inBook]).toEqual(['refused', 'dropped', 0]);
   });
 
-  it('is told once if its answer is overdue, and freed if it comes nevertheless', async () => {
+  it('is told if its answer is overdue, and what it is', async () => {
     const connected = await Connected.start();
     const op = connected.trySlot();
     await connected.turn();
     connected.session.run();
     const queued = connected.trySlot({ candidates: [1003n] });
     await connected.clock.advanceAsync(5000);
-    expect([op.said, queued.said]).toEqual(['failed', 'failed']);
+    expect([op.said, op.overdues, queued.said]).toEqual(['', 1, 'failed']);
     await connected.settle();
-    expect([connected.postgres.held, connected.commands.counts.inBook]).toEqual([[], 0]);
+    expect([op.said, connected.postgres.held, connected.commands.counts.inBook]).toEqual(['granted', ['1001'], 1]);
   });
 
   it.each(['', '1001', '1001/', '1001/now', '9999/1800000000000000/true', '/1800000000000000/true'])(
@@ -966,7 +1046,8 @@ describe('a slot of a semaphore', () => {
     await connected.settle();
     connected.trySlot({ isHead: true });
     const said: unknown[] = [];
-    const free = { slot: 1003n, gate: 3000n, channel: 'dfl', done: (outcome: unknown) => void said.push(outcome) };
+    const done = (outcome: unknown): void => void said.push(outcome);
+    const free = { slot: 1003n, gate: 3000n, channel: 'dfl', over: () => undefined, done };
     connected.commands.freeSlot(held.session!, free);
     connected.commands.freeSlot(held.session!, free);
     await connected.turn();

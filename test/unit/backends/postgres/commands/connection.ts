@@ -112,9 +112,9 @@ export class Connected {
 
   /** What the release says, once it says something. */
   unlock(id: AdvisoryId, session: Session = this.session): Said {
-    const said: Said = [];
-    this.commands.unlock(session, { id, done: (outcome) => void said.push(outcome) });
-    return said;
+    const freed = new Freed();
+    this.commands.unlock(session, Object.assign(freed, { id }));
+    return freed.said;
   }
 
   /** A lock that is held. */
@@ -144,10 +144,30 @@ export class Connected {
 
 export type Said = Released[];
 
-/** Told once, and not after it was dropped. */
+/** What a release says. */
+export class Freed {
+  readonly said: Said = [];
+  /** Nothing is taken any more. */
+  isOver = false;
+
+  over(): void {
+    if (this.isOver) throw new Error('over twice');
+    if (this.said.some((outcome) => typeof outcome === 'string')) throw new Error('over after it was told');
+    this.isOver = true;
+  }
+
+  done(outcome: Released): void {
+    if (!this.isOver && typeof outcome === 'string') throw new Error(`told ${outcome} before it was over`);
+    this.said.push(outcome);
+  }
+}
+
+/** Told the last once. */
 class Told {
   isDropped = false;
   said = '';
+  /** It was told so often that its answer is overdue. */
+  overdues = 0;
   fence = 0n;
   sentAt = NaN;
   session: Session | undefined;
@@ -157,14 +177,23 @@ class Told {
     this.tell('refused');
   }
 
+  dropped(): void {
+    this.tell('dropped');
+  }
+
   failed(error: LockError): void {
     this.tell('failed');
     this.error = error;
   }
 
+  overdue(error: LockError): void {
+    if (this.said !== '' || this.isDropped) throw new Error(`overdue, although it is ${this.said || 'dropped'}`);
+    this.overdues++;
+    this.error = error;
+  }
+
   protected tell(said: string): void {
     if (this.said !== '') throw new Error(`told ${said} after ${this.said}`);
-    if (this.isDropped) throw new Error(`told ${said} although it was dropped`);
     this.said = said;
   }
 }
@@ -185,6 +214,7 @@ export class TriedSlot extends Told implements SlotTryOp {
   readonly candidates: readonly bigint[] = [1001n, 1002n, 1003n];
   readonly isHead: boolean = false;
   readonly channel = 'dfl3e8';
+  readonly since: number | undefined = undefined;
   slot: bigint | undefined;
 
   constructor(change: Partial<SlotTryOp>) {

@@ -57,6 +57,12 @@ export class ModelPostgres {
     });
   }
 
+  /** How much room it takes in the server's table of locks: what it has, and what it waits for. */
+  entriesOf(session: ModelSession): number {
+    const waiting = this.queue.filter((blocked) => blocked.session === session);
+    return this.heldBy(session).length + waiting.length;
+  }
+
   /** Everything that is held, by whomever. */
   get held(): string[] {
     return this.sessions.flatMap((session) => this.heldBy(session)).sort();

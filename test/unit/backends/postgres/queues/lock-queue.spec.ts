@@ -213,6 +213,20 @@ describe('the queue of a lock that somebody else has', () => {
     await isIdle();
   });
 
+  it('counts a lock that is lost with its place off once', async () => {
+    const caller = us.enqueue();
+    await done();
+    postgres.free(rival, ID);
+    await done();
+    expect([caller.said, (await us.stats()).held]).toEqual(['granted', 1]);
+    const [wait] = us.waits;
+    wait!.end(new LockUnavailableError('terminated'));
+    wait!.gone();
+    expect(caller.release().outcome).toBe('gone');
+    await done();
+    await isIdle();
+  });
+
   it('confirms a grant that was waited for for long before anybody gets it', async () => {
     const caller = us.enqueue();
     await done();
@@ -578,6 +592,63 @@ describe('tickets', () => {
     await isIdle();
   });
 
+  it('wait for a connection during an outage, in their order, behind the callers before them', async () => {
+    const holder = await us.held();
+    us.dialer.error = new LockUnavailableError('the server is down');
+    const asked = us.enqueue('other', Infinity, 'ticket');
+    await settlePromises();
+    us.command.end(new LockUnavailableError('reset'));
+    us.command.gone();
+    expect(holder.release().outcome).toBe('gone');
+    const callers = [us.enqueue(), us.enqueue('k', Infinity, 'ticket'), us.enqueue('k', Infinity, 'ticket')];
+    const [late, cancelled] = [us.enqueue('k', 100, 'ticket'), us.enqueue('k', Infinity, 'ticket')];
+    cancelled.cancel();
+    await pass(100);
+    expect(said([asked, ...callers, late])).toEqual(['', '', '', '', 'refused']);
+    expect(late.error?.message).toMatch(/reset|the server is down/);
+    us.dialer.error = undefined;
+    await live(6000);
+    expect(said([asked, ...callers])).toEqual(['granted', 'granted', '', '']);
+    for (const caller of callers) {
+      caller.release();
+      await done();
+    }
+    expect(us.order.filter((name) => name !== asked.name)).toEqual(['1', '3', '4', '5']);
+    asked.release();
+    await done();
+    await isIdle();
+  });
+
+  it('wait for a connection also while the server has to compute the id', async () => {
+    us = await ModelProcess.start(postgres, { lockId: 'hashtext' });
+    us.dialer.error = new LockUnavailableError('the server is down');
+    const asked = us.enqueue('k', Infinity, 'ticket');
+    await settlePromises();
+    us.command.end(new LockUnavailableError('reset'));
+    us.command.gone();
+    expect(asked.said).toBe('');
+    us.dialer.error = undefined;
+    await pass(100);
+    // What else a new session is told comes first.
+    while (us.command.inFlight!.name !== 'dflockd_hashtext') {
+      us.command.run();
+      us.command.reply();
+    }
+    us.command.answer([['7']]);
+    await done();
+    expect(asked.said).toBe('granted');
+  });
+
+  it('are refused when there will be no connection, and when the process closes', async () => {
+    us.dialer.error = new LockUnavailableError('the server is down');
+    us.command.end(new LockUnavailableError('reset'));
+    const [one, other] = [us.enqueue('k', Infinity, 'ticket'), us.enqueue('k', Infinity, 'ticket')];
+    one.cancel();
+    void us.backend.close(1000);
+    expect(said([one, other])).toEqual(['cancelled', 'refused']);
+    expect(other.error?.message).toContain('shutting down');
+  });
+
   it('tell their holders of a loss, and are counted off once', async () => {
     postgres.take(rival, ID);
     const ticket = us.enqueue('k', Infinity, 'ticket');
@@ -616,5 +687,136 @@ describe('a process that closes', () => {
     expect(() => us.enqueue()).toThrow('shutting down');
     expect(held.release().outcome).toBe('gone');
     expect(postgres.clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('a try whose caller has left', () => {
+  /** Sent, and executed by the server; the answer is on its way. */
+  async function left(): Promise<Caller> {
+    const caller = us.enqueue();
+    await settlePromises();
+    us.command.run();
+    caller.cancel();
+    return caller;
+  }
+  const tried = (): { said: unknown } => {
+    const outcome = { said: undefined as unknown };
+    us.backend.tryAcquire(us.request()).then(
+      (grant) => (outcome.said = grant ? 'granted' : 'busy'),
+      (error: Error) => (outcome.said = error),
+    );
+    return outcome;
+  };
+
+  it('is answered for the next one: the lock is not busy', async () => {
+    await left();
+    const next = tried();
+    await done();
+    expect(next.said).toBe('granted');
+    expect(namesOf(us.command)).toEqual(['try']);
+  });
+
+  it('is answered for the next one who waits, who has the whole of its lease', async () => {
+    await left();
+    await pass(1000);
+    const next = us.enqueue();
+    await done();
+    expect(next.said).toBe('granted');
+    expect(next.grant!.validFrom).toBe(postgres.clock.now());
+    expect(us.waits).toEqual([]);
+  });
+
+  it('is not answered for who comes before it is sent: there is another one, if any', async () => {
+    us.enqueue().cancel();
+    const next = tried();
+    await done();
+    expect([next.said, namesOf(us.command)]).toEqual(['granted', ['try']]);
+  });
+
+  it('is followed by another one if it is refused: the lock may have been released since', async () => {
+    postgres.take(rival, ID);
+    await left();
+    postgres.free(rival, ID);
+    const next = tried();
+    await done();
+    expect([next.said, namesOf(us.command)]).toEqual(['granted', ['try', 'try']]);
+  });
+
+  it('says busy if the lock still is', async () => {
+    postgres.take(rival, ID);
+    await left();
+    const next = tried();
+    await done();
+    expect([next.said, namesOf(us.command)]).toEqual(['busy', ['try', 'try']]);
+  });
+
+  it.each([
+    ['sent', ['try', 'locks']],
+    ['on its way', ['try', 'unlock', 'try']],
+  ])('is released first if the answer is there already, while that is to be %s', async (when, names) => {
+    await left();
+    us.command.reply();
+    if (when === 'on its way') await settlePromises();
+    const next = tried();
+    await done();
+    expect([next.said, namesOf(us.command)]).toEqual(['granted', names]);
+  });
+
+  it('or was told that the answer is overdue is answered for the next one', async () => {
+    const first = tried();
+    await settlePromises();
+    await pass(5000);
+    expect(first.said).toBeInstanceOf(LockUnavailableError);
+    const next = tried();
+    await settlePromises();
+    expect(next.said).toBeUndefined();
+    await done();
+    expect(next.said).toBe('granted');
+  });
+
+  it('is answered for a ticket, too', async () => {
+    await left();
+    const ticket = us.enqueue('k', Infinity, 'ticket');
+    await done();
+    expect([ticket.said, us.waits.length]).toEqual(['granted', 0]);
+    ticket.release();
+    await done();
+    await isIdle();
+  });
+
+  it('for a semaphore is answered for the next one', async () => {
+    us.slots = 1;
+    const first = us.enqueue();
+    await settlePromises();
+    us.command.settle();
+    await settlePromises();
+    expect(us.command.name).toBe('batch');
+    us.command.run();
+    first.cancel();
+    const next = tried();
+    await done();
+    expect(next.said).toBe('granted');
+  });
+
+  it('for a lock that may be kept is answered for the next one', async () => {
+    us = await ModelProcess.start(postgres, { keep: true });
+    await left();
+    us.command.reply();
+    await settlePromises();
+    const next = tried();
+    await done();
+    expect(next.said).toBe('granted');
+  });
+
+  it('is no longer in the way when the session ends', async () => {
+    await left();
+    const next = us.enqueue();
+    us.command.end(new LockUnavailableError('reset'));
+    us.command.gone();
+    await live(300);
+    expect(next.said).toBe('granted');
+    next.release();
+    await done();
+    await isIdle();
   });
 });

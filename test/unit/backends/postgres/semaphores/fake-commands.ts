@@ -29,11 +29,13 @@ export class FakeCommands implements Pick<Commands, 'session' | 'outage' | 'quer
 
   trySlot(op: SlotTryOp): void {
     if (this.outage) return op.failed(this.outage);
+    if (op.isDropped) return op.dropped();
     this.tries.push(op);
   }
 
   freeSlot(session: Session, op: FreeSlotOp): void {
     this.freed.push(op);
+    op.over();
     op.done(session === this.session ? 'released' : 'gone');
   }
 

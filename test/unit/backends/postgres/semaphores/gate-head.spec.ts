@@ -33,7 +33,11 @@ describe('the head of the queue of a semaphore', () => {
       semaphores.get('k', 3),
       wait as WaitSession,
       { clock, alarms, entropy, config: { semPollMs: 100 } },
-      { granted: ({ slot }) => said.push(slot), failed: (error) => said.push(error) },
+      {
+        granted: ({ slot }) => said.push(slot),
+        failed: (error) => said.push(error),
+        over: () => said.push('over'),
+      },
     );
     head.start();
   });
@@ -93,13 +97,42 @@ describe('the head of the queue of a semaphore', () => {
     notify();
     const late = listening.get(channel())!;
     head.stop();
-    expect(listening.size).toBe(0);
+    expect([listening.size, said]).toEqual([0, []]);
     const slot = commands.grant();
     expect(commands.freed).toMatchObject([{ slot }]);
     late();
     clock.advance(1000);
-    expect([commands.tries, said]).toEqual([[], []]);
+    expect([commands.tries, said]).toEqual([[], ['over']]);
     head.stop();
+    expect(said).toEqual(['over']);
+  });
+
+  it('that stops is over with its last try, or at once', () => {
+    commands.refuse();
+    head.stop();
+    expect(said).toEqual(['over']);
+    head.start();
+    clock.advance(1000);
+    expect([commands.tries, said]).toEqual([[], ['over']]);
+  });
+
+  it.each([
+    ['refused', (commands_: FakeCommands) => commands_.refuse()],
+    ['has failed', (commands_: FakeCommands) => commands_.fail(new LockUnavailableError('cut'))],
+  ])('that stopped is over when its last try is %s', (_, happens) => {
+    head.stop();
+    expect(said).toEqual([]);
+    happens(commands);
+    expect(said).toEqual(['over']);
+  });
+
+  it('fails while its try is overdue, and is over when that is answered', () => {
+    const error = new LockUnavailableError('late');
+    commands.tries[0]!.overdue(error);
+    expect(said).toEqual([error]);
+    commands.grant();
+    expect(commands.freed).toHaveLength(1);
+    expect(said).toEqual([error, 'over']);
   });
 
   it('fails with its try', () => {
@@ -107,7 +140,7 @@ describe('the head of the queue of a semaphore', () => {
     notify();
     const error = new LockUnavailableError('cut');
     commands.fail(error);
-    expect(said).toEqual([error]);
+    expect(said).toEqual(['over', error]);
     expect(listening.size).toBe(0);
     clock.advance(1000);
     expect(commands.tries).toEqual([]);
@@ -118,6 +151,6 @@ describe('the head of the queue of a semaphore', () => {
     commands.session = undefined;
     commands.outage = new LockUnavailableError('down');
     notify();
-    expect(said).toEqual([commands.outage]);
+    expect(said).toEqual(['over', commands.outage]);
   });
 });

@@ -4,6 +4,7 @@ import { ConfigError, LimitMismatchError, LockUnavailableError } from '../../../
 import { publishedId } from '../../../../../lib/backends/postgres/ids/published-id.js';
 import { slotIdsOf } from '../../../../../lib/backends/postgres/ids/slot-ids.js';
 import { Semaphores } from '../../../../../lib/backends/postgres/semaphores/semaphores.js';
+import type { SlotTrial } from '../../../../../lib/backends/postgres/semaphores/slot-trial.js';
 import type { SlotGrant, SlotUser } from '../../../../../lib/backends/postgres/semaphores/slot-user.js';
 import { FakeClock } from '../../../../support/fake-clock.js';
 import { FakeCommands } from './fake-commands.js';
@@ -46,24 +47,28 @@ describe('the semaphores of a process', () => {
     );
   });
 
-  const user = (): SlotUser & { said: unknown[] } => {
+  type User = SlotUser & { said: unknown[]; isDropped: boolean };
+  const user = (): User => {
     const said: unknown[] = [];
     return {
       said,
+      isDropped: false,
       granted: (grant: SlotGrant) => said.push(grant.slot),
       refused: () => said.push('refused'),
+      dropped: () => said.push('dropped'),
+      overdue: (error) => said.push(`overdue: ${error.message}`),
       failed: (error) => said.push(error),
     };
   };
-  const tryOnce = (key = 'k', limit = 3, isHead = false) => {
+  const tryOnce = (key = 'k', limit = 3, isHead = false): User & { trial: SlotTrial } => {
     const one = user();
-    return { ...one, trial: semaphores.get(key, limit).try(one, isHead) };
+    return Object.assign(one, { trial: semaphores.get(key, limit).try(one, isHead) });
   };
 
   it('try for all slots, from a random one', () => {
-    const { slots, gate, channel } = slotIdsOf('k', 3);
+    const { slots, gate } = slotIdsOf('k', 3);
     tryOnce();
-    expect(commands.tries[0]).toMatchObject({ gate, channel, isHead: false, candidates: slots });
+    expect(commands.tries[0]).toMatchObject({ gate, isHead: false, candidates: slots });
     commands.refuse();
     unit = 0.99;
     tryOnce();
@@ -88,23 +93,43 @@ describe('the semaphores of a process', () => {
     expect(commands.tries).toHaveLength(2);
   });
 
-  it('release a slot that is granted after its caller has gone, and go on', () => {
+  it('tell what comes of a try whose caller has gone, and go on', () => {
     const [a, b] = [tryOnce(), tryOnce()];
-    a.trial.drop();
+    a.isDropped = true;
     const slot = commands.grant();
-    expect(commands.freed).toMatchObject([{ slot, gate: slotIdsOf('k', 3).gate, channel: slotIdsOf('k', 3).channel }]);
+    expect(a.said).toEqual([slot]);
     commands.grant();
-    expect(a.said).toEqual([]);
     expect(b.said).toHaveLength(1);
+  });
+
+  it('release a slot for whoever has it: those at the gate are notified', () => {
+    tryOnce();
+    const slot = commands.grant();
+    const said: unknown[] = [];
+    const release = { over: () => said.push('over'), done: (outcome: unknown) => said.push(outcome) };
+    semaphores.get('k', 3).free({ session: commands.session!, slot }, release);
+    const { gate, channel } = slotIdsOf('k', 3);
+    expect(commands.freed).toMatchObject([{ slot, gate, channel }]);
+    expect(said).toEqual(['over', 'released']);
   });
 
   it('do not send a try whose caller has gone', () => {
     const [, b, c] = [tryOnce(), tryOnce(), tryOnce()];
-    b.trial.drop();
+    b.isDropped = true;
     commands.refuse();
     expect(commands.tries).toHaveLength(1);
     commands.refuse();
-    expect([b.said, c.said]).toEqual([[], ['refused']]);
+    expect([b.said, c.said]).toEqual([['dropped'], ['refused']]);
+  });
+
+  it('tell all that wait for an answer that is overdue, and try on once it is there', () => {
+    const [a, b, c] = [tryOnce(), tryOnce(), tryOnce()];
+    c.isDropped = true;
+    commands.tries[0]!.overdue(new LockUnavailableError('late'));
+    expect([a.said, b.said, c.said]).toEqual([['overdue: late'], ['overdue: late'], []]);
+    expect(commands.tries).toHaveLength(1);
+    const slot = commands.grant();
+    expect([a.said.at(-1), commands.tries.length]).toEqual([slot, 1]);
   });
 
   it('publish their limit before the first try, once for each session', () => {

@@ -175,6 +175,10 @@ describe('the queue of a semaphore', () => {
     await clock.advanceAsync(100);
     await all();
     expect(second.said).toBe('granted');
+    waiting.release();
+    second.release();
+    await all();
+    expect([(await b.stats()).held, b.entries]).toEqual([0, 0]);
   });
 
   it('refuses all its callers if others use another limit', async () => {
