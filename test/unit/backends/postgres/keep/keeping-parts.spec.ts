@@ -154,7 +154,7 @@ describe('a try for a lock', () => {
 
 describe('whether a lock is kept', () => {
   it('is said by the table', async () => {
-    const [kept, free, unknown] = [keeping.isKept(7n), keeping.isKept(8n), newKeeping('app.kept').isKept(7n)];
+    const [kept, free, unknown] = [keeping.isKept(7n, 0), keeping.isKept(8n, 0), newKeeping('app.kept').isKept(7n, 0)];
     (await next()).answered([['7', '100']]);
     expect([await kept, await free]).toEqual([true, false]);
     (await next()).ended(CUT);
@@ -162,7 +162,7 @@ describe('whether a lock is kept', () => {
   });
 
   it('needs no question where there is no table', async () => {
-    expect([await newKeeping(false).isKept(7n), sent]).toEqual([false, []]);
+    expect([await newKeeping(false).isKept(7n, 0), sent]).toEqual([false, []]);
   });
 });
 

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { TryOp } from '../../../../../lib/backends/postgres/commands/commands.js';
+import type { Released } from '../../../../../lib/backends/backend.js';
+import type { TryOp, UnlockOp } from '../../../../../lib/backends/postgres/commands/commands.js';
 import { numberOf, publishedId } from '../../../../../lib/backends/postgres/ids/published-id.js';
 import type { AdvisoryId } from '../../../../../lib/backends/postgres/ids/lock-id.js';
 import { CheckedTry } from '../../../../../lib/backends/postgres/keep/checked-try.js';
@@ -336,9 +337,9 @@ describe('the holds that are kept', () => {
 describe('a try for a lock that may be kept', () => {
   const session = {} as Session;
   let said: unknown[];
-  let op: TryOp;
+  let op: TryOp & { isDropped: boolean };
   let looker: Looker | undefined;
-  let unlocked: unknown[];
+  let unlocked: [on: Session, op: UnlockOp][];
   let checked: CheckedTry;
 
   beforeEach(() => {
@@ -348,17 +349,24 @@ describe('a try for a lock that may be kept', () => {
       isDropped: false,
       granted: (...all) => said.push(all),
       refused: () => said.push('refused'),
-      failed: (error) => said.push(error),
+      failed: (error) => said.push(['failed', error]),
+      dropped: () => said.push('dropped'),
+      overdue: (error) => said.push(['overdue', error]),
     };
     const kept = { look: (one: Looker) => (looker = one) } as unknown as KeptHolds;
-    checked = new CheckedTry(op, kept, { unlock: (on, { id }) => void unlocked.push([on, id]) });
+    checked = new CheckedTry(op, kept, { unlock: (...all) => void unlocked.push(all) }, 900);
   });
 
-  const GIVEN_BACK = [[session, 7n]];
+  /** What it was granted is given back; then the server says so. */
+  const givenBack = (outcome: Released = 'released'): void => {
+    expect(unlocked).toEqual([[session, expect.objectContaining({ id: 7n })]]);
+    unlocked[0]![1].done(outcome);
+    unlocked[0]![1].over();
+  };
 
   it('is granted once it is known that it is not kept', () => {
     checked.granted(session, 5n, 990);
-    expect([checked.id, looker!.id, said]).toEqual([7n, 7n, []]);
+    expect([checked.id, looker!.id, looker!.since, said]).toEqual([7n, 7n, 900, []]);
     looker!.looked(0);
     expect([said, unlocked]).toEqual([[[session, 5n, 990]], []]);
   });
@@ -366,32 +374,51 @@ describe('a try for a lock that may be kept', () => {
   it('is refused, and what it was granted given back, if it is kept', () => {
     checked.granted(session, 5n, 990);
     looker!.looked(0.5);
-    expect([said, unlocked]).toEqual([['refused'], GIVEN_BACK]);
+    expect(said).toEqual([]);
+    givenBack();
+    expect(said).toEqual(['refused']);
   });
 
   it('fails, and what it was granted is given back, if nobody knows', () => {
     checked.granted(session, 5n, 990);
     looker!.lookFailed(CUT);
-    expect([said, unlocked]).toEqual([[CUT], GIVEN_BACK]);
+    expect(said).toEqual([['overdue', CUT]]);
+    givenBack();
+    expect(said).toEqual([
+      ['overdue', CUT],
+      ['failed', CUT],
+    ]);
   });
 
-  it.each([
-    ['free', () => looker!.looked(0)],
-    ['kept', () => looker!.looked(300)],
-    ['unknown', () => looker!.lookFailed(CUT)],
-  ])('is given back without a word if nobody wants it any more: %s', (_, answer) => {
+  it('tells its caller if nobody knows when it is given back', () => {
+    checked.granted(session, 5n, 990);
+    looker!.looked(300);
+    givenBack(CUT);
+    expect(said).toEqual([['overdue', CUT], 'refused']);
+  });
+
+  it('that nobody wants any more is ended, and nobody is told that it takes long', () => {
     checked.granted(session, 5n, 990);
     expect(checked.isDropped).toBe(false);
     op.isDropped = true;
     expect(checked.isDropped).toBe(true);
-    answer();
-    expect([said, unlocked]).toEqual([[], GIVEN_BACK]);
+    checked.overdue(CUT);
+    looker!.lookFailed(CUT);
+    expect(said).toEqual([]);
+    givenBack(CUT);
+    expect(said).toEqual([['failed', CUT]]);
   });
 
   it('that is refused or fails tells so at once', () => {
     checked.refused();
     checked.failed(CUT);
-    expect([said, looker, unlocked]).toEqual([['refused', CUT], undefined, []]);
+    checked.dropped();
+    checked.overdue(CUT);
+    expect([said, looker, unlocked]).toEqual([
+      ['refused', ['failed', CUT], 'dropped', ['overdue', CUT]],
+      undefined,
+      [],
+    ]);
   });
 });
 

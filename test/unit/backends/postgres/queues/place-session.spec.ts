@@ -93,6 +93,7 @@ describe('a place and its session', () => {
       placeId: 7n,
       kept: undefined,
       asked: () => told.push('asked'),
+      freed: () => told.push('freed'),
       owned: (_, fence) => told.push(`owned ${fence}`),
       denied: () => told.push('denied'),
       failed: (_, error) => told.push(`failed: ${error.message}`),
@@ -140,30 +141,30 @@ describe('a place and its session', () => {
       user.failed(CUT);
     };
     give();
-    expect([told, wait.asked, place.isOver]).toEqual([['failed: cut'], [], true]);
+    expect([told, wait.asked, place.isOver]).toEqual([['freed', 'failed: cut'], [], true]);
   });
 
   it('is over without a session', () => {
     taken!(undefined);
-    expect([told, place.isOver]).toEqual([['denied'], true]);
+    expect([told, place.isOver]).toEqual([['freed', 'denied'], true]);
   });
 
   it('is over if its session could not be connected', () => {
     taken!(undefined, CUT);
-    expect([told, place.isOver]).toEqual([['failed: cut'], true]);
+    expect([told, place.isOver]).toEqual([['freed', 'failed: cut'], true]);
   });
 
   it('cancelled before it has a session, gives back one that comes nevertheless', () => {
     place.cancel();
     expect([stopped, place.isOver]).toEqual([1, true]);
     give();
-    expect([wait.asked, told]).toEqual([['release'], []]);
+    expect([wait.asked, told]).toEqual([['release'], ['freed']]);
   });
 
   it('cancelled before it has a session, tells nobody that there is none', () => {
     place.cancel();
     taken!(undefined, CUT);
-    expect(told).toEqual([]);
+    expect(told).toEqual(['freed']);
   });
 
   it('tells nobody that it has the lock before its session is proven', () => {
@@ -178,7 +179,7 @@ describe('a place and its session', () => {
     waiting();
     wait.user!.granted(5n, 0);
     wait.confirmed!(CUT);
-    expect([told, place.isOver]).toEqual([['failed: cut'], true]);
+    expect([told, place.isOver]).toEqual([['freed', 'failed: cut'], true]);
   });
 
   it('cancelled while it waits, gives its session back once nothing is held', () => {
@@ -188,7 +189,7 @@ describe('a place and its session', () => {
     wait.user!.granted(5n, 0);
     expect([wait.asked, told]).toEqual([['lock 7', 'cancel'], []]);
     wait.cancelled!();
-    expect([wait.asked, told]).toEqual([['lock 7', 'cancel', 'release'], []]);
+    expect([wait.asked, told]).toEqual([['lock 7', 'cancel', 'release'], ['freed']]);
   });
 
   it('cancelled while it waits, does not give back a session that ends', () => {
@@ -196,7 +197,7 @@ describe('a place and its session', () => {
     place.cancel();
     wait.end(CUT);
     wait.cancelled!();
-    expect([wait.asked, told]).toEqual([['lock 7', 'cancel'], []]);
+    expect([wait.asked, told]).toEqual([['lock 7', 'cancel'], ['freed']]);
   });
 
   it('cancelled while its session is proven, releases the lock', () => {
@@ -206,7 +207,7 @@ describe('a place and its session', () => {
     wait.confirmed!();
     expect([wait.asked, told]).toEqual([['lock 7', 'confirm', 'unlock 7'], []]);
     wait.unlocked!('released');
-    expect(wait.asked.at(-1)).toBe('release');
+    expect([wait.asked.at(-1), told]).toEqual(['release', ['freed']]);
   });
 
   it('cancelled while it owns, releases the lock and tells nobody of the end of its session', () => {
@@ -214,14 +215,15 @@ describe('a place and its session', () => {
     place.cancel();
     expect([wait.asked, wait.listeners]).toEqual([['unlock 7'], 0]);
     wait.end(CUT);
+    expect(told).toEqual([]);
     wait.unlocked!('gone');
-    expect([wait.asked, told]).toEqual([['unlock 7'], []]);
+    expect([wait.asked, told]).toEqual([['unlock 7'], ['freed']]);
   });
 
   it('is lost with its session, once', () => {
     owning();
     wait.end(CUT);
-    expect([told, place.isOver]).toEqual([['lost: cut'], true]);
+    expect([told, place.isOver]).toEqual([['freed', 'lost: cut'], true]);
   });
 
   it('leaves: says what came of the release, and gives its session back', () => {
@@ -229,8 +231,9 @@ describe('a place and its session', () => {
     let outcome: Released | undefined;
     place.leave((is) => (outcome = is));
     expect([wait.asked, outcome, place.isOver, wait.listeners]).toEqual([['unlock 7'], undefined, true, 0]);
+    expect(told).toEqual([]);
     wait.unlocked!('released');
-    expect([wait.asked, outcome, told]).toEqual([['unlock 7', 'release'], 'released', []]);
+    expect([wait.asked, outcome, told]).toEqual([['unlock 7', 'release'], 'released', ['freed']]);
   });
 
   it('leaves on a session that ends meanwhile', () => {
@@ -239,7 +242,7 @@ describe('a place and its session', () => {
     place.leave((is) => (outcome = is));
     wait.end(CUT);
     wait.unlocked!('gone');
-    expect([wait.asked, outcome, told]).toEqual([['unlock 7'], 'gone', []]);
+    expect([wait.asked, outcome, told]).toEqual([['unlock 7'], 'gone', ['freed']]);
   });
 
   it('waits again: from then on it does not own any more', () => {
@@ -249,7 +252,7 @@ describe('a place and its session', () => {
     wait.end(CUT);
     expect(told).toEqual(['asked']);
     wait.user!.failed(CUT);
-    expect([told, place.isOver]).toEqual([['asked', 'failed: cut'], true]);
+    expect([told, place.isOver]).toEqual([['asked', 'freed', 'failed: cut'], true]);
     expect(wait.asked).toEqual(['unlock and lock 7']);
   });
 
@@ -257,7 +260,7 @@ describe('a place and its session', () => {
     waiting();
     wait.user!.failed(CUT);
     wait.user!.failed(CUT);
-    expect([wait.asked, told, place.isOver]).toEqual([['lock 7', 'release'], ['failed: cut'], true]);
+    expect([wait.asked, told, place.isOver]).toEqual([['lock 7', 'release'], ['freed', 'failed: cut'], true]);
   });
 
   describe('that may be kept', () => {
@@ -284,20 +287,21 @@ describe('a place and its session', () => {
         0,
       ]);
       wait.unlocked!('released');
-      expect(wait.asked.at(-1)).toBe('release');
+      expect([wait.asked.at(-1), told]).toEqual(['release', ['failed: cut', 'freed']]);
     });
 
     it('is over with its session', () => {
       wait.end(CUT);
-      expect([told, keptStops, place.isOver]).toEqual([['failed: cut'], 1, true]);
+      expect([told, keptStops, place.isOver]).toEqual([['freed', 'failed: cut'], 1, true]);
     });
 
     it('cancelled meanwhile, releases the lock and looks no more', () => {
       place.cancel();
       expect([wait.asked, keptStops, wait.listeners]).toEqual([['lock 7', 'unlock 7'], 1, 0]);
       wait.end(CUT);
+      expect(told).toEqual([]);
       wait.unlocked!('gone');
-      expect([wait.asked, told]).toEqual([['lock 7', 'unlock 7'], []]);
+      expect([wait.asked, told]).toEqual([['lock 7', 'unlock 7'], ['freed']]);
     });
   });
 });

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { Commands } from '../../../../../lib/backends/postgres/commands/commands.js';
 import { publishedId } from '../../../../../lib/backends/postgres/ids/published-id.js';
 import { PUBLISH, UNPUBLISH } from '../../../../../lib/backends/postgres/ids/published-statement.js';
 import { LimitLock } from '../../../../../lib/backends/postgres/semaphores/limit-lock.js';
 import { Semaphores } from '../../../../../lib/backends/postgres/semaphores/semaphores.js';
-import type { SlotUser } from '../../../../../lib/backends/postgres/semaphores/slot-user.js';
 import type { Session, Statement } from '../../../../../lib/backends/postgres/sessions/session.js';
 import { Alarms } from '../../../../../lib/common/alarms.js';
 import { LimitMismatchError, type LockError, LockUnavailableError } from '../../../../../lib/common/errors.js';
@@ -16,18 +16,25 @@ const CUT = new LockUnavailableError('cut');
 describe('the limit of a semaphore that is published', () => {
   const { classId, objectId } = publishedId('limit:k', 3);
   let sent: Statement[];
-  let commands: { session: Session | undefined; outage: LockError | undefined; query: (statement: Statement) => void };
+  /** When their callers began to wait. */
+  let sinces: unknown[];
+  let commands: Pick<Commands, 'query'> & { session: Session | undefined; outage: LockError | undefined };
   let limit: LimitLock;
   let told: unknown[];
 
   beforeEach(() => {
     sent = [];
     told = [];
-    commands = { session: newSession(), outage: undefined, query: (statement) => void sent.push(statement) };
+    sinces = [];
+    const query = (statement: Statement, since?: number): void => {
+      sent.push(statement);
+      sinces.push(since);
+    };
+    commands = { session: newSession(), outage: undefined, query };
     limit = new LimitLock('k', 3, commands);
   });
 
-  const publish = (): void => limit.publish((error) => told.push(error));
+  const publish = (): void => limit.publish(900, (error) => told.push(error));
   const answer = (others: string | null): void => sent.at(-1)!.answered([[others]]);
   const objectIdOf = (other: number): number => publishedId('limit:k', other).objectId;
   /** Without the one that publishes. */
@@ -38,7 +45,7 @@ describe('the limit of a semaphore that is published', () => {
     expect(limit.isPublished).toBe(false);
     publish();
     expect(sent).toMatchObject([{ text: PUBLISH.text, values: [classId, objectId] }]);
-    expect([limit.isPublished, told]).toEqual([false, []]);
+    expect([limit.isPublished, told, sinces]).toEqual([false, [], [900]]);
     answer(others);
     expect([limit.isPublished, told]).toEqual([true, [undefined]]);
     commands.session = newSession();
@@ -132,21 +139,6 @@ describe('a semaphore of a process', () => {
       { commands, entropy, clock, alarms: new Alarms(clock), warn: () => undefined },
       () => undefined,
     );
-  });
-
-  it('tells nothing to who gave up before its limit could not be published', () => {
-    commands.others = undefined;
-    const said: unknown[] = [];
-    const user = (name: string): SlotUser => ({
-      granted: () => said.push(`${name} granted`),
-      refused: () => said.push(`${name} refused`),
-      failed: () => said.push(`${name} failed`),
-    });
-    const semaphore = semaphores.get('k', 3);
-    const [, dropped] = ['first', 'dropped', 'last'].map((name) => semaphore.try(user(name), false));
-    dropped!.drop();
-    commands.published.shift()!.ended(CUT);
-    expect(said.sort()).toEqual(['first failed', 'last failed']);
   });
 
   it('refuses a limit that is too large by name of the limit', () => {
