@@ -15,6 +15,9 @@ export type FlagValue = number | boolean | string;
 /** Flags that cannot be parsed. */
 export class FlagSyntaxError extends Error {}
 
+/** `-h` or `--help` is among the flags. */
+export class HelpRequested extends Error {}
+
 const TRUE = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
 const FALSE = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False']);
 
@@ -50,18 +53,27 @@ function nameIn(name: string, specs: readonly FlagSpec[]): string {
 /**
  * Parses flags like Go's flag package (spec 8): one or two dashes, the value after `=` or, unless the flag is boolean,
  * as the next argument; `--` or the first argument that is not a flag ends them.
- * @throws FlagSyntaxError
+ * @param isStrict whether what follows is refused; otherwise it is ignored
+ * @throws FlagSyntaxError, HelpRequested
  */
-export function parseFlags(specs: readonly FlagSpec[], args: readonly string[]): Map<string, FlagValue> {
+export function parseFlags(
+  specs: readonly FlagSpec[],
+  args: readonly string[],
+  isStrict = false,
+): Map<string, FlagValue> {
   const values = new Map<string, FlagValue>();
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
-    if (arg === '--' || arg === '-' || !arg.startsWith('-')) break;
+    if (arg === '--' || arg === '-' || !arg.startsWith('-')) {
+      const first = arg === '--' ? args[i + 1] : arg;
+      if (isStrict && first !== undefined) throw new FlagSyntaxError(`unexpected argument: ${withoutSecret(first)}`);
+      break;
+    }
     const [, name, given] = /^--?([^=]*)(?:=([\s\S]*))?$/.exec(arg)!;
     if (!name || name.startsWith('-')) throw new FlagSyntaxError(`bad flag syntax: ${withoutSecret(arg)}`);
     const spec = specs.find((s) => s.name === name);
     if (!spec) {
-      if (name === 'help' || name === 'h') throw new FlagSyntaxError('help requested');
+      if (name === 'help' || name === 'h') throw new HelpRequested();
       throw new FlagSyntaxError(`flag provided but not defined: -${nameIn(name, specs)}`);
     }
     const text = given ?? (spec.type === 'bool' ? 'true' : args[++i]);

@@ -1,11 +1,10 @@
-import { ConfigError } from '../common/errors.js';
 import { type Ms, systemClock } from '../common/system.js';
 import { LockdServer } from '../daemon/lockd/lockd-server.js';
 import { hostPort } from '../daemon/shared/open-port.js';
 import { parseLockdAddress } from '../protocol/lockd/address.js';
 import { LOCKD_PORT } from '../protocol/lockd/limits.js';
-import type { CommandIo } from './daemon-command.js';
-import { type FlagSpec, FlagSyntaxError, parseFlags, usage } from './flags.js';
+import type { FlagSpec } from './flags.js';
+import { type CommandIo, runCommand } from './run-command.js';
 import { slog } from './slog.js';
 
 /** How long clients may keep their locks after the process was asked to stop: as with the daemon. */
@@ -19,9 +18,8 @@ export const LOCKD_FLAGS: readonly FlagSpec[] = [
 ];
 
 /** Runs a server for clients of lockd until the process is asked to stop. Resolves with the exit code. */
-export async function lockdCommand(args: readonly string[], around: CommandIo): Promise<number> {
-  try {
-    const flags = parseFlags(LOCKD_FLAGS, args);
+export function lockdCommand(args: readonly string[], around: CommandIo): Promise<number> {
+  return runCommand({ name: 'lockd', flags: LOCKD_FLAGS }, args, around, async (flags) => {
     const address = parseLockdAddress(flags.get('t') ?? LOCKD_PORT, 0);
     const features = { dump: flags.get('disable-dump') !== true, registry: flags.get('disable-registry') !== true };
     const logger = slog(systemClock, false, (line) => around.err(line));
@@ -32,10 +30,5 @@ export async function lockdCommand(args: readonly string[], around: CommandIo): 
     await stop;
     await server.shutDown(SHUTDOWN_MS);
     return 0;
-  } catch (error) {
-    if (error instanceof FlagSyntaxError) around.err(`${error.message}\n${usage('lockd', LOCKD_FLAGS)}\n`);
-    else if (error instanceof ConfigError) around.err(`${error.message}\n`);
-    else throw error;
-    return 1;
-  }
+  });
 }

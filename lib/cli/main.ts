@@ -5,11 +5,13 @@ import { readFileSync } from 'node:fs';
 const HELP = `nestjs-dflockd: distributed locks for NestJS
 
 Usage:
-  nestjs-dflockd daemon [flags]   run a lock daemon (flags: nestjs-dflockd daemon --help)
-  nestjs-dflockd lockd [flags]    run a server for clients of lockd (flags: nestjs-dflockd lockd --help)
-  nestjs-dflockd postgres-schema  print the SQL of the table for minimum holds in Postgres (flags: --help)
+  nestjs-dflockd daemon [flags]           run a lock daemon
+  nestjs-dflockd lockd [flags]            run a server for clients of lockd
+  nestjs-dflockd postgres-schema [flags]  print the SQL of the table for minimum holds in Postgres
   nestjs-dflockd --version
   nestjs-dflockd --help
+
+"nestjs-dflockd <command> --help" lists the flags of a command.
 `;
 
 /** The version of the package, whose root is three folders above this file in either build. */

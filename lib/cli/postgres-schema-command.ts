@@ -1,15 +1,14 @@
 import { schemaScript } from '../backends/postgres/keep/schema.js';
 import { KEPT_TABLE, quoted, tableNameOf } from '../backends/postgres/keep/table-name.js';
-import { ConfigError } from '../common/errors.js';
 import { wrong } from '../common/option-checks.js';
-import type { CommandIo } from './daemon-command.js';
-import { type FlagSpec, FlagSyntaxError, parseFlags, usage } from './flags.js';
+import type { FlagSpec } from './flags.js';
+import { type CommandIo, runCommand } from './run-command.js';
 
 /** Replaced by whoever runs the statements. */
 const ROLE = '<role>';
 
 export const POSTGRES_SCHEMA_FLAGS: readonly FlagSpec[] = [
-  { name: 'table', type: 'string', help: `the table, as in the option keep (default ${KEPT_TABLE})` },
+  { name: 'table', type: 'string', help: `the table, as in the option postgresBackend.keep (default ${KEPT_TABLE})` },
   { name: 'role', type: 'string', help: 'the role of the application, which gets the rights on the table' },
 ];
 
@@ -17,19 +16,17 @@ export const POSTGRES_SCHEMA_FLAGS: readonly FlagSpec[] = [
  * Prints the statements that create the table of the option `keep` of `postgresBackend`, for an administrator. Resolves with
  * the exit code.
  */
-export async function postgresSchemaCommand(args: readonly string[], around: CommandIo): Promise<number> {
-  try {
-    const flags = parseFlags(POSTGRES_SCHEMA_FLAGS, args);
-    const table = tableNameOf('-table', flags.get('table') ?? KEPT_TABLE);
-    const role = flags.get('role');
-    if (role === '') throw wrong('-role', 'the name of a role', role);
-    around.out(schemaScript(table, role === undefined ? ROLE : quoted(`${role}`)));
-    return 0;
-  } catch (error) {
-    if (error instanceof FlagSyntaxError) {
-      around.err(`${error.message}\n${usage('postgres-schema', POSTGRES_SCHEMA_FLAGS)}\n`);
-    } else if (error instanceof ConfigError) around.err(`${error.message}\n`);
-    else throw error;
-    return 1;
-  }
+export function postgresSchemaCommand(args: readonly string[], around: CommandIo): Promise<number> {
+  return runCommand(
+    { name: 'postgres-schema', flags: POSTGRES_SCHEMA_FLAGS, isStrict: true },
+    args,
+    around,
+    async (flags) => {
+      const table = tableNameOf('-table', flags.get('table') ?? KEPT_TABLE);
+      const role = flags.get('role');
+      if (role === '') throw wrong('-role', 'the name of a role', role);
+      around.out(schemaScript(table, role === undefined ? ROLE : quoted(`${role}`)));
+      return 0;
+    },
+  );
 }

@@ -12,6 +12,7 @@ import type {
   Waiter,
 } from '../backends/backend.js';
 import type { EmbeddedBackend } from '../backends/embedded/embedded.js';
+import { Callbacks } from '../common/callbacks.js';
 import { LockUnavailableError, type LossReason } from '../common/errors.js';
 import type { Clock, Ms } from '../common/system.js';
 import type { ServerStats } from '../protocol/server-stats.js';
@@ -24,7 +25,7 @@ export class TestBackend implements LockBackend<ServerStats> {
   readonly capabilities: Capabilities;
   private readonly held = new Set<TestGrant>();
   private readonly waits = new Set<TestPending>();
-  private readonly links = new Set<(event: LinkEvent) => void>();
+  private readonly links = new Callbacks<[event: LinkEvent]>();
   private isCut = false;
 
   constructor(
@@ -146,8 +147,7 @@ export class TestBackend implements LockBackend<ServerStats> {
   }
 
   onLink(callback: (event: LinkEvent) => void): () => void {
-    this.links.add(callback);
-    return () => void this.links.delete(callback);
+    return this.links.add(callback);
   }
 
   async close(_graceMs: Ms): Promise<void> {
@@ -162,9 +162,7 @@ export class TestBackend implements LockBackend<ServerStats> {
   }
 
   private tellLink(state: 'up' | 'down'): void {
-    for (const link of [...this.links]) {
-      link({ server: this.name, state, ...(state === 'down' ? { error: this.unreachable() } : undefined) });
-    }
+    this.links.tell({ server: this.name, state, ...(state === 'down' ? { error: this.unreachable() } : undefined) });
   }
 
   private assertReachable(): void {

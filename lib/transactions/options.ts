@@ -32,7 +32,7 @@ export function resolveLockOptions(given: unknown, known: readonly string[]): Re
   const timeoutMs = checkNumber('timeoutMs', options['timeoutMs'], { min: 0, max: MAX_TIMER_SECONDS * 1000 });
   return {
     namespace: checkNamespace(options['namespace']),
-    lockId: checkLockIds(options['lockId']),
+    lockId: checkLockIds('lockId', options['lockId']),
     timeoutMs: timeoutMs === undefined ? undefined : Math.ceil(timeoutMs),
   };
 }

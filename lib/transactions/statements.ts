@@ -9,7 +9,7 @@ const DEFAULT_TIMEOUT_MS = 10_000;
  * @param key with its namespace
  */
 export function idInSql(ids: LockIds, key: string): string {
-  const id = advisoryIdOf(ids, 'lock', key);
+  const id = advisoryIdOf(ids, 'lock', key, 'lockId');
   if (typeof id === 'bigint') return `'${id}'::bigint`;
   if ('hash' in id) return `${id.hash}(${textInSql(key)}${id.hash === 'hashtextextended' ? ', 0' : ''})`;
   return `'${id[0]}'::int, '${id[1]}'::int`;

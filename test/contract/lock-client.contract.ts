@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Capabilities } from '../../lib/backends/backend.js';
 import {
   AcquireTimeoutError,
@@ -28,7 +29,6 @@ let lastKey = 0;
 const newKey = (): string => `${run}${++lastKey}`;
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * What every LockClient promises, whatever it stands on.

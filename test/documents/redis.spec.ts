@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redlock } from '@sesamecare-oss/redlock';
 import { Cluster, Redis } from 'ioredis';
@@ -19,8 +20,6 @@ const USER = { username: 'app', password: 'secret' };
 
 /** The rules of the page for a user. @param more rows of the table below them */
 const rules = (...more: string[]): string => userOfPage(USER.password, ...more);
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 const opened: { close(): unknown }[] = [];
 const closeAll = async (): Promise<void> => {

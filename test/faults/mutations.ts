@@ -162,7 +162,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'who is connected to Redis again asks for nothing',
     file: 'backends/redis/redis-core.ts',
-    from: 'if (!isFirst) this.suspect();',
+    from: 'if (!isFirst) this.suspects.tell();',
     to: '',
     shows: { redis: 'failoverLost' },
     check: 'failoverLost',

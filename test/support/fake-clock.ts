@@ -66,6 +66,11 @@ export class FakeClock implements Clock {
     return this.timers.size;
   }
 
+  /** Whether a timer keeps the process alive. */
+  get keepsAlive(): boolean {
+    return [...this.timers].some(({ keepAlive }) => keepAlive);
+  }
+
   /** When the next timer is due; Infinity when there is none. */
   get nextDue(): Ms {
     return this.earliest()?.due ?? Infinity;

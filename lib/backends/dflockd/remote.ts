@@ -1,5 +1,6 @@
 import { ServerPool, type PoolStats } from './server-pool.js';
 import type { RemoteConfig } from './lanes/config.js';
+import { Callbacks } from '../../common/callbacks.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import { LINE_CAP } from '../../protocol/limits.js';
 import type { ServerStats } from '../../protocol/server-stats.js';
@@ -52,8 +53,8 @@ export class RemoteBackend implements LockBackend<ServerStats> {
   readonly name = 'dflockd';
   readonly capabilities: Capabilities;
   private readonly sites: readonly RemoteSite[];
-  private readonly watchers = new Set<(event: LinkEvent) => void>();
-  private readonly suspecting = new Set<() => void>();
+  private readonly links = new Callbacks<[event: LinkEvent]>();
+  private readonly suspects = new Callbacks<[]>();
 
   constructor(
     private readonly config: RemoteConfig,
@@ -61,14 +62,14 @@ export class RemoteBackend implements LockBackend<ServerStats> {
     entropy: Entropy,
   ) {
     this.capabilities = capabilitiesOf(config);
-    const degraded = (server: string, detail: string): void => this.tell({ server, state: 'degraded', detail });
+    const degraded = (server: string, detail: string): void => this.links.tell({ server, state: 'degraded', detail });
     this.sites = config.endpoints.map((endpoint) => {
       const pool = new ServerPool(endpoint, config, clock, entropy, {
-        link: (server, state, error) => this.tell({ server, state, ...(error ? { error } : undefined) }),
+        link: (server, state, error) => this.links.tell({ server, state, ...(error ? { error } : undefined) }),
         degraded,
         hastened: (server, detail) => {
           degraded(server, detail);
-          for (const suspect of [...this.suspecting]) suspect();
+          this.suspects.tell();
         },
       });
       return new RemoteSite(
@@ -140,14 +141,12 @@ export class RemoteBackend implements LockBackend<ServerStats> {
   }
 
   onLink(callback: (event: LinkEvent) => void): () => void {
-    this.watchers.add(callback);
-    return () => this.watchers.delete(callback);
+    return this.links.add(callback);
   }
 
   /** Calls back when the server turns out to close silent connections sooner than assumed. */
   onSuspect(callback: () => void): () => void {
-    this.suspecting.add(callback);
-    return () => this.suspecting.delete(callback);
+    return this.suspects.add(callback);
   }
 
   /** Connections to each server, for tests and diagnosis. */
@@ -163,8 +162,8 @@ export class RemoteBackend implements LockBackend<ServerStats> {
 
   async close(graceMs: Ms): Promise<void> {
     await Promise.all(this.sites.map(({ pool }) => pool.close(graceMs)));
-    this.watchers.clear();
-    this.suspecting.clear();
+    this.links.clear();
+    this.suspects.clear();
   }
 
   /**
@@ -173,9 +172,5 @@ export class RemoteBackend implements LockBackend<ServerStats> {
   private siteOf(key: string): RemoteSite {
     const { sites } = this;
     return sites[chooseShard(key, sites.length, this.config.shardingStrategy)]!;
-  }
-
-  private tell(event: LinkEvent): void {
-    for (const watcher of [...this.watchers]) watcher(event);
   }
 }

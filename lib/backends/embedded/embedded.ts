@@ -1,4 +1,5 @@
 import { Alarms } from '../../common/alarms.js';
+import { Callbacks } from '../../common/callbacks.js';
 import { LockLostError, ShuttingDownError } from '../../common/errors.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { EngineDriver } from '../../core/driver.js';
@@ -56,7 +57,7 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
   private readonly session: EmbeddedSession;
   private readonly signals: EmbeddedSignals;
   private readonly waits: Alarms;
-  private readonly watchers = new Set<(event: LinkEvent) => void>();
+  private readonly links = new Callbacks<[event: LinkEvent]>();
   private server: DflockdServer | undefined;
   /** The port for clients of lockd, if it is the only one; otherwise it is one of the server's. */
   private lockd: LockdServer | undefined;
@@ -155,8 +156,7 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
 
   /** The embedded engine is never `up` or `down`; `degraded` reports problems of the TCP listener. */
   onLink(callback: (event: LinkEvent) => void): () => void {
-    this.watchers.add(callback);
-    return () => this.watchers.delete(callback);
+    return this.links.add(callback);
   }
 
   async close(_graceMs: Ms): Promise<void> {
@@ -204,7 +204,7 @@ export class EmbeddedBackend implements LockBackend<ServerStats> {
         .map(([name, value]) => `${name} ${String(value)}`)
         .join(', ');
     const detail = more === '' ? message : `${message}: ${more}`;
-    for (const told of this.watchers) told({ server: EMBEDDED, state: 'degraded', detail });
+    this.links.tell({ server: EMBEDDED, state: 'degraded', detail });
   };
 
   /** The engine answers at once, since these commands do not wait. */

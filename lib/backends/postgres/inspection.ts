@@ -24,20 +24,20 @@ export function isHeld(id: AdvisoryId): Question {
  * The limit is the one that is published ($1, $2). The slots ($3: the gate, unsigned) are behind the gate, and go on at 1 after the
  * largest number.
  */
-const HAS_NO_FREE_SLOT: Prepared = {
-  name: 'dflockd_has_no_free_slot',
+const HAS_HELD_SLOT: Prepared = {
+  name: 'dflockd_has_held_slot',
   text:
     "with own as (select classid, objid, objsubid from pg_locks where locktype = 'advisory' and granted " +
     'and database = (select oid from pg_database where datname = current_database())), ' +
     `published as (select objid::bigint & ${MAX_PUBLISHED} as slots from own ` +
     'where objsubid = 2 and classid = $1::int::oid and objid::bigint >> 20 = $2::int >> 20 limit 1) ' +
-    'select exists(select from published where slots <= (select count(*) from own where objsubid = 1 and ' +
+    'select exists(select from own, published where objsubid = 1 and ' +
     '(classid::bigint::numeric * 4294967296 + objid::bigint - $3::numeric + 18446744073709551616) % 18446744073709551616 ' +
-    'between 1 and slots))',
+    'between 1 and slots)',
 };
 
-/** Whether all slots of a semaphore are held: none are where nobody uses it. */
-export function hasNoFreeSlot(key: string): Question {
+/** Whether anybody holds a slot of a semaphore. */
+export function hasHeldSlot(key: string): Question {
   const { classId, objectId } = publishedId(`limit:${key}`, 0);
-  return [HAS_NO_FREE_SLOT, [classId, objectId, String(BigInt.asUintN(64, lockIdOf('sem', key)))]];
+  return [HAS_HELD_SLOT, [classId, objectId, String(BigInt.asUintN(64, lockIdOf('sem', key)))]];
 }

@@ -123,7 +123,7 @@ export function resolvePostgres(value: unknown = {}): BackendConfig {
     localTurns: isStrict ? 0 : (whole('localTurns', 0, MAX_TURNS) ?? 4),
     localMs: whole('localMs', 0) ?? 100,
     maxHeld: whole('maxHeld', 1),
-    lockId: checkLockIds(options['lockId']),
+    lockId: checkLockIds('postgresBackend.lockId', options['lockId']),
     keep: checkKeep('postgresBackend.keep', options['keep']),
     ensureSchema: flag('ensureSchema') ?? true,
     semPollMs: whole('semPollMs', 10) ?? 100,

@@ -1,4 +1,5 @@
 import { Alarms } from '../../common/alarms.js';
+import { Callbacks } from '../../common/callbacks.js';
 import { type LockError, LockLostError, ShuttingDownError } from '../../common/errors.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { AcquireRequest, BackendHost, LinkEvent, LockKind, Proof, Released } from '../backend.js';
@@ -9,7 +10,7 @@ import { STATEMENTS } from './commands/statements.js';
 import { HashedIds } from './hashed-ids.js';
 import type { AdvisoryId } from './ids/lock-id.js';
 import { advisoryIdOf, isServerHash } from './ids/lock-id-option.js';
-import { hasNoFreeSlot, isHeld, type Question } from './inspection.js';
+import { hasHeldSlot, isHeld, type Question } from './inspection.js';
 import { Keeping } from './keeping.js';
 import type { KeptHolds } from './keep/kept-holds.js';
 import { Leases } from './leases.js';
@@ -25,7 +26,7 @@ import type { Starving } from './queues/queue-site.js';
 import { SlotQueues } from './queues/slot-queues.js';
 import type { Tenure } from './queues/tenure.js';
 import { SessionOwners } from './session-owners.js';
-import type { ServerFacts, Session, SessionDialer, TextRow } from './sessions/session.js';
+import type { ServerFacts, SessionDialer, TextRow } from './sessions/session.js';
 
 /** The same is not told again for so long. */
 const TOLD_MS: Ms = 10_000;
@@ -54,8 +55,9 @@ export class PostgresCore implements PostgresSite {
   readonly holdings = new Holdings((detail) => this.degraded(detail));
   readonly commands: Commands;
   readonly waitSessions: WaitSessions;
-  readonly linkListeners = new Set<(event: LinkEvent) => void>();
-  readonly suspectListeners = new Set<(grant?: PostgresGrant) => void>();
+  readonly links = new Callbacks<[event: LinkEvent]>();
+  /** Holders had better ask whether their session lives. */
+  readonly suspects = new Callbacks<[]>();
   readonly tickets = new Set<TicketCaller>();
   ended: LockError | undefined;
   private readonly locks = new KeyQueues<LockQueue>((detail) => this.degraded(detail));
@@ -88,7 +90,7 @@ export class PostgresCore implements PostgresSite {
     commands.onUp((_, isFirst) => this.up(isFirst));
     commands.onDown((error) => this.down(error));
     commands.onFatal((error) => this.refuseAll(error));
-    commands.onSuspect((session) => this.suspect(session));
+    commands.onSuspect(() => this.suspects.tell());
     commands.onDegraded((detail) => this.degraded(detail));
     waitSessions.onFree(() => this.feed());
     waitSessions.onDegraded((detail) => this.degraded(detail));
@@ -131,7 +133,7 @@ export class PostgresCore implements PostgresSite {
   lockQueueOf(key: string, done: (queue: LockQueue | undefined, error?: LockError) => void): void {
     const known = this.locks.find(key);
     if (known) return done(known);
-    const id = advisoryIdOf(this.config.lockId, 'lock', key);
+    const id = advisoryIdOf(this.config.lockId, 'lock', key, 'postgresBackend.lockId');
     if (isServerHash(id)) {
       this.hashes.ask(id.hash, key, (computed, error) => {
         done(computed === undefined ? undefined : this.addQueue(key, computed), error);
@@ -185,7 +187,7 @@ export class PostgresCore implements PostgresSite {
   }
 
   isLocked(key: string, kind: LockKind): Promise<boolean> {
-    if (kind === 'sem') return this.ask(hasNoFreeSlot(key)).then((rows) => rows[0]?.[0] === 't');
+    if (kind === 'sem') return this.ask(hasHeldSlot(key)).then((rows) => rows[0]?.[0] === 't');
     const since = this.clock.now();
     return new Promise((resolve, reject) => {
       this.lockQueueOf(key, (queue, error) => {
@@ -219,7 +221,7 @@ export class PostgresCore implements PostgresSite {
     this.hungry.add(queue);
     if (size > 0) return;
     this.degraded(
-      `all ${this.waitSessions.cap} wait connections are in use: callers that wait for further keys poll instead (option maxWaitConnections)`,
+      `all ${this.waitSessions.cap} wait connections are in use: callers that wait for further keys poll instead (option postgresBackend.maxWaitConnections)`,
     );
   }
 
@@ -227,7 +229,7 @@ export class PostgresCore implements PostgresSite {
     const now = this.clock.now();
     if (now - (this.toldAt.get(detail) ?? -Infinity) < TOLD_MS) return;
     this.toldAt.set(detail, now);
-    this.tellLink({ server: this.server, state: 'degraded', detail });
+    this.links.tell({ server: this.server, state: 'degraded', detail });
   }
 
   warn(message: string): void {
@@ -254,7 +256,7 @@ export class PostgresCore implements PostgresSite {
     if (config.maxHeld === undefined && facts) {
       holdings.limit = Math.max(1, Math.min(MOST_HELD, Math.floor(facts.lockTableSize * TABLE_PART)));
     }
-    this.tellLink({ server: this.server, state: 'up' });
+    this.links.tell({ server: this.server, state: 'up' });
     this.keeping.up((error) => this.refuseAll(error));
     for (const queue of this.queues()) {
       if (isFirst) queue.adjust();
@@ -265,7 +267,7 @@ export class PostgresCore implements PostgresSite {
 
   private down(error: LockError): void {
     for (const queue of this.queues()) queue.down();
-    this.tellLink({ server: this.server, state: 'down', error });
+    this.links.tell({ server: this.server, state: 'down', error });
   }
 
   /** A place may be had: who has polled for longest comes first. */
@@ -281,14 +283,5 @@ export class PostgresCore implements PostgresSite {
     this.ended = error;
     for (const ticket of [...this.tickets]) ticket.giveUp(error);
     for (const queue of this.queues()) queue.fail(error);
-  }
-
-  /** Holders had better ask whether their session lives. */
-  private suspect(_session: Session): void {
-    for (const told of [...this.suspectListeners]) told();
-  }
-
-  private tellLink(event: LinkEvent): void {
-    for (const told of [...this.linkListeners]) told(event);
   }
 }

@@ -110,15 +110,11 @@ export class PostgresBackend implements LockBackend<PostgresStats> {
   }
 
   onLink(callback: (event: LinkEvent) => void): () => void {
-    const { linkListeners } = this.core;
-    linkListeners.add(callback);
-    return () => linkListeners.delete(callback);
+    return this.core.links.add(callback);
   }
 
   onSuspect(callback: (grant?: Grant) => void): () => void {
-    const { suspectListeners } = this.core;
-    suspectListeners.add(callback);
-    return () => suspectListeners.delete(callback);
+    return this.core.suspects.add(callback);
   }
 
   close(graceMs: Ms): Promise<void> {

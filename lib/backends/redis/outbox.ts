@@ -77,8 +77,8 @@ export class Outbox {
     if (this.isOpen) return void this.ops.push(op);
     this.isOpen = true;
     afterMicrotasks(this.flush);
-    // A release lets somebody in: it does not wait for what else is asked for in this turn.
-    if (op.op === 'r') this.sendAll([op]);
+    // A release that lets somebody in does not wait for what else is asked for in this turn.
+    if (op.op === 'r' && op.keys.isContended) this.sendAll([op]);
     else this.ops.push(op);
   }
 

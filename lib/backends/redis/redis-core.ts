@@ -1,4 +1,5 @@
 import { Alarms } from '../../common/alarms.js';
+import { Callbacks } from '../../common/callbacks.js';
 import { type LockError, ShuttingDownError } from '../../common/errors.js';
 import { LinkedList } from '../../common/linked-list.js';
 import type { Clock, Ms } from '../../common/system.js';
@@ -42,8 +43,8 @@ export class RedisCore implements RedisSite {
   readonly names: KeyNames;
   readonly open = new LinkedList<QueuedWaiter>();
   readonly bySalt = new Map<string, Asker>();
-  readonly linkListeners = new Set<(event: LinkEvent) => void>();
-  readonly suspectListeners = new Set<(grant?: Grant) => void>();
+  readonly links = new Callbacks<[event: LinkEvent]>();
+  readonly suspects = new Callbacks<[grant?: Grant]>();
   channels: ChannelUse = ONE_CHANNEL;
   driver: RedisDriver;
   client = '';
@@ -76,7 +77,7 @@ export class RedisCore implements RedisSite {
     this.link = new RedisLink(clock, this.alarms, config.requestTimeoutMs, {
       probe: () => this.probe(),
       up: (isFirst) => this.up(isFirst),
-      down: (error) => this.tellLink({ server: this.server, state: 'down', error }),
+      down: (error) => this.links.tell({ server: this.server, state: 'down', error }),
       subscribed: () => this.pokeAll(),
       message: (_channel, text) => this.heard(text),
       invalidated: (keys) => this.keyWatch?.invalidated(keys),
@@ -102,7 +103,7 @@ export class RedisCore implements RedisSite {
     if (config.watch) {
       this.keyWatch = new KeyWatch(
         (keys) => this.driver.watch(keys),
-        (grant) => this.suspect(grant),
+        (grant) => this.suspects.tell(grant),
         (error) => this.degraded(error.message),
       );
     }
@@ -215,7 +216,7 @@ export class RedisCore implements RedisSite {
     const now = this.clock.now();
     if (now - (this.toldAt.get(detail) ?? -Infinity) < TOLD_MS) return;
     this.toldAt.set(detail, now);
-    this.tellLink({ server: this.server, state: 'degraded', detail });
+    this.links.tell({ server: this.server, state: 'degraded', detail });
   }
 
   /** What has happened, for statistics. */
@@ -243,11 +244,11 @@ export class RedisCore implements RedisSite {
   }
 
   private up(isFirst: boolean): void {
-    this.tellLink({ server: this.server, state: 'up' });
+    this.links.tell({ server: this.server, state: 'up' });
     this.retries.flush();
     this.pokeAll();
     // A failover may have lost what was held.
-    if (!isFirst) this.suspect();
+    if (!isFirst) this.suspects.tell();
   }
 
   /** It will never be used. */
@@ -283,13 +284,5 @@ export class RedisCore implements RedisSite {
     const why = degradation(error);
     if (why) this.degraded(why);
     return error;
-  }
-
-  private suspect(grant?: RedisGrant): void {
-    for (const told of [...this.suspectListeners]) told(grant);
-  }
-
-  private tellLink(event: LinkEvent): void {
-    for (const told of [...this.linkListeners]) told(event);
   }
 }

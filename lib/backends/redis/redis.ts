@@ -130,16 +130,12 @@ export class RedisBackend implements LockBackend<RedisStats> {
   }
 
   onLink(callback: (event: LinkEvent) => void): () => void {
-    const { linkListeners } = this.core;
-    linkListeners.add(callback);
-    return () => linkListeners.delete(callback);
+    return this.core.links.add(callback);
   }
 
   /** Told of a key that was deleted, with the option `watch`; of all, when there is a connection again. */
   onSuspect(callback: (grant?: Grant) => void): () => void {
-    const { suspectListeners } = this.core;
-    suspectListeners.add(callback);
-    return () => suspectListeners.delete(callback);
+    return this.core.suspects.add(callback);
   }
 
   close(graceMs: Ms): Promise<void> {

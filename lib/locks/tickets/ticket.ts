@@ -6,7 +6,7 @@ import { Deferred } from '../../common/deferred.js';
 import { withOrigin } from '../../common/error-origin.js';
 import { LeaseExpiredError, LockUnavailableError, type LossReason, NotEnqueuedError } from '../../common/errors.js';
 import { printAs } from '../../common/inspection.js';
-import type { Ms } from '../../common/system.js';
+import { LONGEST_TIMER, type Ms } from '../../common/system.js';
 import { releaseOne } from '../handle/release-all.js';
 import type { Lease, LeaseHolder } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
@@ -72,6 +72,8 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
   readonly keys: readonly string[];
   readonly #placed: Promise<Placement>;
   readonly #place = new Deferred<Placement>().quiet();
+  /** Keeps the process alive until the place is known: somebody may wait for that who has no deadline. */
+  readonly #awake = newAlarm(() => undefined);
   #step: Step = { in: 'opening' };
   readonly #claimants = new Set<Claimant>();
   readonly #since: Ms;
@@ -156,12 +158,12 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
   /** Waiter */
   onPlaced(place: Placement): void {
     if (place === 'queued') this.#desk.queued(this.#request);
-    this.#place.resolve(place);
+    this.placedAs(place);
   }
 
   /** Waiter */
   granted(grant: Grant): void {
-    this.#place.resolve('acquired');
+    this.placedAs('acquired');
     // An invalid grant, or one whose owner throws, has been given up.
     this.offer(grant).catch((error: unknown) => this.refused(error));
   }
@@ -178,11 +180,17 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
     if (this.#step.in === 'over') throw this.#step.error;
     const queued: Step = { in: 'queued', pending: undefined };
     this.#step = queued;
+    this.#desk.alarms.set(this.#awake, this.#desk.keeper.clock.now() + LONGEST_TIMER);
     // The answer may come before the call returns.
     queued.pending = this.#desk.enqueue(this.#request, this);
     // Cancelled during the call, for example by a sharding strategy.
     if (this.isOver) withdraw(queued.pending);
     return this.#place.promise;
+  }
+
+  private placedAs(place: Placement): void {
+    this.#desk.alarms.cancel(this.#awake);
+    this.#place.resolve(place);
   }
 
   private get isOver(): boolean {
@@ -217,6 +225,7 @@ export class Ticket implements LockTicket, LeaseHolder, Waiter {
   private end(error: unknown): void {
     if (this.#step.in === 'over') return;
     this.#step = { in: 'over', error: withOrigin(error, this.#desk.keeper) };
+    this.#desk.alarms.cancel(this.#awake);
     this.#place.reject(error);
     this.#ignoreAbort?.();
     this.#desk.ended(this);

@@ -10,7 +10,7 @@ const has = (backend: LockBackend, method: string): boolean => typeof Reflect.ge
 /** Queries, signals and closing. */
 export const PROCESSES: readonly Case[] = [
   [
-    'reports whether a key is locked, or declares that it cannot',
+    'reports whether a key is locked or a slot of a semaphore is held, or declares that it cannot',
     async ({ world, a, b, caps }) => {
       if (caps.inspect === 'none' || !has(a, 'isLocked')) {
         return assert.deepEqual([caps.inspect, has(a, 'isLocked')], ['none', false]);
@@ -21,6 +21,13 @@ export const PROCESSES: readonly Case[] = [
       assert.equal(await b.isLocked!(req.key, 'lock'), true);
       await world.release(a, grant);
       await until(async () => !(await b.isLocked!(req.key, 'lock')), 'the key to be free');
+      if (!caps.semaphores) return;
+      const slot = world.request({ kind: 'sem', limit: 2 });
+      assert.equal(await b.isLocked!(slot.key, 'sem'), false);
+      const one = await world.take(a, slot);
+      assert.equal(await b.isLocked!(slot.key, 'sem'), true);
+      await world.release(a, one);
+      await until(async () => !(await b.isLocked!(slot.key, 'sem')), 'the slot to be free');
     },
   ],
   [

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { judge, type Verdict } from '../checks/index.js';
 import type { Disturbance, Violation } from '../log/evidence.js';
 import { nanos } from '../log/time.js';
@@ -65,10 +66,10 @@ export class Round {
     await Promise.all(stage.posts.map(({ child }) => child.ask('start')));
     const began = performance.now();
     for (const fault of scenario.faults) {
-      await pause(fault.at - (performance.now() - began));
+      await pause(Math.max(fault.at - (performance.now() - began), 0));
       this.note(this.disturb(fault));
     }
-    await pause(scenario.durationMs - (performance.now() - began));
+    await pause(Math.max(scenario.durationMs - (performance.now() - began), 0));
     // Restarts that are under way end first.
     while (this.pending.size > 0) {
       await stage.calm().catch(ignoreKilled);
@@ -220,5 +221,3 @@ export function countFaults({ faults }: Scenario, nameOf = faultName): Map<strin
   for (const fault of faults) counts.set(nameOf(fault), (counts.get(nameOf(fault)) ?? 0) + 1);
   return counts;
 }
-
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));

@@ -1,7 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { lockId } from '../../../lib/entries/postgres.js';
 import { fromMillis, nanos } from '../log/time.js';
 import type { Outcome } from '../lab/outcome.js';
-import { pause } from '../lab/round.js';
 import { eachAfterTheOther } from '../lab/strikes.js';
 import {
   believesAtMost,

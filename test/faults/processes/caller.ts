@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { LockClient, LockHandle } from '../../../lib/entries/client.js';
 import { LockLostError } from '../../../lib/entries/client.js';
 import type { LogWriter } from '../log/writer.js';
@@ -168,5 +169,3 @@ function drawHold(random: Random): number {
   if (draw < 0.995) return random.int(20, 200);
   return random.int(300, 1500);
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -2,6 +2,7 @@
  * Takes and releases locks in Postgres as fast as it can, or gives up waiting for them as they become free. Arguments: the port of
  * the server, the session time.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { LockClient, type LockHandle } from '../../../lib/entries/client.js';
 import { lockId } from '../../../lib/entries/postgres.js';
@@ -14,7 +15,6 @@ const client = await LockClient.connect<any>({ backend: backendAt(port, { sessio
 const MEET_MS = 4;
 const WAIT_MS = 20;
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 /** Cancelled statements, missed deadlines: what is asked here is what is left behind. */
 const held = (asked: Promise<LockHandle>): Promise<LockHandle | undefined> => asked.catch(() => undefined);
 

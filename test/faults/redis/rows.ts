@@ -1,4 +1,4 @@
-import { pause } from '../lab/round.js';
+import { setTimeout as pause } from 'node:timers/promises';
 import { firstReadFalse, type Judgement, nothingLost, toldFirst, toldWithin } from '../lab/outcome.js';
 import { eachAfterTheOther } from '../lab/strikes.js';
 import { nanos } from '../log/time.js';

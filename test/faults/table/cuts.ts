@@ -1,6 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Evidence, type Hold, stalledWithin } from '../log/evidence.js';
 import { nanos } from '../log/time.js';
-import { pause } from '../lab/round.js';
 import { ALLOWED } from '../checks/limits.js';
 import { largest, middle, ms, type Row, Scene } from './row.js';
 

@@ -1,5 +1,5 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { stalledWithin } from '../log/evidence.js';
-import { pause } from '../lab/round.js';
 import { ALLOWED } from '../checks/limits.js';
 import { largest, middle, ms, type Row, Scene } from './row.js';
 

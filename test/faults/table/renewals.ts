@@ -1,6 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Fates } from '../checks/fates.js';
 import { lossesOf } from '../checks/window.js';
-import { pause } from '../lab/round.js';
 import { largest, middle, ms, type Row, Scene } from './row.js';
 
 /** Of a place in the queue, by default. */

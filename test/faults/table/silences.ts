@@ -1,8 +1,8 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Direction } from '../../support/proxy.js';
 import { Fates } from '../checks/fates.js';
 import { lossesOf } from '../checks/window.js';
 import { nanos } from '../log/time.js';
-import { pause } from '../lab/round.js';
 import { largest, middle, ms, type Row, type Scale, Scene } from './row.js';
 
 interface Silence {

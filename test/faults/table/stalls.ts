@@ -1,4 +1,4 @@
-import { pause } from '../lab/round.js';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { FirstLook } from '../processes/holder.js';
 import { largest, type Row, Scene } from './row.js';
 

@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DflockdServer } from '../../../lib/daemon/server.js';
+import { awaitAll, awaitAllInVain } from '../../support/awaited-calls.js';
 import { CompiledLib, type Ended } from '../../support/compiled-lib.js';
+import { freePort } from '../../support/free-port.mjs';
+import { Proxy } from '../../support/proxy.js';
 
 let lib: CompiledLib;
 let server: DflockdServer;
@@ -93,6 +96,23 @@ describe('a process', () => {
       `);
     expect(out).toBe(`${end}\n`);
     expect(code).toBe(0);
+  });
+
+  it('stays alive until what it awaits is answered', async () => {
+    // Answers that are there at once would be read before the process ends.
+    const proxy = await Proxy.to(port);
+    proxy.delay(5);
+    const servers = `servers: ['${proxy.address}']`;
+    const options = [`{ ${servers} }`, `{ ${servers}, remote: { autoRelease: false } }`, '{ embedded: true }'];
+    const ends = await Promise.all(options.map((each) => lib.run(awaitAll(each))));
+    await proxy.close();
+    const all = { code: 0, out: expect.stringMatching(/that is all\n$/) };
+    expect(ends).toEqual([all, all, all]);
+  });
+
+  it('stays alive until it knows that there is no server', async () => {
+    const { code, out } = await lib.run(awaitAllInVain(`{ servers: ['127.0.0.1:${await freePort()}'] }`));
+    expect([out, code]).toEqual([expect.stringMatching(/that is all\n$/), 0]);
   });
 
   it('stays alive while a lock of the drop-in connects and waits, and ends after its release', async () => {

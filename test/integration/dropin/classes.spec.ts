@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import {
   AcquireTimeoutError,
@@ -11,7 +12,7 @@ import {
   stats,
 } from '../../../lib/entries/client.js';
 import { until } from '../../support/until.js';
-import { newKey, pause, PLACES, useWorld, type Reach } from './support/world.js';
+import { newKey, PLACES, useWorld, type Reach } from './support/world.js';
 
 type Hold = DistributedLock | DistributedSemaphore;
 

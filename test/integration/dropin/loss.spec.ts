@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   DistributedLock,
   DistributedSemaphore,
@@ -9,7 +10,7 @@ import { type Direction, Proxy } from '../../support/proxy.js';
 import { stopwatch } from '../../support/stopwatch.js';
 import { inTime, until } from '../../support/until.js';
 import { obliging } from './support/scripted-server.js';
-import { newKey, pause, useWorld, type World } from './support/world.js';
+import { newKey, useWorld, type World } from './support/world.js';
 
 const KINDS = [
   ['DistributedLock', (options: DistributedLockOptions) => new DistributedLock(options)],

@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
 import { DistributedLock, type DistributedLockOptions } from '../../../lib/entries/client.js';
 import { stopwatch } from '../../support/stopwatch.js';
 import { until } from '../../support/until.js';
 import { obliging, type Script, type ScriptedServer, TOKEN } from './support/scripted-server.js';
-import { pause, useWorld } from './support/world.js';
+import { useWorld } from './support/world.js';
 
 /**
  * Leases below are far longer than what passes until they are renewed: on a machine that stands still for a while they

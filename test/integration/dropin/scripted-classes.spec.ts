@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
 import { DistributedLock, DistributedSemaphore, LockError, stats } from '../../../lib/entries/client.js';
 import { freePort } from '../../support/free-port.mjs';
 import { until } from '../../support/until.js';
 import { obliging, type Script, TOKEN } from './support/scripted-server.js';
-import { pause, useWorld } from './support/world.js';
+import { useWorld } from './support/world.js';
 
 describe('bytes on the wire', () => {
   const world = useWorld();

@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { LockError, AuthError, type Signal, SignalConnection } from '../../../lib/entries/client.js';
 import { inTime, until } from '../../support/until.js';
 import type { ScriptedPeer, ScriptedServer } from './support/scripted-server.js';
-import { newKey, pause, PLACES, RUNNING_IS_OLD, useWorld, type Reach } from './support/world.js';
+import { newKey, PLACES, RUNNING_IS_OLD, useWorld, type Reach } from './support/world.js';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const places = PLACES.filter(([name]) => !RUNNING_IS_OLD || name !== process.env.DFLOCKD_TEST_ADDR);

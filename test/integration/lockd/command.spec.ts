@@ -57,7 +57,6 @@ describe('nestjs-dflockd lockd', () => {
     [['-t', '65536'], 'Port 65536 is not valid.'],
     [['-t'], 'flag needs an argument: -t'],
     [['--disabled-dump'], 'flag provided but not defined: -disabled-dump'],
-    [['--help'], '-disable-registry'],
   ])('refuses %j', async (args, what) => {
     const { printed, exit } = start(args);
     expect(await exit).toBe(1);

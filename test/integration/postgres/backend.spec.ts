@@ -334,7 +334,9 @@ describePostgres('the backend on Postgres', () => {
     await Promise.all([first.placed, second.placed, third.placed]);
     expect((await one.stats())[0]).toMatchObject({ places: 1, polling: 2, queues: 3, waiters: 3 });
     await expect(third.grant).rejects.toBeInstanceOf(PoolExhaustedError);
-    expect(events.filter(({ detail }) => detail?.includes('option maxWaitConnections'))).toHaveLength(1);
+    expect(events.filter(({ detail }) => detail?.includes('option postgresBackend.maxWaitConnections'))).toHaveLength(
+      1,
+    );
     await release(other, grants[1]!);
     await release(one, await inTime(second.grant, 'the grant of a poll'));
     await release(other, grants[0]!);
@@ -365,8 +367,8 @@ describePostgres('the backend on Postgres', () => {
       Array.from({ length: 5 }, () => one.tryAcquire(request()).catch((error: LockError) => error)),
     );
     expect(all.filter((outcome) => outcome instanceof MaxLocksError)).toHaveLength(2);
-    expect((all.at(-1) as LockError).message).toContain('option maxHeld');
-    expect(events.some(({ detail }) => detail?.includes('option maxHeld'))).toBe(true);
+    expect((all.at(-1) as LockError).message).toContain('option postgresBackend.maxHeld');
+    expect(events.some(({ detail }) => detail?.includes('option postgresBackend.maxHeld'))).toBe(true);
     await release(one, all[0] as Grant);
     const waiting = enqueue(one, request());
     await release(one, await waiting.grant);

@@ -1,9 +1,10 @@
 import { expect } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { LockHandle } from '../../../lib/locks/handle/lock-handle.js';
 import type { LockClient } from '../../../lib/locks/lock-client.js';
 import { Proxy } from '../../support/proxy.js';
 import { describeRedis } from '../../support/redis/describe-redis.js';
-import { stopwatch } from '../../support/stopwatch.js';
+import { Standstills, stopwatch } from '../../support/stopwatch.js';
 import { inTime, until } from '../../support/until.js';
 import { allAtOnce } from './support/at-once.js';
 import { median, type RedisWorld, toldAt } from './support/world.js';
@@ -15,16 +16,27 @@ const TOLD_MS = LEASE_MS / 3 + 100;
 const ROUNDS = 3;
 const PATIENCE_MS = 20_000;
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const fenceOf = (lock: LockHandle): bigint => lock.fence!;
 
+/**
+ * A promise that is awaited later, if at all: where a scenario fails before that, its rejection, which nobody handles, would be the
+ * failure of whatever test runs at the moment.
+ */
+function forLater<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}
+
 /** Resolves with the time at which somebody who does not use this package has the key. */
-async function rivalIn(world: RedisWorld, key: string): Promise<number> {
+function rivalIn(world: RedisWorld, key: string): Promise<number> {
   const rival = world.redis();
-  for (;;) {
-    if ((await rival.set(`lock:${key}`, 'rival', 'PX', 60_000, 'NX')) === 'OK') return performance.now();
-    await pause(5);
-  }
+  const tryOn = async (): Promise<number> => {
+    for (;;) {
+      if ((await rival.set(`lock:${key}`, 'rival', 'PX', 60_000, 'NX')) === 'OK') return performance.now();
+      await pause(5);
+    }
+  };
+  return forLater(tryOn());
 }
 
 const queued = ({ server }: RedisWorld, key: string, count: number): Promise<unknown> =>
@@ -42,7 +54,7 @@ async function proxied(world: RedisWorld): Promise<{ client: LockClient<any>; pr
 async function killed(world: RedisWorld, type: string): Promise<void> {
   const [holder, waiter] = [await world.client(), await world.client()];
   const lock = await holder.acquire('key', { leaseTtlS: LEASE_S });
-  const next = waiter.acquire('key', { leaseTtlS: LEASE_S, acquireTimeoutS: 20 });
+  const next = forLater(waiter.acquire('key', { leaseTtlS: LEASE_S, acquireTimeoutS: 20 }));
   await queued(world, 'key', 1);
   await world.server.command('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes');
   await pause(LEASE_MS * 0.8);
@@ -74,10 +86,13 @@ describeRedis('a holder on Redis', () => {
       const lock = await client.acquire('key', { leaseTtlS: LEASE_S });
       const told = toldAt(lock);
       await pause(LEASE_MS / 4);
+      // A process that stands still reads what the rival was answered before its own timers have their turn.
+      const standstills = new Standstills();
+      world.later(() => standstills.stop());
       proxy.blackHole();
       const rival = await inTime(rivalIn(world, 'key'), 'the rival', PATIENCE_MS);
       expect(lock.isHeld).toBe(false);
-      expect(await inTime(told, 'the news')).toBeLessThan(rival);
+      expect((await inTime(told, 'the news')) - standstills.total).toBeLessThan(rival);
     },
 
     'hears that Redis is silent before a rival gets in': async (world) => {
@@ -146,12 +161,13 @@ describeRedis('those who wait on Redis', () => {
       const holder = await world.client();
       const lock = await holder.acquire('key', { leaseTtlS: LEASE_S });
       let inside = 0;
+      const enter = async (): Promise<void> => {
+        expect(++inside).toBe(1);
+        await pause(10);
+        inside--;
+      };
       const waiting = clients.map((client) =>
-        client.withLock('key', { leaseTtlS: LEASE_S, acquireTimeoutS: 20 }, async () => {
-          expect(++inside).toBe(1);
-          await pause(10);
-          inside--;
-        }),
+        forLater(client.withLock('key', { leaseTtlS: LEASE_S, acquireTimeoutS: 20 }, enter)),
       );
       await queued(world, 'key', 3);
       const at = performance.now();
@@ -174,7 +190,7 @@ describeRedis('those who wait on Redis', () => {
       // By turns, the two of each client one after the other.
       for (const [n, at] of [0, 0, 1, 1, 0, 1].entries()) {
         const enter = (): unknown => served.push(n);
-        waiting.push(clients[at]!.withLock('key', { acquireTimeoutS: 20 }, enter));
+        waiting.push(forLater(clients[at]!.withLock('key', { acquireTimeoutS: 20 }, enter)));
         await queued(world, 'key', n + 1);
       }
       await world.server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
@@ -192,13 +208,13 @@ describeRedis('those who wait on Redis', () => {
     'are served when a stranger deletes the key of their holder': async (world) => {
       const [holder, waiter] = [await world.client(), await world.client()];
       const lock = await holder.acquire('key', { leaseTtlS: 30 });
-      const next = waiter.acquire('key', { acquireTimeoutS: 20 });
+      const next = forLater(waiter.acquire('key', { acquireTimeoutS: 20 }));
       await queued(world, 'key', 1);
       const took = stopwatch();
       await world.server.command('DEL', 'lock:key');
       const second = await inTime(next, 'the waiter');
-      // At the next poke.
-      expect(took()).toBeLessThan(1200);
+      // At the next poke, and not at the one after it.
+      expect(took()).toBeLessThan(1900);
       expect(fenceOf(second)).toBeGreaterThan(fenceOf(lock));
     },
 
@@ -207,25 +223,24 @@ describeRedis('those who wait on Redis', () => {
       let on = true;
       let turns = 0;
       let inside = 0;
-      const loops = clients.flatMap((client) =>
-        Array.from({ length: 5 }, async () => {
-          while (on) {
-            await client.withLock('key', { acquireTimeoutS: 20 }, async () => {
-              expect(++inside).toBe(1);
-              await pause(0);
-              inside--;
-            });
-            turns++;
-          }
-        }),
-      );
+      const loop = async (client: LockClient<any>): Promise<void> => {
+        while (on) {
+          await client.withLock('key', { acquireTimeoutS: 20 }, async () => {
+            expect(++inside).toBe(1);
+            await pause(0);
+            inside--;
+          });
+          turns++;
+        }
+      };
+      const loops = forLater(Promise.all(clients.flatMap((client) => Array.from({ length: 5 }, () => loop(client)))));
       for (let i = 0; i < 10; i++) {
         const seen = turns;
         await world.server.command('SCRIPT', 'FLUSH', i % 2 ? 'SYNC' : 'ASYNC');
         await until(() => turns > seen + 10, 'the callers to go on');
       }
       on = false;
-      await inTime(Promise.all(loops), 'the callers');
+      await inTime(loops, 'the callers');
       expect(await world.server.command('EXISTS', 'lock:key', '{lock:key}:q')).toBe(0);
     },
 
@@ -233,7 +248,7 @@ describeRedis('those who wait on Redis', () => {
       const options = { reconnect: { maxDelayMs: 200 } };
       const [holder, waiter] = [await world.client(options), await world.client(options)];
       const lock = await holder.acquire('key', { leaseTtlS: LEASE_S });
-      const next = waiter.acquire('key', { leaseTtlS: LEASE_S, acquireTimeoutS: 25 });
+      const next = forLater(waiter.acquire('key', { leaseTtlS: LEASE_S, acquireTimeoutS: 25 }));
       await queued(world, 'key', 1);
       await world.server.kill();
       await pause(300);

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Lock, Redlock } from '@sesamecare-oss/redlock';
 import type { Redis } from 'ioredis';
@@ -13,8 +14,6 @@ const PREFIX = 'mutex:';
 const LEASE_MS = 10_000;
 const DELETE_MINE = 'if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0';
 const ROUNDS = 5;
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 let world: RedisWorld;
 let redis: Redis;

@@ -38,7 +38,8 @@ describe('nestjs-dflockd postgres-schema', () => {
     [['--table'], 'flag needs an argument: -table'],
     [['--schema', 'a'], 'flag provided but not defined: -schema'],
     [['--role', ''], 'option -role: expected the name of a role'],
-    [['--help'], '-role string'],
+    [['app.kept'], 'unexpected argument: app.kept'],
+    [['--role', 'app', '--', 'app.kept'], 'unexpected argument: app.kept'],
   ])('refuses %p', async (args, text) => {
     const { code, out, err } = await run(...args);
     expect([code, out]).toEqual([1, '']);

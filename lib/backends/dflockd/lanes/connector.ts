@@ -72,12 +72,17 @@ export class Connector {
   ) {
     this.wire = this.dial();
     const { socket } = this.wire;
-    // An idle connection does not keep the process alive; a waiting caller has a deadline that does.
+    // An attempt does not keep the process alive; whoever waits for the connection has a deadline that does, or calls hold().
     socket.unref();
     socket.on('error', this.onError);
     socket.on('close', this.onClose);
     socket.once(target.tls ? 'secureConnect' : 'connect', () => this.greet());
     alarms.set(this.late, clock.now() + target.connectTimeoutMs);
+  }
+
+  /** Keeps the process alive until the attempt has ended. */
+  hold(): void {
+    this.wire.socket.ref();
   }
 
   /** Stops the attempt. No callback is called after this. */

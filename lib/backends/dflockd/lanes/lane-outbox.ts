@@ -16,10 +16,14 @@ export class LaneOutbox {
   private socket: Socket | undefined;
   private referenced = false;
 
-  /** @param sent called after each write */
+  /**
+   * @param sent called after each write
+   * @param awaited called when a request waits for the connection
+   */
   constructor(
     private readonly clock: Clock,
     private readonly sent: () => void,
+    private readonly awaited: () => void,
   ) {}
 
   /** @param atOnce do not wait for more requests if this is the first of the turn */
@@ -27,6 +31,7 @@ export class LaneOutbox {
     this.text += encodeRequest(exchange.request);
     if (this.first) return;
     this.first = exchange;
+    if (!this.socket) return this.awaited();
     if (atOnce) return this.flush();
     // After the microtasks of this turn, which may add requests.
     afterMicrotasks(this.flush);

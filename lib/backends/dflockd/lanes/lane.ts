@@ -55,7 +55,8 @@ export class Lane implements Watched {
     this.id = `${role}#${++lastId}@${this.server}`;
     this.decoder = new LineDecoder((line) => this.onLine(line), role === 'control' ? REPLY_LINE_CAP : SHORT_REPLY_CAP);
     this.watch = new LaneTimers(this, context);
-    this.outbox = new LaneOutbox(context.clock, () => this.watch.arm());
+    const awaited = (): void => this.connector.hold();
+    this.outbox = new LaneOutbox(context.clock, () => this.watch.arm(), awaited);
     const result = { connected: (wire: Wire) => this.onConnected(wire), failed: (error: LockError) => this.cut(error) };
     const { target, clock, alarms, record } = context;
     this.connector = new Connector(target, clock, alarms, result, role !== 'wait', record);

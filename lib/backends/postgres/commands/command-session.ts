@@ -248,4 +248,4 @@ export class CommandSession implements BatchOf {
 
 const OUT_OF_MEMORY = '53200';
 const LOCK_TABLE_FULL =
-  'the lock table of the server is full: raise its max_locks_per_transaction, or lower the option maxHeld';
+  'the lock table of the server is full: raise its max_locks_per_transaction, or lower the option postgresBackend.maxHeld';

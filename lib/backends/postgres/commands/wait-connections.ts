@@ -153,8 +153,8 @@ export class WaitConnections implements WaitSessions {
     this.lowered = this.open;
     alarms.set(this.restore, clock.now() + LOWERED_MS);
     const detail =
-      `the server has no room for another connection: ${this.open} of maxWaitConnections: ` +
-      `${this.settings.maxWaitConnections} are used for the next ${LOWERED_MS / 1000} s, and waits beyond them poll`;
+      `the server has no room for another connection: for the next ${LOWERED_MS / 1000} s, ${this.open} wait connections are used instead ` +
+      `of ${this.settings.maxWaitConnections} (option postgresBackend.maxWaitConnections), and callers that wait for further keys poll`;
     for (const callback of this.degraded) callback(detail, error);
     this.refuse(1);
   }

@@ -19,11 +19,14 @@ export type LockIds =
 
 const NAMED: readonly unknown[] = ['sha256', 'hashtext', 'hashtextextended'];
 
-/** @throws ConfigError */
-export function checkLockIds(value: unknown): LockIds {
+/**
+ * @param option its name, for the error
+ * @throws ConfigError
+ */
+export function checkLockIds(option: string, value: unknown): LockIds {
   if (value === undefined) return 'sha256';
   if (typeof value === 'function' || NAMED.includes(value)) return value as LockIds;
-  throw wrong('lockId', `'sha256', 'hashtext', 'hashtextextended' or a function`, value);
+  throw wrong(option, `'sha256', 'hashtext', 'hashtextextended' or a function`, value);
 }
 
 /** What the server computes the id with. */
@@ -36,22 +39,23 @@ export const isServerHash = (id: AdvisoryId | ServerHash): id is ServerHash => t
 /**
  * The id of a key, or the function with which the server computes it.
  * @param key with its namespace
+ * @param option the name of the option, for errors
  * @throws LockKeyError if a function returns something else, or throws
  */
-export function advisoryIdOf(ids: LockIds, kind: LockKind, key: string): AdvisoryId | ServerHash {
+export function advisoryIdOf(ids: LockIds, kind: LockKind, key: string, option: string): AdvisoryId | ServerHash {
   if (ids === 'sha256') return lockIdOf(kind, key);
   if (typeof ids === 'string') return { hash: ids };
   let id: unknown;
   try {
     id = ids(key, kind);
   } catch (cause) {
-    throw new LockKeyError(`option lockId threw for the key "${shown(key)}"`, { key, cause });
+    throw new LockKeyError(`option ${option} threw for the key "${shown(key)}"`, { key, cause });
   }
   if (isId(id)) return id;
   // Of an async function: the error says enough.
   if (isThenable(id)) id.then(undefined, () => undefined);
   throw new LockKeyError(
-    `option lockId must return a bigint of 64 bits or two integers of 32 bits, got ${show(id)} for the key "${shown(key)}"`,
+    `option ${option} must return a bigint of 64 bits or two integers of 32 bits, got ${show(id)} for the key "${shown(key)}"`,
     { key },
   );
 }

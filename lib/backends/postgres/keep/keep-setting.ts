@@ -36,7 +36,7 @@ export class KeepSetting {
     const here = this.table ? `${this.table.sql} here` : 'off here';
     const there = isOff ? 'off' : this.table ? 'another table' : 'on';
     return (
-      `option keep is ${here} and ${there} in another process of this database: ` +
+      `option postgresBackend.keep is ${here} and ${there} in another process of this database: ` +
       'minimum holds of one are not seen by the other; set it the same everywhere'
     );
   }

@@ -16,7 +16,7 @@ const OTHER_SHAPE: readonly unknown[] = ['42703', '42P10', '42804', '42883', '42
  */
 export function keptError(table: TableName, error: LockError, sqlState: string | undefined, role: string): LockError {
   const details = { cause: error, server: error.server };
-  const about = `option keep: the table ${table.sql}`;
+  const about = `option postgresBackend.keep: the table ${table.sql}`;
   switch (sqlState) {
     case LOCKED:
       return new LockUnavailableError(`${about} is locked by another session`, details);
@@ -37,7 +37,9 @@ export function keptError(table: TableName, error: LockError, sqlState: string |
 /** @param why what the server said when the table was to be created */
 export function missingTable(table: TableName, role: string, why?: LockError): ConfigError {
   const reason = why ? `could not be created: ${why.message}` : 'does not exist';
-  return new ConfigError(`option keep: the table ${table.sql} ${reason}. ${cure(table, role)}`, { cause: why });
+  return new ConfigError(`option postgresBackend.keep: the table ${table.sql} ${reason}. ${cure(table, role)}`, {
+    cause: why,
+  });
 }
 
 /** The two statements for an administrator. */

@@ -32,12 +32,15 @@ export const sharedId = (key: string, other: string, server: string): AcquireTim
   new AcquireTimeoutError(
     key,
     { server },
-    `this process holds "${shown(other)}", which has the same lock id (option lockId)`,
+    `this process holds "${shown(other)}", which has the same lock id (option postgresBackend.lockId)`,
   );
 
 /** There is no connection to wait on. */
 export const exhausted = (cap: number, key: string, server: string): LockError =>
-  new PoolExhaustedError(`all ${cap} wait connections to ${server} are in use (option maxWaitConnections)`, {
-    key,
-    server,
-  });
+  new PoolExhaustedError(
+    `all ${cap} wait connections to ${server} are in use (option postgresBackend.maxWaitConnections)`,
+    {
+      key,
+      server,
+    },
+  );

@@ -38,7 +38,7 @@ export class Holdings {
 
   /** For a caller for whom there is no room. */
   error(key: string, server: string): MaxLocksError {
-    const text = `this process has ${this.limit} locks of the database, as many as it may (option maxHeld)`;
+    const text = `this process has ${this.limit} locks of the database, as many as it may (option postgresBackend.maxHeld)`;
     return new MaxLocksError({ key, server }, text);
   }
 
@@ -46,7 +46,7 @@ export class Holdings {
     if (this.isCrowded) return;
     this.isCrowded = true;
     this.crowded(
-      `this process has ${this.count} locks of the database; at ${this.limit}, acquires fail (option maxHeld; the server has room for ` +
+      `this process has ${this.count} locks of the database; at ${this.limit}, acquires fail (option postgresBackend.maxHeld; the server has room for ` +
         'max_locks_per_transaction × (max_connections + max_prepared_transactions), which all its sessions share)',
     );
   }

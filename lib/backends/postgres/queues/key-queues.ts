@@ -50,7 +50,7 @@ export class KeyQueues<Q extends KeyQueue> {
 
   private tell(one: string, other: string): void {
     this.degraded(
-      `the keys "${shown(one)}" and "${shown(other)}" have the same lock id, so that they exclude each other (option lockId)`,
+      `the keys "${shown(one)}" and "${shown(other)}" have the same lock id, so that they exclude each other (option postgresBackend.lockId)`,
     );
   }
 }

@@ -34,7 +34,7 @@ export class SlotTicketQueue extends SlotQueue {
   /** PlaceHost. Without a connection, it cannot have what a ticket is. */
   override denied(place: Place): void {
     const { waitSessions, server } = this.site;
-    const text = `all ${waitSessions.cap} wait connections to ${server} are in use (option maxWaitConnections)`;
+    const text = `all ${waitSessions.cap} wait connections to ${server} are in use (option postgresBackend.maxWaitConnections)`;
     this.failed(place, new PoolExhaustedError(text, { server, isTransient: false }));
   }
 

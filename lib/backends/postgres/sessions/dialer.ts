@@ -98,7 +98,8 @@ export class Dialer implements SessionDialer {
     if (this.closedBy) throw this.closedBy;
     await this.#source.load();
     if (this.closedBy) throw this.closedBy;
-    const tooLate = (): LockError => unavailable(this.server, `no answer within ${timeoutMs} ms (connectTimeoutMs)`);
+    const tooLate = (): LockError =>
+      unavailable(this.server, `no answer within ${timeoutMs} ms (option postgresBackend.connectTimeoutMs)`);
     const attempt = new Attempt(this.host.clock, timeoutMs, isAwaited, tooLate);
     this.attempts.add(attempt);
     try {

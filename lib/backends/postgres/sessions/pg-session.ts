@@ -244,7 +244,12 @@ export class PgSession implements Session {
   private judge(seen: Ms): void {
     if (this.endedBy) return;
     if (this.silentAt > seen) return this.arm();
-    this.end(unavailable(this.server, `no answer for ${Math.round(this.patienceMs)} ms (sessionTimeoutMs)`));
+    this.end(
+      unavailable(
+        this.server,
+        `no answer for ${Math.round(this.patienceMs)} ms (option postgresBackend.sessionTimeoutMs)`,
+      ),
+    );
   }
 }
 

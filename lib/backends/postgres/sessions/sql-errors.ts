@@ -24,7 +24,8 @@ const ENDS: Readonly<Record<string, string>> = {
   '57P02': 'the server ended all sessions, because one of its processes crashed or it was stopped at once',
   '57P03': 'the server is not ready',
   '57P04': 'the database was dropped',
-  '57P05': 'it was silent for sessionTimeoutMs, because the process or the network stood still',
+  '57P05':
+    'it was silent for too long, because the process or the network stood still (option postgresBackend.sessionTimeoutMs)',
   '25P03': 'the server ended it in a transaction',
   '25P04': 'the server ended it after its transaction_timeout',
 };
@@ -53,7 +54,7 @@ export function statementError(error: unknown, server: string): LockError {
     return new LockUnavailableError(`somebody cancelled a statement on Postgres at ${server}`, details);
   }
   if (sqlState === '53200') {
-    const hint = 'its lock table is full; raise max_locks_per_transaction or lower maxHeld';
+    const hint = 'its lock table is full; raise max_locks_per_transaction or lower the option postgresBackend.maxHeld';
     return new LockUnavailableError(`Postgres at ${server} is out of memory, usually because ${hint}`, details);
   }
   // 42P01: a table that was there at the start.

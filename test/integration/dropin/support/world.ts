@@ -88,5 +88,3 @@ export const RUNNING_IS_OLD = process.env.DFLOCKD_TEST_LINE === '1.10';
 let last = 0;
 /** Other tests may use the same daemon. */
 export const newKey = (): string => `dropin-${process.pid}-${Date.now()}-${++last}`;
-
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -207,7 +207,9 @@ describePostgresVersions('holds that outlive their process', (version) => {
     await backend();
     await backend({});
     await until(() => warnings.length > 0, 'the warning');
-    expect(warnings).toEqual([expect.stringMatching(/^option keep is off here and on in another process/)]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^option postgresBackend\.keep is off here and on in another process/),
+    ]);
   });
 
   it('are kept in the process alone without the option', async () => {

@@ -96,7 +96,7 @@ describePostgresVersions('the table of kept holds', (version) => {
     const error = await kept.prepare(false).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as Error).message).toBe(
-      'option keep: the table "app"."kept" does not exist. An administrator creates it with: ' +
+      'option postgresBackend.keep: the table "app"."kept" does not exist. An administrator creates it with: ' +
         'create table if not exists "app"."kept" (id bigint primary key, until timestamptz not null); ' +
         'grant select, insert, update, delete on "app"."kept" to app;',
     );
@@ -140,7 +140,7 @@ describePostgresVersions('the table of kept holds', (version) => {
     await server.query(statement);
     const { kept } = await user(table);
     await expect(kept.prepare(true)).rejects.toThrow(ConfigError);
-    await expect(kept.prepare(true)).rejects.toThrow(/^option keep: the table /);
+    await expect(kept.prepare(true)).rejects.toThrow(/^option postgresBackend\.keep: the table /);
   });
 
   it('is refused to a session that cannot write', async () => {
@@ -266,11 +266,15 @@ describePostgresVersions('the table of kept holds', (version) => {
     await publish(undefined);
     expect(warnings).toEqual([]);
     await publish('app.kept');
-    expect(warnings.splice(0)).toEqual([expect.stringMatching(/^option keep is "app"."kept" here and off in another/)]);
+    expect(warnings.splice(0)).toEqual([
+      expect.stringMatching(/^option postgresBackend\.keep is "app"."kept" here and off in another/),
+    ]);
     await publish('app.other');
     expect(warnings.splice(0)).toEqual([expect.stringMatching(/off in another/)]);
     await publish(undefined);
-    expect(warnings.splice(0)).toEqual([expect.stringMatching(/^option keep is off here and on in another process/)]);
+    expect(warnings.splice(0)).toEqual([
+      expect.stringMatching(/^option postgresBackend\.keep is off here and on in another process/),
+    ]);
     await Promise.all(clients.splice(0).map((client) => client.end()));
     await until(async () => (await published()) === 0, 'the end of the sessions');
     await publish('app.kept');

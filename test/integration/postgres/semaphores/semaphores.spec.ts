@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import { slotIdsOf } from '../../../../lib/backends/postgres/ids/slot-ids.js';
-import { hasNoFreeSlot } from '../../../../lib/backends/postgres/inspection.js';
+import { hasHeldSlot } from '../../../../lib/backends/postgres/inspection.js';
 import { ConfigError, LimitMismatchError, PoolExhaustedError } from '../../../../lib/common/errors.js';
 import { nextTurn } from '../../../../lib/common/system.js';
 import { LockClient } from '../../../../lib/entries/client.js';
@@ -228,33 +228,39 @@ describePostgresVersions('semaphores on Postgres', (version) => {
     await expect(b!.tryAcquire(key, { limit: 4 })).rejects.toThrow(LimitMismatchError);
   });
 
-  it('are locked when all slots are held', async () => {
+  it('are locked while anybody holds a slot', async () => {
     const [a, b] = await newClients(2);
     const isLocked = (): Promise<boolean> => b!.isLocked(key, { limit: LIMIT });
     expect(await isLocked()).toBe(false);
     const held = [];
     for (let i = 0; i < LIMIT; i++) {
-      expect(await isLocked()).toBe(false);
       held.push(await a!.acquire(key, inSlots));
+      expect(await isLocked()).toBe(true);
     }
-    expect(await isLocked()).toBe(true);
-    await held[1]!.release();
+    for (const lock of held) {
+      expect(await isLocked()).toBe(true);
+      await lock.release();
+    }
     expect(await isLocked()).toBe(false);
   });
 
   it('are counted right where their ids go on at the other end of the integers', async () => {
     const gate = 2n ** 63n - 2n;
-    const [{ name, text }, [classId, objectId]] = hasNoFreeSlot(key);
+    const [{ name, text }, [classId, objectId]] = hasHeldSlot(key);
     const isLocked = async (): Promise<unknown> => {
       const { rows } = await raw.query({ name, text, values: [classId, objectId, String(gate)], rowMode: 'array' });
       return (rows as unknown as [[boolean]])[0][0];
     };
     await raw.query('select pg_advisory_lock_shared($1::int, $2::int)', [classId, (objectId as number) + LIMIT]);
+    // The gate itself, and what is behind the last slot.
+    for (const other of [gate, 2n - 2n ** 63n]) await raw.query('select pg_advisory_lock($1)', [other]);
+    expect(await isLocked()).toBe(false);
     for (const slot of [gate + 1n, -(2n ** 63n), 1n - 2n ** 63n]) {
-      expect(await isLocked()).toBe(false);
       await raw.query('select pg_advisory_lock($1)', [slot]);
+      expect(await isLocked()).toBe(true);
+      await raw.query('select pg_advisory_unlock($1)', [slot]);
+      expect(await isLocked()).toBe(false);
     }
-    expect(await isLocked()).toBe(true);
   });
 
   it('poll where there is no connection to wait on, and are told so at the deadline', async () => {

@@ -258,13 +258,13 @@ describe('a backend on Postgres', () => {
   it('tells once that callers poll, as long as any does', () => {
     const core = newCore();
     const details: unknown[] = [];
-    core.linkListeners.add(({ detail }) => details.push(detail));
+    core.links.add(({ detail }) => details.push(detail));
     const starving = (): Starving => ({ state: 'polling', adjust: () => undefined });
     core.starving(starving());
     clock.stall(60_000);
     core.starving(starving());
     expect(details).toEqual([
-      'all 5 wait connections are in use: callers that wait for further keys poll instead (option maxWaitConnections)',
+      'all 5 wait connections are in use: callers that wait for further keys poll instead (option postgresBackend.maxWaitConnections)',
     ]);
   });
 
@@ -329,7 +329,7 @@ describe('a backend on Postgres', () => {
       backend.isLocked('k', kind),
       backend.isLocked('k', kind),
     ];
-    expect(connections.sent[0]!.name).toBe(kind === 'lock' ? 'dflockd_is_held' : 'dflockd_has_no_free_slot');
+    expect(connections.sent[0]!.name).toBe(kind === 'lock' ? 'dflockd_is_held' : 'dflockd_has_held_slot');
     connections.sent[0]!.answered([['t']]);
     connections.sent[1]!.answered([['f']]);
     connections.sent[2]!.ended(CUT);

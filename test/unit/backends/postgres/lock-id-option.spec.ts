@@ -5,18 +5,19 @@ import { ConfigError, LockKeyError } from '../../../../lib/common/errors.js';
 
 describe('the option lockId', () => {
   it('is sha256 by default', () => {
-    expect(checkLockIds(undefined)).toBe('sha256');
-    expect(advisoryIdOf('sha256', 'sem', 'a')).toBe(lockIdOf('sem', 'a'));
+    expect(checkLockIds('lockId', undefined)).toBe('sha256');
+    expect(advisoryIdOf('sha256', 'sem', 'a', 'lockId')).toBe(lockIdOf('sem', 'a'));
   });
 
   it.each(['hashtext', 'hashtextextended'] as const)('%s is computed by the server', (hash) => {
-    expect(checkLockIds(hash)).toBe(hash);
-    expect(advisoryIdOf(hash, 'lock', 'a')).toEqual({ hash });
+    expect(checkLockIds('lockId', hash)).toBe(hash);
+    expect(advisoryIdOf(hash, 'lock', 'a', 'lockId')).toEqual({ hash });
   });
 
   it.each(['md5', '', null, 7, {}])('refuses %p', (value) => {
-    expect(() => checkLockIds(value)).toThrow(ConfigError);
-    expect(() => checkLockIds(value)).toThrow(/^option lockId: expected 'sha256', 'hashtext', /);
+    const check = (): unknown => checkLockIds('postgresBackend.lockId', value);
+    expect(check).toThrow(ConfigError);
+    expect(check).toThrow(/^option postgresBackend\.lockId: expected 'sha256', 'hashtext', /);
   });
 
   it.each<[string, bigint | [number, number]]>([
@@ -30,23 +31,25 @@ describe('the option lockId', () => {
       given.push(args);
       return id;
     };
-    expect(advisoryIdOf(checkLockIds(ids), 'lock', 'app:a')).toBe(id);
+    expect(advisoryIdOf(checkLockIds('lockId', ids), 'lock', 'app:a', 'lockId')).toBe(id);
     expect(given).toEqual([['app:a', 'lock']]);
   });
 
   it.each([2n ** 63n, -(2n ** 63n) - 1n, 7, '7', undefined, null, [1], [1, 2, 3], [1, 2 ** 31], [1.5, 2], ['1', '2']])(
     'refuses %p from a function',
     (id) => {
-      const call = (): unknown => advisoryIdOf(() => id as never, 'lock', 'a');
+      const call = (): unknown => advisoryIdOf(() => id as never, 'lock', 'a', 'postgresBackend.lockId');
       expect(call).toThrow(LockKeyError);
-      expect(call).toThrow(/^option lockId must return a bigint of 64 bits or two integers of 32 bits, got .*"a"$/);
+      expect(call).toThrow(
+        /^option postgresBackend\.lockId must return a bigint of 64 bits or two integers of 32 bits, got .*"a"$/,
+      );
     },
   );
 
   it('an async function is refused, and its rejection handled', () => {
     const handlers: unknown[] = [];
     const id = { then: (...given: unknown[]) => void handlers.push(...given) };
-    expect(() => advisoryIdOf(() => id as never, 'lock', 'a')).toThrow(LockKeyError);
+    expect(() => advisoryIdOf(() => id as never, 'lock', 'a', 'lockId')).toThrow(LockKeyError);
     expect(handlers.at(1)).toEqual(expect.any(Function));
   });
 
@@ -59,7 +62,15 @@ describe('the option lockId', () => {
         },
         'lock',
         'a',
+        'postgresBackend.lockId',
       );
-    expect(call).toThrow(expect.objectContaining({ name: 'LockKeyError', key: 'a', cause }));
+    expect(call).toThrow(
+      expect.objectContaining({
+        name: 'LockKeyError',
+        key: 'a',
+        cause,
+        message: 'option postgresBackend.lockId threw for the key "a"',
+      }),
+    );
   });
 });

@@ -122,7 +122,10 @@ describe('options of the Postgres backend', () => {
       'postgresBackend.requestTimeoutMs: expected an integer between 50 and 2147483647, got 49',
       { requestTimeoutMs: 49 },
     ],
-    ["lockId: expected 'sha256', 'hashtext', 'hashtextextended' or a function, got \"md5\"", { lockId: 'md5' }],
+    [
+      "postgresBackend.lockId: expected 'sha256', 'hashtext', 'hashtextextended' or a function, got \"md5\"",
+      { lockId: 'md5' },
+    ],
   ])('are refused: %s', (message, options) => {
     expect(() => resolvePostgres(options)).toThrow(ConfigError);
     expect(() => resolvePostgres(options)).toThrow(`option ${message}`);

@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { lockIdOf } from '../../../../lib/backends/postgres/ids/lock-id.js';
 import {
   AcquireTimeoutError,
   LockError,
@@ -7,20 +6,18 @@ import {
   LockLostError,
   LockUnavailableError,
 } from '../../../../lib/common/errors.js';
-import { FakeClock, settlePromises } from '../../../support/fake-clock.js';
+import { settlePromises } from '../../../support/fake-clock.js';
 import { ModelPostgres, type ModelSession } from './commands/model-postgres.js';
-import { ModelProcess, settle, namesOf } from './process.js';
+import { idOf, ModelProcess, namesOf, settle, startWithRival } from './process.js';
 
-const ID = String(lockIdOf('lock', 'k'));
+const ID = idOf();
 
 let postgres: ModelPostgres;
 let us: ModelProcess;
 let rival: ModelSession;
 
 beforeEach(async () => {
-  postgres = new ModelPostgres(new FakeClock());
-  us = await ModelProcess.start(postgres);
-  rival = postgres.connect();
+  ({ postgres, us, rival } = await startWithRival());
 });
 
 const done = (): Promise<void> => settle(postgres);
@@ -57,7 +54,7 @@ describe('a lease on Postgres', () => {
     await expect(shorter).resolves.toEqual({ validFrom: 900, leaseMs: 500 });
     await pass(500);
     await done();
-    expect(postgres.held).toEqual([String(lockIdOf('lock', 'a'))]);
+    expect(postgres.held).toEqual([idOf('a')]);
     await pass(1499);
     await done();
     expect(postgres.held).toHaveLength(1);
@@ -221,7 +218,7 @@ describe('keys that share an id', () => {
     await pass(1000);
     expect(other.error).toBeInstanceOf(AcquireTimeoutError);
     expect(other.error!.message).toBe(
-      'could not acquire "b" in time: this process holds "a", which has the same lock id (option lockId)',
+      'could not acquire "b" in time: this process holds "a", which has the same lock id (option postgresBackend.lockId)',
     );
     expect(same.error!.message).toBe('could not acquire "a" in time');
     const next = us.enqueue('b');

@@ -1,15 +1,19 @@
 import type { AcquireRequest, Grant, LinkEvent, Pending, Released } from '../../../../lib/backends/backend.js';
 import { CommandConnection } from '../../../../lib/backends/postgres/commands/command-connection.js';
 import { WaitConnections } from '../../../../lib/backends/postgres/commands/wait-connections.js';
+import { lockIdOf } from '../../../../lib/backends/postgres/ids/lock-id.js';
 import { type PostgresBackendOptions, resolvePostgres } from '../../../../lib/backends/postgres/options.js';
 import { PostgresBackend } from '../../../../lib/backends/postgres/postgres.js';
 import type { PostgresStats } from '../../../../lib/backends/postgres/postgres-stats.js';
 import type { ServerFacts } from '../../../../lib/backends/postgres/sessions/session.js';
-import { type FakeClock, FakeEntropy, settlePromises } from '../../../support/fake-clock.js';
+import { FakeClock, FakeEntropy, settlePromises } from '../../../support/fake-clock.js';
 import { ModelDialer } from './commands/connection.js';
-import type { ModelPostgres, ModelSession } from './commands/model-postgres.js';
+import { ModelPostgres, type ModelSession } from './commands/model-postgres.js';
 
 let grants = 0;
+
+/** What the server knows the lock of a key by. */
+export const idOf = (key = 'k'): string => String(lockIdOf('lock', key));
 
 /** The statements of a session, without what a process says about itself when it starts. */
 export const namesOf = (session: ModelSession): string[] =>
@@ -151,6 +155,13 @@ export class ModelProcess {
     if (caller.said !== 'granted') throw new Error(`not granted, but ${caller.said}`);
     return caller;
   }
+}
+
+/** A process in a database of its own, and somebody else in it. */
+export async function startWithRival(): Promise<{ postgres: ModelPostgres; us: ModelProcess; rival: ModelSession }> {
+  const postgres = new ModelPostgres(new FakeClock());
+  const us = await ModelProcess.start(postgres);
+  return { postgres, us, rival: postgres.connect() };
 }
 
 /** Everything that can be answered is. */

@@ -1,10 +1,9 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { lockIdOf } from '../../../../lib/backends/postgres/ids/lock-id.js';
 import { FakeClock, settlePromises } from '../../../support/fake-clock.js';
 import { ModelPostgres, type ModelSession } from './commands/model-postgres.js';
-import { ModelProcess, settle } from './process.js';
+import { idOf, ModelProcess, settle } from './process.js';
 
-const ID = String(lockIdOf('lock', 'k'));
+const ID = idOf();
 const SILENCE = 'Postgres has not answered for 5000 ms';
 
 describe('statements beside the batches that Postgres does not answer', () => {

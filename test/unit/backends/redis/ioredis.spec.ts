@@ -2,53 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import { EventEmitter } from 'node:events';
 import { IoredisClusterDialer, IoredisDialer } from '../../../../lib/backends/redis/drivers/ioredis.js';
 import { turn } from './scripted-redis.js';
+import { FakeIoredis, type Options } from './fake-clients.js';
 import { Heard } from './fake-connection-events.js';
 
-type Options = Record<string, unknown>;
-
-/** As much of a client of ioredis as the driver uses; what is asked of it is in `asked`. */
-class FakeClient extends EventEmitter {
-  status = 'wait';
-  readonly asked: string[] = [];
-  readonly made: FakeClient[] = [];
-  stream: EventEmitter | undefined = undefined;
-  connected!: () => void;
-  failed!: (error: Error) => void;
-
-  constructor(readonly options: Options = {}) {
-    super();
-  }
-
-  duplicate(override: Options): FakeClient {
-    const one = new FakeClient({ ...this.options, ...override });
-    this.made.push(one);
-    return one;
-  }
-
-  connect(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.connected = resolve;
-      this.failed = reject;
-    });
-  }
-
-  disconnect(): void {
-    this.asked.push('disconnect');
-  }
-
-  async call(command: string, args: readonly string[]): Promise<string> {
-    this.asked.push([command, ...args].join(' '));
-    return 'reply';
-  }
-
-  subscribe = async (channel: string): Promise<unknown> => this.asked.push(`subscribe ${channel}`);
-  ssubscribe = async (channel: string): Promise<unknown> => this.asked.push(`ssubscribe ${channel}`);
-  unsubscribe = async (channel: string): Promise<unknown> => this.asked.push(`unsubscribe ${channel}`);
-  sunsubscribe = async (channel: string): Promise<unknown> => this.asked.push(`sunsubscribe ${channel}`);
-}
-
 const dialerOf = (options: Options = {}, node?: { host: string; port: number }) => {
-  const user = new FakeClient(options);
+  const user = new FakeIoredis(options);
   return { user, dialer: new IoredisDialer(user, node) };
 };
 
@@ -207,9 +165,9 @@ describe('a connection of ioredis', () => {
   });
 
   it.each([
-    ['has ended', (client: FakeClient) => client.emit('end'), 'the connection has ended'],
-    ['has failed', (client: FakeClient) => client.emit('error', new Error('reset')) && client.emit('end'), 'reset'],
-    ['has lost a slot', (client: FakeClient) => client.emit('moved'), 'MOVED a sharded channel'],
+    ['has ended', (client: FakeIoredis) => client.emit('end'), 'the connection has ended'],
+    ['has failed', (client: FakeIoredis) => client.emit('error', new Error('reset')) && client.emit('end'), 'reset'],
+    ['has lost a slot', (client: FakeIoredis) => client.emit('moved'), 'MOVED a sharded channel'],
   ])('that %s says so', (_how, happen, text) => {
     const { client, heard } = dialed();
     happen(client);
@@ -247,7 +205,7 @@ describe('a connection of ioredis', () => {
 class FakeCluster extends EventEmitter {
   readonly isCluster = true;
   readonly made: FakeCluster[] = [];
-  masters: FakeClient[] = [];
+  masters: FakeIoredis[] = [];
   isDisconnected = false;
   onConnect: (probe: FakeCluster) => Promise<void> = async () => undefined;
 
@@ -266,7 +224,7 @@ class FakeCluster extends EventEmitter {
     return this.onConnect(this);
   }
 
-  nodes(role: string): FakeClient[] {
+  nodes(role: string): FakeIoredis[] {
     return role === 'master' ? this.masters : [];
   }
 
@@ -278,7 +236,7 @@ class FakeCluster extends EventEmitter {
 describe('a cluster of ioredis', () => {
   const dialerOf = (options: Options = {}) => {
     const cluster = new FakeCluster(options);
-    cluster.masters = [new FakeClient({ host: 'a', port: '1' }), new FakeClient({ host: 'b', port: 2 })];
+    cluster.masters = [new FakeIoredis({ host: 'a', port: '1' }), new FakeIoredis({ host: 'b', port: 2 })];
     return { cluster, dialer: new IoredisClusterDialer(cluster) };
   };
 

@@ -10,7 +10,7 @@ import {
 } from '../../../../lib/backends/redis/drivers/node-redis-topology.js';
 import { ConfigError } from '../../../../lib/common/errors.js';
 import { Heard } from './fake-connection-events.js';
-import { FakeNodeClient, type Options } from './fake-node-client.js';
+import { FakeNodeClient, type Options } from './fake-clients.js';
 import { turn } from './scripted-redis.js';
 
 /** Dials, and gives the outcome so far: the client that was made, or why there is none. */

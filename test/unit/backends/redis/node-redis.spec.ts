@@ -7,12 +7,12 @@ import {
 } from '../../../../lib/backends/redis/drivers/node-redis.js';
 import { ConfigError } from '../../../../lib/common/errors.js';
 import { Heard } from './fake-connection-events.js';
-import { FakeNodeClient, type Options } from './fake-node-client.js';
+import { FakeNodeClient, type Options } from './fake-clients.js';
 import { turn } from './scripted-redis.js';
 
 const dialerOf = (options?: Options, node?: { host: string; port: number }) => {
   const user = new FakeNodeClient(options);
-  return { user, dialer: new NodeRedisDialer(user as unknown as NodeRedis, node) };
+  return { user, dialer: new NodeRedisDialer(user, node) };
 };
 
 /** A connection, and the client that it is made of. */
@@ -168,7 +168,7 @@ describe('a connection of node-redis', () => {
 describe('a client of node-redis that is not needed any more', () => {
   it('is destroyed, or disconnected in version 4', async () => {
     const client = new FakeNodeClient();
-    await destroyed(client as unknown as NodeRedis);
+    await destroyed(client);
     let isOver = false;
     const disconnect = async (): Promise<void> => {
       await turn();

@@ -130,14 +130,27 @@ describe('what is held', () => {
     const grant = await take();
     backend.abandon(grant);
     backend.abandon(grant);
-    const [first, second] = await redis.sent();
-    expect([first, second].map((call) => call!.ops.map(({ op }) => op))).toEqual([['r'], ['r']]);
-    await first!.answer(1);
-    await second!.answer(0);
+    const call = await redis.call();
+    expect(call.ops.map(({ op }) => op)).toEqual(['r', 'r']);
+    await call.answer(1, 0);
   });
 
-  it('is released at once if that is the first request of the turn, and with the others otherwise', async () => {
+  it('is released with what else is asked for in the turn where nobody else is', async () => {
+    const grants = [await take({ key: 'a' }), await take({ key: 'b' })];
+    for (const grant of grants) backend.release(grant, () => undefined);
+    const call = await redis.call();
+    expect(call.ops.map(({ op, key }) => [op, key])).toEqual([
+      ['r', 'lock:a'],
+      ['r', 'lock:b'],
+    ]);
+    await call.answer(1, 1);
+  });
+
+  it('is released at once where somebody waits, if that is the first request of the turn', async () => {
     const grants = [await take({ key: 'a' }), await take({ key: 'b' }), await take({ key: 'c' })];
+    const [{ token }] = grants as [Grant];
+    Caller.wait(backend, redis.clock, { key: 'a' });
+    await (await redis.call()).answer([0, 9000, token]);
     for (const grant of grants) backend.release(grant, () => undefined);
     const [first, others] = await redis.sent();
     expect(first!.ops.map(({ key }) => key)).toEqual(['lock:a']);

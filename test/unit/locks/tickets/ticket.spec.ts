@@ -45,6 +45,27 @@ describe('a ticket', () => {
     expect(world.types).toEqual(['queued']);
   });
 
+  it('keeps the process alive until its place is known, or it has none', async () => {
+    const { client, clock } = world;
+    let place!: (place: 'queued') => void;
+    world.backend.placed = new Promise((resolve) => (place = resolve));
+    const first = client.enqueue('a');
+    const cancelled = client.enqueue('b');
+    const refused = client.enqueue('c');
+    refuse(new PoolExhaustedError('full'));
+    await cancelled.cancel();
+    await expect(refused.placed).rejects.toThrow('full');
+    expect(clock.keepsAlive).toBe(true);
+    place('queued');
+    expect(await first.placed).toBe('queued');
+    expect(clock.keepsAlive).toBe(false);
+    world.backend.placed = new Promise(() => undefined);
+    const last = client.enqueue('d');
+    expect(clock.keepsAlive).toBe(true);
+    await last.cancel();
+    expect(clock.keepsAlive).toBe(false);
+  });
+
   it('keeps its place when nobody waits any longer', async () => {
     const ticket = world.client.enqueue('a', { leaseTtlS: 10 });
     expect(await ticket.wait(0)).toBeNull();

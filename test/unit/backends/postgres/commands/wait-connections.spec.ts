@@ -10,6 +10,7 @@ import type { WaitSession, WaitUser } from '../../../../../lib/backends/postgres
 import { settlePromises } from '../../../../support/fake-clock.js';
 import { Connected, SETTINGS } from './connection.js';
 import type { ModelSession } from './model-postgres.js';
+import { namesOf, settle as settleAll } from '../process.js';
 
 let us: Connected;
 let waits: WaitConnections;
@@ -78,21 +79,13 @@ async function lock(wait: WaitSession, id = 1n): Promise<Waiter> {
   return waiter;
 }
 
-/** Everything that can be answered is. */
-async function settle(): Promise<void> {
-  for (let i = 0; i < 10; i++) {
-    for (const session of us.postgres.sessions) session.settle();
-    await settlePromises();
-  }
-}
+const settle = (): Promise<void> => settleAll(us.postgres);
 
 function rivalHas(id = '1'): ModelSession {
   const rival = us.postgres.connect();
   us.postgres.take(rival, id);
   return rival;
 }
-
-const names = (session: ModelSession): string[] => session.sent.map(({ name }) => name.replace('dflockd_', ''));
 
 describe('sessions to wait on', () => {
   it('are connected on demand, up to the cap; beyond it there is none', async () => {
@@ -208,7 +201,11 @@ describe('sessions to wait on', () => {
     await settlePromises();
     expect(one).toMatchObject({ isTold: true, session: undefined, error: undefined });
     expect(waits.cap).toBe(1);
-    expect(degraded).toEqual([expect.stringMatching(/no room.*1 of maxWaitConnections: 2 are used for the next 60 s/)]);
+    expect(degraded).toEqual([
+      expect.stringMatching(
+        /no room.* for the next 60 s, 1 wait connections are used instead of 2 \(option postgresBackend\.maxWaitConnections\)/,
+      ),
+    ]);
     us.dialer.error = undefined;
     expect(take().isTold).toBe(true);
     wait.release();
@@ -291,7 +288,7 @@ describe('a wait', () => {
     expect(said).toEqual(['released']);
     expect(us.postgres.held).toEqual([]);
     wait.release();
-    expect(names(model(wait))).toEqual(['lock', 'unlock']);
+    expect(namesOf(model(wait))).toEqual(['lock', 'unlock']);
   });
 
   it('for a lock of two ids', async () => {
@@ -315,7 +312,7 @@ describe('a wait', () => {
     other.unlock(1n, () => undefined);
     await settle();
     expect(again.said).toEqual(['granted']);
-    expect(names(model(wait))).toEqual(['lock', 'unlock_and_lock']);
+    expect(namesOf(model(wait))).toEqual(['lock', 'unlock_and_lock']);
   });
 
   it('that finds its lock gone when it is handed on has failed, with the session clean', async () => {
@@ -341,7 +338,7 @@ describe('a wait', () => {
     await settle();
     expect(waiter.error?.message).toBe('failed with 57014');
     expect(us.postgres.held).toEqual([]);
-    expect(names(model(wait))).toEqual(['lock', 'unlock_all']);
+    expect(namesOf(model(wait))).toEqual(['lock', 'unlock_all']);
     expect((await lock(wait, 2n)).said).toEqual(['granted']);
   });
 
@@ -478,7 +475,7 @@ describe('a wait that is cancelled', () => {
     expect(us.session.sent).toMatchObject([
       { name: 'dflockd_cancel', values: [model(wait).pid, model(wait).backendStart] },
     ]);
-    expect(names(model(wait))).toEqual(['lock', 'unlock_all']);
+    expect(namesOf(model(wait))).toEqual(['lock', 'unlock_all']);
     expect(waits.counts.cancels).toBe(1);
     expect((await lock(wait, 2n)).said).toEqual(['granted']);
     expect(us.clock.pendingTimers).toBeLessThanOrEqual(2);
@@ -506,20 +503,20 @@ describe('a wait that is cancelled', () => {
     cancel();
     model(wait).reply();
     await settlePromises();
-    expect([names(model(wait)), cancelled]).toEqual([['lock'], 0]);
+    expect([namesOf(model(wait)), cancelled]).toEqual([['lock'], 0]);
     us.session.settle();
     await settle();
-    expect([names(model(wait)), cancelled]).toEqual([['lock', 'unlock_all'], 1]);
+    expect([namesOf(model(wait)), cancelled]).toEqual([['lock', 'unlock_all'], 1]);
   });
 
   it('nor before the wait itself is answered', async () => {
     cancel();
     us.session.settle();
     await settlePromises();
-    expect(names(model(wait))).toEqual(['lock']);
+    expect(namesOf(model(wait))).toEqual(['lock']);
     model(wait).reply();
     await settle();
-    expect([names(model(wait)), cancelled]).toEqual([['lock', 'unlock_all'], 1]);
+    expect([namesOf(model(wait)), cancelled]).toEqual([['lock', 'unlock_all'], 1]);
   });
 
   it('ends with its session if the request to cancel fails, is lost or comes too late', async () => {
@@ -638,7 +635,7 @@ describe('the confirmation of a grant', () => {
     expect(said).toEqual([]);
     await settle();
     expect([said, waits.counts.confirms]).toEqual([[undefined], 1]);
-    expect(names(model(wait))).toEqual(['lock', 'prove']);
+    expect(namesOf(model(wait))).toEqual(['lock', 'prove']);
   });
 
   it('is never there on a session that has ended, however young its proof is', async () => {

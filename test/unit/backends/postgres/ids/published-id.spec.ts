@@ -6,7 +6,7 @@ import {
   publishedId,
   publishedNumber,
 } from '../../../../../lib/backends/postgres/ids/published-id.js';
-import { hasNoFreeSlot, isHeld } from '../../../../../lib/backends/postgres/inspection.js';
+import { hasHeldSlot, isHeld } from '../../../../../lib/backends/postgres/inspection.js';
 
 const bytesOf = (text: string): Buffer => createHash('sha256').update(text).digest();
 
@@ -49,6 +49,6 @@ describe('what is asked of pg_locks', () => {
 
   it('a semaphore is named by its published limit, whatever it is, and by its gate', () => {
     const { classId, objectId } = publishedId('limit:account:7', 0);
-    expect(hasNoFreeSlot('account:7')[1]).toEqual([classId, objectId, String(-1190247639258099404n + 2n ** 64n)]);
+    expect(hasHeldSlot('account:7')[1]).toEqual([classId, objectId, String(-1190247639258099404n + 2n ** 64n)]);
   });
 });

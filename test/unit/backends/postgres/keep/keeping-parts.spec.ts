@@ -223,7 +223,9 @@ describe('a new command session', () => {
   it('warns if another process has another option', async () => {
     keeping.up(() => undefined);
     (await next()).answered([['1']]);
-    expect(warnings).toEqual([expect.stringMatching(/^option keep is "app"\."kept" here and another table/)]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^option postgresBackend\.keep is "app"\."kept" here and another table/),
+    ]);
   });
 
   it('says that the table cannot be used', async () => {

@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { lockIdOf } from '../../../../../lib/backends/postgres/ids/lock-id.js';
 import { checkKeep } from '../../../../../lib/backends/postgres/keep/table-name.js';
 import { Keeping } from '../../../../../lib/backends/postgres/keeping.js';
 import type { Statement } from '../../../../../lib/backends/postgres/sessions/session.js';
@@ -7,9 +6,9 @@ import { Alarms } from '../../../../../lib/common/alarms.js';
 import { AcquireTimeoutError, type LockError, LockUnavailableError } from '../../../../../lib/common/errors.js';
 import { FakeClock, settlePromises } from '../../../../support/fake-clock.js';
 import { ModelPostgres, type ModelSession } from '../commands/model-postgres.js';
-import { ModelProcess, settle } from '../process.js';
+import { idOf, ModelProcess, settle } from '../process.js';
 
-const ID = String(lockIdOf('lock', 'k'));
+const ID = idOf();
 
 describe('a lock that is kept after its release', () => {
   let clock: FakeClock;

@@ -26,19 +26,27 @@ describe('what a refused statement on the table of kept holds means', () => {
   const of = (sqlState: string | undefined): LockError => keptError(TABLE, said, sqlState, 'app');
 
   it.each([
-    ['55P03', LockUnavailableError, 'option keep: the table "app"."kept" is locked by another session'],
-    ['42P01', LockUnavailableError, `option keep: the table "app"."kept" is gone; create it with ${CREATE}`],
-    ['3F000', LockUnavailableError, `option keep: the table "app"."kept" is gone; create it with ${CREATE}`],
+    ['55P03', LockUnavailableError, 'option postgresBackend.keep: the table "app"."kept" is locked by another session'],
+    [
+      '42P01',
+      LockUnavailableError,
+      `option postgresBackend.keep: the table "app"."kept" is gone; create it with ${CREATE}`,
+    ],
+    [
+      '3F000',
+      LockUnavailableError,
+      `option postgresBackend.keep: the table "app"."kept" is gone; create it with ${CREATE}`,
+    ],
     [
       '42501',
       ConfigError,
-      'option keep: the table "app"."kept" may not be used: permission denied. ' +
+      'option postgresBackend.keep: the table "app"."kept" may not be used: permission denied. ' +
         `An administrator creates it with: ${CREATE}; ${GRANT} app;`,
     ],
     [
       '25006',
       ConfigError,
-      'option keep: the table "app"."kept" cannot be written: transactions of app are read-only by default',
+      'option postgresBackend.keep: the table "app"."kept" cannot be written: transactions of app are read-only by default',
     ],
   ])('%s: %p, %s', (sqlState, type, message) => {
     const error = of(sqlState);
@@ -50,7 +58,7 @@ describe('what a refused statement on the table of kept holds means', () => {
     const error = of(sqlState);
     expect(error).toBeInstanceOf(ConfigError);
     expect(error.message).toBe(
-      `option keep: the table "app"."kept" has another shape than ${CREATE}: permission denied`,
+      `option postgresBackend.keep: the table "app"."kept" has another shape than ${CREATE}: permission denied`,
     );
     expect(error).toMatchObject({ cause: said, server: 'db:5432/app' });
   });
@@ -61,11 +69,13 @@ describe('what a refused statement on the table of kept holds means', () => {
 
   it('a missing table: with the statements that create it, and why they were refused here', () => {
     const cure = `An administrator creates it with: ${CREATE}; ${GRANT} app;`;
-    expect(missingTable(TABLE, 'app').message).toBe(`option keep: the table "app"."kept" does not exist. ${cure}`);
+    expect(missingTable(TABLE, 'app').message).toBe(
+      `option postgresBackend.keep: the table "app"."kept" does not exist. ${cure}`,
+    );
     const refused = missingTable(TABLE, 'app', said);
     expect(refused).toBeInstanceOf(ConfigError);
     expect(refused.message).toBe(
-      `option keep: the table "app"."kept" could not be created: permission denied. ${cure}`,
+      `option postgresBackend.keep: the table "app"."kept" could not be created: permission denied. ${cure}`,
     );
     expect(refused.cause).toBe(said);
   });
@@ -439,10 +449,10 @@ describe('the option keep of several processes', () => {
   });
 
   it.each([
-    ['app.kept', [OFF], 'option keep is "app"."kept" here and off'],
-    ['app.kept', ['"app"."other"'], 'option keep is "app"."kept" here and another table'],
-    ['app.kept', ['"app"."other"', OFF], 'option keep is "app"."kept" here and off'],
-    [undefined, [ON], 'option keep is off here and on'],
+    ['app.kept', [OFF], 'option postgresBackend.keep is "app"."kept" here and off'],
+    ['app.kept', ['"app"."other"'], 'option postgresBackend.keep is "app"."kept" here and another table'],
+    ['app.kept', ['"app"."other"', OFF], 'option postgresBackend.keep is "app"."kept" here and off'],
+    [undefined, [ON], 'option postgresBackend.keep is off here and on'],
   ])('%p and %p differ', (table, others, text) => {
     const one = setting(table);
     one.publish();

@@ -502,7 +502,7 @@ describe('room among what the process may have', () => {
     expect(refused.error).toMatchObject({
       key: 'k',
       server: 'model:5432/db',
-      message: 'this process has 1 locks of the database, as many as it may (option maxHeld)',
+      message: 'this process has 1 locks of the database, as many as it may (option postgresBackend.maxHeld)',
     });
     holder.release();
     await done();

@@ -6,12 +6,11 @@ import {
   MaxLocksError,
   PoolExhaustedError,
 } from '../../../../../lib/common/errors.js';
-import { lockIdOf } from '../../../../../lib/backends/postgres/ids/lock-id.js';
-import { FakeClock, settlePromises } from '../../../../support/fake-clock.js';
-import { ModelPostgres, type ModelSession } from '../commands/model-postgres.js';
-import { type Caller, ModelProcess, settle, namesOf } from '../process.js';
+import { settlePromises } from '../../../../support/fake-clock.js';
+import type { ModelPostgres, ModelSession } from '../commands/model-postgres.js';
+import { type Caller, idOf, ModelProcess, namesOf, settle, startWithRival } from '../process.js';
 
-const ID = String(lockIdOf('lock', 'k'));
+const ID = idOf();
 
 let postgres: ModelPostgres;
 let us: ModelProcess;
@@ -19,9 +18,7 @@ let us: ModelProcess;
 let rival: ModelSession;
 
 beforeEach(async () => {
-  postgres = new ModelPostgres(new FakeClock());
-  us = await ModelProcess.start(postgres);
-  rival = postgres.connect();
+  ({ postgres, us, rival } = await startWithRival());
 });
 
 const done = (): Promise<void> => settle(postgres);
@@ -348,7 +345,7 @@ describe('a queue without a session for a place', () => {
   beforeEach(async () => {
     us = await ModelProcess.start(postgres, { maxWaitConnections: 1 });
     postgres.take(rival, ID);
-    postgres.take(rival, String(lockIdOf('lock', 'other')));
+    postgres.take(rival, idOf('other'));
     other = us.enqueue('other');
     await done();
   });
@@ -512,7 +509,7 @@ describe('maxHeld', () => {
     waiting.cancel();
     await done();
     expect(await us.stats()).toMatchObject({ held: 1, maxHeld: 2 });
-    expect(us.events.filter(({ detail }) => detail?.includes('option maxHeld')).length).toBe(1);
+    expect(us.events.filter(({ detail }) => detail?.includes('option postgresBackend.maxHeld')).length).toBe(1);
   });
 });
 

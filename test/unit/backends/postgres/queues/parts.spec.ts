@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { deadlineError } from '../../../../../lib/backends/postgres/queues/deadline-error.js';
+import { deadlineError, sharedId } from '../../../../../lib/backends/postgres/queues/deadline-error.js';
+import { Holdings } from '../../../../../lib/backends/postgres/queues/holdings.js';
 import type { KeyQueue } from '../../../../../lib/backends/postgres/queues/key-queue.js';
 import { KeyQueues } from '../../../../../lib/backends/postgres/queues/key-queues.js';
 import { QueuePauses } from '../../../../../lib/backends/postgres/queues/queue-pauses.js';
@@ -83,7 +84,9 @@ describe('the error at a deadline', () => {
   it('of a queue that polls names the option', () => {
     const error = errorOf('polling', { wasTaken: true, trouble, outage });
     expect(error).toBeInstanceOf(PoolExhaustedError);
-    expect(error.message).toBe('all 3 wait connections to db:5432/app are in use (option maxWaitConnections)');
+    expect(error.message).toBe(
+      'all 3 wait connections to db:5432/app are in use (option postgresBackend.maxWaitConnections)',
+    );
     expect(error).toMatchObject({ key: 'k', server: 'db:5432/app' });
   });
 
@@ -108,6 +111,40 @@ describe('the error at a deadline', () => {
       expect(error).toMatchObject({ key: 'k', server: 'db:5432/app' });
     },
   );
+});
+
+it('the error for a key whose id this process has under another key names both, and the server', () => {
+  const error = sharedId('k', 'other', 'db:5432/app');
+  expect(error).toMatchObject({ key: 'k', server: 'db:5432/app', message: expect.stringContaining('"other"') });
+});
+
+describe('what a process has of the database', () => {
+  it('is told once when four fifths of its limit are reached, and again after it was less', () => {
+    const told: string[] = [];
+    const holdings = new Holdings((detail) => told.push(detail));
+    holdings.limit = 10;
+    for (let i = 0; i < 7; i++) holdings.take();
+    expect(told).toEqual([]);
+    holdings.take();
+    holdings.take();
+    expect(told).toEqual([expect.stringMatching(/^this process has 8 locks of the database; at 10, acquires fail/)]);
+    expect(told[0]).toContain('max_locks_per_transaction × (max_connections + max_prepared_transactions)');
+    holdings.give(4);
+    holdings.take(3);
+    expect(told).toHaveLength(1);
+    holdings.give(4);
+    holdings.take();
+    holdings.take(3);
+    expect([told.length, holdings.count]).toEqual([2, 8]);
+  });
+
+  it('is no more than its limit', () => {
+    const holdings = new Holdings(() => undefined);
+    holdings.limit = 3;
+    expect([holdings.take(4), holdings.take(2), holdings.hasRoom]).toEqual([false, true, true]);
+    expect([holdings.take(2), holdings.take(), holdings.hasRoom, holdings.take()]).toEqual([false, true, false, false]);
+    expect(holdings.count).toBe(3);
+  });
 });
 
 describe('the key queues', () => {
@@ -151,7 +188,7 @@ describe('the key queues', () => {
     expect([...queues]).toEqual([one]);
     one.isUnused = true;
     add('three', 1n);
-    const text = 'have the same lock id, so that they exclude each other (option lockId)';
+    const text = 'have the same lock id, so that they exclude each other (option postgresBackend.lockId)';
     expect(told).toEqual([`the keys "one" and "two" ${text}`]);
   });
 

@@ -485,7 +485,7 @@ describe('tickets of a semaphore', () => {
     await all();
     expect(ticket.error).toBeInstanceOf(PoolExhaustedError);
     expect(ticket.error).toMatchObject({
-      message: 'all 1 wait connections to model:5432/db are in use (option maxWaitConnections)',
+      message: 'all 1 wait connections to model:5432/db are in use (option postgresBackend.maxWaitConnections)',
       server: 'model:5432/db',
       isTransient: false,
     });

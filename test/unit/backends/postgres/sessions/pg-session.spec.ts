@@ -182,7 +182,7 @@ describe('a session of Postgres', () => {
       expect(ends).toEqual([1000 + T - GUARD]);
       expect(client.socket).toContain('destroy');
       session.send(statement('b', { ended: (error) => said.push(error.message) }));
-      expect(said.at(-1)).toContain('no answer for 9800 ms (sessionTimeoutMs)');
+      expect(said.at(-1)).toContain('no answer for 9800 ms (option postgresBackend.sessionTimeoutMs)');
     });
 
     it('not when a stalled process finds the answer waiting', () => {
