@@ -86,6 +86,20 @@ describe('a caller that does not wait', () => {
     expect((await tried)?.req.key).toBe('other');
   });
 
+  it('is told that there is no answer to a try that was sent for somebody who has gone', async () => {
+    const gone = us.enqueue();
+    await settlePromises();
+    gone.cancel();
+    await pass(100);
+    const caller = us.enqueue('k', 0);
+    expect(caller.said).toBe('');
+    await pass(5000);
+    expect(caller.error?.message).toBe('Postgres has not answered for 5000 ms');
+    await done();
+    expect(postgres.held).toEqual([]);
+    await isIdle();
+  });
+
   it('is told which server refused it', async () => {
     postgres.take(rival, ID);
     const caller = us.enqueue('k', 0);
