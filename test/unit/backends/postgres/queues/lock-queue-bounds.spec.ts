@@ -152,6 +152,15 @@ describe('a caller that was answered', () => {
   });
 });
 
+it('a caller for whom an earlier try is answered is told of silence at its deadline', async () => {
+  const gone = us.enqueue();
+  await settlePromises();
+  gone.cancel();
+  const caller = us.enqueue('k', 200);
+  await pass(200);
+  expect(caller.error?.message).toBe('no answer in time');
+});
+
 it('a caller is told that it has a place in the queue', async () => {
   postgres.take(rival, ID);
   const placed: string[] = [];
