@@ -307,6 +307,11 @@ describe('a backend on Postgres', () => {
     await expect(locked).rejects.toBe(CUT);
   });
 
+  it('names the option whose function returns no id', async () => {
+    const locked = newBackend({ lockId: () => 5 as never }).isLocked('k', 'lock');
+    await expect(locked).rejects.toThrow(/^option postgresBackend\.lockId must return a bigint/);
+  });
+
   it('asks for the id of a key once', async () => {
     const backend = newBackend({ lockId: 'hashtext' });
     const both = [backend.isLocked('k', 'lock')];

@@ -157,6 +157,48 @@ describe('a ticket on Postgres', () => {
     await pass(60_000);
     await done();
     await nothingIsLeft();
+    // It stands before nobody any more.
+    postgres.free(rival, ID);
+    const holder = await us.held();
+    const next = us.enqueue();
+    holder.release();
+    expect(next.said).toBe('granted');
+  });
+
+  it('whose try fails on a session that lives is refused', async () => {
+    const caller = ticket();
+    await settlePromises();
+    us.command.fail('57014');
+    await done();
+    expect(caller.error?.message).toContain('57014');
+    await nothingIsLeft();
+  });
+
+  it('keeps its one place when the command session is lost', async () => {
+    postgres.take(rival, ID);
+    const caller = ticket();
+    await done();
+    us.command.end(new LockUnavailableError('reset'));
+    us.command.gone();
+    await pass(300);
+    await done();
+    expect([postgres.blocked, (await us.stats()).held]).toEqual([1, 1]);
+    postgres.free(rival, ID);
+    await done();
+    expect(caller.said).toBe('granted');
+    caller.release();
+    await done();
+    await nothingIsLeft();
+  });
+
+  it('is refused if its place is lost too', async () => {
+    postgres.take(rival, ID);
+    const caller = ticket();
+    await done();
+    us.dialer.error = new LockUnavailableError('the server is down');
+    us.command.end(new LockUnavailableError('reset'));
+    us.waits[0]!.end(new LockUnavailableError('terminated'));
+    expect(caller.error?.message).toBe('terminated');
   });
 
   describe('whose id the server computes', () => {
@@ -171,6 +213,15 @@ describe('a ticket on Postgres', () => {
       us.command.answer([['-7']]);
       await done();
       expect([caller.said, postgres.held]).toEqual(['cancelled', []]);
+      await nothingIsLeft();
+    });
+
+    it('is refused if the server refuses to say', async () => {
+      const caller = ticket();
+      await settlePromises();
+      us.command.fail('57014');
+      await done();
+      expect(caller.error?.message).toContain('57014');
       await nothingIsLeft();
     });
 

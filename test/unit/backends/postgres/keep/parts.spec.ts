@@ -85,6 +85,8 @@ describe('the holds that are kept', () => {
   let clock: FakeClock;
   let alarms: Alarms;
   let sent: Statement[];
+  /** When the callers of the statements began to wait. */
+  let sinces: unknown[];
   let degraded: string[];
   let kept: KeptHolds;
 
@@ -93,7 +95,13 @@ describe('the holds that are kept', () => {
     alarms = new Alarms(clock);
     sent = [];
     degraded = [];
-    const runner = { query: (statement: Statement) => void sent.push(statement) };
+    sinces = [];
+    const runner = {
+      query: (statement: Statement, since?: number) => {
+        sent.push(statement);
+        sinces.push(since);
+      },
+    };
     kept = new KeptHolds(TABLE, { clock, alarms, runner, degraded: (detail) => degraded.push(detail) });
   });
 
@@ -272,6 +280,18 @@ describe('the holds that are kept', () => {
       expect([one, two, pair, later]).toEqual([[0], [250], [1], []]);
       (await next()).answered([]);
       expect(later).toEqual([0]);
+    });
+
+    it.each([
+      [[undefined], undefined],
+      [[undefined, 70, undefined], 70],
+      [[90, 70, 80], 70],
+      [[70, 70, 90], 70],
+    ])('for as long as the first of the callers waits: %j', async (all, oldest) => {
+      const nothing = (): void => undefined;
+      for (const since of all) kept.look({ id: 1n, since, looked: nothing, lookFailed: nothing });
+      await next();
+      expect(sinces).toEqual([oldest]);
     });
 
     it('and if that fails, nobody knows', async () => {

@@ -144,7 +144,7 @@ describe('a caller that was answered', () => {
     const [cancelled, late] = [us.enqueue(), us.enqueue('k', 100)];
     cancelled.cancel();
     await pass(100);
-    expect(late.said).toBe('refused');
+    expect(late.error).toMatchObject({ message: 'no answer in time', key: 'k', server: 'model:5432/db' });
     us.command.answer([['-7']]);
     await done();
     expect([cancelled.said, postgres.held]).toEqual(['cancelled', []]);
