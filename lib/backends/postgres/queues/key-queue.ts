@@ -203,6 +203,7 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     if (!head) return this.rest();
     if (this.isHandedOn) {
       this.state = 'held';
+      this.wasTaken = true;
     } else if (places.size > 0) {
       this.state = 'queued';
       if (!site.commands.outage) this.openPlaces();

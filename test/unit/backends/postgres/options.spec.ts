@@ -23,6 +23,46 @@ describe('options of the Postgres backend', () => {
     expect(resolvePostgres({ reconnect: { minDelayMs: 9000 } })).toMatchObject({ minDelayMs: 9000, maxDelayMs: 9000 });
   });
 
+  it('have defaults for what few set, and cannot be changed afterwards', () => {
+    const options = resolvePostgres({ sessionTimeoutMs: 600_000 });
+    expect(options).toMatchObject({ keep: undefined, ensureSchema: true, idleCloseMs: 0, requestTimeoutMs: 5000 });
+    expect(Object.isFrozen(options)).toBe(true);
+  });
+
+  it('are taken as they are given, up to their bounds', () => {
+    const low = {
+      sessionTimeoutMs: 2000,
+      maxWaitConnections: 1,
+      waitersPerKey: 1,
+      localTurns: 0,
+      localMs: 0,
+      maxHeld: 1,
+      semPollMs: 10,
+      requestTimeoutMs: 50,
+      connectTimeoutMs: 50,
+      idleCloseMs: 0,
+      ensureSchema: false,
+    };
+    expect(resolvePostgres({ ...low, reconnect: { minDelayMs: 1, maxDelayMs: 1 } })).toMatchObject({
+      ...low,
+      minDelayMs: 1,
+      maxDelayMs: 1,
+    });
+    const high = {
+      sessionTimeoutMs: 600_000,
+      maxWaitConnections: 10_000,
+      waitersPerKey: 10_000,
+      localTurns: 999,
+      localMs: 2_147_483_647,
+      requestTimeoutMs: 599_999,
+      idleCloseMs: 2_147_483_647,
+    };
+    expect(resolvePostgres(high)).toMatchObject(high);
+    expect(resolvePostgres({ keep: 'app.kept' }).keep?.sql).toBe('"app"."kept"');
+    const ids = (): bigint => 5n;
+    expect(resolvePostgres({ lockId: ids }).lockId).toBe(ids);
+  });
+
   it('without a bound on places hand nothing on', () => {
     const strict = { waitersPerKey: Infinity, maxWaitConnections: Infinity, localTurns: 7 };
     expect(resolvePostgres(strict)).toMatchObject({
@@ -74,6 +114,13 @@ describe('options of the Postgres backend', () => {
     [
       'postgresBackend.reconnect.maxDelayMs: expected at least minDelayMs (9), got 8',
       { reconnect: { minDelayMs: 9, maxDelayMs: 8 } },
+    ],
+    ['postgresBackend.keep: expected true, false or a table with its schema, got 5', { keep: 5 }],
+    ['postgresBackend.ensureSchema: expected true or false, got "yes"', { ensureSchema: 'yes' }],
+    ['postgresBackend.idleCloseMs: expected an integer between 0 and 2147483647, got -1', { idleCloseMs: -1 }],
+    [
+      'postgresBackend.requestTimeoutMs: expected an integer between 50 and 2147483647, got 49',
+      { requestTimeoutMs: 49 },
     ],
     [
       "postgresBackend.lockId: expected 'sha256', 'hashtext', 'hashtextextended' or a function, got \"md5\"",

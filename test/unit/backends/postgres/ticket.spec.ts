@@ -1,0 +1,245 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { lockIdOf } from '../../../../lib/backends/postgres/ids/lock-id.js';
+import {
+  AcquireTimeoutError,
+  LockUnavailableError,
+  MaxLocksError,
+  PoolExhaustedError,
+} from '../../../../lib/common/errors.js';
+import { FakeClock, settlePromises } from '../../../support/fake-clock.js';
+import { ModelPostgres, type ModelSession } from './commands/model-postgres.js';
+import { type Caller, ModelProcess, settle } from './process.js';
+
+const ID = String(lockIdOf('lock', 'k'));
+const SERVER = 'model:5432/db';
+
+describe('a ticket on Postgres', () => {
+  let postgres: ModelPostgres;
+  let us: ModelProcess;
+  let rival: ModelSession;
+
+  beforeEach(async () => {
+    postgres = new ModelPostgres(new FakeClock());
+    us = await ModelProcess.start(postgres);
+    rival = postgres.connect();
+  });
+
+  const done = (): Promise<void> => settle(postgres);
+  const pass = (ms: number): Promise<void> => postgres.clock.advanceAsync(ms);
+  const ticket = (waitMs = Infinity): Caller => us.enqueue('k', waitMs, 'ticket');
+  const nothingIsLeft = async (): Promise<void> => {
+    expect(await us.stats()).toMatchObject({ held: 0, queues: 0, waiters: 0, places: 0 });
+    expect(postgres.blocked).toBe(0);
+  };
+
+  it('without an answer to its try is refused at its deadline, and what it is granted later is given back', async () => {
+    const caller = ticket(200);
+    await pass(199);
+    expect(caller.said).toBe('');
+    await pass(1);
+    expect(caller.error).toBeInstanceOf(LockUnavailableError);
+    expect(caller.error).toMatchObject({ message: 'no answer in time', key: 'k', server: SERVER });
+    await done();
+    expect(postgres.held).toEqual([]);
+    await nothingIsLeft();
+  });
+
+  it('with a place is refused at its deadline, which names the key', async () => {
+    postgres.take(rival, ID);
+    const caller = ticket(200);
+    await done();
+    expect(caller.isQueued).toBe(true);
+    await pass(200);
+    expect(caller.error).toBeInstanceOf(AcquireTimeoutError);
+    expect(caller.error).toMatchObject({ key: 'k', server: SERVER });
+    await done();
+    await nothingIsLeft();
+  });
+
+  it('is granted what lies in the socket at its deadline', async () => {
+    const caller = ticket(200);
+    await settlePromises();
+    us.command.run();
+    postgres.clock.stall(200);
+    postgres.clock.afterPoll(() => us.command.reply());
+    await pass(0);
+    expect(caller.said).toBe('granted');
+  });
+
+  it('is refused without a connection for its place, and takes no room then', async () => {
+    us = await ModelProcess.start(postgres, { maxWaitConnections: 1 });
+    postgres.take(rival, ID);
+    postgres.take(rival, String(lockIdOf('lock', 'other')));
+    const other = us.enqueue('other');
+    await done();
+    const caller = ticket();
+    await done();
+    expect(caller.error).toBeInstanceOf(PoolExhaustedError);
+    expect(caller.error).toMatchObject({ key: 'k', server: SERVER });
+    expect((await us.stats()).held).toBe(1);
+    other.cancel();
+    await done();
+    await nothingIsLeft();
+  });
+
+  it('is refused if there is no room for its place', async () => {
+    us = await ModelProcess.start(postgres, { maxHeld: 1 });
+    const holder = await us.held();
+    const caller = ticket();
+    expect(caller.error).toBeInstanceOf(MaxLocksError);
+    expect(caller.error).toMatchObject({ key: 'k', server: SERVER });
+    expect((await us.stats()).held).toBe(1);
+    // It did not become a rival: the lock is handed on.
+    const next = us.enqueue();
+    holder.release();
+    expect(next.said).toBe('granted');
+    next.release();
+    await done();
+    await nothingIsLeft();
+  });
+
+  it('has its place after the callers before it, and none if it is cancelled before they are answered', async () => {
+    postgres.take(rival, ID);
+    const before = us.enqueue();
+    const caller = ticket();
+    caller.cancel();
+    await done();
+    expect([before.said, postgres.blocked, us.waits.length]).toEqual(['', 1, 1]);
+    before.cancel();
+    await done();
+    await nothingIsLeft();
+  });
+
+  it('that is cancelled with its place stands before nobody any more', async () => {
+    const holder = await us.held();
+    const caller = ticket();
+    const after = us.enqueue();
+    await done();
+    holder.release();
+    expect(after.said).toBe('');
+    await done();
+    // It has the lock now.
+    expect([caller.said, after.said]).toEqual(['granted', '']);
+    const another = ticket();
+    await done();
+    another.cancel();
+    another.cancel();
+    caller.release();
+    await done();
+    expect(after.said).toBe('granted');
+    const last = us.enqueue();
+    after.release();
+    expect([after.outcome, last.said]).toEqual(['released', 'granted']);
+    last.release();
+    await done();
+    await nothingIsLeft();
+  });
+
+  it('that was granted cannot be cancelled', async () => {
+    const caller = ticket();
+    await done();
+    caller.pending!.cancel();
+    await done();
+    expect(postgres.held).toEqual([ID]);
+    caller.release();
+    await done();
+    await nothingIsLeft();
+  });
+
+  it('is told once when its session ends, and counts no more', async () => {
+    postgres.take(rival, ID);
+    const caller = ticket();
+    await done();
+    const [wait] = us.waits;
+    wait!.end(new LockUnavailableError('terminated'));
+    wait!.gone();
+    expect(caller.error?.message).toBe('terminated');
+    await pass(60_000);
+    await done();
+    await nothingIsLeft();
+    // It stands before nobody any more.
+    postgres.free(rival, ID);
+    const holder = await us.held();
+    const next = us.enqueue();
+    holder.release();
+    expect(next.said).toBe('granted');
+  });
+
+  it('whose try fails on a session that lives is refused', async () => {
+    const caller = ticket();
+    await settlePromises();
+    us.command.fail('57014');
+    await done();
+    expect(caller.error?.message).toContain('57014');
+    await nothingIsLeft();
+  });
+
+  it('keeps its one place when the command session is lost', async () => {
+    postgres.take(rival, ID);
+    const caller = ticket();
+    await done();
+    us.command.end(new LockUnavailableError('reset'));
+    us.command.gone();
+    await pass(300);
+    await done();
+    expect([postgres.blocked, (await us.stats()).held]).toEqual([1, 1]);
+    postgres.free(rival, ID);
+    await done();
+    expect(caller.said).toBe('granted');
+    caller.release();
+    await done();
+    await nothingIsLeft();
+  });
+
+  it('is refused if its place is lost too', async () => {
+    postgres.take(rival, ID);
+    const caller = ticket();
+    await done();
+    us.dialer.error = new LockUnavailableError('the server is down');
+    us.command.end(new LockUnavailableError('reset'));
+    us.waits[0]!.end(new LockUnavailableError('terminated'));
+    expect(caller.error?.message).toBe('terminated');
+  });
+
+  describe('whose id the server computes', () => {
+    beforeEach(async () => {
+      us = await ModelProcess.start(postgres, { lockId: 'hashtext' });
+    });
+
+    it('may be cancelled before', async () => {
+      const caller = ticket();
+      await settlePromises();
+      caller.cancel();
+      us.command.answer([['-7']]);
+      await done();
+      expect([caller.said, postgres.held]).toEqual(['cancelled', []]);
+      await nothingIsLeft();
+    });
+
+    it('is refused if the server refuses to say', async () => {
+      const caller = ticket();
+      await settlePromises();
+      us.command.fail('57014');
+      await done();
+      expect(caller.error?.message).toContain('57014');
+      await nothingIsLeft();
+    });
+
+    it('asks again with the next session if the server has not said', async () => {
+      const [caller, late] = [ticket(), ticket(100)];
+      await pass(100);
+      expect(late.error?.message).toBe('no answer in time');
+      us.command.end(new LockUnavailableError('reset'));
+      expect(caller.said).toBe('');
+      await pass(100);
+      for (let i = 0; i < 10 && us.command.name !== 'hashtext'; i++) {
+        us.command.run();
+        us.command.reply();
+        await settlePromises();
+      }
+      us.command.answer([['-7']]);
+      await done();
+      expect([caller.said, postgres.held]).toEqual(['granted', ['-7']]);
+    });
+  });
+});
