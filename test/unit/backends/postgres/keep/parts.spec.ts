@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { Released } from '../../../../../lib/backends/backend.js';
 import type { TryOp, UnlockOp } from '../../../../../lib/backends/postgres/commands/commands.js';
 import { numberOf, publishedId } from '../../../../../lib/backends/postgres/ids/published-id.js';
 import type { AdvisoryId } from '../../../../../lib/backends/postgres/ids/lock-id.js';
@@ -387,11 +386,13 @@ describe('a try for a lock that may be kept', () => {
     checked = new CheckedTry(op, kept, { unlock: (...all) => void unlocked.push(all) }, 900);
   });
 
-  /** What it was granted is given back; then the server says so. */
-  const givenBack = (outcome: Released = 'released'): void => {
+  /** What it was granted is given back; the server says so, perhaps late. */
+  const givenBack = (late?: LockError): void => {
     expect(unlocked).toEqual([[session, expect.objectContaining({ id: 7n })]]);
-    unlocked[0]![1].done(outcome);
-    unlocked[0]![1].over();
+    const [[, release]] = unlocked as [[Session, UnlockOp]];
+    if (late) release.overdue!(late);
+    release.over();
+    release.done('released');
   };
 
   it('is granted once it is known that it is not kept', () => {
@@ -427,16 +428,19 @@ describe('a try for a lock that may be kept', () => {
     expect(said).toEqual([['overdue', CUT], 'refused']);
   });
 
-  it('that nobody wants any more is ended, and nobody is told that it takes long', () => {
+  it('that nobody wants any more is ended, and says that it takes long to those who wait behind it', () => {
     checked.granted(session, 5n, 990);
     expect(checked.isDropped).toBe(false);
     op.isDropped = true;
     expect(checked.isDropped).toBe(true);
     checked.overdue(CUT);
     looker!.lookFailed(CUT);
-    expect(said).toEqual([]);
-    givenBack(CUT);
-    expect(said).toEqual([['failed', CUT]]);
+    expect(said).toEqual([
+      ['overdue', CUT],
+      ['overdue', CUT],
+    ]);
+    givenBack();
+    expect(said.at(-1)).toEqual(['failed', CUT]);
   });
 
   it('that is refused or fails tells so at once', () => {
