@@ -12,7 +12,7 @@ import { slog } from './slog.js';
  * wrong configuration or a port that cannot be opened.
  */
 export function daemonCommand(args: readonly string[], around: CommandIo): Promise<number> {
-  return runCommand({ name: 'daemon', flags: DAEMON_FLAGS }, args, around, async (flags) => {
+  return runCommand({ name: 'daemon', flags: DAEMON_FLAGS, isHelpWrong: true }, args, around, async (flags) => {
     const env = readEnv(DAEMON_FLAGS, around.env, (text) => around.err(`${text}\n`));
     const debug = (flags.get('debug') ?? env.get('debug')) === true;
     const log = slog(systemClock, debug, (line) => around.err(line));

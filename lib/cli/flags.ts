@@ -73,7 +73,7 @@ export function parseFlags(
     if (!name || name.startsWith('-')) throw new FlagSyntaxError(`bad flag syntax: ${withoutSecret(arg)}`);
     const spec = specs.find((s) => s.name === name);
     if (!spec) {
-      if (name === 'help' || name === 'h') throw new HelpRequested();
+      if (name === 'help' || name === 'h') throw new HelpRequested('help requested');
       throw new FlagSyntaxError(`flag provided but not defined: -${nameIn(name, specs)}`);
     }
     const text = given ?? (spec.type === 'bool' ? 'true' : args[++i]);

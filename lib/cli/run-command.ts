@@ -17,6 +17,8 @@ export interface Command {
   readonly flags: readonly FlagSpec[];
   /** Refuses arguments that are not flags. Default: they are ignored, as by dflockd. */
   readonly isStrict?: boolean;
+  /** Explains `--help` like a wrong flag, as dflockd does (spec 7). Default: prints its usage. */
+  readonly isHelpWrong?: boolean;
 }
 
 /**
@@ -24,7 +26,7 @@ export interface Command {
  * and for a ConfigError.
  */
 export async function runCommand(
-  { name, flags, isStrict }: Command,
+  { name, flags, isStrict, isHelpWrong }: Command,
   args: readonly string[],
   around: CommandIo,
   run: (values: ReadonlyMap<string, FlagValue>) => Promise<number>,
@@ -32,11 +34,12 @@ export async function runCommand(
   try {
     return await run(parseFlags(flags, args, isStrict));
   } catch (error) {
-    if (error instanceof HelpRequested) {
+    if (error instanceof HelpRequested && !isHelpWrong) {
       around.out(`${usage(name, flags)}\n`);
       return 0;
     }
-    if (error instanceof FlagSyntaxError) around.err(`${error.message}\n${usage(name, flags)}\n`);
+    if (error instanceof FlagSyntaxError || error instanceof HelpRequested)
+      around.err(`${error.message}\n${usage(name, flags)}\n`);
     else if (error instanceof ConfigError) around.err(`${error.message}\n`);
     else throw error;
     return 1;

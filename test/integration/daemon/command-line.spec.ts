@@ -80,11 +80,6 @@ describe('nestjs-dflockd daemon (spec 7, 8)', () => {
     };
     expect(await ended(['--help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('daemon'), stderr: '' });
     expect(await ended(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
-    expect(await ended(['daemon', '--help'])).toMatchObject({
-      code: 0,
-      stdout: expect.stringMatching(/^Usage of daemon:\n {2}-host string\n/),
-      stderr: '',
-    });
     expect(await ended(['daemon', '--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
@@ -214,6 +209,8 @@ describe('nestjs-dflockd daemon (spec 7, 8)', () => {
     [['-debug=tRUE'], '"tRUE"'],
     [['---port=1'], '---port=1'],
     [['-=1'], '-=1'],
+    [['--help'], 'help'],
+    [['-h'], 'help'],
   ])('explains the wrong syntax of %j with the usage, and ends with 1', async (args, what) => {
     const { code, stdout, stderr } = await ended(['daemon', ...args]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
