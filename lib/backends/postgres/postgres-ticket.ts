@@ -68,11 +68,12 @@ export class PostgresTicket implements Pending, Alarm, QueueWaiter, PlaceHost, T
         if (this.state === 'asking') this.start();
       });
     }
-    queue.afterTrial(() => {
+    queue.afterTrial((isFirst) => {
       if (this.state !== 'asking') return;
+      if (site.commands.outage) return this.suspend();
       // Whoever came before has not been served yet.
       if (queue.isUnused) queue.join(this);
-      else this.enterServer(false);
+      else this.enterServer(isFirst);
     });
   }
 

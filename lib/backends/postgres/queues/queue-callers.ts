@@ -10,6 +10,11 @@ import type { Tenure } from './tenure.js';
 import type { Trial } from './trial.js';
 import type { QueueWaiter } from './waiter.js';
 
+interface Late {
+  readonly callback: (isFirst: boolean) => void;
+  readonly last: number;
+}
+
 /** Who waits for a key in this process, and what stands for them at the server. */
 export abstract class QueueCallers implements PlaceHost {
   state: QueueState = 'idle';
@@ -21,8 +26,8 @@ export abstract class QueueCallers implements PlaceHost {
   protected isTaken = false;
   /** Tickets: callers of this process that wait for the same, each with a place of its own. */
   protected rivals = 0;
-  /** Who is to be called once no try is under way. */
-  private late: (() => void)[] | undefined = undefined;
+  /** Who is to be called once no try is under way, and who had come last before. */
+  private late: Late[] | undefined = undefined;
 
   constructor(
     protected readonly site: QueueSite,
@@ -39,11 +44,9 @@ export abstract class QueueCallers implements PlaceHost {
 
   /** Decides what is to be done for the callers that wait. Every event ends here. */
   adjust(): void {
+    if (this.late && !this.trial) this.tellLate(this.late);
     this.decide();
-    const { late } = this;
-    if (!late || this.trial) return;
-    this.late = undefined;
-    for (const callback of late) this.afterTrial(callback);
+    if (this.late && !this.trial) this.tellLate(this.late, true);
   }
 
   /**
@@ -60,10 +63,13 @@ export abstract class QueueCallers implements PlaceHost {
     this.adjust();
   }
 
-  /** Calls back once no try is under way, and those who wait for its answer have their places. */
-  afterTrial(callback: () => void): void {
-    if (this.trial) (this.late ??= []).push(callback);
-    else callback();
+  /**
+   * Calls back once no try is under way, and those who have come before and wait have their places.
+   * @param callback told whether they have all been served
+   */
+  afterTrial(callback: (isFirst: boolean) => void): void {
+    if (this.trial) (this.late ??= []).push({ callback, last: this.waiters.last?.arrival ?? 0 });
+    else callback(false);
   }
 
   /** PlaceHost */
@@ -86,6 +92,17 @@ export abstract class QueueCallers implements PlaceHost {
   /** PlaceHost */
   asked(): void {
     this.waiters.announce(this.places.size);
+  }
+
+  /** Those before whom nobody waits; or all, because those who wait have their places. */
+  private tellLate(late: readonly Late[], areAll = false): void {
+    this.late = undefined;
+    for (const one of late) {
+      const { head } = this.waiters;
+      const isFirst = head !== undefined && head.arrival > one.last;
+      if (!this.trial && (areAll || isFirst)) one.callback(isFirst);
+      else (this.late ??= []).push(one);
+    }
   }
 
   protected abstract decide(): void;

@@ -2,10 +2,13 @@ import { PoolExhaustedError } from '../../../common/errors.js';
 import type { Place } from './place.js';
 import type { QueueSite } from './queue-site.js';
 import { SlotQueue } from './slot-queue.js';
+import type { QueueWaiter } from './waiter.js';
 
 /** The queue of one caller, who has a place of its own at the gate of a semaphore. */
 export class SlotTicketQueue extends SlotQueue {
   private isRival = false;
+  /** Nobody waited in this process when its caller came. */
+  private isFirst = false;
 
   /**
    * @param shared that of the callers without tickets
@@ -19,18 +22,17 @@ export class SlotTicketQueue extends SlotQueue {
     super(site, shared.semaphore, shared.fences);
   }
 
+  override join(waiter: QueueWaiter): void {
+    this.isFirst = this.shared.counts.waiters === 0;
+    super.join(waiter);
+  }
+
   /** The answer to its trial. Those who came before need a place before it has one. */
   override refused(): void {
     // However long theirs takes, its own deadline counts.
     this.answerTries((waiter) => waiter.busy());
-    this.shared.afterTrial(() => {
-      // Its caller may have left meanwhile.
-      if (this.waiters.size > 0) {
-        if (!this.isRival) this.shared.addRival();
-        this.isRival = true;
-      }
-      super.refused();
-    });
+    if (this.isFirst) this.takePlace();
+    else this.shared.afterTrial(() => this.takePlace());
   }
 
   /** PlaceHost. Without a connection, it cannot have what a ticket is. */
@@ -38,6 +40,15 @@ export class SlotTicketQueue extends SlotQueue {
     const { waitSessions, server } = this.site;
     const text = `all ${waitSessions.cap} wait connections to ${server} are in use (option postgresBackend.maxWaitConnections)`;
     this.failed(place, new PoolExhaustedError(text, { server, isTransient: false }));
+  }
+
+  private takePlace(): void {
+    // Its caller may have left meanwhile.
+    if (this.waiters.size > 0) {
+      if (!this.isRival) this.shared.addRival(this.isFirst);
+      this.isRival = true;
+    }
+    super.refused();
   }
 
   override adjust(): void {

@@ -548,6 +548,18 @@ describe('tickets', () => {
     await isIdle();
   });
 
+  it('come before the callers that came after them, also while the try of another caller is under way', async () => {
+    postgres.take(rival, ID);
+    const tried = us.backend.tryAcquire(us.request());
+    await settlePromises();
+    const [ticket, after] = [us.enqueue('k', Infinity, 'ticket'), us.enqueue()];
+    await done();
+    expect(await tried).toBeNull();
+    postgres.free(rival, ID);
+    await done();
+    expect(said([ticket, after])).toEqual(['granted', '']);
+  });
+
   it('on a free lock need no place', async () => {
     const ticket = us.enqueue('k', Infinity, 'ticket');
     await done();
@@ -624,6 +636,21 @@ describe('tickets', () => {
     asked.release();
     await done();
     await isIdle();
+  });
+
+  it('wait for a connection also if the outage ends the try of a caller before them', async () => {
+    const [before, ticket] = [us.enqueue(), us.enqueue('k', Infinity, 'ticket')];
+    await settlePromises();
+    us.dialer.error = new LockUnavailableError('the server is down');
+    us.command.end(new LockUnavailableError('reset'));
+    us.command.gone();
+    await pass(1000);
+    expect(said([before, ticket])).toEqual(['', '']);
+    us.dialer.error = undefined;
+    await live(6000);
+    before.release();
+    await done();
+    expect(us.order).toEqual(['1', '2']);
   });
 
   it('wait for a connection also while the server has to compute the id', async () => {

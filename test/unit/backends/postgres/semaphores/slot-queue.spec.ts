@@ -232,6 +232,20 @@ describe('the queue of a semaphore', () => {
     expect((await small.stats()).held).toBe(0);
   });
 
+  it('has tickets before the callers that came after them, however late the first answer is', async () => {
+    const held = [await a.held(), await a.held()];
+    const [ticket, after] = [b.enqueue('k', 60_000, 'ticket'), b.enqueue()];
+    await all();
+    held[0]!.release();
+    await clock.advanceAsync(100);
+    await all();
+    expect([ticket.said, after.said]).toEqual(['granted', '']);
+    held[1]!.release();
+    await clock.advanceAsync(100);
+    await all();
+    expect(after.said).toBe('granted');
+  });
+
   it('has tickets with a place of their own, and refuses one without a connection', async () => {
     const { held, waiting } = await contended();
     const ticket = b.enqueue('k', 60_000, 'ticket');
