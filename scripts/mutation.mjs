@@ -9,6 +9,7 @@ import { FOLDER_NAMES, folderOf } from './mutation-folders.mjs';
 const HELP = `npm run mutation -- --folder ${FOLDER_NAMES.join('|')} [options]
 
   --file TEXT       only the files of that name, without .ts (may be repeated); options/keys:1-40 for some lines
+                    '*' for those in no subfolder, 'queues/*' for those of one
   --workers N       how many mutants run at once (default 2)
   --minutes N       stop after N minutes; the next run continues
   --force           also run the mutants that an earlier run has judged

@@ -8,7 +8,7 @@ import {
 } from '../../../../lib/common/errors.js';
 import { FakeClock, settlePromises } from '../../../support/fake-clock.js';
 import { ModelPostgres, type ModelSession } from './commands/model-postgres.js';
-import { type Caller, ModelProcess, settle } from './process.js';
+import { type Caller, ModelProcess, namesOf, settle } from './process.js';
 
 const ID = String(lockIdOf('lock', 'k'));
 const SERVER = 'model:5432/db';
@@ -108,6 +108,20 @@ describe('a ticket on Postgres', () => {
     before.cancel();
     await done();
     await nothingIsLeft();
+  });
+
+  it('that is cancelled before others are answered does not try', async () => {
+    postgres.take(rival, ID);
+    const before = us.enqueue('k', 0);
+    const caller = ticket();
+    caller.cancel();
+    await settlePromises();
+    us.command.run();
+    postgres.free(rival, ID);
+    us.command.reply();
+    await done();
+    expect([before.said, caller.said, postgres.held]).toEqual(['refused', 'cancelled', []]);
+    expect(namesOf(us.command)).toEqual(['try']);
   });
 
   it('that is cancelled with its place stands before nobody any more', async () => {
