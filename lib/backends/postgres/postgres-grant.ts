@@ -15,8 +15,6 @@ export class PostgresGrant implements Grant, Linked<PostgresGrant> {
   readonly validFrom: Ms;
   /** Released, or its lease is over. */
   isOver = false;
-  /** It has been released, and is kept until then. */
-  isKept = false;
   /** When its lease ends. */
   until: Ms;
 

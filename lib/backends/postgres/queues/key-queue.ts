@@ -1,13 +1,11 @@
 import type { Alarm } from '../../../common/alarms.js';
 import type { LockError } from '../../../common/errors.js';
 import type { Ms } from '../../../common/system.js';
-import type { LockKind, Released } from '../../backend.js';
-import type { AdvisoryId } from '../ids/lock-id.js';
+import type { Released } from '../../backend.js';
 import { deadlineError } from './deadline-error.js';
 import type { Place } from './place.js';
 import { QueueCallers } from './queue-callers.js';
 import { QueuePauses } from './queue-pauses.js';
-import type { QueueSite } from './queue-site.js';
 import { mayHandOn, type Tenure, type TenureKeeper } from './tenure.js';
 import type { Trial } from './trial.js';
 import type { QueueWaiter } from './waiter.js';
@@ -27,14 +25,6 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
   private triedSince: Ms | undefined = undefined;
   /** Made when it is first needed. */
   private pauses: QueuePauses | undefined = undefined;
-
-  constructor(
-    site: QueueSite,
-    readonly kind: LockKind,
-    placeId: AdvisoryId,
-  ) {
-    super(site, placeId);
-  }
 
   /** Nobody waits, and nothing is held: nothing would be lost with it. */
   abstract get isUnused(): boolean;

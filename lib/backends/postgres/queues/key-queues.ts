@@ -1,4 +1,3 @@
-import type { LockError } from '../../../common/errors.js';
 import { shown } from '../../../common/shown.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
 import type { KeyQueue } from './key-queue.js';
@@ -35,11 +34,6 @@ export class KeyQueues<Q extends KeyQueue> {
   /** In the order in which they were made. */
   [Symbol.iterator](): Iterator<Q> {
     return [...this.byId.values()].map(({ queue }) => queue)[Symbol.iterator]();
-  }
-
-  /** Refuses all callers. */
-  fail(error: LockError): void {
-    for (const queue of this) queue.fail(error);
   }
 
   private sweep(): void {

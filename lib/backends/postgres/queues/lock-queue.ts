@@ -23,7 +23,7 @@ export class LockQueue extends KeyQueue {
   private lastFence = 0n;
 
   constructor(site: QueueSite, id: AdvisoryId) {
-    super(site, 'lock', id);
+    super(site, id);
   }
 
   /** PlaceHost */

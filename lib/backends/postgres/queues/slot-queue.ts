@@ -31,7 +31,7 @@ export class SlotQueue extends KeyQueue {
     readonly semaphore: Semaphore,
     readonly fences: LastFence = { lastFence: 0n },
   ) {
-    super(site, 'sem', semaphore.gate);
+    super(site, semaphore.gate);
   }
 
   /** A try of this queue was granted. Other slots may be free. */

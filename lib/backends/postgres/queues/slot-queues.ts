@@ -1,4 +1,3 @@
-import type { LockError } from '../../../common/errors.js';
 import type { Semaphore } from '../semaphores/semaphore.js';
 import { Semaphores } from '../semaphores/semaphores.js';
 import type { QueueSite } from './queue-site.js';
@@ -39,10 +38,5 @@ export class SlotQueues {
   /** In the order in which they were made. */
   [Symbol.iterator](): Iterator<SlotQueue> {
     return [...this.bySemaphore.values(), ...this.tickets][Symbol.iterator]();
-  }
-
-  /** Refuses all callers. */
-  fail(error: LockError): void {
-    for (const queue of this) queue.fail(error);
   }
 }

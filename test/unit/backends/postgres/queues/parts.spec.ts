@@ -150,11 +150,6 @@ describe('what a process has of the database', () => {
 describe('the key queues', () => {
   class FakeQueue {
     isUnused = false;
-    readonly failures: LockError[] = [];
-
-    fail(error: LockError): void {
-      this.failures.push(error);
-    }
   }
 
   let queues: KeyQueues<KeyQueue>;
@@ -176,9 +171,6 @@ describe('the key queues', () => {
     expect(queues.find('two')).toBe(two);
     expect(queues.find('three')).toBeUndefined();
     expect([...queues]).toEqual([one, two]);
-    const error = new LockUnavailableError('down');
-    queues.fail(error);
-    expect([one.failures, two.failures]).toEqual([[error], [error]]);
   });
 
   it('are shared by keys of the same id, which is told while the queue is in use', () => {
