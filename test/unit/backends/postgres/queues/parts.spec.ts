@@ -162,7 +162,7 @@ describe('the key queues', () => {
 
   const add = (name: string, id: bigint | readonly [number, number], isUnused = false): FakeQueue => {
     const queue = Object.assign(new FakeQueue(), { isUnused });
-    return queues.add(name, id, () => queue as unknown as KeyQueue) as unknown as FakeQueue;
+    return queues.add(name, id, () => queue as unknown as KeyQueue);
   };
 
   it('are found by name, and listed in the order in which they were made', () => {
