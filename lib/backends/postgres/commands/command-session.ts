@@ -210,14 +210,17 @@ export class CommandSession implements BatchOf {
   /** Tells those who have waited for too long; all, if the server has not answered what was sent so long ago. */
   private giveUp(): void {
     const { session, context, batch, outbox, prover } = this;
+    const { requestTimeoutMs } = context;
     const now = context.clock.now();
-    const latest = now - context.requestTimeoutMs;
+    const oldest = this.oldest();
+    // As `look` sees it: rounded, the sum may be due although the difference is not.
+    const latest = oldest + requestTimeoutMs <= now ? Math.max(now - requestTimeoutMs, oldest) : now - requestTimeoutMs;
     const queries = [...this.queries];
     const isSilent =
       (batch && batch.sentAt <= latest) || prover.since <= latest || queries.some(({ sentAt }) => sentAt <= latest);
     const before = isSilent ? now : latest;
-    if (this.oldest() > before) return;
-    const error = overdue(session.server, context.requestTimeoutMs);
+    if (oldest > before) return;
+    const error = overdue(session.server, requestTimeoutMs);
     const isDue = ({ isRelease, askedAt }: Asked): boolean => !isRelease && askedAt <= before;
     this.outbox = outbox.filter((asked) => !isDue(asked));
     batch?.giveUp(error, before, now);

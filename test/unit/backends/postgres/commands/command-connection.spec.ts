@@ -346,6 +346,15 @@ describe('an answer that nobody waits for', () => {
 });
 
 describe('a session that does not answer', () => {
+  it('is not looked at over and over because of a fraction of a microsecond', async () => {
+    const connected = await Connected.start();
+    await connected.clock.advanceAsync(14900.000000000002);
+    const op = connected.try(1n);
+    await connected.turn();
+    await connected.clock.advanceAsync(19900 - connected.clock.now());
+    expect(op.overdues).toBe(1);
+  });
+
   it('tells its callers after requestTimeoutMs, sent or not, and what it grants later', async () => {
     const connected = await Connected.start();
     await connected.held(9n);
