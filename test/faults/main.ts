@@ -94,12 +94,13 @@ async function round(seed: number): Promise<void> {
   const seconds = number('seconds', options.seconds ?? (options.long ? ROUND_S.long : ROUND_S.usual));
   const result = await ROUNDS[backend](seed, seconds * 1000);
   tally.addRound(result);
-  const { holds, calls, lost, contended, violations } = result;
+  const { holds, calls, lost, contended, violations, happened } = result;
   console.log(
     `seed ${seed}: ${calls} calls, ${holds} holds (${contended} contended), ${lost} lost, ${violations.length} violations`,
   );
   const repeat = `--seed ${seed} --seconds ${seconds}${backend === 'dflockd' ? '' : ` --backend ${backend}`}`;
   show(`the round of seed ${seed}; repeat it with: npm run faults -- ${repeat}`, violations);
+  if (violations.length > 0 || process.env['FAULTS_KEEP']) for (const fault of happened) console.log(`  ${fault}`);
 }
 
 /** Whether rounds go on until enough has been checked. */

@@ -14,6 +14,8 @@ export interface RoundResult extends Verdict {
   readonly scenario: Scenario;
   /** How often each fault was done. */
   readonly faults: ReadonlyMap<string, number>;
+  /** What was done and when, on the clock of the logs: a round is not the same when it is repeated. */
+  readonly happened: readonly string[];
 }
 
 /** One round of random faults under many callers of dflockd. */
@@ -23,8 +25,9 @@ export async function runRound(seed: number, durationMs: number): Promise<RoundR
   try {
     for (const plan of scenario.workers)
       await stage.addWorker('worker', plan.clients, [JSON.stringify(plan)], { steppedClock: plan.steppedClock });
-    const complaints = await new Round(stage, scenario).run();
-    return { ...judge(await stage.evidence(complaints)), seed, scenario, faults: countFaults(scenario) };
+    const round = new Round(stage, scenario);
+    const verdict = judge(await stage.evidence(await round.run()));
+    return { ...verdict, seed, scenario, faults: countFaults(scenario), happened: round.happened };
   } finally {
     await stage.close();
   }
@@ -55,6 +58,8 @@ export class Round {
   private readonly pending = new Set<Promise<unknown>>();
   /** What was done, to whom, and for how long. */
   readonly disturbances: Disturbance[] = [];
+  /** The same, for whoever reads of a violation. */
+  readonly happened: string[] = [];
 
   constructor(
     private readonly stage: Arena,
@@ -86,7 +91,7 @@ export class Round {
       await this.befall(fault);
     } finally {
       const to = nanos();
-      if (process.env['FAULTS_KEEP']) console.log(`${from} to ${to}: ${JSON.stringify(fault)}`);
+      this.happened.push(`${from} to ${to}: ${JSON.stringify(fault)}`);
       for (const client of this.clientsOf(fault)) this.disturbances.push({ from, to, client });
     }
   }

@@ -54,7 +54,7 @@ export async function runPostgresRound(seed: number, durationMs: number): Promis
       disturbances: round.disturbances,
     };
     const evidence = { ...(await arena.evidence(complaints)), idle };
-    return { ...judge(evidence), seed, scenario, faults: countFaults(scenario, nameOf) };
+    return { ...judge(evidence), seed, scenario, faults: countFaults(scenario, nameOf), happened: round.happened };
   } finally {
     await arena.close();
   }

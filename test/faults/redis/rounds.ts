@@ -16,8 +16,9 @@ export async function runRedisRound(seed: number, durationMs: number): Promise<R
   const scenario: Scenario = { ...drawn, workers };
   const arena = await RedisArena.open(scenario.workers);
   try {
-    const complaints = await new Round(arena, scenario).run();
-    return { ...judge(await arena.evidence(complaints)), seed, scenario, faults: countFaults(scenario) };
+    const round = new Round(arena, scenario);
+    const verdict = judge(await arena.evidence(await round.run()));
+    return { ...verdict, seed, scenario, faults: countFaults(scenario), happened: round.happened };
   } finally {
     await arena.close();
   }
