@@ -3,7 +3,7 @@ import { slotIdsOf } from '../../../../lib/backends/postgres/ids/slot-ids.js';
 import { LockUnavailableError } from '../../../../lib/common/errors.js';
 import { FakeClock, settlePromises } from '../../../support/fake-clock.js';
 import { ModelPostgres, type ModelSession } from './commands/model-postgres.js';
-import { ModelProcess, settle } from './process.js';
+import { answered, ModelProcess, outcomeOf, settle } from './process.js';
 
 const SILENCE = 'Postgres has not answered for 5000 ms';
 
@@ -20,20 +20,6 @@ describe('whoever comes after a caller that has left', () => {
 
   const all = (): Promise<void> => settle(postgres);
   const pass = (ms: number): Promise<void> => clock.advanceAsync(ms);
-  const answered = async (session: ModelSession): Promise<void> => {
-    await settlePromises();
-    session.run();
-    session.reply();
-    await settlePromises();
-  };
-  const outcomeOf = (promise: Promise<unknown>): { said: unknown } => {
-    const outcome = { said: undefined as unknown };
-    promise.then(
-      (value) => (outcome.said = value),
-      (error: Error) => (outcome.said = error.message),
-    );
-    return outcome;
-  };
   /** Somebody has left while the lock, which turned out to be kept, is given back. */
   const beforeKept = async (): Promise<ModelProcess> => {
     const process = await ModelProcess.start(postgres, { keep: true, sessionTimeoutMs: 600_000 });

@@ -164,6 +164,24 @@ export async function startWithRival(): Promise<{ postgres: ModelPostgres; us: M
   return { postgres, us, rival: postgres.connect() };
 }
 
+/** What is asked for on a session has left, the server has executed it, and the answer has arrived. */
+export async function answered(session: ModelSession): Promise<void> {
+  await settlePromises();
+  session.run();
+  session.reply();
+  await settlePromises();
+}
+
+/** What a promise came to so far: its value, or the message of its error. */
+export function outcomeOf(promise: Promise<unknown>): { said: unknown } {
+  const outcome = { said: undefined as unknown };
+  promise.then(
+    (value) => (outcome.said = value),
+    (error: Error) => (outcome.said = error.message),
+  );
+  return outcome;
+}
+
 /** Everything that can be answered is. */
 export async function settle(postgres: ModelPostgres): Promise<void> {
   await settlePromises();

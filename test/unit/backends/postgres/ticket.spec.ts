@@ -1,16 +1,15 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { lockIdOf } from '../../../../lib/backends/postgres/ids/lock-id.js';
 import {
   AcquireTimeoutError,
   LockUnavailableError,
   MaxLocksError,
   PoolExhaustedError,
 } from '../../../../lib/common/errors.js';
-import { FakeClock, settlePromises } from '../../../support/fake-clock.js';
-import { ModelPostgres, type ModelSession } from './commands/model-postgres.js';
-import { type Caller, ModelProcess, namesOf, settle } from './process.js';
+import { settlePromises } from '../../../support/fake-clock.js';
+import type { ModelPostgres, ModelSession } from './commands/model-postgres.js';
+import { type Caller, idOf, ModelProcess, namesOf, settle, startWithRival } from './process.js';
 
-const ID = String(lockIdOf('lock', 'k'));
+const ID = idOf();
 const SERVER = 'model:5432/db';
 
 describe('a ticket on Postgres', () => {
@@ -19,9 +18,7 @@ describe('a ticket on Postgres', () => {
   let rival: ModelSession;
 
   beforeEach(async () => {
-    postgres = new ModelPostgres(new FakeClock());
-    us = await ModelProcess.start(postgres);
-    rival = postgres.connect();
+    ({ postgres, us, rival } = await startWithRival());
   });
 
   const done = (): Promise<void> => settle(postgres);
@@ -69,7 +66,7 @@ describe('a ticket on Postgres', () => {
   it('is refused without a connection for its place, and takes no room then', async () => {
     us = await ModelProcess.start(postgres, { maxWaitConnections: 1 });
     postgres.take(rival, ID);
-    postgres.take(rival, String(lockIdOf('lock', 'other')));
+    postgres.take(rival, idOf('other'));
     const other = us.enqueue('other');
     await done();
     const caller = ticket();

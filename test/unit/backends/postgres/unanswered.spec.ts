@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { FakeClock, settlePromises } from '../../../support/fake-clock.js';
-import { ModelPostgres, type ModelSession } from './commands/model-postgres.js';
-import { idOf, ModelProcess, settle } from './process.js';
+import { ModelPostgres } from './commands/model-postgres.js';
+import { answered, idOf, ModelProcess, outcomeOf, settle } from './process.js';
 
 const ID = idOf();
 const SILENCE = 'Postgres has not answered for 5000 ms';
@@ -17,20 +17,6 @@ describe('statements beside the batches that Postgres does not answer', () => {
 
   const all = (): Promise<void> => settle(postgres);
   const pass = (ms: number): Promise<void> => clock.advanceAsync(ms);
-  const answered = async (session: ModelSession): Promise<void> => {
-    await settlePromises();
-    session.run();
-    session.reply();
-    await settlePromises();
-  };
-  const outcomeOf = (promise: Promise<unknown>): { said: unknown } => {
-    const outcome = { said: undefined as unknown };
-    promise.then(
-      (value) => (outcome.said = value),
-      (error: Error) => (outcome.said = error.message),
-    );
-    return outcome;
-  };
 
   it('refuse the waiter of a semaphore at its deadline, also while the limit is not published', async () => {
     const process = await ModelProcess.start(postgres);

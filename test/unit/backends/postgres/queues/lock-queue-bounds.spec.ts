@@ -1,26 +1,22 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { lockIdOf } from '../../../../../lib/backends/postgres/ids/lock-id.js';
 import {
   AcquireTimeoutError,
   ConfigError,
   LockUnavailableError,
   MaxLocksError,
 } from '../../../../../lib/common/errors.js';
-import { FakeClock, settlePromises } from '../../../../support/fake-clock.js';
-import { ModelPostgres, type ModelSession } from '../commands/model-postgres.js';
-import { type Caller, ModelProcess, namesOf, settle } from '../process.js';
+import { settlePromises } from '../../../../support/fake-clock.js';
+import type { ModelPostgres, ModelSession } from '../commands/model-postgres.js';
+import { type Caller, idOf, ModelProcess, namesOf, settle, startWithRival } from '../process.js';
 
-const ID = String(lockIdOf('lock', 'k'));
-const idOf = (key: string): string => String(lockIdOf('lock', key));
+const ID = idOf();
 
 let postgres: ModelPostgres;
 let us: ModelProcess;
 let rival: ModelSession;
 
 beforeEach(async () => {
-  postgres = new ModelPostgres(new FakeClock());
-  us = await ModelProcess.start(postgres);
-  rival = postgres.connect();
+  ({ postgres, us, rival } = await startWithRival());
 });
 
 const done = (): Promise<void> => settle(postgres);

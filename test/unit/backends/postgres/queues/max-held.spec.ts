@@ -1,13 +1,11 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { lockIdOf } from '../../../../../lib/backends/postgres/ids/lock-id.js';
 import { slotIdsOf } from '../../../../../lib/backends/postgres/ids/slot-ids.js';
 import type { PostgresBackendOptions } from '../../../../../lib/backends/postgres/options.js';
 import { LockUnavailableError, MaxLocksError } from '../../../../../lib/common/errors.js';
 import { FakeClock, settlePromises } from '../../../../support/fake-clock.js';
 import { ModelPostgres, type ModelSession } from '../commands/model-postgres.js';
-import { type Caller, ModelProcess, settle } from '../process.js';
+import { type Caller, idOf, ModelProcess, settle } from '../process.js';
 
-const idOf = (key: string): string => String(lockIdOf('lock', key));
 const gate = String(slotIdsOf('k', 1).gate);
 const slot = String(slotIdsOf('k', 1).slots[0]);
 
