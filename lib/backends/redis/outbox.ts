@@ -9,11 +9,16 @@ import { singleAcquireScript, singleReleaseScript } from './scripts/single-scrip
 /** Ops in one call: more make callers move in lock-step, and block Redis for longer. */
 const MAX_OPS = 32;
 
+/** From so many on, the ops of a turn leave in two calls, where Redis begins with the first one while the second is made. */
+const DIVIDED_OPS = 6;
+
 export interface OutboxContext {
   readonly calls: Calls;
   readonly server: string;
   /** In a cluster, what is done in one call is done in one slot. */
   readonly isCluster: boolean;
+  /** Whether the server begins with a call while the next one of the same turn is still being made. */
+  readonly writesAtOnce: boolean;
   readonly livenessMs: Ms;
   /** The id of this client; known when the first op is sent. */
   readonly client: () => string;
@@ -77,8 +82,8 @@ export class Outbox {
     if (this.isOpen) return void this.ops.push(op);
     this.isOpen = true;
     afterMicrotasks(this.flush);
-    // A release that lets somebody in does not wait for what else is asked for in this turn.
-    if (op.op === 'r' && op.keys.isContended) this.sendAll([op]);
+    // Neither what Redis can begin with at once nor a release that lets somebody in waits for the rest of this turn.
+    if (this.context.writesAtOnce || (op.op === 'r' && op.keys.isContended)) this.sendAll([op]);
     else this.ops.push(op);
   }
 
@@ -92,10 +97,12 @@ export class Outbox {
   };
 
   private sendAll(ops: readonly Op[]): void {
+    const isDivided = this.context.writesAtOnce && ops.length >= DIVIDED_OPS;
+    const most = isDivided ? Math.min(MAX_OPS, Math.ceil(ops.length / 2)) : MAX_OPS;
     let batch: Op[] = [];
     for (const op of ops) {
       if (op.isDropped || op.keys.behind?.push(op)) continue;
-      if (batch.push(op) < MAX_OPS) continue;
+      if (batch.push(op) < most) continue;
       this.count += batch.length;
       this.send(batch);
       batch = [];

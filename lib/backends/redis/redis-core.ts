@@ -70,7 +70,7 @@ export class RedisCore implements RedisSite {
     this.salts = new Salts(entropy);
     this.calls = new Calls(clock);
     this.driver = dial();
-    const { keyPrefix, isCluster } = this.driver;
+    const { keyPrefix, isCluster, writesAtOnce } = this.driver;
     const prefixes = { lock: keyPrefix + config.prefix, sem: keyPrefix + config.semaphorePrefix };
     this.names = new KeyNames(prefixes, isCluster);
     this.retries = new Retries(clock, entropy, this.alarms, () => !this.link.outage);
@@ -87,6 +87,7 @@ export class RedisCore implements RedisSite {
       calls: this.calls,
       server: this.server,
       isCluster,
+      writesAtOnce,
       livenessMs: config.livenessMs,
       client: () => this.client,
       eval: (script, keys, args) => this.driver.eval(script, keys, args),

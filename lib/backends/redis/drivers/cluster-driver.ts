@@ -28,6 +28,7 @@ export class ClusterDriver implements RedisDriver {
   readonly isCluster = true;
   readonly server = 'cluster';
   readonly keyPrefix: string;
+  readonly writesAtOnce: boolean;
   isSharded = false;
   private listener!: DriverListener;
   private nodes: ClusterNodes | undefined;
@@ -48,6 +49,7 @@ export class ClusterDriver implements RedisDriver {
     private readonly settings: DriverSettings,
   ) {
     this.keyPrefix = dialer.keyPrefix;
+    this.writesAtOnce = dialer.writesAtOnce;
   }
 
   async open(listener: DriverListener): Promise<void> {

@@ -33,6 +33,8 @@ export interface Dialer {
   readonly keyPrefix: string;
   /** Whether the server must be a master: it was found by Sentinels, whose knowledge may be old. */
   readonly isSentinel: boolean;
+  /** Whether the library writes each call to the socket when it is made, not all of a turn together. */
+  readonly writesAtOnce: boolean;
   /** The longest that dialing may take. */
   readonly timeoutMs: number;
   dial(role: 'commands' | 'subscriber', events: ConnectionEvents): Connection;
@@ -41,6 +43,8 @@ export interface Dialer {
 /** Makes the dialers of the nodes of a cluster. */
 export interface ClusterDialer {
   readonly keyPrefix: string;
+  /** As of a dialer. */
+  readonly writesAtOnce: boolean;
   readonly timeoutMs: number;
   /** Finds a node that answers, by the addresses that the user gave. */
   find(): Promise<ClusterNodes>;

@@ -26,6 +26,8 @@ export interface RedisDriver {
   readonly server: string;
   /** The `keyPrefix` of the user's client; empty without one. The driver itself adds no prefix. */
   readonly keyPrefix: string;
+  /** Whether the server begins with a call while the next one of the same turn is still being made. */
+  readonly writesAtOnce: boolean;
   /**
    * Connects. Rejects with a typed error: after a transient one the driver goes on trying by itself and says `up` when it has
    * succeeded, after another one it is closed.

@@ -107,6 +107,7 @@ function duplicateOf<C extends Ioredis | IoredisCluster>(client: C, ...args: Par
 }
 
 export class IoredisDialer implements Dialer {
+  readonly writesAtOnce = true;
   readonly server: string;
   readonly keyPrefix: string;
   readonly isSentinel: boolean;
@@ -207,6 +208,7 @@ class IoredisConnection implements Connection {
 }
 
 export class IoredisClusterDialer implements ClusterDialer {
+  readonly writesAtOnce = true;
   readonly keyPrefix: string;
   readonly timeoutMs: number;
 

@@ -96,6 +96,7 @@ const forQuestions = (options: NodeRedisOptions | undefined): object => {
 
 /** The pool has its clients made with its own options; one of them is duplicated. */
 export class NodeRedisPoolDialer implements Dialer {
+  readonly writesAtOnce = false;
   readonly isSentinel = false;
   readonly keyPrefix: string;
   readonly server = 'the pool of node-redis';
@@ -116,6 +117,7 @@ export class NodeRedisPoolDialer implements Dialer {
 }
 
 export class NodeRedisSentinelDialer implements Dialer {
+  readonly writesAtOnce = false;
   readonly isSentinel = true;
   readonly server: string;
   readonly keyPrefix: string;
@@ -184,6 +186,7 @@ export class NodeRedisSentinelDialer implements Dialer {
 }
 
 export class NodeRedisClusterDialer implements ClusterDialer {
+  readonly writesAtOnce = false;
   readonly keyPrefix: string;
   readonly timeoutMs: number;
   private readonly options: ClusterOptions | undefined;

@@ -88,6 +88,7 @@ const ownOptions = (socket: NodeRedisSocket | undefined, node: Endpoint | undefi
 export type Template = () => Promise<NodeRedis>;
 
 export class NodeRedisDialer implements Dialer {
+  readonly writesAtOnce = false;
   readonly isSentinel = false;
   readonly timeoutMs: number;
   readonly server: string;

@@ -16,6 +16,7 @@ export class PairDriver implements RedisDriver {
   readonly isSharded = false;
   readonly server: string;
   readonly keyPrefix: string;
+  readonly writesAtOnce: boolean;
   private readonly commands: Link;
   private readonly subscriber: Subscriptions;
   private readonly tracking: Tracking;
@@ -31,6 +32,7 @@ export class PairDriver implements RedisDriver {
   ) {
     this.server = dialer.server;
     this.keyPrefix = dialer.keyPrefix;
+    this.writesAtOnce = dialer.writesAtOnce;
     const down = (error: LockError): void => this.down(error);
     const up = (): void => this.up();
     this.commands = new Link(

@@ -69,7 +69,7 @@ describe('the connections to a cluster', () => {
   function newDriver(watch = false, its = found): ClusterDriver {
     found = its;
     return new ClusterDriver(
-      { keyPrefix: 'app:', timeoutMs: 1_000, find: () => find().then(() => its) },
+      { keyPrefix: 'app:', writesAtOnce: false, timeoutMs: 1_000, find: () => find().then(() => its) },
       settingsOn(clock, { watch }),
     );
   }

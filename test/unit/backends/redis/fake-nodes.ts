@@ -24,6 +24,7 @@ export class FakeNode {
       server: this.address,
       keyPrefix: '',
       isSentinel: false,
+      writesAtOnce: false,
       timeoutMs: 1_000,
       dial: (role, events) => this.dial(role, events),
       ...more,

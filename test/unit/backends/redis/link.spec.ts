@@ -55,6 +55,7 @@ describe('a link to Redis', () => {
       server: 'db:1',
       keyPrefix: '',
       isSentinel: false,
+      writesAtOnce: false,
       timeoutMs: 1_000,
       dial: (_role, events) => {
         const line = new Line(events);

@@ -102,3 +102,37 @@ describe('an op by itself', () => {
     expect((await redis.call()).script).toBe('semaphore');
   });
 });
+
+describe('the ops of one turn', () => {
+  const inCalls = async (count: number, redis = new ScriptedRedis()): Promise<number[]> => {
+    const backend = await redis.backend();
+    for (let i = 0; i < count; i++) Caller.wait(backend, redis.clock, { key: `k${i}` });
+    const calls = await redis.sent();
+    const keys = calls.flatMap(({ ops }) => ops.map(({ key }) => key));
+    expect(keys).toEqual(Array.from({ length: count }, (_, i) => `lock:k${i}`));
+    return calls.map(({ ops }) => ops.length);
+  };
+
+  it.each([
+    [2, [2]],
+    [32, [32]],
+    [33, [32, 1]],
+    [100, [32, 32, 32, 4]],
+  ])('leave together: %i in calls of %j', async (count, calls) => {
+    expect(await inCalls(count)).toEqual(calls);
+  });
+
+  it.each([
+    [1, [1]],
+    [6, [1, 5]],
+    [7, [1, 3, 3]],
+    [10, [1, 5, 4]],
+    [64, [1, 32, 31]],
+    [100, [1, 32, 32, 32, 3]],
+  ])(
+    'leave so that Redis, where it can begin at once, works while the rest is made: %i in calls of %j',
+    async (count, calls) => {
+      expect(await inCalls(count, new ScriptedRedis({ writesAtOnce: true }))).toEqual(calls);
+    },
+  );
+});

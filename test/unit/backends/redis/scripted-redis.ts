@@ -41,6 +41,7 @@ export class ScriptedRedis implements RedisDriver {
   readonly isSharded: boolean;
   readonly server = 'here:6379';
   readonly keyPrefix = '';
+  readonly writesAtOnce: boolean;
   readonly clock = new FakeClock({ now: 1000 });
   readonly events: LinkEvent[] = [];
   readonly warnings: string[] = [];
@@ -60,7 +61,8 @@ export class ScriptedRedis implements RedisDriver {
   listener!: DriverListener;
   private calls: SentCall[] = [];
 
-  constructor({ isCluster = false, isSharded = false } = {}) {
+  constructor({ isCluster = false, isSharded = false, writesAtOnce = false } = {}) {
+    this.writesAtOnce = writesAtOnce;
     this.isCluster = isCluster;
     this.isSharded = isSharded;
   }

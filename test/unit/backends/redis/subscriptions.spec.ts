@@ -29,6 +29,7 @@ describe('the connection of a subscriber', () => {
         server: 'db:1',
         keyPrefix: '',
         isSentinel: false,
+        writesAtOnce: false,
         timeoutMs: 1_000,
         dial: (_role, its): Connection => {
           events = its;
