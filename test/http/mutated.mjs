@@ -152,7 +152,8 @@ const setLength = (parts, length) => {
   parts.headers.push(`Content-Length: ${length}`);
 };
 
-const MUTATIONS = [
+/** Each can be applied to what another one made, or itself. */
+export const MUTATIONS = [
   (random, text) => cut(text, place(random, text), 1, byte(random)),
   (random, text) => cut(text, place(random, text), 0, byte(random).repeat(random.below(4) + 1)),
   (random, text) => cut(text, place(random, text), random.below(20), ''),
@@ -200,7 +201,7 @@ const MUTATIONS = [
   (random, text) =>
     random.oneIn(50)
       ? inParts(text, (parts) => {
-          parts.body += ' '.repeat(1024 * 1024 - parts.body.length + random.below(3));
+          parts.body = parts.body.padEnd(1024 * 1024 + random.below(3));
           setLength(parts, parts.body.length);
         })
       : text,
