@@ -1,6 +1,7 @@
 import { Alarms } from '../../common/alarms.js';
 import { Callbacks } from '../../common/callbacks.js';
 import { type LockError, LockLostError, ShuttingDownError } from '../../common/errors.js';
+import { RecentTexts } from '../../common/recent-texts.js';
 import type { Clock, Entropy, Ms } from '../../common/system.js';
 import type { AcquireRequest, BackendHost, LinkEvent, LockKind, Proof, Released } from '../backend.js';
 import type { Commands, TryOp } from './commands/commands.js';
@@ -28,8 +29,6 @@ import type { Tenure } from './queues/tenure.js';
 import { SessionOwners } from './session-owners.js';
 import type { ServerFacts, SessionDialer, TextRow } from './sessions/session.js';
 
-/** The same is not told again for so long. */
-const TOLD_MS: Ms = 10_000;
 /** Of the server's table of locks, one process may use this part, and no more than so many. */
 const TABLE_PART = 1 / 8;
 const MOST_HELD = 1000;
@@ -67,7 +66,7 @@ export class PostgresCore implements PostgresSite {
   private readonly hashes: HashedIds;
   private readonly owners = new SessionOwners();
   private readonly hungry = new Set<Starving>();
-  private readonly toldAt = new Map<string, Ms>();
+  private readonly degradedTexts: RecentTexts;
   private grants = 0;
 
   constructor(
@@ -79,6 +78,7 @@ export class PostgresCore implements PostgresSite {
     const { commands, waitSessions, dialer } = connections;
     this.clock = clock;
     this.entropy = entropy;
+    this.degradedTexts = new RecentTexts(clock);
     this.waits = new Alarms(clock, true);
     this.alarms = new Alarms(clock);
     this.leases = new Leases(clock, this.alarms, (grant) => this.end(grant, nothing));
@@ -226,10 +226,7 @@ export class PostgresCore implements PostgresSite {
   }
 
   degraded(detail: string): void {
-    const now = this.clock.now();
-    if (now - (this.toldAt.get(detail) ?? -Infinity) < TOLD_MS) return;
-    this.toldAt.set(detail, now);
-    this.links.tell({ server: this.server, state: 'degraded', detail });
+    if (this.degradedTexts.add(detail)) this.links.tell({ server: this.server, state: 'degraded', detail });
   }
 
   warn(message: string): void {

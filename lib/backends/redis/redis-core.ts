@@ -2,6 +2,7 @@ import { Alarms } from '../../common/alarms.js';
 import { Callbacks } from '../../common/callbacks.js';
 import { type LockError, ShuttingDownError } from '../../common/errors.js';
 import { LinkedList } from '../../common/linked-list.js';
+import { RecentTexts } from '../../common/recent-texts.js';
 import type { Clock, Ms } from '../../common/system.js';
 import type { BackendHost, Grant, LinkEvent, LockKind } from '../backend.js';
 import { Calls } from './calls.js';
@@ -29,9 +30,6 @@ import { Salts, saltOf } from './scripts/token.js';
 import type { Asker, QueuedWaiter, Told } from './waiting.js';
 import { KeyWatch } from './watch.js';
 
-/** The same is not told again for so long. */
-const TOLD_MS: Ms = 10_000;
-
 /** What the backend consists of, put together, and what happens between the parts. */
 export class RedisCore implements RedisSite {
   readonly clock: Clock;
@@ -52,7 +50,7 @@ export class RedisCore implements RedisSite {
   private readonly calls: Calls;
   private readonly link: RedisLink;
   private readonly queues = new Map<string, LocalQueue>();
-  private readonly toldAt = new Map<string, Ms>();
+  private readonly degradedTexts: RecentTexts;
   private readonly locks: Outbox;
   private readonly semaphores: Outbox;
   private readonly renewals: Renewals;
@@ -65,6 +63,7 @@ export class RedisCore implements RedisSite {
   ) {
     const { clock, entropy } = host;
     this.clock = clock;
+    this.degradedTexts = new RecentTexts(clock);
     this.waits = new Alarms(clock, true);
     this.alarms = new Alarms(clock);
     this.salts = new Salts(entropy);
@@ -214,10 +213,7 @@ export class RedisCore implements RedisSite {
   }
 
   degraded(detail: string): void {
-    const now = this.clock.now();
-    if (now - (this.toldAt.get(detail) ?? -Infinity) < TOLD_MS) return;
-    this.toldAt.set(detail, now);
-    this.links.tell({ server: this.server, state: 'degraded', detail });
+    if (this.degradedTexts.add(detail)) this.links.tell({ server: this.server, state: 'degraded', detail });
   }
 
   /** What has happened, for statistics. */
