@@ -8,7 +8,10 @@ const LONGEST_CHECK_MS = 60_000;
 /** The reporter for checks that are tests. */
 const REPORTING = ['--test-reporter=spec'];
 
-/** Resolves with whether the sample succeeded. With `once` it checks itself and exits. */
+/**
+ * Resolves with whether the sample succeeded. With `once` it checks itself and exits; without, it runs until a signal, such as that of
+ * Ctrl-C, ends it.
+ */
 export async function run(folder, once) {
   const main = join(folder, 'dist/main.js');
   const checks = once || !existsSync(main);
@@ -19,15 +22,21 @@ export async function run(folder, once) {
     env,
   });
   // Passes signals on to the sample, which then shuts down cleanly.
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+  let asked;
+  for (const signal of ['SIGINT', 'SIGTERM'])
+    process.on(signal, () => {
+      asked = signal;
+      child.kill(signal);
+    });
   const late = checks
     ? setTimeout(() => {
         console.error(`has not exited within ${LONGEST_CHECK_MS / 1000} s`);
         child.kill('SIGKILL');
       }, LONGEST_CHECK_MS)
     : undefined;
-  const code = await new Promise((resolve) => child.once('exit', (status) => resolve(status)));
+  const [code, endedBy] = await new Promise((resolve) => child.once('exit', (...ends) => resolve(ends)));
   clearTimeout(late);
   await redis?.stop();
-  return code === 0;
+  // Nest ends a process by the signal that asked for its shutdown.
+  return code === 0 || (!checks && asked !== undefined && endedBy === asked);
 }
