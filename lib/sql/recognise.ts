@@ -21,8 +21,8 @@ export interface RecognisedSql {
 type Method = (...args: never[]) => unknown;
 
 /**
- * A transaction of pg, TypeORM, Prisma, Knex, Kysely, Drizzle, MikroORM or postgres.js: what their callbacks are given,
- * and for pg the client on which it was begun.
+ * A transaction of pg, TypeORM, Prisma, Knex, Kysely, Drizzle, MikroORM or postgres.js: the object that their
+ * callbacks get or, for pg, the client on which the transaction was begun.
  */
 export type SqlTransaction =
   | { readonly $queryRawUnsafe: Method }

@@ -24,20 +24,20 @@ export interface TransactionLock {
 }
 
 /**
- * Locks a key until the transaction commits or rolls back: the lock that `postgresBackend` has for that key, so that the
+ * Locks a key until the transaction commits or rolls back. It is the lock that `postgresBackend` takes for that key, so the
  * two exclude each other. Needs no backend, no module and no connection of its own, and works behind a pooler in
  * transaction mode.
  *
- * Call it before the transaction reads what the lock protects. In a transaction that is REPEATABLE READ or SERIALIZABLE
- * everything is read as it was before the wait; a warning says so once per process. A lock that was taken after a
+ * Call it before the transaction reads what the lock protects. A REPEATABLE READ or SERIALIZABLE transaction reads
+ * everything as it was before the wait; a warning says so once per process. A lock that was taken after a
  * savepoint ends when the transaction rolls back to it.
- * @param tx what the callback of the library was given, or the client of pg on which the transaction was begun
- * @param key as everywhere; one that the transaction has already is granted again
+ * @param tx the transaction object that the library passes to its callback or, for pg, the client on which the transaction was begun
+ * @param key the key; if the transaction has already locked it, the call succeeds again
  * @throws AcquireTimeoutError if the lock is not free in time. Postgres has then aborted the transaction, unless
  * `timeoutMs` is 0.
- * @throws ConfigError if `tx` is not a transaction, or none is open; for a server without the advisory locks of Postgres;
- * for wrong options
- * @throws LockUnavailableError for a server that is a standby
+ * @throws ConfigError if `tx` is not a transaction, if none is open, if the server has no advisory locks of Postgres, or if an
+ * option is wrong
+ * @throws LockUnavailableError if the server is a standby
  * @throws LockKeyError for an invalid key. Other errors are those of the library.
  *
  * @example
@@ -72,9 +72,9 @@ export async function lockInTransaction(
 }
 
 /**
- * As `lockInTransaction`, without waiting.
+ * Like `lockInTransaction`, but never waits.
  * @returns whether the transaction has the lock now; the transaction goes on either way
- * @throws as `lockInTransaction`, but for the AcquireTimeoutError
+ * @throws as `lockInTransaction`, except AcquireTimeoutError
  */
 export async function tryLockInTransaction(
   tx: SqlTransaction,
@@ -88,9 +88,9 @@ export async function tryLockInTransaction(
 
 /**
  * The id of the advisory lock that stands for a key, for `pg_advisory_xact_lock($1)` in SQL of your own and for
- * `pg_locks`. With the option `lockId: 'sha256'`, which is the default.
+ * `pg_locks`, if the option `lockId` has its default, `'sha256'`.
  * @param key with the namespace of the module, if there is one: `app:account:7`
- * @param kind `'sem'`: the gate of a semaphore, behind which its slots are
+ * @param kind `'sem'`: the gate of a semaphore, for which its waiters queue
  * @throws LockKeyError for an invalid key
  * @throws ConfigError for another kind
  */

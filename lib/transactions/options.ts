@@ -4,9 +4,9 @@ import type { Ms } from '../common/system.js';
 import { checkNamespace } from '../locks/options/keys.js';
 
 export interface TransactionLockOptions {
-  /** That of the module or client with which the lock is shared. */
+  /** The `namespace` of the module or client with which the lock is shared. Default: none. */
   namespace?: string | undefined;
-  /** That of the backend with which the lock is shared. Default: `'sha256'` */
+  /** The `lockId` of the backend with which the lock is shared. Default: `'sha256'`. */
   lockId?: LockIds | undefined;
 }
 

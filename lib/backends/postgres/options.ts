@@ -6,14 +6,14 @@ import { checkKeep, type TableName } from './keep/table-name.js';
 /** Options of `postgresBackend`. All durations are milliseconds. */
 export interface PostgresBackendOptions {
   /**
-   * The server ends a session that was silent for this long, and frees its locks: so long can a stalled process, or one that is cut
-   * off, keep a lock. A process that is blocked for this long loses all its locks. Default 10,000; between 2,000 and 600,000. Keep it
-   * below the time after which the manager of a cluster promotes a standby.
+   * The server ends a session that has been silent for this long, and frees its locks. This is how long a process that has stalled or
+   * is cut off can keep a lock; a process whose event loop is blocked for this long loses all its locks. Default 10,000; between 2,000
+   * and 600,000. Keep it below the time after which the manager of a cluster promotes a standby.
    */
   sessionTimeoutMs?: number | undefined;
   /**
-   * Connections on which this process waits for keys: one for each key that it waits for at the same time, and for each lock that came
-   * by waiting. Callers that wait for further keys poll. Default 5.
+   * Connections on which this process waits for keys: one for each key that it waits for, and one for each lock that it waited for,
+   * until that lock is released. Callers that wait for further keys poll. Default 5.
    */
   maxWaitConnections?: number | undefined;
   /**
@@ -22,14 +22,14 @@ export interface PostgresBackendOptions {
    */
   waitersPerKey?: number | undefined;
   /**
-   * How often a lock is handed on within this process before other processes get their turn. Default 4, at most 999; 0: each time by
-   * way of the server.
+   * How often a lock is handed on within this process before other processes get their turn. Default 4, at most 999; 0: every
+   * hand-over goes through the server.
    */
   localTurns?: number | undefined;
-  /** A lock is handed on within this process only for so long after the server has granted it. Default 100. */
+  /** How long after the server's grant a lock may be handed on within this process. Default 100. */
   localMs?: number | undefined;
   /**
-   * How many locks this process may have, try for and wait for at the same time; an acquire beyond that fails with a MaxLocksError. A
+   * How many locks this process may hold, try for and wait for at the same time; an acquire beyond that fails with a MaxLocksError. A
    * place in the queue of a semaphore counts twice. The server keeps locks in a table that all its sessions share. Default: an eighth of
    * that table, at most 1,000.
    */
@@ -45,9 +45,12 @@ export interface PostgresBackendOptions {
   ensureSchema?: boolean | undefined;
   /** How often, at least, the first waiter of a semaphore looks for a free slot. Default 100, at least 10. */
   semPollMs?: number | undefined;
-  /** A call without an answer fails after this time; one that waits does at its deadline. Default 5,000, or half of `sessionTimeoutMs` if that is less. */
+  /**
+   * A call without an answer fails after this time; a waiting caller goes on until its deadline. Default 5,000, or half of
+   * `sessionTimeoutMs` if that is less.
+   */
   requestTimeoutMs?: number | undefined;
-  /** Default 5,000. */
+  /** An attempt to connect that has not succeeded by then fails. Default 5,000. */
   connectTimeoutMs?: number | undefined;
   /**
    * Delays between attempts to connect: random, up to a bound that doubles from `minDelayMs` (default 50) to `maxDelayMs`
@@ -55,7 +58,8 @@ export interface PostgresBackendOptions {
    */
   reconnect?: { minDelayMs?: number | undefined; maxDelayMs?: number | undefined } | undefined;
   /**
-   * Closes the connection when nothing was held and nobody has waited for this time, for databases that sleep when they are not used.
+   * Closes the connection when nothing has been held and nobody has waited for this time, for databases that sleep while unused. The next
+   * call opens it again.
    * Default 0: never.
    */
   idleCloseMs?: number | undefined;

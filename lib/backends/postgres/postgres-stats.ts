@@ -2,29 +2,29 @@ import type { KeyQueue } from './queues/key-queue.js';
 import type { QueueSite } from './queues/queue-site.js';
 import type { ServerFacts } from './sessions/session.js';
 
-/** What `stats()` tells of the server, and of this process since its start. */
+/** What `stats()` reports about the server and, since its start, about this process. */
 export interface PostgresStats {
   /** `host:port/database` */
   readonly server: string;
-  /** Of Postgres, such as `16.4`. */
+  /** The version of Postgres, such as `16.4`. */
   readonly version: string;
-  /** Rises with each failover. Undefined where the role may not ask. */
+  /** Rises with each failover. Undefined if the role may not read it. */
   readonly timeline: number | undefined;
   /** `max_connections` of the server. */
   readonly maxConnections: number;
   /** Connections of this process. */
   readonly connections: number;
-  /** Advisory locks that this process has, tries for or waits for. */
+  /** Advisory locks that this process holds, tries for or waits for. */
   readonly held: number;
-  /** As many as it may have. */
+  /** The maximum of `held`: the option `maxHeld`, or its default. */
   readonly maxHeld: number;
   /** Keys for which callers of this process wait. */
   readonly queues: number;
-  /** Those callers. */
+  /** Callers of this process that wait. */
   readonly waiters: number;
   /** Their places in the queues of the server. */
   readonly places: number;
-  /** Keys for which callers wait without a place, for want of a connection. */
+  /** Keys for which callers poll, because there is no connection for a place. */
   readonly polling: number;
   /** Statements on the command connection, of any kind. */
   readonly statements: number;
@@ -34,7 +34,7 @@ export interface PostgresStats {
   readonly confirms: number;
   /** Waits that were cancelled at the server. */
   readonly cancels: number;
-  /** Statements that failed and whose locks were given back. */
+  /** Failed statements whose locks were released afterwards. */
   readonly repairs: number;
 }
 

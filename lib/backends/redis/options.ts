@@ -4,26 +4,26 @@ import type { Ms } from '../../common/system.js';
 /** Options of `redisBackend`. All durations are milliseconds. */
 export interface RedisBackendOptions {
   /**
-   * What the keys of locks begin with, after the `keyPrefix` of the client. Default `'lock:'`. Programs that share a lock must
+   * Comes before the keys of locks, after the client's `keyPrefix`. Default `'lock:'`. Programs that share a lock must
    * use the same prefix.
    */
   prefix?: string | undefined;
-  /** What the keys of semaphores begin with, after the `keyPrefix` of the client. Default `'sem:'`. Must differ from `prefix`. */
+  /** Comes before the keys of semaphores, after the client's `keyPrefix`. Default `'sem:'`. Must differ from `prefix`. */
   semaphorePrefix?: string | undefined;
-  /** Lease of a lock for which the client asks for none. Default 33,000. */
+  /** Lease of a lock if the client asks for no specific one (`leaseTtlS`). Default 33,000. */
   leaseMs?: number | undefined;
   /**
-   * Interval at which a process that waits for a key reports that it is alive, and looks whether a message was lost. Default
-   * 1,000, at least 50.
+   * Interval at which a process that waits for a key reports that it is alive, and looks for lost messages and expired holders.
+   * Default 1,000, at least 50.
    */
   pokeMs?: number | undefined;
   /**
-   * How long a process that waits counts as alive without a report. Default 5 × `pokeMs`; at least 3 × `pokeMs`. A process that
+   * How long a waiting process counts as alive without a report. Default 5 × `pokeMs`; at least 3 × `pokeMs`. A process that
    * has vanished may keep the others waiting for this long.
    */
   livenessMs?: number | undefined;
   /**
-   * Interval, more or less, at which the first waiter of a queue looks whether a holder that does not use this package has gone.
+   * Approximate interval at which the first waiter of a queue checks a lock that another library holds.
    * Default 100, at least 10.
    */
   foreignPollMs?: number | undefined;
@@ -34,12 +34,12 @@ export interface RedisBackendOptions {
   requestTimeoutMs?: number | undefined;
   /**
    * Delays between attempts to connect: random, up to a bound that doubles from `minDelayMs` (default 50) to `maxDelayMs`
-   * (default 1,000). A holder whose lock was lost in a failover hears of it when the connection is back.
+   * (default 1,000). A holder that lost its lock in a failover learns of it when it reconnects.
    */
   reconnect?: { minDelayMs?: number | undefined; maxDelayMs?: number | undefined } | undefined;
   /**
-   * `true`: a holder hears within milliseconds that somebody deleted its key, instead of at the next renewal. Needs
-   * `CLIENT TRACKING`; the start fails with a ConfigError where the server refuses it, and in a cluster. Default `false`.
+   * `true`: a holder learns within milliseconds that its key was deleted, instead of at its next renewal. Needs
+   * `CLIENT TRACKING`; the start fails with a ConfigError if the server refuses it or is a cluster. Default `false`.
    */
   watch?: boolean | undefined;
 }

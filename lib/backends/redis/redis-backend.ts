@@ -9,9 +9,9 @@ import type { RedisStats } from './redis-stats.js';
 /**
  * Locks in the Redis that an application already has. For the option `backend` of a client or of the module.
  *
- * The client is only asked for its settings: the backend has connections of its own, two for each `LockClient`, to one server or to
- * the master that Sentinels name; in a cluster, two to each master in whose slots there are locks. It neither closes the client nor
- * needs it to be connected.
+ * The backend only copies the client's settings. It opens connections of its own: on a standalone server or behind Sentinels, two for
+ * each `LockClient`; in a cluster, one for commands to each master, and others for messages. It neither closes the client nor needs it
+ * to be connected.
  * @param client of ioredis 5 or newer, or of node-redis 4 or newer
  * @throws ConfigError for anything else, and for wrong options
  *

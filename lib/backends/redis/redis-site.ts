@@ -14,13 +14,13 @@ import type { Asker, QueuedWaiter, Told } from './waiting.js';
 
 /** How often something has happened. */
 export interface RedisCounts {
-  /** A process that waits has reported that it is alive. */
+  /** Reports of this process that it is alive, while it waits. */
   pokes: number;
-  /** A waiter was no longer in the queue, and has entered it again. */
+  /** Waiters that were no longer in the queue, and entered it again. */
   lostPlaces: number;
-  /** A grant was renewed before it was handed out, because its lease might have been over soon. */
+  /** Grants that were renewed before they were handed out, because their leases might have ended soon. */
   confirmations: number;
-  /** A grant for which nobody waited was given back. */
+  /** Grants for which nobody waited, and which were released. */
   orphans: number;
 }
 

@@ -13,17 +13,17 @@ export interface HttpServerOptions {
    * ends a session that executes nothing. A whole number. Default 20.
    */
   httpSessionIdleTimeout?: number | undefined;
-  /** Most sessions over HTTP, streams of signals included; 0 = unlimited, the default. */
+  /** Maximum number of sessions over HTTP, streams of signals included; 0 = unlimited, the default. */
   httpMaxSessions?: number | undefined;
   /** The same for one address; 0 = unlimited, the default. */
   httpMaxSessionsPerIp?: number | undefined;
-  /** Most HTTP connections from one address; 0 = unlimited, the default. */
+  /** Maximum number of HTTP connections from one address; 0 = unlimited, the default. */
   httpMaxConnectionsPerIp?: number | undefined;
-  /** Most HTTP requests a second from one address; 0 = unlimited, the default. */
+  /** Maximum number of HTTP requests per second from one address; 0 = unlimited, the default. */
   httpRateLimitPerIp?: number | undefined;
   /** How many requests an address may send at once before the rate applies; 0, the default, = a second's worth. */
   httpRateLimitBurst?: number | undefined;
-  /** How often the sessions of signal streams are pinged; 0 = 15. Must be below `httpSessionIdleTimeout`. Default 15. */
+  /** How often the sessions of signal streams are pinged; 0 means 15. Must be below `httpSessionIdleTimeout`. Default 15. */
   httpSsePingInterval?: number | undefined;
   /**
    * Whether a stream of signals that has been silent for `httpSsePingInterval` gets a comment (`:`), which clients ignore:

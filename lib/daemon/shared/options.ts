@@ -34,15 +34,15 @@ export interface DflockdServerOptions extends HttpServerOptions {
   gcInterval?: number | undefined;
   /** Keys idle for longer than this are removed. Default 60. */
   gcMaxIdle?: number | undefined;
-  /** Most keys, including released ones until they are removed. Default 1024. */
+  /** Maximum number of keys, including released ones until they are removed. Default 1024. */
   maxLocks?: number | undefined;
-  /** 0 = unlimited, the default. */
+  /** Maximum number of connections; 0 = unlimited, the default. */
   maxConnections?: number | undefined;
-  /** 0 = unlimited, the default. */
+  /** Maximum number of connections from one address; 0 = unlimited, the default. */
   maxConnectionsPerIp?: number | undefined;
-  /** Longest queue of a key; 0 = unlimited, the default. */
+  /** Maximum length of the queue of a key; 0 = unlimited, the default. */
   maxWaiters?: number | undefined;
-  /** Most signal patterns of a connection; 0, the default, = 10,000. The next `listen` is answered `error`. */
+  /** Maximum number of signal patterns of a connection; 0, the default, means 10,000. Beyond it, `listen` is answered `error`. */
   maxSubscriptions?: number | undefined;
   /** A connection that is silent for this long is closed. Default 23. */
   readTimeout?: number | undefined;

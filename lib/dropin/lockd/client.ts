@@ -12,7 +12,7 @@ import type { LockCommand } from '../../protocol/lockd/texts.js';
 /** The number and the text of an answer. */
 export type LockdAnswer = [count: number, msg: string];
 
-/** Whom the server takes a client for. */
+/** How the server identifies a client. */
 export interface LockdIdentity {
   /** `host:port` of the client, as the server sees it. */
   readonly addr: string;
@@ -101,7 +101,7 @@ export class LockdClient extends EventEmitter {
     return this.#lock('sr', name, false, callback);
   }
 
-  /** The number of holders of a shared lock. lockd itself tells it only to those that hold it. */
+  /** The number of holders of a shared lock. lockd itself tells only holders. */
   inspectShared(name: string): Promise<number>;
   inspectShared(name: string, callback: LockdCallback<LockdAnswer>): void;
   inspectShared(name: string, callback?: LockdCallback<LockdAnswer>): Promise<number> | void {
@@ -123,7 +123,7 @@ export class LockdClient extends EventEmitter {
     });
   }
 
-  /** The holders of all shared locks, by name; or the holders of one, in the order in which they came. */
+  /** The holders of all shared locks, by name; or the holders of one, in the order in which they joined. */
   dumpShared(name?: '' | null): Promise<Record<string, string[]>>;
   dumpShared(name: string): Promise<string[]>;
   dumpShared(callback: LockdCallback<[lockInfo: Record<string, string[]>]>): void;
@@ -141,7 +141,7 @@ export class LockdClient extends EventEmitter {
     });
   }
 
-  /** The address of this client, as the server sees it, and its name. The promise is of both. */
+  /** The address of this client, as the server sees it, and its name. The promise resolves with both. */
   getName(): Promise<LockdIdentity>;
   getName(callback: LockdCallback<[addr: string, name: string]>): void;
   getName(callback?: LockdCallback<[addr: string, name: string]>): Promise<LockdIdentity> | void {
@@ -152,7 +152,7 @@ export class LockdClient extends EventEmitter {
     );
   }
 
-  /** Names this client, for lists; an empty name takes the name away. */
+  /** Names this client, for lists; an empty name removes the name. */
   setName(name: string): Promise<number>;
   setName(name: string, callback: LockdCallback<LockdAnswer>): void;
   setName(name: string, callback?: LockdCallback<LockdAnswer>): Promise<number> | void {

@@ -27,8 +27,8 @@ const LIVENESS_MS = '5000';
 const WRONGTYPE = 'WRONGTYPE';
 
 /**
- * The class `Lock` of simple-distributed-lock, on the client that it is given: the same keys, and the same answers. It uses the
- * scripts of `redisBackend`, so that a release serves who waits there, and a try does not overtake them. It never queues itself.
+ * The class `Lock` of simple-distributed-lock, with the same keys and the same results. It works on the client that it is given, with the
+ * scripts of `redisBackend`: its release serves the callers that wait there, and its tries do not overtake them. It never queues itself.
  */
 export class Lock {
   readonly #commands: Commands;
@@ -48,8 +48,8 @@ export class Lock {
   }
 
   /**
-   * Takes the lock. Resolves with its token, or with null if somebody else has it after all tries. Rejects with what the client
-   * rejects with, at any of the tries, but without the arguments of commands, which may be secret.
+   * Takes the lock. Resolves with its token, or with null if somebody else still has it after all tries. If a try fails, rejects
+   * with the client's error, without the arguments of the command, which may be secret.
    * @throws ConfigError, LockKeyError before anything is sent
    */
   async acquire(resource: string, options?: AcquireOptions): Promise<string | null> {
@@ -76,7 +76,7 @@ export class Lock {
   }
 
   /**
-   * Has the lease end after this time from now on, by default after `ttl` of this `Lock`; it may become shorter. Resolves with
+   * Sets the lease to `ttl` milliseconds from now, by default the `ttl` of this `Lock`; it may become shorter. Resolves with
    * false if this token does not hold the lock (any more).
    * @throws ConfigError before anything is sent
    */
@@ -86,7 +86,7 @@ export class Lock {
     return isToken(token) && this.#extend(resource, token, ms);
   }
 
-  /** Whether anybody holds the lock, with whatever program. */
+  /** Whether anybody holds the lock, in this or any other program. */
   async isLocked(resource: string): Promise<boolean> {
     checkResource(resource);
     const key = this.#keyOf(resource);
@@ -94,9 +94,9 @@ export class Lock {
   }
 
   /**
-   * Runs the function under the lock, and releases it afterwards, whatever comes of it. That the lock was lost meanwhile is not
-   * reported.
-   * @throws AcquireTimeoutError if somebody else has the lock after all tries; the function has not been called then
+   * Runs the function under the lock, and releases the lock afterwards, whether or not the function fails. Does not report a lock that
+   * was lost meanwhile.
+   * @throws AcquireTimeoutError if somebody else still has the lock after all tries; the function is then not called
    */
   async using<T>(resource: string, fn: () => T | Promise<T>, options?: AcquireOptions): Promise<T> {
     const token = await this.acquire(resource, options);

@@ -7,7 +7,7 @@ import { LONGEST_TIMER, type Ms } from '../../common/system.js';
 export interface LockOptions {
   /** Lease of a lock, in milliseconds. Default 10,000. */
   ttl?: number | undefined;
-  /** What the keys in Redis begin with. Default `'lock:'`; may be empty. */
+  /** Comes before the keys in Redis. Default `'lock:'`; may be empty. */
   prefix?: string | undefined;
 }
 
@@ -15,9 +15,9 @@ export interface LockOptions {
 export interface AcquireOptions {
   /** Lease of this lock, in milliseconds. Default: `ttl` of the `Lock`. */
   ttl?: number | undefined;
-  /** `true`: extends the lock by its `ttl` after each half of it, until it is released or lost. Default `false`. */
+  /** `true`: extends the lock by its `ttl` whenever half of that is over, until it is released or lost. Default `false`. */
   autoExtend?: boolean | undefined;
-  /** How often to try again where somebody else has the lock; `Infinity`: until it is free. Default 0. */
+  /** How often to try again if somebody else has the lock; `Infinity`: until it is free. Default 0. */
   retryCount?: number | undefined;
   /** Time between two tries, in milliseconds. Default 200. */
   retryDelay?: number | undefined;

@@ -10,9 +10,9 @@ import { type AdvisoryId, lockIdOf } from './lock-id.js';
  * be the same in all programs.
  *
  * - `'sha256'`: 64 bits of a hash
- * - `'hashtext'`, `'hashtextextended'`: what the server makes of the key with the function of that name, the latter with
- *   the seed 0. For locks only. `hashtext` has 32 bits: among 77,000 keys, two of the same id are as likely as not.
- * - a function, which returns a 64-bit id, or two 32-bit ids for the space of `pg_advisory_lock(int, int)`
+ * - `'hashtext'`, `'hashtextextended'`: the server's hash of the key, by the function of that name (the latter with the
+ *   seed 0). For locks only. `hashtext` has 32 bits: among 77,000 keys, two of the same id are as likely as not.
+ * - a function that returns a 64-bit id, or two 32-bit ids for the space of `pg_advisory_lock(int, int)`
  */
 export type LockIds =
   'sha256' | 'hashtext' | 'hashtextextended' | ((key: string, kind: LockKind) => bigint | readonly [number, number]);
@@ -29,7 +29,7 @@ export function checkLockIds(option: string, value: unknown): LockIds {
   throw wrong(option, `'sha256', 'hashtext', 'hashtextextended' or a function`, value);
 }
 
-/** What the server computes the id with. */
+/** The function with which the server computes the id. */
 export interface ServerHash {
   readonly hash: 'hashtext' | 'hashtextextended';
 }

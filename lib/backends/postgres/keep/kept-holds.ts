@@ -36,8 +36,8 @@ class Refused extends Error {
 }
 
 /**
- * The table of holds that outlive their sessions: a row says until when an id is kept, by the clock of the server. Whoever
- * gets the lock looks before he believes it.
+ * The table of holds that outlive their sessions: a row says until when an id is kept, by the clock of the server. Whoever gets the lock
+ * looks there before relying on it.
  */
 export class KeptHolds {
   private readonly looks: Looks;
@@ -76,8 +76,8 @@ export class KeptHolds {
   }
 
   /**
-   * Calls back when an id is not kept any more whose lock this process has, or with why nobody knows. Returns a function that
-   * stops it.
+   * For an id whose lock this process has: calls back once the id is no longer kept, or with the error if that cannot be found out.
+   * Returns a function that stops it.
    */
   waitOut(id: AdvisoryId, done: (error?: LockError) => void): () => void {
     const { clock, alarms } = this.host;

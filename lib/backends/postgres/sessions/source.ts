@@ -5,7 +5,7 @@ import { readConnectionString } from './connection-string.js';
 import type { PgClient, PgClientClass } from './pg-client.js';
 import { refusedHint } from './refused-sources.js';
 
-/** A Pool of pg, by what is used of it: its configuration and its class of clients. It never gives a connection. */
+/** The part of a Pool of pg that is used: its configuration and its class of clients, but none of its connections. */
 export interface PostgresPool {
   readonly options: object;
   readonly totalCount: number;
