@@ -5,11 +5,11 @@ import type { AdvisoryId } from '../ids/lock-id.js';
 import type { Session, Statement } from '../sessions/session.js';
 
 /**
- * What the tries for locks and for slots have in common. Except for `overdue`, exactly one of their callbacks is called, once: the last
- * word on what is taken because of the try. They must not throw.
+ * What tries for locks and for slots have in common. Except for `overdue`, exactly one of their callbacks is called, once, with
+ * the final outcome of the try. They must not throw.
  */
 export interface AnyTryOp {
-  /** Since when its caller waits. Undefined: since it is asked. Changes when another caller waits for it. */
+  /** When its caller began to wait. Undefined: when the try is asked for. Changes when another caller waits for it. */
   readonly since?: Ms | undefined;
   /** Nobody waits for it: it need not be sent any more. Once it is sent, it is answered all the same. May change at any time. */
   readonly isDropped: boolean;
@@ -30,7 +30,7 @@ export interface AnyTryOp {
 export interface TryOp extends AnyTryOp {
   readonly id: AdvisoryId;
   /**
-   * It has to be released, even if nobody waits for it any more.
+   * The lock is taken, and has to be released even if nobody waits for it any more.
    * @param fence microseconds of the server's wall clock, times 1,000
    */
   granted(session: Session, fence: bigint, sentAt: Ms): void;
@@ -38,7 +38,7 @@ export interface TryOp extends AnyTryOp {
 
 /** What the releases of locks and of slots have in common. Their callbacks must not throw. */
 export interface AnyReleaseOp {
-  /** It is not taken any more. Called once; before `done`, unless that is told an error. */
+  /** The lock is no longer taken. Called once, before `done` unless `done` gets an error. */
   over(): void;
   /** The answer is overdue. May be called more than once. */
   overdue?(error: LockError): void;
@@ -108,20 +108,20 @@ export interface Commands {
    * @throws ConfigError, AuthError, LockUnavailableError
    */
   start(): Promise<void>;
-  /** An id that is in the book is refused without being sent; during an outage, fails with it. */
+  /** Sends a try. An id that is in the book is refused without being sent; during an outage, the try fails with its error. */
   try(op: TryOp): void;
-  /** On a session that has ended: 'gone' at once. Nothing is sent elsewhere. */
+  /** Releases a lock of this session. If the session has ended, the outcome is 'gone' at once, and nothing is sent on another session. */
   unlock(session: Session, op: UnlockOp): void;
   trySlot(op: SlotTryOp): void;
   freeSlot(session: Session, op: FreeSlotOp): void;
   /**
-   * Between batches, in order. During an outage, calls `ended` at once; as well when the answer is overdue.
+   * Runs a statement between batches, in order. Calls `ended` at once during an outage, and when the answer is overdue.
    * @param since when its caller began to wait. Default: now
    */
   query(statement: Statement, since?: Ms): void;
   /**
-   * Finds out whether the session lives: at once if it was proven within T/3, otherwise by the answer of the next statement,
-   * sent for this purpose if there is none.
+   * Finds out whether the session lives: at once if it was proven within T/3, otherwise by the answer to the next statement; sends
+   * one if there is none.
    */
   prove(session: Session, done: (error?: LockError) => void): void;
   /** Ends a session on the server that may not know yet that it is over, as soon as there is a command session (S11). */

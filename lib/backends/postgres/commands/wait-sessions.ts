@@ -15,7 +15,7 @@ export interface WaitUser {
   failed(error: LockError): void;
 }
 
-/** A session on which one wait at a time blocks, and which owns the lock that came of it. One user at a time. */
+/** A session on which one wait at a time blocks, and which owns the lock that the wait brought. It has one user at a time. */
 export interface WaitSession {
   readonly session: Session;
   /** Waits for a lock. Only while it neither waits nor owns. */
@@ -29,12 +29,12 @@ export interface WaitSession {
   /** Finds out whether the session lives if it was not proven within T/2. With an error, it has ended. */
   confirm(done: (error?: LockError) => void): void;
   /**
-   * Subscribes the session to a channel: letters, digits and underscores. One function a channel, which is also called once the
-   * session listens: what was notified before is lost.
+   * Subscribes the session to a channel: letters, digits and underscores. Each channel has one function, which is also called once
+   * the session listens, because earlier notifications are lost.
    */
   listen(channel: string, notified: () => void): void;
   unlisten(channel: string): void;
-  /** Gives it back; not while it waits or owns. It stays connected for 2 s. Nothing if it has ended. */
+  /** Gives the session back; it stays connected for 2 s. Not while it waits or owns a lock. Does nothing if it has ended. */
   release(): void;
 }
 
@@ -47,8 +47,8 @@ export interface WaitSessions {
   /** For `stats`. */
   readonly counts: WaitCounts;
   /**
-   * Calls `done` with a session, now or once one is connected or given back. Without one: the cap is reached, poll instead; with an
-   * error, it could not be connected. Returns a function that says that it is not wanted any more.
+   * Calls `done` with a session, now or once one is connected or given back. Without a session, the cap is reached: poll instead.
+   * With an error, it could not be connected. Returns a function that withdraws the request.
    */
   take(done: (session: WaitSession | undefined, error?: LockError) => void): () => void;
   /** Calls back when it is worth asking again. */

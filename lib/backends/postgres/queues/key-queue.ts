@@ -23,7 +23,7 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
   private wasTaken = false;
   /** When the callers came for whom another trial was refused. */
   private triedSince: Ms | undefined = undefined;
-  /** Made when it is first needed. */
+  /** Created when first needed. */
   private pauses: QueuePauses | undefined = undefined;
 
   /** Nobody waits, and nothing is held: nothing would be lost with it. */
@@ -96,7 +96,7 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     this.adjust();
   }
 
-  /** There is a command session again: earlier errors may be over. */
+  /** There is a command session again, so earlier errors may no longer apply. */
   resume(): void {
     this.recovered();
     this.isTaken = false;

@@ -20,7 +20,7 @@ export class Tenure {
   turn = 0;
   /** The key of the caller whose turn it is: several keys may share an id. */
   key = '';
-  /** It has been released, but is kept from everybody for a while: it is not handed on. */
+  /** It has been released, but is kept for a while (a minimum hold), so it is not handed on. */
   isKept = false;
 
   /**
@@ -45,7 +45,10 @@ export class Tenure {
   }
 }
 
-/** Whether the next caller of this process may have it: a bounded number of turns, soon after the grant, on a session that certainly lives. */
+/**
+ * Whether the next caller of this process may have it: only for a bounded number of turns, soon after the grant, and on a session
+ * that certainly lives.
+ */
 export function mayHandOn(
   { turn, since, session, isKept }: Tenure,
   { clock, config }: Pick<QueueSite, 'clock' | 'config'>,
