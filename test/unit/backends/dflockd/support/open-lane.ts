@@ -1,3 +1,4 @@
+import { afterEach, expect } from '@jest/globals';
 import { Lane } from '../../../../../lib/backends/dflockd/lanes/lane.js';
 import type { LaneContext, LaneHooks, Role } from '../../../../../lib/backends/dflockd/lanes/lane-context.js';
 import { LockError } from '../../../../../lib/common/errors.js';
@@ -62,4 +63,25 @@ export class OpenLane {
     await this.server.close();
     return this.context.alarms.size;
   }
+}
+
+/**
+ * Checks after each test that closing its lane leaves nothing behind.
+ *
+ * @param use is told the lane that is open
+ * @returns opens the lane of a test
+ */
+export function useLane(
+  use: (opened: OpenLane) => void,
+): (role?: Role, change?: Partial<LaneContext>, script?: Script) => Promise<void> {
+  let opened: OpenLane;
+
+  afterEach(async () => {
+    expect(await opened.close()).toBe(0);
+  });
+
+  return async (role, change, script) => {
+    opened = await OpenLane.open(role, script, change);
+    use(opened);
+  };
 }
