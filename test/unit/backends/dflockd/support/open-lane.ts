@@ -65,23 +65,26 @@ export class OpenLane {
   }
 }
 
+/** Makes a lane; see OpenLane. */
+type Make = (role?: Role, script?: Script, change?: Partial<LaneContext>) => Promise<void>;
+
 /**
- * Checks after each test that closing its lane leaves nothing behind.
+ * Makes the lanes of tests, and checks after each test that closing its lane leaves nothing behind.
  *
- * @param use is told the lane that is open
- * @returns opens the lane of a test
+ * @param use is told the lane that was made
  */
-export function useLane(
-  use: (opened: OpenLane) => void,
-): (role?: Role, change?: Partial<LaneContext>, script?: Script) => Promise<void> {
+export function useLane(use: (opened: OpenLane) => void): { readonly open: Make; readonly dial: Make } {
   let opened: OpenLane;
 
   afterEach(async () => {
     expect(await opened.close()).toBe(0);
   });
 
-  return async (role, change, script) => {
-    opened = await OpenLane.open(role, script, change);
-    use(opened);
-  };
+  const using =
+    (make: typeof OpenLane.open): Make =>
+    async (...what) => {
+      opened = await make(...what);
+      use(opened);
+    };
+  return { open: using(OpenLane.open), dial: using(OpenLane.dial) };
 }
