@@ -5,7 +5,7 @@ import { resolveEmbedded } from '../../lib/backends/embedded/options.js';
 import { describeLockClient } from './lock-client.contract.js';
 import { eachRemote } from './servers.js';
 
-const SOON = { shutdownTimeoutS: 0.5 };
+const SOON = { shutdownTimeoutS: 2 };
 
 eachRemote((name, servers, pace) =>
   describeLockClient(

@@ -196,7 +196,7 @@ export function describeLockClient(
         expect(await a.tryAcquire([x, y, z])).toBeNull();
         expect(await isFree(x)).toBe(true);
         expect(await isFree(z)).toBe(true);
-        await expect(a.acquire([x, y, z], { acquireTimeoutS: 0.5 })).rejects.toBeInstanceOf(AcquireTimeoutError);
+        await expect(a.acquire([x, y, z], { acquireTimeoutS: 1 })).rejects.toBeInstanceOf(AcquireTimeoutError);
         await held.release();
         await empty();
       });

@@ -3,26 +3,27 @@
  * the middle of a top-level await.
  */
 
-/** The calls, each of which is awaited on a client that has just been started. */
+/** The calls, each of which is awaited on a client that has just been started. Other processes may use the same server. */
 const CALLS = `
-  const held = (client, more) => client.acquire('exit-held', more);
+  const key = (name) => 'exit-' + process.pid + '-' + name;
+  const held = (client, more) => client.acquire(key('held'), more);
   const CALLS = {
     ping: (client) => client.ping(),
     stats: (client) => client.stats(),
-    isLocked: (client) => client.isLocked('exit-none'),
-    'isLocked, a semaphore': (client) => client.isLocked('exit-none', { limit: 2 }),
-    tryAcquire: async (client) => (await client.tryAcquire('exit-try')).release(),
-    acquire: async (client) => (await client.acquire('exit-a')).release(),
-    'acquire, a semaphore': async (client) => (await client.acquire('exit-b', { limit: 2 })).release(),
-    'acquire, two keys': async (client) => (await client.acquire(['exit-c', 'exit-d'])).release(),
+    isLocked: (client) => client.isLocked(key('none')),
+    'isLocked, a semaphore': (client) => client.isLocked(key('none'), { limit: 2 }),
+    tryAcquire: async (client) => (await client.tryAcquire(key('try'))).release(),
+    acquire: async (client) => (await client.acquire(key('a'))).release(),
+    'acquire, a semaphore': async (client) => (await client.acquire(key('b'), { limit: 2 })).release(),
+    'acquire, two keys': async (client) => (await client.acquire([key('c'), key('d')])).release(),
     'acquire, in vain': async (client) => {
       const lock = await held(client);
-      await client.acquire('exit-held', { acquireTimeoutS: 0.05 }).catch(({ code }) => code);
+      await client.acquire(key('held'), { acquireTimeoutS: 0.05 }).catch(({ code }) => code);
       await lock.release();
     },
     'acquire, after another': async (client) => {
       const lock = await held(client);
-      const next = client.acquire('exit-held', { acquireTimeoutS: 20 });
+      const next = client.acquire(key('held'), { acquireTimeoutS: 20 });
       await lock.release();
       await (await next).release();
     },
@@ -32,22 +33,22 @@ const CALLS = `
       await lock.renew(60);
       await lock.release();
     },
-    withLock: (client) => client.withLock('exit-e', () => undefined),
-    minHoldS: (client) => client.withLock('exit-kept-' + Math.random(), { minHoldS: 0.01 }, () => undefined),
+    withLock: (client) => client.withLock(key('e'), () => undefined),
+    minHoldS: (client) => client.withLock(key('kept'), { minHoldS: 0.01 }, () => undefined),
     'a ticket': async (client) => {
-      const ticket = client.enqueue('exit-f');
+      const ticket = client.enqueue(key('f'));
       await ticket.placed;
       await (await ticket.wait(5)).release();
     },
     'a ticket that is cancelled': async (client) => {
       const lock = await held(client);
-      const ticket = client.enqueue('exit-held');
+      const ticket = client.enqueue(key('held'));
       await ticket.placed;
       await ticket.cancel();
       await lock.release();
     },
     'a ticket of a semaphore': async (client) => {
-      const ticket = client.enqueue('exit-g', { limit: 2 });
+      const ticket = client.enqueue(key('g'), { limit: 2 });
       await ticket.placed;
       await (await ticket.wait(5)).release();
     },

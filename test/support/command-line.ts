@@ -4,6 +4,7 @@ import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { daemonCommand } from '../../lib/cli/daemon-command.js';
 import { until } from './until.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -46,23 +47,13 @@ export class CommandLine {
   }
 }
 
-/** A running command. */
-export class Command {
+/** A running command, and what it has printed. */
+abstract class Running {
   stdout = '';
   stderr = '';
+  protected exitCode: number | null | undefined;
   /** The exit code; null if a signal killed it. */
-  readonly exit: Promise<number | null>;
-  private exitCode: number | null | undefined;
-
-  constructor(private readonly child: ChildProcess) {
-    child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
-    child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
-    this.exit = new Promise((resolve) => child.on('close', (code) => resolve((this.exitCode = code))));
-  }
-
-  signal(name: NodeJS.Signals): void {
-    this.child.kill(name);
-  }
+  abstract readonly exit: Promise<number | null>;
 
   /** Where the daemon says that it listens. */
   async listening(): Promise<{ host: string; port: number }> {
@@ -77,8 +68,50 @@ export class Command {
     return { host: said[1]!.replace(/^\[|\]$/g, ''), port: Number(said[2]) };
   }
 
+  /** Ends it, however it is. */
+  abstract kill(): Promise<void>;
+}
+
+/** A command in a process of its own. */
+export class Command extends Running {
+  readonly exit: Promise<number | null>;
+
+  constructor(private readonly child: ChildProcess) {
+    super();
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
+    this.exit = new Promise((resolve) => child.on('close', (code) => resolve((this.exitCode = code))));
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name);
+  }
+
   async kill(): Promise<void> {
     if (this.exitCode === undefined) this.child.kill('SIGKILL');
+    await this.exit;
+  }
+}
+
+/** A daemon that the command line runs in this process: `args` follow `nestjs-dflockd daemon`. */
+export class DaemonCommand extends Running {
+  readonly exit: Promise<number>;
+  private stop = (): void => undefined;
+
+  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+    super();
+    const running = daemonCommand(args, {
+      env,
+      out: (text) => (this.stdout += text),
+      err: (text) => (this.stderr += text),
+      onStop: (callback) => (this.stop = callback),
+      version: '1.2.3',
+    });
+    this.exit = running.then((code) => (this.exitCode = code));
+  }
+
+  async kill(): Promise<void> {
+    this.stop();
     await this.exit;
   }
 }

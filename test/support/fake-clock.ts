@@ -135,6 +135,9 @@ export class FakeClock implements Clock {
 /** Lets the promise callbacks that are ready, and those that they make ready, run. */
 export const settlePromises = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+/** Read once: within jest, reading a global costs more than all the rest of a number. */
+const { imul } = Math;
+
 /** Numbers that look random and are the same for the same seed. */
 export class FakeEntropy implements Entropy {
   constructor(private seed = 1) {}
@@ -150,8 +153,8 @@ export class FakeEntropy implements Entropy {
   /** mulberry32 */
   private next(): number {
     this.seed = (this.seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.seed ^ (this.seed >>> 15), 1 | this.seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    let t = imul(this.seed ^ (this.seed >>> 15), 1 | this.seed);
+    t = (t + imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return (t ^ (t >>> 14)) >>> 0;
   }
 }

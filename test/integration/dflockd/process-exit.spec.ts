@@ -1,60 +1,43 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { DflockdServer } from '../../../lib/daemon/server.js';
+import { describe, expect, it } from '@jest/globals';
 import { awaitAll, awaitAllInVain } from '../../support/awaited-calls.js';
-import { CompiledLib, type Ended } from '../../support/compiled-lib.js';
+import type { Ended } from '../../support/compiled-lib.js';
 import { freePort } from '../../support/free-port.mjs';
-import { Proxy } from '../../support/proxy.js';
+import { ALL_AWAITED, endedBy, startDaemon, usePrograms } from '../../support/programs.js';
 
-let lib: CompiledLib;
-let server: DflockdServer;
-let port: number;
-
-beforeAll(async () => {
-  lib = await CompiledLib.make();
-  server = new DflockdServer({ port: 0, shutdownTimeout: 0.1 });
-  ({ port } = await server.listen());
-}, 30_000);
-
-afterAll(async () => {
-  await server.close();
-  await lib.remove();
-});
-
-const run = (program: string): Promise<Ended> => lib.run(`const servers = ['127.0.0.1:${port}'];\n${program}`);
-
+/** Most of what the processes do is wait: some of them run at once. */
 describe('a process', () => {
-  it.each([['{ servers }'], ['{ embedded: true }']])('ends by itself after close(): %s', async (options) => {
-    const { code, out } = await run(`
-      const locks = await LockClient.connect(${options});
-      const held = await locks.acquire('exit-a');
-      const waiting = locks.acquire('exit-a', { acquireTimeoutS: 5 }).catch((e) => e.code);
-      setTimeout(() => held.release(), 50);
-      await (await waiting).release();
-      await locks.stats();
-      await locks.close();
-      console.log('closed');
-    `);
-    expect(out).toBe('closed\n');
-    expect(code).toBe(0);
-  });
+  const programs = usePrograms(startDaemon);
 
-  it.each([['{ servers }'], ['{ embedded: true }']])(
-    'ends by itself with an idle client and a held lock: %s',
+  const run = (program: string): Promise<Ended> =>
+    programs.run(`const servers = ['127.0.0.1:${programs.server.port}'];\n${program}`);
+
+  // A client that kept the process alive would do so whatever the others did: they share one.
+  it.concurrent.each(['{ servers }', '{ embedded: true }'])(
+    'ends by itself with clients that are closed, unused, or idle with a held lock: %s',
     async (options) => {
-      const { code, out } = await run(`
-      const locks = await LockClient.connect(${options});
-      await locks.acquire('exit-b');
-      console.log('idle');
-    `);
-      expect(out).toBe('idle\n');
-      expect(code).toBe(0);
+      const ended = await run(`
+        const closed = await LockClient.connect(${options});
+        const held = await closed.acquire('exit-a');
+        const waiting = closed.acquire('exit-a', { acquireTimeoutS: 5 }).catch((e) => e.code);
+        setTimeout(() => held.release(), 50);
+        await (await waiting).release();
+        await closed.stats();
+        await closed.close();
+
+        await LockClient.connect(${options});
+
+        const idle = await LockClient.connect(${options});
+        await idle.acquire('exit-b');
+        console.log('idle');
+      `);
+      expect(ended).toEqual(endedBy('idle\n'));
     },
   );
 
-  it.each([['{ servers }'], ['{ embedded: true }']])(
+  it.concurrent.each(['{ servers }', '{ embedded: true }'])(
     'ends by itself after acquires that ended at random moments: %s',
     async (options) => {
-      const { code, out } = await run(`
+      const ended = await run(`
         const locks = await LockClient.connect(${options});
         const acquire = async (i) => {
           const stop = new AbortController();
@@ -68,70 +51,54 @@ describe('a process', () => {
         await locks.close();
         console.log('calm');
       `);
-      expect(out).toBe('calm\n');
-      expect(code).toBe(0);
+      expect(ended).toEqual(endedBy('calm\n'));
     },
-    30_000,
   );
 
-  it('ends by itself with a client that was never used', async () => {
-    const { code, out } = await run(`
-      await LockClient.connect({ servers });
-      console.log('unused');
-    `);
-    expect(out).toBe('unused\n');
-    expect(code).toBe(0);
-  });
-
-  it.each([
+  it.concurrent.each([
     ['{ servers }', 'ACQUIRE_TIMEOUT'],
     ['{ embedded: true }', 'ACQUIRE_TIMEOUT'],
     ["{ servers: ['127.0.0.1:1'] }", 'UNAVAILABLE'],
   ])('does not end while somebody waits: %s', async (options, end) => {
-    const { code, out } = await run(`
-        const locks = await LockClient.connect(${options});
-        const acquire = (acquireTimeoutS) => locks.acquire('exit-c', { acquireTimeoutS });
-        const first = ${end === 'ACQUIRE_TIMEOUT'} && (await acquire(10));
-        console.log(await acquire(1).catch((e) => e.code));
-      `);
-    expect(out).toBe(`${end}\n`);
-    expect(code).toBe(0);
-  });
-
-  it('stays alive until what it awaits is answered', async () => {
-    // Answers that are there at once would be read before the process ends.
-    const proxy = await Proxy.to(port);
-    proxy.delay(5);
-    const servers = `servers: ['${proxy.address}']`;
-    const options = [`{ ${servers} }`, `{ ${servers}, remote: { autoRelease: false } }`, '{ embedded: true }'];
-    const ends = await Promise.all(options.map((each) => lib.run(awaitAll(each))));
-    await proxy.close();
-    const all = { code: 0, out: expect.stringMatching(/that is all\n$/) };
-    expect(ends).toEqual([all, all, all]);
-  });
-
-  it('stays alive until it knows that there is no server', async () => {
-    const { code, out } = await lib.run(awaitAllInVain(`{ servers: ['127.0.0.1:${await freePort()}'] }`));
-    expect([out, code]).toEqual([expect.stringMatching(/that is all\n$/), 0]);
-  });
-
-  it('stays alive while a lock of the drop-in connects and waits, and ends after its release', async () => {
-    const { code, out } = await run(`
-      const { DistributedLock } = await ROOM('dropin/dflockd-client/distributed-lock.js');
-      const { SignalConnection } = await ROOM('dropin/dflockd-client/signal-connection.js');
-      const where = { key: 'exit-drop-in', servers: [['127.0.0.1', ${port}]], leaseTtlS: 600 };
-      const [first, second] = [new DistributedLock(where), new DistributedLock(where)];
-      await first.acquire();
-      setTimeout(() => first.release(), 50);
-      console.log(await second.acquire());
-      await second.release();
-      (await SignalConnection.connect({ port: ${port} })).close();
+    const ended = await run(`
+      const locks = await LockClient.connect(${options});
+      const acquire = (acquireTimeoutS) => locks.acquire('exit-c', { acquireTimeoutS });
+      const first = ${end === 'ACQUIRE_TIMEOUT'} && (await acquire(10));
+      console.log(await acquire(1).catch((e) => e.code));
     `);
-    expect([out, code]).toEqual(['true\n', 0]);
+    expect(ended).toEqual(endedBy(`${end}\n`));
   });
 
-  it('stays alive while it listens, and no longer', async () => {
-    const { code, out } = await run(`
+  it.concurrent.each(['{ servers }', '{ servers, remote: { autoRelease: false } }', '{ embedded: true }'])(
+    'stays alive until what it awaits is answered: %s',
+    async (options) => {
+      const servers = `const servers = ['127.0.0.1:${programs.slowPort}'];\n`;
+      expect(await programs.run(servers + awaitAll(options))).toEqual(ALL_AWAITED);
+    },
+  );
+
+  it.concurrent('stays alive until it knows that there is no server', async () => {
+    expect(await run(awaitAllInVain(`{ servers: ['127.0.0.1:${await freePort()}'] }`))).toEqual(ALL_AWAITED);
+  });
+
+  it.concurrent('stays alive while a lock of the drop-in connects and waits, and ends after its release', async () => {
+    const { port } = programs.server;
+    const ended = await run(`
+        const { DistributedLock } = await ROOM('dropin/dflockd-client/distributed-lock.js');
+        const { SignalConnection } = await ROOM('dropin/dflockd-client/signal-connection.js');
+        const where = { key: 'exit-drop-in', servers: [['127.0.0.1', ${port}]], leaseTtlS: 600 };
+        const [first, second] = [new DistributedLock(where), new DistributedLock(where)];
+        await first.acquire();
+        setTimeout(() => first.release(), 50);
+        console.log(await second.acquire());
+        await second.release();
+        (await SignalConnection.connect({ port: ${port} })).close();
+      `);
+    expect(ended).toEqual(endedBy('true\n'));
+  });
+
+  it.concurrent('stays alive while it listens, and no longer', async () => {
+    const ended = await run(`
       const locks = await LockClient.connect({ servers });
       const subscription = locks.signals.signal$('exit').subscribe(({ payload }) => {
         console.log(payload);
@@ -141,6 +108,6 @@ describe('a process', () => {
       // The subscription may not be there yet. Emitting keeps nothing alive for long.
       const emitting = setInterval(() => locks.signals.emit('exit', 'heard'), 200).unref();
     `);
-    expect([out, code]).toEqual(['heard\n', 0]);
+    expect(ended).toEqual(endedBy('heard\n'));
   });
 });

@@ -1,35 +1,23 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { DflockdServer } from '../../../lib/daemon/server.js';
-import { CompiledLib, type Ended } from '../../support/compiled-lib.js';
+import { describe, expect, it } from '@jest/globals';
+import type { Ended } from '../../support/compiled-lib.js';
+import { endedBy, startDaemon, usePrograms } from '../../support/programs.js';
 
-let lib: CompiledLib;
-let server: DflockdServer;
-let port: number;
-
-beforeAll(async () => {
-  lib = await CompiledLib.make();
-  server = new DflockdServer({ port: 0, shutdownTimeout: 0.1 });
-  ({ port } = await server.listen());
-}, 30_000);
-
-afterAll(async () => {
-  await server.close();
-  await lib.remove();
-});
-
-const run = (program: string): Promise<Ended> =>
-  lib.run(`
-    const { DistributedLock } = await ROOM('dropin/dflockd-client/distributed-lock.js');
-    const { SignalConnection } = await ROOM('dropin/dflockd-client/signal-connection.js');
-    const { stats } = await ROOM('dropin/dflockd-client/stats.js');
-    const at = { host: '127.0.0.1', port: ${port} };
-    const lock = (key) => new DistributedLock({ key, servers: [[at.host, at.port]], leaseTtlS: 5 });
-    ${program}
-  `);
-
+/** Most of what the processes do is wait: they run at once. */
 describe('a process with the drop-in', () => {
-  it('ends by itself when all is closed', async () => {
-    const { code, out } = await run(`
+  const programs = usePrograms(startDaemon);
+
+  const run = (program: string): Promise<Ended> =>
+    programs.run(`
+      const { DistributedLock } = await ROOM('dropin/dflockd-client/distributed-lock.js');
+      const { SignalConnection } = await ROOM('dropin/dflockd-client/signal-connection.js');
+      const { stats } = await ROOM('dropin/dflockd-client/stats.js');
+      const at = { host: '127.0.0.1', port: ${programs.server.port} };
+      const lock = (key) => new DistributedLock({ key, servers: [[at.host, at.port]], leaseTtlS: 5 });
+      ${program}
+    `);
+
+  it.concurrent('ends by itself when all is closed', async () => {
+    const ended = await run(`
       const [a, b, c] = [lock('a'), lock('a'), lock('c')];
       await a.acquire();
       const waiting = b.acquire().catch((error) => error.name);
@@ -43,12 +31,11 @@ describe('a process with the drop-in', () => {
       c.close();
       signals.close();
     `);
-    expect(out).toBe('LockError\n');
-    expect(code).toBe(0);
+    expect(ended).toEqual(endedBy('LockError\n'));
   });
 
-  it('is kept alive by its sockets, not by timers', async () => {
-    const { code, out } = await run(`
+  it.concurrent('is kept alive by its sockets, not by timers', async () => {
+    const ended = await run(`
       const [held, queued] = [lock('b'), lock('b')];
       await held.acquire();
       await queued.enqueue();
@@ -56,12 +43,11 @@ describe('a process with the drop-in', () => {
       for (const socket of [held.sock, queued.sock, signals.sock]) socket.unref();
       console.log('done');
     `);
-    expect(out).toBe('done\n');
-    expect(code).toBe(0);
+    expect(ended).toEqual(endedBy('done\n'));
   });
 
-  it('stays alive while it holds', async () => {
-    const { out } = await run(`
+  it.concurrent('stays alive while it holds', async () => {
+    const ended = await run(`
       const held = lock('d');
       await held.acquire();
       setTimeout(() => {
@@ -69,11 +55,11 @@ describe('a process with the drop-in', () => {
         held.close();
       }, 300).unref();
     `);
-    expect(out).toBe('true\n');
+    expect(ended).toEqual(endedBy('true\n'));
   });
 
-  it('answers the calls of a lockd client whose listeners throw, and emits all its events', async () => {
-    const { code, out } = await run(`
+  it.concurrent('answers the calls of a lockd client whose listeners throw, and emits all its events', async () => {
+    const ended = await run(`
       const { once } = await import('node:events');
       const lockd = { ...(await ROOM('dropin/lockd/client.js')), ...(await ROOM('dropin/lockd/server.js')) };
       let thrown = 0;
@@ -102,7 +88,6 @@ describe('a process with the drop-in', () => {
       await new Promise((resolve) => setImmediate(resolve));
       console.log(one.events.join(), other.events.join(), thrown);
     `);
-    expect(out).toBe('1\nUNAVAILABLE\nconnect,close error,close 4\n');
-    expect(code).toBe(0);
+    expect(ended).toEqual(endedBy('1\nUNAVAILABLE\nconnect,close error,close 4\n'));
   });
 });

@@ -20,7 +20,6 @@ export const SLOW = [
   'integration/dropin/renewal',
   'conformance/duplex',
   'e2e/request-end',
-  'unit/core/key-map',
   'integration/dropin/simple-distributed-lock/lock',
   'integration/dropin/loss',
   'integration/daemon/log',

@@ -274,8 +274,10 @@ describe('signals', () => {
     });
     const regular = (pattern: string): RegExp =>
       new RegExp(`^${pattern.replaceAll('.', '\\.').replaceAll('*', '[^.]*').replaceAll('>', '.*')}$`);
+    // Of all lengths alike: by default, fast-check makes short ones, of which little comes.
+    const some = fc.noBias(fc.array(step, { maxLength: 60, size: 'max' }));
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      fc.property(some, (steps) => {
         const h = new EngineHarness();
         const peers = [1, 2, 3, 4].map(() => h.peer());
         let subscriptions: { by: Peer; pattern: string; group: string }[] = [];
@@ -305,7 +307,7 @@ describe('signals', () => {
         const listeners = h.stats().signal_channels.reduce((sum, one) => sum + one.listeners, 0);
         expect(listeners).toBe(subscriptions.length);
       }),
-      { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 400) },
+      { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 100) },
     );
   });
 });

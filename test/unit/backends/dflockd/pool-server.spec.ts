@@ -1,13 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { RemoteConfig } from '../../../../lib/backends/dflockd/lanes/config.js';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Lane } from '../../../../lib/backends/dflockd/lanes/lane.js';
 import type { ServerPool } from '../../../../lib/backends/dflockd/server-pool.js';
 import { LockError } from '../../../../lib/common/errors.js';
 import type { FakeClock } from '../../../support/fake-clock.js';
 import { until } from '../../../support/until.js';
 import { FakeWaiter } from './support/fake-lane.js';
-import { FakeServer, obliging, type Peer } from './support/fake-server.js';
-import { OpenPool } from './support/open-pool.js';
+import { type FakeServer, obliging, type Peer } from './support/fake-server.js';
+import { type OpenPool, usePool } from './support/open-pool.js';
 
 let server: FakeServer;
 let opened: OpenPool;
@@ -15,19 +14,9 @@ let clock: FakeClock;
 let pool: ServerPool;
 let told: string[];
 
-function make(change: Partial<RemoteConfig> = {}): void {
-  opened = new OpenPool(server, change);
-  ({ clock, pool, told } = opened);
-}
-
-beforeEach(async () => {
-  server = await FakeServer.start(obliging);
-  make();
-});
-
-afterEach(async () => {
-  expect(await opened.close()).toBe(0);
-  await server.close();
+const make = usePool((one) => {
+  opened = one;
+  ({ server, clock, pool, told } = opened);
 });
 
 const nothing = (): void => undefined;

@@ -1,13 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { RemoteConfig } from '../../../../lib/backends/dflockd/lanes/config.js';
+import { describe, expect, it } from '@jest/globals';
 import type { Lane } from '../../../../lib/backends/dflockd/lanes/lane.js';
 import type { ServerPool } from '../../../../lib/backends/dflockd/server-pool.js';
 import { LockError } from '../../../../lib/common/errors.js';
 import type { Request } from '../../../../lib/protocol/messages.js';
 import type { FakeClock } from '../../../support/fake-clock.js';
 import { until } from '../../../support/until.js';
-import { FakeServer, obliging, type Peer } from './support/fake-server.js';
-import { OpenPool } from './support/open-pool.js';
+import type { FakeServer, Peer } from './support/fake-server.js';
+import { type OpenPool, usePool } from './support/open-pool.js';
 
 let server: FakeServer;
 let opened: OpenPool;
@@ -15,19 +14,9 @@ let clock: FakeClock;
 let pool: ServerPool;
 let told: string[];
 
-function make(change: Partial<RemoteConfig> = {}): void {
-  opened = new OpenPool(server, change);
-  ({ clock, pool, told } = opened);
-}
-
-beforeEach(async () => {
-  server = await FakeServer.start(obliging);
-  make();
-});
-
-afterEach(async () => {
-  expect(await opened.close()).toBe(0);
-  await server.close();
+const make = usePool((one) => {
+  opened = one;
+  ({ server, clock, pool, told } = opened);
 });
 
 const nothing = (): void => undefined;
@@ -70,7 +59,6 @@ describe('the command lanes of a pool', () => {
     await expect(pool.start()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     // It was never there, so it is not lost.
     expect(told).toEqual([]);
-    server = await FakeServer.start();
   });
 
   it('are waited for as long as the connector may take to say what is wrong', async () => {
@@ -96,7 +84,6 @@ describe('the command lanes of a pool', () => {
     await server.close();
     await expect(pool.start()).rejects.toBeInstanceOf(LockError);
     await until(() => pool.stats().command === 0);
-    server = await FakeServer.start();
     const outcomes: unknown[] = [];
     pool.whenCommand(deadline, (outcome) => outcomes.push(outcome));
     pool.whenCommand(deadline, () => outcomes.push('cancelled'))();
@@ -116,7 +103,6 @@ describe('the command lanes of a pool', () => {
     clock.advance(10);
     await expect(pool.start()).rejects.toBeInstanceOf(LockError);
     await until(() => pool.stats().command === 0);
-    server = await FakeServer.start();
     const outcomes: string[] = [];
     pool.whenCommand(Infinity, (error) => outcomes.push(`early ${(error as LockError).message}`), asked);
     pool.whenCommand(Infinity, (error) => outcomes.push(`late ${(error as LockError).message}`), clock.now() + 1);

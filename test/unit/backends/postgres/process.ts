@@ -6,6 +6,7 @@ import { type PostgresBackendOptions, resolvePostgres } from '../../../../lib/ba
 import { PostgresBackend } from '../../../../lib/backends/postgres/postgres.js';
 import type { PostgresStats } from '../../../../lib/backends/postgres/postgres-stats.js';
 import type { ServerFacts } from '../../../../lib/backends/postgres/sessions/session.js';
+import { LockUnavailableError } from '../../../../lib/common/errors.js';
 import { FakeClock, FakeEntropy, settlePromises } from '../../../support/fake-clock.js';
 import { ModelDialer } from './commands/connection.js';
 import { ModelPostgres, type ModelSession } from './commands/model-postgres.js';
@@ -148,12 +149,24 @@ export class ModelProcess {
     return caller;
   }
 
+  /** A caller with a ticket. */
+  ticket(waitMs = Infinity): Caller {
+    return this.enqueue('k', waitMs, 'ticket');
+  }
+
   /** A caller that has the lock. */
   async held(key = 'k'): Promise<Caller> {
     const caller = this.enqueue(key);
     await settle(this.postgres);
     if (caller.said !== 'granted') throw new Error(`not granted, but ${caller.said}`);
     return caller;
+  }
+
+  /** Callers that have a slot each. */
+  async holders(count: number): Promise<Caller[]> {
+    const callers: Caller[] = [];
+    for (let i = 0; i < count; i++) callers.push(await this.held());
+    return callers;
   }
 }
 
@@ -162,6 +175,12 @@ export async function startWithRival(): Promise<{ postgres: ModelPostgres; us: M
   const postgres = new ModelPostgres(new FakeClock());
   const us = await ModelProcess.start(postgres);
   return { postgres, us, rival: postgres.connect() };
+}
+
+/** A connection breaks, and the server notices it at once. */
+export function lose(session: ModelSession, why = 'cut'): void {
+  session.end(new LockUnavailableError(why));
+  session.gone();
 }
 
 /** What is asked for on a session has left, the server has executed it, and the answer has arrived. */

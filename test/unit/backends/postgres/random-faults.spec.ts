@@ -91,11 +91,14 @@ async function play(
   const released = new Set<Caller>();
   const isHeld = (grant: NonNullable<Caller['grant']>): boolean => grant.owner.provenUntil() > clock.now();
 
+  // All this is looked at after each step, for which Jest's expectations are slow: they explain what is wrong.
+
   /** What a process has of the server's table of locks is counted, and is not more than it may have. */
   const count = (): void => {
     for (const { entries, holdings } of processes) {
-      expect(entries).toBeLessThanOrEqual(holdings.count);
-      expect(holdings.count).toBeLessThanOrEqual(holdings.limit);
+      const { count: counted, limit } = holdings;
+      if (entries > counted) expect(entries).toBeLessThanOrEqual(counted);
+      if (counted > limit) expect(counted).toBeLessThanOrEqual(limit);
     }
   };
 
@@ -104,11 +107,13 @@ async function play(
     const holders = believed().filter((caller) => !released.has(caller));
     for (const holder of holders) {
       const owner = postgres.sessions.find(({ pid }) => pid === pidOf(holder))!;
-      expect(postgres.heldBy(owner)).toContain(idOf(holder));
+      if (!postgres.heldBy(owner).includes(idOf(holder))) expect(postgres.heldBy(owner)).toContain(idOf(holder));
     }
-    expect(new Set(holders.map(idOf)).size).toBe(holders.length);
+    const ids = holders.map(idOf);
+    if (new Set(ids).size < ids.length) expect(ids).toEqual([...new Set(ids)]);
     for (const name of KEYS) {
-      expect(holders.filter((holder) => nameOf(holder) === name).length).toBeLessThanOrEqual(slots || 1);
+      const { length } = holders.filter((holder) => nameOf(holder) === name);
+      if (length > (slots || 1)) expect(length).toBeLessThanOrEqual(slots || 1);
     }
     const fresh = callers.filter((caller) => caller.grant && !seen.has(caller));
     for (const caller of fresh.sort((one, other) => one.number - other.number)) {
@@ -211,10 +216,12 @@ it.each<[string, Variant]>([
 ])(
   'whatever is lost, late, or fails after its effect: every caller is answered, %s, nothing stays taken, and all that is taken is counted',
   async (_name, variant) => {
-    const property = fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }), (steps) =>
-      play(steps, variant),
+    // Without a bias to few steps, of which little comes.
+    const some = fc.noBias(fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }));
+    await fc.assert(
+      fc.asyncProperty(some, (steps) => play(steps, variant)),
+      { numRuns: Math.ceil(RUNS * variant.share) },
     );
-    await fc.assert(property, { numRuns: Math.ceil(RUNS * variant.share) });
   },
   60_000,
 );

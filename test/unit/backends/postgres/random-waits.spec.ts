@@ -89,17 +89,21 @@ async function play(steps: readonly Step[], slots: number, options: PostgresBack
     slots === 0 ? [String(lockIdOf('lock', name))] : slotIdsOf(name, slots).slots.map(String);
   const holders = (): Asked[] => callers.filter(({ said, isReleased }) => said === 'granted' && !isReleased);
 
+  // Looked at after each step, for which Jest's expectations are slow: they explain what is wrong.
+
   /** Everybody is told on time, holders have what they believe to have, and all that is taken is counted. */
   const check = (): void => {
     const { entries, holdings } = us;
-    expect(entries).toBeLessThanOrEqual(holdings.count);
-    expect(holdings.count).toBeLessThanOrEqual(holdings.limit);
+    const { count, limit } = holdings;
+    if (entries > count) expect(entries).toBeLessThanOrEqual(count);
+    if (count > limit) expect(count).toBeLessThanOrEqual(limit);
     const late = callers.filter(({ isWaiting, dueAt }) => isWaiting && dueAt < clock.now());
-    expect(late.map(({ name }) => `${name}, at ${clock.now()}`)).toEqual([]);
+    if (late.length > 0) expect(late.map(({ name }) => `${name}, at ${clock.now()}`)).toEqual([]);
     for (const { grant, key: name } of holders()) {
       if (grant!.owner.provenUntil() <= clock.now()) continue;
       const owner = postgres.sessions.find(({ pid }) => pid === Number(/#(\d+)@/.exec(grant!.owner.id)![1]))!;
-      expect(postgres.heldBy(owner).some((id) => idsOf(name).includes(id))).toBe(true);
+      const ids = postgres.heldBy(owner);
+      if (!ids.some((id) => idsOf(name).includes(id))) expect(ids).toContain(idsOf(name));
     }
   };
 

@@ -1,34 +1,24 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import type { Lane } from '../../../../../lib/backends/dflockd/lanes/lane.js';
-import type { LaneContext, Role } from '../../../../../lib/backends/dflockd/lanes/lane-context.js';
 import { LockError } from '../../../../../lib/common/errors.js';
 import type { Request } from '../../../../../lib/protocol/messages.js';
 import { until } from '../../../../support/until.js';
 import type { FakeContext } from '../support/fake-context.js';
-import { type FakeServer, obliging, type Script } from '../support/fake-server.js';
-import { OpenLane } from '../support/open-lane.js';
+import type { FakeServer } from '../support/fake-server.js';
+import { type OpenLane, useLane } from '../support/open-lane.js';
 
 const PING: Request = { t: 'ping' };
 const nothing = (): void => undefined;
 
-let script: Script;
 let opened: OpenLane;
 let server: FakeServer;
 let context: FakeContext;
 let lane: Lane;
 
-beforeEach(() => {
-  script = obliging;
-});
-
-afterEach(async () => {
-  expect(await opened.close()).toBe(0);
-});
-
-async function open(role: Role = 'command', change: Partial<LaneContext> = {}): Promise<void> {
-  opened = await OpenLane.open(role, script, change);
+const { open, dial } = useLane((one) => {
+  opened = one;
   ({ server, context, lane } = opened);
-}
+});
 
 const heard = (count: number): Promise<unknown> => opened.heard(count);
 const ask = (request: Request): Promise<unknown> => opened.ask(request);
@@ -40,8 +30,7 @@ describe('a lane', () => {
   });
 
   it('but the control lane takes no answer of more than 64 KiB', async () => {
-    script = () => `ok ${'x'.repeat(66_000)}\n`;
-    await open();
+    await open('command', () => `ok ${'x'.repeat(66_000)}\n`);
     expect(await ask({ t: 'stats' })).toMatchObject({ code: 'PROTOCOL' });
     expect(context.log[0]).toMatch(/: a reply exceeds the line limit$/);
   });
@@ -56,8 +45,7 @@ describe('a lane', () => {
   });
 
   it('that connects does not know that its server shuts down, nor does one that has ended', async () => {
-    opened = await OpenLane.dial();
-    ({ context, lane } = opened);
+    await dial();
     lane.drain();
     await until(() => lane.state !== 'connecting');
     expect([lane.state, context.log]).toEqual(['free', []]);
@@ -121,8 +109,7 @@ describe('a lane', () => {
   });
 
   it('that closes ends with its last answer', async () => {
-    script = () => undefined;
-    await open();
+    await open('command', () => undefined);
     lane.send(PING, nothing);
     await heard(1);
     lane.retire(new LockError('unused'));
@@ -133,8 +120,7 @@ describe('a lane', () => {
   });
 
   it('that retires while it connects ends at once', async () => {
-    opened = await OpenLane.dial();
-    ({ context, lane } = opened);
+    await dial();
     lane.retire(new LockError('unused'));
     expect(context.log).toEqual(['ended unused', 'laneEnded']);
   });

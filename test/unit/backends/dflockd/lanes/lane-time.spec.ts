@@ -1,36 +1,26 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Lane } from '../../../../../lib/backends/dflockd/lanes/lane.js';
-import type { LaneContext, Role } from '../../../../../lib/backends/dflockd/lanes/lane-context.js';
 import type { Speak } from '../../../../../lib/backends/dflockd/lanes/drain-probe.js';
 import { LockError, ServerDrainingError } from '../../../../../lib/common/errors.js';
 import type { Request } from '../../../../../lib/protocol/messages.js';
 import { until } from '../../../../support/until.js';
 import type { FakeContext } from '../support/fake-context.js';
-import { type FakeServer, obliging, type Script } from '../support/fake-server.js';
-import { OpenLane } from '../support/open-lane.js';
+import { type FakeServer, obliging } from '../support/fake-server.js';
+import { type OpenLane, useLane } from '../support/open-lane.js';
 
 const PING: Request = { t: 'ping' };
 const RENEW: Request = { t: 'renew', kind: 'lock', key: 'k', token: 't', leaseMs: 0 };
 const nothing = (): void => undefined;
 
-let script: Script;
 let opened: OpenLane;
 let server: FakeServer;
 let context: FakeContext;
 let lane: Lane;
 
-beforeEach(() => {
-  script = obliging;
-});
-
-afterEach(async () => {
-  expect(await opened.close()).toBe(0);
-});
-
-async function open(role: Role = 'command', change: Partial<LaneContext> = {}): Promise<void> {
-  opened = await OpenLane.open(role, script, change);
+const { open } = useLane((one) => {
+  opened = one;
   ({ server, context, lane } = opened);
-}
+});
 
 const said = (): string[] => opened.said;
 const heard = (count: number): Promise<unknown> => opened.heard(count);
@@ -57,7 +47,7 @@ describe('the heartbeats of a lane', () => {
 
   it('of a wait lane come while it owns something, after the others were asked', async () => {
     const asked: Speak[] = [];
-    await open('wait', { drainProbe: { beforeOwnerSpeaks: (speak) => asked.push(speak) } });
+    await open('wait', obliging, { drainProbe: { beforeOwnerSpeaks: (speak) => asked.push(speak) } });
     context.clock.advance(60_000);
     expect([asked.length, lane.inFlight]).toEqual([0, 0]);
     lane.adopt();
@@ -79,7 +69,7 @@ describe('the heartbeats of a lane', () => {
 
   it('ask nobody while nothing is owned', async () => {
     let asked = 0;
-    await open('command', { drainProbe: { beforeOwnerSpeaks: () => asked++ } });
+    await open('command', obliging, { drainProbe: { beforeOwnerSpeaks: () => asked++ } });
     context.clock.advance(8000);
     await heard(1);
     expect(asked).toBe(0);
@@ -88,7 +78,7 @@ describe('the heartbeats of a lane', () => {
 
   it('are not sent when the lane has become suspect while the others were asked', async () => {
     let speak: Speak = nothing;
-    await open('command', { drainProbe: { beforeOwnerSpeaks: (then) => (speak = then) } });
+    await open('command', obliging, { drainProbe: { beforeOwnerSpeaks: (then) => (speak = then) } });
     lane.adopt();
     context.clock.advance(8000);
     server.script = () => undefined;
@@ -112,8 +102,7 @@ describe('the heartbeats of a lane', () => {
   });
 
   it('do not come behind a request that waits in the queue', async () => {
-    script = () => undefined;
-    await open('wait');
+    await open('wait', () => undefined);
     lane.send({ t: 'acquire', kind: 'lock', key: 'k', limit: 1, waitMs: 60_000, leaseMs: 0 }, nothing);
     context.clock.advance(59_000);
     expect([lane.inFlight, lane.state]).toEqual([1, 'blocked']);
@@ -127,8 +116,7 @@ describe('the heartbeats of a lane', () => {
 
 describe('a lane without an answer', () => {
   it('tells the caller how long it waited, and ends after as long again', async () => {
-    script = () => undefined;
-    await open();
+    await open('command', () => undefined);
     const outcomes: unknown[] = [];
     lane.send(PING, (...outcome) => outcomes.push(outcome));
     await heard(1);
@@ -144,8 +132,7 @@ describe('a lane without an answer', () => {
   });
 
   it('that somebody has given up waiting for tells the others all the same', async () => {
-    script = () => undefined;
-    await open();
+    await open('command', () => undefined);
     const outcomes: unknown[] = [];
     const forgotten = lane.send(PING, () => outcomes.push('forgotten'));
     lane.send(PING, () => outcomes.push('told'));
@@ -156,8 +143,7 @@ describe('a lane without an answer', () => {
   });
 
   it('stays for its grants when its server shuts down', async () => {
-    script = (r) => (r.t === 'stats' ? undefined : 'ok\n');
-    await open();
+    await open('command', (r) => (r.t === 'stats' ? undefined : 'ok\n'));
     lane.adopt();
     await ask(PING);
     lane.send({ t: 'stats' }, nothing);
@@ -169,8 +155,7 @@ describe('a lane without an answer', () => {
   });
 
   it('is trusted again with the last of them only', async () => {
-    script = () => undefined;
-    await open();
+    await open('command', () => undefined);
     lane.send(PING, nothing);
     lane.send(PING, nothing);
     await heard(2);
@@ -191,8 +176,7 @@ describe('a bare `error` that may not have been an answer', () => {
   const outcomes: unknown[] = [];
   beforeEach(async () => {
     outcomes.length = 0;
-    script = () => undefined;
-    await open();
+    await open('command', () => undefined);
     lane.send(RENEW, (outcome) => outcomes.push(outcome instanceof LockError ? outcome.code : outcome.s));
     await heard(1);
     server.peers[0]!.say('error\n');

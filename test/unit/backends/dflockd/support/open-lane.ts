@@ -1,3 +1,4 @@
+import { afterEach, expect } from '@jest/globals';
 import { Lane } from '../../../../../lib/backends/dflockd/lanes/lane.js';
 import type { LaneContext, LaneHooks, Role } from '../../../../../lib/backends/dflockd/lanes/lane-context.js';
 import { LockError } from '../../../../../lib/common/errors.js';
@@ -62,4 +63,28 @@ export class OpenLane {
     await this.server.close();
     return this.context.alarms.size;
   }
+}
+
+/** Makes a lane; see OpenLane. */
+type Make = (role?: Role, script?: Script, change?: Partial<LaneContext>) => Promise<void>;
+
+/**
+ * Makes the lanes of tests, and checks after each test that closing its lane leaves nothing behind.
+ *
+ * @param use is told the lane that was made
+ */
+export function useLane(use: (opened: OpenLane) => void): { readonly open: Make; readonly dial: Make } {
+  let opened: OpenLane;
+
+  afterEach(async () => {
+    expect(await opened.close()).toBe(0);
+  });
+
+  const using =
+    (make: typeof OpenLane.open): Make =>
+    async (...what) => {
+      opened = await make(...what);
+      use(opened);
+    };
+  return { open: using(OpenLane.open), dial: using(OpenLane.dial) };
 }

@@ -1,10 +1,11 @@
+import { afterEach, beforeEach, expect } from '@jest/globals';
 import type { RemoteConfig } from '../../../../../lib/backends/dflockd/lanes/config.js';
 import type { Lane } from '../../../../../lib/backends/dflockd/lanes/lane.js';
 import { ServerPool } from '../../../../../lib/backends/dflockd/server-pool.js';
 import { LockError } from '../../../../../lib/common/errors.js';
 import { FakeClock } from '../../../../support/fake-clock.js';
 import { until } from '../../../../support/until.js';
-import type { FakeServer, Peer } from './fake-server.js';
+import { FakeServer, obliging, type Peer } from './fake-server.js';
 
 /** A pool of two command lanes on virtual time, and what it tells. */
 export class OpenPool {
@@ -79,4 +80,28 @@ export class OpenPool {
     await closed;
     return this.pool.alarms.size + this.pool.waits.size;
   }
+}
+
+/**
+ * Opens a pool on a server of its own before each test, and checks that closing it leaves nothing behind.
+ *
+ * @param use is told the pool that is open
+ * @returns opens another pool instead
+ */
+export function usePool(use: (opened: OpenPool) => void): (change: Partial<RemoteConfig>) => void {
+  let opened: OpenPool;
+
+  function open(server: FakeServer, change: Partial<RemoteConfig> = {}): void {
+    opened = new OpenPool(server, change);
+    use(opened);
+  }
+
+  beforeEach(async () => open(await FakeServer.start(obliging)));
+
+  afterEach(async () => {
+    expect(await opened.close()).toBe(0);
+    await opened.server.close();
+  });
+
+  return (change) => open(opened.server, change);
 }

@@ -131,8 +131,13 @@ async function play(steps: readonly Step[]): Promise<void> {
   const check = (): void => {
     for (const process of processes) process.look();
     const believed = processes.flatMap(({ held }) => [...held]);
-    for (const [id, session] of believed) expect(postgres.heldBy(session)).toContain(String(id));
-    expect(new Set(believed.map(([id]) => id)).size).toBe(believed.length);
+    // Jest's expectations explain what is wrong, and are slow.
+    for (const [id, session] of believed) {
+      const held = postgres.heldBy(session);
+      if (!held.includes(String(id))) expect(held).toContain(String(id));
+    }
+    const ids = believed.map(([id]) => id);
+    if (new Set(ids).size < ids.length) expect(ids).toEqual([...new Set(ids)]);
   };
 
   for (const step of steps) {
@@ -175,5 +180,7 @@ async function play(steps: readonly Step[]): Promise<void> {
 }
 
 it('whatever is lost, late, or fails after its effect: nothing stays taken, and nobody is granted what another one has', async () => {
-  await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60 }), play), { numRuns: 150 });
+  // Of all lengths alike: by default, fast-check makes short ones, of which little comes.
+  const some = fc.noBias(fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }));
+  await fc.assert(fc.asyncProperty(some, play), { numRuns: 150 });
 });

@@ -8,7 +8,7 @@ import {
 } from '../../../../../lib/common/errors.js';
 import { settlePromises } from '../../../../support/fake-clock.js';
 import type { ModelPostgres, ModelSession } from '../commands/model-postgres.js';
-import { type Caller, idOf, ModelProcess, namesOf, settle, startWithRival } from '../process.js';
+import { type Caller, idOf, lose, ModelProcess, namesOf, settle, startWithRival } from '../process.js';
 
 const ID = idOf();
 
@@ -32,6 +32,16 @@ async function live(ms: number): Promise<void> {
     await done();
     for (const session of postgres.sessions) if (session.isIdle) session.provenAt = postgres.clock.now();
   }
+}
+
+/** The place of those who wait becomes a grant after so long that its session is to be proven first. */
+async function confirming(): Promise<ModelSession> {
+  await done();
+  await pass(5001);
+  const wait = us.waits[0]!;
+  postgres.free(rival, ID);
+  wait.reply();
+  return wait;
 }
 
 async function isIdle(): Promise<void> {
@@ -216,9 +226,7 @@ describe('the queue of a lock that somebody else has', () => {
     postgres.free(rival, ID);
     await done();
     expect([caller.said, (await us.stats()).held]).toEqual(['granted', 1]);
-    const [wait] = us.waits;
-    wait!.end(new LockUnavailableError('terminated'));
-    wait!.gone();
+    lose(us.waits[0]!, 'terminated');
     expect(caller.release().outcome).toBe('gone');
     await done();
     await isIdle();
@@ -226,11 +234,7 @@ describe('the queue of a lock that somebody else has', () => {
 
   it('confirms a grant that was waited for for long before anybody gets it', async () => {
     const caller = us.enqueue();
-    await done();
-    await pass(5001);
-    const wait = us.waits[0]!;
-    postgres.free(rival, ID);
-    wait.reply();
+    const wait = await confirming();
     expect([namesOf(wait), caller.said]).toEqual([['lock', 'prove'], '']);
     await done();
     expect(caller.said).toBe('granted');
@@ -240,11 +244,7 @@ describe('the queue of a lock that somebody else has', () => {
 
   it('whose grant is not confirmed keeps its callers in order, and has another place soon', async () => {
     const [first, second] = [us.enqueue(), us.enqueue()];
-    await done();
-    await pass(5001);
-    const wait = us.waits[0]!;
-    postgres.free(rival, ID);
-    wait.reply();
+    const wait = await confirming();
     wait.end(new LockUnavailableError('reset'));
     expect(said([first, second])).toEqual(['', '']);
     wait.gone();
@@ -271,11 +271,7 @@ describe('the queue of a lock that somebody else has', () => {
 
   it('gives back what it is granted while it confirms and everybody leaves', async () => {
     const caller = us.enqueue();
-    await done();
-    await pass(5001);
-    const wait = us.waits[0]!;
-    postgres.free(rival, ID);
-    wait.reply();
+    await confirming();
     caller.cancel();
     await done();
     expect(postgres.held).toEqual([]);
@@ -425,8 +421,7 @@ describe('a queue while there is no command session', () => {
     const first = await us.held();
     const [second, third] = [us.enqueue(), us.enqueue('k', 30)];
     us.dialer.error = new LockUnavailableError('the server is down');
-    us.command.end(new LockUnavailableError('reset'));
-    us.command.gone();
+    lose(us.command, 'reset');
     await pass(40);
     expect(said([second, third])).toEqual(['', 'refused']);
     expect(third.error?.message).toMatch(/reset|the server is down/);
@@ -458,8 +453,7 @@ describe('a queue while there is no command session', () => {
     const first = await us.held();
     const callers = [us.enqueue(), us.enqueue()];
     us.dialer.error = new AuthError();
-    us.command.end(new LockUnavailableError('reset'));
-    us.command.gone();
+    lose(us.command, 'reset');
     await pass(5000);
     for (const { error } of callers) expect(error).toBeInstanceOf(AuthError);
     expect(() => us.enqueue()).toThrow(AuthError);
@@ -604,8 +598,7 @@ describe('tickets', () => {
     await done();
     expect(postgres.blocked).toBe(1);
     const wait = us.waits.find(({ inFlight }) => inFlight)!;
-    wait.end(new LockUnavailableError('terminated'));
-    wait.gone();
+    lose(wait, 'terminated');
     expect(lost.error).toBeInstanceOf(LockUnavailableError);
     await done();
     await isIdle();
@@ -616,8 +609,7 @@ describe('tickets', () => {
     us.dialer.error = new LockUnavailableError('the server is down');
     const asked = us.enqueue('other', Infinity, 'ticket');
     await settlePromises();
-    us.command.end(new LockUnavailableError('reset'));
-    us.command.gone();
+    lose(us.command, 'reset');
     expect(holder.release().outcome).toBe('gone');
     const callers = [us.enqueue(), us.enqueue('k', Infinity, 'ticket'), us.enqueue('k', Infinity, 'ticket')];
     const [late, cancelled] = [us.enqueue('k', 100, 'ticket'), us.enqueue('k', Infinity, 'ticket')];
@@ -642,8 +634,7 @@ describe('tickets', () => {
     const [before, ticket] = [us.enqueue(), us.enqueue('k', Infinity, 'ticket')];
     await settlePromises();
     us.dialer.error = new LockUnavailableError('the server is down');
-    us.command.end(new LockUnavailableError('reset'));
-    us.command.gone();
+    lose(us.command, 'reset');
     await pass(1000);
     expect(said([before, ticket])).toEqual(['', '']);
     us.dialer.error = undefined;
@@ -658,8 +649,7 @@ describe('tickets', () => {
     us.dialer.error = new LockUnavailableError('the server is down');
     const asked = us.enqueue('k', Infinity, 'ticket');
     await settlePromises();
-    us.command.end(new LockUnavailableError('reset'));
-    us.command.gone();
+    lose(us.command, 'reset');
     expect(asked.said).toBe('');
     us.dialer.error = undefined;
     await pass(100);
@@ -692,8 +682,7 @@ describe('tickets', () => {
     let reason = '';
     ticket.grant!.owner.onLost((why) => (reason = why));
     const wait = us.waits.find((session) => postgres.heldBy(session).length > 0)!;
-    wait.end(new LockUnavailableError('terminated'));
-    wait.gone();
+    lose(wait, 'terminated');
     expect(reason).toBe('disconnected');
     expect(ticket.release().outcome).toBe('gone');
     await isIdle();
@@ -845,8 +834,7 @@ describe('a try whose caller has left', () => {
   it('is no longer in the way when the session ends', async () => {
     await left();
     const next = us.enqueue();
-    us.command.end(new LockUnavailableError('reset'));
-    us.command.gone();
+    lose(us.command, 'reset');
     await live(300);
     expect(next.said).toBe('granted');
     next.release();

@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { publishedId } from '../../../../../lib/backends/postgres/ids/published-id.js';
-import { slotIdsOf } from '../../../../../lib/backends/postgres/ids/slot-ids.js';
 import type { SlotQueue } from '../../../../../lib/backends/postgres/queues/slot-queue.js';
 import {
   AcquireTimeoutError,
@@ -9,50 +8,44 @@ import {
   PoolExhaustedError,
   ShuttingDownError,
 } from '../../../../../lib/common/errors.js';
-import { FakeClock, settlePromises } from '../../../../support/fake-clock.js';
-import { ModelPostgres, type ModelSession } from '../commands/model-postgres.js';
-import { type Caller, ModelProcess, settle } from '../process.js';
+import { settlePromises } from '../../../../support/fake-clock.js';
+import type { ModelPostgres } from '../commands/model-postgres.js';
+import { type Caller, lose, type ModelProcess } from '../process.js';
+import { SemaphoreOfTwo } from './semaphore-of-two.js';
 
-const { gate, slots } = slotIdsOf('k', 2);
-const GATE = String(gate);
-const SLOTS = slots.map(String).sort();
-
-let clock: FakeClock;
+let semaphore: SemaphoreOfTwo;
 let postgres: ModelPostgres;
 let us: ModelProcess;
 let other: ModelProcess;
 
-const start = async (options = {}): Promise<ModelProcess> => {
-  const process = await ModelProcess.start(postgres, options);
-  process.slots = 2;
-  return process;
-};
-
 beforeEach(async () => {
-  clock = new FakeClock();
-  postgres = new ModelPostgres(clock);
-  [us, other] = [await start(), await start()];
+  semaphore = new SemaphoreOfTwo();
+  ({ postgres } = semaphore);
+  [us, other] = [await semaphore.start(), await semaphore.start()];
 });
 
-const all = (): Promise<void> => settle(postgres);
-const pass = async (ms: number): Promise<void> => {
-  await clock.advanceAsync(ms);
-  await all();
-};
-const atGate = (process: ModelProcess): ModelSession | undefined =>
-  process.waits.find((session) => postgres.heldBy(session).includes(GATE));
+const settle = (): Promise<void> => semaphore.settle();
+const pass = (ms: number): Promise<void> => semaphore.pass(ms);
+const isAtGate = (): boolean => semaphore.atGate(us) !== undefined;
 const queuesOf = (process: ModelProcess): SlotQueue[] => [...process.backend['core'].slots];
 const isIdle = async (process: ModelProcess): Promise<void> => {
   expect(await process.stats()).toMatchObject({ held: 0, queues: 0, waiters: 0, places: 0, polling: 0 });
   expect(process.waits.every((session) => postgres.heldBy(session).length === 0)).toBe(true);
 };
-/** Both slots are taken by the other process, and this one is at the gate. */
-async function contended(): Promise<{ held: Caller[]; waiting: Caller }> {
-  const held = [await other.held(), await other.held()];
-  const waiting = us.enqueue('k', 3_000_000);
-  await all();
-  expect(atGate(us)).toBeDefined();
-  return { held, waiting };
+/** The other process has both slots, and a caller of this one waits at the gate. */
+const contended = (): Promise<{ held: Caller[]; waiting: Caller }> => semaphore.contended(other, us, 3_000_000);
+const release = async (...callers: Caller[]): Promise<void> => {
+  for (const one of callers) one.release();
+  await settle();
+};
+/** The other process releases a slot, and this one's try for it is executed, but not answered yet. */
+async function tryFor(slot: Caller): Promise<void> {
+  slot.release();
+  await settlePromises();
+  other.command.settle();
+  await semaphore.clock.advanceAsync(100);
+  expect(us.command.name).toBe('batch');
+  us.command.run();
 }
 
 describe('the limit of a semaphore in use', () => {
@@ -94,7 +87,7 @@ describe('the limit of a semaphore in use', () => {
   });
 
   it('stays published while somebody waits', async () => {
-    us = await start({ semPollMs: 2_000_000 });
+    us = await semaphore.start({ semPollMs: 2_000_000 });
     const { held, waiting } = await contended();
     await pass(600_000);
     expect([waiting.said, published()]).toEqual(['', 2]);
@@ -110,23 +103,18 @@ describe('the limit of a semaphore in use', () => {
     await us.held();
     us.slots = 3;
     expect(() => us.enqueue()).toThrow(LimitMismatchError);
-    expect(() => us.enqueue('k', 100, 'ticket')).toThrow(LimitMismatchError);
+    expect(() => us.ticket(100)).toThrow(LimitMismatchError);
   });
 });
 
 describe('the queue of a semaphore at its gate', () => {
   it('has nothing any more when its last caller leaves while a try is on its way', async () => {
     const { held, waiting } = await contended();
-    held[0]!.release();
-    await settlePromises();
-    other.command.settle();
-    await clock.advanceAsync(100);
-    expect(us.command.name).toBe('batch');
-    us.command.run();
+    await tryFor(held[0]!);
     waiting.cancel();
-    await all();
+    await settle();
     expect(postgres.heldBy(us.command)).toEqual([]);
-    expect(atGate(us)).toBeUndefined();
+    expect(isAtGate()).toBe(false);
     await isIdle(us);
     await pass(1000);
     expect(postgres.held).toEqual([slotOf(held[1]!)]);
@@ -134,28 +122,25 @@ describe('the queue of a semaphore at its gate', () => {
 
   it('leaves it once it has a slot and nobody else waits here', async () => {
     const { held, waiting } = await contended();
-    held[0]!.release();
-    await all();
+    await release(held[0]!);
     await pass(100);
     expect(waiting.said).toBe('granted');
-    expect(atGate(us)).toBeUndefined();
+    expect(isAtGate()).toBe(false);
     const left = us.waits.flatMap(({ sent }) => sent.map(({ name }) => name));
     expect(left).toContain('dflockd_unlock');
     expect(left).not.toContain('dflockd_unlock_and_lock');
     expect(await us.stats()).toMatchObject({ held: 1, places: 0 });
-    waiting.release();
-    await all();
+    await release(waiting);
     await isIdle(us);
   });
 
   it('does not enter it again while this process has all slots', async () => {
     const { held, waiting } = await contended();
     const more = [us.enqueue(), us.enqueue()];
-    for (const one of held) one.release();
-    await all();
+    await release(...held);
     await pass(100);
     expect([waiting.said, ...more.map(({ said }) => said)]).toEqual(['granted', 'granted', '']);
-    expect(atGate(us)).toBeUndefined();
+    expect(isAtGate()).toBe(false);
     expect(await us.stats()).toMatchObject({ held: 2, places: 0, waiters: 1 });
     const { length } = us.command.sent;
     waiting.release();
@@ -167,16 +152,16 @@ describe('the queue of a semaphore at its gate', () => {
     const late = us.enqueue('k', 300);
     await pass(300);
     expect(late.error).toBeInstanceOf(AcquireTimeoutError);
-    expect(atGate(us)).toBeDefined();
+    expect(isAtGate()).toBe(true);
   });
 
   it('refuses everybody who waits when the process closes, and leaves nothing behind', async () => {
     const { held, waiting } = await contended();
-    const callers = [us.enqueue(), us.enqueue('k', Infinity, 'ticket')];
-    await all();
+    const callers = [us.enqueue(), us.ticket()];
+    await settle();
     const closed = us.backend.close(1000);
     for (const { error } of [waiting, ...callers]) expect(error).toBeInstanceOf(ShuttingDownError);
-    await all();
+    await settle();
     await closed;
     for (const session of us.dialer.made) session.gone();
     expect(postgres.held).toEqual(held.map(slotOf).sort());
@@ -185,61 +170,51 @@ describe('the queue of a semaphore at its gate', () => {
 
   it('is lost with its session: the try that is on its way gives back what it gets', async () => {
     const { held, waiting } = await contended();
-    held[0]!.release();
-    await settlePromises();
-    other.command.settle();
-    await clock.advanceAsync(100);
-    us.command.run();
-    const wait = atGate(us)!;
-    wait.end(new LockUnavailableError('cut'));
-    wait.gone();
+    await tryFor(held[0]!);
+    lose(semaphore.atGate(us)!);
     us.command.reply();
     await settlePromises();
     expect(waiting.said).toBe('');
-    await all();
+    await settle();
     expect(postgres.held).toEqual([slotOf(held[1]!)]);
     await pass(300);
     expect(waiting.said).toBe('granted');
-    waiting.release();
-    await all();
+    await release(waiting);
     await isIdle(us);
   });
 
   it('waits for no slots that this process has lost, although their holders have not heard of it', async () => {
-    const held = [await us.held(), await us.held()];
+    const held = await us.holders(2);
     const waiting = us.enqueue();
-    us.command.end(new LockUnavailableError('cut'));
-    us.command.gone();
+    lose(us.command);
     await pass(6000);
     expect([waiting.said, us.waits]).toEqual(['granted', []]);
     expect((await us.stats()).held).toBe(1);
     for (const one of held) expect(one.release().outcome).toBe('gone');
     expect((await us.stats()).held).toBe(1);
-    waiting.release();
-    await all();
+    await release(waiting);
     await isIdle(us);
   });
 
   it('without a bound on places keeps the order of all processes', async () => {
-    us = await start({ waitersPerKey: Infinity, maxWaitConnections: Infinity });
-    const held = [await us.held(), await us.held()];
+    us = await semaphore.start({ waitersPerKey: Infinity, maxWaitConnections: Infinity });
+    const held = await us.holders(2);
     const next = us.enqueue();
-    await all();
-    expect([atGate(us) !== undefined, next.said]).toEqual([true, '']);
+    await settle();
+    expect([isAtGate(), next.said]).toEqual([true, '']);
     held[0]!.release();
     expect(next.said).toBe('');
-    await all();
+    await settle();
     await pass(100);
     expect(next.said).toBe('granted');
   });
 
   it('is not needed by who tries with the release of a slot', async () => {
-    us = await start({ localTurns: 0 });
-    const held = [await us.held(), await us.held()];
+    us = await semaphore.start({ localTurns: 0 });
+    const held = await us.holders(2);
     const next = us.enqueue();
     const before = us.command.sent.length;
-    held[0]!.release();
-    await all();
+    await release(held[0]!);
     expect([next.said, us.waits, us.command.sent.length]).toEqual(['granted', [], before + 1]);
   });
 
@@ -247,20 +222,20 @@ describe('the queue of a semaphore at its gate', () => {
     const isUnused = (): boolean => queuesOf(us)[0]!.isUnused;
     const caller = us.enqueue();
     expect(isUnused()).toBe(false);
-    await all();
+    await settle();
     expect(isUnused()).toBe(false);
     caller.release();
     expect(isUnused()).toBe(true);
-    await all();
-    const held = [await other.held(), await other.held()];
+    await settle();
+    const held = await other.holders(2);
     const waiting = us.enqueue();
-    await all();
+    await settle();
     expect(isUnused()).toBe(false);
     waiting.cancel();
     expect(isUnused()).toBe(true);
-    await all();
-    const ticket = us.enqueue('k', Infinity, 'ticket');
-    await all();
+    await settle();
+    const ticket = us.ticket();
+    await settle();
     expect(isUnused()).toBe(false);
     ticket.cancel();
     expect(isUnused()).toBe(true);
@@ -268,7 +243,7 @@ describe('the queue of a semaphore at its gate', () => {
   });
 
   it('hands slots that this process has lost to nobody', async () => {
-    const held = [await us.held(), await us.held()];
+    const held = await us.holders(2);
     const waiting = us.enqueue();
     us.command.end(new LockUnavailableError('cut'));
     held[0]!.release();
@@ -292,7 +267,7 @@ describe('a try for a slot', () => {
     us.command.run();
     expect(postgres.held).toHaveLength(1);
     caller.cancel();
-    await all();
+    await settle();
     expect([caller.said, postgres.held]).toEqual(['cancelled', []]);
     await isIdle(us);
   });
@@ -302,11 +277,10 @@ describe('a try for a slot', () => {
     await settlePromises();
     first.cancel();
     const second = us.enqueue();
-    await all();
+    await settle();
     expect(second.said).toBe('granted');
     expect(postgres.held).toHaveLength(1);
-    second.release();
-    await all();
+    await release(second);
     expect(postgres.held).toEqual([]);
     await isIdle(us);
   });
@@ -317,7 +291,7 @@ describe('a try for a slot', () => {
     us.command.settle();
     await settlePromises();
     us.command.fail('57014');
-    await all();
+    await settle();
     expect([caller.said, (await us.stats()).held]).toEqual(['', 0]);
     await pass(300);
     expect(caller.said).toBe('granted');
@@ -327,46 +301,43 @@ describe('a try for a slot', () => {
     await other.held();
     await other.held();
     const caller = us.enqueue('k', 0);
-    await all();
+    await settle();
     expect(caller.error).toBeInstanceOf(AcquireTimeoutError);
     await isIdle(us);
   });
 
   it('for each free slot follows the one before, without a place', async () => {
     const callers = [us.enqueue(), us.enqueue(), us.enqueue()];
-    await all();
+    await settle();
     expect(callers.map(({ said }) => said)).toEqual(['granted', 'granted', '']);
-    expect([postgres.held, us.waits]).toEqual([SLOTS, []]);
+    expect([postgres.held, us.waits]).toEqual([semaphore.slots, []]);
   });
 });
 
 describe('tickets of a semaphore', () => {
   /** Slots are handed on, because nobody stands before those who wait. */
   async function isHandedOn(): Promise<void> {
-    const held = [await us.held(), await us.held()];
+    const held = await us.holders(2);
     const next = us.enqueue();
     held[0]!.release();
     expect(next.said).toBe('granted');
-    for (const one of [held[1]!, next]) one.release();
-    await all();
+    await release(held[1]!, next);
   }
 
   it('are granted without a place while a slot is free', async () => {
-    const ticket = us.enqueue('k', Infinity, 'ticket');
-    await all();
+    const ticket = us.ticket();
+    await settle();
     expect([ticket.said, us.waits]).toEqual(['granted', []]);
-    ticket.release();
-    await all();
+    await release(ticket);
     await isIdle(us);
     expect(queuesOf(us)).toHaveLength(1);
     await isHandedOn();
   });
 
   it('are lost with the session that has their slot', async () => {
-    const ticket = us.enqueue('k', Infinity, 'ticket');
-    await all();
-    us.command.end(new LockUnavailableError('cut'));
-    us.command.gone();
+    const ticket = us.ticket();
+    await settle();
+    lose(us.command);
     await pass(6000);
     expect((await us.stats()).held).toBe(0);
     expect(ticket.release().outcome).toBe('gone');
@@ -375,26 +346,21 @@ describe('tickets of a semaphore', () => {
   });
 
   it('stand before who comes later once, whatever is lost meanwhile', async () => {
-    const held = [await other.held(), await other.held()];
-    const ticket = us.enqueue('k', Infinity, 'ticket');
-    await all();
-    const [wait] = us.waits;
-    for (const session of [us.command, wait!]) {
-      session.end(new LockUnavailableError('cut'));
-      session.gone();
-    }
+    const held = await other.holders(2);
+    const ticket = us.ticket();
+    await settle();
+    for (const session of [us.command, us.waits[0]!]) lose(session);
     await pass(6000);
-    expect([ticket.said, atGate(us) !== undefined]).toEqual(['', true]);
+    expect([ticket.said, isAtGate()]).toEqual(['', true]);
     ticket.cancel();
-    for (const one of held) one.release();
-    await all();
+    await release(...held);
     await isHandedOn();
     await isIdle(us);
   });
 
   it('that are cancelled while they wait for the try of who came later have no place', async () => {
-    const held = [await other.held(), await other.held()];
-    const ticket = us.enqueue('k', Infinity, 'ticket');
+    const held = await other.holders(2);
+    const ticket = us.ticket();
     const waiting = us.enqueue();
     await settlePromises();
     // The limit, and the first of two tries.
@@ -405,26 +371,25 @@ describe('tickets of a semaphore', () => {
     }
     expect(us.command.name).toBe('batch');
     ticket.cancel();
-    await all();
+    await settle();
     expect(await us.stats()).toMatchObject({ held: 2, places: 1, waiters: 1 });
     waiting.cancel();
-    for (const one of held) one.release();
-    await all();
+    await release(...held);
     await isIdle(us);
     await isHandedOn();
   });
 
   it('stand before who comes later, until they are served', async () => {
-    const held = [await us.held(), await us.held()];
-    const ticket = us.enqueue('k', Infinity, 'ticket');
-    await all();
+    const held = await us.holders(2);
+    const ticket = us.ticket();
+    await settle();
     const after = us.enqueue();
-    await all();
+    await settle();
     // It has a place of its own behind it.
     expect(await us.stats()).toMatchObject({ places: 2, waiters: 2 });
     held[0]!.release();
     expect(after.said).toBe('');
-    await all();
+    await settle();
     await pass(100);
     await pass(100);
     expect([ticket.said, after.said]).toEqual(['granted', '']);
@@ -435,19 +400,21 @@ describe('tickets of a semaphore', () => {
     const last = us.enqueue();
     after.release();
     expect(last.said).toBe('granted');
-    for (const one of [ticket, last]) one.release();
-    await all();
+    await release(ticket, last);
     await isIdle(us);
     await isHandedOn();
     expect(queuesOf(us)).toHaveLength(1);
   });
 
-  it('that are cancelled before their try is answered stand before nobody', async () => {
-    const held = [await us.held(), await us.held()];
-    const ticket = us.enqueue('k', Infinity, 'ticket');
-    await settlePromises();
+  it.each([
+    ['before their try is answered', settlePromises],
+    ['at their place', settle],
+  ])('that are cancelled %s stand before nobody any more', async (_when, isThere) => {
+    const held = await us.holders(2);
+    const ticket = us.ticket();
+    await isThere();
     ticket.cancel();
-    await all();
+    await settle();
     const next = us.enqueue();
     held[0]!.release();
     expect(next.said).toBe('granted');
@@ -455,34 +422,22 @@ describe('tickets of a semaphore', () => {
     expect((await us.stats()).held).toBe(2);
   });
 
-  it('that are cancelled at their place stand before nobody any more', async () => {
-    const held = [await us.held(), await us.held()];
-    const ticket = us.enqueue('k', Infinity, 'ticket');
-    await all();
-    ticket.cancel();
-    await all();
-    const next = us.enqueue();
-    held[0]!.release();
-    expect(next.said).toBe('granted');
-    expect(queuesOf(us)).toHaveLength(1);
-  });
-
   it('are refused at their deadlines', async () => {
     await contended();
-    const ticket = us.enqueue('k', 300, 'ticket');
-    await all();
+    const ticket = us.ticket(300);
+    await settle();
     await pass(300);
     expect(ticket.error).toBeInstanceOf(AcquireTimeoutError);
-    await all();
+    await settle();
     // The gate, and the slot that it tries for.
     expect((await us.stats()).held).toBe(2);
   });
 
   it('without a connection are refused for good, by name of the option', async () => {
-    us = await start({ maxWaitConnections: 1 });
+    us = await semaphore.start({ maxWaitConnections: 1 });
     await contended();
-    const ticket = us.enqueue('k', Infinity, 'ticket');
-    await all();
+    const ticket = us.ticket();
+    await settle();
     expect(ticket.error).toBeInstanceOf(PoolExhaustedError);
     expect(ticket.error).toMatchObject({
       message: 'all 1 wait connections to model:5432/db are in use (option postgresBackend.maxWaitConnections)',
@@ -494,10 +449,10 @@ describe('tickets of a semaphore', () => {
 
   it('wait for the try of who came before', async () => {
     await other.held();
-    const [first, ticket] = [us.enqueue(), us.enqueue('k', Infinity, 'ticket')];
-    await all();
+    const [first, ticket] = [us.enqueue(), us.ticket()];
+    await settle();
     expect([first.said, ticket.said]).toEqual(['granted', '']);
-    expect(atGate(us)).toBeDefined();
+    expect(isAtGate()).toBe(true);
     first.release();
     await pass(100);
     expect(ticket.said).toBe('granted');
