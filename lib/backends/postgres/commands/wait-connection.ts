@@ -1,33 +1,15 @@
-import { type Alarm, type Alarms, newAlarm } from '../../../common/alarms.js';
+import { type Alarm, newAlarm } from '../../../common/alarms.js';
 import { type LockError, LockUnavailableError, ProtocolError } from '../../../common/errors.js';
-import type { Clock, Ms } from '../../../common/system.js';
+import type { Ms } from '../../../common/system.js';
 import type { Released } from '../../backend.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
 import type { Session, TextRow } from '../sessions/session.js';
-import type { Commands } from './commands.js';
 import { overdue } from './overdue.js';
 import { type Outcomes, PlainStatement } from './plain-statement.js';
 import { Prover } from './prover.js';
 import { fenceOf, type Prepared, STATEMENTS } from './statements.js';
+import type { WaitContext } from './wait-context.js';
 import type { WaitSession, WaitUser } from './wait-sessions.js';
-
-/** What the sessions to wait on share. */
-export interface WaitContext {
-  readonly clock: Clock;
-  readonly alarms: Alarms;
-  readonly commands: Commands;
-  readonly sessionTimeoutMs: Ms;
-  readonly requestTimeoutMs: Ms;
-  readonly counted: { cancels: number; confirms: number };
-  /** The server says what it cannot: a pooler is between, or we are wrong. */
-  impaired(problem: string, server: string): void;
-  waitBegins(connection: WaitConnection): void;
-  waitEnds(connection: WaitConnection): void;
-  /** It was given back. */
-  freed(connection: WaitConnection): void;
-  /** It has ended. `mayHold`: the server may not know yet, and keep a lock or a place for it. */
-  over(connection: WaitConnection, mayHold: boolean): void;
-}
 
 /** `cleaning`: a wait or a release went wrong or was cancelled, and what it may have taken is being given back. */
 type State = 'free' | 'waiting' | 'owning' | 'unlocking' | 'cleaning' | 'ended';
@@ -156,7 +138,9 @@ export class WaitConnection implements WaitSession {
   private waitAnswered(rows: readonly TextRow[], sentAt: Ms): void {
     const fence = fenceOf(rows[0]?.[0] ?? '');
     if (fence === undefined) return this.waitFailed(this.impaired('handed on'));
-    const { user } = this;
+    const { user, context } = this;
+    // The session may have ended since, and its end may not have been read yet.
+    if (context.delays.isLate(fence, context.clock.now())) this.prover.distrust();
     this.user = undefined;
     this.waitOver();
     // Granted and cancelled at the same time.
