@@ -3,8 +3,7 @@ import { type LockError, LockUnavailableError } from '../../../common/errors.js'
 import type { Ms } from '../../../common/system.js';
 import { PlainStatement } from './plain-statement.js';
 import { STATEMENTS } from './statements.js';
-import type { WaitConnection } from './wait-connection.js';
-import type { WaitContext } from './wait-context.js';
+import type { WaitConnection, WaitContext } from './wait-connection.js';
 
 /** A wait that is over for the server is answered within this time, or its answer is lost. */
 const ANSWER_MS: Ms = 1000;

@@ -1,15 +1,35 @@
-import { type Alarm, newAlarm } from '../../../common/alarms.js';
+import { type Alarm, type Alarms, newAlarm } from '../../../common/alarms.js';
 import { type LockError, LockUnavailableError, ProtocolError } from '../../../common/errors.js';
-import type { Ms } from '../../../common/system.js';
+import type { Clock, Ms } from '../../../common/system.js';
 import type { Released } from '../../backend.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
 import type { Session, TextRow } from '../sessions/session.js';
+import type { Commands } from './commands.js';
+import type { GrantDelays } from './grant-delays.js';
 import { overdue } from './overdue.js';
-import { type Outcomes, PlainStatement } from './plain-statement.js';
+import { IGNORED, type Outcomes, PlainStatement } from './plain-statement.js';
 import { Prover } from './prover.js';
-import { fenceOf, type Prepared, STATEMENTS } from './statements.js';
-import type { WaitContext } from './wait-context.js';
+import { choose, fenceOf, type Prepared, STATEMENTS } from './statements.js';
 import type { WaitSession, WaitUser } from './wait-sessions.js';
+
+/** What the sessions to wait on share. */
+export interface WaitContext {
+  readonly clock: Clock;
+  readonly alarms: Alarms;
+  readonly commands: Commands;
+  readonly sessionTimeoutMs: Ms;
+  readonly requestTimeoutMs: Ms;
+  readonly counted: { cancels: number; confirms: number };
+  readonly delays: GrantDelays;
+  /** The server says what it cannot: a pooler is between, or we are wrong. */
+  impaired(problem: string, server: string): void;
+  waitBegins(connection: WaitConnection): void;
+  waitEnds(connection: WaitConnection): void;
+  /** It was given back. */
+  freed(connection: WaitConnection): void;
+  /** It has ended. `mayHold`: the server may not know yet, and keep a lock or a place for it. */
+  over(connection: WaitConnection, mayHold: boolean): void;
+}
 
 /** `cleaning`: a wait or a release went wrong or was cancelled, and what it may have taken is being given back. */
 type State = 'free' | 'waiting' | 'owning' | 'unlocking' | 'cleaning' | 'ended';
@@ -20,7 +40,6 @@ const REPEAT_MS: Ms = 20;
 const MAX_CLEANINGS = 5;
 
 const valuesOf = (id: AdvisoryId): readonly unknown[] => (typeof id === 'bigint' ? [String(id)] : id);
-const choose = (id: AdvisoryId, single: Prepared, pair: Prepared): Prepared => (typeof id === 'bigint' ? single : pair);
 
 export class WaitConnection implements WaitSession {
   private state: State = 'free';
@@ -279,5 +298,3 @@ export class WaitConnection implements WaitSession {
     if (state === 'cleaning' && this.isCancelling) this.tell(error);
   }
 }
-
-const IGNORED: Outcomes = { answered: () => undefined, failed: () => undefined, ended: () => undefined };

@@ -5,8 +5,7 @@ import type { Session, SessionDialer } from '../sessions/session.js';
 import type { CommandConnection } from './command-connection.js';
 import { GrantDelays } from './grant-delays.js';
 import { WaitCheck } from './wait-check.js';
-import { WaitConnection } from './wait-connection.js';
-import type { WaitContext } from './wait-context.js';
+import { WaitConnection, type WaitContext } from './wait-connection.js';
 import type { WaitCounts, WaitSession, WaitSessions } from './wait-sessions.js';
 
 /** An idle session is kept for the next wait for this time. */
