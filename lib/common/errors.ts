@@ -1,12 +1,10 @@
-import { nameKey, shown } from './shown.js';
-
 /**
  * Every error of this package. All extend LockError and carry a stable `code`; match on the class or the code, never
  * on the text of a message.
  */
-
 import { brand } from './brand.js';
 import { plainFields } from './plain.js';
+import { nameKey, shown } from './shown.js';
 
 /** The context that an error may carry. */
 export interface LockErrorDetails {
@@ -61,10 +59,13 @@ const withDefaults = (details: LockErrorDetails, code: string, key?: string): Lo
 
 /** The lock was not granted within `acquireTimeoutS`: another holder has it. */
 export class AcquireTimeoutError extends LockError {
-  /** @param why said after the key, if there is more to say than that somebody else has it */
+  /** What the message says after the key, if there is more to say than that somebody else has it. Not enumerable. */
+  declare readonly why?: string;
+
   constructor(key: string, details: LockErrorDetails = {}, why = '') {
     const text = `could not acquire "${shown(key)}" in time`;
     super(why === '' ? text : `${text}: ${why}`, withDefaults(details, 'ACQUIRE_TIMEOUT', key));
+    if (why !== '') Object.defineProperty(this, 'why', { value: why });
   }
 }
 
@@ -295,6 +296,5 @@ for (const [name, type] of Object.entries({
   LockKeyError,
   ProtocolError,
   BackendError,
-})) {
+}))
   brand(type, name);
-}

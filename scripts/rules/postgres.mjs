@@ -62,6 +62,22 @@ const mutants = [
     test: 'confirms a grant that was waited for for long before anybody gets it',
   },
   {
+    name: 'a grant is believed, however late it is read',
+    file: 'commands/wait-connection.ts',
+    from: 'this.prover.distrust();',
+    to: 'void 0;',
+    spec: 'test/unit/backends/postgres/queues/late-grants.spec.ts',
+    test: 'is told once the session has proven that it still lives',
+  },
+  {
+    name: 'a session goes on after the server has closed the connection, until the socket is closed too',
+    file: 'sessions/pg-session.ts',
+    from: "client.connection.stream.on?.('end', closed);",
+    to: '',
+    spec: 'test/unit/backends/postgres/sessions/ended-by-server.spec.ts',
+    test: 'without a word, knows of the end in the turn in which it is read, not once the socket is closed',
+  },
+  {
     name: 'the row of a kept hold and the unlock are one statement',
     file: 'keep/statements.ts',
     from: 'where $3::boolean `',

@@ -168,7 +168,8 @@ export class LockAcquirer {
   /** Maps the error that the caller receives. */
   refused(error: unknown, request: CheckedAcquire): unknown {
     const known = explained(error, request);
-    return withOrigin(known instanceof AcquireTimeoutError ? this.timedOut(request, known.key) : known, this.keeper);
+    const refused = known instanceof AcquireTimeoutError ? this.timedOut(request, known.key, known.why) : known;
+    return withOrigin(refused, this.keeper);
   }
 
   private async tryNow(request: CheckedAcquire): Promise<Hold | null> {
@@ -215,11 +216,11 @@ export class LockAcquirer {
     return new UnsupportedError(`${this.backend.name} does not support fences (option requireFence)`, { key });
   }
 
-  private timedOut({ keys, waitMs }: CheckedAcquire, busy = keys[0]!): AcquireTimeoutError {
+  private timedOut({ keys, waitMs }: CheckedAcquire, busy = keys[0]!, why?: string): AcquireTimeoutError {
     if (this.events.observed) {
       this.events.emit({ type: 'timeout', keys, waitedMs: waitMs, at: this.keeper.clock.wall() });
     }
-    return new AcquireTimeoutError(busy);
+    return new AcquireTimeoutError(busy, {}, why);
   }
 }
 

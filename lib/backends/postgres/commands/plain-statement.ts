@@ -38,3 +38,6 @@ export class PlainStatement implements Statement {
     this.outcomes.ended(error);
   }
 }
+
+/** Of a statement whose outcome nobody waits for. */
+export const IGNORED: Outcomes = { answered: () => undefined, failed: () => undefined, ended: () => undefined };

@@ -12,6 +12,8 @@ export class Prover {
   /** Since when somebody waits. Infinity: nobody does. */
   since: Ms = Infinity;
   private isAsking = false;
+  /** What was sent before proves nothing. */
+  private from: Ms = -Infinity;
 
   /** @param freshMs how old a proof may be that answers at once */
   constructor(
@@ -35,6 +37,11 @@ export class Prover {
     return true;
   }
 
+  /** From now on, only a statement that is yet to be sent proves anything. */
+  distrust(): void {
+    this.from = this.clock.now();
+  }
+
   /** A statement was answered. If it was sent too early, another one asks. */
   answered(): void {
     if (this.waiting.length === 0) return;
@@ -52,7 +59,7 @@ export class Prover {
 
   private isFresh(): boolean {
     const { session, clock, freshMs } = this;
-    return !session.isEnded && session.provenAt >= clock.now() - freshMs;
+    return !session.isEnded && session.provenAt >= Math.max(clock.now() - freshMs, this.from);
   }
 
   private ask(): void {

@@ -1,3 +1,5 @@
+import type { AdvisoryId } from '../ids/lock-id.js';
+
 /** Microseconds of the server's wall clock. It must be read after the lock was taken: a nested `case` forces this order. */
 const CLOCK = '(extract(epoch from clock_timestamp()) * 1000000)::bigint';
 
@@ -105,3 +107,7 @@ export const STATEMENTS = {
 /** The clock of the server as a fence, which leaves three digits to local hand-overs. Undefined: it is not a number. */
 export const fenceOf = (clock: string): bigint | undefined =>
   /^[1-9]\d*$/.test(clock) ? BigInt(`${clock}000`) : undefined;
+
+/** The statement for an id, or for a pair. */
+export const choose = (id: AdvisoryId, single: Prepared, pair: Prepared): Prepared =>
+  typeof id === 'bigint' ? single : pair;

@@ -5,10 +5,11 @@ import type { Released } from '../../backend.js';
 import type { AdvisoryId } from '../ids/lock-id.js';
 import type { Session, TextRow } from '../sessions/session.js';
 import type { Commands } from './commands.js';
+import type { GrantDelays } from './grant-delays.js';
 import { overdue } from './overdue.js';
-import { type Outcomes, PlainStatement } from './plain-statement.js';
+import { IGNORED, type Outcomes, PlainStatement } from './plain-statement.js';
 import { Prover } from './prover.js';
-import { fenceOf, type Prepared, STATEMENTS } from './statements.js';
+import { choose, fenceOf, type Prepared, STATEMENTS } from './statements.js';
 import type { WaitSession, WaitUser } from './wait-sessions.js';
 
 /** What the sessions to wait on share. */
@@ -19,6 +20,7 @@ export interface WaitContext {
   readonly sessionTimeoutMs: Ms;
   readonly requestTimeoutMs: Ms;
   readonly counted: { cancels: number; confirms: number };
+  readonly delays: GrantDelays;
   /** The server says what it cannot: a pooler is between, or we are wrong. */
   impaired(problem: string, server: string): void;
   waitBegins(connection: WaitConnection): void;
@@ -38,7 +40,6 @@ const REPEAT_MS: Ms = 20;
 const MAX_CLEANINGS = 5;
 
 const valuesOf = (id: AdvisoryId): readonly unknown[] => (typeof id === 'bigint' ? [String(id)] : id);
-const choose = (id: AdvisoryId, single: Prepared, pair: Prepared): Prepared => (typeof id === 'bigint' ? single : pair);
 
 export class WaitConnection implements WaitSession {
   private state: State = 'free';
@@ -156,7 +157,9 @@ export class WaitConnection implements WaitSession {
   private waitAnswered(rows: readonly TextRow[], sentAt: Ms): void {
     const fence = fenceOf(rows[0]?.[0] ?? '');
     if (fence === undefined) return this.waitFailed(this.impaired('handed on'));
-    const { user } = this;
+    const { user, context } = this;
+    // The session may have ended since, and its end may not have been read yet.
+    if (context.delays.isLate(fence, context.clock.now())) this.prover.distrust();
     this.user = undefined;
     this.waitOver();
     // Granted and cancelled at the same time.
@@ -295,5 +298,3 @@ export class WaitConnection implements WaitSession {
     if (state === 'cleaning' && this.isCancelling) this.tell(error);
   }
 }
-
-const IGNORED: Outcomes = { answered: () => undefined, failed: () => undefined, ended: () => undefined };

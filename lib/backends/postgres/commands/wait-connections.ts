@@ -3,6 +3,7 @@ import { type LockError, LockUnavailableError, PoolExhaustedError } from '../../
 import { afterMicrotasks, type Clock, type Ms } from '../../../common/system.js';
 import type { Session, SessionDialer } from '../sessions/session.js';
 import type { CommandConnection } from './command-connection.js';
+import { GrantDelays } from './grant-delays.js';
 import { WaitCheck } from './wait-check.js';
 import { WaitConnection, type WaitContext } from './wait-connection.js';
 import type { WaitCounts, WaitSession, WaitSessions } from './wait-sessions.js';
@@ -57,6 +58,7 @@ export class WaitConnections implements WaitSessions {
       requestTimeoutMs,
       alarms: new Alarms(clock),
       counted: { cancels: 0, confirms: 0 },
+      delays: new GrantDelays(),
       impaired: (problem, server) => commands.impaired(problem, server),
       waitBegins: (connection) => this.check.begin(connection),
       waitEnds: (connection) => this.check.end(connection),

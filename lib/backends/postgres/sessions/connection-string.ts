@@ -20,13 +20,14 @@ export interface ConnectionString {
  * A connection string without what does not concern these connections.
  * @throws ConfigError, which does not show the string
  */
-export function readConnectionString(text: string): ConnectionString {
-  if (text.trim() === '') {
+export function readConnectionString(given: string): ConnectionString {
+  const text = given.trim();
+  if (text === '') {
     throw new ConfigError(`${WHAT} is empty; is an environment variable not set?`);
   }
   // The path of a socket, as pg takes it.
   if (text.startsWith('/')) return { text, namesPooler: false };
-  const scheme = /^\s*([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase();
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase();
   if (scheme === 'prisma' || scheme === 'prisma+postgres') {
     throw new ConfigError(
       `${WHAT} begins with ${scheme}://, an address of Prisma's own service, which no other program can use; give the ` +
@@ -44,8 +45,10 @@ export function readConnectionString(text: string): ConnectionString {
   if (/^\w+:\/\/\/?$/.test(start < 0 ? text : text.slice(0, start)) && !/[?&]host=[^&]/.test(text)) {
     throw new ConfigError(`${WHAT} names neither a host nor a database`);
   }
+  refuseSeveralHosts(/^\w+:\/\/(?:[^/?]*@)?([^/?]*)/.exec(text)![1]!);
   if (start < 0) return { text, namesPooler: false };
   const parameters = text.slice(start + 1).split('&');
+  for (const one of parameters) if (nameOf(one) === 'host') refuseSeveralHosts(one.replace(/%2c/gi, ','));
   const kept = parameters.filter((one) => KEPT.has(nameOf(one)));
   return {
     text: text.slice(0, start) + (kept.length > 0 ? `?${kept.join('&')}` : ''),
@@ -54,3 +57,9 @@ export function readConnectionString(text: string): ConnectionString {
 }
 
 const nameOf = (parameter: string): string => parameter.split('=', 1)[0]!;
+
+/** libpq tries one after the other; pg would look them up as one name, again and again. @throws ConfigError */
+export function refuseSeveralHosts(host: string): void {
+  if (!host.includes(',')) return;
+  throw new ConfigError('postgresBackend: several hosts are given, but pg connects to one; give that of the primary');
+}

@@ -35,6 +35,7 @@ export interface PgStream {
   destroySoon?(): void;
   ref?(): void;
   unref?(): void;
+  on?(event: 'end', listener: () => void): unknown;
 }
 
 export interface PgNotification {

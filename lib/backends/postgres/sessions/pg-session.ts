@@ -64,7 +64,10 @@ export class PgSession implements Session {
     this.#client = client;
     this.waitedUntil = this.lastSentAt = clock.now();
     client.on('error', (error) => this.fail(error));
-    client.on('end', () => this.fail(new Error('the connection was closed')));
+    const closed = (): void => this.fail(new Error('the connection was closed'));
+    client.on('end', closed);
+    // pg says so only once the socket is closed, one or two turns of the event loop later.
+    client.connection.stream.on?.('end', closed);
     client.on('drain', () => this.recovered());
     client.on('notification', ({ channel, payload = '' }) => this.noticed(channel, payload));
     this.keepAlive();

@@ -1,7 +1,7 @@
 import { ConfigError } from '../../../common/errors.js';
 import { printAs } from '../../../common/inspection.js';
 import { kindOf } from '../../../common/kind-of.js';
-import { readConnectionString } from './connection-string.js';
+import { readConnectionString, refuseSeveralHosts } from './connection-string.js';
 import type { PgClient, PgClientClass } from './pg-client.js';
 import { refusedHint } from './refused-sources.js';
 
@@ -57,6 +57,9 @@ const RENAMED: Readonly<Record<string, string>> = {
   hostname: 'host',
 };
 
+/** pg trips over anything else when it connects. */
+const TEXTS = ['connectionString', 'host', 'database', 'user', 'options'];
+
 /** If one of these is there without a value, pg would connect to some other database. */
 const DECISIVE = ['connectionString', 'host', 'database', 'user'];
 
@@ -97,7 +100,9 @@ export class ClientSource {
   /** A client that has not connected. Only after `load`. @throws ConfigError for a configuration that pg refuses */
   newClient(): PgClient {
     const client = this.construct();
-    if ((client as Partial<PgClient>).connection?.stream === undefined) {
+    const { stream } = this.#config;
+    if (typeof stream === 'function') checkSocket(client.connection.stream);
+    else if ((client as Partial<PgClient>).connection?.stream === undefined) {
       throw new ConfigError(`${WHERE}: the native binding of pg does not show its socket; give a Pool of pg itself`);
     }
     const { connectionParameters: parameters } = client;
@@ -133,6 +138,13 @@ export class ClientSource {
 }
 
 printAs('ClientSource', ClientSource);
+
+/** @throws ConfigError for what the application made instead */
+function checkSocket(made: unknown): void {
+  const { on, destroy } = (made ?? {}) as Record<string, unknown>;
+  if (typeof on === 'function' && typeof destroy === 'function') return;
+  throw new ConfigError(`${WHERE}: stream must be a function that makes a socket; it returned ${kindOf(made)}`);
+}
 
 const loadPg: LoadPg = () => import('pg');
 
@@ -177,15 +189,27 @@ export function recogniseSource(source: unknown, load: LoadPg = loadPg): ClientS
 
 function withString(config: Record<string, unknown>, Client: PgClientClass | undefined, load: LoadPg): ClientSource {
   const { connectionString, stream } = config;
+  for (const name of TEXTS) {
+    const value = config[name];
+    if (value !== undefined && typeof value !== 'string') throw notOf(name, 'a string', value);
+  }
+  if (typeof config['host'] === 'string') refuseSeveralHosts(config['host']);
+  checkPassword(config['password']);
   if (stream !== undefined && typeof stream !== 'function') {
     throw new ConfigError(`${WHERE}: stream must be a function that makes a socket, since several are needed`);
   }
   if (connectionString === undefined) return new ClientSource(config, false, Client, load);
-  if (typeof connectionString !== 'string') {
-    throw new ConfigError(`${WHERE}: connectionString must be a string, got ${kindOf(connectionString)}`);
-  }
-  const { text, namesPooler } = readConnectionString(connectionString);
+  const { text, namesPooler } = readConnectionString(connectionString as string);
   return new ClientSource({ ...config, connectionString: text }, namesPooler, Client, load);
+}
+
+const notOf = (name: string, expected: string, value: unknown): ConfigError =>
+  new ConfigError(`${WHERE}: ${name} must be ${expected}, got ${kindOf(value)}`);
+
+/** Without one, pg looks for it elsewhere. */
+function checkPassword(password: unknown): void {
+  if (password === undefined || password === null || typeof password === 'string') return;
+  if (typeof password !== 'function') throw notOf('password', 'a string or a function', password);
 }
 
 /** A pool hides its password: it is not enumerable. */

@@ -96,7 +96,7 @@ export function connectError(error: unknown, { server, wasAccepted }: Circumstan
     return new ConfigError(`Postgres at ${server}: ${text}`, refused);
   }
   if (sqlState === '42501') return new ConfigError(`Postgres at ${server} denies a right: ${text}`, refused);
-  if (sqlState === '42704' || sqlState === '22023') {
+  if (['42704', '22023', '42601'].includes(sqlState!)) {
     return new ConfigError(`Postgres at ${server} does not take the settings of the connection: ${text}`, refused);
   }
   if (/does not support SSL/i.test(text)) {

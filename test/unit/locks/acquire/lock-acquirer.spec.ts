@@ -54,6 +54,26 @@ describe('what is refused', () => {
     expect(error).not.toHaveProperty('key');
   });
 
+  it.each<[string, string | string[]]>([
+    ['one key', 'b'],
+    ['several keys', ['a', 'b']],
+  ])('at the deadline says what the backend knows, with the key as the caller wrote it: %s', async (_, keys) => {
+    const backend = new FakeBackend(world.clock);
+    const client = new LockClient({ backend, namespace: 'app' }, { clock: world.clock, entropy: new FakeEntropy() });
+    backend.onTry = async () => null;
+    backend.onEnqueue = async (req) => {
+      if (req.key !== 'app:b') return backend.grantFor(req);
+      throw new AcquireTimeoutError(req.key, { server: 'db' }, 'this process holds "app:c", which has the same id');
+    };
+    const error = await client.acquire(keys, { acquireTimeoutS: 3 }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      key: 'b',
+      message: 'could not acquire "b" in time: this process holds "app:c", which has the same id',
+    });
+    expect(error).toBeInstanceOf(AcquireTimeoutError);
+    expect(Object.keys(error as object)).not.toContain('why');
+  });
+
   it('is a BackendError where it is no error of this package', async () => {
     const own = Object.freeze(new Error('own'));
     world.backend.onEnqueue = async () => Promise.reject(own);

@@ -14,6 +14,9 @@ interface Holds {
   shared: number;
 }
 
+/** What the clock of the server says when that of the test begins. */
+const START = 1_800_000_000_000_000n;
+
 interface Blocked {
   readonly session: ModelSession;
   readonly id: string;
@@ -31,7 +34,7 @@ export class ModelPostgres {
   /** By id. */
   private readonly locks = new Map<string, Map<ModelSession, Holds>>();
   private queue: Blocked[] = [];
-  private micros = 1_800_000_000_000_000n;
+  private micros = START;
 
   constructor(readonly clock: FakeClock) {}
 
@@ -42,7 +45,8 @@ export class ModelPostgres {
   }
 
   now(): string {
-    this.micros += 1n;
+    const micros = START + BigInt(Math.floor(this.clock.now() * 1000));
+    this.micros = micros > this.micros ? micros : this.micros + 1n;
     return String(this.micros);
   }
 

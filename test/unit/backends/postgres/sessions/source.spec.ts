@@ -25,7 +25,7 @@ function refusal(call: () => unknown): LockError {
 
 /** What pg is told. */
 class SeenClient {
-  readonly connection = { stream: { destroy: (): void => undefined } };
+  readonly connection = { stream: { destroy: (): void => undefined, on: (): void => undefined } };
   readonly connectionParameters = {};
   constructor(readonly config: Record<string, unknown>) {}
 }
@@ -130,6 +130,29 @@ describe('the source of a Postgres backend', () => {
       ['Prisma://x', 'begins with prisma://, an address of'],
     ])('but not %j, and says what it begins with', (text, expected) => {
       expect(refusal(() => recogniseSource(text)).message).toContain(expected);
+    });
+
+    it.each([' postgres://db/app', 'postgres://db/app\n', '\tpostgres://db/app?schema=x \n'])(
+      'with space around it, as files of secrets end: %j',
+      async (text) => {
+        for (const source of [text, { connectionString: text }]) {
+          expect((await configOf(source))['connectionString']).toBe('postgres://db/app');
+        }
+      },
+    );
+
+    it.each([
+      'postgres://locker:hunter2@one:5432,two:5432/app',
+      'postgres://one,two/app',
+      'postgres://one/app?host=/a,/b',
+      'postgres://one/app?user=x&host=one%2Ctwo',
+    ])('but not with several hosts, of which pg would make one name: %s', (text) => {
+      expect(refusal(() => recogniseSource(text)).message).toContain('several hosts');
+    });
+
+    it('with a comma elsewhere', async () => {
+      const text = 'postgres://a,b:c,d@db/e,f?options=-c%20x=1,2';
+      expect((await configOf(text))['connectionString']).toBe(text);
     });
 
     it('in capitals, and with a question mark that nothing follows', async () => {
@@ -264,6 +287,16 @@ describe('the source of a Postgres backend', () => {
         'unknown name, "pasword"; known are connectionString, host, port,',
       ],
       ['one socket for several connections', { host: 'db', stream: { on: SECRET } }, 'stream must be a function'],
+      ['a host that is no string', { host: 7 }, 'host must be a string, got number'],
+      ['several hosts', { host: 'one,two' }, 'several hosts'],
+      ['a database that is no string', { host: 'db', database: ['app'] }, 'database must be a string, got an array'],
+      ['a user that is no string', { host: 'db', user: 7 }, 'user must be a string, got number'],
+      ['options that are no string', { host: 'db', options: { x: SECRET } }, 'options must be a string, got an object'],
+      [
+        'a password that is no string',
+        { host: 'db', password: { token: SECRET } },
+        'password must be a string or a function, got an object',
+      ],
       ['an address that is no string', { connectionString: { href: SECRET } }, 'must be a string, got an object'],
     ])('but not with %s', (_name, config, text) => {
       expect(refusal(() => recogniseSource(config)).message).toContain(text);
@@ -299,10 +332,27 @@ describe('the source of a Postgres backend', () => {
       expect(recognised.newClient()).toBeInstanceOf(pg.Client);
     });
 
+    it('but not one with values that pg would trip over when it connects', () => {
+      const pool = new pg.Pool({ host: 'db', user: 7 as never });
+      expect(refusal(() => recogniseSource(pool)).message).toContain('user must be a string, got number');
+    });
+
     it('but not one made from a variable that is not set', () => {
       const pool = new pg.Pool({ connectionString: undefined });
       expect(refusal(() => recogniseSource(pool)).message).toContain('no value for connectionString');
     });
+  });
+
+  it.each<[string, unknown, string]>([
+    ['nothing', undefined, 'undefined'],
+    ['a promise', Promise.resolve(SECRET), 'a Promise'],
+    ['something else', { destroy: () => SECRET }, 'an object'],
+  ])('says so if its stream makes %s instead of a socket', async (_, made, got) => {
+    const source = recogniseSource({ host: 'db', stream: () => made });
+    await source.load();
+    expect(refusal(() => source.newClient()).message).toBe(
+      `postgresBackend: stream must be a function that makes a socket; it returned ${got}`,
+    );
   });
 
   it('says what it expects', () => {

@@ -57,6 +57,7 @@ describe('an error of Postgres', () => {
     [nodeError('UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'no'), 'ConfigError', 'failed in TLS'],
     [serverError('42501', 'permission denied for database "x"'), 'ConfigError', 'denies a right'],
     [serverError('42704', 'unrecognized configuration parameter "x"'), 'ConfigError', 'does not take the settings'],
+    [serverError('42601', '-c x requires a value'), 'ConfigError', 'does not take the settings'],
     [new Error('The server does not support SSL connections'), 'ConfigError', 'sslmode=disable'],
     [
       nodeError('SELF_SIGNED_CERT_IN_CHAIN', 'self-signed certificate in certificate chain'),
