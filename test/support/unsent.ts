@@ -1,13 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 
+/** Only Linux shows what its sockets have to send. */
 const SOCKETS = ['/proc/net/tcp', '/proc/net/tcp6'].filter((file) => existsSync(file));
-
-/** Only Linux shows what its sockets have to send; elsewhere, nothing is found. */
-export const canSeeUnsent = SOCKETS.length > 0;
 
 const FIN_WAIT1 = '04';
 
-/** Connections of this port whose process has closed them, and for which the kernel keeps bytes to send. */
+/**
+ * How many connections of this port their process has closed, while the kernel keeps bytes to send on them. Always 0 where
+ * /proc/net/tcp does not exist.
+ */
 export function keptByTheKernel(port: number): number {
   const here = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const rows = SOCKETS.flatMap((file) => readFileSync(file, 'latin1').split('\n').slice(1));

@@ -7,6 +7,7 @@ import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DflockdServerOptions } from '../../../lib/daemon/shared/options.js';
 import { type Certificate, selfSigned } from '../../support/certificates.js';
+import { freePort } from '../../support/free-port.mjs';
 import { keptByTheKernel } from '../../support/unsent.js';
 import { until } from '../../support/until.js';
 import { Wire } from '../../support/wire.js';
@@ -31,8 +32,8 @@ describe('a peer that is cut off because it does not read leaves nothing to the 
   });
   afterAll(() => rm(folder, { recursive: true }));
 
-  async function secure(daemon: Daemon): Promise<Wire> {
-    const socket = connect({ ...daemon.address, ca: certificate.cert });
+  async function secure(daemon: Daemon, port = daemon.address.port): Promise<Wire> {
+    const socket = connect({ host: daemon.address.host, port, ca: certificate.cert });
     await once(socket, 'secureConnect');
     return daemon.own(new Wire(socket, () => socket.destroy()));
   }
@@ -77,6 +78,22 @@ describe('a peer that is cut off because it does not read leaves nothing to the 
     expect(await waiter.ask(acquire('k', 10), 10_000)).toMatch(GRANT);
     await until(() => daemon.server.connections === 2);
     expect(keptByTheKernel(daemon.address.port)).toBe(0);
+    deaf.stream.resume();
+    await deaf.whenClosed();
+  });
+
+  it('as a reader of a stream over HTTPS, when the daemon shuts down', async () => {
+    const daemon = await start({ httpPort: await freePort(), ...tls });
+    const { port } = daemon.server.httpAddress()!;
+    const [deaf, publisher] = [await secure(daemon, port), await secure(daemon)];
+    deaf.send('GET /v1/signals?pattern=a.b HTTP/1.1\r\nHost: x\r\n\r\n');
+    await until(() => deaf.received.includes(':ok'));
+    deaf.stream.pause();
+    publisher.send(`signal\na.b\n${PAYLOAD}\n`.repeat(120));
+    expect(await publisher.read(120, 10_000)).toBe('ok 1\n'.repeat(120));
+    publisher.end();
+    await daemon.server.close();
+    expect(keptByTheKernel(port)).toBe(0);
     deaf.stream.resume();
     await deaf.whenClosed();
   });

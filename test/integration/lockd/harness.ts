@@ -1,7 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { afterEach } from '@jest/globals';
-import { type LockdDependencies, LockdServer, type LockdServerOptions } from '../../../lib/daemon/lockd/lockd-server.js';
+import {
+  type LockdDependencies,
+  LockdServer,
+  type LockdServerOptions,
+} from '../../../lib/daemon/lockd/lockd-server.js';
 import { until } from '../../support/until.js';
 import { Wire } from '../../support/wire.js';
 
