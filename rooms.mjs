@@ -27,7 +27,7 @@ export const ROOMS = {
   'daemon/http/routing': room('daemon/http/json'),
   'daemon/http/answers': room('common core', 'node:http'),
   'daemon/http/exchange': room(
-    'common core daemon/fairness daemon/http/metrics daemon/http/routing daemon/http/answers',
+    'common core daemon/shared daemon/fairness daemon/http/metrics daemon/http/routing daemon/http/answers',
     'node:http node:net',
   ),
   'daemon/http/admission': room('common protocol daemon/shared daemon/http/answers daemon/http/exchange'),

@@ -3,6 +3,7 @@ import type { Alarm, Alarms } from '../../common/alarms.js';
 import type { Ms } from '../../common/system.js';
 import type { EngineDriver } from '../../core/driver.js';
 import type { DaemonLogger } from '../shared/logger.js';
+import { reset } from '../shared/reset.js';
 import type { DeferredWriter, ReplyBatch } from './reply-batch.js';
 import type { RequestScheduler, ScheduledWork } from './request-scheduler.js';
 import type { TurnLimiter } from './turn-limiter.js';
@@ -93,6 +94,12 @@ export abstract class ContainedSession<Host extends ContainedSessionHost>
 
   /** Ends the session, whatever it is doing. */
   protected readonly ends = (): void => this.contain(() => this.drop());
+
+  /** Ends the session of a peer that does not read. */
+  protected cutOff(): void {
+    reset(this.stream);
+    this.drop();
+  }
 
   /** To execute more in its next slice. */
   protected joinQueue(): void {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Server as TlsServer } from 'node:tls';
 import type { Ms } from '../../common/system.js';
+import { Handshaking } from '../shared/handshaking.js';
 import type { Swept } from './exchange/sweep.js';
 
 /** How long a client may take for its first byte, and then for the handshake. */
@@ -14,12 +15,9 @@ interface Watch {
   unwatch(swept: Swept): void;
 }
 
-const nameOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string =>
-  `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
-
 /** Connections before and in their TLS handshakes. A client that speaks plain HTTP is told so. */
 export class Handshakes {
-  private readonly open = new Map<string, Socket>();
+  private readonly open = new Handshaking();
 
   constructor(
     private readonly tls: TlsServer,
@@ -27,18 +25,14 @@ export class Handshakes {
   ) {}
 
   begin(socket: Socket): void {
-    const name = nameOf(socket);
     const since = this.host.now();
     const silent: Swept = {
       isDue: (seen) => seen - since >= HANDSHAKE_MS,
       expire: () => void socket.destroy(),
     };
-    this.open.set(name, socket);
+    this.open.add(socket);
     this.host.watch(silent);
-    socket.once('close', () => {
-      this.open.delete(name);
-      this.host.unwatch(silent);
-    });
+    socket.once('close', () => this.host.unwatch(silent));
     socket.once('readable', () => {
       this.host.unwatch(silent);
       this.listen(socket);
@@ -47,11 +41,11 @@ export class Handshakes {
 
   /** The handshake is complete. @param secure the TLS socket */
   end(secure: Socket): void {
-    this.open.delete(nameOf(secure));
+    this.open.end(secure);
   }
 
   cutOff(): void {
-    for (const socket of this.open.values()) socket.destroy();
+    this.open.destroyAll();
   }
 
   private listen(socket: Socket): void {

@@ -92,7 +92,7 @@ export class HttpListener implements Listener {
 
   giveUp(): void {
     this.port.giveUp();
-    this.cutOff();
+    this.sockets.destroyAll();
   }
 
   stop(): Promise<void> | undefined {
@@ -114,7 +114,7 @@ export class HttpListener implements Listener {
   }
 
   cutOff(): void {
-    this.sockets.destroyAll();
+    this.sockets.cutOff();
   }
 
   close(): void {

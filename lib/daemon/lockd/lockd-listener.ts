@@ -66,7 +66,7 @@ export class LockdListener implements Listener {
 
   giveUp(): void {
     this.port.giveUp();
-    this.cutOff();
+    this.connections.destroyAll();
   }
 
   stop(): Promise<void> | undefined {
@@ -75,7 +75,7 @@ export class LockdListener implements Listener {
 
   /** Clients that hold something keep it until they release it: nobody can take it any more. */
   drain(isEngineDrained: boolean): void {
-    if (!isEngineDrained) return this.cutOff();
+    if (!isEngineDrained) return this.connections.destroyAll();
     for (const session of this.sessions) session.drain();
   }
 
@@ -84,7 +84,7 @@ export class LockdListener implements Listener {
   }
 
   cutOff(): void {
-    this.connections.destroyAll();
+    this.connections.cutOff();
   }
 
   close(): void {

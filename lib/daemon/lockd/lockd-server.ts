@@ -98,7 +98,7 @@ export class LockdServer {
   destroy(): Promise<void> {
     this.isDestroyed = true;
     const closed = this.close();
-    this.listener.cutOff();
+    this.listener.drain(false);
     return closed;
   }
 
@@ -120,7 +120,7 @@ export class LockdServer {
     await this.opened?.catch(() => undefined);
     await this.listener.stop();
     // Clients may have connected while the port was being opened.
-    if (this.isDestroyed) this.listener.cutOff();
+    if (this.isDestroyed) this.listener.drain(false);
     await this.listener.whenEmpty();
     this.listener.close();
     this.driver.removeBacklog(this.host.scheduler);

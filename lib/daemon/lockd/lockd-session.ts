@@ -196,7 +196,7 @@ export class LockdSession extends ContainedSession<LockdHost> {
   protected judge(): void {
     if (this.isClosed) return;
     const { writableLength } = this.stream;
-    if (this.isLeaving || this.handed - writableLength < this.mark) return this.drop();
+    if (this.isLeaving || this.handed - writableLength < this.mark) return this.cutOff();
     if (writableLength > 0) this.watch(this.host.writeTimeoutMs);
   }
 

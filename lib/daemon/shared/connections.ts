@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { outermost, reset } from './reset.js';
 
 /** The open connections of a listener: each is a member until its stream has closed. */
 export class Connections<Stream extends Duplex = Duplex> {
@@ -26,6 +27,11 @@ export class Connections<Stream extends Duplex = Duplex> {
   }
 
   destroyAll(): void {
-    for (const stream of this.open) stream.destroy();
+    for (const stream of this.open) outermost(stream).destroy();
+  }
+
+  /** Closes all after a time in which they could have ended: those whose peers do not read are reset. */
+  cutOff(): void {
+    for (const stream of this.open) reset(stream);
   }
 }

@@ -30,7 +30,7 @@ export interface Listener {
   drain(isEngineDrained: boolean): void;
   /** Resolves when no connection is open. */
   whenEmpty(): Promise<void>;
-  /** Closes all connections. */
+  /** Its time is over: closes all connections. Those whose peers do not read are reset. */
   cutOff(): void;
   /** Called last: leaves no timer behind. */
   close(): void;

@@ -47,7 +47,7 @@ export interface DflockdServerOptions extends HttpServerOptions {
   /** A connection that is silent for this long is closed. Default 23. */
   readTimeout?: number | undefined;
   /**
-   * A connection that does not read what was written within this time is closed; 0 = never. A long `stats` reply is
+   * A connection that does not read what was written within this time is reset; 0 = never. A long `stats` reply is
    * written in pieces: each piece has this time, and all of them together have four times as much (20 s if 0).
    * Default 5.
    */

@@ -4,6 +4,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { ConfigError } from '../../common/errors.js';
 import { Admission, plainAddress } from '../fairness/admission.js';
 import { Connections } from '../shared/connections.js';
+import { Handshaking } from '../shared/handshaking.js';
 import type { Listener } from '../shared/listener.js';
 import { ListeningPort } from '../shared/listening-port.js';
 import type { SparseLog } from '../shared/logger.js';
@@ -17,6 +18,7 @@ export class TcpListener implements Listener {
   private readonly admission: Admission;
   /** Before and after the TLS handshake. */
   private readonly connections = new Connections();
+  private readonly handshaking = new Handshaking();
   private readonly port: ListeningPort;
   private tls: TlsServer | undefined;
 
@@ -54,7 +56,7 @@ export class TcpListener implements Listener {
 
   giveUp(): void {
     this.port.giveUp();
-    this.cutOff();
+    this.connections.destroyAll();
   }
 
   /** Serves one client on a stream: an accepted socket, a TLS socket, one half of a pair. */
@@ -77,7 +79,7 @@ export class TcpListener implements Listener {
 
   /** Idle connections stay open: their next requests are answered that the server drains. */
   drain(isEngineDrained: boolean): void {
-    if (!isEngineDrained) this.cutOff();
+    if (!isEngineDrained) this.connections.destroyAll();
   }
 
   whenEmpty(): Promise<void> {
@@ -85,7 +87,7 @@ export class TcpListener implements Listener {
   }
 
   cutOff(): void {
-    this.connections.destroyAll();
+    this.connections.cutOff();
   }
 
   close(): void {
@@ -99,6 +101,7 @@ export class TcpListener implements Listener {
     if (this.tls) {
       // A client that closes during the handshake is gone; a half-open socket would not show it.
       socket.allowHalfOpen = false;
+      this.handshaking.add(socket);
       this.tls.emit('connection', socket);
     } else {
       this.serve(socket, peer);
@@ -138,6 +141,7 @@ export class TcpListener implements Listener {
         handshakeTimeout: readTimeout * 1000,
       });
       server.on('secureConnection', (socket) => {
+        this.handshaking.end(socket);
         socket.allowHalfOpen = true;
         this.serve(socket, plainAddress(socket.remoteAddress));
       });

@@ -79,7 +79,7 @@ export class TcpSession extends TimedSession implements SessionSink {
 
   protected onWake(now: Ms): void {
     if (this.state === 'closed' || this.state === 'leaving') return;
-    if (this.evicted) return this.host.endings.do(this.ends);
+    if (this.evicted) return this.host.endings.do(() => this.contain(() => this.cutOff()));
     if (this.state === 'ready') this.lineSince = now;
     this.run(now);
   }
@@ -286,7 +286,9 @@ export class TcpSession extends TimedSession implements SessionSink {
     if (this.lineDue <= seen) {
       return this.refuse(this.state === 'auth' ? 'auth' : 'error', now);
     }
-    if (this.outbox.due > seen || !this.outbox.progress(now)) return this.drop();
+    // Not the write timeout has passed, but too much follows the command.
+    if (this.state === 'blocked' && this.outbox.due > seen) return this.drop();
+    if (this.outbox.due > seen || !this.outbox.progress(now)) return this.cutOff();
     this.lookBy(this.nextDeadline());
   }
 

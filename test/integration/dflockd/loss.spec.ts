@@ -22,7 +22,12 @@ const nextLoss = (client: LockClient): Promise<LockLostEvent> =>
   new Promise((resolve) => client.lockLost$.subscribe(resolve));
 
 describe('a lost connection', () => {
-  it.each(['command', 'wait'] as const)('on a %s lane: told within 50 ms', async (lane) => {
+  it.each([
+    ['command', 'a reset'],
+    ['command', 'FIN'],
+    ['wait', 'a reset'],
+    ['wait', 'FIN'],
+  ] as const)('on a %s lane, by %s: told within 50 ms', async (lane, how) => {
     const client = await world.client([proxy.address]);
     const other = await world.client();
     const rounds: number[] = [];
@@ -36,7 +41,8 @@ describe('a lost connection', () => {
       const { signal } = lock;
       const lost = nextLoss(client);
       const took = stopwatch();
-      proxy.reset();
+      if (how === 'FIN') for (const link of proxy.links) link.client.end();
+      else proxy.reset();
       const event = await inTime(lost, 'the loss');
       rounds.push(took());
       expect(event).toMatchObject({ type: 'lost', keys: ['key'], reason: 'disconnected' });

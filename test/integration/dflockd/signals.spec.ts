@@ -44,6 +44,32 @@ describe('a subscription', () => {
     expect(await emitter.signals.emit('a.b', 'last')).toBe(2);
   });
 
+  it('comes back after the daemon has reset it, because its process did not read for a while', async () => {
+    const proxy = await Proxy.to(world.port);
+    world.later(() => proxy.close());
+    const listener = await world.client([proxy.address], { reconnect: { minDelayMs: 1, maxDelayMs: 5 } });
+    const emitter = await world.client();
+    const heard: Signal[] = [];
+    listener.signals.signal$('a.b').subscribe((signal) => heard.push(signal));
+    await heardBy(emitter, 'a.b', heard);
+    const lock = await listener.acquire('key');
+    const ends: string[] = [];
+    for (const link of proxy.links) {
+      link.server.on('close', () => ends.push('closed'));
+      link.server.pause();
+    }
+    let sent = 0;
+    while ((await emitter.signals.emit('a.b', 'x'.repeat(60_000))) === 1) expect(++sent).toBeLessThan(2000);
+    await until(async () => (await emitter.stats())[0]!.signal_channels?.length === 0, 'the end of the listener');
+    for (const link of proxy.links) link.server.resume();
+    await until(() => ends.length > 0, 'the end of its connection');
+    heard.length = 0;
+    await heardBy(emitter, 'a.b', heard);
+    // Its locks are on other connections.
+    expect(lock.isHeld).toBe(true);
+    expect(await lock.release()).toBe(true);
+  });
+
   it('begins when there is a server', async () => {
     const port = await freePort();
     const listener = new LockClient({

@@ -1,7 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { afterEach } from '@jest/globals';
-import { LockdServer, type LockdServerOptions } from '../../../lib/daemon/lockd/lockd-server.js';
+import {
+  type LockdDependencies,
+  LockdServer,
+  type LockdServerOptions,
+} from '../../../lib/daemon/lockd/lockd-server.js';
 import { until } from '../../support/until.js';
 import { Wire } from '../../support/wire.js';
 
@@ -50,8 +54,8 @@ export function useLockd() {
     await Promise.all(servers.splice(0).map((server) => server.destroy()));
   });
   return {
-    serve: async (options: Partial<LockdServerOptions> = {}): Promise<LockdServer> => {
-      const server = new LockdServer({ host: '127.0.0.1', port: 0, dump: true, registry: true, ...options });
+    serve: async (options: Partial<LockdServerOptions> = {}, deps?: LockdDependencies): Promise<LockdServer> => {
+      const server = new LockdServer({ host: '127.0.0.1', port: 0, dump: true, registry: true, ...options }, deps);
       servers.push(server);
       await server.listen();
       return server;

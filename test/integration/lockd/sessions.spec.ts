@@ -8,6 +8,8 @@ import { LOCKD_LINE_CAP } from '../../../lib/protocol/lockd/limits.js';
 import { DflockdServer } from '../../../lib/daemon/server.js';
 import type { DflockdServerOptions } from '../../../lib/daemon/shared/options.js';
 import { LockClient } from '../../../lib/locks/lock-client.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { keptByTheKernel } from '../../support/unsent.js';
 import { until } from '../../support/until.js';
 import { Wire } from '../../support/wire.js';
 import { acquire, statsOf, tokenOf } from '../daemon/harness.js';
@@ -192,6 +194,24 @@ describe('clients that end, flood or do not read', () => {
     for (let n = 0; n < 600; n++) expect(await other.say('i deaf\n')).toBe('0 Lock Not Locked: deaf\n');
     deaf.wire.reset();
     await left(server, 1);
+  });
+
+  it('one that does not read is cut off after a while, and the kernel keeps nothing for it', async () => {
+    const clock = new FakeClock();
+    const server = await serve({}, { clock });
+    const other = await open(server);
+    await other.say(lines(5000, (n) => `g ${'n'.repeat(100)}${n}`));
+    const deaf = await open(server);
+    deaf.wire.stream.pause();
+    deaf.wire.send(lines(30, () => 'd'));
+    await until(async () => {
+      clock.advance(1_000);
+      return (await other.say('')) === '' && server.connections === 1;
+    });
+    expect(keptByTheKernel(server.address!.port)).toBe(0);
+    deaf.wire.stream.resume();
+    await deaf.wire.whenClosed();
+    expect(deaf.wire.received.startsWith('n'.repeat(100))).toBe(true);
   });
 
   it('connections have keepalive, after a minute of silence', async () => {

@@ -20,7 +20,7 @@ const USUAL_TIMEOUT_MS: Ms = 5_000;
 class LongStats implements Asker, Awaited {
   private text: SharedText | undefined;
   private next = 0;
-  private readonly deadline: Alarm = newAlarm(() => this.exchange.req.socket.destroy());
+  private readonly deadline: Alarm = newAlarm(() => this.exchange.cutOff());
 
   constructor(
     private readonly exchange: Exchange,

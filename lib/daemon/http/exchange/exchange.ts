@@ -33,6 +33,8 @@ export interface ExchangeOwner {
   /** An exchange writes its answer itself, and is told when the kernel has taken it. */
   streams(): void;
   ended(exchange: Exchange, status: number): void;
+  /** Ends the connection, because its client does not read. */
+  cutOff(): void;
 }
 
 /** One request and its answer. It ends exactly once: with an answer, or when the client is gone. */
@@ -177,6 +179,11 @@ export class Exchange {
     this.end();
     this.res.end();
     this.owner.ended(this, status);
+  }
+
+  /** The client does not read what the endpoint writes. */
+  cutOff(): void {
+    this.owner.cutOff();
   }
 
   /** The client is gone. */

@@ -34,12 +34,19 @@ export class GatheredWrites {
     socket._writev = (chunks: Chunk[], done) => this.take(chunks, done);
     socket._final = (done) => {
       this.flush();
-      final(done);
+      // The kernel is told of the end when it has the rest: a socket that is being shut down could not be reset.
+      if (this.isWriting) this.next = () => final(done);
+      else final(done);
     };
     socket._destroy = (error, done) => {
       this.flush();
       destroy(error, done);
     };
+  }
+
+  /** Whether the kernel has not taken what it was handed, although it may count as written. */
+  get isWaiting(): boolean {
+    return this.isWriting;
   }
 
   /** From now on, each write counts as written when the kernel has taken it. */

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Ms } from '../../../common/system.js';
 import type { SharedWork, TurnShare } from '../../fairness/turn-share.js';
+import { reset } from '../../shared/reset.js';
 import type { Exchange, ExchangeOwner } from './exchange.js';
 import { GatheredWrites } from './gathered-writes.js';
 import type { Swept } from './sweep.js';
@@ -187,9 +188,17 @@ export class HttpConnection implements ExchangeOwner, Swept, SharedWork {
       else socket.destroy();
     } else if (this.headSince < Infinity && !this.isClosing) {
       this.refuse(BAD_REQUEST);
-    } else {
+    } else if (this.active || this.queue.length > 0) {
       socket.destroy();
+    } else {
+      this.cutOff();
     }
+  }
+
+  /** ExchangeOwner */
+  cutOff(): void {
+    const { socket, writes } = this;
+    reset(socket, socket.writableLength > 0 || writes?.isWaiting);
   }
 
   /** The server shuts down: a connection without a request ends now, others with their answers. */

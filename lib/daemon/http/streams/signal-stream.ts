@@ -158,7 +158,7 @@ export class SignalStream implements SessionSink, StreamSession, Awaited, Woken,
       if (this.isOver || this.waiting === 0 || this.slot >= 0) return;
       const due = Math.min(this.lastProgress + WRITE_MS, this.endBy);
       if (driver.clock.now() < due) alarms.set(this, due);
-      else this.exchange.req.socket.destroy();
+      else this.exchange.cutOff();
     });
   }
 

@@ -3,8 +3,10 @@ import { createServer, ServerResponse } from 'node:http';
 import { type AddressInfo, Socket } from 'node:net';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { createHttpHandler } from '../../../../lib/daemon/create-http-handler.js';
+import { HttpConnection } from '../../../../lib/daemon/http/exchange/http-connection.js';
 import { DflockdServer } from '../../../../lib/daemon/server.js';
 import { FakeClock } from '../../../support/fake-clock.js';
+import { keptByTheKernel } from '../../../support/unsent.js';
 import { until } from '../../../support/until.js';
 import { turns } from '../harness.js';
 import { connectTo, inSession, request, useHttpDaemons } from './harness.js';
@@ -82,6 +84,28 @@ describe('many clients that pipeline requests', () => {
     wire.socket.resume();
     for (let i = 0; i < MANY; i++) expect((await wire.answer()).body === body).toBe(true);
     expect(wire.received).toBe('');
+  });
+
+  it('are reset when they have not read for two minutes, so that the kernel keeps nothing for them', async () => {
+    const clock = new FakeClock();
+    const daemon = await start({ readTimeout: 3600 }, { clock });
+    const deaf = await daemon.open();
+    const ends = jest.spyOn(ServerResponse.prototype, 'end');
+    const cuts = jest.spyOn(HttpConnection.prototype, 'cutOff');
+    deaf.socket.pause();
+    const written = (): boolean => (ends.mock.contexts.at(-1) as ServerResponse).writableFinished;
+    for (let asked = 1; asked === 1 || written(); asked++) {
+      deaf.send(request('GET', '/v1/openapi.json'));
+      await until(() => ends.mock.calls.length === asked);
+      await turns(2);
+    }
+    await until(async () => (await clock.advanceAsync(1_000), cuts.mock.calls.length > 0));
+    for (const spy of [ends, cuts]) spy.mockRestore();
+    await turns(20);
+    expect(keptByTheKernel(daemon.port)).toBe(0);
+    deaf.socket.resume();
+    expect(await deaf.rest()).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect((await daemon.ask('GET', '/health')).status).toBe(200);
   });
 
   it('may end with a stream of signals, whose events come as they are sent', async () => {

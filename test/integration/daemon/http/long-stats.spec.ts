@@ -5,6 +5,7 @@ import { createEngine } from '../../../../lib/daemon/shared/create-engine.js';
 import { silent } from '../../../../lib/daemon/shared/logger.js';
 import { resolveServerOptions } from '../../../../lib/daemon/shared/options.js';
 import { FakeClock } from '../../../support/fake-clock.js';
+import { keptByTheKernel } from '../../../support/unsent.js';
 import { until } from '../../../support/until.js';
 import { turns } from '../harness.js';
 import { error, type HttpDaemon, request, useHttpDaemons } from './harness.js';
@@ -63,6 +64,8 @@ describe('/v1/stats that are long', () => {
     const before = connections();
     clock.advance(1_100);
     await turns(20);
+    // Which would keep what it has not read for minutes.
+    expect(keptByTheKernel(daemon.port)).toBe(0);
     deaf.socket.resume();
     const text = await deaf.rest();
     expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);

@@ -5,6 +5,7 @@ import { EventSource } from 'eventsource';
 import { DflockdServer, type DflockdServerOptions, type ServerDependencies } from '../../../../lib/entries/daemon.js';
 import { FakeClock } from '../../../support/fake-clock.js';
 import { freePort } from '../../../support/free-port.mjs';
+import { keptByTheKernel } from '../../../support/unsent.js';
 import { inTime, until } from '../../../support/until.js';
 import { Wire } from '../../../support/wire.js';
 
@@ -289,6 +290,8 @@ describe('the sessions of streams', () => {
     expect(await daemon.listeners('s')).toBe(2);
     await clock.advanceAsync(10_500);
     await until(async () => (await daemon.listeners('s')) === 1);
+    // Which would keep what it has not read for minutes.
+    expect(keptByTheKernel(daemon.httpPort)).toBe(0);
     stuck.destroy();
     reads.destroy();
     const closed = daemon.close();

@@ -117,6 +117,18 @@ describe('writes that are gathered', () => {
     expect(destroyed.socket.handed).toEqual(['a', 'closed']);
   });
 
+  it('tell the kernel of the end when it has taken them: until then, the socket can be reset', async () => {
+    const { socket, writes, answer } = scene();
+    socket.isFull = true;
+    answer('a');
+    expect(writes.isWaiting).toBe(false);
+    socket.end();
+    await nextTurn();
+    expect([socket.handed, writes.isWaiting, socket.writableLength]).toEqual([['a'], true, 0]);
+    socket.free();
+    expect([socket.handed, writes.isWaiting]).toEqual([['a', 'end'], false]);
+  });
+
   it('destroy the socket when the kernel refuses them', async () => {
     const { socket, answer } = scene();
     socket.isFull = true;
