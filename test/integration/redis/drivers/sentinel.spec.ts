@@ -62,14 +62,14 @@ describeRedis('drivers: Sentinel', () => {
           library.sentinel!(
             { addresses, name: pair.name },
             library.name.startsWith('io')
-              ? { password: 'hunter2', connectTimeout: 300 }
-              : { password: 'hunter2', socket: { connectTimeout: 300 } },
+              ? { password: 'hunter2', connectTimeout: 1_000 }
+              : { password: 'hunter2', socket: { connectTimeout: 1_000 } },
           ),
           { minDelayMs: 5 },
         );
         const listener = new Listener();
         await driver.open(listener).catch(() => undefined);
-        await until(() => listener.count('up') === 1, library.name, 5_000);
+        await until(() => listener.count('up') === 1, library.name, 15_000);
         await driver.close();
       }
     } finally {
