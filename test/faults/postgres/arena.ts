@@ -54,10 +54,14 @@ export class PostgresArena extends ServerArena {
 
   async stepClock(byS: number): Promise<void> {
     if (byS > 0) return this.cancelStatements();
-    // A holder that cannot be told is not protected from what the server does next.
-    this.proxy.continue();
-    await this.proxy.ask('pass', 'all');
-    await this.tell(`select pg_terminate_backend(pid) from pg_stat_activity where ${OURS} and random() < 0.3`);
+    await this.tell(
+      `select pg_terminate_backend(pid) from pg_stat_activity where ${OURS} and random() < 0.3`,
+      async () => {
+        // A holder that cannot be told is not protected from what the server does next.
+        this.proxy.continue();
+        await this.proxy.ask('pass', 'all');
+      },
+    );
   }
 
   /** All advisory locks, held or waited for. */
@@ -92,10 +96,11 @@ export class PostgresArena extends ServerArena {
     for (const until = performance.now() + CANCEL_FOR_MS; performance.now() < until;) await this.tell(cancel);
   }
 
-  /** Waits for a restart. */
-  private tell(statement: string): Promise<void> {
+  /** Waits for a restart. @param before runs when that is over */
+  private tell(statement: string, before = async (): Promise<void> => undefined): Promise<void> {
     return this.change(async () => {
       this.server.resume();
+      await before();
       await this.server.query(statement);
     });
   }
