@@ -13,6 +13,8 @@ export class UnparsedRequest {
   private text = '';
   /** The end of it, in which the end of the head may have begun. */
   private recent = '';
+  /** Its first line is complete. */
+  private hasLine = false;
 
   /** @returns the request; undefined if its head is not complete, or is none */
   add(chunk: Buffer, peer: string): Asked | 'more' | undefined {
@@ -22,7 +24,7 @@ export class UnparsedRequest {
     this.recent = (this.recent + text).slice(-LONGEST_END);
     this.text += text;
     const end = mayEnd ? HEAD_END.exec(this.text) : null;
-    if (!end) return this.text.length > HEAD_CAP ? undefined : 'more';
+    if (!end) return this.isRefusedWith(text) ? undefined : 'more';
     const [head, method, url] = LINE.exec(this.text) ?? [];
     if (method === undefined || url === undefined) return undefined;
     const fields = new Map<string, string>();
@@ -32,5 +34,13 @@ export class UnparsedRequest {
       if (name !== '' && !fields.has(name)) fields.set(name, line.slice(colon + 1).trim());
     }
     return { method, url, base: '', peer, header: (name) => fields.get(name) };
+  }
+
+  /** Whether what has come so far cannot become the head of a request. */
+  private isRefusedWith(text: string): boolean {
+    if (this.text.length > HEAD_CAP) return true;
+    if (this.hasLine || !text.includes('\n')) return false;
+    this.hasLine = true;
+    return !LINE.test(this.text);
   }
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Ms } from '../../../common/system.js';
 import type { Command } from '../../../core/types.js';
-import { type Answer, type Head, plain } from '../answers/answer.js';
+import { type Answer, badRequest, type Head } from '../answers/answer.js';
 import { UNMATCHED } from '../metrics/request-metrics.js';
 import type { Route } from '../routing/routes.js';
 import { firstHeader } from './headers.js';
@@ -127,8 +127,14 @@ export class Exchange {
     if (this.onBody) this.answer(MALFORMED);
   }
 
+  /** Reads the body while the request waits, so that the connection is read on. */
+  collectAhead(): void {
+    // Only the endpoint knows whether the client shall send a body.
+    if (!this.expectsContinue) this.collect();
+  }
+
   /** Starts to read the body. */
-  collect(): void {
+  private collect(): void {
     if (this.collects) return;
     this.collects = true;
     const { req } = this;
@@ -223,5 +229,5 @@ export class Exchange {
   }
 }
 
-const MALFORMED = plain(400, '400 Bad Request: the body is malformed');
-const LATE = plain(400, '400 Bad Request: the body did not arrive in time');
+const MALFORMED: Answer = { ...badRequest('the body is malformed'), closes: true };
+const LATE: Answer = { ...badRequest('the body did not arrive in time'), closes: true };
