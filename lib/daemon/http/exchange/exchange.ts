@@ -51,7 +51,7 @@ export class Exchange {
   command: Command | undefined = undefined;
   /** Answered, or gone. */
   isOver = false;
-  /** Whether the client waits for `100 Continue` before it sends the body. */
+  /** Whether the client may wait for `100 Continue` before it sends the body. */
   expectsContinue = false;
   private awaited: Awaited | undefined = undefined;
   private chunks: Buffer[] | undefined = undefined;
@@ -92,6 +92,11 @@ export class Exchange {
     return this.collects && !req.complete ? Number(req.headers['content-length'] ?? 0) - this.size : 0;
   }
 
+  private get hasBody(): boolean {
+    const { headers } = this.req;
+    return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+  }
+
   /** Whether the body was read here. */
   get hasRead(): boolean {
     return this.collects;
@@ -115,6 +120,10 @@ export class Exchange {
   /** Calls back once with the whole body, at once if it is known; never if the client leaves before. */
   readBody(onBody: OnBody): void {
     this.onBody = onBody;
+    if (this.expectsContinue && this.hasBody) {
+      this.expectsContinue = false;
+      this.res.writeContinue();
+    }
     if (this.isMalformed) this.answer(MALFORMED);
     else if (this.collected) this.handBody();
     else this.collect();
@@ -127,26 +136,15 @@ export class Exchange {
     if (this.onBody) this.answer(MALFORMED);
   }
 
-  /** Reads the body while the request waits, so that the connection is read on. */
-  collectAhead(): void {
-    // Only the endpoint knows whether the client shall send a body.
-    if (!this.expectsContinue) this.collect();
-  }
-
-  /** Starts to read the body. */
-  private collect(): void {
+  /** Starts to read the body; a request that waits does so that its connection is read on. */
+  collect(): void {
     if (this.collects) return;
     this.collects = true;
     const { req } = this;
-    const { headers } = req;
-    if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) {
+    if (!this.hasBody) {
       this.collected = true;
       if (this.onBody) this.handBody();
       return;
-    }
-    if (this.expectsContinue) {
-      this.expectsContinue = false;
-      this.res.writeContinue();
     }
     req.on('data', (chunk: Buffer) => this.take(chunk));
     req.on('end', () => {

@@ -104,7 +104,7 @@ export class HttpConnection implements ExchangeOwner, Swept, SharedWork {
     const isFirst = this.isOwn || this.host.share.isFree;
     if (!this.active && this.queue.length === 0 && isFirst && this.mayBegin) return this.begin(exchange);
     this.queue.push(exchange);
-    exchange.collectAhead();
+    exchange.collect();
     if (!this.active) this.waitForTurn();
     this.limitQueue();
   }

@@ -282,6 +282,38 @@ describe('the transport (spec http 3.1)', () => {
     expect([status, headers['connection']]).toEqual([405, 'close']);
   });
 
+  it.each<Record<string, string>>([{}, { 'Content-Length': '0' }])(
+    'nor is one who has none to send: %j',
+    async (length) => {
+      const wire = await daemon.open();
+      const expected = { ...inSession(await daemon.session()), Expect: '100-continue', ...length };
+      const { status, headers } = await wire.ask(request('POST', '/v1/locks/bodiless/release', undefined, expected));
+      expect([status, headers['connection']]).toEqual([400, 'close']);
+    },
+  );
+
+  it.each<Record<string, string>>([{ Expect: '100-continue' }, {}])(
+    'a client with bodies behind a wait is heard when it leaves: %j',
+    async (headers) => {
+      const [id, other] = [await daemon.session(), await daemon.session()];
+      await daemon.in(other, '/v1/locks/unasked');
+      const wire = await daemon.open();
+      wire.send(request('POST', '/v1/locks/unasked', '{"acquire_timeout_s":1000}', inSession(id)));
+      // More than Node buffers for a body that nobody reads.
+      wire.send(request('POST', '/v1/signals/x', 'x'.repeat(60_000), headers).repeat(2));
+      const waits = async () => {
+        const { locks } = JSON.parse((await daemon.ask('GET', '/v1/stats')).body) as {
+          locks: { key: string; waiters: number }[];
+        };
+        return locks.find(({ key }) => key === 'unasked')!.waiters === 1;
+      };
+      await until(waits);
+      wire.destroy();
+      await until(async () => !(await waits()));
+      await daemon.ask('DELETE', `/v1/sessions/${other}`);
+    },
+  );
+
   it('a request behind others is told to send its body when its turn has come', async () => {
     const wire = await daemon.open();
     const expected = { Expect: '100-continue', 'Content-Length': '15' };
