@@ -15,9 +15,13 @@ export class UnparsedRequest {
   private recent = '';
   /** Its first line is complete. */
   private hasLine = false;
+  /** It has been returned. */
+  private isComplete = false;
 
   /** @returns the request; undefined if its head is not complete, or is none */
   add(chunk: Buffer, peer: string): Asked | 'more' | undefined {
+    // A body, or other requests: the answer to the first ends the connection.
+    if (this.isComplete) return 'more';
     const text = chunk.toString('latin1');
     // Only what is new is searched: a head may come byte by byte.
     const mayEnd = HEAD_END.test(this.recent + text);
@@ -33,6 +37,7 @@ export class UnparsedRequest {
       const name = line.slice(0, Math.max(colon, 0)).toLowerCase();
       if (name !== '' && !fields.has(name)) fields.set(name, line.slice(colon + 1).trim());
     }
+    this.isComplete = true;
     return { method, url, base: '', peer, header: (name) => fields.get(name) };
   }
 
