@@ -9,6 +9,8 @@ const CODES = {
   503: ['max_locks', 'max_waiters', 'max_sessions', 'max_sessions_per_ip'],
 };
 const PLAIN = [400, 431];
+/** Of the HTTP layer, as in Go. */
+const NOT_DECODED = 'Unsupported transfer encoding';
 const ALLOWED = ['POST', 'DELETE', 'GET, HEAD'];
 
 /**
@@ -23,6 +25,7 @@ export function fault({ status, headers, body }, secrets) {
   if (status === 200) return fault200(type, body);
   if (status === 307) return headers.get('location')?.startsWith('/') ? undefined : '307 without a location';
   if (status === 417) return body === '' ? undefined : '417 with a body';
+  if (status === 501) return headers.get('connection') === 'close' && body === NOT_DECODED ? undefined : `501: ${body}`;
   for (const secret of secrets) if (body.includes(secret)) return `${status} repeats what a client sent`;
   if (type === 'text/plain; charset=utf-8') {
     if (!PLAIN.includes(status)) return `plain text with ${status}`;

@@ -23,7 +23,7 @@ const TURN_BOUND_MS = 50;
 
 /** What is wrong with an answer to a request that began as HEAD, and with what came behind it. */
 function headFault({ status, headers }, rest) {
-  if (status >= 500 || !(status in STATUS_CODES)) return `HEAD answered ${status}`;
+  if ((status >= 500 && status !== 501) || !(status in STATUS_CODES)) return `HEAD answered ${status}`;
   // Go, too, tells a text to whoever sent no request.
   const isText = (status === 400 || status === 431) && headers.get('connection') === 'close';
   return rest === '' || rest.startsWith('HTTP/1.1 ') || isText ? undefined : 'an answer to HEAD with a body';

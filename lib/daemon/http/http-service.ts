@@ -4,10 +4,11 @@ import { LoopDelay, type Ms } from '../../common/system.js';
 import { Authentication } from './admission/authentication.js';
 import { Cors } from './admission/cors.js';
 import { RateLimit } from './admission/rate-limit.js';
-import { ERRORS, plain } from './answers/answer.js';
+import { type Answer, ERRORS, plain } from './answers/answer.js';
 import type { EndpointHost } from './endpoints/endpoint.js';
 import { ENDPOINTS } from './endpoints/endpoints.js';
 import { Exchange } from './exchange/exchange.js';
+import { type HeadFault, headFault } from './exchange/headers.js';
 import { type ConnectionHost, HttpConnection } from './exchange/http-connection.js';
 import { type Swept, Sweep } from './exchange/sweep.js';
 import { type Asked, type Layered, Layers } from './layers.js';
@@ -22,8 +23,13 @@ import type { HttpDependencies } from './http-dependencies.js';
 import { StatsDesk } from '../fairness/stats-desk.js';
 import { TurnShare } from '../fairness/turn-share.js';
 
-const NO_HOST = plain(400, '400 Bad Request: missing required Host header');
 const NOT_HTTP_1 = plain(400, '400 Bad Request');
+/** Of the HTTP layer, in the words of the original's. */
+const HEAD_FAULTS: Readonly<Record<HeadFault, Answer>> = {
+  'no host': plain(400, '400 Bad Request: missing required Host header'),
+  'bad host': plain(400, '400 Bad Request: malformed Host header'),
+  'bad coding': plain(501, 'Unsupported transfer encoding'),
+};
 
 /** dflockd's HTTP interface: what any listener or mounted handler passes its requests to. */
 export class HttpService implements EndpointHost, ConnectionHost {
@@ -174,7 +180,8 @@ export class HttpService implements EndpointHost, ConnectionHost {
   private serveLayered(exchange: Exchange): void {
     const { req } = exchange;
     if (req.httpVersionMajor !== 1) return exchange.answer(NOT_HTTP_1);
-    if (req.httpVersionMinor === 1 && req.headers.host === undefined) return exchange.answer(NO_HOST);
+    const fault = headFault(req.rawHeaders, req.httpVersionMinor);
+    if (fault !== undefined) return exchange.answer(HEAD_FAULTS[fault]);
     const layered = this.pass(exchange);
     const { answer, match, query, cors, label } = layered;
     exchange.cors = cors;

@@ -13,16 +13,22 @@ export class UnparsedRequest {
   private text = '';
   /** The end of it, in which the end of the head may have begun. */
   private recent = '';
+  /** Its first line is complete. */
+  private hasLine = false;
+  /** It has been returned. */
+  private isComplete = false;
 
   /** @returns the request; undefined if its head is not complete, or is none */
   add(chunk: Buffer, peer: string): Asked | 'more' | undefined {
+    // A body, or other requests: the answer to the first ends the connection.
+    if (this.isComplete) return 'more';
     const text = chunk.toString('latin1');
     // Only what is new is searched: a head may come byte by byte.
     const mayEnd = HEAD_END.test(this.recent + text);
     this.recent = (this.recent + text).slice(-LONGEST_END);
     this.text += text;
     const end = mayEnd ? HEAD_END.exec(this.text) : null;
-    if (!end) return this.text.length > HEAD_CAP ? undefined : 'more';
+    if (!end) return this.isRefusedWith(text) ? undefined : 'more';
     const [head, method, url] = LINE.exec(this.text) ?? [];
     if (method === undefined || url === undefined) return undefined;
     const fields = new Map<string, string>();
@@ -31,6 +37,15 @@ export class UnparsedRequest {
       const name = line.slice(0, Math.max(colon, 0)).toLowerCase();
       if (name !== '' && !fields.has(name)) fields.set(name, line.slice(colon + 1).trim());
     }
+    this.isComplete = true;
     return { method, url, base: '', peer, header: (name) => fields.get(name) };
+  }
+
+  /** Whether what has come so far cannot become the head of a request. */
+  private isRefusedWith(text: string): boolean {
+    if (this.text.length > HEAD_CAP) return true;
+    if (this.hasLine || !text.includes('\n')) return false;
+    this.hasLine = true;
+    return !LINE.test(this.text);
   }
 }

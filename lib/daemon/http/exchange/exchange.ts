@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Ms } from '../../../common/system.js';
 import type { Command } from '../../../core/types.js';
-import { type Answer, type Head, plain } from '../answers/answer.js';
+import { type Answer, badRequest, type Head } from '../answers/answer.js';
 import { UNMATCHED } from '../metrics/request-metrics.js';
 import type { Route } from '../routing/routes.js';
 import { firstHeader } from './headers.js';
@@ -53,7 +53,7 @@ export class Exchange {
   command: Command | undefined = undefined;
   /** Answered, or gone. */
   isOver = false;
-  /** Whether the client waits for `100 Continue` before it sends the body. */
+  /** Whether the client may wait for `100 Continue` before it sends the body. */
   expectsContinue = false;
   private awaited: Awaited | undefined = undefined;
   private chunks: Buffer[] | undefined = undefined;
@@ -94,6 +94,11 @@ export class Exchange {
     return this.collects && !req.complete ? Number(req.headers['content-length'] ?? 0) - this.size : 0;
   }
 
+  private get hasBody(): boolean {
+    const { headers } = this.req;
+    return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+  }
+
   /** Whether the body was read here. */
   get hasRead(): boolean {
     return this.collects;
@@ -117,6 +122,10 @@ export class Exchange {
   /** Calls back once with the whole body, at once if it is known; never if the client leaves before. */
   readBody(onBody: OnBody): void {
     this.onBody = onBody;
+    if (this.expectsContinue && this.hasBody) {
+      this.expectsContinue = false;
+      this.res.writeContinue();
+    }
     if (this.isMalformed) this.answer(MALFORMED);
     else if (this.collected) this.handBody();
     else this.collect();
@@ -129,20 +138,15 @@ export class Exchange {
     if (this.onBody) this.answer(MALFORMED);
   }
 
-  /** Starts to read the body. */
+  /** Starts to read the body; a request that waits does so that its connection is read on. */
   collect(): void {
     if (this.collects) return;
     this.collects = true;
     const { req } = this;
-    const { headers } = req;
-    if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) {
+    if (!this.hasBody) {
       this.collected = true;
       if (this.onBody) this.handBody();
       return;
-    }
-    if (this.expectsContinue) {
-      this.expectsContinue = false;
-      this.res.writeContinue();
     }
     req.on('data', (chunk: Buffer) => this.take(chunk));
     req.on('end', () => {
@@ -230,5 +234,5 @@ export class Exchange {
   }
 }
 
-const MALFORMED = plain(400, '400 Bad Request: the body is malformed');
-const LATE = plain(400, '400 Bad Request: the body did not arrive in time');
+const MALFORMED: Answer = { ...badRequest('the body is malformed'), closes: true };
+const LATE: Answer = { ...badRequest('the body did not arrive in time'), closes: true };

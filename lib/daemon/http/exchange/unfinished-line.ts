@@ -1,3 +1,5 @@
+import { METHODS } from 'node:http';
+
 const LF = 0x0a;
 const NOTHING = Buffer.alloc(0);
 /** Longer than any target that has a route. */
@@ -5,7 +7,8 @@ const LINE_CAP = 2048;
 
 /** What the parser has taken of a request when it refuses a byte of its method, or of its target. A body may precede. */
 export const IN_METHOD = /[A-Z-]*$/;
-export const IN_TARGET = /(?:[A-Z-]+ [^ ]*)?$/;
+/** The parser knows the method. A body may end with capital letters, which are not part of it. */
+export const IN_TARGET = new RegExp(`(?:(?:${METHODS.join('|')}) [^ ]*)?$`);
 
 /** What a client has sent since the last end of a line: a request may have begun in it that the parser will refuse. */
 export class UnfinishedLine {

@@ -9,6 +9,8 @@ const UNAUTHORIZED = error('unauthorized');
 
 describe('authentication (spec http 3.6)', () => {
   const TOKEN = 's\xfccret-t0ken';
+  /** As bytes. */
+  const SENT = Buffer.from(TOKEN, 'utf8').toString('latin1');
   const bearer = (value: string) => ({ Authorization: value });
 
   it.each([
@@ -25,6 +27,17 @@ describe('authentication (spec http 3.6)', () => {
     const daemon = await start({ authToken: TOKEN });
     const answer = await daemon.ask(method, path);
     expect([answer.status, answer.body, answer.headers['www-authenticate']]).toEqual([401, UNAUTHORIZED, undefined]);
+  });
+
+  it.each(['x\r\n\r\n', 'x'.repeat(70_000)])('an unknown method with a body gets its 401 once', async (body) => {
+    const daemon = await start({ authToken: TOKEN });
+    const wire = await daemon.open();
+    wire.send(request('FOO', '/v1/stats', undefined, { 'Content-Length': String(body.length) }));
+    await turns();
+    wire.send(body);
+    expect([(await wire.answer()).status, await wire.rest()]).toEqual([401, '']);
+    const { body: page } = await daemon.ask('GET', '/metrics', undefined, bearer(`Bearer ${SENT}`));
+    expect(page).toContain('dflockd_http_requests_total{method="OTHER",path="unmatched",status="401"} 1\n');
   });
 
   it.each([
@@ -44,7 +57,7 @@ describe('authentication (spec http 3.6)', () => {
       const wire = await daemon.open();
       return (await wire.ask(`POST /v1/sessions HTTP/1.1\r\nHost: x\r\n${fields}\r\n`)).status;
     };
-    const good = Buffer.from(TOKEN, 'utf8').toString('latin1');
+    const good = SENT;
     for (const scheme of ['Bearer', 'bearer', 'BEARER']) {
       expect(await status(`Authorization: ${scheme} ${good}\r\n`)).toBe(200);
       expect(await status(`authorization: ${scheme}   ${good}  \r\n`)).toBe(200);

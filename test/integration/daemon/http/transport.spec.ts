@@ -145,6 +145,44 @@ describe('the transport (spec http 3.1)', () => {
     expect(rest).not.toContain('nosniff');
   });
 
+  it.each([
+    ['two, even of the same value', 'Host: x\r\nhost: x\r\n'],
+    ['one with user information', 'Host: user@x\r\n'],
+    ['one with a path', 'Host: x/y\r\n'],
+    ['one with a space', 'Host: x y\r\n'],
+    ['one that is not ASCII', 'Host: \xe9\r\n'],
+  ])('a request has one Host: %s, a plain 400, closed', async (_, host) => {
+    for (const version of ['1.0', '1.1']) {
+      const wire = await daemon.open();
+      const rest = await wire.send(`GET /health HTTP/${version}\r\n${host}\r\n`).rest();
+      expect(rest).toMatch(/^HTTP\/1\.1 400 Bad Request\r\nContent-Type: text\/plain/);
+    }
+  });
+
+  it.each(['x', 'x:80', '', '[::1]:80', "a.b,c;d=(e)*+'!$&%_~-"])('the Host %j is fine', async (host) => {
+    expect((await daemon.ask('GET', '/health', undefined, { Host: host })).status).toBe(200);
+  });
+
+  it.each([
+    ['compressed', 'gzip, chunked'],
+    ['encoded twice', 'x,chunked'],
+    ['of an unknown coding', 'x'],
+    ['of no coding', ''],
+  ])('a body that is %s: 501, closed, and nothing is locked', async (_, coding) => {
+    const id = await daemon.session();
+    const wire = await daemon.open();
+    const key = `/v1/locks/coded:${coding.length}`;
+    const headers = { ...inSession(id), 'Transfer-Encoding': coding };
+    const rest = await wire.send(`${request('POST', key, undefined, headers)}2\r\n{}\r\n0\r\n\r\n`).rest();
+    expect(rest).toMatch(/^HTTP\/1\.1 501 Not Implemented\r\n.*\r\n\r\nUnsupported transfer encoding$/s);
+    expect((await daemon.in(await daemon.session(), key)).body).toContain('"ok"');
+  });
+
+  it('what a client of the line protocol sends is refused with its first line', async () => {
+    const wire = await daemon.open();
+    expect(await wire.send('l\nmy-job\n').rest()).toBe(BAD);
+  });
+
   it('what was asked before the garbage is answered first', async () => {
     const wire = await daemon.open();
     wire.send(`${request('GET', '/health')}${request('POST', '/v1/sessions')}nonsense\r\n\r\n`);
@@ -167,8 +205,9 @@ describe('the transport (spec http 3.1)', () => {
   it.each(['', '1\r\n{\r\n'])('a body whose chunks are malformed is a 400 at once, closed: %j', async (begun) => {
     const wire = await daemon.open();
     const head = 'POST /v1/signals/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n';
-    const { status, headers } = await wire.ask(`${head}${begun}zz\r\n`);
+    const { status, headers, body } = await wire.ask(`${head}${begun}zz\r\n`);
     expect([status, headers['connection']]).toEqual([400, 'close']);
+    expect(JSON.parse(body)).toMatchObject({ error: 'bad_request' });
     await wire.rest();
   });
 
@@ -231,6 +270,58 @@ describe('the transport (spec http 3.1)', () => {
       );
       expect([answer.status, answer.headers['connection']]).toEqual([method === 'GET' ? 200 : 410, 'close']);
     }
+  });
+
+  it('nobody is told to send a body that no endpoint will read, even behind other requests', async () => {
+    const wire = await daemon.open();
+    const expected = { Expect: '100-continue', 'Content-Length': '2' };
+    // More than begin in one turn.
+    wire.send(request('GET', '/health').repeat(40) + request('PUT', '/v1/locks/x', undefined, expected));
+    for (let i = 0; i < 40; i++) expect((await wire.answer()).status).toBe(200);
+    const { status, headers } = await wire.answer();
+    expect([status, headers['connection']]).toEqual([405, 'close']);
+  });
+
+  it.each<Record<string, string>>([{}, { 'Content-Length': '0' }])(
+    'nor is one who has none to send: %j',
+    async (length) => {
+      const wire = await daemon.open();
+      const expected = { ...inSession(await daemon.session()), Expect: '100-continue', ...length };
+      const { status, headers } = await wire.ask(request('POST', '/v1/locks/bodiless/release', undefined, expected));
+      expect([status, headers['connection']]).toEqual([400, 'close']);
+    },
+  );
+
+  it.each<Record<string, string>>([{ Expect: '100-continue' }, {}])(
+    'a client with bodies behind a wait is heard when it leaves: %j',
+    async (headers) => {
+      const [id, other] = [await daemon.session(), await daemon.session()];
+      await daemon.in(other, '/v1/locks/unasked');
+      const wire = await daemon.open();
+      wire.send(request('POST', '/v1/locks/unasked', '{"acquire_timeout_s":1000}', inSession(id)));
+      // More than Node buffers for a body that nobody reads.
+      wire.send(request('POST', '/v1/signals/x', 'x'.repeat(60_000), headers).repeat(2));
+      const waits = async () => {
+        const { locks } = JSON.parse((await daemon.ask('GET', '/v1/stats')).body) as {
+          locks: { key: string; waiters: number }[];
+        };
+        return locks.find(({ key }) => key === 'unasked')!.waiters === 1;
+      };
+      await until(waits);
+      wire.destroy();
+      await until(async () => !(await waits()));
+      await daemon.ask('DELETE', `/v1/sessions/${other}`);
+    },
+  );
+
+  it('a request behind others is told to send its body when its turn has come', async () => {
+    const wire = await daemon.open();
+    const expected = { Expect: '100-continue', 'Content-Length': '15' };
+    wire.send(request('GET', '/health').repeat(40) + request('POST', '/v1/signals/x', undefined, expected));
+    for (let i = 0; i < 40; i++) expect((await wire.answer()).status).toBe(200);
+    expect((await wire.answer()).status).toBe(100);
+    expect((await wire.ask('{"payload":"x"}')).body).toBe('{"delivered":0}\n');
+    expect((await wire.ask(request('GET', '/health'))).status).toBe(200);
   });
 
   it('other expectations: 417, closed', async () => {

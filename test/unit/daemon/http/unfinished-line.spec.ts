@@ -18,6 +18,10 @@ describe('the line that a client has not finished', () => {
     [['GET / HTTP/1.1\r\nA: b\r\n\r\nGE', 'T /\xff'], 'T /', 'GET /\xff'],
     [['GET / HTTP/1.1\r\nA: b\r\n\r\n', 'PUT /\xff'], 'PUT /', 'PUT /\xff'],
     [['{"a": "b c"}PUT /x', '/\xff'], '/', 'PUT /x/\xff'],
+    // A body that ends as a method may.
+    [['x\r\n\r\nABCPOST /\xff'], 'x\r\n\r\nABCPOST /', 'POST /\xff'],
+    [['GET', 'GET /x', '\xff'], '', 'GET /x\xff'],
+    [['GET /', 'UN', 'LOCK /\xff'], 'LOCK /', 'UNLOCK /\xff'],
   ])('has the beginning of a target: %j, then refused', (chunks, taken, start) => {
     expect(startOf(chunks, taken, IN_TARGET)).toBe(start);
   });
