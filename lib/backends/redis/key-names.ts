@@ -6,9 +6,15 @@ import { lockKeys, semaphoreKeys } from './scripts/companion-keys.js';
 const MAX_KEYS = 1024;
 const LONGEST = 128;
 
+/** What is known of them is known to one op only, so that none can be sent whose order depends on what others know. */
+const isolate = (keys: KnownKeys): void => {
+  keys.isContended = true;
+};
+
 /** The names that the keys of one kind have in Redis. */
 class Names {
   private readonly known = new Map<string, KnownKeys>();
+  private most = MAX_KEYS;
 
   constructor(
     private readonly kind: LockKind,
@@ -20,10 +26,24 @@ class Names {
     let keys = this.known.get(key);
     if (keys) return keys;
     keys = this.ofFull(this.prefix + key);
-    if (key.length > LONGEST) return keys;
-    if (this.known.size >= MAX_KEYS) this.known.clear();
+    if (key.length > LONGEST) {
+      isolate(keys);
+      return keys;
+    }
+    if (this.known.size >= this.most) this.forget();
     this.known.set(key, keys);
     return keys;
+  }
+
+  /** All but those with ops behind one that may have to be sent again: who comes next must not overtake them. */
+  private forget(): void {
+    const { known } = this;
+    for (const [key, keys] of known) {
+      if (keys.behind) continue;
+      isolate(keys);
+      known.delete(key);
+    }
+    this.most = Math.max(MAX_KEYS, 2 * known.size);
   }
 
   ofFull(key: string): KnownKeys {
