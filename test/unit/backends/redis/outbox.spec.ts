@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { RedisBackend } from '../../../../lib/backends/redis/redis.js';
-import { Caller, DIGITS, request, ScriptedRedis } from './scripted-redis.js';
+import { Caller, DIGITS, DRIVERS, request, ScriptedRedis } from './scripted-redis.js';
 
-describe('an op by itself', () => {
+describe.each(DRIVERS)('an op by itself, on %s', (_driver, kind) => {
   let redis: ScriptedRedis;
   let backend: RedisBackend;
   beforeEach(async () => {
-    redis = new ScriptedRedis();
+    redis = new ScriptedRedis(kind);
     redis.withSingles = true;
     backend = await redis.backend();
   });
@@ -103,14 +103,11 @@ describe('an op by itself', () => {
   });
 });
 
-describe.each([
-  ['that writes at once', true],
-  ['that gathers the calls of a turn', false],
-])('acquires of one key, on a driver %s', (_kind, writesAtOnce) => {
+describe.each(DRIVERS)('acquires of one key, on %s', (_driver, kind) => {
   let redis: ScriptedRedis;
   let backend: RedisBackend;
   beforeEach(async () => {
-    redis = new ScriptedRedis({ writesAtOnce });
+    redis = new ScriptedRedis(kind);
     redis.withSingles = true;
     backend = await redis.backend();
   });

@@ -2,15 +2,15 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Grant, Released } from '../../../../lib/backends/backend.js';
 import type { RedisBackend } from '../../../../lib/backends/redis/redis.js';
 import { LockLostError, LockUnavailableError, ShuttingDownError } from '../../../../lib/common/errors.js';
-import { Caller, DIGITS, lost, request, ScriptedRedis } from './scripted-redis.js';
+import { DRIVERS, Caller, DIGITS, lost, request, ScriptedRedis } from './scripted-redis.js';
 
 const TOKEN = '1700000000000000aaaaaaaaaa000001';
 
-describe('what is held', () => {
+describe.each(DRIVERS)('what is held, on %s', (_driver, kind) => {
   let redis: ScriptedRedis;
   let backend: RedisBackend;
   beforeEach(async () => {
-    redis = new ScriptedRedis();
+    redis = new ScriptedRedis(kind);
     backend = await redis.backend();
   });
 
