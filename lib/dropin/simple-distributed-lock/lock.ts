@@ -96,9 +96,11 @@ export class Lock {
   /**
    * Runs the function under the lock, and releases it afterwards, whatever comes of it. That the lock was lost meanwhile is not
    * reported.
-   * @throws AcquireTimeoutError if somebody else has the lock after all tries; the function has not been called then
+   * @throws ConfigError before anything is sent if `fn` is not a function; AcquireTimeoutError if somebody else has the lock after
+   * all tries; the function has not been called then
    */
   async using<T>(resource: string, fn: () => T | Promise<T>, options?: AcquireOptions): Promise<T> {
+    if (typeof fn !== 'function') throw wrong('using.fn', 'a function', fn);
     const token = await this.acquire(resource, options);
     if (token === null) throw new AcquireTimeoutError(resource);
     try {
