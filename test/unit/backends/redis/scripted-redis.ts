@@ -187,7 +187,10 @@ function inOne(calls: readonly SentCall[]): SentCall {
   return {
     ...first,
     ops: calls.flatMap(({ ops }) => ops),
-    answer: (...replies) => each((call) => call.answer(...replies.splice(0, call.ops.length))),
+    answer: (...replies) => {
+      const left = [...replies];
+      return each((call) => call.answer(...left.splice(0, call.ops.length)));
+    },
     reply: (reply) => each((call) => call.reply(reply)),
     fail: (error) => each((call) => call.fail(error)),
   };
