@@ -28,6 +28,10 @@ const AUTHENTICATION = new Set(['WRONGPASS', 'NOAUTH']);
 const RIGHTS =
   'the user needs the commands of the page docs/redis.md, the keys of the prefixes, dflockd:*, and the channels dfl:*';
 
+/** Of a command inside a script, for which some versions have no NOPERM: 7.0, and 7.2 and newer; the last two before 7.0. */
+const DENIED =
+  /^ERR (?:The user executing the script |ACL failure in script)|can't publish to the channel|No permissions to access a channel/i;
+
 const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_(?:VERIFY|GET_ISSUER)|ERR_SSL|ERR_TLS/;
 
 /** @param where in a message: `at host:port`, or `(cluster)` */
@@ -92,7 +96,7 @@ export function typedError(error: unknown, circumstances: Circumstances): LockEr
       `Redis at ${server} refused user and password: ${text}`,
     );
   }
-  if (code === 'NOPERM' || /can't publish to the channel|No permissions to access a channel/i.test(text)) {
+  if (code === 'NOPERM' || DENIED.test(text)) {
     return new ConfigError(`Redis at ${server} denies a right: ${text}; ${RIGHTS}`, refused);
   }
   if (code === 'WRONGTYPE') return new LockKeyError('the key holds something in Redis that is no lock', details);

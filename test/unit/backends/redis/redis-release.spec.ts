@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Grant, Released } from '../../../../lib/backends/backend.js';
 import type { RedisBackend } from '../../../../lib/backends/redis/redis.js';
-import { LockLostError, LockUnavailableError, ShuttingDownError } from '../../../../lib/common/errors.js';
+import { ConfigError, LockLostError, LockUnavailableError, ShuttingDownError } from '../../../../lib/common/errors.js';
 import { DRIVERS, Caller, DIGITS, lost, request, ScriptedRedis } from './scripted-redis.js';
 
 const TOKEN = '1700000000000000aaaaaaaaaa000001';
@@ -124,6 +124,14 @@ describe.each(DRIVERS)('what is held, on %s', (_driver, kind) => {
     await redis.clock.advanceAsync(20_000);
     await again.answer(1);
     expect(said).toEqual([expect.any(LockUnavailableError)]);
+  });
+
+  it('is left to its lease where a right is missing, and says so', async () => {
+    const said = release(await take());
+    await (await redis.call()).answer(['E', "ERR The user executing the script can't run this command or subcommand"]);
+    expect(said).toEqual([expect.any(ConfigError)]);
+    const detail = expect.stringMatching(/denies a right: .*docs\/redis\.md/) as unknown;
+    expect(redis.events.at(-1)).toMatchObject({ state: 'degraded', detail });
   });
 
   it('is abandoned without a word', async () => {
