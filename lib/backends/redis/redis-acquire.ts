@@ -1,9 +1,10 @@
 import type { Alarm } from '../../common/alarms.js';
-import { AcquireTimeoutError, LimitMismatchError, type LockError, LockUnavailableError } from '../../common/errors.js';
+import { AcquireTimeoutError, type LockError, LockUnavailableError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 import type { AcquireRequest, LockKind, Pending, Waiter } from '../backend.js';
 import { type AcquireEvent, type AcquireState, TRANSITIONS } from './acquire-states.js';
 import type { Joining } from './channels.js';
+import { limitMismatch } from './drivers/redis-errors.js';
 import type { Op, Retried } from './op.js';
 import { RedisGrant } from './redis-grant.js';
 import type { RedisSite } from './redis-site.js';
@@ -117,7 +118,7 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
     } else if (!Array.isArray(reply)) {
       this.found();
     } else if (reply[0] === 'L') {
-      this.refused(new LimitMismatchError({ key: this.req.key, server: this.site.server }));
+      this.refused(limitMismatch(reply, this.limit, { key: this.req.key, server: this.site.server }));
     } else if (this.step('placed')) {
       const { site } = this;
       this.seenAt = this.sentAt;

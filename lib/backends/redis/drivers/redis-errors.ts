@@ -1,6 +1,7 @@
 import {
   AuthError,
   ConfigError,
+  LimitMismatchError,
   LockError,
   LockKeyError,
   LockUnavailableError,
@@ -80,6 +81,12 @@ export function degradation(error: unknown): string | undefined {
   if (code === 'MISCONF') return 'Redis cannot write to its disk and refuses writes (stop-writes-on-bgsave-error)';
   if (code === 'NOREPLICAS') return 'Redis has fewer replicas than min-replicas-to-write and refuses writes';
   return undefined;
+}
+
+/** What the script of semaphores answers to another limit than counts for the key. */
+export function limitMismatch(reply: readonly unknown[], limit: number, details: LockErrorDetails): LimitMismatchError {
+  const text = `the semaphore has a limit of ${String(reply[1])}, not ${limit}, for as long as anybody holds it or waits for it`;
+  return new LimitMismatchError(details, text);
 }
 
 /** The typed error for what a client library or Redis itself said. Its cause has no arguments of commands: they are secrets. */

@@ -387,14 +387,16 @@ describe.each(DRIVERS)('an acquire, on %s', (_driver, kind) => {
     expect(call.script).toBe('semaphore');
     await call.answer(['L', 3]);
     expect(caller.error).toBeInstanceOf(LimitMismatchError);
-    expect(caller.error).toMatchObject({ key: 'a', server: 'here:6379' });
+    const message = 'the semaphore has a limit of 3, not 2, for as long as anybody holds it or waits for it';
+    expect(caller.error).toMatchObject({ key: 'a', server: 'here:6379', message });
   });
 
   it('of a try refuses another limit than the semaphore has', async () => {
     const one = backend.tryAcquire(request(redis.clock, { kind: 'sem', limit: 2 })).catch((error: unknown) => error);
     await (await redis.call()).answer(['L', 3]);
     expect(await one).toBeInstanceOf(LimitMismatchError);
-    expect(await one).toMatchObject({ key: 'a', server: 'here:6379' });
+    const message = expect.stringContaining('a limit of 3, not 2') as unknown;
+    expect(await one).toMatchObject({ key: 'a', server: 'here:6379', message });
   });
 
   it('fails where the script answers something else', async () => {
