@@ -1,6 +1,6 @@
 import type { LockKind } from '../backend.js';
 import type { KnownKeys } from './op.js';
-import { lockKeys, semaphoreKeys } from './scripts/companion-keys.js';
+import { lockKeys, refuseCounter, semaphoreKeys } from './scripts/companion-keys.js';
 
 /** So many are remembered, of keys that are not longer than usual: names are used again and again. */
 const MAX_KEYS = 1024;
@@ -25,7 +25,9 @@ class Names {
   of(key: string): KnownKeys {
     let keys = this.known.get(key);
     if (keys) return keys;
-    keys = this.ofFull(this.prefix + key);
+    const full = this.prefix + key;
+    refuseCounter(full);
+    keys = this.ofFull(full);
     if (key.length > LONGEST) {
       isolate(keys);
       return keys;
@@ -65,7 +67,7 @@ export class KeyNames {
     this.sem = new Names('sem', prefixes.sem, isCluster);
   }
 
-  /** @param key as the client has it */
+  /** @param key as the client has it @throws LockKeyError */
   of(kind: LockKind, key: string): KnownKeys {
     return this[kind].of(key);
   }

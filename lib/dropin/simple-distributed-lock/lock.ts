@@ -1,7 +1,7 @@
 import { runScript } from '../../backends/redis/drivers/run-script.js';
 import { replyCode, typedError } from '../../backends/redis/drivers/redis-errors.js';
 import type { RedisClient } from '../../backends/redis/drivers/recognise.js';
-import { lockKeys } from '../../backends/redis/scripts/companion-keys.js';
+import { lockKeys, refuseCounter } from '../../backends/redis/scripts/companion-keys.js';
 import { lockScript } from '../../backends/redis/scripts/lock-script.js';
 import { renewScript } from '../../backends/redis/scripts/renew-script.js';
 import { clientId, memberOf, Salts, tokenOf } from '../../backends/redis/scripts/token.js';
@@ -163,7 +163,9 @@ export class Lock {
   }
 
   #keyOf(resource: string): string {
-    return this.#commands.keyPrefix + this.#config.prefix + resource;
+    const key = this.#commands.keyPrefix + this.#config.prefix + resource;
+    refuseCounter(key);
+    return key;
   }
 }
 
