@@ -61,8 +61,8 @@ export interface ClusterNodes {
 export const connectTimeoutOr = (given: unknown, otherwise: number): number =>
   typeof given === 'number' && given > 0 ? given : otherwise;
 
-/** What a client puts in front of keys; libraries take an empty one, null and others that are false for none. */
-export const prefixOf = (keyPrefix: unknown): string => (keyPrefix ? String(keyPrefix) : '');
+/** What a client puts in front of keys; libraries take an empty one and null for none. */
+export const prefixOf = (keyPrefix: string | Buffer | null | undefined): string => keyPrefix?.toString() ?? '';
 
 export const addressOf = ({ host, port }: Endpoint): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

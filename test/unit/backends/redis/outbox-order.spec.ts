@@ -132,7 +132,7 @@ async function run(order: Order, steps: readonly Step[]): Promise<void> {
     else if (each.kind === 'drop') order.drop(each.index);
     else if (each.kind === 'reply') order.settle(each.isFree ? 'free' : 'taken');
     else if (each.kind === 'fail') order.settle('fail');
-    else if (each.kind === 'microtask') await undefined;
+    else if (each.kind === 'microtask') await Promise.resolve();
     else await turn();
   }
   do await turn();
