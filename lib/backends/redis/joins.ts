@@ -17,6 +17,7 @@ export class Joins {
    * @param isJoined the subscription stands
    */
   holds(key: string, who: Joiner, isJoined: boolean): boolean {
+    if (isJoined && this.byKey.size === 0) return false;
     const all = this.byKey.get(key);
     if (all) return all[0] !== who && all.push(who) > 0;
     if (!isJoined) this.byKey.set(key, [who]);
