@@ -150,11 +150,11 @@ export class MaxWaitersError extends LockError {
   }
 }
 
-/** The semaphore has a different limit on the server: it is in use, or was within about the last minute. */
+/** The semaphore has a different limit on the server: it is in use, or, except on Redis, was within about the last minute. */
 export class LimitMismatchError extends LockError {
-  constructor(details: LockErrorDetails = {}) {
+  constructor(details: LockErrorDetails = {}, message?: string) {
     const text = 'the server has a different limit for this key, and keeps it until about a minute after its last use';
-    super(`${text}; to change a limit, use another key`, withDefaults(details, 'LIMIT_MISMATCH'));
+    super(message ?? `${text}; to change a limit, use another key`, withDefaults(details, 'LIMIT_MISMATCH'));
   }
 }
 

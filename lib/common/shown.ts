@@ -65,7 +65,7 @@ export function show(value: unknown): string {
 function textOf(value: unknown): string {
   try {
     const text = String(value);
-    return text === '[object Object]' ? kindOf(value) : text;
+    return text === '' || text === '[object Object]' ? kindOf(value) : text;
   } catch {
     // It cannot be converted to a string.
     return kindOf(value);

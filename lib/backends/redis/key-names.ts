@@ -1,14 +1,20 @@
 import type { LockKind } from '../backend.js';
 import type { KnownKeys } from './op.js';
-import { lockKeys, semaphoreKeys } from './scripts/companion-keys.js';
+import { lockKeys, refuseCounter, semaphoreKeys } from './scripts/companion-keys.js';
 
 /** So many are remembered, of keys that are not longer than usual: names are used again and again. */
 const MAX_KEYS = 1024;
 const LONGEST = 128;
 
+/** What is known of them is known to one op only, so that none can be sent whose order depends on what others know. */
+const isolate = (keys: KnownKeys): void => {
+  keys.isContended = true;
+};
+
 /** The names that the keys of one kind have in Redis. */
 class Names {
   private readonly known = new Map<string, KnownKeys>();
+  private most = MAX_KEYS;
 
   constructor(
     private readonly kind: LockKind,
@@ -19,11 +25,27 @@ class Names {
   of(key: string): KnownKeys {
     let keys = this.known.get(key);
     if (keys) return keys;
-    keys = this.ofFull(this.prefix + key);
-    if (key.length > LONGEST) return keys;
-    if (this.known.size >= MAX_KEYS) this.known.clear();
+    const full = this.prefix + key;
+    refuseCounter(full);
+    keys = this.ofFull(full);
+    if (key.length > LONGEST) {
+      isolate(keys);
+      return keys;
+    }
+    if (this.known.size >= this.most) this.forget();
     this.known.set(key, keys);
     return keys;
+  }
+
+  /** All but those with ops behind one that may have to be sent again: who comes next must not overtake them. */
+  private forget(): void {
+    const { known } = this;
+    for (const [key, keys] of known) {
+      if (keys.behind) continue;
+      isolate(keys);
+      known.delete(key);
+    }
+    this.most = Math.max(MAX_KEYS, 2 * known.size);
   }
 
   ofFull(key: string): KnownKeys {
@@ -45,7 +67,7 @@ export class KeyNames {
     this.sem = new Names('sem', prefixes.sem, isCluster);
   }
 
-  /** @param key as the client has it */
+  /** @param key as the client has it @throws LockKeyError */
   of(kind: LockKind, key: string): KnownKeys {
     return this[kind].of(key);
   }

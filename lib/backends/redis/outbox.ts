@@ -79,6 +79,7 @@ export class Outbox {
   push(op: Op): void {
     op.sentAt = NaN;
     op.isDropped = false;
+    if (op.keys.behind) return void op.keys.behind.push(op);
     if (this.isOpen) return void this.ops.push(op);
     this.isOpen = true;
     afterMicrotasks(this.flush);
@@ -101,7 +102,7 @@ export class Outbox {
     const most = isDivided ? Math.min(MAX_OPS, Math.ceil(ops.length / 2)) : MAX_OPS;
     let batch: Op[] = [];
     for (const op of ops) {
-      if (op.isDropped || op.keys.behind?.push(op)) continue;
+      if (op.isDropped) continue;
       if (batch.push(op) < most) continue;
       this.count += batch.length;
       this.send(batch);
@@ -115,33 +116,30 @@ export class Outbox {
   }
 
   private sendSingle(op: Op, { script, keys, args }: SingleCall): void {
+    // Whoever asks next must not enter the queue before it. A release lets them pass.
+    const behind: Op[] | undefined = op.op === 'r' ? undefined : [];
     const call: Call = {
       sentAt: 0,
       answered: (reply) => {
-        if (reply !== null) {
-          op.answered(reply);
-        } else {
-          op.keys.isContended = true;
-          if (!op.isDropped) this.send([op]);
-        }
-        this.sendBehind(op.keys);
+        // Those behind one that has taken the lock will not find it free.
+        if (reply === null || behind?.length) op.keys.isContended = true;
+        if (reply !== null) op.answered(reply);
+        else if (!op.isDropped) this.send([op]);
+        if (behind) this.sendBehind(op.keys, behind);
       },
       failed: (error) => {
         tell(op, error);
-        this.sendBehind(op.keys);
+        if (behind) this.sendBehind(op.keys, behind);
       },
     };
-    // Whoever asks next must not enter the queue before it.
-    if (op.op !== 'r') op.keys.behind = [];
+    if (behind) op.keys.behind = behind;
     this.context.calls.send(call, () => {
       op.sentAt = call.sentAt;
       return this.context.eval(script, keys, args);
     });
   }
 
-  private sendBehind(keys: KnownKeys): void {
-    const { behind } = keys;
-    if (!behind) return;
+  private sendBehind(keys: KnownKeys, behind: readonly Op[]): void {
     keys.behind = undefined;
     for (const op of behind) if (!op.isDropped) this.push(op);
   }

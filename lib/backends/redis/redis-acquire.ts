@@ -1,9 +1,10 @@
 import type { Alarm } from '../../common/alarms.js';
-import { AcquireTimeoutError, LimitMismatchError, type LockError, LockUnavailableError } from '../../common/errors.js';
+import { AcquireTimeoutError, type LockError, LockUnavailableError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 import type { AcquireRequest, LockKind, Pending, Waiter } from '../backend.js';
 import { type AcquireEvent, type AcquireState, TRANSITIONS } from './acquire-states.js';
 import type { Joining } from './channels.js';
+import { limitMismatch } from './drivers/redis-errors.js';
 import type { Op, Retried } from './op.js';
 import { RedisGrant } from './redis-grant.js';
 import type { RedisSite } from './redis-site.js';
@@ -117,7 +118,7 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
     } else if (!Array.isArray(reply)) {
       this.found();
     } else if (reply[0] === 'L') {
-      this.refused(new LimitMismatchError({ key: this.req.key, server: this.site.server }));
+      this.refused(limitMismatch(reply, this.limit, { key: this.req.key, server: this.site.server }));
     } else if (this.step('placed')) {
       const { site } = this;
       this.seenAt = this.sentAt;
@@ -139,8 +140,9 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
   /** Op, Renewal */
   unanswered(error: LockError): void {
     if (!this.step('unanswered')) return;
-    const { ended, retries } = this.site;
+    const { ended, joins, retries } = this.site;
     this.lastError = error;
+    joins.passed(this.keys.key, this);
     if (ended || this.isTry) return this.giveUp(ended ?? error);
     retries.add(this);
     this.tellEarly();
@@ -213,19 +215,19 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
   }
 
   private send(): void {
-    const { site } = this;
+    const { site, keys, isTry } = this;
+    const isJoined = site.channels.isJoined(keys.tag);
+    if (!isTry && site.joins.holds(keys.key, this, isJoined)) return void this.step('busy');
     // Without the subscription, a place in the queue would be one of which nobody hears.
-    this.op = this.isTry || !site.channels.isJoined(this.keys.tag) ? 't' : 'q';
+    this.op = isTry || !isJoined ? 't' : 'q';
     if (this.op === 'q') this.useChannel();
     site.send(this);
+    if (this.op === 'q') site.joins.passed(keys.key, this);
   }
 
   /** A try has found it busy. */
   private found(): void {
-    if (this.isTry) {
-      const { key } = this.req;
-      return this.refused(new AcquireTimeoutError(key, { server: this.site.server }));
-    }
+    if (this.isTry) return this.refused(new AcquireTimeoutError(this.req.key, { server: this.site.server }));
     if (!this.step('busy')) return;
     this.sentAt = NaN;
     this.useChannel();
@@ -233,9 +235,8 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
   }
 
   private useChannel(): void {
-    if (this.usesChannel) return;
+    if (!this.usesChannel) this.site.channels.use(this.keys.tag);
     this.usesChannel = true;
-    this.site.channels.use(this.keys.tag);
   }
 
   /** @param isKnown more may be told of it */
@@ -260,9 +261,9 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
   private leave(): boolean {
     const { isSent } = this;
     if (!this.step('left')) return false;
-    this.finish();
     this.isDropped = true;
     if (isSent) this.site.withdraw(this, this.member);
+    this.finish();
     return true;
   }
 
@@ -291,9 +292,9 @@ export class RedisAcquire implements Pending, Op, Alarm, Retried, Renewal, Joini
     const { site } = this;
     site.waits.cancel(this);
     if (this.lastError) site.retries.delete(this);
+    site.joins.passed(this.keys.key, this);
     this.leaveQueue();
-    if (!this.usesChannel) return;
+    if (this.usesChannel) site.channels.leave(this.keys.tag);
     this.usesChannel = false;
-    site.channels.leave(this.keys.tag);
   }
 }

@@ -10,6 +10,7 @@ import { type ChannelUse, ONE_CHANNEL, ShardedChannels } from './channels.js';
 import type { RedisDriver } from './drivers/driver.js';
 import { degradation, isNoMaster, typedError } from './drivers/redis-errors.js';
 import { checkServer } from './drivers/server-info.js';
+import { Joins } from './joins.js';
 import { KeyNames } from './key-names.js';
 import { LocalQueue } from './local-queue.js';
 import type { Op } from './op.js';
@@ -40,6 +41,7 @@ export class RedisCore implements RedisSite {
   readonly retries: Retries;
   readonly names: KeyNames;
   readonly open = new LinkedList<QueuedWaiter>();
+  readonly joins = new Joins();
   readonly bySalt = new Map<string, Asker>();
   readonly links = new Callbacks<[event: LinkEvent]>();
   readonly suspects = new Callbacks<[grant?: Grant]>();
@@ -254,6 +256,7 @@ export class RedisCore implements RedisSite {
   }
 
   private refuseAll(error: LockError): void {
+    this.joins.clear();
     for (const { waiters } of [...this.queues.values()]) for (const one of [...waiters]) one.giveUp(error);
     for (const one of [...this.open]) one.giveUp(error);
     this.ended = error;

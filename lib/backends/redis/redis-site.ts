@@ -4,6 +4,7 @@ import type { LinkedList } from '../../common/linked-list.js';
 import type { Clock } from '../../common/system.js';
 import type { LockKind } from '../backend.js';
 import type { ChannelUse } from './channels.js';
+import type { Joins } from './joins.js';
 import type { RedisConfig } from './options.js';
 import type { Op } from './op.js';
 import type { Renewal } from './renewals.js';
@@ -41,6 +42,7 @@ export interface RedisSite {
   /** Those in queues, and what they were granted, by the salt of the request: of these, more may be told. */
   readonly bySalt: Map<string, Asker>;
   readonly channels: ChannelUse;
+  readonly joins: Joins;
   /** The id of this client. */
   readonly client: string;
   /** Why nothing can be sent at the moment. */

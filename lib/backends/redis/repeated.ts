@@ -1,4 +1,4 @@
-import { type LockError, LockKeyError, LockUnavailableError } from '../../common/errors.js';
+import { ConfigError, type LockError, LockKeyError, LockUnavailableError } from '../../common/errors.js';
 import type { Alarm } from '../../common/alarms.js';
 import type { Ms } from '../../common/system.js';
 import type { LockKind, Released } from '../backend.js';
@@ -99,6 +99,8 @@ export class Release extends Repeated implements Alarm {
   }
 
   refused(error: LockError): void {
+    // Nobody else says that the key stays until its lease ends.
+    if (error instanceof ConfigError) this.site.degraded(error.message);
     // What holds something else is not held with this token.
     this.end(error instanceof LockKeyError ? 'gone' : error);
   }

@@ -1,7 +1,8 @@
 import type { Alarm } from '../../common/alarms.js';
-import { LimitMismatchError, type LockError, LockUnavailableError } from '../../common/errors.js';
+import { type LockError, LockUnavailableError } from '../../common/errors.js';
 import type { Ms } from '../../common/system.js';
 import type { AcquireRequest, Grant, LockKind } from '../backend.js';
+import { limitMismatch } from './drivers/redis-errors.js';
 import type { Op } from './op.js';
 import { RedisGrant } from './redis-grant.js';
 import type { RedisSite } from './redis-site.js';
@@ -71,7 +72,7 @@ export class TryAcquire implements Op, Alarm {
       const grant = new RedisGrant(req, keys, token, site.server, sentAt, leaseMs, undefined, site.clock.now());
       this.resolve(grant);
     } else if (Array.isArray(reply)) {
-      this.reject(new LimitMismatchError({ key: req.key, server: site.server }));
+      this.reject(limitMismatch(reply, req.limit, { key: req.key, server: site.server }));
     } else {
       this.resolve(null);
     }

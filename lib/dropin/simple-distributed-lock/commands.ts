@@ -1,3 +1,4 @@
+import { prefixOf } from '../../backends/redis/drivers/connection.js';
 import { type KnownClient, recognise } from '../../backends/redis/drivers/recognise.js';
 import { withoutSecrets } from '../../backends/redis/drivers/without-secrets.js';
 
@@ -75,8 +76,6 @@ function commandsOn(given: unknown): Commands {
     }
   }
 }
-
-const prefixOf = (prefix: Prefix | null | undefined): string => prefix?.toString() ?? '';
 
 /**
  * ioredis puts its prefix in front of every key of a command when the command is made, by `call` too, which takes the prefix

@@ -1,7 +1,7 @@
 import { runScript } from '../../backends/redis/drivers/run-script.js';
 import { replyCode, typedError } from '../../backends/redis/drivers/redis-errors.js';
 import type { RedisClient } from '../../backends/redis/drivers/recognise.js';
-import { lockKeys } from '../../backends/redis/scripts/companion-keys.js';
+import { lockKeys, refuseCounter } from '../../backends/redis/scripts/companion-keys.js';
 import { lockScript } from '../../backends/redis/scripts/lock-script.js';
 import { renewScript } from '../../backends/redis/scripts/renew-script.js';
 import { clientId, memberOf, Salts, tokenOf } from '../../backends/redis/scripts/token.js';
@@ -96,9 +96,11 @@ export class Lock {
   /**
    * Runs the function under the lock, and releases the lock afterwards, whether or not the function fails. Does not report a lock that
    * was lost meanwhile.
-   * @throws AcquireTimeoutError if somebody else still has the lock after all tries; the function is then not called
+   * @throws ConfigError before anything is sent if `fn` is not a function; AcquireTimeoutError if somebody else still has the
+   * lock after all tries; the function is then not called
    */
   async using<T>(resource: string, fn: () => T | Promise<T>, options?: AcquireOptions): Promise<T> {
+    if (typeof fn !== 'function') throw wrong('using.fn', 'a function', fn);
     const token = await this.acquire(resource, options);
     if (token === null) throw new AcquireTimeoutError(resource);
     try {
@@ -161,7 +163,9 @@ export class Lock {
   }
 
   #keyOf(resource: string): string {
-    return this.#commands.keyPrefix + this.#config.prefix + resource;
+    const key = this.#commands.keyPrefix + this.#config.prefix + resource;
+    refuseCounter(key);
+    return key;
   }
 }
 

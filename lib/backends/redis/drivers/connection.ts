@@ -61,5 +61,8 @@ export interface ClusterNodes {
 export const connectTimeoutOr = (given: unknown, otherwise: number): number =>
   typeof given === 'number' && given > 0 ? given : otherwise;
 
+/** What a client puts in front of keys; libraries take an empty one and null for none. */
+export const prefixOf = (keyPrefix: string | Buffer | null | undefined): string => keyPrefix?.toString() ?? '';
+
 export const addressOf = ({ host, port }: Endpoint): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

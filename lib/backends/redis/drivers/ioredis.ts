@@ -7,6 +7,7 @@ import {
   connectTimeoutOr,
   type Dialer,
   type Endpoint,
+  prefixOf,
 } from './connection.js';
 import { INVALIDATE, invalidatedKeys } from './invalidation.js';
 
@@ -34,7 +35,7 @@ interface IoredisOptions {
   readonly port?: number;
   readonly path?: string | null;
   readonly name?: string | null;
-  readonly keyPrefix?: string;
+  readonly keyPrefix?: string | Buffer | null;
   readonly connectTimeout?: number;
   readonly sentinels?: readonly object[] | null;
 }
@@ -43,7 +44,7 @@ interface IoredisOptions {
 export interface IoredisCluster {
   readonly isCluster: true;
   readonly options: {
-    readonly keyPrefix?: string;
+    readonly keyPrefix?: string | Buffer | null;
     readonly redisOptions?: IoredisOptions;
     readonly natMap?: NatMap | null;
   };
@@ -119,14 +120,14 @@ export class IoredisDialer implements Dialer {
     private readonly client: Ioredis,
     private readonly node?: Endpoint,
   ) {
-    const { host = 'localhost', port = 6379, path, sentinels, name, keyPrefix = '' } = client.options;
+    const { host = 'localhost', port = 6379, path, sentinels, name, keyPrefix } = client.options;
     this.isSentinel = !node && !!sentinels?.length;
     this.server = node
       ? addressOf(node)
       : this.isSentinel
         ? `${name}@sentinel`
         : (path ?? addressOf({ host, port: Number(port) }));
-    this.keyPrefix = keyPrefix;
+    this.keyPrefix = prefixOf(keyPrefix);
     this.connectTimeoutMs = connectTimeoutOf(client.options);
     // A Sentinel that is silent costs a timeout before the next one is asked.
     this.timeoutMs = this.connectTimeoutMs * (this.isSentinel ? sentinels!.length + 1 : 1);
@@ -214,7 +215,7 @@ export class IoredisClusterDialer implements ClusterDialer {
 
   constructor(private readonly cluster: IoredisCluster) {
     const { keyPrefix, redisOptions = {} } = cluster.options;
-    this.keyPrefix = keyPrefix ?? redisOptions.keyPrefix ?? '';
+    this.keyPrefix = prefixOf(keyPrefix || redisOptions.keyPrefix);
     this.timeoutMs = connectTimeoutOf(redisOptions);
   }
 

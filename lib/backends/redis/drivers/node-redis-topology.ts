@@ -5,6 +5,7 @@ import {
   type ConnectionEvents,
   type Dialer,
   type Endpoint,
+  prefixOf,
 } from './connection.js';
 import {
   connectTimeoutOf,
@@ -29,6 +30,8 @@ export interface NodeRedisPool {
 
 /** What it uses of `createSentinel()`. */
 export interface NodeRedisSentinel {
+  /** From version 6 on. */
+  readonly _keyPrefix?: string | Buffer | undefined;
   readonly isOpen: boolean;
   /** From version 6. */
   duplicate?(override: object): NodeRedisSentinel;
@@ -42,7 +45,6 @@ export interface NodeRedisSentinel {
 
 interface SentinelOptions {
   readonly name?: string;
-  readonly keyPrefix?: string;
   readonly sentinelRootNodes: readonly Endpoint[];
   readonly nodeClientOptions?: NodeRedisOptions;
   readonly sentinelClientOptions?: NodeRedisOptions;
@@ -50,6 +52,8 @@ interface SentinelOptions {
 
 /** What it uses of `createCluster()`. */
 export interface NodeRedisCluster {
+  /** From version 6 on. */
+  readonly _keyPrefix?: string | Buffer | undefined;
   readonly masters: readonly (Endpoint & { readonly address: string })[];
   duplicate(override: object): NodeRedisCluster;
   connect(): Promise<unknown>;
@@ -60,7 +64,6 @@ export interface NodeRedisCluster {
 }
 
 interface ClusterOptions {
-  readonly keyPrefix?: string;
   readonly defaults?: NodeRedisOptions;
   readonly nodeAddressMap?: AddressMap;
 }
@@ -103,7 +106,7 @@ export class NodeRedisPoolDialer implements Dialer {
   readonly timeoutMs = connectTimeoutOf(undefined);
 
   constructor(private readonly pool: NodeRedisPool) {
-    this.keyPrefix = pool._keyPrefix?.toString() ?? '';
+    this.keyPrefix = prefixOf(pool._keyPrefix);
   }
 
   dial(_role: string, events: ConnectionEvents): Connection {
@@ -128,9 +131,9 @@ export class NodeRedisSentinelDialer implements Dialer {
 
   constructor(private readonly sentinel: NodeRedisSentinel) {
     this.options = optionsOf<SentinelOptions>(sentinel);
-    const { name, keyPrefix = '', nodeClientOptions, sentinelRootNodes = [] } = this.options ?? {};
+    const { name, nodeClientOptions, sentinelRootNodes = [] } = this.options ?? {};
     this.server = `${name ?? 'master'}@sentinel`;
-    this.keyPrefix = keyPrefix;
+    this.keyPrefix = prefixOf(sentinel._keyPrefix);
     this.timeoutMs = connectTimeoutOf(nodeClientOptions?.socket) * (sentinelRootNodes.length + 1);
   }
 
@@ -193,7 +196,7 @@ export class NodeRedisClusterDialer implements ClusterDialer {
 
   constructor(private readonly cluster: NodeRedisCluster) {
     this.options = optionsOf<ClusterOptions>(cluster);
-    this.keyPrefix = this.options?.keyPrefix ?? '';
+    this.keyPrefix = prefixOf(cluster._keyPrefix);
     this.timeoutMs = connectTimeoutOf(this.options?.defaults?.socket);
   }
 

@@ -6,6 +6,7 @@ import {
   connectTimeoutOr,
   type Dialer,
   type Endpoint,
+  prefixOf,
 } from './connection.js';
 import { INVALIDATE, invalidatedKeys } from './invalidation.js';
 
@@ -15,6 +16,8 @@ type Listener = (message: unknown, channel: string) => void;
 export interface NodeRedis {
   readonly isOpen: boolean;
   readonly options?: NodeRedisOptions | undefined;
+  /** From version 6; older ones put nothing in front of keys, whatever their options say. */
+  readonly _keyPrefix?: string | Buffer | undefined;
   duplicate(override: object): NodeRedis;
   connect(): Promise<unknown>;
   /** From version 5. */
@@ -31,7 +34,6 @@ export interface NodeRedis {
 
 export interface NodeRedisOptions {
   readonly socket?: NodeRedisSocket;
-  readonly keyPrefix?: string;
 }
 
 export interface NodeRedisSocket {
@@ -98,10 +100,10 @@ export class NodeRedisDialer implements Dialer {
     private readonly client: NodeRedis,
     private readonly node?: Endpoint,
   ) {
-    const { socket, keyPrefix = '' } = client.options ?? {};
+    const { socket } = client.options ?? {};
     const { host = 'localhost', port = 6379, path } = socket ?? {};
     this.server = node ? addressOf(node) : (path ?? addressOf({ host, port: Number(port) }));
-    this.keyPrefix = keyPrefix;
+    this.keyPrefix = prefixOf(client._keyPrefix);
     this.timeoutMs = connectTimeoutOf(socket);
   }
 

@@ -99,6 +99,7 @@ function cureOf(client: unknown): string {
   const fields = client as Fields;
   // `createClient(…).connect()` of node-redis, `queue.client` of BullMQ.
   if (has(fields, 'then')) return '; await it first';
+  if (fields.isPipeline === true) return '; give the client itself';
   // node-redis 3, ioredis 4.
   if (has(fields, 'send_command')) return '; that is version 3 of the package redis: install version 4 or newer';
   if (has(fields, 'duplicate', 'call')) return '; that is an ioredis before version 5: install a newer one';

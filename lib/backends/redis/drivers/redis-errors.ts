@@ -1,6 +1,7 @@
 import {
   AuthError,
   ConfigError,
+  LimitMismatchError,
   LockError,
   LockKeyError,
   LockUnavailableError,
@@ -27,6 +28,10 @@ const AUTHENTICATION = new Set(['WRONGPASS', 'NOAUTH']);
 /** Rights that all calls need; see docs/redis.md. */
 const RIGHTS =
   'the user needs the commands of the page docs/redis.md, the keys of the prefixes, dflockd:*, and the channels dfl:*';
+
+/** Of a command inside a script, for which some versions have no NOPERM: 7.0, and 7.2 and newer; the last two before 7.0. */
+const DENIED =
+  /^ERR (?:The user executing the script |ACL failure in script)|can't publish to the channel|No permissions to access a channel/i;
 
 const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_(?:VERIFY|GET_ISSUER)|ERR_SSL|ERR_TLS/;
 
@@ -78,6 +83,12 @@ export function degradation(error: unknown): string | undefined {
   return undefined;
 }
 
+/** What the script of semaphores answers to another limit than counts for the key. */
+export function limitMismatch(reply: readonly unknown[], limit: number, details: LockErrorDetails): LimitMismatchError {
+  const text = `the semaphore has a limit of ${String(reply[1])}, not ${limit}, for as long as anybody holds it or waits for it`;
+  return new LimitMismatchError(details, text);
+}
+
 /** The typed error for what a client library or Redis itself said. Its cause has no arguments of commands: they are secrets. */
 export function typedError(error: unknown, circumstances: Circumstances): LockError {
   if (error instanceof LockError) return error;
@@ -92,7 +103,7 @@ export function typedError(error: unknown, circumstances: Circumstances): LockEr
       `Redis at ${server} refused user and password: ${text}`,
     );
   }
-  if (code === 'NOPERM' || /can't publish to the channel|No permissions to access a channel/i.test(text)) {
+  if (code === 'NOPERM' || DENIED.test(text)) {
     return new ConfigError(`Redis at ${server} denies a right: ${text}; ${RIGHTS}`, refused);
   }
   if (code === 'WRONGTYPE') return new LockKeyError('the key holds something in Redis that is no lock', details);

@@ -1,3 +1,6 @@
+import { LockKeyError } from '../../../common/errors.js';
+import { shown } from '../../../common/shown.js';
+
 /** The slots of a cluster. */
 export const SLOTS = 16_384;
 
@@ -72,6 +75,21 @@ function companion(key: string, isCluster: boolean): string {
   return isCluster && key.includes('}') ? `{${slotTags()[slotOf(key)]}}${key}+` : `{${key}}`;
 }
 
+/** The counter of fences. */
+const FENCE = 'dflockd:fence';
+
+/**
+ * Refuses the names of the counters of fences, which some prefixes make possible.
+ * @param key the full key, prefixes included
+ * @throws LockKeyError
+ */
+export function refuseCounter(key: string): void {
+  if (key !== FENCE && !key.startsWith(`${FENCE}:{`)) return;
+  throw new LockKeyError(
+    `the key would be "${shown(key)}" in Redis, which counts fences; use another prefix or another key`,
+  );
+}
+
 /** @param key the full key, prefixes included */
 export function lockKeys(key: string, isCluster: boolean): LockKeys {
   const beginning = companion(key, isCluster);
@@ -80,7 +98,7 @@ export function lockKeys(key: string, isCluster: boolean): LockKeys {
     key,
     queue: `${beginning}:q`,
     alive: `${beginning}:l`,
-    fence: isCluster ? `dflockd:fence:{${tag}}` : 'dflockd:fence',
+    fence: isCluster ? `${FENCE}:{${tag}}` : FENCE,
     tag,
   };
 }

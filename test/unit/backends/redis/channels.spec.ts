@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { RedisBackend } from '../../../../lib/backends/redis/redis.js';
 import { lockKeys } from '../../../../lib/backends/redis/scripts/companion-keys.js';
 import { ConfigError } from '../../../../lib/common/errors.js';
-import { Caller, DIGITS, lost, ScriptedRedis } from './scripted-redis.js';
+import { Caller, DIGITS, lost, request, ScriptedRedis, type SentCall } from './scripted-redis.js';
 
 const { tag } = lockKeys('lock:a', true);
 const CHANNEL = new RegExp(`^dfl:\\{${tag}\\}s[0-9a-f]{9}$`);
@@ -47,6 +47,51 @@ describe('in a cluster with sharded channels, an acquire', () => {
     expect(second.ops[0]!.x).not.toBe(first.ops[0]!.x);
     await second.answer([0, 9000, TOKEN]);
     expect(caller.places).toEqual(['queued']);
+  });
+
+  it('is not overtaken, before it is in the queue, by those of its key that come later', async () => {
+    wait({ leaseMs: 1000 });
+    const first = await redis.call();
+    wait({ leaseMs: 1001 });
+    const left = wait({ leaseMs: 1002 });
+    expect(await redis.sent()).toEqual([]);
+    await first.answer(500);
+    left.cancel();
+    wait({ leaseMs: 1003 });
+    expect(await redis.sent()).toEqual([]);
+    await redis.subscriptions.shift()!.done();
+    const entering = (await redis.sent()).flatMap(({ ops }) => ops);
+    expect(entering.map(({ op, y }) => op + y)).toEqual(['q1000', 'q1001', 'q1003']);
+  });
+
+  it.each([
+    ['has the lock', (call: SentCall) => call.answer(DIGITS)],
+    ['is refused', (call: SentCall) => call.answer(['E', 'WRONGTYPE Operation against a key'])],
+    ['does not know what came of it', (call: SentCall) => call.fail()],
+  ])('lets the next of its key try when it %s', async (_what, end) => {
+    wait({ leaseMs: 1000 });
+    const first = await redis.call();
+    wait({ leaseMs: 1001 });
+    wait({ leaseMs: 1002 });
+    await end(first);
+    const next = await redis.call();
+    expect(next.ops).toMatchObject([{ op: 't', y: '1001' }]);
+    await next.answer(500);
+    await redis.subscriptions.shift()!.done();
+    const entering = (await redis.sent()).flatMap(({ ops }) => ops);
+    expect(entering.map(({ op, y }) => op + y)).toEqual(['q1001', 'q1002']);
+  });
+
+  it('that leaves lets the next of its key try, and at the close nobody does', async () => {
+    const first = wait({ leaseMs: 1000 });
+    await redis.call();
+    wait({ leaseMs: 1001 });
+    first.cancel();
+    const ops = (await redis.sent()).flatMap((call) => call.ops);
+    expect(ops.map(({ op }) => op)).toEqual(['c', 't']);
+    wait({ leaseMs: 1002 });
+    void backend.close(0);
+    expect((await redis.sent()).flatMap((call) => call.ops.map(({ op }) => op))).toEqual(['c']);
   });
 
   it('enters at once while others of this process wait in that slot, and for a while afterwards', async () => {
@@ -105,14 +150,16 @@ describe('in a cluster with sharded channels, an acquire', () => {
   });
 
   it('shares the subscription with those that join meanwhile, in order', async () => {
-    wait({ leaseMs: 1000 });
-    wait({ leaseMs: 1001 });
+    const [one, other] = ['{a}1', '{a}2'];
+    wait({ leaseMs: 1000, key: one });
+    wait({ leaseMs: 1001, key: other });
     await (await redis.call()).answer(500, 500);
-    wait({ leaseMs: 1002 });
-    await (await redis.call()).answer(500);
+    wait({ leaseMs: 1002, key: one });
+    wait({ leaseMs: 1003, key: other });
+    expect(await redis.sent()).toEqual([]);
     expect(redis.subscriptions).toHaveLength(1);
     await redis.subscriptions[0]!.done();
-    expect((await redis.call()).ops.map(({ y }) => y)).toEqual(['1000', '1001', '1002']);
+    expect((await redis.call()).ops.map(({ y }) => y)).toEqual(['1000', '1002', '1001', '1003']);
   });
 
   it('asks again where the subscription has failed for now, and fails where it is refused', async () => {
@@ -139,7 +186,8 @@ describe('in a cluster with sharded channels, an acquire', () => {
   });
 
   it('shares a call only with ops of its slot', async () => {
-    for (const key of ['a', 'b', '{a}1', '{a}2', 'a']) wait({ key });
+    for (const key of ['a', 'b', '{a}1', '{a}2']) wait({ key });
+    void backend.tryAcquire(request(redis.clock));
     const calls = await redis.sent();
     const slots = calls.map(({ ops }) => ops.map(({ key }) => key));
     // A single op has taken another way, and comes last.

@@ -52,11 +52,15 @@ export class FakeIoredis extends FakeClient {
 
 type Listener = (message: unknown, channel: string) => void;
 
-/** As much of a client of node-redis. */
+/** As much of a client of node-redis 6. */
 export class FakeNodeClient extends FakeClient {
   readonly isOpen = true;
   /** By channel. */
   readonly listeners_ = new Map<string, Listener>();
+
+  get _keyPrefix(): string | undefined {
+    return this.options['keyPrefix'] as string | undefined;
+  }
 
   destroy(): void {
     this.asked.push('destroy');
@@ -71,5 +75,12 @@ export class FakeNodeClient extends FakeClient {
   private listen(word: string, channel: string, listener: Listener): Promise<unknown> {
     this.listeners_.set(channel, listener);
     return this.ask(word, channel);
+  }
+}
+
+/** A client of node-redis 4 or 5, which has no prefixes. */
+export class OldNodeClient extends FakeNodeClient {
+  override get _keyPrefix(): undefined {
+    return undefined;
   }
 }

@@ -47,9 +47,11 @@ describe('a client of ioredis', () => {
     expect([dialer.isSentinel, dialer.timeoutMs]).toEqual([isSentinel, timeoutMs]);
   });
 
-  it.each([
+  it.each<[unknown, string]>([
     [undefined, ''],
+    [null, ''],
     ['app:', 'app:'],
+    [Buffer.from('app:'), 'app:'],
   ])('with the keyPrefix %p has the prefix %j', (keyPrefix, prefix) => {
     expect(dialerOf({ keyPrefix }).dialer.keyPrefix).toBe(prefix);
   });
@@ -244,6 +246,8 @@ describe('a cluster of ioredis', () => {
     [{}, '', 10_000],
     [{ keyPrefix: 'app:', redisOptions: { keyPrefix: 'other:', connectTimeout: 300 } }, 'app:', 300],
     [{ redisOptions: { keyPrefix: 'other:' } }, 'other:', 10_000],
+    [{ keyPrefix: '', redisOptions: { keyPrefix: 'other:' } }, 'other:', 10_000],
+    [{ keyPrefix: null, redisOptions: { keyPrefix: null } }, '', 10_000],
   ])('of the options %j has the prefix %j; dialing takes at most %d ms', (options, prefix, timeoutMs) => {
     const { dialer } = dialerOf(options);
     expect([dialer.keyPrefix, dialer.timeoutMs]).toEqual([prefix, timeoutMs]);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { KeyNames } from '../../../../lib/backends/redis/key-names.js';
+import { LockKeyError } from '../../../../lib/common/errors.js';
 
 describe('the names of keys', () => {
   const names = new KeyNames({ lock: 'app:lock:', sem: 'app:sem:' }, false);
@@ -25,6 +26,19 @@ describe('the names of keys', () => {
     const [usual, long] = ['a'.repeat(128), 'a'.repeat(129)];
     expect(names.of('lock', usual)).toBe(names.of('lock', usual));
     expect(names.of('lock', long)).not.toBe(names.of('lock', long));
+  });
+
+  it.each([
+    [{ lock: 'dflockd:', sem: 'sem:' }, 'lock', 'fence'],
+    [{ lock: '', sem: 'dflockd:' }, 'sem', 'fence'],
+    [{ lock: '', sem: 'sem:' }, 'lock', 'dflockd:fence:{3}'],
+  ] as const)('of %j are never that of a counter of fences', (prefixes, kind, key) => {
+    const some = new KeyNames(prefixes, false);
+    expect(() => some.of(kind, key)).toThrow(LockKeyError);
+    expect(() => some.of(kind, key)).toThrow('which counts fences');
+    expect(some.of(kind, 'ence').key).toBe(`${prefixes[kind]}ence`);
+    // What a message names is not refused: nobody would hear of it.
+    expect(some.ofFull(kind, `${prefixes[kind]}${key}`).key).toBe(`${prefixes[kind]}${key}`);
   });
 
   it('are shown to users without the prefix, the longer one where both fit', () => {

@@ -84,6 +84,10 @@ class FakeSentinel extends EventEmitter {
     return this.#options;
   }
 
+  get _keyPrefix(): unknown {
+    return this.#options['keyPrefix'];
+  }
+
   connect(): Promise<void> {
     return this.onConnect(this);
   }
@@ -132,9 +136,15 @@ describe('a Sentinel client of node-redis 6', () => {
     expect([server, keyPrefix, timeoutMs, isSentinel]).toEqual(['locks@sentinel', 'app:', 1200, true]);
   });
 
+  it('of version 5, which has no prefixes, has none', () => {
+    const sentinel = new OpenSentinel(OPTIONS);
+    Object.defineProperty(sentinel, '_keyPrefix', { value: undefined });
+    expect(dialerOf(sentinel).keyPrefix).toBe('');
+  });
+
   it('whose options nobody sees is named by what is known', () => {
     const { server, keyPrefix, timeoutMs } = dialerOf(new FakeSentinel(OPTIONS));
-    expect([server, keyPrefix, timeoutMs]).toEqual(['master@sentinel', '', 5000]);
+    expect([server, keyPrefix, timeoutMs]).toEqual(['master@sentinel', 'app:', 5000]);
   });
 
   it('is asked for the master by one that gives up, and another Sentinel first each time', async () => {
@@ -257,6 +267,11 @@ class FakeCluster extends EventEmitter {
     return one;
   }
 
+  /** From version 6. */
+  get _keyPrefix(): unknown {
+    return this.given['keyPrefix'];
+  }
+
   connect(): Promise<void> {
     return this.onConnect(this);
   }
@@ -273,6 +288,10 @@ class FakeCluster extends EventEmitter {
 
 /** That of version 4: its options are nowhere to be seen. */
 class OldCluster extends FakeCluster {
+  override get _keyPrefix(): undefined {
+    return undefined;
+  }
+
   override duplicate(override: Options = {}): FakeCluster {
     if (!(this instanceof EventEmitter) || !Object.hasOwn(this, 'given')) throw new TypeError('private');
     return super.duplicate(override);
@@ -285,6 +304,12 @@ describe('a cluster of node-redis', () => {
     cluster.made.length = 0;
     return dialer;
   };
+
+  it('of version 5, which has no prefixes, has none', () => {
+    const cluster = new FakeCluster({ keyPrefix: 'app:' });
+    Object.defineProperty(cluster, '_keyPrefix', { value: undefined });
+    expect(dialerOf(cluster).keyPrefix).toBe('');
+  });
 
   it('has the prefix and the timeout of its options', () => {
     const known = dialerOf(new FakeCluster({ keyPrefix: 'app:', defaults: { socket: { connectTimeout: 300 } } }));

@@ -7,7 +7,7 @@ import {
 } from '../../../../lib/backends/redis/drivers/node-redis.js';
 import { ConfigError } from '../../../../lib/common/errors.js';
 import { Heard } from './fake-connection-events.js';
-import { FakeNodeClient, type Options } from './fake-clients.js';
+import { FakeNodeClient, OldNodeClient, type Options } from './fake-clients.js';
 import { turn } from './scripted-redis.js';
 
 const dialerOf = (options?: Options, node?: { host: string; port: number }) => {
@@ -48,6 +48,14 @@ describe('a client of node-redis', () => {
   ])('of the options %j has the prefix %j; dialing takes at most %d ms', (options, prefix, timeoutMs) => {
     const { dialer } = dialerOf(options);
     expect([dialer.keyPrefix, dialer.timeoutMs]).toEqual([prefix, timeoutMs]);
+  });
+
+  it.each([
+    ['of which its library knows nothing', new OldNodeClient({ keyPrefix: 'app:' }), ''],
+    ['that is null', new FakeNodeClient({ keyPrefix: null }), ''],
+    ['of bytes', new FakeNodeClient({ keyPrefix: Buffer.from('app:') }), 'app:'],
+  ])('with a keyPrefix %s has the prefix that its own commands have', (_what, user, prefix) => {
+    expect(new NodeRedisDialer(user).keyPrefix).toBe(prefix);
   });
 
   it('is duplicated with options that make it drop what fails', async () => {

@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { RedisBackend } from '../../../../lib/backends/redis/redis.js';
-import { Caller, DIGITS, request, ScriptedRedis } from './scripted-redis.js';
+import { Caller, DIGITS, DRIVERS, request, ScriptedRedis } from './scripted-redis.js';
 
-describe('an op by itself', () => {
+describe.each(DRIVERS)('an op by itself, on %s', (_driver, kind) => {
   let redis: ScriptedRedis;
   let backend: RedisBackend;
   beforeEach(async () => {
-    redis = new ScriptedRedis();
+    redis = new ScriptedRedis(kind);
     redis.withSingles = true;
     backend = await redis.backend();
   });
@@ -100,6 +100,78 @@ describe('an op by itself', () => {
   it('of a semaphore has no such script', async () => {
     wait({ kind: 'sem', limit: 2 });
     expect((await redis.call()).script).toBe('semaphore');
+  });
+});
+
+describe.each(DRIVERS)('acquires of one key, on %s', (_driver, kind) => {
+  let redis: ScriptedRedis;
+  let backend: RedisBackend;
+  beforeEach(async () => {
+    redis = new ScriptedRedis(kind);
+    redis.withSingles = true;
+    backend = await redis.backend();
+  });
+
+  const wait = (leaseMs: number, key = 'a'): Caller => Caller.wait(backend, redis.clock, { leaseMs, key });
+  /** What was sent for a key. */
+  const sent = async (key = 'a'): Promise<string[]> => {
+    const ops = (await redis.sent()).flatMap((call) => call.ops);
+    return ops.filter((op) => op.key === `lock:${key}`).map(({ op, y }) => op + y);
+  };
+
+  it('stay in order when a release before them has to be sent again', async () => {
+    const holder = wait(999);
+    await (await redis.call()).reply(DIGITS);
+    backend.abandon(holder.grant!);
+    const release = await redis.call();
+    wait(1000);
+    const first = await redis.call();
+    wait(1001);
+    await release.reply(null);
+    expect(await sent()).toEqual(['r0']);
+    await first.reply(null);
+    expect(await sent()).toEqual(['q1000', 'q1001']);
+  });
+
+  it('stay in order when the answer to the first comes while others are asked for', async () => {
+    wait(1000);
+    const first = await redis.call();
+    wait(1001);
+    expect(await sent()).toEqual([]);
+    wait(1, 'b');
+    wait(1002);
+    await first.reply(null);
+    expect(await sent()).toEqual(['q1000', 'q1001', 'q1002']);
+  });
+
+  it('do not try the usual case again behind one that has taken the lock', async () => {
+    const holder = wait(1000);
+    const first = await redis.call();
+    wait(1001);
+    wait(1002);
+    await first.reply(DIGITS);
+    expect(holder.grant).toBeDefined();
+    const calls = await redis.sent();
+    expect(calls.map(({ script }) => script)).not.toContain('single-acquire');
+    expect(calls.flatMap(({ ops }) => ops.map(({ y }) => y))).toEqual(['1001', '1002']);
+  });
+
+  it.each([
+    ['a long key', 'a'.repeat(129), () => undefined],
+    ['a key among many', 'a', () => Array.from({ length: 1024 }, (_, i) => void wait(1, `k${i}`))],
+  ])('stay in order for %s', async (_what, key, others) => {
+    wait(1000, key);
+    const [first] = await redis.sent();
+    others();
+    await redis.sent();
+    wait(1, 'b');
+    wait(1, 'c');
+    wait(1001, key);
+    const second = await sent(key);
+    await first!.reply(null);
+    // With a script that can put it into the queue at once, the first needs no second request.
+    const again = first!.script === 'lock' ? [] : ['q1000'];
+    expect([...second, ...(await sent(key))]).toEqual([...again, 'q1001']);
   });
 });
 

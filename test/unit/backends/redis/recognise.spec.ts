@@ -130,6 +130,7 @@ describe('the client that is given', () => {
     ['a queue of BullMQ 5', { client: Promise.resolve() }, /its `client` instead, awaited/],
     ['a queue of BullMQ 6', { getBackend: () => 1 }, /`await it.getBackend\(\).client`/],
     ['node-redis 3', { send_command: () => 1, duplicate: () => 1 }, /version 3 of the package redis/],
+    ['a pipeline', new Redis({ lazyConnect: true }).pipeline(), /got a Pipeline; give the client itself$/],
     ['an old ioredis', { duplicate: () => 1, call: () => 1 }, /ioredis before version 5/],
     ['a wrapper', { redis: {} }, /give the client inside it/],
     ['an array', [], /got an array$/],

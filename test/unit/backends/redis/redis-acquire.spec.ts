@@ -8,16 +8,16 @@ import {
   LockUnavailableError,
   UnsupportedError,
 } from '../../../../lib/common/errors.js';
-import { Caller, DIGITS, lost, request, ScriptedRedis, type SentOp } from './scripted-redis.js';
+import { DRIVERS, Caller, DIGITS, lost, request, ScriptedRedis, type SentOp } from './scripted-redis.js';
 
 const FOREIGN = 'somebody';
 const TOKEN = '1700000000000000aaaaaaaaaa000001';
 
-describe('an acquire', () => {
+describe.each(DRIVERS)('an acquire, on %s', (_driver, kind) => {
   let redis: ScriptedRedis;
   let backend: RedisBackend;
   beforeEach(async () => {
-    redis = new ScriptedRedis();
+    redis = new ScriptedRedis(kind);
     backend = await redis.backend();
   });
 
@@ -50,7 +50,7 @@ describe('an acquire', () => {
   it('puts what is asked in one turn into calls of at most 32', async () => {
     for (let i = 0; i < 70; i++) wait({ key: `k${i}` });
     const calls = await redis.sent();
-    expect(calls.map(({ ops }) => ops.length)).toEqual([32, 32, 6]);
+    expect(calls.map(({ ops }) => ops.length)).toEqual(kind.writesAtOnce ? [1, 32, 32, 5] : [32, 32, 6]);
     const salts = calls.flatMap(({ ops }) => ops.map(({ x }) => x));
     expect(new Set(salts).size).toBe(70);
   });
@@ -279,9 +279,10 @@ describe('an acquire', () => {
     expect(caller.grant).toBeUndefined();
   });
 
-  it('is not sent at all when its caller leaves in the same turn', async () => {
+  it('whose caller leaves in the same turn is not sent at all, or taken back at once', async () => {
     const caller = wait();
     caller.cancel();
+    if (kind.writesAtOnce) await (await redis.call()).answer(1);
     expect(await redis.sent()).toEqual([]);
     expect(redis.clock.pendingTimers).toBe(0);
   });
@@ -341,6 +342,19 @@ describe('an acquire', () => {
     expect(await redis.sent()).toEqual([]);
   });
 
+  it('whose caller leaves while it is alone on its way is taken back when it has been granted', async () => {
+    redis.withSingles = true;
+    const caller = wait();
+    const call = await redis.call();
+    caller.cancel();
+    expect(await redis.sent()).toEqual([]);
+    await call.reply(DIGITS);
+    const { ops } = await redis.call();
+    const member = expect.stringContaining(call.ops[0]!.x) as unknown;
+    for (const op of ops) expect(op).toMatchObject({ op: 'c', x: member });
+    expect(caller.grant).toBeUndefined();
+  });
+
   it.each([
     ['WRONGTYPE Operation against a key holding the wrong kind of value', LockKeyError],
     ['NOPERM this user has no permissions to access one of the keys used as arguments', ConfigError],
@@ -373,14 +387,16 @@ describe('an acquire', () => {
     expect(call.script).toBe('semaphore');
     await call.answer(['L', 3]);
     expect(caller.error).toBeInstanceOf(LimitMismatchError);
-    expect(caller.error).toMatchObject({ key: 'a', server: 'here:6379' });
+    const message = 'the semaphore has a limit of 3, not 2, for as long as anybody holds it or waits for it';
+    expect(caller.error).toMatchObject({ key: 'a', server: 'here:6379', message });
   });
 
   it('of a try refuses another limit than the semaphore has', async () => {
     const one = backend.tryAcquire(request(redis.clock, { kind: 'sem', limit: 2 })).catch((error: unknown) => error);
     await (await redis.call()).answer(['L', 3]);
     expect(await one).toBeInstanceOf(LimitMismatchError);
-    expect(await one).toMatchObject({ key: 'a', server: 'here:6379' });
+    const message = expect.stringContaining('a limit of 3, not 2') as unknown;
+    expect(await one).toMatchObject({ key: 'a', server: 'here:6379', message });
   });
 
   it('fails where the script answers something else', async () => {

@@ -39,6 +39,13 @@ describe('what Redis and the client libraries say', () => {
     ['ERR AUTH <password> called without any password configured for the default user.', AuthError, false],
     ["NOPERM this user has no permissions to run the 'evalsha' command", ConfigError, false],
     ["ERR can't publish to the channel mentioned in the script", ConfigError, false],
+    [
+      "ERR The user executing the script can't run this command or subcommand script: e7a8, on @user_script:1.",
+      ConfigError,
+      false,
+    ],
+    ["ERR The user executing the script can't access at least one of the keys mentioned", ConfigError, false],
+    ["ERR ACL failure in script: User app has no permissions to run the 'set' command", ConfigError, false],
     ['ERR DB index is out of range', ConfigError, false],
     ["ERR unknown command 'EVALSHA', with args beginning with: 'secret' ", ConfigError, false],
     ['WRONGTYPE Operation against a key holding the wrong kind of value', LockKeyError, false],

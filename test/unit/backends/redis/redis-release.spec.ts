@@ -1,16 +1,16 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Grant, Released } from '../../../../lib/backends/backend.js';
 import type { RedisBackend } from '../../../../lib/backends/redis/redis.js';
-import { LockLostError, LockUnavailableError, ShuttingDownError } from '../../../../lib/common/errors.js';
-import { Caller, DIGITS, lost, request, ScriptedRedis } from './scripted-redis.js';
+import { ConfigError, LockLostError, LockUnavailableError, ShuttingDownError } from '../../../../lib/common/errors.js';
+import { DRIVERS, Caller, DIGITS, lost, request, ScriptedRedis } from './scripted-redis.js';
 
 const TOKEN = '1700000000000000aaaaaaaaaa000001';
 
-describe('what is held', () => {
+describe.each(DRIVERS)('what is held, on %s', (_driver, kind) => {
   let redis: ScriptedRedis;
   let backend: RedisBackend;
   beforeEach(async () => {
-    redis = new ScriptedRedis();
+    redis = new ScriptedRedis(kind);
     backend = await redis.backend();
   });
 
@@ -124,6 +124,14 @@ describe('what is held', () => {
     await redis.clock.advanceAsync(20_000);
     await again.answer(1);
     expect(said).toEqual([expect.any(LockUnavailableError)]);
+  });
+
+  it('is left to its lease where a right is missing, and says so', async () => {
+    const said = release(await take());
+    await (await redis.call()).answer(['E', "ERR The user executing the script can't run this command or subcommand"]);
+    expect(said).toEqual([expect.any(ConfigError)]);
+    const detail = expect.stringMatching(/denies a right: .*docs\/redis\.md/) as unknown;
+    expect(redis.events.at(-1)).toMatchObject({ state: 'degraded', detail });
   });
 
   it('is abandoned without a word', async () => {

@@ -35,6 +35,12 @@ const INFO = 'redis_version:7.0.15\r\nrole:master\r\nmaxmemory_policy:noeviction
 
 export const lost = (): LockUnavailableError => new LockUnavailableError('the connection has ended');
 
+/** Both kinds of driver, for tests of what must not depend on it. */
+export const DRIVERS = [
+  ['a driver that gathers the calls of a turn', { writesAtOnce: false }],
+  ['a driver that writes at once', { writesAtOnce: true }],
+] as const;
+
 /** A Redis whose answers are those that the test gives, on a clock that the test moves. */
 export class ScriptedRedis implements RedisDriver {
   readonly isCluster: boolean;
@@ -88,9 +94,13 @@ export class ScriptedRedis implements RedisDriver {
     return this.calls.splice(0);
   }
 
-  /** The only call since. */
+  /** The only call since; of a driver that writes at once, what was asked in one turn in one. */
   async call(): Promise<SentCall> {
     const calls = await this.sent();
+    const [first] = calls;
+    if (first && calls.length > 1 && this.writesAtOnce && calls.every(({ script }) => script === first.script)) {
+      return inOne(calls);
+    }
     if (calls.length !== 1) throw new Error(`expected a call, got ${JSON.stringify(calls)}`);
     return calls[0]!;
   }
@@ -167,7 +177,26 @@ export class ScriptedRedis implements RedisDriver {
   }
 }
 
-function opsOf(name: string, keys: readonly string[], args: readonly string[]): SentOp[] {
+/** Calls of one script that left in one turn, as if they were one: which ops, and in which order. */
+function inOne(calls: readonly SentCall[]): SentCall {
+  const [first] = calls as readonly [SentCall];
+  const each = (tell: (call: SentCall) => Promise<void>): Promise<void> => {
+    for (const call of calls) void tell(call);
+    return turn();
+  };
+  return {
+    ...first,
+    ops: calls.flatMap(({ ops }) => ops),
+    answer: (...replies) => {
+      const left = [...replies];
+      return each((call) => call.answer(...left.splice(0, call.ops.length)));
+    },
+    reply: (reply) => each((call) => call.reply(reply)),
+    fail: (error) => each((call) => call.fail(error)),
+  };
+}
+
+export function opsOf(name: string, keys: readonly string[], args: readonly string[]): SentOp[] {
   if (name === 'single-acquire') return [{ key: keys[1]!, op: 'q', x: args[0]!, y: args[1]! }];
   if (name === 'single-release') return [{ key: keys[0]!, op: 'r', x: args[0]!, y: '0' }];
   if (name === 'renew') {

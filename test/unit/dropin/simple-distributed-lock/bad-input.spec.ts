@@ -76,6 +76,7 @@ describe('nothing is sent', () => {
     [{ retryDelay: '200' }, 'retryDelay'],
     [{ autoextend: true }, 'autoextend'],
     [7, 'acquire'],
+    [[], 'got an array'],
   ])('with the options %j', async (options, name) => {
     await refuses(() => lock.acquire('k', options as never), ConfigError, name);
     await refuses(() => lock.using('k', () => 7, options as never), ConfigError, name);
@@ -92,6 +93,23 @@ describe('nothing is sent', () => {
     ]) {
       await refuses(attempt, LockKeyError, 'resource');
     }
+  });
+
+  it('for the counter of fences, which a prefix may make the key', async () => {
+    for (const [prefix, key] of [
+      ['', 'dflockd:fence'],
+      ['dflockd:', 'fence'],
+    ] as const) {
+      const one = new Lock(given.redis, { prefix });
+      await refuses(() => one.acquire(key), LockKeyError, 'which counts fences');
+      await refuses(() => one.isLocked(key), LockKeyError, 'which counts fences');
+      await refuses(() => one.release(key, 'token'), LockKeyError, 'which counts fences');
+      await refuses(() => one.extend(key, 'token'), LockKeyError, 'which counts fences');
+    }
+  });
+
+  it.each([undefined, null, 7, 'work', {}, Promise.resolve()])('to run %p, which is no function', async (fn) => {
+    await refuses(() => lock.using('k', fn as never), ConfigError, 'option using.fn: expected a function, got');
   });
 
   it('with what is no token', async () => {

@@ -276,7 +276,7 @@ describe('remote options', () => {
       /^option remote.nope is unknown, got 1; known options: tls, auth, sh/,
     );
     expect(messageOf(() => remote({ tls: 7 }))).toBe('option remote.tls: expected an object, got 7');
-    expect(messageOf(() => remote({ tls: [] }))).toBe('option remote.tls: expected an object, got ');
+    expect(messageOf(() => remote({ tls: [] }))).toBe('option remote.tls: expected an object, got an array');
     expect(messageOf(() => remote({ fencing: 7 }))).toBe("option remote.fencing: expected 'none' or 'token', got 7");
     expect(messageOf(() => remote({ reconnect: { a: 1 } }))).toBe(
       'option remote.reconnect.a is unknown, got 1; known options: minDelayMs, maxDelayMs',
@@ -324,7 +324,7 @@ describe('places where locks live', () => {
   it('are in this process only if that is said', () => {
     expect(messageOf(() => client({ embedded: false }))).toBe('option embedded: expected true or an object, got false');
     expect(messageOf(() => client({ embedded: null }))).toBe('option embedded: expected true or an object, got null');
-    expect(messageOf(() => client({ embedded: [] }))).toBe('option embedded: expected an object, got ');
+    expect(messageOf(() => client({ embedded: [] }))).toBe('option embedded: expected an object, got an array');
     expect(messageOf(() => client({ embedded: { authToken: 'x' } }))).toBe(
       'option embedded.authToken requires embedded.listen',
     );
@@ -414,7 +414,7 @@ describe('the options of a client', () => {
     expect(messageOf(() => client({ nope: 1 }))).toMatch(
       /^option nope is unknown, got 1; known options: servers, remote, emb/,
     );
-    expect(messageOf(() => client([]))).toBe('option options: expected an object, got ');
+    expect(messageOf(() => client([]))).toBe('option options: expected an object, got an array');
   });
 });
 
