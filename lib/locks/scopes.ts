@@ -22,6 +22,14 @@ import type { LockKey } from './options/options.js';
 export type LockBodyArgs<R> =
   [fn: (lock: LockHandle) => R | Promise<R>] | [options: LockBodyOptions, fn: (lock: LockHandle) => R | Promise<R>];
 
+/** @throws the loss if the lock was lost in the turn in which it was granted: no work may begin under it */
+function live(hold: Hold): Hold {
+  const { loss } = hold;
+  if (!loss) return hold;
+  void hold.release();
+  throw loss;
+}
+
 /** `withLock`: acquires a lock for a body. What happens from then on, until the release, is in LockScope. */
 export class Scopes {
   private readonly times: HoldTimes;
@@ -56,11 +64,11 @@ export class Scopes {
   async open(key: LockKey, options: ScopeOptions, call?: LockedCall, check?: ResultCheck): Promise<LockScope> {
     const { holds, clock } = this;
     if (options === NO_OPTIONS) {
-      return new LockScope(await this.take(key, NO_OPTIONS, call), holds, clock, this.times, check);
+      return new LockScope(live(await this.take(key, NO_OPTIONS, call)), holds, clock, this.times, check);
     }
     checkObject('options', options);
     const { minHoldS, maxHoldS, ...acquire } = options;
     const times = holdTimes(minHoldS, maxHoldS, this.times.maxHoldMs);
-    return new LockScope(await this.take(key, acquire, call), holds, clock, times, check);
+    return new LockScope(live(await this.take(key, acquire, call)), holds, clock, times, check);
   }
 }

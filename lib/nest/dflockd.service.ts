@@ -50,7 +50,7 @@ export class DflockdService {
    * Runs `fn` under the lock and returns its result.
    * @throws the errors of acquire() and of `fn`; ConfigError if `fn` returned something still active (an Observable, a
    * generator, an async iterator, a readable stream, a StreamableFile); LockLostError if the lock was lost meanwhile
-   * (its `settled` has the result; not with `onLost: 'ignore'`)
+   * (its `settled` has the result; not with `onLost: 'ignore'`), or the moment it was granted: `fn` is not called then
    */
   withLock<R>(key: LockKey, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
   withLock<R>(key: LockKey, options: LockBodyOptions, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;

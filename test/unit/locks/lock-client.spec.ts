@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { BackendFactory, Grant } from '../../../lib/backends/backend.js';
+import type { BackendFactory, Grant, Waiter } from '../../../lib/backends/backend.js';
 import {
   AcquireTimeoutError,
   AuthError,
@@ -327,6 +327,27 @@ describe('withLock', () => {
     });
     expect(await left).toBeUndefined();
   });
+
+  it.each(['throw', 'ignore'] as const)(
+    'begins nothing under a lock that was lost in the turn of its grant (onLost: %j)',
+    async (onLost) => {
+      const enqueue = backend.enqueue.bind(backend);
+      backend.enqueue = (req, mode, waiter) => {
+        const granted = (grant: Grant): void => {
+          waiter.granted(grant);
+          backend.owner.cut();
+        };
+        return enqueue(req, mode, Object.create(waiter, { granted: { value: granted } }) as Waiter);
+      };
+      let ran = false;
+      const running = client.withLock('a', { onLost }, () => void (ran = true));
+      const entered = client.enter('b');
+      await expect(running).rejects.toMatchObject({ reason: 'disconnected', key: 'a' });
+      await expect(entered).rejects.toMatchObject({ reason: 'disconnected', key: 'b' });
+      await expect(client.withLock('c', { onLost }, () => void (ran = true))).rejects.toThrow(LockLostError);
+      expect(ran).toBe(false);
+    },
+  );
 
   it('keeps the current lock after its loss', async () => {
     await client.withLock('a', { onLost: 'ignore' }, (lock) => {
