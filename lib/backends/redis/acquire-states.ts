@@ -6,10 +6,10 @@
 export type AcquireState = 'asked' | 'joining' | 'queued' | 'confirming' | 'paused' | 'over';
 
 /**
- * What happens to an acquire. granted: holds the lock, surely. placed: is in the queue. busy: is not, for want of the
+ * What happens to an acquire. granted: certainly holds the lock. placed: is in the queue. busy: is not, for want of the
  * subscription. joined: has the subscription. unsure: was granted, but the lease may be over soon. displaced: was dropped from
  * the queue. rejected: the lock that was to be confirmed is gone. unanswered: nobody knows whether a request was carried out.
- * refused: it is pointless. resumed: the pause is over. left: the deadline has passed, or the caller has gone.
+ * refused: asking again is pointless. resumed: the pause is over. left: the deadline has passed, or the caller has gone.
  */
 export type AcquireEvent =
   | 'granted'
@@ -24,7 +24,7 @@ export type AcquireEvent =
   | 'resumed'
   | 'left';
 
-/** Where an event leads. What is not listed means nothing in that state, and changes nothing. */
+/** The next state after each event. Events that are not listed change nothing. */
 export const TRANSITIONS: Readonly<Record<AcquireState, Readonly<Partial<Record<AcquireEvent, AcquireState>>>>> = {
   asked: {
     granted: 'over',

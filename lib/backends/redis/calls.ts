@@ -9,7 +9,7 @@ export interface Call {
   failed(error: LockError): void;
 }
 
-/** All requests that wait for an answer. The driver answers each of them, with an error where the server is silent. */
+/** All requests that wait for an answer. The driver answers each of them, with an error if the server is silent. */
 export class Calls {
   /** How many have been sent. */
   count = 0;
@@ -46,7 +46,7 @@ export class Calls {
     if (this.open > 0 || !this.whenIdle) return;
     const tell = this.whenIdle;
     this.whenIdle = undefined;
-    // What this answer leads to is asked for in this turn.
+    // The requests that follow from this answer are made in this turn.
     this.clock.endOfTurn(() => this.idle(tell));
   }
 }

@@ -2,7 +2,7 @@ import { type Alarms, newAlarm } from '../../common/alarms.js';
 import type { LockError } from '../../common/errors.js';
 import type { Clock, Ms } from '../../common/system.js';
 
-/** Who needs a channel to be subscribed before it may wait. */
+/** A waiter that needs a channel to be subscribed before it may enter the queue. */
 export interface Joining {
   joined(): void;
   unanswered(error: LockError): void;
@@ -14,7 +14,7 @@ export interface ChannelUse {
   /** Whether the channel for the keys of this slot is subscribed. */
   isJoined(tag: string): boolean;
   join(tag: string, who: Joining): void;
-  /** One more waits there; `leave`: one less. */
+  /** Counts one more waiter there; `leave` counts one less. */
   use(tag: string): void;
   leave(tag: string): void;
 }
@@ -27,7 +27,7 @@ export const ONE_CHANNEL: ChannelUse = {
   leave: () => undefined,
 };
 
-/** A channel that nobody needs any more is kept for so long. */
+/** How long a channel is kept after its last waiter has left. */
 const KEPT_MS: Ms = 10_000;
 
 interface Shard {

@@ -9,9 +9,9 @@ import type { LockKeys } from './scripts/companion-keys.js';
 import { isToken, saltOf } from './scripts/token.js';
 import type { QueuedWaiter } from './waiting.js';
 
-/** Pokes that are due within so long of each other leave together. */
+/** Pokes due within this time of each other leave together. */
 const TOGETHER_MS: Ms = 50;
-/** Somewhat after the lease of the holder. */
+/** How long after the end of the holder's lease a waiter pokes. */
 const LATER_MS: Ms = 1;
 
 /**
@@ -24,12 +24,12 @@ export class LocalQueue implements Alarm, Op {
   sentAt: Ms = NaN;
   isDropped = false;
   readonly op = 'p';
-  /** The waiter that the poke asks for. */
+  /** The waiter the poke asks about. */
   x = '';
   readonly y = '';
   readonly waiters = new LinkedList<QueuedWaiter>();
   private about: QueuedWaiter | undefined;
-  /** Somebody said that a look is worth it, while one was on its way. */
+  /** Another poke was requested while one was on its way. */
   private again = false;
 
   /** @param emptied called when the last waiter has left */
@@ -92,7 +92,7 @@ export class LocalQueue implements Alarm, Op {
     const [rank, leftMs, holder, ...others] = reply as [number, Ms, string, ...string[]];
     const waiter = this.takeAsked();
     if (rank >= 0) waiter?.seen(sentAt);
-    // The token of somebody else is nothing that could be told.
+    // Somebody else's token must not be told.
     if (isToken(holder) && site.asker(saltOf(holder))) {
       site.tell({ token: holder, kind, key, validFrom: sentAt, leaseMs: leftMs, confirm: false });
     }
@@ -104,7 +104,7 @@ export class LocalQueue implements Alarm, Op {
     this.lookAgain();
   }
 
-  /** Op: this is no queue any more. */
+  /** Op: the key in Redis is no queue any more. */
   refused(error: LockError): void {
     this.takeAsked();
     for (const waiter of this.waiters) waiter.refused(error);
@@ -130,12 +130,12 @@ export class LocalQueue implements Alarm, Op {
     this.poke();
   }
 
-  /** The first one has lost its place, and the others must not be served before it. */
+  /** The first waiter has lost its place. The others must not be served before it. */
   private displace(): void {
     const { site, waiters } = this;
     site.counts.lostPlaces += waiters.size;
     site.degraded('waiters were no longer in the queue of their key, and have entered it again');
-    // Who asks again leaves this queue first.
+    // A waiter that asks again leaves this queue first.
     for (const waiter of [...waiters]) waiter.displaced();
   }
 

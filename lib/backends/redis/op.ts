@@ -5,17 +5,17 @@ import type { LockKeys } from './scripts/companion-keys.js';
 
 /** The keys of a lock or a semaphore, and what is known of it. */
 export interface KnownKeys extends LockKeys {
-  /** Somebody else had it, or waited for it, when it was last asked for. */
+  /** Somebody else held the key or waited for it when it was last asked for. */
   isContended?: boolean;
-  /** Ops that must not overtake one that may have to be sent again. Those of the outbox. */
+  /** Ops that must not overtake one that may have to be sent again. Used by the outbox. */
   behind?: Op[] | undefined;
 }
 
-/** What is done to one key: an op of a script. */
+/** An operation on one key, as one op of a script. */
 export interface Op {
   readonly kind: LockKind;
   readonly keys: KnownKeys;
-  /** As in the tables at the scripts. */
+  /** Their meaning is in the tables above the scripts. */
   readonly op: string;
   readonly x: string;
   readonly y: string;
@@ -23,17 +23,17 @@ export interface Op {
   readonly limit: number;
   /** When the request left; NaN until then. Set by the outbox. */
   sentAt: Ms;
-  /** Not wanted any more: is not sent, if it has not been. */
+  /** Nobody wants the answer any more: the op is not sent unless it has been already. */
   isDropped: boolean;
-  /** Called once, in the turn in which the answer arrives. None of the three must throw. */
+  /** One of the three is called once, in the turn in which the answer arrives. They must not throw. */
   answered(reply: unknown): void;
-  /** It has not been carried out, and would not be if it were sent again. */
+  /** Redis has not executed the op, and would not if it were sent again. */
   refused(error: LockError): void;
-  /** Nobody knows whether it has been carried out, or it may be later. */
+  /** Nobody knows whether Redis has executed the op, or still will. */
   unanswered(error: LockError): void;
 }
 
-/** Something to be done again, later. */
+/** Something that is tried again later. */
 export interface Retried {
   retry(): void;
 }

@@ -30,16 +30,16 @@ export interface RedisSite {
   readonly clock: Clock;
   readonly config: RedisConfig;
   readonly server: string;
-  /** Of those who wait: they keep the process alive. */
+  /** The alarms of waiting callers. They keep the process alive. */
   readonly waits: Alarms;
-  /** Of everything else: they do not. */
+  /** All other alarms. They do not keep the process alive. */
   readonly alarms: Alarms;
   readonly salts: Salts;
   readonly counts: RedisCounts;
   readonly retries: Retries;
-  /** Those that are in no queue: their request has not been answered. */
+  /** Waiters whose requests have not been answered, so that they are in no queue yet. */
   readonly open: LinkedList<QueuedWaiter>;
-  /** Those in queues, and what they were granted, by the salt of the request: of these, more may be told. */
+  /** Queued waiters and their grants, by the salt of the request: Redis may still send news of them. */
   readonly bySalt: Map<string, Asker>;
   readonly channels: ChannelUse;
   readonly joins: Joins;
@@ -51,19 +51,19 @@ export interface RedisSite {
   readonly ended: LockError | undefined;
   /** A number in [0, 1). */
   unit(): number;
-  /** Adds it to the outbox of its kind. */
+  /** Adds an op to the outbox of its kind. */
   send(op: Op): void;
   renew(renewal: Renewal): void;
-  /** More may be told of this grant. */
+  /** Redis may still send news of this grant. */
   hold(grant: Asker & { isKnown: boolean }, salt: string): void;
-  /** Who has asked with this salt. */
+  /** The waiter that used this salt in its request. */
   asker(salt: string): Asker | undefined;
-  /** Has a grant delivered to whom it is for, or freed if nobody wants it. */
+  /** Delivers a grant to its waiter, or frees it if nobody wants it. */
   tell(told: Told): void;
   /** The waiter has a place in the queue. `reply`: rank, time left, holder. */
   enter(waiter: QueuedWaiter, reply: readonly unknown[]): void;
-  /** Takes a waiter, or what it was granted, from the queue: repeated until it is answered. */
+  /** Removes a waiter from the queue and releases its grant, if any. Repeated until Redis answers. */
   withdraw(waiter: { readonly kind: LockKind; readonly keys: LockKeys; readonly limit: number }, member: string): void;
-  /** Redis serves less well than it should. The same is not told again for a while. */
+  /** Reports that Redis serves less well than it should. The same text is not repeated for a while. */
   degraded(detail: string): void;
 }

@@ -7,13 +7,13 @@ import type { LockKeys } from './scripts/companion-keys.js';
 import { renewScript } from './scripts/renew-script.js';
 import type { Script } from './scripts/script.js';
 
-/** Keys in one call: Redis is blocked for 0.4 ms. */
+/** Keys in one call, which blocks Redis for 0.4 ms. */
 const MAX_KEYS = 250;
 
 /** A lease that is to begin anew. */
 export interface Renewal {
   readonly kind: LockKind;
-  /** That of `keys`, if it is at hand. */
+  /** The full key in `keys`, as one string, if it is at hand. */
   readonly fullKey?: string;
   readonly keys: LockKeys;
   readonly limit: number;
@@ -21,7 +21,7 @@ export interface Renewal {
   readonly leaseMs: Ms;
   /** @param sentAt when the request left */
   renewed(sentAt: Ms): void;
-  /** Somebody else has it, or nobody. */
+  /** Somebody else has the lock, or nobody does. */
   gone(): void;
   unanswered(error: LockError): void;
   refused(error: LockError): void;
@@ -35,7 +35,7 @@ export interface RenewalsContext {
   readonly opError: (text: string, keys: LockKeys) => LockError;
   /** Adds the op of a semaphore to its outbox. */
   readonly send: (op: Op) => void;
-  /** Of locks that have been renewed. */
+  /** Called for locks that have been renewed. */
   readonly renewed: (renewals: readonly Renewal[]) => void;
 }
 
@@ -85,7 +85,7 @@ class RenewalCall implements Call {
     private readonly context: RenewalsContext,
   ) {}
 
-  /** Returns how many they are. */
+  /** Returns their number. */
   add(renewal: Renewal): number {
     this.keys.push(flat(renewal.fullKey ?? renewal.keys.key));
     this.tokens.push(flat(renewal.token));

@@ -6,11 +6,11 @@ import type { Op, Retried } from './op.js';
 import type { RedisSite } from './redis-site.js';
 import type { LockKeys } from './scripts/companion-keys.js';
 
-/** Something to be freed. It is repeated until it is answered: a request may be lost with its connection. */
+/** Frees something. The request is repeated until Redis answers, because it may be lost with its connection. */
 abstract class Repeated implements Op, Retried {
   sentAt: Ms = NaN;
   isDropped = false;
-  /** A request was lost, and may have been carried out. */
+  /** A request was lost. Redis may have executed it. */
   protected isRepeated = false;
 
   constructor(
@@ -61,14 +61,14 @@ abstract class Repeated implements Op, Retried {
   }
 }
 
-/** Takes a waiter from the queue, and what it has been granted from it. */
+/** Removes a waiter from the queue and releases its grant, if any. */
 export class Withdrawal extends Repeated {
   answered(reply: unknown): void {
     this.pass(reply);
   }
 
   refused(): void {
-    // There is nothing of ours there, or nothing that we may do.
+    // Nothing of ours is there, or we have no right to change it.
   }
 }
 
@@ -78,7 +78,7 @@ export class Release extends Repeated implements Alarm {
   slot = -1;
   private isOver = false;
 
-  /** @param heldUntil when its lease has ended anyway; Infinity: not known */
+  /** @param heldUntil when the lease ends anyway; Infinity: not known */
   constructor(
     site: RedisSite,
     kind: LockKind,

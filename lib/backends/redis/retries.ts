@@ -5,7 +5,7 @@ import type { Retried } from './op.js';
 const MIN_PAUSE_MS: Ms = 50;
 const MAX_PAUSE_MS: Ms = 150;
 
-/** What is to be asked again, in the order in which it failed: after a pause, or as soon as there is a connection again. */
+/** Requests to be repeated, in the order in which they failed: after a pause, or as soon as there is a connection again. */
 export class Retries implements Alarm {
   due: Ms = Infinity;
   slot = -1;
@@ -29,12 +29,12 @@ export class Retries implements Alarm {
     this.all.delete(one);
   }
 
-  /** Alarm. Without a connection they wait for it. */
+  /** Alarm. Without a connection, they wait for one. */
   ring(): void {
     if (this.isUp()) this.flush();
   }
 
-  /** Now. */
+  /** Repeats all of them now. */
   flush(): void {
     this.alarms.cancel(this);
     const all = [...this.all];

@@ -10,15 +10,15 @@ export interface Told {
   readonly kind: LockKind;
   /** The full key. */
   readonly key: string;
-  /** When what led to it was sent; undefined: some time after the waiter was last seen in the queue. */
+  /** When the request that led to the grant was sent. Undefined: some time after the waiter was last seen in the queue. */
   readonly validFrom: Ms | undefined;
-  /** Undefined: as long as was asked for. */
+  /** Undefined: the lease that was asked for. */
   readonly leaseMs: Ms | undefined;
   /** The lease is short until it has been renewed. */
   readonly confirm: boolean;
 }
 
-/** Whoever has asked for a lock with a salt. */
+/** A caller whose request carries a salt. */
 export interface Asker {
   told(told: Told): void;
 }
@@ -30,17 +30,17 @@ export interface QueuedWaiter extends Asker, Linked<QueuedWaiter> {
   readonly kind: LockKind;
   readonly keys: LockKeys;
   readonly limit: number;
-  /** As it stands in the queue. */
+  /** Its name in the queue. */
   readonly member: string;
   readonly isQueued: boolean;
-  /** The queue that it is in, set by that queue. */
+  /** The queue it is in. Set by that queue. */
   queue: { remove(waiter: QueuedWaiter): void } | undefined;
-  /** A poke that was sent then has found it in the queue. */
+  /** A poke sent at that time found the waiter in the queue. */
   seen(at: Ms): void;
-  /** It has been dropped from the queue: asks again. */
+  /** The waiter was dropped from the queue, and asks again. */
   displaced(): void;
-  /** Its key is no lock. */
+  /** The key in Redis is not a lock. */
   refused(error: LockError): void;
-  /** Nothing will come any more: leaves, and tells its caller why. */
+  /** No grant will come any more: the waiter leaves and tells its caller why. */
   giveUp(error: LockError): void;
 }

@@ -9,8 +9,8 @@ import type { QueueSite } from './queue-site.js';
 import type { QueueState } from './queue-state.js';
 
 /**
- * The error for a caller whose deadline has come.
- * @param wasTaken somebody has had the lock since the caller has come
+ * The error for a caller whose deadline has passed.
+ * @param wasTaken somebody has held the lock since the caller arrived
  * @param trouble what failed last
  */
 export function deadlineError(
@@ -27,7 +27,7 @@ export function deadlineError(
   return new AcquireTimeoutError(key, details);
 }
 
-/** This process has the lock for another key. If it is the caller itself who has that, it has waited for itself. */
+/** This process holds the lock for another key with the same id. If the caller itself holds that key, it has waited for itself. */
 export const sharedId = (key: string, other: string, server: string): AcquireTimeoutError =>
   new AcquireTimeoutError(
     key,

@@ -1,6 +1,6 @@
 import { MaxLocksError } from '../../../common/errors.js';
 
-/** From this part of the limit on, operators are told. */
+/** The part of the limit from which operators are warned. */
 const CROWDED = 0.8;
 
 /**
@@ -14,7 +14,7 @@ export class Holdings {
   count = 0;
   private isCrowded = false;
 
-  /** @param crowded called when they come close to the limit */
+  /** @param crowded called when the number comes close to the limit */
   constructor(private readonly crowded: (detail: string) => void) {}
 
   /** Whether there is room for one more. */
@@ -22,7 +22,7 @@ export class Holdings {
     return this.count < this.limit;
   }
 
-  /** Counts so many more, if the limit allows it. */
+  /** Adds to the count, if the limit allows it. */
   take(more = 1): boolean {
     if (this.count + more > this.limit) return false;
     this.count += more;
@@ -31,12 +31,12 @@ export class Holdings {
     return true;
   }
 
-  /** The server certainly has nothing because of them any more: nothing was taken, or it was released, or its session has ended. */
+  /** Subtracts locks that the server certainly does not have any more: never taken, released, or gone with their session. */
   give(fewer = 1): void {
     this.count -= fewer;
   }
 
-  /** For a caller for whom there is no room. */
+  /** The error for a caller for whom there is no room. */
   error(key: string, server: string): MaxLocksError {
     const text = `this process has ${this.limit} locks of the database, as many as it may (option postgresBackend.maxHeld)`;
     return new MaxLocksError({ key, server }, text);

@@ -19,26 +19,26 @@ const nothing = (): void => undefined;
 export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeeper {
   due: Ms = Infinity;
   slot = -1;
-  /** It was taken once since somebody waits. */
+  /** Whether the lock has been found taken since somebody began to wait. */
   private wasTaken = false;
-  /** When the callers came for whom another trial was refused. */
+  /** When the callers arrived for whom another trial was refused. */
   private triedSince: Ms | undefined = undefined;
   /** Created when first needed. */
   private pauses: QueuePauses | undefined = undefined;
 
-  /** Nobody waits, and nothing is held: nothing would be lost with it. */
+  /** Whether nobody waits and nothing is held, so that the queue can be forgotten. */
   abstract get isUnused(): boolean;
 
   /** @param since when its caller began to wait; undefined: now */
   protected abstract newTrial(since: Ms | undefined): Trial;
 
-  /** Frees it on the server, and then adjusts. */
+  /** Frees the lock on the server, and then adjusts. */
   protected abstract giveBack(tenure: Tenure, done: (outcome: Released) => void): void;
 
-  /** It is gone, together with its session. */
+  /** The tenure has ended with its session. */
   protected abstract forget(tenure: Tenure): void;
 
-  /** Adds a caller at the end. */
+  /** Adds a caller at the end of the queue. */
   join(waiter: QueueWaiter): void {
     const { site } = this;
     if (this.state === 'idle' && !this.isHandedOn && !site.commands.outage) {
@@ -65,7 +65,7 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     this.adjust();
   }
 
-  /** The error for a caller whose deadline has come. */
+  /** The error for a caller whose deadline has passed. */
   deadlineError(key: string): LockError {
     const { site, state, wasTaken } = this;
     return deadlineError(site, key, state, wasTaken, this.pauses?.trouble);
@@ -75,7 +75,7 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
   release(tenure: Tenure, done: (outcome: Released) => void): void {
     const isHandedOn = this.waiters.size > 0 && this.rivals === 0 && mayHandOn(tenure, this.site);
     if (isHandedOn) done('released');
-    // Whoever was told may have changed everything.
+    // The callback may have changed everything.
     const told = isHandedOn ? nothing : done;
     if (tenure.session.isEnded) {
       this.forget(tenure);
@@ -90,7 +90,7 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     this.adjust();
   }
 
-  /** The command session has ended, and with it what it had. */
+  /** The command session has ended, and its locks with it. */
   down(): void {
     this.isTaken = false;
     this.adjust();
@@ -123,7 +123,7 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     if (this.places.size > 0) return;
     if (this.state !== 'polling') {
       this.state = 'polling';
-      // They have no place to wait for.
+      // There is no place for them to wait for.
       this.waiters.announce(Infinity);
       this.site.starving(this);
     }
@@ -137,8 +137,8 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
   }
 
   /**
-   * A caller of this process gets it: the one at the head.
-   * @param isTaken a try for the next one would be refused
+   * Grants the lock to the caller at the head.
+   * @param isTaken whether a try for the next caller would be refused
    */
   protected won(tenure: Tenure, isTaken = true): void {
     const { head } = this.waiters;
@@ -150,13 +150,13 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     this.adjust();
   }
 
-  /** The answer to a trial is overdue. Until it comes there is no other: the session would have the lock twice. */
+  /** The answer to a trial is overdue. No other trial is sent until it comes: the session could take the lock twice. */
   overdue(error: LockError): void {
     this.answerTries((waiter) => waiter.failed(error));
     this.adjust();
   }
 
-  /** The answer to a trial: it is taken. */
+  /** The answer to a trial: the lock is taken. */
   refused(): void {
     const revivedAt = this.trialOver();
     this.recovered();
@@ -174,7 +174,7 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     else this.adjust();
   }
 
-  /** A trial has failed; nothing is held because of it. */
+  /** A trial has failed, and has taken nothing. */
   tryFailed(error: LockError): void {
     const revivedAt = this.trialOver();
     if (revivedAt !== undefined && error.isTransient && !this.site.commands.outage) return this.tryAgain(revivedAt);
@@ -206,14 +206,14 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     }
   }
 
-  /** How many locks a place counts for. */
+  /** The number of locks that a place counts for. */
   protected get roomOfPlace(): number {
     return 1;
   }
 
-  /** A place is given up: what was begun because its session has the lock has to stop. */
+  /** A place is given up: whatever depends on the lock of its session must stop. */
   protected unhead(_place: Place): void {
-    // For most there is nothing.
+    // Most queues have nothing to stop.
   }
 
   private openPlaces(): void {
@@ -226,7 +226,7 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
         this.isTaken = !site.holdings.hasRoom;
         return this.onError(site.holdings.error(waiters.head!.key, site.server));
       }
-      // There was no session for it.
+      // There was no session for the place.
       if (places.size === size) return;
       this.state = 'queued';
     }
@@ -240,17 +240,17 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
       return this.trial.send();
     }
     if (this.state === 'polling') return this.paused().begin();
-    // There may be room once others have released theirs: the caller may come back.
+    // The caller may come back: there may be room once others have released their locks.
     const head = waiters.head!;
     waiters.remove(head);
     head.failed(site.holdings.error(head.key, site.server));
     this.adjust();
   }
 
-  /** A trial is over without a grant that was sent before those came who wait now: it says nothing about the lock since then. */
+  /** A trial has ended without a grant. It was sent before the present callers arrived, so it says nothing about the lock since then. */
   private tryAgain(since: Ms): void {
     const { head } = this.waiters;
-    // Perhaps none can be sent now.
+    // It may be impossible to send another one now.
     if (head && !head.isTry) head.waits();
     this.triedSince = since;
     this.adjust();
@@ -265,7 +265,7 @@ export abstract class KeyQueue extends QueueCallers implements Alarm, TenureKeep
     if (this.slot >= 0) this.site.alarms.cancel(this);
   }
 
-  /** A permanent error refuses all callers; a transient one is what they get at their deadlines. */
+  /** A permanent error refuses all callers. A transient one is reported to them at their deadlines. */
   private onError(error: LockError): void {
     if (!error.isTransient) return this.fail(error);
     this.paused().fail(error);

@@ -4,10 +4,10 @@ import type { KeyQueue } from './key-queue.js';
 
 const idKey = (id: AdvisoryId): bigint | string => (typeof id === 'bigint' ? id : id.join());
 
-/** So many are kept at least, used or not: they remember the ids of their keys. */
+/** At least this many queues are kept, used or not, because they remember the ids of their keys. */
 const KEPT = 10_000;
 
-/** The key queues of one kind. Those that are not in use are kept for a while, because their ids cost more than they do. */
+/** The key queues of one kind. Unused ones are kept for a while, because computing an id costs more than keeping a queue. */
 export class KeyQueues<Q extends KeyQueue> {
   private readonly byName = new Map<string, Q>();
   private readonly byId = new Map<bigint | string, { readonly name: string; readonly queue: Q }>();
@@ -31,7 +31,7 @@ export class KeyQueues<Q extends KeyQueue> {
     return queue;
   }
 
-  /** In the order in which they were made. */
+  /** Iterates in the order of creation. */
   [Symbol.iterator](): Iterator<Q> {
     return [...this.byId.values()].map(({ queue }) => queue)[Symbol.iterator]();
   }

@@ -3,7 +3,7 @@ import type { Ms } from '../../../common/system.js';
 import type { AnyTryOp } from '../commands/commands.js';
 import type { Trial } from './trial.js';
 
-/** The queue of a key, as its tries know it. */
+/** What a try needs of the queue of its key. */
 export interface KeyTryOf {
   overdue(error: LockError): void;
   refused(): void;
@@ -60,7 +60,7 @@ export abstract class KeyTry<Q extends KeyTryOf> implements Trial, AnyTryOp {
     this.queue.tryFailed(error);
   }
 
-  /** From when on a grant counts: a caller for whom it was not sent has the whole of its lease. */
+  /** The time from which a grant counts. A caller that arrived after the try was sent gets the whole of its lease. */
   protected validFrom(sentAt: Ms): Ms {
     return Math.max(sentAt, this.revivedAt ?? -Infinity);
   }

@@ -17,9 +17,9 @@ const STEP_BACK = 1_000_000n;
 
 /** The queue of a lock: its places wait for the lock itself, so that their sessions have it then. */
 export class LockQueue extends KeyQueue {
-  /** What this process has, whoever of its callers holds it. */
+  /** The lock that this process has, whichever of its callers holds it. */
   private tenure: Tenure | undefined = undefined;
-  /** The highest fence so far, as far as it is remembered. */
+  /** The highest fence so far that is remembered. */
   private lastFence = 0n;
 
   constructor(site: QueueSite, id: AdvisoryId) {
@@ -82,7 +82,7 @@ export class LockQueue extends KeyQueue {
     this.isTaken = false;
     if (!place) {
       site.commands.unlock(session, new LockRelease(this.placeId, site.holdings, done));
-      // A try for the next caller goes with it: it does not overtake those that wait elsewhere.
+      // A try for the next caller goes in the same batch. It does not overtake waiters of other processes.
       return this.adjust();
     }
     if (places.size < this.wantedPlaces) {
@@ -102,7 +102,7 @@ export class LockQueue extends KeyQueue {
     this.tenure = undefined;
     this.lastFence = tenure.fence;
     this.isTaken = false;
-    // What a place has counts as long as the place does.
+    // The lock of a place counts as long as the place does.
     if (!tenure.place) this.site.holdings.give();
   }
 

@@ -7,7 +7,7 @@ import type { Holdings } from './holdings.js';
 import { KeyTry, type KeyTryOf } from './key-try.js';
 import type { QueueSite } from './queue-site.js';
 
-/** The queue of a lock, as its tries know it. */
+/** What a try needs of the queue of its lock. */
 export interface LockTryOf extends KeyTryOf {
   readonly placeId: AdvisoryId;
   granted(session: Session, fence: bigint, sentAt: Ms): void;

@@ -22,7 +22,7 @@ const TABLE: Transitions<PlaceState, PlaceEvent> = {
   over: {},
 };
 
-/** Makes every transition. One that is not in the table is a bug in the caller. */
+/** Makes every transition. A transition that is not in the table is a bug in the caller. */
 export const nextPlaceState = (state: PlaceState, event: PlaceEvent): PlaceState =>
   TABLE[state][event] ?? impossible('a place', state, event);
 
@@ -31,20 +31,20 @@ export interface PlaceHost {
   readonly placeId: AdvisoryId;
   /** Where what places wait for may be kept after its release. Undefined: nowhere. */
   readonly kept?: KeptHolds | undefined;
-  /** It is in the server's queue. */
+  /** The place is in the server's queue. */
   asked(place: Place): void;
   /**
-   * Nothing is taken because of it any more, and nothing will be. Called once for each place: as soon as it is over, or later, if
+   * The place neither has nor will take anything. Called once for each place: as soon as it is over, or later if
    * something is still to be released.
    */
   freed(place: Place): void;
-  /** Its session has the lock, and has just been proven. */
+  /** The session of the place has the lock, and has just been proven to live. */
   owned(place: Place, fence: bigint): void;
-  /** Over: there is no session for it. */
+  /** Over: there is no session for the place. */
   denied(place: Place): void;
-  /** Over: it was lost before it had the lock. */
+  /** Over: the place was lost before it had the lock. */
   failed(place: Place, error: LockError): void;
-  /** Over: its session has ended, and the lock is lost. */
+  /** Over: the session has ended, and the lock is lost. */
   lost(place: Place, error: LockError): void;
 }
 
@@ -55,10 +55,10 @@ export class Place implements WaitUser {
   private wait: WaitSession | undefined;
   private stopFetching: (() => void) | undefined;
   private stopListening: (() => void) | undefined;
-  /** Set while what it waits for is kept, although its session has the lock. */
+  /** Set while the session has the lock but somebody's minimum hold has not ended. */
   private waitingOut: (() => void) | undefined;
 
-  /** @param room how many locks it counts for: what it waits for, and what else it is to get */
+  /** @param room the number of locks that the place counts for: the one it waits for, and those it will take besides */
   constructor(
     private readonly host: PlaceHost,
     public room = 1,
@@ -68,12 +68,12 @@ export class Place implements WaitUser {
     return this.state === 'over';
   }
 
-  /** Of a place that waits or owns. */
+  /** The session of a place that waits or owns. */
   get session(): Session {
     return this.wait!.session;
   }
 
-  /** For what else its owner needs on this session: the notifications of a semaphore. */
+  /** What else the owner needs on this session: the notifications of a semaphore. */
   get waitSession(): WaitSession {
     return this.wait!;
   }
@@ -100,7 +100,7 @@ export class Place implements WaitUser {
     this.ask((id) => this.wait!.unlockAndLock(id, this));
   }
 
-  /** Releases the lock, and needs its session no longer. */
+  /** Releases the lock and gives the session back. */
   leave(done: (outcome: Released) => void): void {
     const wait = this.wait!;
     this.unlisten();
@@ -111,7 +111,7 @@ export class Place implements WaitUser {
     });
   }
 
-  /** It is no longer needed. */
+  /** Ends a place that is no longer needed. */
   cancel(): void {
     const { state, wait } = this;
     this.unlisten();
@@ -126,12 +126,12 @@ export class Place implements WaitUser {
     else this.unlock();
   }
 
-  /** Finds out whether the session that has the lock lives. */
+  /** Finds out whether the session that has the lock is alive. */
   confirm(done: (error?: LockError) => void): void {
     this.wait!.confirm(done);
   }
 
-  /** WaitUser. Nobody hears of it before what is kept is over; the order in the server's queue stays. */
+  /** WaitUser. While a minimum hold lasts, the grant is not passed on. The order in the server's queue stays. */
   granted(fence: bigint, _sentAt: Ms): void {
     if (this.state !== 'waiting') return;
     this.to('grant');
@@ -181,7 +181,7 @@ export class Place implements WaitUser {
     if (this.state === 'waiting') this.host.asked(this);
   }
 
-  /** Nothing is left of it. */
+  /** The place is over, and the server has nothing of it. */
   private lose(error: LockError): void {
     this.to('end');
     this.host.freed(this);
@@ -192,7 +192,7 @@ export class Place implements WaitUser {
     this.wait!.unlock(this.host.placeId, () => this.freeSession());
   }
 
-  /** Its session has nothing any more, or has ended. */
+  /** The session has no lock any more, or has ended. */
   private freeSession(): void {
     this.host.freed(this);
     if (!this.wait!.session.isEnded) this.wait!.release();

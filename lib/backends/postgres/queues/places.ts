@@ -1,7 +1,7 @@
 import { Place, type PlaceHost } from './place.js';
 import type { QueueSite } from './queue-site.js';
 
-/** The places of a key queue that do not own, the longest-standing first. Each counts among what the process has until it is freed. */
+/** The places of a key queue that do not own, the oldest first. Each counts towards the locks of the process until it is freed. */
 export class Places {
   private readonly list: Place[] = [];
 
@@ -15,8 +15,8 @@ export class Places {
   }
 
   /**
-   * Opens one more. Returns whether it was opened; if there was no session for it, or none yet, its host is told.
-   * @param room how many locks it counts for
+   * Opens another place. Returns whether it was opened. If there is no session for it, or none yet, its host is told.
+   * @param room the number of locks that it counts for
    */
   open(room: number): boolean {
     if (!this.site.holdings.take(room)) return false;
@@ -26,12 +26,12 @@ export class Places {
     return true;
   }
 
-  /** It waits again. */
+  /** A place waits again. */
   push(place: Place): void {
     this.list.push(place);
   }
 
-  /** Gives up the youngest ones. @param leaving called before each is cancelled */
+  /** Gives up the youngest places. @param leaving called before each is cancelled */
   trim(size: number, leaving: (place: Place) => void): void {
     while (this.list.length > size) {
       const place = this.list.pop()!;
@@ -40,7 +40,7 @@ export class Places {
     }
   }
 
-  /** It is over, or owns from now on. */
+  /** A place is over, or owns from now on. */
   remove(place: Place): void {
     const at = this.list.indexOf(place);
     if (at >= 0) this.list.splice(at, 1);

@@ -15,18 +15,18 @@ interface Late {
   readonly last: number;
 }
 
-/** Who waits for a key in this process, and what stands for them at the server. */
+/** The callers of this process that wait for a key, and their tries and places on the server. */
 export abstract class QueueCallers implements PlaceHost {
   state: QueueState = 'idle';
   protected readonly waiters = new LocalWaiters<QueueWaiter>();
   protected readonly places: Places;
-  /** The try that is under way, even if nobody waits for its answer any more: the session may have the lock because of it. */
+  /** The try under way, even if nobody waits for its answer any more: it may still take the lock for the session. */
   protected trial: Trial | undefined = undefined;
   /** A try would be refused: a place is needed. */
   protected isTaken = false;
-  /** Tickets: callers of this process that wait for the same, each with a place of its own. */
+  /** Tickets: callers of this process that wait for the same lock, each with a place of its own. */
   protected rivals = 0;
-  /** Who is to be called once no try is under way, and who had come last before. */
+  /** Callbacks for the time when no try is under way, each with the last caller that arrived before it. */
   private late: Late[] | undefined = undefined;
 
   constructor(
@@ -37,12 +37,12 @@ export abstract class QueueCallers implements PlaceHost {
     this.places = new Places(this, site);
   }
 
-  /** How many callers wait, and how many places of them are in the server's queue or on their way there. */
+  /** The number of callers that wait, and of their places in the server's queue or on the way there. */
   get counts(): { readonly waiters: number; readonly places: number } {
     return { waiters: this.waiters.size, places: this.places.size };
   }
 
-  /** Decides what is to be done for the callers that wait. Every event ends here. */
+  /** Decides what to do for the waiting callers. Every event ends here. */
   adjust(): void {
     if (this.late && !this.trial) this.tellLate(this.late);
     this.decide();
@@ -50,8 +50,8 @@ export abstract class QueueCallers implements PlaceHost {
   }
 
   /**
-   * A ticket waits from now on.
-   * @param isFirst it came before those who wait here. Otherwise, they need a place before it has one
+   * A ticket begins to wait.
+   * @param isFirst whether it came before those that wait here. If not, they need a place before the ticket gets one
    */
   addRival(isFirst = false): void {
     this.rivals++;
@@ -64,8 +64,8 @@ export abstract class QueueCallers implements PlaceHost {
   }
 
   /**
-   * Calls back once no try is under way, and those who have come before and wait have their places.
-   * @param callback told whether they have all been served
+   * Calls back once no try is under way and all earlier callers that wait have their places.
+   * @param callback is told whether they have all been served
    */
   afterTrial(callback: (isFirst: boolean) => void): void {
     if (this.trial) (this.late ??= []).push({ callback, last: this.waiters.last?.arrival ?? 0 });
@@ -77,7 +77,7 @@ export abstract class QueueCallers implements PlaceHost {
     this.site.holdings.give(place.room);
   }
 
-  /** PlaceHost. To be taken from the list by `remove`; `won` gets what comes of it. */
+  /** PlaceHost. Implementations take the place from the list by `remove` and pass the tenure to `won`. */
   abstract owned(place: Place, fence: bigint): void;
 
   /** PlaceHost */
@@ -94,7 +94,7 @@ export abstract class QueueCallers implements PlaceHost {
     this.waiters.announce(this.places.size);
   }
 
-  /** Those before whom nobody waits; or all, because those who wait have their places. */
+  /** The callbacks before which nobody waits; or all of them, because those that wait have their places. */
   private tellLate(late: readonly Late[], areAll = false): void {
     this.late = undefined;
     for (const one of late) {
@@ -107,10 +107,10 @@ export abstract class QueueCallers implements PlaceHost {
 
   protected abstract decide(): void;
 
-  /** The callers need neither a try nor a place: who has the lock will hand it on. */
+  /** Whether the callers need neither a try nor a place, because the holder will hand the lock on. */
   protected abstract get isHandedOn(): boolean;
 
-  /** A try may follow the one that is under way: its answer may leave more to be had, and nobody waits for that. */
+  /** Whether a try may follow the one under way: more may be free after its answer, and nobody else waits for it. */
   protected get mayFollow(): boolean {
     return false;
   }
@@ -119,14 +119,14 @@ export abstract class QueueCallers implements PlaceHost {
     return Math.min(this.waiters.size, this.site.config.waitersPerKey);
   }
 
-  /** A try is under way. If nobody has waited for it, its answer is for whoever does now. */
+  /** A try is under way. If nobody waits for its answer any more, the answer is for the present callers. */
   protected revive(trial: Trial): void {
     if (!trial.isDropped) return;
     this.state = 'trying';
     trial.revive(this.site.clock.now());
   }
 
-  /** Nothing is taken because of the try. Returns since when those wait for whom it was not sent, if there are any. */
+  /** The try has taken nothing. Returns since when the callers wait that arrived after it was sent, if there are any. */
   protected trialOver(): Ms | undefined {
     const revivedAt = this.trial?.revivedAt;
     this.trial = undefined;
@@ -134,7 +134,7 @@ export abstract class QueueCallers implements PlaceHost {
     return revivedAt;
   }
 
-  /** Those at the head that do not wait have their answer. The next one does wait. */
+  /** Answers the callers at the head that do not wait, up to the first one that does. */
   protected answerTries(answer: (waiter: QueueWaiter) => void): void {
     for (let { head } = this.waiters; head; head = this.waiters.head) {
       if (!head.isTry) return head.waits();
@@ -143,7 +143,7 @@ export abstract class QueueCallers implements PlaceHost {
     }
   }
 
-  /** Callers that do not wait have come while another try was under way: there may be nothing left for them. */
+  /** Callers that do not wait arrived while another try was under way: nothing may be left for them. */
   protected answerFollowers(): void {
     const { outage } = this.site.commands;
     if (outage) this.answerTries((waiter) => waiter.failed(outage));

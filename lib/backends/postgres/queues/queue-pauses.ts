@@ -15,7 +15,7 @@ export class QueuePauses {
   private resumeAt: Ms = -Infinity;
   private readonly backoff: Backoff;
 
-  /** @param queue rings when a pause is over */
+  /** @param queue is alarmed when a pause is over */
   constructor(
     private readonly site: Pick<QueueSite, 'clock' | 'entropy' | 'alarms'>,
     private readonly queue: Alarm,
@@ -23,27 +23,27 @@ export class QueuePauses {
     this.backoff = new Backoff(MIN_MS, MAX_MS, site.entropy, FLOOR);
   }
 
-  /** Nothing new is to be asked now. */
+  /** Whether nothing new may be asked now. */
   get isPausing(): boolean {
     return this.site.clock.now() < this.resumeAt;
   }
 
-  /** Begins one. */
+  /** Begins a pause. */
   begin(): void {
     const { alarms, clock } = this.site;
     alarms.set(this.queue, clock.now() + Math.max(this.backoff.next(), 1));
   }
 
-  /** Begins one in which nothing new is to be asked. */
+  /** Begins a pause in which nothing new may be asked. */
   fail(error: LockError): void {
     this.trouble = error;
     this.begin();
     this.resumeAt = this.queue.due;
   }
 
-  /** The server has answered. @param isPolling the next pause is no shorter for that */
+  /** The server has answered. @param isPolling the next pause is no shorter than the last */
   recover(isPolling: boolean): void {
-    // Who has no room for a place polls too.
+    // A caller for whose place there is no room polls too.
     const isReset = !isPolling && !(this.trouble instanceof MaxLocksError);
     this.trouble = undefined;
     this.resumeAt = -Infinity;

@@ -8,11 +8,11 @@ import type { Holdings } from './holdings.js';
 
 /** What key queues need of the options. */
 export interface QueueConfig {
-  /** T */
+  /** `sessionTimeoutMs`: T in the rules. */
   readonly sessionTimeoutMs: Ms;
   /** May be Infinity. */
   readonly maxWaitConnections: number;
-  /** How many places in the server's queue a key has at most. May be Infinity. */
+  /** The most places that a key has in the server's queue. May be Infinity. */
   readonly waitersPerKey: number;
   /** How often a lock is handed on in this process before other processes get their turn. */
   readonly localTurns: number;
@@ -25,7 +25,7 @@ export interface QueueConfig {
 /** A queue that polls. */
 export interface Starving {
   readonly state: string;
-  /** There may be a place for it. */
+  /** A place may be available now. */
   adjust(): void;
 }
 
@@ -34,7 +34,7 @@ export interface QueueSite {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly config: QueueConfig;
-  /** They do not keep the process alive; the deadlines of waiters do. */
+  /** These alarms do not keep the process alive; the deadlines of waiters do. */
   readonly alarms: Alarms;
   readonly commands: Commands;
   readonly waitSessions: WaitSessions;
@@ -49,8 +49,8 @@ export interface QueueSite {
   try(op: TryOp): void;
   /** A queue has begun to poll, because there is no session for a place. */
   starving(queue: Starving): void;
-  /** The server serves less well than it should. The same is not told again for a while. */
+  /** Reports that the server serves less well than it should. The same text is not repeated for a while. */
   degraded(detail: string): void;
-  /** For operators. */
+  /** Logs a warning for operators. */
   warn(message: string): void;
 }

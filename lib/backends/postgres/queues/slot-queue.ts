@@ -19,7 +19,7 @@ const nothing = (): void => undefined;
  * the command session has then.
  */
 export class SlotQueue extends KeyQueue {
-  /** The slots of this process, whoever of its callers holds them. */
+  /** The slots of this process, whichever of its callers hold them. */
   private readonly tenures = new Set<Tenure>();
   private readonly heads = new Map<Place, GateHead>();
   /** Somebody waits or holds: the limit stays published. */
@@ -47,7 +47,7 @@ export class SlotQueue extends KeyQueue {
       failed: (error) => this.headFailed(place, error),
       over: () => this.site.holdings.give(),
     });
-    // What the place has counted for the slot, the head does.
+    // From now on, the head counts the slot, as the place did before.
     place.room--;
     this.heads.set(place, head);
     head.start();
@@ -85,7 +85,7 @@ export class SlotQueue extends KeyQueue {
     );
   }
 
-  /** Several slots may be free. If the last caller does not wait, nobody before it does. */
+  /** Several slots may be free. If the last caller does not wait, no caller before it does. */
   protected override get mayFollow(): boolean {
     return this.state === 'trying' && !this.site.commands.outage && this.waiters.last?.isTry === true;
   }
@@ -99,7 +99,7 @@ export class SlotQueue extends KeyQueue {
     this.isTaken = false;
     const { holdings } = this.site;
     this.semaphore.free({ session: tenure.session, slot: tenure.id as bigint }, { over: () => holdings.give(), done });
-    // A try for the next caller goes with it: while somebody is at the gate, it is refused.
+    // A try for the next caller goes in the same batch: it is refused while somebody is at the gate.
     this.adjust();
   }
 
@@ -109,7 +109,7 @@ export class SlotQueue extends KeyQueue {
     this.site.holdings.give();
   }
 
-  /** The gate, and the slot: it may have both for a moment. */
+  /** The gate and the slot: a place may have both for a moment. */
   protected override get roomOfPlace(): number {
     return 2;
   }
@@ -143,7 +143,7 @@ export class SlotQueue extends KeyQueue {
     this.won(tenure, true);
   }
 
-  /** Others are at their turn now: the gate must not wait for a connection of this process. */
+  /** It is the turn of others now: they must not wait at the gate for a connection of this process. */
   private headFailed(place: Place, error: LockError): void {
     this.heads.delete(place);
     place.leave(nothing);

@@ -35,7 +35,7 @@ export class SlotQueues {
     return queue;
   }
 
-  /** In the order in which they were made. */
+  /** Iterates in the order of creation. */
   [Symbol.iterator](): Iterator<SlotQueue> {
     return [...this.bySemaphore.values(), ...this.tickets][Symbol.iterator]();
   }

@@ -7,11 +7,11 @@ import type { QueueWaiter } from './waiter.js';
 /** The queue of one caller, who has a place of its own at the gate of a semaphore. */
 export class SlotTicketQueue extends SlotQueue {
   private isRival = false;
-  /** Nobody waited in this process when its caller came. */
+  /** Whether nobody waited in this process when the caller arrived. */
   private isFirst = false;
 
   /**
-   * @param shared that of the callers without tickets
+   * @param shared the queue of the callers without tickets
    * @param unused called once the caller is done
    */
   constructor(
@@ -27,15 +27,15 @@ export class SlotTicketQueue extends SlotQueue {
     super.join(waiter);
   }
 
-  /** The answer to its trial. Those who came before need a place before it has one. */
+  /** The answer to the trial. Earlier callers need a place before this one gets one. */
   override refused(): void {
-    // However long theirs takes, its own deadline counts.
+    // However long that takes, the caller's own deadline counts.
     this.answerTries((waiter) => waiter.busy());
     if (this.isFirst) this.takePlace();
     else this.shared.afterTrial(() => this.takePlace());
   }
 
-  /** PlaceHost. Without a connection, it cannot have what a ticket is. */
+  /** PlaceHost. Without a connection, there is no place, and a ticket is nothing else. */
   override denied(place: Place): void {
     const { waitSessions, server } = this.site;
     const text = `all ${waitSessions.cap} wait connections to ${server} are in use (option postgresBackend.maxWaitConnections)`;
@@ -43,7 +43,7 @@ export class SlotTicketQueue extends SlotQueue {
   }
 
   private takePlace(): void {
-    // Its caller may have left meanwhile.
+    // The caller may have left meanwhile.
     if (this.waiters.size > 0) {
       if (!this.isRival) this.shared.addRival(this.isFirst);
       this.isRival = true;

@@ -2,7 +2,7 @@ import type { Semaphore } from '../semaphores/semaphore.js';
 import type { SlotGrant, SlotUser } from '../semaphores/slot-user.js';
 import { KeyTry, type KeyTryOf } from './key-try.js';
 
-/** The queue of a semaphore, as its tries know it. */
+/** What a try needs of the queue of its semaphore. */
 export interface SlotTryOf extends KeyTryOf {
   readonly semaphore: Pick<Semaphore, 'try'>;
   granted(grant: SlotGrant): void;

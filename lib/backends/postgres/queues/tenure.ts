@@ -5,7 +5,7 @@ import type { Session } from '../sessions/session.js';
 import type { Place } from './place.js';
 import type { QueueSite } from './queue-site.js';
 
-/** Who gives a tenure to callers. */
+/** The owner of a tenure, which gives it to callers. */
 export interface TenureKeeper {
   /** The holder of this turn is done. `done` may be called before this returns. */
   release(tenure: Tenure, done: (outcome: Released) => void): void;
@@ -16,7 +16,7 @@ export interface TenureKeeper {
  * another: these are its turns.
  */
 export class Tenure {
-  /** How often it was handed on. */
+  /** How often the tenure was handed on. */
   turn = 0;
   /** The key of the caller whose turn it is: several keys may share an id. */
   key = '';

@@ -5,15 +5,15 @@ import type { Tenure } from './tenure.js';
 
 /** A caller that waits for a key, with an alarm of its own for its deadline. */
 export interface QueueWaiter extends Waiting<QueueWaiter> {
-  /** As the caller wrote it: several keys may share an id, and with it a queue. */
+  /** The key as the caller wrote it: several keys may share an id, and so a queue. */
   readonly key: string;
-  /** When it began to wait, if that was before it joined or before it is tried for. */
+  /** When the waiter began to wait, if that was before it joined the queue or before its try. */
   since?: Ms | undefined;
-  /** It does not wait: if a try is refused, it is told `busy`. */
+  /** Whether the caller does not wait: if a try is refused, it is told `busy`. */
   readonly isTry: boolean;
   /** From now on, its deadline counts even if a request is under way. */
   waits(): void;
-  /** The lock is taken. As for the next two, it has been removed from the queue. */
+  /** The lock is taken. As for the next two, the waiter has been removed from the queue. */
   busy(): void;
   granted(tenure: Tenure): void;
   failed(error: LockError): void;

@@ -14,12 +14,12 @@ export interface GateHeadHost {
   readonly config: { readonly semPollMs: Ms };
 }
 
-/** Who is told what becomes of the head. They must not throw. */
+/** Is told what becomes of the head. Its methods must not throw. */
 export interface HeadUser {
-  /** It, or `failed`, is called once, unless the head is stopped. */
+  /** Either `granted` or `failed` is called once, unless the head is stopped. */
   granted(grant: SlotGrant): void;
   failed(error: LockError): void;
-  /** No slot is taken because of it, and none will be. Called once, unless it was granted one; perhaps before `failed`, perhaps later. */
+  /** The head has taken no slot and will take none. Called once unless a slot was granted, before or after `failed`. */
   over(): void;
 }
 
@@ -34,7 +34,7 @@ export class GateHead implements Alarm, SlotUser {
   slot = -1;
   private trial: SlotTrial | undefined;
   private isListening = false;
-  /** It was served, has failed or was stopped; its last try may not have been answered. */
+  /** Whether the head was served, has failed or was stopped. Its last try may not have been answered. */
   private isOver = false;
   /** A slot was released after the try was sent. */
   private isStale = false;
@@ -50,12 +50,12 @@ export class GateHead implements Alarm, SlotUser {
     this.try();
   }
 
-  /** SlotUser. Who stands behind it at the gate must not wait for a slot that nobody here wants. */
+  /** SlotUser. Those behind this head at the gate must not wait for a slot that nobody here wants. */
   get isDropped(): boolean {
     return this.isOver;
   }
 
-  /** Nobody waits any more. The gate is still to be released. */
+  /** Nobody waits any more. The gate has yet to be released. */
   stop(): void {
     if (this.isOver) return;
     this.end();
@@ -103,7 +103,7 @@ export class GateHead implements Alarm, SlotUser {
     if (!wasOver) this.user.failed(error);
   }
 
-  /** SlotUser. Others are not to wait at the gate for a connection of this process. */
+  /** SlotUser. Others must not wait at the gate for a connection of this process. */
   overdue(error: LockError): void {
     this.end();
     this.user.failed(error);

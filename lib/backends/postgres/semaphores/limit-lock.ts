@@ -12,7 +12,7 @@ import type { Session } from '../sessions/session.js';
  */
 export class LimitLock {
   private readonly id: PublishedId;
-  /** Where it is published. It ends with the session. */
+  /** The session on which the limit is published. It ends with the session. */
   private session: Session | undefined;
 
   constructor(
@@ -23,16 +23,16 @@ export class LimitLock {
     this.id = publishedId(`limit:${key}`, limit);
   }
 
-  /** Whether the command session has it, so that slots can be tried for. During an outage nothing can. */
+  /** Whether the command session has published the limit, so that tries for slots are possible. During an outage, none are. */
   get isPublished(): boolean {
     const { session, outage } = this.commands;
     return outage !== undefined || (session !== undefined && this.session === session);
   }
 
   /**
-   * Publishes it.
+   * Publishes the limit.
    * @param since when its caller began to wait
-   * @param done with LimitMismatchError if another process uses another limit
+   * @param done is given a LimitMismatchError if another process uses another limit
    */
   publish(since: Ms, done: (error?: LockError) => void): void {
     const { classId, objectId } = this.id;
@@ -59,7 +59,7 @@ export class LimitLock {
     );
   }
 
-  /** Takes it back. */
+  /** Takes the limit back. */
   withdraw(): void {
     const { session } = this;
     this.session = undefined;

@@ -6,16 +6,16 @@ import { LimitLock } from './limit-lock.js';
 import { SlotTrial, type TrialOf } from './slot-trial.js';
 import type { SlotGrant, SlotUser } from './slot-user.js';
 
-/** What a semaphore needs of those around it. */
+/** What a semaphore needs of its surroundings. */
 export interface SemaphoreHost {
   readonly commands: Pick<Commands, 'session' | 'outage' | 'query' | 'trySlot' | 'freeSlot'>;
   readonly clock: { now(): Ms };
   readonly entropy: { unit(): number };
-  /** It comes into use. */
+  /** The semaphore comes into use. */
   used(semaphore: Semaphore): void;
-  /** Nobody here holds it, waits for it or tries for it any more. */
+  /** Nobody in this process holds the semaphore, waits or tries for it any more. */
   unused(semaphore: Semaphore): void;
-  /** Its limit is not the one that other processes use. */
+  /** Other processes use another limit. */
   mismatched(semaphore: Semaphore): void;
 }
 
@@ -70,7 +70,7 @@ export class Semaphore implements TrialOf {
     return trial;
   }
 
-  /** Releases a slot. Whoever has the gate is notified. */
+  /** Releases a slot. The session that has the gate is notified. */
   free({ session, slot }: Pick<SlotGrant, 'session' | 'slot'>, user: AnyReleaseOp): void {
     const { gate, channel } = this;
     this.host.commands.freeSlot(session, {
@@ -87,7 +87,7 @@ export class Semaphore implements TrialOf {
     this.limitLock.withdraw();
   }
 
-  /** TrialOf. From a random one: most slots of a busy semaphore are taken. */
+  /** TrialOf. Begins at a random slot, because most slots of a busy semaphore are taken. */
   candidates(): readonly bigint[] {
     const { slots } = this.ids;
     const from = Math.floor(this.host.entropy.unit() * slots.length);

@@ -6,11 +6,11 @@ import type { Ms } from '../../../common/system.js';
 import { MAX_PUBLISHED } from '../ids/published-id.js';
 import { Semaphore, type SemaphoreHost } from './semaphore.js';
 
-/** A limit is known to the other processes for so long after its last use. */
+/** How long other processes know a limit after its last use. */
 const KEPT_MS: Ms = 60_000;
-/** Most limits that are published without being used. Each takes room in the lock table of the server. */
+/** The most limits that are published without being used. Each takes room in the server's lock table. */
 const MAX_UNUSED = 100;
-/** A try for a slot of a full semaphore costs as much as so many locks. */
+/** A try for a slot of a full semaphore costs as much as this many locks. */
 const MANY_SLOTS = 1000;
 
 export interface SemaphoresHost extends Pick<SemaphoreHost, 'commands' | 'clock' | 'entropy'> {
@@ -24,11 +24,11 @@ export class Semaphores implements SemaphoreHost {
   readonly clock: SemaphoreHost['clock'];
   readonly entropy: SemaphoreHost['entropy'];
   private readonly byKey = new Map<string, Semaphore>();
-  /** Those that are not in use, with the time since when; the longest first. */
+  /** Unused semaphores with the time of their last use, the oldest first. */
   private readonly idle = new Map<Semaphore, Ms>();
   private readonly sweep = newAlarm((now) => this.forgetOld(now));
 
-  /** @param forgotten called with each that has not been used for a while, or cannot be */
+  /** @param forgotten called with each semaphore that has not been used for a while, or cannot be used */
   constructor(
     private readonly host: SemaphoresHost,
     private readonly forgotten: (semaphore: Semaphore) => void,

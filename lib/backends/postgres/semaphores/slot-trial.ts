@@ -7,18 +7,18 @@ import type { SlotUser } from './slot-user.js';
 /** What a trial needs of its semaphore. */
 export interface TrialOf {
   readonly gate: bigint;
-  /** In the order in which they are to be tried. */
+  /** The slots in the order in which they are tried. */
   candidates(): readonly bigint[];
-  /** Its answer is overdue, and with it all that wait for it. */
+  /** The answer is overdue, and so is everything that waits for it. */
   overdue(error: LockError): void;
   /** The trial has been answered: the next one can be sent. */
   answered(): void;
 }
 
-/** One try for a slot, from the time when it is asked for. */
+/** One try for a slot, from the request on. */
 export class SlotTrial implements SlotTryOp {
   candidates: readonly bigint[] = [];
-  /** Its user has been told the last. */
+  /** Whether the user has been told the outcome. */
   isOver = false;
 
   /** @param askedAt when it was asked for */
@@ -41,7 +41,7 @@ export class SlotTrial implements SlotTryOp {
     return this.user.isDropped;
   }
 
-  /** It is about to be sent. */
+  /** The try is about to be sent. */
   choose(): void {
     this.candidates = this.of.candidates();
   }
@@ -73,18 +73,18 @@ export class SlotTrial implements SlotTryOp {
     this.of.overdue(error);
   }
 
-  /** What it waits for is overdue. */
+  /** Tells the user that the answer is overdue: to this try, or to the one before it. */
   late(error: LockError): void {
     if (!this.isDropped) this.user.overdue(error);
   }
 
-  /** It was not sent, because nobody wants it any more. */
+  /** The try was not sent, because nobody wants it any more. */
   skip(): void {
     this.isOver = true;
     this.user.dropped();
   }
 
-  /** It was not sent. */
+  /** The try was not sent. */
   fail(error: LockError): void {
     this.isOver = true;
     this.user.failed(error);

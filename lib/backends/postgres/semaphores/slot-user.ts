@@ -11,10 +11,10 @@ export interface SlotGrant {
 }
 
 /**
- * Who tries for a slot. As with every try: exactly one of the callbacks is called, once, except for `overdue`. They must not throw.
+ * A try for a slot. As with every try, exactly one of the callbacks is called, once, except for `overdue`. They must not throw.
  * `refused`: no slot is free, or somebody waits for one. `failed`: LimitMismatchError, LockUnavailableError, …
  */
 export interface SlotUser extends AnyTryOp {
-  /** It has to be released, even if nobody waits for it any more. */
+  /** A slot was granted. It must be released, even if nobody waits for it any more. */
   granted(grant: SlotGrant): void;
 }
