@@ -195,9 +195,8 @@ export class LockClient<S = ServerStats> {
    * Runs `fn` under the lock and releases it afterwards. Within `fn`, `currentLock()` is the handle passed to `fn`.
    * @throws ConfigError before anything is locked if the last argument is not a function; the errors of acquire and of
    * `fn`; ConfigError if `fn` returned something still active (an Observable, a generator, an async iterator, a
-   * readable stream, a StreamableFile); LockLostError (with the result of `fn` as `settled`) if the lock was lost
-   * before `fn` settled, unless `onLost` is 'ignore'; LockLostError if it was lost the moment it was granted: `fn` is
-   * not called then
+   * readable stream, a StreamableFile); LockLostError if the lock was lost before `fn` settled (`settled` has its
+   * result; not with `onLost: 'ignore'`), or the moment it was granted: `fn` is not called then
    */
   withLock<R>(key: LockKey, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
   withLock<R>(key: LockKey, options: LockBodyOptions, fn: (lock: LockHandle) => R | Promise<R>): Promise<R>;
