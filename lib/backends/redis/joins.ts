@@ -5,15 +5,15 @@ export interface Joiner {
 }
 
 /**
- * Callers of one key while the first of them has not entered the queue, for want of the subscription. Others stay behind it: a
- * try, or a request after the subscription stands, would overtake it.
+ * The callers of a key while the first of them has no place in the queue, because it waits for the subscription. The others stay behind it:
+ * they would overtake it with a try, or with a request once the subscription stands.
  */
 export class Joins {
   /** By the full key: the first, and those behind it. */
   private readonly byKey = new Map<string, Joiner[]>();
 
   /**
-   * Returns whether it has to wait until its `joined` is called.
+   * Returns whether the caller must wait until its `joined` is called.
    * @param isJoined the subscription stands
    */
   holds(key: string, who: Joiner, isJoined: boolean): boolean {
@@ -24,7 +24,7 @@ export class Joins {
     return false;
   }
 
-  /** It has entered the queue, or will not. */
+  /** The caller has entered the queue, or never will. */
   passed(key: string, who: Joiner): void {
     if (this.byKey.size === 0) return;
     const all = this.byKey.get(key);

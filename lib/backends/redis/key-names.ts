@@ -2,11 +2,14 @@ import type { LockKind } from '../backend.js';
 import type { KnownKeys } from './op.js';
 import { lockKeys, refuseCounter, semaphoreKeys } from './scripts/companion-keys.js';
 
-/** So many are remembered, of keys that are not longer than usual: names are used again and again. */
+/** This many names are remembered, of keys of the usual length, because they are used again and again. */
 const MAX_KEYS = 1024;
 const LONGEST = 128;
 
-/** What is known of them is known to one op only, so that none can be sent whose order depends on what others know. */
+/**
+ * For an object that later ops of the key will not share: they would not see `behind`, and could overtake a single call that has to be sent
+ * again. A contended key has no single calls.
+ */
 const isolate = (keys: KnownKeys): void => {
   keys.isContended = true;
 };
@@ -37,7 +40,7 @@ class Names {
     return keys;
   }
 
-  /** All but those with ops behind one that may have to be sent again: who comes next must not overtake them. */
+  /** Forgets all names but those of keys with ops in `behind`, which later ops must not overtake. */
   private forget(): void {
     const { known } = this;
     for (const [key, keys] of known) {

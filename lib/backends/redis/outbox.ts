@@ -9,7 +9,7 @@ import { singleAcquireScript, singleReleaseScript } from './scripts/single-scrip
 /** Ops in one call: more make callers move in lock-step, and block Redis for longer. */
 const MAX_OPS = 32;
 
-/** From so many on, the ops of a turn leave in two calls, where Redis begins with the first one while the second is made. */
+/** From this many on, ops leave in two calls if Redis begins with the first call while the second is being made. */
 const DIVIDED_OPS = 6;
 
 export interface OutboxContext {
@@ -57,7 +57,10 @@ export function singleOf({ keys, op, x, y }: Op): SingleCall | undefined {
   return undefined;
 }
 
-/** What is to be done to locks, or to semaphores: what is asked for in one turn of the event loop leaves in as few calls as possible. */
+/**
+ * The ops for locks, or for semaphores. Those of one turn of the event loop share calls: all of them if the driver gathers a turn's calls,
+ * otherwise all but the first, in two calls.
+ */
 export class Outbox {
   /** How many ops have been sent. */
   count = 0;
@@ -83,7 +86,7 @@ export class Outbox {
     if (this.isOpen) return void this.ops.push(op);
     this.isOpen = true;
     afterMicrotasks(this.flush);
-    // Neither what Redis can begin with at once nor a release that lets somebody in waits for the rest of this turn.
+    // If Redis begins with it at once, the first op does not wait for the rest of this turn. Nor does a release that lets somebody in.
     if (this.context.writesAtOnce || (op.op === 'r' && op.keys.isContended)) this.sendAll([op]);
     else this.ops.push(op);
   }
@@ -116,12 +119,12 @@ export class Outbox {
   }
 
   private sendSingle(op: Op, { script, keys, args }: SingleCall): void {
-    // Whoever asks next must not enter the queue before it. A release lets them pass.
+    // Later acquires must not enter the queue before this one. They may pass a release.
     const behind: Op[] | undefined = op.op === 'r' ? undefined : [];
     const call: Call = {
       sentAt: 0,
       answered: (reply) => {
-        // Those behind one that has taken the lock will not find it free.
+        // If this one has taken the lock, those behind it will not find it free.
         if (reply === null || behind?.length) op.keys.isContended = true;
         if (reply !== null) op.answered(reply);
         else if (!op.isDropped) this.send([op]);
