@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
@@ -7,6 +8,17 @@ import { RedisServer } from '../../../support/redis/server.js';
 import { inTime, until } from '../../../support/until.js';
 import { APPEND, APPEND_TOO, closeAll, driverOf, ECHO, Listener, scriptOf, TRIED } from './support.js';
 
+/** Prints what the server has at the key `left`. */
+const GET_LEFT = `
+  const socket = require('node:net').connect(process.argv[1], '127.0.0.1', () =>
+    socket.write('AUTH hunter2\\r\\nGET left\\r\\n'),
+  );
+  let text = '';
+  socket.on('data', (chunk) => {
+    const value = /^\\+OK\\r\\n\\$\\d+\\r\\n(.*)\\r\\n/.exec((text += chunk));
+    if (value) socket.end(() => process.stdout.write(value[1]));
+  });
+`;
 const NO_EVAL = '~* &* +@all -eval -evalsha';
 
 describeRedis('drivers: one server', () => {
@@ -47,6 +59,19 @@ describeRedis('drivers: one server', () => {
       await driver.close();
       await until(async () => (await connections()).length === 0);
       await expect(driver.eval(ECHO, ['key'], ['late'])).rejects.toThrow(ShuttingDownError);
+    });
+
+    it(`${library.name}: knows whether a call leaves before the turn in which it is made is over`, async () => {
+      const driver = driverOf(client());
+      await driver.open(new Listener());
+      // From then on, a call is made as soon as it is asked for.
+      await driver.eval(APPEND, ['left'], ['1']);
+      const call = driver.eval(APPEND, ['left'], ['2']);
+      // This process stands still meanwhile.
+      const value = execFileSync(process.execPath, ['-e', GET_LEFT, String(server.port)], { encoding: 'utf8' });
+      expect(value).toBe(driver.writesAtOnce ? '12' : '1');
+      await call;
+      await server.command('DEL', 'left');
     });
 
     it(`${library.name}: a script that the server does not know yet is not overtaken by what is asked after it`, async () => {
