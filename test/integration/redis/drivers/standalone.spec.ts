@@ -62,6 +62,7 @@ describeRedis('drivers: one server', () => {
     });
 
     it(`${library.name}: knows whether a call leaves before the turn in which it is made is over`, async () => {
+      await server.command('DEL', 'left');
       const driver = driverOf(client());
       await driver.open(new Listener());
       // From then on, a call is made as soon as it is asked for.
@@ -71,7 +72,6 @@ describeRedis('drivers: one server', () => {
       const value = execFileSync(process.execPath, ['-e', GET_LEFT, String(server.port)], { encoding: 'utf8' });
       expect(value).toBe(driver.writesAtOnce ? '12' : '1');
       await call;
-      await server.command('DEL', 'left');
     });
 
     it(`${library.name}: a script that the server does not know yet is not overtaken by what is asked after it`, async () => {
